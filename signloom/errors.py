@@ -1,0 +1,7 @@
+"""Errors that a user can mend."""
+
+from __future__ import annotations
+
+
+class SignloomError(Exception):
+    """What was wrong, where, what was expected and what to do: shown as one line, exit code 2."""

@@ -1,0 +1,54 @@
+"""Writing files so that a killed process never leaves half of one under its final name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is synced and takes the name `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON; NaN is refused, as JSON has none."""
+    with atomic(path) as part:
+        part.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write `table` as UTF-8 CSV without its index, lines ending in a line feed."""
+    with atomic(path) as part:
+        table.to_csv(part, index=False, lineterminator="\n")
+
+
+def write_parquet(path: Path, table: pd.DataFrame) -> None:
+    """Write `table` as parquet without its index."""
+    with atomic(path) as part:
+        table.to_parquet(part, index=False)
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """Return the hex SHA-256 of the contents of `paths`, in the order given."""
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()

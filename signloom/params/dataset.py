@@ -1,0 +1,32 @@
+"""Where the clips are and how their table is read."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from signloom.params.base import Section
+
+
+class DatasetParams(Section):
+    """Section `dataset`."""
+
+    importer: Literal["csv", "signtalk", "signtalk_sampled", "processed"] = Field(
+        "csv", description="form of the annotation table"
+    )
+    table: str = Field(description="annotation table: .csv, .tsv or .xlsx")
+    videos: str = Field(description="folder that every video path of the table is relative to")
+    variations: str | None = Field(None, description="JSON file: sentence_id to a list of sentences")
+
+
+class ManifestParams(Section):
+    """Section `manifest`."""
+
+    max_reject_ratio: float = Field(0.1, ge=0, le=1, description="stop above this share of rejected rows")
+
+
+class ShardsParams(Section):
+    """Section `shards`."""
+
+    count: int = Field(8, ge=1, le=9999, description="a clip's shard is a stable hash of its id modulo this")

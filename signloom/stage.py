@@ -1,0 +1,131 @@
+"""The command line that every stage shares: named inputs, named outputs, its own parameters.
+
+    python -m workflow_scripts.splits --input metadata=build/processed_metadata.parquet \
+        --output splits=build/splits.csv metrics=metrics/splits.json --params params.yaml
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from signloom.errors import SignloomError
+from signloom.files import hash_files
+from signloom.params.base import Section
+
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run of a stage was given."""
+
+    stage: str
+    inputs: dict[str, list[Path]]
+    outputs: dict[str, Path]
+    params: dict[str, Any]
+    threads: int
+    scratch_root: Path
+
+    def input(self, name: str) -> Path:
+        """Return the one input called `name`."""
+        paths = self.input_list(name)
+        if len(paths) != 1:
+            raise SignloomError(f"{self.stage}: --input {name}=... takes one file, not {len(paths)}")
+        return paths[0]
+
+    def input_list(self, name: str) -> list[Path]:
+        """Return all inputs called `name`, in the order given; a missing file is an error."""
+        if name not in self.inputs:
+            raise SignloomError(f"{self.stage}: --input {name}=FILE is missing")
+        for path in self.inputs[name]:
+            if not path.exists():
+                raise SignloomError(f"{self.stage}: input {name}: {path} does not exist; build it first")
+        return self.inputs[name]
+
+    def output(self, name: str) -> Path:
+        """Return the output called `name`; its folder is made."""
+        if name not in self.outputs:
+            raise SignloomError(f"{self.stage}: --output {name}=FILE is missing")
+        self.outputs[name].parent.mkdir(parents=True, exist_ok=True)
+        return self.outputs[name]
+
+    def section(self, name: str, kind: type[S]) -> S:
+        """Return the parameters of section `name`."""
+        if name not in self.params:
+            raise SignloomError(f"{self.stage}: the parameters given have no section {name!r}")
+        try:
+            return kind.model_validate(self.params[name])
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join([name, *map(str, first["loc"])])
+            raise SignloomError(f"{self.stage}: parameter {key}: {first['msg']}") from error
+
+    def scratch(self) -> Path:
+        """Return a folder for resumable state, keyed by inputs, parameters and the code loaded so far."""
+        key = hashlib.sha256()
+        for name, paths in sorted(self.inputs.items()):
+            key.update(f"{name}:{hash_files(paths)}".encode())
+        key.update(json.dumps(self.params, sort_keys=True).encode())
+        key.update(hash_files(_own_modules()).encode())
+        folder = self.scratch_root / self.stage / key.hexdigest()[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def _own_modules() -> list[Path]:
+    """Return the files of the signloom modules that are loaded, sorted by module name."""
+    loaded = sorted(name for name in sys.modules if name.split(".")[0] == "signloom")
+    return [Path(file) for name in loaded if (file := getattr(sys.modules[name], "__file__", None))]
+
+
+def run_stage(stage: str, work: Callable[[Job], None], argv: list[str] | None, doc: str | None) -> int:
+    """Parse `argv`, run `work` and turn errors that a user can mend into one line and exit code 2."""
+    try:
+        work(parse(stage, argv, doc))
+    except SignloomError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def parse(stage: str, argv: list[str] | None, doc: str | None) -> Job:
+    """Parse the command line of stage `stage`."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m workflow_scripts.{stage}",
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--input", nargs="*", action="extend", default=[], metavar="NAME=FILE")
+    parser.add_argument("--output", nargs="+", action="extend", required=True, metavar="NAME=FILE")
+    parser.add_argument("--params", default="{}", metavar="FILE_OR_JSON", help="params.yaml, or its sections as JSON")
+    parser.add_argument("--threads", type=int, default=1, metavar="N")
+    parser.add_argument("--scratch", type=Path, default=Path("build/scratch"), metavar="DIR")
+    args = parser.parse_args(argv)
+    inputs: dict[str, list[Path]] = {}
+    for name, path in map(_named, args.input):
+        inputs.setdefault(name, []).append(path)
+    outputs = dict(map(_named, args.output))
+    return Job(stage, inputs, outputs, _load_params(args.params), args.threads, args.scratch)
+
+
+def _named(item: str) -> tuple[str, Path]:
+    name, equals, path = item.partition("=")
+    if not equals:
+        raise SignloomError(f"{item!r}: expected NAME=FILE")
+    return name, Path(path)
+
+
+def _load_params(given: str) -> dict[str, Any]:
+    if given.lstrip().startswith("{"):
+        return dict(json.loads(given))
+    return dict(yaml.safe_load(Path(given).read_text("utf-8")))
