@@ -29,3 +29,40 @@ lock: ## resolve requirements.in again (torch and its CUDA libraries stay out: t
 	  $$(uv pip compile --quiet --universal --python-version 3.11 --no-header requirements.in \
 	     | grep -oE '^(nvidia|cuda|triton|torch)[a-z0-9._-]*==' | sort -u | sed 's/==//; s/^/--no-emit-package /') \
 	  requirements.in -o requirements.lock
+
+demo: setup ## raw demo videos to models, metrics and report, with Snakemake; then DVC knows the products too
+	@snakemake --cores $(CORES)
+	@$(MAKE) --no-print-directory adopt
+	@python -m tools.summary
+
+adopt: setup ## let DVC take over what Snakemake built; refused while Snakemake has work left
+	@snakemake -n --quiet all 2>/dev/null >/dev/null || { snakemake -n; exit 1; }
+	@python -m tools.adopt
+
+test: setup ## the whole test suite and the linters
+	@$(MAKE) --no-print-directory lint
+	python -m pytest
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile rules
+	snakemake --lint
+	python -m tools.dvc_yaml --check
+
+dvc: setup ## write dvc.yaml from the rules (PRESET=name: config/presets/name/dvc.yaml)
+	python -m tools.dvc_yaml $(if $(PRESET),--preset $(PRESET))
+
+env: setup ## write environment.yml from the lock
+	python -m tools.conda_env
+
+demo-corpus: ## render the demo corpus again (needs the packages of requirements-corpus.in)
+	$(PYTHON) -m venv .venv-corpus
+	.venv-corpus/bin/python -m pip install --quiet uv==$(UV_VERSION)
+	.venv-corpus/bin/uv pip install --quiet --python .venv-corpus/bin/python $(TORCH)
+	.venv-corpus/bin/uv pip install --quiet --python .venv-corpus/bin/python -r requirements-corpus.in
+	.venv-corpus/bin/python -m workflow_scripts.demo_corpus --output data/demo --check
+
+clean: ## delete all products, keep the environment and the metrics
+	rm -rf build .snakemake

@@ -31,7 +31,7 @@ class Job:
 
     stage: str
     inputs: dict[str, list[Path]]
-    outputs: dict[str, Path]
+    outputs: dict[str, list[Path]]
     params: dict[str, Any]
     threads: int
     scratch_root: Path
@@ -53,10 +53,18 @@ class Job:
         return self.inputs[name]
 
     def output(self, name: str) -> Path:
-        """Return the output called `name`; its folder is made."""
+        """Return the one output called `name`; its folder is made."""
+        paths = self.output_list(name)
+        if len(paths) != 1:
+            raise SignloomError(f"{self.stage}: --output {name}=... takes one file, not {len(paths)}")
+        return paths[0]
+
+    def output_list(self, name: str) -> list[Path]:
+        """Return all outputs called `name`, in the order given; their folders are made."""
         if name not in self.outputs:
             raise SignloomError(f"{self.stage}: --output {name}=FILE is missing")
-        self.outputs[name].parent.mkdir(parents=True, exist_ok=True)
+        for path in self.outputs[name]:
+            path.parent.mkdir(parents=True, exist_ok=True)
         return self.outputs[name]
 
     def section(self, name: str, kind: type[S]) -> S:
@@ -107,22 +115,25 @@ def parse(stage: str, argv: list[str] | None, doc: str | None) -> Job:
     )
     parser.add_argument("--input", nargs="*", action="extend", default=[], metavar="NAME=FILE")
     parser.add_argument("--output", nargs="+", action="extend", required=True, metavar="NAME=FILE")
-    parser.add_argument("--params", default="{}", metavar="FILE_OR_JSON", help="params.yaml, or its sections as JSON")
+    parser.add_argument(
+        "--params", default="{}", metavar="FILE_OR_JSON", help="params.yaml, or its sections as JSON"
+    )
     parser.add_argument("--threads", type=int, default=1, metavar="N")
     parser.add_argument("--scratch", type=Path, default=Path("build/scratch"), metavar="DIR")
     args = parser.parse_args(argv)
-    inputs: dict[str, list[Path]] = {}
-    for name, path in map(_named, args.input):
-        inputs.setdefault(name, []).append(path)
-    outputs = dict(map(_named, args.output))
+    inputs, outputs = _group(args.input), _group(args.output)
     return Job(stage, inputs, outputs, _load_params(args.params), args.threads, args.scratch)
 
 
-def _named(item: str) -> tuple[str, Path]:
-    name, equals, path = item.partition("=")
-    if not equals:
-        raise SignloomError(f"{item!r}: expected NAME=FILE")
-    return name, Path(path)
+def _group(items: list[str]) -> dict[str, list[Path]]:
+    """Return the files of `NAME=FILE` items by name."""
+    groups: dict[str, list[Path]] = {}
+    for item in items:
+        name, equals, path = item.partition("=")
+        if not equals:
+            raise SignloomError(f"{item!r}: expected NAME=FILE")
+        groups.setdefault(name, []).append(Path(path))
+    return groups
 
 
 def _load_params(given: str) -> dict[str, Any]:

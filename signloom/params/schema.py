@@ -15,15 +15,15 @@ class Params(Section):
     """params.yaml, section by section."""
 
     dataset: DatasetParams
-    manifest: ManifestParams = ManifestParams()
-    shards: ShardsParams = ShardsParams()
-    landmarks: LandmarksParams = LandmarksParams()
-    pose: PoseParams = PoseParams()
+    manifest: ManifestParams
+    shards: ShardsParams
+    landmarks: LandmarksParams
+    pose: PoseParams
     quality: QualityParams
-    splits: SplitsParams = SplitsParams()
-    text: TextParams = TextParams()
-    augment: AugmentParams = AugmentParams()
-    sign2text: Sign2TextParams = Sign2TextParams()
-    decoding: DecodingParams = DecodingParams()
-    retrieval: RetrievalParams = RetrievalParams()
-    evaluation: EvaluationParams = EvaluationParams()
+    splits: SplitsParams
+    text: TextParams
+    augment: AugmentParams
+    sign2text: Sign2TextParams
+    decoding: DecodingParams
+    retrieval: RetrievalParams
+    evaluation: EvaluationParams

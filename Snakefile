@@ -1,0 +1,38 @@
+"""Signloom: raw sign-language videos to features, trained models and honest metrics."""
+
+import sys
+from pathlib import Path
+
+from signloom.errors import SignloomError
+from tools.import_closure import code_of
+from tools.rule_helpers import Workflow
+
+
+configfile: "params.yaml"
+
+
+try:
+    flow = Workflow.load(config)
+except SignloomError as error:
+    raise WorkflowError(str(error)) from None
+
+# jobs run the Python that runs the engine, whether its environment is active or not
+shell.prefix(f"PATH={Path(sys.executable).parent}:$PATH; ")
+
+
+wildcard_constraints:
+    shard=r"\d+",
+
+
+include: "rules/data.smk"
+include: "rules/features.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/deliver.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        flow.build("report/index.html"),
+        flow.build("embeddings/prototypes.npz"),

@@ -1,0 +1,83 @@
+rule manifest:
+    """Check every clip of the annotation table; write manifest, rejects and shard lists."""
+    input:
+        code=code_of("manifest"),
+        table=flow.params.dataset.table,
+        videos=flow.params.dataset.videos,
+        variations=flow.params.dataset.variations or [],
+    output:
+        manifest=flow.build("manifest.parquet"),
+        rejects=flow.build("manifest_rejects.csv"),
+        shards=expand(flow.build("shards/{shard}.csv"), shard=flow.shards),
+        metrics=flow.metrics("manifest.json"),
+    log:
+        flow.build("logs/manifest.log"),
+    benchmark:
+        flow.build("benchmarks/manifest.tsv")
+    conda:
+        "../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        call=flow.call("manifest", "dataset", "manifest", "shards"),
+        videos=flow.videos,
+    message:
+        "manifest: checking the clips of {input.table}"
+    shell:
+        "{params.call} --threads {threads} 2>&1 | tee {log} # videos {params.videos}"
+
+
+rule metadata:
+    """Join the manifest with what the features say of each clip; collect all rejects."""
+    input:
+        code=code_of("metadata"),
+        manifest=rules.manifest.output.manifest,
+        rejects=rules.manifest.output.rejects,
+        features=expand(flow.build("pose_features/{shard}.npy"), shard=flow.shards),
+        index=expand(flow.build("pose_features/{shard}.parquet"), shard=flow.shards),
+    output:
+        parquet=flow.build("processed_metadata.parquet"),
+        csv=flow.build("processed_metadata.csv"),
+        rejects=flow.build("rejects.csv"),
+        metrics=flow.metrics("features.json"),
+    log:
+        flow.build("logs/metadata.log"),
+    benchmark:
+        flow.build("benchmarks/metadata.tsv")
+    conda:
+        "../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        call=flow.call("metadata"),
+    message:
+        "metadata: joining the manifest with the features"
+    shell:
+        "{params.call} --threads {threads} 2>&1 | tee {log}"
+
+
+rule splits:
+    """Divide the clips into train, val and test; mark the sentences that training saw."""
+    input:
+        code=code_of("splits"),
+        metadata=rules.metadata.output.parquet,
+    output:
+        splits=flow.build("splits.csv"),
+        metrics=flow.metrics("splits.json"),
+    log:
+        flow.build("logs/splits.log"),
+    benchmark:
+        flow.build("benchmarks/splits.tsv")
+    conda:
+        "../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        call=flow.call("splits", "splits"),
+    message:
+        "splits: dividing the clips"
+    shell:
+        "{params.call} --threads {threads} 2>&1 | tee {log}"

@@ -1,0 +1,122 @@
+rule embed:
+    """Embed every clip; keep the gallery's encoder sequences."""
+    input:
+        code=code_of("embed"),
+        checkpoint=rules.train_sign2text.output.best,
+        features=expand(rules.pose_features.output.npy, shard=flow.shards),
+        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
+        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        stats=rules.stats_pose.output.stats,
+        splits=rules.splits.output.splits,
+        metadata=rules.metadata.output.parquet,
+    output:
+        embeddings=flow.build("embeddings/embeddings.npy"),
+        map=flow.build("embeddings/embeddings_map.csv"),
+        frames=flow.build("embeddings/frames.npy"),
+        frames_index=flow.build("embeddings/frames_index.parquet"),
+    log:
+        flow.build("logs/embed.log"),
+    benchmark:
+        flow.build("benchmarks/embed.tsv")
+    conda:
+        "../environment.yml"
+    resources:
+        mem_mb=3000,
+        runtime=120,
+        gpu=1,
+    params:
+        call=flow.call("embed"),
+    message:
+        "embed: {output.embeddings}"
+    shell:
+        "{params.call} --threads {threads} 2>&1 | tee {log}"
+
+
+rule prototypes:
+    """Mean embedding of every sentence that has enough training clips."""
+    input:
+        code=code_of("prototypes"),
+        embeddings=rules.embed.output.embeddings,
+        map=rules.embed.output.map,
+    output:
+        prototypes=flow.build("embeddings/prototypes.npz"),
+    log:
+        flow.build("logs/prototypes.log"),
+    benchmark:
+        flow.build("benchmarks/prototypes.tsv")
+    conda:
+        "../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        call=flow.call("prototypes", "retrieval"),
+    message:
+        "prototypes: {output.prototypes}"
+    shell:
+        "{params.call} --threads {threads} 2>&1 | tee {log}"
+
+
+rule evaluate_sign2text:
+    """Decode every evaluated clip; score sentences and text-to-clip alignment."""
+    input:
+        code=code_of("evaluate_sign2text"),
+        checkpoint=rules.train_sign2text.output.best,
+        features=expand(rules.pose_features.output.npy, shard=flow.shards),
+        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
+        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        stats=rules.stats_pose.output.stats,
+        splits=rules.splits.output.splits,
+        metadata=rules.metadata.output.parquet,
+        tokenizer=rules.text.output.tokenizer,
+        texts=rules.text.output.texts,
+        text_embeddings=rules.text.output.embeddings,
+        embeddings=rules.embed.output.embeddings,
+        map=rules.embed.output.map,
+    output:
+        metrics=flow.metrics("sign2text.json"),
+        predictions=flow.build("predictions/sign2text.csv"),
+    log:
+        flow.build("logs/evaluate_sign2text.log"),
+    benchmark:
+        flow.build("benchmarks/evaluate_sign2text.tsv")
+    conda:
+        "../environment.yml"
+    resources:
+        mem_mb=3000,
+        runtime=120,
+        gpu=1,
+    params:
+        call=flow.call("evaluate_sign2text", "decoding", "evaluation"),
+    message:
+        "evaluate_sign2text: {output.metrics}"
+    shell:
+        "{params.call} --threads {threads} 2>&1 | tee {log}"
+
+
+rule evaluate_retrieval:
+    """Score clip-to-clip retrieval against the training gallery."""
+    input:
+        code=code_of("evaluate_retrieval"),
+        embeddings=rules.embed.output.embeddings,
+        map=rules.embed.output.map,
+        splits=rules.splits.output.splits,
+    output:
+        metrics=flow.metrics("retrieval.json"),
+        predictions=flow.build("predictions/retrieval.csv"),
+    log:
+        flow.build("logs/evaluate_retrieval.log"),
+    benchmark:
+        flow.build("benchmarks/evaluate_retrieval.tsv")
+    conda:
+        "../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=1,
+    params:
+        call=flow.call("evaluate_retrieval", "evaluation"),
+    message:
+        "evaluate_retrieval: {output.metrics}"
+    shell:
+        "{params.call} --threads {threads} 2>&1 | tee {log}"

@@ -1,0 +1,81 @@
+rule landmarks:
+    """Run MediaPipe Holistic over the clips of one shard."""
+    input:
+        code=code_of("landmarks"),
+        shard=flow.build("shards/{shard}.csv"),
+    output:
+        multiext(flow.build("landmarks/{shard}"), npy=".npy", parquet=".parquet"),
+    log:
+        flow.build("logs/landmarks/{shard}.log"),
+    benchmark:
+        flow.build("benchmarks/landmarks/{shard}.tsv")
+    conda:
+        "../environment.yml"
+    # one tracker a core, each 400-470 MB
+    threads: workflow.cores or 4
+    resources:
+        mem_mb=lambda wildcards, threads: 800 + 500 * threads,
+        runtime=240,
+    params:
+        call=flow.call("landmarks", "landmarks"),
+    message:
+        "landmarks: shard {wildcards.shard}"
+    shell:
+        "{params.call} --threads {threads} 2>&1 | tee {log}"
+
+
+rule pose_features:
+    """Turn raw landmarks of one shard into one smoothed, centred body a frame; reject what is unusable."""
+    input:
+        code=code_of("pose_features"),
+        npy=rules.landmarks.output.npy,
+        parquet=rules.landmarks.output.parquet,
+    output:
+        multiext(
+            flow.build("pose_features/{shard}"),
+            npy=".npy",
+            mask=".mask.npy",
+            parquet=".parquet",
+        ),
+    log:
+        flow.build("logs/pose_features/{shard}.log"),
+    benchmark:
+        flow.build("benchmarks/pose_features/{shard}.tsv")
+    conda:
+        "../environment.yml"
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    params:
+        call=flow.call("pose_features", "pose", "quality"),
+    message:
+        "pose_features: shard {wildcards.shard}"
+    shell:
+        "{params.call} --threads {threads} 2>&1 | tee {log}"
+
+
+rule stats_pose:
+    """Mean and deviation of every feature over the training clips."""
+    input:
+        code=code_of("stats_pose"),
+        splits=rules.splits.output.splits,
+        features=expand(rules.pose_features.output.npy, shard=flow.shards),
+        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
+        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+    output:
+        stats=flow.build("global_stats.npz"),
+    log:
+        flow.build("logs/stats_pose.log"),
+    benchmark:
+        flow.build("benchmarks/stats_pose.tsv")
+    conda:
+        "../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        call=flow.call("stats_pose"),
+    message:
+        "stats_pose: statistics of the training features"
+    shell:
+        "{params.call} --threads {threads} 2>&1 | tee {log}"

@@ -1,0 +1,1 @@
+"""From annotation tables and videos to the manifest, shards and splits."""

@@ -1,0 +1,83 @@
+"""Content hashes of videos, remembered by file status so that an unchanged file is read once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from signloom.files import write_json
+from signloom.progress import track
+
+_SHOW_FROM_BYTES = 200_000_000
+
+
+class HashCache:
+    """SHA-256 of files; a file is read again when its size, times or inode change.
+
+    The change time is part of the key because a copy that keeps its modification time still changes it.
+    """
+
+    def __init__(self, store: Path) -> None:
+        """Load what `store` remembers; a damaged store is only a slower start."""
+        self._store = store
+        self._known: dict[str, list[int | str]] = {}
+        if store.exists():
+            try:
+                self._known = json.loads(store.read_text("utf-8"))
+            except json.JSONDecodeError:
+                store.unlink()
+
+    def hash_all(self, paths: Iterable[Path]) -> dict[Path, str]:
+        """Return the hex digest of every file or folder of frames in `paths`."""
+        paths = list(paths)
+        files = [file for path in paths for file in _files_of(path)]
+        todo = [file for file in files if not self._is_fresh(file)]
+        if todo:
+            self._read(todo)
+        return {path: self._digest(path) for path in paths}
+
+    def fingerprint(self, folder: Path) -> str:
+        """Return one digest over the names and contents of all files under `folder`."""
+        files = _files_of(folder)
+        digests = self.hash_all(files)
+        total = hashlib.sha256()
+        for file in files:
+            total.update(f"{file.relative_to(folder).as_posix()}\0{digests[file]}\n".encode())
+        return total.hexdigest()
+
+    def _read(self, todo: list[Path]) -> None:
+        shown: Iterable[Path] = todo
+        if sum(file.stat().st_size for file in todo) > _SHOW_FROM_BYTES:
+            shown = track(todo, "hashing videos", unit="file")
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            for file, digest in zip(shown, pool.map(_sha256, todo), strict=True):
+                self._known[str(file)] = [*_status(file), digest]
+        write_json(self._store, self._known)
+
+    def _is_fresh(self, file: Path) -> bool:
+        return self._known.get(str(file), [])[:-1] == _status(file)
+
+    def _digest(self, path: Path) -> str:
+        if path.is_dir():
+            return self.fingerprint(path)
+        return str(self._known[str(path)][-1])
+
+
+def _files_of(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.is_file())
+
+
+def _status(file: Path) -> list[int | str]:
+    status = file.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,250 @@
+"""Rows of an annotation table, checked one by one: the manifest, its rejects and the shard lists."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from signloom.dataset.hashes import HashCache
+from signloom.dataset.importers import load_table
+from signloom.dataset.probe import VIDEO_SUFFIXES, why_unreadable
+from signloom.dataset.shards import shard_of
+from signloom.errors import SignloomError
+from signloom.params.dataset import DatasetParams, ManifestParams
+from signloom.progress import track
+
+MANIFEST_COLUMNS = [
+    "clip_id",
+    "video_path",
+    "start_s",
+    "end_s",
+    "sentence_id",
+    "sentence",
+    "gloss",
+    "category",
+    "signer_id",
+    "split",
+    "text_variations",
+    "video_hash",
+    "n_bytes",
+]
+REJECT_COLUMNS = ["clip_id", "video_path", "row", "reason", "detail"]
+SHARD_COLUMNS = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
+
+
+class Reject(Exception):
+    """Why a row cannot be a clip."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Accepted clips, sorted by id, and rejected rows in the order of the table."""
+
+    clips: pd.DataFrame
+    rejects: pd.DataFrame
+
+    def shard(self, name: str, count: int) -> pd.DataFrame:
+        """Return the shard list `name` of `count`: which clips it holds and their content hashes."""
+        mine = [shard_of(clip_id, count) == name for clip_id in self.clips["clip_id"]]
+        return self.clips.loc[mine, SHARD_COLUMNS]
+
+    def counts(self) -> dict[str, Any]:
+        """Return the plain numbers of metrics/manifest.json."""
+        signed = self.clips[self.clips["sentence_id"] >= 0]
+        return {
+            "clips": len(self.clips),
+            "sentences": int(signed["sentence_id"].nunique()),
+            "signers": int(self.clips["signer_id"].nunique()),
+            "unsigned_clips": len(self.clips) - len(signed),
+            "bytes": int(self.clips["n_bytes"].sum()),
+            "rejected": {
+                str(k): int(v) for k, v in self.rejects["reason"].value_counts().sort_index().items()
+            },
+        }
+
+
+def build_manifest(dataset: DatasetParams, params: ManifestParams, hashes: HashCache) -> Manifest:
+    """Read the table of `dataset`, check every row and return what is usable and what is not.
+
+    Raises SignloomError where the table cannot be read, has no row, or too many rows are rejected.
+    """
+    root = Path(dataset.videos)
+    if not root.is_dir():
+        raise SignloomError(f"dataset.videos: {root} is not a folder")
+    rows = load_table(dataset.importer, Path(dataset.table), root)
+    if rows.empty:
+        raise SignloomError(f"{dataset.table}: no clip in the table")
+    variations = _load_variations(dataset.variations)
+    paths = [root / video for video in rows["video"]]
+    known = hashes.hash_all({path for path in paths if _is_inside(path, root) and path.exists()})
+    clips: list[dict[str, Any]] = []
+    rejects: list[dict[str, Any]] = []
+    seen: dict[tuple[str, float, float], str] = {}
+    ids = _clip_ids(rows)
+    named = zip(rows.to_dict("records"), paths, ids, strict=True)
+    for row, path, clip_id in track(list(named), "manifest", unit="row"):
+        try:
+            clip = _check(row, path, root, clip_id, known, seen)
+        except Reject as why:
+            rejects.append(
+                {
+                    "clip_id": clip_id,
+                    "video_path": path.as_posix(),
+                    "row": row["row"],
+                    "reason": why.reason,
+                    "detail": why.detail,
+                }
+            )
+            continue
+        clip["text_variations"] = _variations_of(clip, row, variations)
+        clips.append(clip)
+    manifest = Manifest(
+        pd.DataFrame(clips, columns=MANIFEST_COLUMNS).sort_values("clip_id", ignore_index=True),
+        pd.DataFrame(rejects, columns=REJECT_COLUMNS),
+    )
+    _stop_if_too_many(manifest, params, dataset.table)
+    return manifest
+
+
+def _clip_ids(rows: pd.DataFrame) -> list[str]:
+    """Ids from paths below the video root; the suffix stays where two files differ in it alone."""
+    videos = [Path(video) for video in rows["video"]]
+    suffixes: dict[Path, set[str]] = {}
+    for video in videos:
+        suffixes.setdefault(video.with_suffix(""), set()).add(video.suffix)
+    ids = []
+    for video, start, end in zip(videos, rows["start_s"], rows["end_s"], strict=True):
+        stem = video.with_suffix("") if video.suffix.lower() in {*VIDEO_SUFFIXES, ".npy"} else video
+        name = video if len(suffixes[video.with_suffix("")]) > 1 else stem
+        ids.append(name.as_posix() + (f"@{start}-{end}" if start or end else ""))
+    return ids
+
+
+def _check(
+    row: dict[str, Any],
+    path: Path,
+    root: Path,
+    clip_id: str,
+    known: dict[Path, str],
+    seen: dict[tuple[str, float, float], str],
+) -> dict[str, Any]:
+    """Return the manifest row of one clip or raise Reject with the first thing that is wrong."""
+    if not row["video"]:
+        raise Reject("missing", "the row names no video")
+    if not _is_inside(path, root):
+        raise Reject("outside_root", f"{row['video']} leads out of {root}")
+    if not path.exists():
+        raise Reject("missing", f"{path} does not exist")
+    start, end = _time(row, "start_s"), _time(row, "end_s")
+    if not math.isnan(end) and end <= (0.0 if math.isnan(start) else start):
+        raise Reject("bad_row", f"end_s {end:g} is not after start_s {start:g}")
+    sentence = " ".join(row["sentence"].split())
+    gloss = " ".join(row["gloss"].split())
+    sentence_id = _sentence_id(row, signed=bool(sentence or gloss))
+    key = (known[path], start if start == start else -1.0, end if end == end else -1.0)
+    if key in seen:
+        raise Reject("duplicate", f"the same content and times as {seen[key]}")
+    problem = why_unreadable(path)
+    if problem:
+        raise Reject("unreadable", problem)
+    seen[key] = clip_id
+    return {
+        "clip_id": clip_id,
+        "video_path": path.as_posix(),
+        "start_s": start,
+        "end_s": end,
+        "sentence_id": sentence_id,
+        "sentence": sentence,
+        "gloss": gloss,
+        "category": row["category"],
+        "signer_id": row["signer_id"],
+        "split": row["split"],
+        "video_hash": known[path],
+        "n_bytes": _size(path),
+    }
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    """Whether `path` stays below `root` by name; a link inside the root may point elsewhere on purpose."""
+    parts = path.relative_to(root).parts if path.is_relative_to(root) else ("..",)
+    depth = 0
+    for part in parts:
+        depth += -1 if part == ".." else 1
+        if depth < 0:
+            return False
+    return True
+
+
+def _time(row: dict[str, Any], column: str) -> float:
+    """Return seconds, NaN where the cell is empty."""
+    if row[column] == "":
+        return math.nan
+    try:
+        value = float(row[column])
+    except ValueError:
+        value = math.nan
+    if not value >= 0 or math.isinf(value):
+        raise Reject("bad_row", f"{column} {row[column]!r} is not a time in seconds")
+    return value
+
+
+def _sentence_id(row: dict[str, Any], signed: bool) -> int:
+    """Return the sentence id; -1 stands for a clip in which nothing is signed."""
+    try:
+        number = int(row["sentence_id"] or "-1")
+    except ValueError:
+        raise Reject("bad_row", f"sentence_id {row['sentence_id']!r} is not a whole number") from None
+    if signed and not 0 <= number < 2**31:
+        raise Reject("bad_row", f"sentence_id {row['sentence_id']!r} is not a number from 0 to 2147483647")
+    if not signed and number >= 0:
+        raise Reject("bad_row", f"sentence_id {number} has neither a sentence nor glosses")
+    return number if signed else -1
+
+
+def _size(path: Path) -> int:
+    files: Iterator[Path] = path.rglob("*") if path.is_dir() else iter([path])
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _load_variations(path: str | None) -> dict[int, list[str]]:
+    if path is None:
+        return {}
+    try:
+        given = json.loads(Path(path).read_text("utf-8"))
+        return {int(number): [" ".join(text.split()) for text in texts] for number, texts in given.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise SignloomError(
+            f"dataset.variations: {path}: expected a JSON object of sentence_id to a list of texts: {error}"
+        ) from error
+
+
+def _variations_of(clip: dict[str, Any], row: dict[str, Any], variations: dict[int, list[str]]) -> str:
+    """Return the other ways to say the clip's sentence, as a JSON list in the order given."""
+    own = row["text_variations"]
+    try:
+        texts = variations.get(clip["sentence_id"], []) + (json.loads(own) if own else [])
+    except json.JSONDecodeError:
+        raise SignloomError(f"row {row['row']}: text_variations is not a JSON list: {own!r}") from None
+    others = [text for text in dict.fromkeys(texts) if text and text != clip["sentence"]]
+    return json.dumps(others, ensure_ascii=False)
+
+
+def _stop_if_too_many(manifest: Manifest, params: ManifestParams, table: str) -> None:
+    total = len(manifest.clips) + len(manifest.rejects)
+    if len(manifest.rejects) > params.max_reject_ratio * total or manifest.clips.empty:
+        first = manifest.rejects.iloc[0]
+        raise SignloomError(
+            f"{table}: {len(manifest.rejects)} of {total} rows rejected, more than manifest.max_reject_ratio "
+            f"{params.max_reject_ratio:g}; first, row {first['row']}: {first['reason']}: {first['detail']}"
+        )

@@ -1,0 +1,41 @@
+"""A first look at a clip's file: can it be read at all?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+FRAME_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def why_unreadable(path: Path) -> str | None:
+    """Return why a video, folder of frames or feature array cannot be read, or None if it can."""
+    if path.is_dir():
+        if any(file.suffix.lower() in FRAME_SUFFIXES for file in path.iterdir()):
+            return None
+        return f"{path} holds no PNG or JPEG frame"
+    if path.suffix.lower() == ".npy":
+        return _array_problem(path)
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        return f"{path.suffix or 'no suffix'} is not one of {', '.join(VIDEO_SUFFIXES)} or a folder of frames"
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                return "the file has no video stream"
+            next(container.decode(video=0))
+    except (av.FFmpegError, StopIteration, OSError) as error:
+        return f"no frame can be decoded: {type(error).__name__}: {error}".rstrip(": ")
+    return None
+
+
+def _array_problem(path: Path) -> str | None:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        return f"not a NumPy array: {error}"
+    if array.ndim != 2 or array.shape[1] != 540:
+        return f"expected an array of shape (frames, 540), found {array.shape}"
+    return None

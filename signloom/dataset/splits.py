@@ -1,0 +1,103 @@
+"""Division of clips into train, val and test, and which sentences training saw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from signloom.errors import SignloomError
+from signloom.params.splits import SplitsParams
+
+Names = npt.NDArray[np.object_]
+
+_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "dev": "val",
+    "validation": "val",
+    "test": "test",
+}
+
+
+def make_splits(clips: pd.DataFrame, params: SplitsParams) -> pd.DataFrame:
+    """Return `clip_id, split, sentence_id, seen` for every row of `clips`, sorted by clip.
+
+    `clips` needs `clip_id, sentence_id, signer_id, split`. Unsigned clips (sentence_id -1) never train.
+    Raises SignloomError where no clip is left to train on, or a predefined split is missing or unknown.
+    """
+    clips = clips.sort_values("clip_id").reset_index(drop=True)
+    signed = clips["sentence_id"].to_numpy() >= 0
+    split = _predefined(clips) if params.mode == "predefined" else _drawn(clips, signed, params)
+    split[~signed & (split == "train")] = "val"
+    if not (split == "train").any():
+        raise SignloomError(
+            f"splits.mode {params.mode}: no clip is left for training out of {len(clips)}; "
+            "check the shares, the table's column `split` and build/rejects.csv"
+        )
+    trained = clips["sentence_id"][split == "train"].unique()
+    seen = clips["sentence_id"].isin(trained) & signed
+    return pd.DataFrame(
+        {
+            "clip_id": clips["clip_id"],
+            "split": split,
+            "sentence_id": clips["sentence_id"],
+            "seen": seen.astype(int),
+        }
+    )
+
+
+def count_splits(splits: pd.DataFrame, clips: pd.DataFrame) -> dict[str, Any]:
+    """Return plain counts for every split: clips, sentences, signers, unseen clips and unsigned clips."""
+    table = splits.merge(clips[["clip_id", "signer_id"]], on="clip_id")
+    counts: dict[str, Any] = {}
+    for name, part in table.groupby("split", sort=True):
+        signed = part[part["sentence_id"] >= 0]
+        counts[str(name)] = {
+            "clips": len(signed),
+            "sentences": int(signed["sentence_id"].nunique()),
+            "signers": int(part["signer_id"].nunique()),
+            "clips_of_unseen_sentences": int((signed["seen"] == 0).sum()),
+            "unsigned_clips": len(part) - len(signed),
+        }
+    return counts
+
+
+def _predefined(clips: pd.DataFrame) -> Names:
+    given = clips["split"].fillna("").str.strip().str.lower()
+    unknown = clips[~given.isin(_NAMES)]
+    if len(unknown):
+        first = unknown.iloc[0]
+        raise SignloomError(
+            f"splits.mode predefined: {len(unknown)} of {len(clips)} clips have no usable split "
+            f"(first: {first['clip_id']}, split {first['split']!r}); expected train, val or test, "
+            "or set splits.mode to sentence, signer or clip"
+        )
+    return np.array([_NAMES[name] for name in given], dtype=object)
+
+
+def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsParams) -> Names:
+    """Deal shuffled sentences, signers or clips to test, then val, until each has its share of clips."""
+    key = {"sentence": "sentence_id", "signer": "signer_id", "clip": "clip_id"}[params.mode]
+    split = np.full(len(clips), "train", dtype=object)
+    groups = clips[key][signed].unique()
+    sizes = clips[key][signed].value_counts()
+    order = np.random.default_rng(params.seed).permutation(sorted(groups))
+    wanted = {"test": params.test_share * signed.sum(), "val": params.val_share * signed.sum()}
+    queue = iter(order)
+    for name, target in wanted.items():
+        filled = 0
+        while filled < round(target):
+            group = next(queue, None)
+            if group is None:
+                break
+            split[(clips[key] == group).to_numpy() & signed] = name
+            filled += int(sizes[group])
+    # clips that nobody signs serve as outsiders, half in each evaluated split
+    unsigned = np.flatnonzero(~signed)
+    split[unsigned[0::2]] = "val"
+    split[unsigned[1::2]] = "test"
+    return split

@@ -1,0 +1,122 @@
+"""Loading params.yaml and presets; a wrong key becomes one line that says where and what was expected."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from signloom.errors import SignloomError
+from signloom.params.schema import Params
+
+Tree = dict[str, Any]
+
+
+def load_params(base: Path, preset: Path | None = None) -> Params:
+    """Return the parameters of `base` with those of `preset` laid over them."""
+    files = [base] if preset is None else [base, preset]
+    merged: Tree = {}
+    for file in files:
+        merged = overlay(merged, read_yaml(file))
+    return check_params(merged, files)
+
+
+def overlay(under: Tree, over: Tree) -> Tree:
+    """Return `under` with the keys of `over` laid over it, section by section."""
+    merged = dict(under)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = overlay(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def read_yaml(file: Path) -> Tree:
+    """Return the mapping in `file`; anything else is an error with its line."""
+    if not file.exists():
+        raise SignloomError(f"{file} does not exist")
+    try:
+        tree = yaml.safe_load(file.read_text("utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise SignloomError(f"{file}:{line}: not valid YAML: {error.problem}") from error
+    if not isinstance(tree, dict):
+        raise SignloomError(f"{file}:1: expected sections of parameters, found {type(tree).__name__}")
+    return tree
+
+
+def check_params(tree: Tree, files: list[Path]) -> Params:
+    """Return `tree` as typed parameters; every key of the schema must be there.
+
+    Raises SignloomError naming the first wrong key, its file and line (the last of `files` that has it), what
+    was expected and the nearest known key.
+    """
+    known = dict(_known_keys(Params))
+    lines = [(file, _key_lines(file)) for file in files]
+    for key in _keys(tree):
+        if key not in known:
+            raise SignloomError(f"{_where(key, lines)}: unknown key {key}{_nearest(key, known)}")
+    try:
+        params = Params.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
+        found = "" if first["type"] == "missing" else f", found {first['input']!r}"
+        raise SignloomError(f"{_where(key, lines)}: {key}: {first['msg']}{found}") from error
+    missing = [key for key in known if key not in set(_keys(tree))]
+    if missing:
+        raise SignloomError(f"{files[0]}:1: missing key {missing[0]}; expected {known[missing[0]]}")
+    return params
+
+
+def _known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every dotted key of the schema with its type in words."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield prefix + name, "a section"
+            yield from _known_keys(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name, kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+
+
+def _keys(tree: Tree, prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{key}.")
+
+
+def _nearest(key: str, known: dict[str, str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]} ({known[close[0]]})?"
+    section = key.rpartition(".")[0]
+    inside = [name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == section]
+    return f"; expected one of {', '.join(inside)}" if inside else ""
+
+
+def _where(key: str, lines: list[tuple[Path, dict[str, int]]]) -> str:
+    """Return file:line of `key`, or of the nearest section above it, in the last file that has it."""
+    while key:
+        for file, known in reversed(lines):
+            if key in known:
+                return f"{file}:{known[key]}"
+        key = key.rpartition(".")[0]
+    return f"{lines[0][0]}:1"
+
+
+def _key_lines(file: Path) -> dict[str, int]:
+    found: dict[str, int] = {}
+
+    def walk(node: yaml.Node | None, prefix: str) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for name, value in node.value:
+                found[prefix + str(name.value)] = name.start_mark.line + 1
+                walk(value, f"{prefix}{name.value}.")
+
+    walk(yaml.compose(file.read_text("utf-8")), "")
+    return found

@@ -1,0 +1,214 @@
+"""The manifest: importers, row checks, rejects, shards, and its command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signloom.dataset.hashes import HashCache
+from signloom.dataset.importers import load_table
+from signloom.dataset.manifest import Manifest, build_manifest
+from signloom.dataset.shards import shard_names, shard_of
+from signloom.errors import SignloomError
+from signloom.params.dataset import DatasetParams, ManifestParams
+from tests.videos import write_video
+from workflow_scripts import manifest as stage
+
+
+def build(folder: Path, table: str, importer: str = "csv", ratio: float = 1.0, **more: str) -> Manifest:
+    suffix = "xlsx" if table == "" else "csv"
+    if table:
+        (folder / "clips.csv").write_text(table, "utf-8")
+    dataset = DatasetParams(
+        importer=importer, table=str(folder / f"clips.{suffix}"), videos=str(folder / "videos"), **more
+    )
+    return build_manifest(dataset, ManifestParams(max_reject_ratio=ratio), HashCache(folder / "hashes.json"))
+
+
+def test_every_bad_row_is_rejected_with_its_reason_and_line(tmp_path: Path) -> None:
+    good = write_video(tmp_path / "videos/s1/a.mp4")
+    (tmp_path / "videos/copy.mp4").write_bytes(good.read_bytes())
+    (tmp_path / "videos/text.mp4").write_text("not a video")
+    (tmp_path / "videos/notes.txt").write_text("not a video")
+    write_video(tmp_path / "outside.mp4", seed=1)
+    write_video(tmp_path / "videos/b.mp4", seed=2)
+    table = """video,sentence_id,sentence,start_s,end_s
+s1/a.mp4,1,One.,,
+copy.mp4,1,One.,,
+text.mp4,1,One.,,
+notes.txt,1,One.,,
+gone.mp4,1,One.,,
+../outside.mp4,1,One.,,
+b.mp4,many,One.,,
+b.mp4,1,One.,2,1
+b.mp4,1,One.,soon,
+b.mp4,1,,,
+"""
+    manifest = build(tmp_path, table)
+    assert manifest.clips["clip_id"].tolist() == ["s1/a"]
+    assert dict(zip(manifest.rejects["row"], manifest.rejects["reason"], strict=True)) == {
+        3: "duplicate",
+        4: "unreadable",
+        5: "unreadable",
+        6: "missing",
+        7: "outside_root",
+        8: "bad_row",
+        9: "bad_row",
+        10: "bad_row",
+        11: "bad_row",
+    }
+
+
+def test_too_many_rejects_stop_the_run_and_say_what_to_look_at(tmp_path: Path) -> None:
+    write_video(tmp_path / "videos/a.mp4")
+    with pytest.raises(SignloomError, match=r"1 of 2 rows rejected.*max_reject_ratio 0\.1.*gone\.mp4"):
+        build(tmp_path, "video,sentence_id,sentence\na.mp4,1,One.\ngone.mp4,2,Two.\n", ratio=0.1)
+
+
+def test_segments_of_one_video_are_clips_of_their_own(tmp_path: Path) -> None:
+    write_video(tmp_path / "videos/a.mp4")
+    second = "a.mp4,2,Two.,0.1,0.2\n"
+    rows = f"video,sentence_id,sentence,start_s,end_s\na.mp4,1,One.,0,0.1\n{second}{second}"
+    manifest = build(tmp_path, rows)
+    assert manifest.clips["clip_id"].tolist() == ["a@0-0.1", "a@0.1-0.2"]
+    assert manifest.rejects["reason"].tolist() == ["duplicate"]
+
+
+def test_files_of_equal_name_keep_ids_apart(tmp_path: Path) -> None:
+    for number, name in enumerate(["s1/a.mp4", "s2/a.mp4", "b.mp4", "b.avi"]):
+        write_video(tmp_path / "videos" / name, seed=number)
+    rows = "video,sentence_id,sentence\ns1/a.mp4,1,One.\ns2/a.mp4,1,One.\nb.mp4,1,One.\nb.avi,1,One.\n"
+    assert build(tmp_path, rows).clips["clip_id"].tolist() == ["b.avi", "b.mp4", "s1/a", "s2/a"]
+
+
+def test_a_clip_without_sentence_and_gloss_is_unsigned(tmp_path: Path) -> None:
+    write_video(tmp_path / "videos/a.mp4")
+    assert build(tmp_path, "video,sentence_id,sentence\na.mp4,-1,\n").clips["sentence_id"].tolist() == [-1]
+
+
+def test_variations_leave_out_the_sentence_itself(tmp_path: Path) -> None:
+    write_video(tmp_path / "videos/a.mp4")
+    (tmp_path / "v.json").write_text('{"1": ["One.", "A one.", "A one."], "9": ["Nine."]}')
+    manifest = build(
+        tmp_path, "video,sentence_id,sentence\na.mp4,1,One.\n", variations=str(tmp_path / "v.json")
+    )
+    assert json.loads(manifest.clips["text_variations"][0]) == ["A one."]
+
+
+def test_the_text_of_users_survives_quotes_commas_and_umlauts(tmp_path: Path) -> None:
+    write_video(tmp_path / "videos/a.mp4")
+    manifest = build(tmp_path, 'video,sentence_id,sentence\na.mp4,1,"Grüß „dich"", sagt sie, 你好"\n')
+    assert manifest.clips["sentence"][0] == 'Grüß „dich", sagt sie, 你好'
+
+
+def test_a_folder_of_frames_is_a_clip_whose_hash_follows_its_content(tmp_path: Path) -> None:
+    folder = tmp_path / "videos/frames"
+    folder.mkdir(parents=True)
+    (folder / "0001.png").write_bytes(b"a")
+    first = build(tmp_path, "video,sentence_id,sentence\nframes,1,One.\n").clips["video_hash"][0]
+    (folder / "0001.png").write_bytes(b"b")
+    assert build(tmp_path, "video,sentence_id,sentence\nframes,1,One.\n").clips["video_hash"][0] != first
+
+
+def test_changed_content_is_noticed_under_an_old_time_stamp(tmp_path: Path) -> None:
+    import os
+
+    video = write_video(tmp_path / "videos/a.mp4")
+    before = video.stat()
+    first = HashCache(tmp_path / "hashes.json").fingerprint(tmp_path / "videos")
+    assert HashCache(tmp_path / "hashes.json").fingerprint(tmp_path / "videos") == first
+    data = bytearray(video.read_bytes())
+    data[-1] ^= 1
+    video.write_bytes(bytes(data))
+    os.utime(video, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert HashCache(tmp_path / "hashes.json").fingerprint(tmp_path / "videos") != first
+
+
+def test_signtalk_reads_the_workbook_and_rejects_videos_without_a_sentence(tmp_path: Path) -> None:
+    for number, name in enumerate(["1000A.mp4", "1000B.mp4", "7A.mp4"]):
+        write_video(tmp_path / "videos" / name, seed=number)
+    sheet = pd.DataFrame({"Sentence ID": [1000], "Sentence": ["The child has a fever."], "Text": ["health"]})
+    sheet.to_excel(tmp_path / "clips.xlsx", sheet_name="Sheet1", index=False)
+    manifest = build(tmp_path, "", importer="signtalk")
+    assert manifest.clips[["clip_id", "sentence_id", "category"]].to_numpy().tolist() == [
+        ["1000A", 1000, "health"],
+        ["1000B", 1000, "health"],
+    ]
+    assert manifest.rejects["reason"].tolist() == ["bad_row"]
+
+
+def test_signtalk_sampled_and_processed_forms_are_read(tmp_path: Path) -> None:
+    write_video(tmp_path / "videos/1000A.mp4")
+    sampled = "video_file,sentence_id,sentence,category,variant\n1000A.mp4,1000,Good morning.,greeting,A\n"
+    assert build(tmp_path, sampled, importer="signtalk_sampled").clips["sentence"].tolist() == [
+        "Good morning."
+    ]
+    np.save(tmp_path / "videos/1000A.npy", np.zeros((3, 540), np.float32))
+    processed = (
+        "video_file,feature_path,num_frames,sentence_id,sentence,category,text_variations\n"
+        '1000A.mp4,1000A.npy,3,1000,Good morning.,greeting,"[""Morning.""]"\n'
+    )
+    clips = build(tmp_path, processed, importer="processed").clips
+    assert clips[["clip_id", "text_variations"]].to_numpy().tolist() == [["1000A", '["Morning."]']]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("", "does not exist"),
+        ("sentence_id,sentence\n1,One.\n", "column 'video' is missing; the table has: sentence_id, sentence"),
+        ("video,signer_id\na.mp4,s1\n", "no column `sentence`"),
+        ("video,sentence_id,sentence\n", "no clip in the table"),
+    ],
+)
+def test_a_bad_table_is_one_clear_error(tmp_path: Path, table: str, message: str) -> None:
+    (tmp_path / "videos").mkdir()
+    with pytest.raises(SignloomError, match=message):
+        build(tmp_path, table, importer="csv")
+
+
+@given(st.text(min_size=1), st.integers(1, 2000))
+def test_a_clips_shard_is_one_of_the_names_and_stays(clip_id: str, count: int) -> None:
+    assert shard_of(clip_id, count) in shard_names(count)
+    assert shard_of(clip_id, count) == shard_of(clip_id, count)
+
+
+def test_a_clips_shard_is_the_head_of_its_sha256_modulo_the_count() -> None:
+    # a change here would rerun every user's landmarks: ba7816bf8f01cfea begins the published SHA-256 of "abc"
+    assert shard_of("abc", 1000) == f"{0xBA7816BF8F01CFEA % 1000:03d}"
+
+
+def test_the_stage_writes_all_its_files_and_shards_hold_every_clip(tmp_path: Path) -> None:
+    for number in range(4):
+        write_video(tmp_path / f"videos/{number}.mp4", seed=number)
+    (tmp_path / "clips.csv").write_text(
+        "video,sentence_id,sentence\n" + "".join(f"{n}.mp4,{n},S {n}.\n" for n in range(4))
+    )
+    params = {
+        "dataset": {"table": str(tmp_path / "clips.csv"), "videos": str(tmp_path / "videos")},
+        "manifest": {"max_reject_ratio": 0.1},
+        "shards": {"count": 3},
+    }
+    out = tmp_path / "out"
+    argv = ["--params", json.dumps(params), "--scratch", str(out / "scratch"), "--output"]
+    argv += [f"shards={out}/{name}.csv" for name in shard_names(3)]
+    argv += [f"{name}={out}/{name}" for name in ("manifest", "rejects", "metrics")]
+    assert stage.main(argv) == 0
+    shards = pd.concat(pd.read_csv(out / f"{name}.csv") for name in shard_names(3))
+    assert sorted(shards["clip_id"].astype(str)) == ["0", "1", "2", "3"]
+    assert json.loads((out / "metrics").read_text())["all"]["clips"] == 4
+    assert not list(out.rglob("*.part"))
+
+
+def test_loaded_rows_have_every_column_of_the_form(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("video,sentence\na.mp4,One.\n")
+    row = load_table("csv", tmp_path / "t.csv", tmp_path).iloc[0]
+    assert row["row"] == 2
+    assert int(row["sentence_id"]) > 0
+    assert row["split"] == ""

@@ -1,0 +1,103 @@
+"""params.yaml: every key is known, typed and there; a wrong one is named with its line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from signloom.errors import SignloomError
+from signloom.params.load import load_params
+from signloom.stage import parse
+
+
+def changed(root: Path, folder: Path, old: str, new: str) -> Path:
+    text = (root / "params.yaml").read_text("utf-8")
+    assert old in text
+    path = folder / "params.yaml"
+    path.write_text(text.replace(old, new, 1), "utf-8")
+    return path
+
+
+def line_of(path: Path, text: str) -> int:
+    return next(n for n, line in enumerate(path.read_text("utf-8").splitlines(), 1) if text in line)
+
+
+def test_the_committed_parameters_are_valid(root: Path) -> None:
+    assert load_params(root / "params.yaml").shards.count >= 1
+
+
+@pytest.mark.parametrize(
+    "preset", sorted(p.stem for p in Path(__file__).parent.parent.glob("config/presets/*.yaml"))
+)
+def test_every_preset_is_valid_over_the_committed_parameters(root: Path, preset: str) -> None:
+    assert load_params(root / "params.yaml", root / f"config/presets/{preset}.yaml")
+
+
+def test_an_unknown_key_is_named_with_line_and_nearest_key(root: Path, tmp_path: Path) -> None:
+    path = changed(root, tmp_path, "  decode_every:", "  decode_evry:")
+    with pytest.raises(SignloomError) as error:
+        load_params(path)
+    line = line_of(path, "decode_evry")
+    expected = f"{path}:{line}: unknown key sign2text.decode_evry; did you mean sign2text.decode_every (int)?"
+    assert str(error.value) == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "mode: predefined",
+            "mode: sideways",
+            "Input should be 'predefined', 'sentence', 'signer' or 'clip'",
+        ),
+        ("  count: 8", "  count: eight", "valid integer"),
+        ("  count: 8", "  count: 0", "greater than or equal to 1"),
+    ],
+)
+def test_a_bad_value_says_what_was_expected_and_found(
+    root: Path, tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    path = changed(root, tmp_path, old, new)
+    with pytest.raises(SignloomError, match=message) as error:
+        load_params(path)
+    assert str(error.value).startswith(f"{path}:{line_of(path, new.strip())}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_key_is_named(root: Path, tmp_path: Path) -> None:
+    path = changed(root, tmp_path, "  max_gap: 5\n", "")
+    with pytest.raises(SignloomError, match=r"missing key pose\.max_gap; expected int"):
+        load_params(path)
+
+
+def test_an_error_in_a_preset_points_into_the_preset(root: Path, tmp_path: Path) -> None:
+    preset = tmp_path / "mine.yaml"
+    preset.write_text("sign2text:\n  widht: 64\n")
+    with pytest.raises(
+        SignloomError, match=rf"{preset}:2: unknown key sign2text\.widht; did you mean sign2text\.width"
+    ):
+        load_params(root / "params.yaml", preset)
+
+
+def test_broken_yaml_is_an_error_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("a: 1\nb: [1\n")
+    with pytest.raises(SignloomError, match=r"params\.yaml:\d: not valid YAML"):
+        load_params(path)
+
+
+def test_a_number_with_an_exponent_and_no_dot_is_a_number(root: Path, tmp_path: Path) -> None:
+    # YAML 1.1 reads 3e-4 as a string
+    preset = tmp_path / "mine.yaml"
+    preset.write_text("sign2text:\n  lr: 3e-4\n")
+    assert load_params(root / "params.yaml", preset).sign2text.lr == 3e-4
+
+
+def test_a_stage_takes_parameters_as_a_file_or_as_json(root: Path, tmp_path: Path) -> None:
+    argv = ["--output", f"x={tmp_path}/x", "--params"]
+    from_file = parse("splits", [*argv, str(root / "params.yaml")], None)
+    text = json.dumps(yaml.safe_load((root / "params.yaml").read_text("utf-8")))
+    assert parse("splits", [*argv, text], None).params == from_file.params

@@ -1,0 +1,113 @@
+"""Write dvc.yaml from the Snakemake rules, which own every command, dependency, output and parameter.
+
+python -m tools.dvc_yaml                    write dvc.yaml
+python -m tools.dvc_yaml --preset NAME      write config/presets/NAME/dvc.yaml
+python -m tools.dvc_yaml --check            show what would change, exit 1 if anything would
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from signloom.dataset.shards import shard_names
+from signloom.params.load import read_yaml
+from tools.engine import workflow
+from tools.rule_helpers import PARAMS_FILE, PRESETS, Workflow
+
+HEADER = "# Written from the Snakemake rules by `make dvc`; change the rules, not this file.\n"
+
+
+def render(root: Path, preset: str | None = None) -> str:
+    """Return the text of the dvc.yaml that serves `preset` (None: params.yaml as it stands)."""
+    with workflow(root, preset) as flow:
+        loaded = Workflow.load(dict(flow.globals["config"]))
+        stages = {rule.name: _stage(rule, loaded) for rule in flow.rules if rule.name != "all"}
+    tree = {"stages": stages, "plots": _plots(loaded)}
+    return HEADER + yaml.safe_dump(tree, sort_keys=False, width=110, allow_unicode=True)
+
+
+def _stage(rule: Any, flow: Workflow) -> dict[str, Any]:
+    """Return one DVC stage: a matrix over shards where the rule scatters."""
+    outputs = _paths(rule.output)
+    options = f"--config preset={flow.preset} " if flow.preset else ""
+    stage: dict[str, Any] = {"desc": rule.docstring.strip()}
+    if flow.preset:
+        stage["wdir"] = "../../.."
+    if rule.wildcard_names:
+        stage["matrix"] = {"shard": shard_names(flow.params.shards.count)}
+    stage["cmd"] = f"snakemake {options}--cores all --allowed-rules {rule.name} -- {outputs[0]}"
+    stage["deps"] = sorted(_paths(rule.input))
+    stage["params"] = _params(rule.params.call.sections, flow.preset)
+    metrics = [path for path in outputs if path.startswith("metrics/")]
+    stage["outs"] = [path for path in outputs if path not in metrics]
+    stage["metrics"] = [{path: {"cache": False}} for path in metrics]
+    return {key: value for key, value in stage.items() if value}
+
+
+def _paths(items: Any) -> list[str]:
+    """Return paths without doubles, Snakemake's `{shard}` as DVC writes it."""
+    return list(dict.fromkeys(re.sub(r"\{shard[^}]*\}", "${item.shard}", str(item)) for item in items))
+
+
+def _params(sections: list[str], preset: str | None) -> list[Any]:
+    """Return DVC's parameter entries: sections of params.yaml, and of the preset that is laid over it."""
+    if not preset or not sections:
+        return list(sections)
+    file = PRESETS / f"{preset}.yaml"
+    over = [name for name in sections if name in read_yaml(file)]
+    entries = [{PARAMS_FILE.as_posix(): list(sections)}, {file.as_posix(): over}]
+    return entries if over else entries[:1]
+
+
+def _plots(flow: Workflow) -> list[dict[str, Any]]:
+    """Return the plots of `dvc plots`: training curves from the history."""
+    history = flow.build("models/sign2text/history.csv")
+    curves = {
+        "losses": ["train_loss", "ce_loss", "clip_loss", "supcon_loss"],
+        "alignment": ["val_inst_top1", "val_pos_sim", "val_neg_sim"],
+        "validation WER": ["val_wer"],
+    }
+    return [
+        {
+            f"sign2text {name}": {
+                "x": {history: "epoch"},
+                "y": {history: columns},
+                "title": f"sign2text: {name}",
+            }
+        }
+        for name, columns in curves.items()
+    ]
+
+
+def target(root: Path, preset: str | None) -> Path:
+    """Return where the dvc.yaml of `preset` stands."""
+    return root / (PRESETS / preset / "dvc.yaml" if preset else Path("dvc.yaml"))
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", metavar="NAME")
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args(argv)
+    path, text = target(Path(), args.preset), render(Path(), args.preset)
+    old = path.read_text("utf-8") if path.exists() else ""
+    if args.check:
+        diff = difflib.unified_diff(old.splitlines(True), text.splitlines(True), str(path), "the rules")
+        sys.stdout.writelines(diff)
+        return int(old != text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

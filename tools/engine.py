@@ -1,0 +1,44 @@
+"""Reading the Snakemake workflow from Python: its rules and the jobs of a full build."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import (
+    ConfigSettings,
+    DAGSettings,
+    OutputSettings,
+    Quietness,
+    ResourceSettings,
+    StorageSettings,
+    WorkflowSettings,
+)
+
+
+@contextmanager
+def workflow(root: Path, preset: str | None = None, dag: bool = False) -> Iterator[Any]:
+    """Yield the parsed workflow in `root`; with `dag`, the jobs of a full build are in `.dag.jobs`."""
+    here = Path.cwd()
+    os.chdir(root)
+    try:
+        with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+            opened = api.workflow(
+                resource_settings=ResourceSettings(cores=1),
+                config_settings=ConfigSettings(config={"preset": preset} if preset else {}),
+                storage_settings=StorageSettings(),
+                workflow_settings=WorkflowSettings(),
+                snakefile=Path("Snakefile"),
+            )
+            opened.dag(DAGSettings(forceall=dag))
+            flow = opened._workflow
+            if dag:
+                flow._prepare_dag(forceall=True, ignore_incomplete=True, lock_warn_only=True, nolock=True)
+                flow._build_dag()
+            yield flow
+    finally:
+        os.chdir(here)

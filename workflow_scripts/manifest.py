@@ -1,0 +1,39 @@
+"""Read the annotation table, check every clip, write the manifest, its rejects and the shard lists."""
+
+from __future__ import annotations
+
+import sys
+
+from signloom.dataset.hashes import HashCache
+from signloom.dataset.manifest import build_manifest
+from signloom.dataset.shards import shard_names
+from signloom.errors import SignloomError
+from signloom.files import write_csv, write_json, write_parquet
+from signloom.params.dataset import DatasetParams, ManifestParams, ShardsParams
+from signloom.stage import Job, run_stage
+
+
+def work(job: Job) -> None:
+    count = job.section("shards", ShardsParams).count
+    if len(job.output_list("shards")) != count:
+        raise SignloomError(f"manifest: shards.count is {count}; name as many outputs shards=FILE")
+    manifest = build_manifest(
+        job.section("dataset", DatasetParams),
+        job.section("manifest", ManifestParams),
+        HashCache(job.scratch_root / "video_hashes.json"),
+    )
+    for reject in manifest.rejects.itertuples():
+        print(f"rejected row {reject.row}: {reject.reason}: {reject.detail}", file=sys.stderr)
+    for name, path in zip(shard_names(count), job.output_list("shards"), strict=True):
+        write_csv(path, manifest.shard(name, count))
+    write_csv(job.output("rejects"), manifest.rejects)
+    write_json(job.output("metrics"), {"all": manifest.counts()})
+    write_parquet(job.output("manifest"), manifest.clips)
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_stage("manifest", work, argv, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

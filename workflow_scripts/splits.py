@@ -1,0 +1,27 @@
+"""Divide the clips into train, val and test, and mark which sentences training saw."""
+
+from __future__ import annotations
+
+import sys
+
+import pandas as pd
+
+from signloom.dataset.splits import count_splits, make_splits
+from signloom.files import write_csv, write_json
+from signloom.params.splits import SplitsParams
+from signloom.stage import Job, run_stage
+
+
+def work(job: Job) -> None:
+    clips = pd.read_parquet(job.input("metadata"))
+    splits = make_splits(clips, job.section("splits", SplitsParams))
+    write_json(job.output("metrics"), count_splits(splits, clips))
+    write_csv(job.output("splits"), splits)
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_stage("splits", work, argv, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
