@@ -36,8 +36,7 @@ demo: setup ## raw demo videos to models, metrics and report, with Snakemake; th
 	@python -m tools.summary
 
 adopt: setup ## let DVC take over what Snakemake built; refused while Snakemake has work left
-	@snakemake -n --quiet all 2>/dev/null >/dev/null || { snakemake -n; exit 1; }
-	@python -m tools.adopt
+	python -m tools.adopt $(if $(PRESET),--preset $(PRESET))
 
 test: setup ## the whole test suite and the linters
 	@$(MAKE) --no-print-directory lint

@@ -1,0 +1,122 @@
+"""Two engines, one graph: drift, agreement job by job, and what a change reruns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from signloom.params.schema import Params
+from tools import conda_env, dvc_yaml
+from tools.engine import workflow
+from tools.import_closure import code_of
+
+STAGES = sorted(path.stem for path in Path(__file__).parent.parent.glob("workflow_scripts/[a-z]*.py"))
+
+
+def test_dvc_yaml_is_what_the_rules_say(root: Path) -> None:
+    expected = dvc_yaml.render(root)
+    assert (root / "dvc.yaml").read_text("utf-8") == expected, "run `make dvc`"
+
+
+def test_environment_yml_is_what_the_lock_says(root: Path) -> None:
+    assert (root / "environment.yml").read_text("utf-8") == conda_env.render(root), "run `make env`"
+
+
+def test_environment_yml_parses_as_conda_reads_it(root: Path) -> None:
+    from rattler import MatchSpec
+
+    tree = yaml.safe_load((root / "environment.yml").read_text("utf-8"))
+    specs = [item for item in tree["dependencies"] if isinstance(item, str)]
+    assert all(MatchSpec(spec).name is not None for spec in specs)
+    pinned = dict(line.split("==") for line in tree["dependencies"][-1]["pip"])
+    locked = conda_env.locked_versions(root)
+    assert all(locked.get(name, version) == version for name, version in pinned.items())
+
+
+@pytest.fixture(scope="module")
+def jobs(root: Path) -> Iterator[dict[str, Any]]:
+    """The jobs of a full Snakemake build of the demo, by DVC's name of the stage."""
+    with workflow(root, dag=True) as flow:
+        found = {}
+        for job in flow.dag.jobs:
+            if job.rule.name != "all":
+                shard = f"@{job.wildcards.shard}" if job.rule.wildcard_names else ""
+                found[job.rule.name + shard] = job
+        yield found
+
+
+@pytest.fixture(scope="module")
+def stages(root: Path) -> dict[str, Any]:
+    """The stages as DVC itself reads them from the committed dvc.yaml."""
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        return {stage.name: stage for stage in repo.index.stages}
+
+
+def test_both_engines_have_the_same_jobs(jobs: dict[str, Any], stages: dict[str, Any]) -> None:
+    assert sorted(jobs) == sorted(stages)
+
+
+def test_both_engines_agree_on_every_dependency_and_output(
+    root: Path, jobs: dict[str, Any], stages: dict[str, Any]
+) -> None:
+    from dvc.dependency.param import ParamsDependency
+
+    for name, job in jobs.items():
+        files = [dep.def_path for dep in stages[name].deps if not isinstance(dep, ParamsDependency)]
+        assert sorted(files) == sorted({str(path) for path in job.input}), name
+        assert sorted(out.def_path for out in stages[name].outs) == sorted(map(str, job.output)), name
+
+
+def test_both_engines_agree_on_every_command_and_parameter(
+    jobs: dict[str, Any], stages: dict[str, Any]
+) -> None:
+    for name, job in jobs.items():
+        assert f"--allowed-rules {job.rule.name} -- " in stages[name].cmd
+        assert stages[name].cmd.rpartition(" ")[2] in map(str, job.output), name
+        call = job.params.call
+        given = json.loads(call.partition("--params '")[2].partition("' --scratch")[0])
+        tracked = [key for dep in stages[name].deps for key in getattr(dep, "params", [])]
+        assert sorted(given) == sorted(tracked), name
+        assert f"workflow_scripts.{job.rule.name} " in call
+
+
+def test_every_section_is_used_by_some_stage(jobs: dict[str, Any]) -> None:
+    used = {key for job in jobs.values() for key in job.rule.params.call.sections}
+    assert used == set(Params.model_fields)
+
+
+@pytest.mark.parametrize("stage", [name for name in STAGES if name != "demo_corpus"])
+def test_a_stage_loads_no_module_outside_its_closure(root: Path, stage: str) -> None:
+    code = (
+        "import sys, pathlib, importlib; importlib.import_module('workflow_scripts.' + sys.argv[1]);"
+        "root = pathlib.Path().resolve();"
+        "files = [getattr(m, '__file__', None) for n, m in list(sys.modules.items())"
+        " if n.split('.')[0] in ('signloom', 'workflow_scripts', 'tools')];"
+        "print(*[pathlib.Path(f).relative_to(root).as_posix() for f in files if f])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, stage], cwd=root, capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split()) - {"workflow_scripts/__init__.py"}
+    assert loaded <= set(code_of(stage, root))
+
+
+def test_pose_features_code_is_no_dependency_of_landmarks(root: Path) -> None:
+    assert "signloom/features/pose_features.py" in code_of("pose_features", root)
+    assert "signloom/features/pose_features.py" not in code_of("landmarks", root)
+
+
+def test_the_library_imports_no_engine(root: Path) -> None:
+    for path in sorted((root / "signloom").rglob("*.py")):
+        text = path.read_text("utf-8")
+        for engine in ("snakemake", "dvc", "tools"):
+            assert f"import {engine}" not in text and f"from {engine}" not in text, path

@@ -1,0 +1,44 @@
+"""Let DVC take over what Snakemake built: `dvc commit`, only while Snakemake has nothing left to do.
+
+python -m tools.adopt [--preset NAME]
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from tools.dvc_yaml import target
+from tools.rule_helpers import PRESETS
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", metavar="NAME", help=f"a preset of {PRESETS} that has its own dvc.yaml")
+    preset = parser.parse_args(argv).preset
+    left = snakemake_jobs_left(preset)
+    if left:
+        print(
+            f"error: Snakemake has work left, so DVC takes nothing over; build first\n{left}", file=sys.stderr
+        )
+        return 1
+    # DVC may only believe what Snakemake found complete: a commit of stale files would bless them
+    file = target(Path(), preset).as_posix()
+    return subprocess.run([sys.executable, "-m", "dvc", "commit", "--quiet", "--force", file]).returncode
+
+
+def snakemake_jobs_left(preset: str | None = None) -> str:
+    """Return Snakemake's list of jobs that a build would run, empty where there are none."""
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1"]
+    command += ["--config", f"preset={preset}"] if preset else []
+    result = subprocess.run(command, capture_output=True, text=True)
+    output = result.stdout + result.stderr
+    return "" if result.returncode == 0 and "Nothing to be done" in output else output
+
+
+if __name__ == "__main__":
+    sys.exit(main())

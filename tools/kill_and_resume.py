@@ -1,0 +1,97 @@
+"""Kill a build ten times with SIGKILL, five times in landmarks and five in training, and compare its bytes.
+
+    python -m tools.kill_and_resume REFERENCE WORK [--seed N]
+
+REFERENCE is a checkout with a finished, undisturbed build. WORK is a folder that does not exist yet: the commit
+of REFERENCE is cloned into it and built there while being killed. After every kill no file may stand under a
+final name unless it is, byte for byte, the file of the reference; training must say that it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tools.same_bytes import differences, products
+
+KILLS = 5
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("reference", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+    rng = random.Random(args.seed)
+    subprocess.run(["git", "clone", "--quiet", str(args.reference), str(args.work)], check=True)
+    for file in args.work.glob("metrics/**/*.json"):
+        file.unlink()
+    reference = products(args.reference)
+    for number in range(KILLS):
+        kill_in(args.work, "build/logs/landmarks", rng.uniform(5, 25), f"landmarks {number + 1}", reference)
+    for number in range(KILLS):
+        kill_in(
+            args.work,
+            "build/logs/train_sign2text.log",
+            rng.uniform(8, 30),
+            f"training {number + 1}",
+            reference,
+        )
+    log = build(args.work).communicate()[0]
+    if "resuming" not in log:
+        raise SystemExit("training started again instead of going on")
+    different = differences(reference, products(args.work))
+    print(f"{len(reference)} products after {2 * KILLS} kills, {len(different)} different {different}")
+    return 1 if different else 0
+
+
+def build(work: Path) -> subprocess.Popen[str]:
+    """Start a build in a process group of its own, unlocked after a kill."""
+    environment = {**os.environ, "PYTHONPATH": str(work)}
+    subprocess.run(["snakemake", "--unlock"], cwd=work, check=True, capture_output=True, env=environment)
+    return subprocess.Popen(
+        ["snakemake", "--cores", "all"],
+        cwd=work,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def kill_in(work: Path, sign: str, delay: float, name: str, reference: dict[str, str]) -> None:
+    """Build until `sign` changes, wait `delay` seconds, kill the whole group and check what stands."""
+    started = time.time()
+    process = build(work)
+    while process.poll() is None and not _touched_since(work / sign, started):
+        time.sleep(0.2)
+    time.sleep(delay)
+    if process.poll() is not None:
+        raise SystemExit(f"{name}: the build ended before it was killed: {process.communicate()[0][-2000:]}")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    now = products(work)
+    parts = [path for path in now if path.endswith(".part")]
+    half = [path for path, digest in now.items() if path not in parts and reference.get(path) != digest]
+    print(f"{name}: killed after {delay:.0f} s, {len(now) - len(parts)} products whole, half-written: {half}")
+    if half:
+        raise SystemExit(1)
+
+
+def _touched_since(path: Path, start: float) -> bool:
+    files = [path, *path.glob("*")] if path.is_dir() else [path]
+    return any(file.exists() and file.stat().st_mtime >= start and file.is_file() for file in files)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""Print the headline metrics and where the report is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROWS = [
+    ("sign2text", ["wer", "bleu4", "chrf", "exact", "inst_top1", "pos_sim", "neg_sim", "nearest_wer"]),
+    ("retrieval", ["ret_top1", "ret_mrr", "r_at_5"]),
+]
+DATA = ["test", "test_unseen_sentences", "val"]
+
+
+def main() -> int:
+    print(f"{'':24}" + "".join(f"{name:>24}" for name in DATA))
+    for file, metrics in ROWS:
+        scores = json.loads(Path(f"metrics/{file}.json").read_text("utf-8"))
+        for metric in metrics:
+            cells = "".join(f"{_cell(scores.get(name, {}), metric):>24}" for name in DATA)
+            print(f"{file + ' ' + metric:24}{cells}")
+    print(f"\nreport: {Path('build/report/index.html').resolve().as_uri()}")
+    return 0
+
+
+def _cell(scores: dict[str, Any], metric: str) -> str:
+    value, low, high = (scores.get(metric + end) for end in ("", "_low", "_high"))
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
