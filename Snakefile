@@ -25,7 +25,19 @@ wildcard_constraints:
 
 
 include: "rules/data.smk"
-include: "rules/features.smk"
+
+
+# features come from videos, or ready-made
+if flow.params.dataset.importer == "processed":
+
+    include: "rules/import_features.smk"
+
+else:
+
+    include: "rules/landmarks.smk"
+
+
+include: "rules/stats.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/deliver.smk"

@@ -34,8 +34,7 @@ rule metadata:
         code=code_of("metadata"),
         manifest=rules.manifest.output.manifest,
         rejects=rules.manifest.output.rejects,
-        features=expand(flow.build("pose_features/{shard}.npy"), shard=flow.shards),
-        index=expand(flow.build("pose_features/{shard}.parquet"), shard=flow.shards),
+        features=expand(flow.build("pose_features/{shard}.parquet"), shard=flow.shards),
     output:
         parquet=flow.build("processed_metadata.parquet"),
         csv=flow.build("processed_metadata.csv"),
@@ -51,7 +50,7 @@ rule metadata:
         mem_mb=1000,
         runtime=20,
     params:
-        call=flow.call("metadata"),
+        call=flow.call("metadata", "quality"),
     message:
         "metadata: joining the manifest with the features"
     shell:

@@ -2,9 +2,9 @@
 
     python -m tools.kill_and_resume REFERENCE WORK [--seed N]
 
-REFERENCE is a checkout with a finished, undisturbed build. WORK is a folder that does not exist yet: the commit
-of REFERENCE is cloned into it and built there while being killed. After every kill no file may stand under a
-final name unless it is, byte for byte, the file of the reference; training must say that it goes on where it was.
+REFERENCE is a checkout with a finished, undisturbed build. WORK is a folder that does not exist yet: the
+commit of REFERENCE is cloned into it and built there while being killed. After every kill no file may stand
+under a final name unless it is, byte for byte, that of the reference; training must say that it resumes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,27 @@
+rule pose_features:
+    """Take ready-made features of one shard; in place of landmarks and pose_features."""
+    input:
+        code=code_of("import_features"),
+        shard=flow.build("shards/{shard}.csv"),
+    output:
+        multiext(
+            flow.build("pose_features/{shard}"),
+            npy=".npy",
+            mask=".mask.npy",
+            parquet=".parquet",
+        ),
+    log:
+        flow.build("logs/pose_features/{shard}.log"),
+    benchmark:
+        flow.build("benchmarks/pose_features/{shard}.tsv")
+    conda:
+        "../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        call=flow.call("import_features", "quality"),
+    message:
+        "import_features: shard {wildcards.shard}"
+    shell:
+        "{params.call} --threads {threads} 2>&1 | tee {log}"

@@ -1,0 +1,25 @@
+rule stats_pose:
+    """Mean and deviation of every feature over the training clips."""
+    input:
+        code=code_of("stats_pose"),
+        splits=rules.splits.output.splits,
+        features=expand(rules.pose_features.output.npy, shard=flow.shards),
+        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
+        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+    output:
+        stats=flow.build("global_stats.npz"),
+    log:
+        flow.build("logs/stats_pose.log"),
+    benchmark:
+        flow.build("benchmarks/stats_pose.tsv")
+    conda:
+        "../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        call=flow.call("stats_pose"),
+    message:
+        "stats_pose: statistics of the training features"
+    shell:
+        "{params.call} --threads {threads} 2>&1 | tee {log}"
