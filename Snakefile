@@ -16,8 +16,8 @@ try:
 except SignloomError as error:
     raise WorkflowError(str(error)) from None
 
-# jobs run the Python that runs the engine, whether its environment is active or not
-shell.prefix(f"PATH={Path(sys.executable).parent}:$PATH; ")
+# jobs run the Python that runs the engine, whether its environment is active or not, and fail where a pipe does
+shell.prefix(f"set -euo pipefail; PATH={Path(sys.executable).parent}:$PATH; ")
 
 
 wildcard_constraints:
