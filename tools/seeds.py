@@ -2,7 +2,7 @@
 
     python -m tools.seeds 42 43 44 45 46
 
-A finished build is needed; features, statistics and texts are taken from it. Products go to build/seeds/<seed>/.
+A finished build is needed; features, statistics and texts come from it. Products go to build/seeds/<seed>/.
 """
 
 from __future__ import annotations
