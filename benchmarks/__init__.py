@@ -1,0 +1,1 @@
+"""One command a benchmark; each prints a ratio against a plain reference in the same run."""

@@ -1,0 +1,1 @@
+"""From a decoder's next-token scores to sentences."""

@@ -1,0 +1,1 @@
+"""What a trained model is worth: translation, retrieval, and intervals around both."""

@@ -1,0 +1,95 @@
+"""Percentile bootstrap over clips, from per-clip counts rather than from texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Score = Callable[[Floats], Floats]
+
+_LEVEL = (2.5, 97.5)
+_CHUNK = 4_000_000  # resampled clips held at once
+
+
+def resamples(clips: int, count: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield chunks (R, clips) of row numbers drawn with replacement, `count` rows in all."""
+    generator = np.random.default_rng(seed)
+    rows = max(1, _CHUNK // max(clips, 1))
+    for start in range(0, count, rows):
+        yield generator.integers(0, clips, (min(rows, count - start), clips))
+
+
+def interval(stats: Floats, score: Score, count: int, seed: int) -> tuple[float, float] | None:
+    """Return the 95 % percentile interval of `score` over `count` resamples of clips (Efron 1979).
+
+    `stats` (clips, K) are counts that add up over clips; `score` maps sums (R, K) to values (R,).
+    A resample in which the score is undefined (NaN) is left out; None where every one is.
+    """
+    if not len(stats):
+        return None
+    return _bounds([score(_sums(rows, stats)) for rows in resamples(len(stats), count, seed)])
+
+
+def median_interval(values: Floats, count: int, seed: int) -> tuple[float, float] | None:
+    """Return the 95 % percentile interval of the median of `values` (clips,), or None without values."""
+    if not len(values):
+        return None
+    return _bounds([np.median(values[rows], axis=1) for rows in resamples(len(values), count, seed)])
+
+
+def _sums(rows: npt.NDArray[np.int64], stats: Floats) -> Floats:
+    """Return (R, K): the sums of `stats` over each resample, by how often it holds each clip."""
+    clips = len(stats)
+    shifted = rows + np.arange(len(rows))[:, None] * clips
+    weights = np.bincount(shifted.ravel(), minlength=len(rows) * clips).reshape(len(rows), clips)
+    # counts are whole numbers far below 2 ** 53, so the product is exact whatever the order of its sums
+    return np.asarray(weights.astype(np.float64) @ stats)
+
+
+def _bounds(chunks: list[Floats]) -> tuple[float, float] | None:
+    values = np.concatenate(chunks)
+    defined = values[~np.isnan(values)]
+    if not len(defined):
+        return None
+    low, high = np.percentile(defined, _LEVEL)
+    return float(low), float(high)
+
+
+def ratio(sums: Floats) -> Floats:
+    """Return column 0 over column 1 of `sums` (R, 2), NaN where column 1 is 0."""
+    undefined = np.full(len(sums), np.nan)
+    return np.asarray(np.divide(sums[:, 0], sums[:, 1], out=undefined, where=sums[:, 1] > 0))
+
+
+def figure(name: str, stats: Floats, score: Score, count: int, seed: int, reason: str) -> dict[str, Any]:
+    """Return `name`, `name_low`, `name_high` for a metric file; null with `name_reason` where undefined.
+
+    `stats` (clips, K) and `score` as in `interval`; `reason` says why the value may be undefined.
+    """
+    value = float(score(stats.sum(0, keepdims=True))[0]) if len(stats) else float("nan")
+    return _entry(name, value, interval(stats, score, count, seed), reason)
+
+
+def mean_figure(name: str, values: Floats, count: int, seed: int, reason: str) -> dict[str, Any]:
+    """Return the entries of the mean of `values` (clips,); a clip without a value is NaN and left out."""
+    defined = values[~np.isnan(values)]
+    return figure(name, np.stack([defined, np.ones_like(defined)], 1), ratio, count, seed, reason)
+
+
+def median_figure(name: str, values: Floats, count: int, seed: int, reason: str) -> dict[str, Any]:
+    """Return the entries of the median of `values` (clips,); a clip without a value is NaN and left out."""
+    defined = values[~np.isnan(values)]
+    value = float(np.median(defined)) if len(defined) else float("nan")
+    return _entry(name, value, median_interval(defined, count, seed), reason)
+
+
+def _entry(name: str, value: float, bounds: tuple[float, float] | None, reason: str) -> dict[str, Any]:
+    if np.isnan(value) or bounds is None:
+        return {name: None, f"{name}_low": None, f"{name}_high": None, f"{name}_reason": reason}
+    # twelve digits: below them sums of floats differ by the order of their terms
+    low, high = bounds
+    return {name: round(value, 12), f"{name}_low": round(low, 12), f"{name}_high": round(high, 12)}

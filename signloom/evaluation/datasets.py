@@ -1,0 +1,66 @@
+"""The data sets that metrics are told apart by, and the embeddings that they are computed from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from signloom.errors import SignloomError
+
+NAMES = {
+    "test": ("test", 1),
+    "val": ("val", 1),
+    "test_unseen_sentences": ("test", 0),
+    "val_unseen_sentences": ("val", 0),
+}
+NO_CLIP = "no clip in this data set"
+
+
+def data_sets(splits: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the clips of each data set, sorted: test and val, of sentences that training saw and did not.
+
+    Unsigned clips are in none of them.
+    """
+    signed = splits[splits["sentence_id"] >= 0]
+    return {
+        name: sorted(signed["clip_id"][(signed["split"] == split) & (signed["seen"] == seen)])
+        for name, (split, seen) in NAMES.items()
+    }
+
+
+class EmbeddedClips:
+    """embeddings.npy and embeddings_map.csv: `table` has one row a clip, `vectors` (N, E) its unit rows."""
+
+    def __init__(self, embeddings: Path, table: Path) -> None:
+        """Read both; SignloomError where they do not have the same number of rows."""
+        self.vectors: npt.NDArray[np.float32] = np.load(embeddings, allow_pickle=False)
+        self.table = read_map(table)
+        if len(self.vectors) != len(self.table):
+            raise SignloomError(
+                f"{embeddings} has {len(self.vectors)} rows, {table} {len(self.table)}; run stage embed again"
+            )
+        self._row = {clip_id: row for row, clip_id in enumerate(self.table["clip_id"])}
+
+    def gallery(self) -> npt.NDArray[np.intp]:
+        """Return the rows of the training clips that carry a sentence, sorted by clip."""
+        table = self.table
+        rows = np.flatnonzero((table["split"] == "train") & (table["sentence_id"] >= 0))
+        return rows[np.argsort(table["clip_id"].to_numpy(dtype=object)[rows], kind="stable")]
+
+    def rows(self, clip_ids: list[str]) -> npt.NDArray[np.intp]:
+        """Return the rows of `clip_ids`; SignloomError where one has no embedding."""
+        lost = [clip_id for clip_id in clip_ids if clip_id not in self._row]
+        if lost:
+            raise SignloomError(
+                f"{len(lost)} clips have no embedding (first: {lost[0]}); run stage embed again"
+            )
+        return np.array([self._row[clip_id] for clip_id in clip_ids], dtype=np.intp)
+
+
+def read_map(path: Path) -> pd.DataFrame:
+    """Return embeddings_map.csv with its texts as they were written."""
+    texts = ("clip_id", "video_file", "feature_path", "sentence", "category", "split")
+    return pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False)

@@ -1,0 +1,162 @@
+"""Clips through a trained encoder: batches of like lengths, answers in the order asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+
+from signloom.augment.landmarks import centre_crop
+from signloom.errors import SignloomError
+from signloom.features.shards import FeatureShards
+from signloom.files import atomic
+from signloom.models.inputs import standardise, valid_frames
+from signloom.models.sign2text import Encoded, Sign2Text
+from signloom.progress import track
+from signloom.training import checkpoints
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class TrainedEncoder:
+    """A trained network in evaluation mode and the standardising that it was trained with."""
+
+    model: Sign2Text
+    mean: Tensor  # (540,)
+    std: Tensor  # (540,)
+    device: torch.device
+
+    @property
+    def seq_len(self) -> int:
+        """Return the longest input in frames; longer clips are cropped at both ends."""
+        return self.model.config.seq_len
+
+
+def load_trained(checkpoint: Path, stats: Path) -> TrainedEncoder:
+    """Load a sign2text checkpoint onto the GPU if there is one.
+
+    Raises SignloomError where `stats` (global_stats.npz) are not those that the checkpoint was trained with.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    content = checkpoints.load(checkpoint, device)
+    try:
+        model = Sign2Text(content["model_config"])
+        model.load_state_dict(content["model"])
+        mean, std = content["feature_mean"], content["feature_std"]
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SignloomError(f"{checkpoint}: not a sign2text checkpoint ({reason}); train it again") from error
+    with np.load(stats, allow_pickle=False) as given:
+        same = np.array_equal(given["feature_mean"], mean.cpu().numpy()) and np.array_equal(
+            given["feature_std"], std.cpu().numpy()
+        )
+    if not same:
+        raise SignloomError(f"{checkpoint} was trained with other statistics than {stats}; train it again")
+    return TrainedEncoder(model.to(device).eval(), mean.to(device), std.to(device), device)
+
+
+def encode_clips(
+    trained: TrainedEncoder, shards: FeatureShards, clip_ids: Sequence[str], batch_size: int, label: str
+) -> Iterator[tuple[list[int], Encoded]]:
+    """Yield the positions in `clip_ids` of a batch, and what the encoder makes of those clips.
+
+    Batches hold clips of like lengths, so that there is little padding; what they hold depends on lengths and
+    order alone. A clip longer than the model's `seq_len` gives its middle. Raises SignloomError for a clip
+    without frames.
+    """
+    lengths = [min(shards.length(clip_id), trained.seq_len) for clip_id in clip_ids]
+    for clip_id, length in zip(clip_ids, lengths, strict=True):
+        if length == 0:
+            raise SignloomError(
+                f"clip {clip_id} has no frames in the feature shards; build them and the splits again"
+            )
+    order = sorted(range(len(clip_ids)), key=lambda row: (lengths[row], clip_ids[row]))
+    starts = range(0, len(order), batch_size)
+    for start in track(starts, label, total=len(starts), unit="batch"):
+        rows = order[start : start + batch_size]
+        clips = [
+            centre_crop(shards.clip(clip_ids[row]), shards.mask(clip_ids[row]), trained.seq_len)
+            for row in rows
+        ]
+        with torch.inference_mode():
+            yield rows, trained.model.encode(*_pad(trained, clips))
+
+
+def _pad(
+    trained: TrainedEncoder, clips: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]]
+) -> tuple[Tensor, Tensor]:
+    """Return standardised input (B, T, 544), zero at padding, and validity (B, T)."""
+    longest = max(len(features) for features, _ in clips)
+    x = torch.zeros(len(clips), longest, clips[0][0].shape[1] + 4, device=trained.device)
+    for row, (features, mask) in enumerate(clips):
+        x[row, : len(features)] = standardise(
+            torch.from_numpy(np.array(features)).to(trained.device),
+            torch.from_numpy(np.array(mask)).to(trained.device),
+            trained.mean,
+            trained.std,
+        )
+    lengths = torch.tensor([len(features) for features, _ in clips], device=trained.device)
+    return x, valid_frames(lengths, longest)
+
+
+def embedding_map(splits: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
+    """Return embeddings_map.csv: every clip of `splits`, sorted by clip, unsigned ones (-1) included.
+
+    Raises SignloomError where `metadata` lacks a clip.
+    """
+    columns = ["clip_id", "video_file", "feature_path", "sentence_id", "sentence", "category"]
+    table = splits[["clip_id", "split"]].merge(metadata[columns], on="clip_id", how="left", validate="1:1")
+    lost = table["clip_id"][table["sentence_id"].isna()]
+    if len(lost):
+        raise SignloomError(
+            f"{len(lost)} clips of the splits are not in the metadata (first: {lost.iloc[0]})"
+        )
+    table = table.sort_values("clip_id").reset_index(drop=True).astype({"sentence_id": "int64"})
+    return table[[*columns, "split"]]
+
+
+def write_embeddings(
+    trained: TrainedEncoder, shards: FeatureShards, clips: pd.DataFrame, embeddings: Path, frames: Path
+) -> pd.DataFrame:
+    """Write unit rows float32 (N, E) for all `clips` and float16 frames (rows, D) for the gallery.
+
+    `clips` is an embedding map. The gallery are its signed training clips; their frame sequences follow one
+    another in the order of `clips`. Returns the table `clip_id, offset, length` of the gallery.
+    """
+    gallery = clips[(clips["split"] == "train") & (clips["sentence_id"] >= 0)]
+    length = [min(shards.length(clip_id), trained.seq_len) for clip_id in gallery["clip_id"]]
+    offset = np.cumsum([0, *length])[:-1]
+    place = dict(zip(gallery.index, zip(offset, length, strict=True), strict=True))
+    vectors = np.empty((len(clips), trained.model.config.embedding_dim), np.float32)
+    with atomic(frames) as part:
+        shape = (sum(length), trained.model.encoder.frame_dim)
+        # a map cannot be empty, an array can
+        sequences = (
+            np.lib.format.open_memmap(part, "w+", np.float16, shape)
+            if sum(length)
+            else np.zeros(shape, np.float16)
+        )
+        for rows, encoded in encode_clips(trained, shards, clips["clip_id"].tolist(), _BATCH, "embed"):
+            vectors[rows] = encoded.embedding.float().cpu().numpy()
+            states = encoded.frames.to(torch.float16).cpu().numpy()
+            for row, state in zip(rows, states, strict=True):
+                if row in place:
+                    first, count = place[row]
+                    sequences[first : first + count] = state[:count]
+        if isinstance(sequences, np.memmap):
+            sequences.flush()
+        else:
+            with part.open("wb") as file:
+                np.save(file, sequences)
+    with atomic(embeddings) as part, part.open("wb") as file:
+        np.save(file, vectors)
+    return pd.DataFrame(
+        {"clip_id": gallery["clip_id"].to_numpy(), "offset": offset, "length": length}
+    ).astype({"clip_id": "str", "offset": "int64", "length": "int64"})

@@ -1,0 +1,134 @@
+"""Word error rate, BLEU and chrF from counts that each clip contributes."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from itertools import pairwise
+
+import jiwer
+import numpy as np
+import numpy.typing as npt
+from sacrebleu.metrics import BLEU, CHRF
+
+Floats = npt.NDArray[np.float64]
+
+_ORDER = 4  # word n-grams of BLEU
+_CHRF_ORDER = 6  # character n-grams of chrF
+_CHRF_BETA2 = 4.0  # beta 2, squared
+
+WER_SIGNATURE = "words|case:folded|punctuation:dropped|apostrophes in words:kept|lib:jiwer"
+
+
+def normalise(text: str) -> str:
+    """Return the words of `text` for WER and exact match, separated by one space.
+
+    NFKC, case folded; punctuation and symbols are dropped, except apostrophes inside a word. Neither capitals
+    nor punctuation are signed, and BLEU and chrF see the raw text anyway.
+    """
+    folded = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
+    kept = [
+        mark if unicodedata.category(mark)[0] not in "PS" or _inside_word(folded, place) else " "
+        for place, mark in enumerate(folded)
+    ]
+    return " ".join("".join(kept).split())
+
+
+def _inside_word(text: str, place: int) -> bool:
+    around = text[place - 1 : place] + text[place + 1 : place + 2]
+    return text[place] == "'" and len(around) == 2 and around.isalnum()
+
+
+def wer_stats(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:
+    """Return (clips, 2): word edits and reference words of each clip; their sums give corpus WER (jiwer)."""
+    if not references:
+        return np.zeros((0, 2))
+    out = jiwer.process_words([normalise(r) for r in references], [normalise(h) for h in hypotheses])
+    edits = [sum(_cost(chunk) for chunk in chunks) for chunks in out.alignments]
+    return np.array([edits, [len(words) for words in out.references]], np.float64).T
+
+
+def _cost(chunk: jiwer.AlignmentChunk) -> int:
+    if chunk.type == "equal":
+        return 0
+    return int(max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx))
+
+
+def wer_multi_stats(references: Sequence[Sequence[str]], hypotheses: Sequence[str]) -> Floats:
+    """Return (clips, 2) as `wer_stats` against the reference of each clip with the lowest error rate.
+
+    Of equal rates the first counts. A reference without words is passed over where another has some.
+    """
+    flat = wer_stats(
+        [text for texts in references for text in texts],
+        [hypothesis for texts, hypothesis in zip(references, hypotheses, strict=True) for _ in texts],
+    )
+    rates = np.divide(flat[:, 0], flat[:, 1], out=np.full(len(flat), np.inf), where=flat[:, 1] > 0)
+    starts = np.cumsum([0, *map(len, references)])
+    best = [start + rates[start:stop].argmin() for start, stop in pairwise(starts)]
+    return flat[best] if best else np.zeros((0, 2))
+
+
+def bleu_stats(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:
+    """Return (clips, 10): hypothesis and reference length, n-gram matches 1-4, n-grams 1-4 (sacreBLEU)."""
+    metric = BLEU(effective_order=True)  # the option only silences a warning about single sentences
+    rows = []
+    for reference, hypothesis in zip(references, hypotheses, strict=True):
+        score = metric.sentence_score(hypothesis, [reference])
+        rows.append([score.sys_len, score.ref_len, *score.counts, *score.totals])
+    return np.array(rows, np.float64).reshape(len(rows), 2 + 2 * _ORDER)
+
+
+def bleu_score(sums: Floats) -> Floats:
+    """Return corpus BLEU-4 (R,), 0-100, from sums (R, 10) of `bleu_stats` (Papineni et al. 2002).
+
+    Smoothing `exp` as sacreBLEU's default: the k-th order without a match counts as 1 / 2^k matches. An
+    order that no hypothesis is long enough for makes BLEU 0, as does no match at all. NaN without references.
+    """
+    sys_len, ref_len = sums[:, 0], sums[:, 1]
+    correct, total = sums[:, 2 : 2 + _ORDER], sums[:, 2 + _ORDER :]
+    unmatched = (correct == 0) & (total > 0)
+    smoothed = np.where(unmatched, 0.5 ** unmatched.cumsum(1), correct)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_precision = np.log(100 * smoothed / total)
+        brevity = np.exp(np.minimum(0.0, 1 - ref_len / sys_len))
+        score = brevity * np.exp(log_precision.mean(1))
+    defined = (correct > 0).any(1) & (total > 0).all(1)
+    return np.where(ref_len > 0, np.where(defined, score, 0.0), np.nan)
+
+
+def chrf_stats(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:
+    """Return (clips, 18): character n-grams 1-6 of the hypothesis, the reference and both (sacreBLEU)."""
+    if not references:
+        return np.zeros((0, 3 * _CHRF_ORDER))
+    # the only door to counts a clip; its sums are tested against the public corpus score
+    stats = CHRF()._extract_corpus_statistics(list(hypotheses), [list(references)])
+    return np.array(stats, np.float64)
+
+
+def chrf_score(sums: Floats) -> Floats:
+    """Return corpus chrF2 (R,), 0-100, from sums (R, 18) of `chrf_stats` (Popović 2015).
+
+    Precision and recall are means over the orders that both sides have n-grams of. NaN without references.
+    """
+    counts = sums.reshape(len(sums), _CHRF_ORDER, 3)
+    hypothesis, reference, match = counts[:, :, 0], counts[:, :, 1], counts[:, :, 2]
+    present = (hypothesis > 0) & (reference > 0)
+    orders = np.maximum(present.sum(1), 1)
+    precision = np.where(present, match / np.maximum(hypothesis, 1), 0.0).sum(1) / orders
+    recall = np.where(present, match / np.maximum(reference, 1), 0.0).sum(1) / orders
+    bottom = _CHRF_BETA2 * precision + recall
+    score = 100 * (1 + _CHRF_BETA2) * precision * recall / np.where(bottom > 0, bottom, 1.0)
+    return np.where(reference.sum(1) > 0, score, np.nan)
+
+
+def signatures() -> dict[str, str]:
+    """Return what sacreBLEU and jiwer were asked for, to be kept beside the figures."""
+    bleu, chrf = BLEU(), CHRF()
+    for metric in (bleu, chrf):
+        metric.corpus_score(["a"], [["a"]])
+    return {
+        "wer_signature": WER_SIGNATURE,
+        "bleu4_signature": str(bleu.get_signature()),
+        "chrf_signature": str(chrf.get_signature()),
+    }

@@ -1,0 +1,1 @@
+"""Answering one clip from what training left behind."""

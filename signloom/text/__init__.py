@@ -1,0 +1,1 @@
+"""Sentences: their tables, tokens, gloss vocabulary and frozen embeddings."""

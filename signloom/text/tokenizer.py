@@ -1,0 +1,97 @@
+"""Text to token ids and back, in the Hugging Face tokenizers format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from signloom.errors import SignloomError
+
+SPECIALS = ["<pad>", "<unk>", "<sos>", "<eos>"]
+# padding, start and end as trained here, as BERT names them, and as RoBERTa names them
+_ROLES = [("<pad>", "<sos>", "<eos>"), ("[PAD]", "[CLS]", "[SEP]"), ("<pad>", "<s>", "</s>")]
+
+
+class TextTokenizer:
+    """A tokenizer with the ids that decoding needs: `pad`, `start`, `end` and `size`."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.raw = tokenizer
+        # a stored length limit or padding would change ids behind the caller's back
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        for names in _ROLES:
+            ids = [number for name in names if (number := tokenizer.token_to_id(name)) is not None]
+            if len(ids) == len(names):
+                self.pad, self.start, self.end = ids
+                break
+        else:
+            expected = "; ".join(" ".join(names) for names in _ROLES)
+            raise SignloomError(
+                f"the tokenizer has no padding, start and end tokens; expected one of: {expected}"
+            )
+        self.size: int = tokenizer.get_vocab_size(with_added_tokens=True)
+
+    @classmethod
+    def load(cls, path: Path) -> TextTokenizer:
+        """Read tokenizer.json."""
+        return cls(Tokenizer.from_str(path.read_text("utf-8")))
+
+    def to_json(self) -> str:
+        """Return the bytes of tokenizer.json as text, the same for equal training sets."""
+        return str(self.raw.to_str(pretty=True)) + "\n"
+
+    def encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        """Return ids with start and end; a text over `max_tokens` is cut and keeps its end token."""
+        encoded = [self._framed(encoding.ids) for encoding in self.raw.encode_batch(list(texts))]
+        return [ids if len(ids) <= max_tokens else [*ids[: max_tokens - 1], self.end] for ids in encoded]
+
+    def _framed(self, ids: list[int]) -> list[int]:
+        if ids[:1] != [self.start]:
+            ids = [self.start, *ids]
+        return ids if len(ids) > 1 and ids[-1] == self.end else [*ids, self.end]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of `ids` up to the first end token; special tokens are left out."""
+        kept: list[int] = []
+        for token in ids:
+            if token == self.end:
+                break
+            kept.append(int(token))
+        text = str(self.raw.decode(kept, skip_special_tokens=True))
+        # WordPiece sets an apostrophe between spaces, and nothing else can tell where they were
+        return text.replace(" ' ", "'") if isinstance(self.raw.decoder, decoders.WordPiece) else text
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> TextTokenizer:
+    """Train byte-level BPE with `<pad>` 0, `<unk>` 1, `<sos>` 2, `<eos>` 3 on the distinct `texts`.
+
+    In a small corpus the merges reach whole words, so that it is a word-level tokenizer which can still spell
+    a new word from known bytes and gives back capitals, punctuation and spaces exactly. Ids follow byte order
+    and merge counts alone: equal sets of texts give equal bytes. Raises SignloomError where there is no text,
+    or `vocab_size` does not even hold the single bytes.
+    """
+    corpus = sorted(set(texts))
+    if not corpus:
+        raise SignloomError("no training sentence to train the tokenizer on; check build/splits.csv")
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(
+        corpus,
+        trainers.BpeTrainer(
+            vocab_size=vocab_size, min_frequency=1, special_tokens=SPECIALS, show_progress=False
+        ),
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<sos> $A <eos>", special_tokens=[("<sos>", 2), ("<eos>", 3)]
+    )
+    trained = TextTokenizer(tokenizer)
+    if trained.size > vocab_size:
+        raise SignloomError(
+            f"text.vocab_size {vocab_size} is smaller than the {trained.size} single bytes and special "
+            "tokens of the training sentences; raise it"
+        )
+    return trained

@@ -1,0 +1,275 @@
+"""Stage text: sentences, tokenizer, gloss vocabulary and frozen embeddings."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from signloom.errors import SignloomError
+from signloom.params.text import TextParams
+from signloom.text.encoders import SentenceEncoder, load_encoder
+from signloom.text.sentences import gather_texts
+from signloom.text.tokenizer import TextTokenizer, train_tokenizer
+from signloom.text.vocabulary import build_vocabulary, encode_glosses, read_vocabulary
+from workflow_scripts import text as stage
+
+SENTENCES = {
+    0: ("The boy likes an apple.", "BOY APPLE LIKE", ["An apple pleases the boy."]),
+    1: ('Doesn\'t Anna   drink "tea"?', "ANNA TEA NOT", []),
+    2: ("I'll meet Zoë tomorrow!", "TOMORROW MEET ZOE", ["Tomorrow I meet Zoë."]),
+}
+
+
+def metadata() -> pd.DataFrame:
+    rows = [
+        (f"c{signer}{sentence_id}", sentence_id, text, gloss, json.dumps(variations))
+        for signer in range(2)
+        for sentence_id, (text, gloss, variations) in SENTENCES.items()
+    ]
+    rows.append(("unsigned", -1, "", "", "[]"))
+    return pd.DataFrame(rows, columns=["clip_id", "sentence_id", "sentence", "gloss", "text_variations"])
+
+
+def splits() -> pd.DataFrame:
+    """Sentences 0 and 1 train, 2 is only tested; the clip that nobody signs carries no text."""
+    table = metadata()[["clip_id", "sentence_id"]]
+    table["split"] = np.where(table["sentence_id"].isin([0, 1]), "train", "test")
+    return table.assign(seen=table["sentence_id"].isin([0, 1]).astype(int))
+
+
+@pytest.fixture(scope="module")
+def minilm() -> SentenceEncoder:
+    torch.set_num_threads(1)
+    return load_encoder(TextParams())
+
+
+def run(folder: Path, **params: object) -> int:
+    folder.mkdir(exist_ok=True)
+    metadata().to_parquet(folder / "metadata.parquet")
+    splits().to_csv(folder / "splits.csv", index=False)
+    names = {
+        "tokenizer": "tokenizer.json",
+        "glosses": "gloss_vocabulary.json",
+        "texts": "texts.parquet",
+        "embeddings": "text_embeddings.npy",
+    }
+    return stage.main(
+        [
+            "--input",
+            f"metadata={folder / 'metadata.parquet'}",
+            f"splits={folder / 'splits.csv'}",
+            "--output",
+            *(f"{name}={folder / file}" for name, file in names.items()),
+            "--params",
+            json.dumps({"text": {"weights": "random", **params}}),
+        ]
+    )
+
+
+def test_the_stage_writes_the_four_files_and_the_same_bytes_again(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    assert run(tmp_path / "a") == 0
+    torch.manual_seed(2)
+    assert run(tmp_path / "b") == 0
+    for name in ("tokenizer.json", "gloss_vocabulary.json", "texts.parquet", "text_embeddings.npy"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+    texts = pd.read_parquet(tmp_path / "a" / "texts.parquet")
+    assert texts.values.tolist() == [  # noqa: PD011
+        [0, 0, "The boy likes an apple."],
+        [0, 1, "An apple pleases the boy."],
+        [1, 0, 'Doesn\'t Anna   drink "tea"?'],
+        [2, 0, "I'll meet Zoë tomorrow!"],
+        [2, 1, "Tomorrow I meet Zoë."],
+    ]
+    embeddings = np.load(tmp_path / "a" / "text_embeddings.npy")
+    assert embeddings.shape == (5, 384)
+    assert embeddings.dtype == np.float32
+    glosses = json.loads((tmp_path / "a" / "gloss_vocabulary.json").read_text())
+    assert glosses == [
+        "<pad>",
+        "<unk>",
+        "<blank>",
+        "<sos>",
+        "<eos>",
+        "ANNA",
+        "APPLE",
+        "BOY",
+        "LIKE",
+        "NOT",
+        "TEA",
+    ]
+
+
+def test_the_tokenizer_sees_training_sentences_and_their_variations_only(tmp_path: Path) -> None:
+    assert run(tmp_path) == 0
+    trained = set(TextTokenizer.load(tmp_path / "tokenizer.json").raw.get_vocab())
+    assert {"Ġboy", "Ġpleases", "Ġdrink"} <= trained
+    assert not any("tomorrow" in token or "meet" in token for token in trained)
+
+
+def test_a_sentence_comes_back_exactly() -> None:
+    tokenizer = train_tokenizer([text for text, _, _ in SENTENCES.values()], 400)
+    assert [tokenizer.raw.token_to_id(name) for name in ("<pad>", "<unk>", "<sos>", "<eos>")] == [0, 1, 2, 3]
+    assert (tokenizer.pad, tokenizer.start, tokenizer.end) == (0, 2, 3)
+    for text, _, _ in SENTENCES.values():
+        (ids,) = tokenizer.encode([text], 64)
+        assert ids[0] == 2
+        assert ids[-1] == 3
+        assert 1 not in ids
+        assert tokenizer.decode(ids[1:]) == text
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1), min_size=1, max_size=5
+    )
+)
+def test_any_training_text_comes_back_exactly(texts: list[str]) -> None:
+    tokenizer = train_tokenizer(texts, 2000)
+    for text, ids in zip(texts, tokenizer.encode(texts, 10_000), strict=True):
+        if not any(name in text for name in ("<pad>", "<unk>", "<sos>", "<eos>")):
+            assert tokenizer.decode(ids[1:]) == text
+
+
+def test_the_order_of_the_texts_and_of_hashes_changes_nothing(root: Path) -> None:
+    code = (
+        "import sys; from signloom.text.tokenizer import train_tokenizer as t\n"
+        "texts = ['The boy likes an apple.', 'An apple is red.', 'Red boy!'] * 2\n"
+        "sys.stdout.write(t(texts if sys.argv[1] == '1' else texts[::-1], 60).to_json())"
+    )
+    out = [
+        subprocess.run(
+            [sys.executable, "-c", code, seed],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=root,
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert out[0] == out[1] != b""
+
+
+def test_a_text_that_is_too_long_keeps_its_end_token() -> None:
+    tokenizer = train_tokenizer(["one two three four five six"], 400)
+    (ids,) = tokenizer.encode(["one two three four five six"], 4)
+    assert len(ids) == 4
+    assert ids[-1] == tokenizer.end
+    assert tokenizer.decode(ids[1:]) == "one two"
+
+
+def test_characters_that_training_never_saw_are_unknown() -> None:
+    tokenizer = train_tokenizer(["abc"], 400)
+    assert tokenizer.encode(["abz"], 64)[0].count(tokenizer.raw.token_to_id("<unk>")) == 1
+
+
+def test_a_vocabulary_too_small_for_single_bytes_is_refused() -> None:
+    with pytest.raises(SignloomError, match=r"text\.vocab_size 8 is smaller than the 14"):
+        train_tokenizer(["abcdefghij"], 8)
+
+
+def test_the_encoders_own_tokenizer_starts_with_cls_and_ends_with_sep(minilm: SentenceEncoder) -> None:
+    own = minilm.own_tokenizer()
+    (ids,) = own.encode(["Don't stop, Anna!"], 64)
+    assert (ids[0], ids[-1], own.pad) == (101, 102, 0)
+    assert len(ids) < 64, "padding stored in the file leaked into the ids"
+    assert own.decode(ids[1:]) == "don't stop, anna!"
+    assert TextTokenizer(type(own.raw).from_str(own.to_json())).encode(["a b"], 64) == own.encode(["a b"], 64)
+
+
+def test_glosses_are_sorted_after_the_special_tokens(tmp_path: Path) -> None:
+    vocabulary = build_vocabulary(["B A", "", "A C-1"])
+    assert vocabulary == ["<pad>", "<unk>", "<blank>", "<sos>", "<eos>", "A", "B", "C-1"]
+    assert encode_glosses("C-1 X A", vocabulary) == [7, 1, 5]
+    (tmp_path / "v.json").write_text(json.dumps(vocabulary))
+    assert read_vocabulary(tmp_path / "v.json") == vocabulary
+    (tmp_path / "v.json").write_text(json.dumps(vocabulary[1:]))
+    with pytest.raises(SignloomError, match="<pad> <unk> <blank>"):
+        read_vocabulary(tmp_path / "v.json")
+    with pytest.raises(SignloomError, match="special token"):
+        build_vocabulary(["A <blank>"])
+
+
+def test_contradicting_sentences_are_named() -> None:
+    table = metadata()
+    table.loc[table["clip_id"] == "c11", "sentence"] = "Something else."
+    with pytest.raises(SignloomError, match=r"sentence_id 1 .*c01.*c11"):
+        gather_texts(table)
+    table = metadata()
+    table.loc[table["clip_id"] == "c00", "text_variations"] = '"not a list"'
+    with pytest.raises(SignloomError, match=r"c00.*JSON list"):
+        gather_texts(table)
+
+
+def test_a_variation_that_repeats_the_sentence_is_dropped() -> None:
+    table = metadata().iloc[:1].assign(text_variations='["The boy likes an apple.", "B", "B"]')
+    assert gather_texts(table)["text"].tolist() == ["The boy likes an apple.", "B"]
+
+
+def test_minilm_is_the_mean_of_valid_tokens(minilm: SentenceEncoder) -> None:
+    texts = [text for text, _, _ in SENTENCES.values()]
+    got = minilm.embed(texts)
+    for row, text in enumerate(texts):
+        ids = torch.tensor([minilm.tokenizer(text)["input_ids"]])
+        with torch.inference_mode():
+            states = minilm.model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+        expected = states[0].double().mean(0).numpy()
+        np.testing.assert_allclose(got[row], expected, atol=1e-5)
+
+
+def test_minilm_is_loaded_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def refuse(self: socket.socket, address: object) -> None:
+        asked.append(address)
+        raise OSError("no network here")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **_: refuse(None, given))  # type: ignore[arg-type]
+    assert load_encoder(TextParams()).dim == 384
+    assert asked == []
+
+
+def test_minilm_knows_what_is_alike(minilm: SentenceEncoder) -> None:
+    vectors = minilm.embed(["That is a happy person", "That is a very happy person", "Today is a sunny day"])
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    assert unit[0] @ unit[1] > 0.9
+    assert unit[0] @ unit[2] < 0.4
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_padding_and_company_do_not_change_an_embedding(minilm: SentenceEncoder, pooling: str) -> None:
+    encoder = SentenceEncoder(minilm.model, minilm.tokenizer, pooling)
+    short, long = "Tea?", "The old man who lives near the river wants to buy a big red house tomorrow. " * 6
+    alone = encoder.embed([short])[0]
+    company = encoder.embed([long, short, long])
+    np.testing.assert_allclose(company[1], alone, atol=1e-5)
+    assert abs(company[0] - alone).max() > 0.01
+    assert encoder.embed([]).shape == (0, 384)
+
+
+def test_random_weights_are_seeded_and_leave_the_global_generator_alone() -> None:
+    torch.manual_seed(123)
+    expected = torch.rand(3)
+    torch.manual_seed(123)
+    first = load_encoder(TextParams(weights="random")).embed(["A boy."])
+    assert torch.equal(torch.rand(3), expected)
+    np.testing.assert_array_equal(first, load_encoder(TextParams(weights="random")).embed(["A boy."]))
+
+
+def test_an_encoder_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert run(tmp_path, encoder=str(tmp_path / "empty")) == 2
+    assert "text.encoder" in capsys.readouterr().err

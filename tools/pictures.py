@@ -1,0 +1,90 @@
+"""Draw the pictures of the docs from a finished build.
+
+python -m tools.pictures                         docs/images/clip.png and motion.png from the demo
+python -m tools.pictures --clip ID --output PNG  a strip of four frames of one clip with its landmarks
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from PIL import Image
+
+from signloom.dataset.shards import shard_names, shard_of
+from signloom.features.shards import FeatureShards
+from signloom.params.load import load_params
+from signloom.report.overlay import draw_landmarks
+from signloom.video.decode import read_frames
+
+FRAMES = 4
+HEIGHT = 360
+
+
+def clip_strip(clip_id: str, build: Path = Path("build")) -> Image.Image:
+    """Return evenly spaced frames of a clip side by side, with the raw landmarks drawn over them."""
+    count = load_params(Path("params.yaml")).shards.count
+    shard = build / "landmarks" / shard_of(clip_id, count)
+    landmarks = FeatureShards([shard.with_suffix(".npy")], [shard.with_suffix(".parquet")])
+    clips = pd.read_parquet(build / "manifest.parquet").set_index("clip_id")
+    rows = landmarks.clip(clip_id)
+    wanted = set((np.linspace(0.18, 0.82, FRAMES) * len(rows)).astype(int).tolist())
+    frames = enumerate(read_frames(Path(clips.loc[clip_id, "video_path"])))
+    tiles = [draw_landmarks(frame.image, rows[number]) for number, frame in frames if number in wanted]
+    images = [Image.fromarray(tile) for tile in tiles]
+    images = [image.resize((round(image.width * HEIGHT / image.height), HEIGHT)) for image in images]
+    strip = Image.new("RGB", (sum(image.width for image in images), HEIGHT))
+    for number, image in enumerate(images):
+        strip.paste(image, (sum(other.width for other in images[:number]), 0))
+    return strip
+
+
+def motion_figure(output: Path, build: Path = Path("build")) -> None:
+    """Draw the mean motion of signed, unsigned and frozen clips and the floor between them."""
+    params = load_params(Path("params.yaml"))
+    tables = [
+        pd.read_parquet(build / f"pose_features/{name}.parquet") for name in shard_names(params.shards.count)
+    ]
+    index = pd.concat(tables).merge(pd.read_parquet(build / "manifest.parquet"), on="clip_id")
+    groups = {
+        "signed": index[(index["status"] == "ok") & (index["sentence_id"] >= 0)],
+        "moving, not signing": index[(index["status"] == "ok") & (index["sentence_id"] < 0)],
+        "one frozen frame": index[index["reason"] == "low_motion"],
+    }
+    figure, axes = plt.subplots(figsize=(8, 3.2), layout="constrained")
+    edges = np.linspace(0, index["motion_mean"].max() * 1.02, 60)
+    for (name, part), colour in zip(groups.items(), ("#0072b2", "#e69f00", "#000000"), strict=True):
+        axes.hist(part["motion_mean"], bins=edges, label=f"{name} ({len(part)})", color=colour, alpha=0.85)
+    floor = params.quality.motion_floor
+    axes.axvline(floor, color="#d55e00", linestyle="--", label=f"quality.motion_floor {floor:g}")
+    axes.set(xlabel="mean motion, shoulder widths a second", ylabel="clips")
+    axes.legend(frameon=False)
+    figure.savefig(output, dpi=110, metadata={"Software": None})
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--clip", metavar="ID")
+    parser.add_argument("--output", type=Path, default=Path("docs/images/clip.png"), metavar="PNG")
+    args = parser.parse_args(argv)
+    mpl.use("Agg")
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    if args.clip:
+        clip_strip(args.clip).save(args.output)
+        return 0
+    metadata = pd.read_parquet("build/processed_metadata.parquet")
+    first = metadata[metadata["sentence_id"] >= 0].sort_values("clip_id")["clip_id"].iloc[0]
+    clip_strip(first).save(args.output)
+    motion_figure(args.output.with_name("motion.png"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

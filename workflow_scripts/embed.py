@@ -1,0 +1,32 @@
+"""Embed every clip with the trained encoder, and keep the gallery's encoder sequences."""
+
+from __future__ import annotations
+
+import sys
+
+import pandas as pd
+import torch
+
+from signloom.evaluation.embed import embedding_map, load_trained, write_embeddings
+from signloom.features.shards import FeatureShards
+from signloom.files import write_csv, write_parquet
+from signloom.stage import Job, run_stage
+from signloom.text.sentences import read_splits
+
+
+def work(job: Job) -> None:
+    torch.set_num_threads(1)  # sums depend on the number of threads, and the bytes must not
+    trained = load_trained(job.input("checkpoint"), job.input("stats"))
+    shards = FeatureShards(job.input_list("features"), job.input_list("index"), job.input_list("mask"))
+    clips = embedding_map(read_splits(job.input("splits")), pd.read_parquet(job.input("metadata")))
+    gallery = write_embeddings(trained, shards, clips, job.output("embeddings"), job.output("frames"))
+    write_parquet(job.output("frames_index"), gallery)
+    write_csv(job.output("map"), clips)
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_stage("embed", work, argv, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

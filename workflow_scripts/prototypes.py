@@ -1,0 +1,29 @@
+"""Average the embeddings of each sentence's training clips."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from signloom.evaluation.datasets import EmbeddedClips
+from signloom.files import atomic
+from signloom.inference.prototypes import make_prototypes
+from signloom.params.evaluation import RetrievalParams
+from signloom.stage import Job, run_stage
+
+
+def work(job: Job) -> None:
+    params = job.section("retrieval", RetrievalParams)
+    clips = EmbeddedClips(job.input("embeddings"), job.input("map"))
+    arrays = make_prototypes(clips.vectors, clips.table, params.prototype_min_clips)
+    with atomic(job.output("prototypes")) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_stage("prototypes", work, argv, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
