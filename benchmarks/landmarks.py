@@ -1,0 +1,100 @@
+"""Landmarks of a folder of videos: the stage's warm workers on all cores, against plain loops.
+
+    python -m benchmarks.landmarks --videos data/demo/videos --clips 12
+
+The plain loop is one process that decodes with OpenCV and feeds one MediaPipe graph a clip, as its examples
+do; it runs once on all cores and once pinned to one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import pandas as pd
+
+from signloom.features.landmarks import read_tasks, track_clips, write_landmark_shard
+from signloom.params.features import LandmarksParams
+
+SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+
+
+def plain_loop(videos: list[Path], one_core: bool) -> int:
+    """Return the number of frames tracked by one process, one new graph a clip."""
+    if one_core:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    from mediapipe.python.solutions.holistic import Holistic
+
+    frames = 0
+    for video in videos:
+        capture = cv2.VideoCapture(str(video))
+        with Holistic() as graph:
+            while True:
+                found, image = capture.read()
+                if not found:
+                    break
+                graph.process(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+                frames += 1
+        capture.release()
+    return frames
+
+
+def stage(videos: list[Path], workers: int) -> int:
+    """Return the number of frames tracked by the stage's own code, start of the workers included."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        table = pd.DataFrame({"clip_id": [video.name for video in videos], "video_path": videos})
+        table.assign(start_s="", end_s="", video_hash="").to_csv(folder / "shard.csv", index=False)
+        tasks = read_tasks(folder / "shard.csv", folder)
+        track_clips(tasks, LandmarksParams(), workers, folder)
+        write_landmark_shard(tasks, folder / "x.npy", folder / "x.parquet")
+        return int(pd.read_parquet(folder / "x.parquet", columns=["length"])["length"].sum())
+
+
+def speed(work: Callable[..., int], *arguments: object) -> float:
+    """Return frames a second of `work` in a new process, imports included."""
+    context = multiprocessing.get_context("spawn")
+    answer = context.SimpleQueue()
+    started = time.perf_counter()
+    process = context.Process(target=_answer, args=(answer, work, arguments))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"{work.__name__} failed")
+    return float(answer.get()) / (time.perf_counter() - started)
+
+
+def _answer(queue: object, work: Callable[..., int], arguments: tuple[object, ...]) -> None:
+    queue.put(work(*arguments))  # type: ignore[attr-defined]
+
+
+def main() -> None:
+    """Measure and print; the last line is a row of a Markdown table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--videos", type=Path, required=True, help="folder of videos")
+    parser.add_argument("--clips", type=int, default=12, help="how many of them, in the order of their names")
+    args = parser.parse_args()
+    videos = sorted(path for path in args.videos.rglob("*") if path.suffix.lower() in SUFFIXES)[: args.clips]
+    if not videos:
+        raise SystemExit(f"no video under {args.videos}")
+    cores = len(os.sched_getaffinity(0))
+    ours = speed(stage, videos, cores)
+    loop = speed(plain_loop, videos, False)
+    pinned = speed(plain_loop, videos, True)
+    print(f"{len(videos)} clips; frames/s: stage {ours:.1f}, loop {loop:.1f}, pinned {pinned:.1f}")
+    print(
+        f"| landmarks | {cores} cores | {ours:.1f} frames/s | {ours / loop:.2f}x the one-process loop "
+        f"({loop:.1f}) | {ours / pinned:.2f}x the loop pinned to one core ({pinned:.1f}) |"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""How far the motion of people is from the tracker's jitter on frozen ones, and how steady their scale is.
+
+    python -m benchmarks.motion --videos data/demo/videos --clips 12
+
+Every clip is measured as it is, then one of its frames repeated, plain and with the noise of a sensor.
+`quality.motion_floor` belongs between the groups, `quality.motion_keep` over the jitter's 95th percentile.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signloom.features.pose_features import RawClip, body_sizes, clip_features, normalise, one_space
+from signloom.features.tracker import HolisticTracker
+from signloom.params.features import LandmarksParams, PoseParams, QualityParams
+from signloom.video.decode import read_frames
+
+FROZEN_FRAMES = 60
+NOISE = 3.0
+EYES = (2, 5)
+
+
+def measure(tracker: HolisticTracker, images: Iterable[NDArray[np.uint8]], times: list[float]) -> RawClip:
+    """Return the landmarks of `images`, whose times in seconds are `times`."""
+    tracker.restart()
+    rows, shape = [], (0, 0)
+    for image in images:
+        rows.append(tracker.landmarks(image))
+        shape = image.shape[:2]
+    return RawClip(np.stack(rows), np.array(times), np.arange(len(rows)), shape[1], shape[0])
+
+
+def motion(clip: RawClip) -> tuple[float, float]:
+    """Return mean and 95th percentile of a clip's motion, shoulder widths a second."""
+    found = clip_features(clip, PoseParams(), QualityParams(motion_keep=0, motion_floor=0)).diagnostics
+    return found["motion_mean"], found["motion_p95"]
+
+
+def steadiness(clip: RawClip) -> tuple[float, float, float]:
+    """Return deviation over mean of the body's size, and of the eyes' distance with clip and frame scale."""
+    body = one_space(clip)
+    sizes = body_sizes(body["pose"])
+    spreads = []
+    for scale in ("clip", "frame"):
+        pose = normalise(body, scale)["pose"]
+        eyes = np.linalg.norm(pose[:, EYES[0], :2] - pose[:, EYES[1], :2], axis=-1)
+        spreads.append(float(np.nanstd(eyes) / np.nanmean(eyes)))
+    return float(np.nanstd(sizes) / np.nanmean(sizes)), spreads[0], spreads[1]
+
+
+def main() -> None:
+    """Measure and print one line a clip."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--videos", type=Path, required=True, help="folder of readable .mp4 files with people"
+    )
+    parser.add_argument("--clips", type=int, default=12, help="how many of them, in the order of their names")
+    parser.add_argument("--frame", type=float, default=0.5, help="which frame is frozen, share of the clip")
+    args = parser.parse_args()
+    rng = np.random.default_rng(0)
+    times = [number / 25 for number in range(FROZEN_FRAMES)]
+    print("| clip | motion mean, p95 | frozen | with noise | size | eyes, clip scale | eyes, frame scale |")
+    print("|---|---|---|---|---|---|---|")
+    with HolisticTracker(LandmarksParams()) as tracker:
+        for video in sorted(args.videos.rglob("*.mp4"))[: args.clips]:
+            frames = list(read_frames(video))
+            clip = measure(tracker, (frame.image for frame in frames), [frame.time_s for frame in frames])
+            image = frames[min(int(len(frames) * args.frame), len(frames) - 1)].image
+            noisy = (
+                np.clip(image + rng.normal(0, NOISE, image.shape), 0, 255).astype(np.uint8) for _ in times
+            )
+            moved = [motion(clip), motion(measure(tracker, [image] * len(times), times))]
+            moved.append(motion(measure(tracker, noisy, times)))
+            cells = [f"{mean:.3f}, {high:.3f}" for mean, high in moved]
+            cells += [f"{spread:.2%}" for spread in steadiness(clip)]
+            print(f"| {video.name} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Batches of clips in random order: memory-mapped shards, against PyTorch's collation of one .npy a clip.
+
+    python -m benchmarks.shards
+
+One process, a warm page cache, 128-frame clips. The plain side is what a data set of files does in a PyTorch
+loader: load every clip of the batch, then `default_collate`. The shards are gathered into one array.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import default_collate
+
+from signloom.features.shards import FeatureShards, append_npy
+
+DIM = 540
+
+
+def write_clips(folder: Path, clips: int, frames: int, shards: int) -> tuple[FeatureShards, dict[str, Path]]:
+    """Write `clips` clips of noise as `shards` shards and as a file each; return how to read either."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(frames + 64, DIM)).astype(np.float32)
+    files: dict[str, Path] = {}
+    (folder / "clips").mkdir()
+    for shard in range(shards):
+        rows = []
+        with append_npy(folder / f"{shard}.npy", DIM, np.float32) as array:
+            for number in range(shard, clips, shards):
+                clip_id = f"clip{number}"
+                clip = noise[number % 64 :][:frames] + np.float32(number)
+                rows.append({"clip_id": clip_id, "offset": array.rows, "length": frames})
+                array.append(clip)
+                files[clip_id] = folder / "clips" / f"{clip_id}.npy"
+                np.save(files[clip_id], clip)
+        pd.DataFrame(rows).to_parquet(folder / f"{shard}.parquet")
+    return FeatureShards(
+        [folder / f"{shard}.npy" for shard in range(shards)],
+        [folder / f"{shard}.parquet" for shard in range(shards)],
+    ), files
+
+
+def gather(shards: FeatureShards, ids: list[str], frames: int) -> torch.Tensor:
+    """Return the clips `ids` as one batch (n, frames, 540), copied once."""
+    out = np.empty((len(ids), frames, DIM), np.float32)
+    for row, clip_id in enumerate(ids):
+        out[row] = shards.clip(clip_id)
+    return torch.from_numpy(out)
+
+
+def collate(files: dict[str, Path], ids: list[str]) -> torch.Tensor:
+    """Return the same batch from one file a clip."""
+    batch: torch.Tensor = default_collate([np.load(files[clip_id]) for clip_id in ids])
+    return batch
+
+
+def epoch(load: Callable[[list[str]], torch.Tensor], order: list[str], batch: int) -> float:
+    """Return the seconds that it takes to load all clips of `order` in batches."""
+    started = time.perf_counter()
+    for start in range(0, len(order), batch):
+        load(order[start : start + batch])
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Measure and print; the last line is a row of a Markdown table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--clips", type=int, default=2000)
+    parser.add_argument("--frames", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--shards", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        shards, files = write_clips(Path(name), args.clips, args.frames, args.shards)
+        rng = np.random.default_rng(1)
+        ids = sorted(files)
+        for clip_id in ids:
+            assert np.array_equal(shards.clip(clip_id), np.load(files[clip_id]))
+        torch.set_num_threads(1)
+        mapped, plain = [], []
+        for _ in range(args.repeats):
+            order = [ids[i] for i in rng.permutation(len(ids))]
+            mapped.append(epoch(lambda batch: gather(shards, batch, args.frames), order, args.batch))
+            plain.append(epoch(lambda batch: collate(files, batch), order, args.batch))
+    ours, theirs = args.clips / min(mapped), args.clips / min(plain)
+    cores = len(os.sched_getaffinity(0))
+    print(f"{args.clips} clips of {args.frames} frames, batch {args.batch}, best of {args.repeats} epochs")
+    print(
+        f"| feature loading | {cores} cores, 1 process | {ours:.0f} clips/s mapped | "
+        f"{theirs:.0f} clips/s one .npy a clip | {ours / theirs:.1f}x |"
+    )
+
+
+if __name__ == "__main__":
+    main()

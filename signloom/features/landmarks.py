@@ -1,0 +1,209 @@
+"""Stage landmarks: the clips of a shard through MediaPipe, by a pool of warm workers, resumable clip by clip.
+
+A finished clip is two files in the scratch folder: its rows as plain float32, and a small JSON file that is
+written last and says how many rows there are. A stage that is killed goes on with the clips that have none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from signloom.errors import SignloomError
+from signloom.features.layout import RAW_DIM
+from signloom.features.shards import append_npy
+from signloom.features.tracker import HolisticTracker
+from signloom.files import atomic, write_parquet
+from signloom.params.features import LandmarksParams
+from signloom.progress import track
+from signloom.video.decode import VideoUnreadable, open_video
+
+_COPY_ROWS = 1024
+_PARENT_CHECK_S = 0.5
+
+
+@dataclass(frozen=True)
+class ClipTask:
+    """One clip to track: seconds are None where the clip reaches to that end of the file."""
+
+    clip_id: str
+    video: Path
+    start_s: float | None
+    end_s: float | None
+    journal: Path
+
+    @property
+    def rows_file(self) -> Path:
+        """Raw float32 rows (length, 1662)."""
+        return self.journal.with_suffix(".f32")
+
+
+def read_tasks(shard: Path, scratch: Path) -> list[ClipTask]:
+    """Return the clips of a shard list in its order; their results go under `scratch`."""
+    table = pd.read_csv(
+        shard, dtype={"clip_id": str, "video_path": str}, keep_default_na=False, na_values=[""]
+    )
+    return [
+        ClipTask(
+            row["clip_id"],
+            Path(row["video_path"]),
+            _seconds(row["start_s"]),
+            _seconds(row["end_s"]),
+            scratch / f"{hashlib.sha256(row['clip_id'].encode()).hexdigest()[:24]}.json",
+        )
+        for row in table.to_dict("records")
+    ]
+
+
+def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int, scratch: Path) -> None:
+    """Track every clip of `tasks` that has no journal yet, in at most `workers` processes.
+
+    Raises SignloomError where a worker process dies.
+    """
+    todo = [task for task in tasks if not task.journal.exists()]
+    if not todo:
+        return
+    if len(todo) < len(tasks):
+        print(f"landmarks: {len(tasks) - len(todo)} clips were finished before", file=sys.stderr)
+    # the longest first, so that no worker is left alone with one at the end
+    todo.sort(key=_bytes, reverse=True)
+    started = time.monotonic()
+    workers = max(1, min(workers, len(todo)))
+    frames = sum(track(_finished(todo, params, workers, scratch), "landmarks", len(todo)))
+    seconds = time.monotonic() - started
+    print(
+        f"landmarks: {len(todo)} clips, {frames} frames in {seconds:.1f} s: "
+        f"{len(todo) / seconds:.2f} clips/s, {frames / seconds:.1f} frames/s with {workers} workers",
+        file=sys.stderr,
+    )
+
+
+def write_landmark_shard(tasks: list[ClipTask], npy: Path, index: Path) -> None:
+    """Join the finished clips, in their order, to `npy` float32 (rows, 1662) and its table `index`."""
+    rows: list[dict[str, Any]] = []
+    with append_npy(npy, RAW_DIM, np.float32) as array:
+        for task in tasks:
+            entry = json.loads(task.journal.read_text("utf-8"))
+            rows.append({"clip_id": task.clip_id, "offset": array.rows, **entry})
+            if entry["length"]:
+                stored = np.memmap(task.rows_file, np.float32, "r", shape=(entry["length"], RAW_DIM))
+                for start in range(0, len(stored), _COPY_ROWS):
+                    array.append(stored[start : start + _COPY_ROWS])
+    write_parquet(index, _index_table(rows))
+
+
+def _index_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    kinds = {
+        "clip_id": "str",
+        "offset": "int64",
+        "length": "int64",
+        "fps": "float64",
+        "width": "int64",
+        "height": "int64",
+        "frame_index": "object",
+        "time_s": "object",
+        "status": "str",
+        "reason": "str",
+        "detail": "str",
+    }
+    table = pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
+    table["frame_index"] = [np.asarray(values, np.int64) for values in table["frame_index"]]
+    table["time_s"] = [np.asarray(values, np.float64) for values in table["time_s"]]
+    return table
+
+
+def _finished(todo: list[ClipTask], params: LandmarksParams, workers: int, scratch: Path) -> Iterator[int]:
+    """Yield the number of frames of every clip as it is finished."""
+    log = scratch / "workers.log"
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), _start_worker, (params, os.getpid(), log)
+    )
+    try:
+        futures: list[Future[int]] = [pool.submit(_track_clip, task) for task in todo]
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool as error:
+        unfinished = [task.clip_id for task in todo if not task.journal.exists()]
+        raise SignloomError(
+            f"a landmark worker died; the finished clips are kept. Among the next clips: "
+            f"{', '.join(unfinished[: 2 * workers])}. See {log}, and whether memory ran out"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_tracker: HolisticTracker | None = None
+
+
+def _start_worker(params: LandmarksParams, parent: int, log: Path) -> None:
+    """Make a process ready: it ends with its parent, logs MediaPipe's chatter to a file, builds one graph."""
+    global _tracker
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    # the native libraries write to descriptor 2; Python's errors travel back through the pool
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    _tracker = HolisticTracker(params)
+
+
+def _end_with(parent: int) -> None:
+    # a parent that is killed cannot tell its children; they are given another parent
+    while os.getppid() == parent:
+        time.sleep(_PARENT_CHECK_S)
+    os._exit(1)
+
+
+def _track_clip(task: ClipTask) -> int:
+    """Track one clip and write its rows and then its journal; return the number of its frames."""
+    if _tracker is None:
+        raise RuntimeError("the worker was not started")
+    try:
+        entry = _stream(task, _tracker)
+    except VideoUnreadable as error:
+        entry = {"length": 0, "fps": math.nan, "width": 0, "height": 0, "frame_index": [], "time_s": []}
+        entry |= {"status": "rejected", "reason": "unreadable", "detail": str(error)}
+    with atomic(task.journal) as part:
+        part.write_text(json.dumps(entry), "utf-8")
+    return int(entry["length"])
+
+
+def _stream(task: ClipTask, tracker: HolisticTracker) -> dict[str, Any]:
+    tracker.restart()
+    numbers: list[int] = []
+    times: list[float] = []
+    shape: tuple[int, ...] = (0, 0)
+    with atomic(task.rows_file) as part, part.open("wb") as file, open_video(task.video) as video:
+        for frame in video.frames(task.start_s, task.end_s):
+            file.write(tracker.landmarks(frame.image).data)
+            numbers.append(frame.number)
+            times.append(frame.time_s)
+            shape = frame.image.shape
+        fps = video.fps
+    size = {"length": len(numbers), "fps": fps, "width": shape[1], "height": shape[0]}
+    return {**size, "frame_index": numbers, "time_s": times, "status": "ok", "reason": "", "detail": ""}
+
+
+def _seconds(cell: float) -> float | None:
+    return None if math.isnan(cell) else float(cell)
+
+
+def _bytes(task: ClipTask) -> int:
+    try:
+        return task.video.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,137 @@
+"""Feature shards: one big array a shard, one row of a table a clip; read through a memory map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pandas as pd
+from numpy.typing import DTypeLike, NDArray
+
+from signloom.errors import SignloomError
+from signloom.files import atomic
+
+
+class NpyAppender:
+    """A two-dimensional .npy file that grows by rows; memory does not grow with it."""
+
+    def __init__(self, file: BinaryIO, dim: int, dtype: DTypeLike) -> None:
+        """Start an empty array of `dim` columns in `file`."""
+        self._file = file
+        self._dim = dim
+        self._dtype = np.dtype(dtype)
+        self.rows = 0
+        self._write_header()
+        self._data_start = file.tell()
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add `rows` (n, dim)."""
+        if rows.ndim != 2 or rows.shape[1] != self._dim:
+            raise ValueError(f"rows of shape {rows.shape}, expected (n, {self._dim})")
+        self._file.write(np.ascontiguousarray(rows, self._dtype).data)
+        self.rows += len(rows)
+
+    def finish(self) -> None:
+        """Write the number of rows into the header, which numpy pads so that it fits any number."""
+        self._file.seek(0)
+        self._write_header()
+        if self._file.tell() != self._data_start:
+            raise RuntimeError("the .npy header changed its length")
+
+    def _write_header(self) -> None:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self.rows, self._dim),
+        }
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+
+@contextmanager
+def append_npy(path: Path, dim: int, dtype: DTypeLike) -> Iterator[NpyAppender]:
+    """Write a .npy array (rows, `dim`) row by row; it takes the name `path` when it is whole."""
+    with atomic(path) as part, part.open("wb") as file:
+        appender = NpyAppender(file, dim, dtype)
+        yield appender
+        appender.finish()
+
+
+class FeatureShards:
+    """The clips of several shards, each a view into a memory-mapped array.
+
+    `index` is one table of all shards: the rows of the shards' index files in the order given, and the
+    column `shard`, the number of the shard.
+    """
+
+    def __init__(self, features: Sequence[Path], index: Sequence[Path], mask: Sequence[Path] = ()) -> None:
+        """Read the index files; arrays are mapped when they are first used.
+
+        Raises SignloomError where the lists do not belong together or a clip appears twice.
+        """
+        if len(features) != len(index) or (mask and len(mask) != len(features)):
+            raise SignloomError(
+                f"{len(features)} feature shards, {len(index)} index files and {len(mask)} masks: "
+                "expected one of each a shard, in the same order"
+            )
+        self._features = list(features)
+        self._mask = list(mask)
+        tables = [pd.read_parquet(path).assign(shard=number) for number, path in enumerate(index)]
+        self.index: pd.DataFrame = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+        self._place = _places(self.index)
+        self._maps: dict[Path, NDArray[Any]] = {}
+
+    def clip(self, clip_id: str) -> NDArray[np.float32]:
+        """Return the rows (T, dim) of a clip: a read-only view into the map."""
+        return self._rows(self._features, clip_id)
+
+    def mask(self, clip_id: str) -> NDArray[np.uint8]:
+        """Return the presence (T, 4) of pose, left hand, right hand and face: a read-only view."""
+        if not self._mask:
+            raise SignloomError("these shards were opened without their masks")
+        return self._rows(self._mask, clip_id)
+
+    def length(self, clip_id: str) -> int:
+        """Return the number of rows of a clip; 0 for a rejected one."""
+        return self._find(clip_id)[2]
+
+    def __contains__(self, clip_id: object) -> bool:
+        return clip_id in self._place
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a pickled map would be a copy of the whole array
+        return {**self.__dict__, "_maps": {}}
+
+    def _rows(self, files: list[Path], clip_id: str) -> NDArray[Any]:
+        shard, offset, length = self._find(clip_id)
+        array = self._maps.get(files[shard])
+        if array is None:
+            array = self._map(files[shard], shard)
+        return array[offset : offset + length]
+
+    def _find(self, clip_id: str) -> tuple[int, int, int]:
+        try:
+            return self._place[clip_id]
+        except KeyError:
+            raise SignloomError(f"clip {clip_id!r} is in none of the {len(self._features)} shards") from None
+
+    def _map(self, path: Path, shard: int) -> NDArray[Any]:
+        # slicing a plain array is several times cheaper than slicing np.memmap
+        array: NDArray[Any] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        rows = sum(length for number, _, length in self._place.values() if number == shard)
+        if len(array) != rows:
+            raise SignloomError(f"{path} has {len(array)} rows, its index {rows}; build the shard again")
+        self._maps[path] = array
+        return array
+
+
+def _places(index: pd.DataFrame) -> dict[str, tuple[int, int, int]]:
+    if index.empty:
+        return {}
+    if index["clip_id"].duplicated().any():
+        twice = index.loc[index["clip_id"].duplicated(), "clip_id"].iloc[0]
+        raise SignloomError(f"clip {twice!r} is in the shards twice")
+    columns = (index[name].tolist() for name in ("clip_id", "shard", "offset", "length"))
+    return {clip_id: (shard, offset, length) for clip_id, shard, offset, length in zip(*columns, strict=True)}

@@ -1,0 +1,113 @@
+"""Mean and deviation of every feature over the training clips, in one pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from signloom.errors import SignloomError
+from signloom.features.layout import FEATURE_DIM, FEATURE_PARTS
+from signloom.features.shards import FeatureShards
+from signloom.files import atomic
+from signloom.progress import track
+
+VARIANCE_FLOOR = 1e-8
+_CHUNK_ROWS = 4096
+
+
+class RunningMoments:
+    """Count, mean and sum of squared deviations of columns, merged chunk by chunk in float64.
+
+    Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances"
+    (1979): no sum of squares is ever formed, so nearly constant columns keep their digits.
+    """
+
+    def __init__(self, dim: int) -> None:
+        """Start with nothing seen of `dim` columns."""
+        self.count = 0
+        self.mean = np.zeros(dim)
+        self.squares = np.zeros(dim)
+
+    def add(self, rows: NDArray[np.floating]) -> None:
+        """Merge `rows` (n, dim), all of them finite."""
+        n = len(rows)
+        if not n:
+            return
+        chunk = rows.astype(np.float64)
+        mean = chunk.mean(axis=0)
+        chunk -= mean
+        # the second sum takes back what rounding left in the mean
+        squares = np.einsum("ij,ij->j", chunk, chunk) - chunk.sum(axis=0) ** 2 / n
+        total = self.count + n
+        step = mean - self.mean
+        self.mean += step * (n / total)
+        self.squares += squares + step**2 * (self.count * n / total)
+        self.count = total
+
+    def deviation(self) -> NDArray[np.float64]:
+        """Return sqrt(max(variance, 1e-8)) of every column; 1 where no row was seen, as nothing is known."""
+        if not self.count:
+            return np.ones_like(self.mean)
+        variance: NDArray[np.float64] = self.squares / self.count
+        return np.sqrt(np.maximum(variance, VARIANCE_FLOOR))
+
+
+class PartMoments:
+    """The moments of every part of the body over the rows in which it is present."""
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self._parts = {
+            name: RunningMoments(columns.stop - columns.start) for name, columns in FEATURE_PARTS.items()
+        }
+
+    def add(self, features: NDArray[np.float32], mask: NDArray[np.uint8]) -> None:
+        """Merge a clip: `features` (T, 540) and the presence `mask` (T, 4) of its parts."""
+        for start in range(0, len(features), _CHUNK_ROWS):
+            rows, present = features[start : start + _CHUNK_ROWS], mask[start : start + _CHUNK_ROWS] > 0
+            for number, (name, columns) in enumerate(FEATURE_PARTS.items()):
+                seen = present[:, number]
+                part = rows[:, columns]
+                self._parts[name].add(part if seen.all() else part[seen])
+
+    def result(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return mean and deviation (540,)."""
+        mean, deviation = np.empty(FEATURE_DIM, np.float32), np.empty(FEATURE_DIM, np.float32)
+        for name, columns in FEATURE_PARTS.items():
+            mean[columns] = self._parts[name].mean
+            deviation[columns] = self._parts[name].deviation()
+        return mean, deviation
+
+
+def training_clips(splits: pd.DataFrame) -> list[str]:
+    """Return the ids, sorted, of the training clips in which a sentence is signed."""
+    train = splits[(splits["split"] == "train") & (splits["sentence_id"] >= 0)]
+    return sorted(train["clip_id"])
+
+
+def write_pose_stats(splits: pd.DataFrame, shards: FeatureShards, path: Path) -> None:
+    """Write feature_mean, feature_std (540,) and the training clips' seq_lengths and motion_means to `path`.
+
+    Raises SignloomError where the training split is empty.
+    """
+    clips = training_clips(splits)
+    if not clips:
+        raise SignloomError(
+            "stats_pose: the training split has no signed clip; see splits.mode and the rejects"
+        )
+    moments = PartMoments()
+    for clip_id in track(clips, "stats_pose"):
+        moments.add(shards.clip(clip_id), shards.mask(clip_id))
+    mean, deviation = moments.result()
+    motion = shards.index.set_index("clip_id")["motion_mean"]
+    with atomic(path) as part, part.open("wb") as file:
+        np.savez(
+            file,
+            feature_mean=mean,
+            feature_std=deviation,
+            seq_lengths=np.array([shards.length(clip_id) for clip_id in clips], np.int32),
+            motion_means=motion.loc[clips].to_numpy(np.float32),
+        )

@@ -1,0 +1,81 @@
+"""MediaPipe Holistic: pictures to landmarks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType, TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signloom.features.layout import RAW_DIM, RAW_PARTS
+from signloom.params.features import LandmarksParams
+
+
+class HolisticTracker:
+    """One MediaPipe graph in tracking mode; `restart` before every clip."""
+
+    def __init__(self, params: LandmarksParams) -> None:
+        """Build the graph; its models ship in the wheel."""
+        # takes its time: only a process that tracks should pay for it
+        with _no_matplotlib():
+            from mediapipe.python.solutions.holistic import Holistic
+
+        self._graph = Holistic(
+            static_image_mode=False,
+            model_complexity=params.model_complexity,
+            min_detection_confidence=params.min_detection_confidence,
+            min_tracking_confidence=params.min_tracking_confidence,
+        )
+
+    def restart(self) -> None:
+        """Forget the last clip: what follows is byte for byte what a new graph gives."""
+        self._graph.reset()
+
+    def landmarks(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return a row (1662,) of landmarks of an RGB picture (height, width, 3), NaN where a part is absent.
+
+        x and y are shares of width and height, z is on the scale of x; columns as in `layout.RAW_PARTS`.
+        """
+        found = self._graph.process(image)
+        row = np.full(RAW_DIM, np.nan, np.float32)
+        for part, columns in RAW_PARTS.items():
+            points = getattr(found, f"{part}_landmarks")
+            if points is not None:
+                row[columns] = _flat(points.landmark, with_visibility=part == "pose")
+        return row
+
+    def close(self) -> None:
+        """Free the graph."""
+        self._graph.close()
+
+    def __enter__(self) -> HolisticTracker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def _no_matplotlib() -> Iterator[None]:
+    """Import MediaPipe without matplotlib, which only its plots need and which loads slower than the rest."""
+    names = ("matplotlib", "matplotlib.pyplot")
+    missing = [name for name in names if name not in sys.modules]
+    stand_ins = {name: ModuleType(name) for name in missing} if len(missing) == len(names) else {}
+    sys.modules.update(stand_ins)
+    try:
+        yield
+    finally:
+        for name in stand_ins:
+            del sys.modules[name]
+
+
+def _flat(points: Any, with_visibility: bool) -> list[float]:
+    if with_visibility:
+        return [value for p in points for value in (p.x, p.y, p.z, p.visibility)]
+    return [value for p in points for value in (p.x, p.y, p.z)]

@@ -1,0 +1,193 @@
+"""Frames of a video file or of a folder of pictures, one at a time, in presentation order."""
+
+from __future__ import annotations
+
+import bisect
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from signloom.errors import SignloomError
+
+FOLDER_FPS = 25.0
+PICTURES = frozenset({".png", ".jpg", ".jpeg"})
+# a boundary that a table rounded to milliseconds still takes the frame that it meant
+_TIME_SLACK_S = 5e-4
+
+
+class VideoUnreadable(SignloomError):
+    """A video cannot be opened or decoded; the message is the reason."""
+
+
+class Frame(NamedTuple):
+    """One picture: its number in the source, its time from the clip's start, RGB uint8 (height, width, 3)."""
+
+    number: int
+    time_s: float
+    image: NDArray[np.uint8]
+
+
+class Video(Protocol):
+    """An open source of frames."""
+
+    fps: float
+
+    def frames(self, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
+        """Yield the frames whose time t satisfies start_s <= t < end_s."""
+        ...
+
+
+@contextmanager
+def open_video(path: Path, folder_fps: float = FOLDER_FPS) -> Iterator[Video]:
+    """Open a video file, or a folder of numbered PNG or JPEG pictures at `folder_fps` frames a second.
+
+    Raises VideoUnreadable, here or while frames are read, where the source cannot be read to its end.
+    """
+    if path.is_dir():
+        yield _Folder(path, folder_fps)
+        return
+    if not path.exists():
+        raise VideoUnreadable("file does not exist")
+    try:
+        with av.open(str(path)) as container:
+            yield _File(container)
+    except av.error.FFmpegError as error:
+        raise VideoUnreadable(f"cannot be decoded: {error.strerror}") from error
+
+
+def read_frames(path: Path, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
+    """Yield the frames of `path` between `start_s` and `end_s` (None: its ends); see `open_video`."""
+    with open_video(path) as video:
+        yield from video.frames(start_s, end_s)
+
+
+class _File:
+    """A container read with PyAV, which gives exact times and leaves rotation to us."""
+
+    def __init__(self, container: Any) -> None:
+        if not container.streams.video:
+            raise VideoUnreadable("holds no video stream")
+        self._container = container
+        self._stream = container.streams.video[0]
+        # clips are read in parallel by processes: a decoder with threads of its own would only compete
+        self._stream.codec_context.thread_count = 1
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        self.fps = float(rate) if rate else math.nan
+
+    def frames(self, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
+        first_index = self._seek(start_s) if start_s else 0
+        origin = self._stream.start_time or 0
+        timed = self._timed(first_index, origin)
+        yield from _same_size(_within(timed, start_s, end_s))
+
+    def _timed(self, first_index: int, origin: int) -> Iterator[tuple[int, float, Any]]:
+        for number, frame in enumerate(self._container.decode(self._stream)):
+            index = first_index + number
+            if frame.pts is not None:
+                time_s = float((frame.pts - origin) * frame.time_base)
+            else:
+                time_s = index / self.fps
+            yield index, time_s, lambda frame=frame: _upright(frame)
+
+    def _seek(self, start_s: float) -> int:
+        """Move to the key frame at or before `start_s`; return the number of the frame decoded next.
+
+        A pass over the packets, without decoding, numbers the frames; where it cannot, nothing is skipped.
+        """
+        stream, container = self._stream, self._container
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        container.seek(0)
+        if any(packet.pts is None or packet.is_discard or packet.is_corrupt for packet in packets):
+            self._rewind()
+            return 0
+        target = round(start_s / stream.time_base) + (stream.start_time or 0)
+        keys = [packet.pts for packet in packets if packet.is_keyframe and packet.pts <= target]
+        if not keys:
+            self._rewind()
+            return 0
+        container.seek(max(keys), stream=stream, backward=True)
+        return bisect.bisect_left(sorted(packet.pts for packet in packets), max(keys))
+
+    def _rewind(self) -> None:
+        self._container.seek(self._stream.start_time or 0, stream=self._stream, backward=True)
+
+
+class _Folder:
+    """Numbered pictures, in the order of their numbers."""
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self.fps = fps
+        self._files = sorted(
+            (file for file in path.iterdir() if file.suffix.lower() in PICTURES), key=_number
+        )
+        if not self._files:
+            raise VideoUnreadable("folder holds no PNG or JPEG picture")
+
+    def frames(self, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
+        timed = (
+            (index, index / self.fps, lambda file=file: _picture(file))
+            for index, file in enumerate(self._files)
+        )
+        yield from _same_size(_within(timed, start_s, end_s))
+
+
+def _within(
+    timed: Iterator[tuple[int, float, Any]], start_s: float | None, end_s: float | None
+) -> Iterator[Frame]:
+    """Make pictures of the frames inside the clip only, and count times from its start."""
+    start = start_s or 0.0
+    stop = math.inf if end_s is None else end_s - _TIME_SLACK_S
+    empty = True
+    for index, time_s, picture in timed:
+        if time_s >= stop:
+            break
+        if time_s >= start - _TIME_SLACK_S:
+            empty = False
+            yield Frame(index, time_s - start, picture())
+    if empty:
+        inside = (
+            "" if start_s is None and end_s is None else f" between {start:g} s and {end_s or math.inf:g} s"
+        )
+        raise VideoUnreadable(f"no frame{inside}")
+
+
+def _same_size(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Pass frames on; landmarks are shares of the frame size, so a size that changes is an error."""
+    size: tuple[int, ...] | None = None
+    for frame in frames:
+        size = size or frame.image.shape
+        if frame.image.shape != size:
+            raise VideoUnreadable(
+                f"frame {frame.number} is {frame.image.shape[1]}x{frame.image.shape[0]} pixels, "
+                f"the first {size[1]}x{size[0]}"
+            )
+        yield frame
+
+
+def _upright(frame: Any) -> NDArray[np.uint8]:
+    """Return the RGB picture turned as the display matrix says (counter-clockwise degrees)."""
+    image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+
+def _picture(file: Path) -> NDArray[np.uint8]:
+    image = cv2.imread(str(file), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise VideoUnreadable(f"picture {file.name} cannot be decoded")
+    return np.asarray(image, np.uint8)
+
+
+def _number(file: Path) -> tuple[int, str]:
+    numbers = re.findall(r"\d+", file.stem)
+    if not numbers:
+        raise VideoUnreadable(f"picture {file.name} has no number")
+    return int(numbers[-1]), file.name

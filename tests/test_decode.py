@@ -1,0 +1,176 @@
+"""Frames come one at a time, upright, in presentation order, with their true times."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from signloom.video.decode import VideoUnreadable, open_video, read_frames
+
+WIDTH, HEIGHT = 96, 64
+
+
+def picture(number: int) -> np.ndarray:
+    """A grey picture whose brightness is its number, and a red top left corner that shows which way is up."""
+    image = np.full((HEIGHT, WIDTH, 3), 40 + number % 40 * 5, np.uint8)
+    image[:16, :16] = (250, 10, 10)
+    return image
+
+
+def number_of(image: np.ndarray) -> int:
+    return round((float(image[24:40, 32:64].mean()) - 40) / 5)
+
+
+def write_video(
+    path: Path, count: int, rate: int = 25, codec: str = "libx264", times: list[int] | None = None
+) -> Path:
+    """Write `count` pictures; `times` are their presentation times in milliseconds where they are uneven."""
+    with av.open(str(path), "w") as container:
+        options = {"g": "8", "bf": "2", "crf": "10"} if codec == "libx264" else {}
+        stream = container.add_stream(codec, rate=rate, options=options)
+        stream.width, stream.height = WIDTH, HEIGHT
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.bit_rate = 8_000_000
+        if times is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        for number in range(count):
+            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+            if times is not None:
+                frame.pts, frame.time_base = times[number], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def rotate_by_metadata(path: Path, degrees: int) -> None:
+    """Set the display matrix of the track header, as a phone held upright does."""
+    data = bytearray(path.read_bytes())
+    one = 1 << 16
+    cos, sin = {90: (0, one), 180: (-one, 0), 270: (0, -one)}[degrees]
+    matrix = (cos, sin, 0, -sin, cos, 0, 0, 0, 1 << 30)
+    header = data.index(b"tkhd")
+    # after the four-letter name: version and flags 4, times and track id 20, reserved and layer 16
+    struct.pack_into(">9i", data, header + 4 + 4 + 20 + 16, *matrix)
+    path.write_bytes(bytes(data))
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_video(tmp_path_factory.mktemp("decode") / "clip.mp4", 40)
+
+
+def test_frames_come_in_presentation_order_with_their_times(video: Path) -> None:
+    frames = list(read_frames(video))
+    assert [frame.number for frame in frames] == list(range(40))
+    assert [number_of(frame.image) for frame in frames] == list(range(40))
+    np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(40) / 25, atol=1e-6)
+    assert frames[0].image.shape == (HEIGHT, WIDTH, 3)
+    assert frames[0].image.dtype == np.uint8
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".avi", "mpeg4"), (".mov", "libx264"), (".mkv", "libx264")])
+def test_other_containers_give_the_same_frames(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = write_video(tmp_path / f"clip{suffix}", 20, codec=codec)
+    frames = list(read_frames(path))
+    assert [number_of(frame.image) for frame in frames] == list(range(20))
+    part = list(read_frames(path, 0.4, 0.6))
+    assert [frame.number for frame in part] == [10, 11, 12, 13, 14]
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_rotation_metadata_is_honoured_as_opencv_does(tmp_path: Path, degrees: int) -> None:
+    path = write_video(tmp_path / "phone.mp4", 3)
+    plain = next(read_frames(path)).image
+    rotate_by_metadata(path, degrees)
+    turned = next(read_frames(path)).image
+    np.testing.assert_array_equal(turned, np.rot90(plain, -degrees // 90))
+    capture = cv2.VideoCapture(str(path))
+    found, expected = capture.read()
+    capture.release()
+    assert found
+    assert turned.shape == expected.shape
+    # two converters of colour: equal but for rounding
+    assert np.abs(turned.astype(int) - expected[..., ::-1]).max() <= 6
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(start=st.floats(0, 1.5), length=st.floats(0.05, 1.2))
+def test_a_part_of_a_file_is_the_slice_of_the_whole(video: Path, start: float, length: float) -> None:
+    end = start + length
+    part = list(read_frames(video, start, end))
+    slack = 5e-4
+    expected = [frame for frame in read_frames(video) if start - slack <= frame.time_s < end - slack]
+    assert [frame.number for frame in part] == [frame.number for frame in expected]
+    for got, whole in zip(part, expected, strict=True):
+        np.testing.assert_array_equal(got.image, whole.image)
+        assert got.time_s == pytest.approx(whole.time_s - start)
+
+
+def test_uneven_times_are_kept(tmp_path: Path) -> None:
+    times = [0, 40, 100, 300, 320, 900]
+    path = write_video(tmp_path / "uneven.mkv", 6, rate=1000, times=times)
+    frames = list(read_frames(path))
+    np.testing.assert_allclose([frame.time_s for frame in frames], np.array(times) / 1000, atol=2e-3)
+
+
+def test_a_folder_of_pictures_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
+    for number in (10, 2, 1, 0):
+        cv2.imwrite(str(tmp_path / f"frame{number}.png"), picture(number)[..., ::-1])
+    (tmp_path / "notes.txt").write_text("not a picture")
+    with open_video(tmp_path) as video:
+        assert video.fps == 25.0
+        frames = list(video.frames())
+    assert [number_of(frame.image) for frame in frames] == [0, 1, 2, 10]
+    assert [frame.time_s for frame in frames] == pytest.approx([0, 0.04, 0.08, 0.12])
+    assert tuple(frames[0].image[2, 2]) == (250, 10, 10)
+    assert [frame.number for frame in read_frames(tmp_path, 0.04, 0.12)] == [1, 2]
+
+
+def test_what_cannot_be_read_says_why(tmp_path: Path, video: Path) -> None:
+    garbage = tmp_path / "garbage.mp4"
+    garbage.write_bytes(b"no video" * 100)
+    truncated = tmp_path / "truncated.mp4"
+    truncated.write_bytes(video.read_bytes()[:2000])
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for path in (garbage, truncated, tmp_path / "absent.mp4", empty):
+        with pytest.raises(VideoUnreadable, match=r"\w+"):
+            list(read_frames(path))
+    with pytest.raises(VideoUnreadable, match="no frame between 7 s and 8 s"):
+        list(read_frames(video, 7, 8))
+
+
+def test_a_damaged_frame_is_no_shorter_clip(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.avi", 30, codec="mjpeg")
+    data = bytearray(path.read_bytes())
+    pictures = [at for at in range(len(data) - 2) if data[at : at + 3] == b"\xff\xd8\xff"]
+    data[pictures[15] : pictures[16] - 8] = bytes(pictures[16] - 8 - pictures[15])
+    path.write_bytes(bytes(data))
+    with pytest.raises(VideoUnreadable):
+        list(read_frames(path))
+
+
+def test_pictures_of_two_sizes_are_unreadable(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "0.png"), picture(0))
+    cv2.imwrite(str(tmp_path / "1.png"), picture(1)[:32])
+    with pytest.raises(VideoUnreadable, match="frame 1 is 96x32 pixels, the first 96x64"):
+        list(read_frames(tmp_path))
+
+
+def test_memory_does_not_grow_with_the_length_of_a_clip(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "long.mp4", 200)
+    tracemalloc.start()
+    for _ in read_frames(path, 0.5, 7.9):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40 * WIDTH * HEIGHT * 3

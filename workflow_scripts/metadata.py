@@ -1,0 +1,46 @@
+"""The processed metadata of all kept clips, and all rejects with their stage and reason.
+
+Inputs: manifest, rejects (of the manifest), features (every pose-feature index). Outputs: parquet, csv,
+rejects, metrics. Parameters: quality.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pandas as pd
+
+from signloom.features.metadata import (
+    all_rejects,
+    count_features,
+    join_clips,
+    processed_metadata,
+    read_indexes,
+    warn_of_harsh_gates,
+)
+from signloom.files import write_csv, write_json, write_parquet
+from signloom.params.features import QualityParams
+from signloom.stage import Job, run_stage
+
+
+def work(job: Job) -> None:
+    """Join the manifest and the shards' indexes."""
+    quality = job.section("quality", QualityParams)
+    rejected_rows = pd.read_csv(job.input("rejects"), dtype=str, keep_default_na=False)
+    index = read_indexes(job.input_list("features"))
+    clips = join_clips(pd.read_parquet(job.input("manifest")), index)
+    warn_of_harsh_gates(clips)
+    kept = processed_metadata(clips)
+    write_csv(job.output("rejects"), all_rejects(rejected_rows, clips))
+    write_json(job.output("metrics"), count_features(clips, quality))
+    write_csv(job.output("csv"), kept)
+    write_parquet(job.output("parquet"), kept)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage; see --help."""
+    return run_stage("metadata", work, argv, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
