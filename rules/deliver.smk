@@ -1,7 +1,7 @@
 rule report:
     """One self-contained page: corpus, curves, scores, examples, times and where it all came from."""
     input:
-        code=code_of("report"),
+        code=[*code_of("report"), "signloom/report/template.html.j2"],
         metrics=[
             rules.manifest.output.metrics,
             rules.metadata.output.metrics,
@@ -10,6 +10,7 @@ rule report:
             rules.evaluate_retrieval.output.metrics,
         ],
         history=rules.train_sign2text.output.history,
+        epochs=rules.train_sign2text.output.metrics,
         predictions=[
             rules.evaluate_sign2text.output.predictions,
             rules.evaluate_retrieval.output.predictions,
@@ -31,7 +32,6 @@ rule report:
         runtime=30,
     params:
         call=flow.call("report"),
-        benchmarks=flow.build("benchmarks"),
     message:
         "report: {output.html}"
     shell:

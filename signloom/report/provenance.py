@@ -1,0 +1,72 @@
+"""Where the report comes from: commit, packages, checksums of the files it was made of."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+# what decides a figure: trackers, tensors, scores, engines
+PACKAGES = (
+    "mediapipe",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "av",
+    "opencv-python-headless",
+    "jiwer",
+    "sacrebleu",
+    "snakemake",
+    "dvc",
+    "matplotlib",
+)
+
+
+def git_commit(root: Path) -> str:
+    """Return the commit that is checked out in `root`, and whether files differ from it; or why none is."""
+    try:
+        top = _git(root, "rev-parse", "--show-toplevel")
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except FileNotFoundError:
+        return "unknown: git is not installed"
+    except subprocess.CalledProcessError:
+        return "unknown: not a git checkout with a commit"
+    if Path(top).resolve() != root.resolve():
+        return "unknown: not a git checkout with a commit"
+    return f"{commit}, with uncommitted changes" if changed else commit
+
+
+def _git(root: Path, *command: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def package_versions() -> list[tuple[str, str]]:
+    """Return Python and the packages that decide a figure with their installed versions."""
+    return [("python", platform.python_version()), *((name, _version(name)) for name in PACKAGES)]
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def checksums(files: Sequence[Path]) -> list[tuple[str, str]]:
+    """Return name and SHA-256 of each file; the last folder stands before names that occur twice."""
+    names = [path.name for path in files]
+    shown = [f"{path.parent.name}/{path.name}" if names.count(path.name) > 1 else path.name for path in files]
+    return [(name, _sha256(path)) for name, path in zip(shown, files, strict=True)]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,302 @@
+"""The numbers of the report as tables: scores, corpus, rejects, errors by group, stage times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from signloom.errors import SignloomError
+from signloom.evaluation.bootstrap import interval, ratio
+from signloom.evaluation.translation import normalise, wer_stats
+
+DATA = {
+    "test": "Test",
+    "test_unseen_sentences": "Test, unseen sentences",
+    "val": "Validation",
+    "val_unseen_sentences": "Validation, unseen sentences",
+}
+DASH = "–"
+# of an interval shown beside a group; the metric files carry their own
+_RESAMPLES, _SEED = 2000, 42
+_MOST_ROWS = 60
+_MOST_GROUPS = 12
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text, a quiet line under it (a 95 % interval), the letter of a footnote on what is missing."""
+
+    text: str
+    interval: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A captioned table; a row's first cell is its header, columns from `numeric` on are right-aligned."""
+
+    name: str
+    caption: str
+    columns: list[str]
+    rows: list[list[Cell]]
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    numeric: int = 1
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is shown: its key in the metric file, its name, which way is better, its decimals."""
+
+    key: str
+    label: str
+    better: str = ""
+    decimals: int = 3
+
+
+HEADLINE = [
+    Metric("wer", "Word error rate, beam decoding", "lower"),
+    Metric("nearest_wer", "Word error rate, sentence of the nearest training clip", "lower"),
+    Metric("wer_gain", "Gain of decoding over the nearest sentence, in word error rate", "higher"),
+    Metric("wer_multi", "Word error rate against the closest variation", "lower"),
+    Metric("bleu4", "BLEU-4, beam decoding", "higher", 1),
+    Metric("nearest_bleu4", "BLEU-4, sentence of the nearest training clip", "higher", 1),
+    Metric("chrf", "chrF2", "higher", 1),
+    Metric("exact", "Sentences exactly right", "higher"),
+    Metric("inst_top1", "Own sentence ranked first (text to clip)", "higher"),
+    Metric("pos_sim", "Similarity to the own sentence", "higher"),
+    Metric("neg_sim", "Similarity to the other sentences", "lower"),
+]
+RETRIEVAL = [
+    Metric("n_ranked", "Queries whose sentence is there to be found", decimals=0),
+    Metric("ret_top1", "Right sentence first", "higher"),
+    Metric("ret_mrr", "Mean reciprocal rank", "higher"),
+    Metric("r_at_5", "Right sentence among the first 5", "higher"),
+    Metric("r_at_10", "Right sentence among the first 10", "higher"),
+    Metric("med_rank", "Median rank", "lower", 1),
+    Metric("clip_pos_sim", "Similarity to clips of the same sentence", "higher"),
+    Metric("clip_neg_sim", "Similarity to clips of other sentences", "lower"),
+]
+
+
+def score_table(name: str, caption: str, scores: Mapping[str, Any], metrics: Sequence[Metric]) -> Table:
+    """Return `metrics` (rows) of every data set in `scores` (columns), an undefined one with its reason.
+
+    `scores` maps the name of a data set to `<metric>, <metric>_low, <metric>_high, <metric>_reason, n`.
+    Validation sentences that training never saw are left out where there are none.
+    """
+    shown = [key for key in DATA if scores.get(key, {}).get("n") or key != "val_unseen_sentences"]
+    notes = _Notes()
+    rows = [
+        [
+            Cell(metric.label, metric.better and f"{metric.better} is better"),
+            *(score_cell(scores.get(key, {}), metric, notes) for key in shown),
+        ]
+        for metric in metrics
+    ]
+    columns = ["Metric", *(f"{DATA[key]} (n\u00a0=\u00a0{scores.get(key, {}).get('n', 0)})" for key in shown)]
+    return Table(name, caption, columns, rows, notes.listed())
+
+
+def score_cell(scores: Mapping[str, Any], metric: Metric, notes: _Notes | None = None) -> Cell:
+    """Return one metric of one data set; a dash, and the reason in `notes`, where it is undefined."""
+    value, low, high = (scores.get(metric.key + end) for end in ("", "_low", "_high"))
+    if value is None:
+        reason = str(scores.get(f"{metric.key}_reason") or "not measured")
+        return Cell(DASH, note=notes.letter(reason) if notes else reason)
+    text = _decimal(value, metric.decimals)
+    if low is None or high is None:
+        return Cell(text)
+    return Cell(text, f"{_decimal(low, metric.decimals)} to {_decimal(high, metric.decimals)}")
+
+
+def _decimal(value: float, decimals: int) -> str:
+    """Return a number with a minus sign in place of the hyphen."""
+    return f"{value:.{decimals}f}".replace("-", "−")
+
+
+class _Notes:
+    """Footnotes of a table: one letter a distinct reason."""
+
+    def __init__(self) -> None:
+        self._letters: dict[str, str] = {}
+
+    def letter(self, reason: str) -> str:
+        return self._letters.setdefault(reason, chr(ord("a") + len(self._letters)))
+
+    def listed(self) -> list[tuple[str, str]]:
+        return [(letter, reason) for reason, letter in self._letters.items()]
+
+
+def corpus_table(clips: pd.DataFrame) -> Table:
+    """Return counts of every split and of all: `clips` is the processed metadata with `split` and `seen`."""
+    parts = [(name, clips[clips["split"] == name]) for name in ("train", "val", "test")]
+    rows = [_corpus_row(name, part) for name, part in parts] + [_corpus_row("all", clips)]
+    notes = [("a", "the annotation table names no signers")] if not _signers(clips) else []
+    columns = [
+        "Split",
+        "Signed clips",
+        "Sentences",
+        "Signers",
+        "Clips without signing",
+        "Clips of sentences not trained on",
+        "Frames",
+        "Median frames a clip",
+    ]
+    return Table("corpus", "Kept clips by split; frames at the feature rate", columns, rows, notes)
+
+
+def _corpus_row(name: str, clips: pd.DataFrame) -> list[Cell]:
+    signed = clips[clips["sentence_id"] >= 0]
+    signers = _signers(clips)
+    return [
+        Cell(name),
+        _count(len(signed)),
+        _count(signed["sentence_id"].nunique()),
+        _count(signers) if signers or clips.empty else Cell(DASH, note="a"),
+        _count(len(clips) - len(signed)),
+        _count(int((signed["seen"] == 0).sum())),
+        _count(int(clips["num_frames"].sum())),
+        Cell(f"{clips['num_frames'].median():.0f}" if len(clips) else DASH),
+    ]
+
+
+def _signers(clips: pd.DataFrame) -> int:
+    """Return how many signers `clips` names; a corpus may name none."""
+    if "signer_id" not in clips:
+        return 0
+    named = clips["signer_id"].fillna("").astype(str)
+    return int(named[named != ""].nunique())
+
+
+def _count(number: int) -> Cell:
+    return Cell(f"{number:,}")
+
+
+def reject_tables(rejects: pd.DataFrame) -> list[Table]:
+    """Return the rejects counted by stage and reason, and one by one (the first of many)."""
+    counts = rejects.groupby(["stage", "reason"], sort=True).size()
+    counted = [[Cell(str(stage)), Cell(str(reason)), _count(int(n))] for (stage, reason), n in counts.items()]
+    shown = rejects.head(_MOST_ROWS)
+    single = [
+        [Cell(str(row["clip_id"])), Cell(str(row["reason"])), Cell(str(row.get("detail") or DASH))]
+        for row in shown.to_dict("records")
+    ]
+    more = f", the first {len(shown)} of {len(rejects)}" if len(rejects) > len(shown) else ""
+    return [
+        Table("rejects", "Rejected clips by reason", ["Stage", "Reason", "Clips"], counted, numeric=2),
+        Table(
+            "rejected", f"Rejected clips, one by one{more}", ["Clip", "Reason", "Detail"], single, numeric=9
+        ),
+    ]
+
+
+def wer_by(answers: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return `data, group, n, wer, low, high`: corpus word error rate of each value of `column`.
+
+    `answers` has `data, reference, hypothesis` and `column`. Bounds are a 95 % bootstrap over the group's
+    clips; groups whose references have no word are left out. Data sets stand in the order of `DATA`.
+    """
+    counts = wer_stats(answers["reference"].tolist(), answers["hypothesis"].tolist())
+    found = []
+    for data in DATA:
+        of_data = (answers["data"] == data).to_numpy()
+        for group in sorted(answers[column][of_data].unique()):
+            stats = counts[of_data & (answers[column] == group).to_numpy()]
+            bounds = interval(stats, ratio, _RESAMPLES, _SEED)
+            if bounds is None:
+                continue
+            edits, words = stats.sum(0)
+            found.append((data, group, len(stats), edits / words, *bounds))
+    return pd.DataFrame(found, columns=["data", "group", "n", "wer", "low", "high"])
+
+
+def reference_lengths(references: Sequence[str]) -> pd.Series:
+    """Return the length group of each reference in words, as its lower end: at most twelve groups."""
+    words = pd.Series([len(normalise(text).split()) for text in references], dtype="int64")
+    if words.empty:
+        return words
+    first = int(words.min())
+    width = -(-(int(words.max()) - first + 1) // _MOST_GROUPS)
+    return first + (words - first) // width * width
+
+
+def group_table(name: str, caption: str, heading: str, groups: pd.DataFrame) -> Table:
+    """Return the word error rates of `wer_by` as a table (the first of many rows)."""
+    shown = groups.head(_MOST_ROWS)
+    more = f", the first {len(shown)} of {len(groups)} groups" if len(groups) > len(shown) else ""
+    rows = [
+        [
+            Cell(str(row["group"]) or DASH),
+            Cell(DATA[str(row["data"])]),
+            _count(int(row["n"])),
+            Cell(f"{row['wer']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}"),
+        ]
+        for row in shown.to_dict("records")
+    ]
+    return Table(name, caption + more, [heading, "Data", "Clips", "Word error rate"], rows, numeric=2)
+
+
+def wrong_answers(retrieval: pd.DataFrame, sentences: Mapping[int, str]) -> Table:
+    """Return the most confident wrong answers among queries whose sentence the gallery has."""
+    wrong = retrieval[retrieval["rank"] > 1].sort_values(["similarity", "clip_id"], ascending=[False, True])
+    rows = [
+        [
+            Cell(str(row["clip_id"])),
+            Cell(sentences.get(int(row["sentence_id"]), DASH)),
+            Cell(str(row["top_sentence"])),
+            Cell(f"{row['similarity']:.3f}"),
+            Cell(f"{row['rank']:.0f}"),
+        ]
+        for row in wrong.head(10).to_dict("records")
+    ]
+    columns = ["Clip", "Its sentence", "Sentence found", "Similarity", "Rank of its sentence"]
+    return Table("wrong", "Most confident wrong answers, at most 10", columns, rows, numeric=3)
+
+
+def stage_times(folder: Path, shards: set[str]) -> Table:
+    """Return time and peak memory of each stage from Snakemake's benchmark files under `folder`.
+
+    `<stage>.tsv`, or `<stage>/<shard>.tsv` with the shards of this build; `s` in seconds, `max_rss` in MiB.
+    The report itself is not listed: it is still running.
+    """
+    single = [(path.stem, path) for path in sorted(folder.glob("*.tsv")) if path.stem != "report"]
+    many = [(path.parent.name, path) for path in sorted(folder.glob("*/*.tsv")) if path.stem in shards]
+    jobs = [(stage, *_benchmark(path)) for stage, path in single + many]
+    table = pd.DataFrame(jobs, columns=["stage", "seconds", "memory"])
+    rows = []
+    for stage, part in sorted(table.groupby("stage"), key=lambda item: -item[1]["seconds"].sum()):
+        peak = part["memory"].max()
+        rows.append(
+            [
+                Cell(str(stage)),
+                _count(len(part)),
+                Cell(duration(part["seconds"].sum())),
+                Cell(duration(part["seconds"].max())),
+                Cell(f"{peak:,.0f} MiB" if np.isfinite(peak) else DASH),
+            ]
+        )
+    columns = ["Stage", "Jobs", "Time, all jobs", "Longest job", "Peak memory of a job"]
+    return Table("times", "Time and peak memory of every stage, slowest first", columns, rows)
+
+
+def _benchmark(path: Path) -> tuple[float, float]:
+    """Return seconds and peak memory of one job (the mean where it was run several times)."""
+    table = pd.read_csv(path, sep="\t", na_values=["-"])
+    if "s" not in table or "max_rss" not in table:
+        raise SignloomError(f"{path}: expected Snakemake's benchmark columns s and max_rss; delete the file")
+    return float(table["s"].mean()), float(table["max_rss"].mean())
+
+
+def duration(seconds: float) -> str:
+    """Return a time span for people: `3.2 s`, `4 min 05 s`, `2 h 07 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
