@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.cached_text --steps 3
 
-Prints seconds a training step in fp32 both ways, taken in turns, and their ratio; fails below 1.1. The
-encoder has DistilBERT's shape and random weights: its speed is the same, and nothing is downloaded.
+Prints processor seconds a training step in fp32 both ways, taken in turns, and their ratio; fails below 1.1.
+Processor time, because a busy machine upsets the clock. The encoder has DistilBERT's shape, random weights:
+its speed is the same, and nothing is downloaded. The gain grows with the tokens of a sentence.
 """
 
 from __future__ import annotations
@@ -72,9 +73,9 @@ def main(argv: list[str] | None = None) -> int:
     seconds: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(args.steps):
         for cached in (True, False):
-            started = time.perf_counter()
+            started = time.process_time()
             step(cached)
-            seconds[cached].append(time.perf_counter() - started)
+            seconds[cached].append(time.process_time() - started)
     with_cache, without = median(seconds[True]), median(seconds[False])
     ratio = without / with_cache
     print(f"a step: {with_cache:.2f} s with cached text, {without:.2f} s without: {ratio:.2f} times faster")

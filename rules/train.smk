@@ -36,7 +36,6 @@ rule train_sign2text:
         index=expand(rules.pose_features.output.parquet, shard=flow.shards),
         stats=rules.stats_pose.output.stats,
         splits=rules.splits.output.splits,
-        metadata=rules.metadata.output.parquet,
         texts=rules.text.output.texts,
         embeddings=rules.text.output.embeddings,
         tokenizer=rules.text.output.tokenizer,

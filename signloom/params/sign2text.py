@@ -20,6 +20,8 @@ class AugmentParams(Section):
     noise_p: float = Field(0.5, ge=0, le=1)
     rotation: float = Field(15.0, ge=0, description="degrees about the vertical axis")
     rotation_p: float = Field(0.8, ge=0, le=1)
+    body: float = Field(0.0, ge=0, lt=1, description="other proportions: axes scaled by 1 +- this")
+    body_p: float = Field(0.0, ge=0, le=1)
     shift: int = Field(4, ge=0, description="frames, padded at the edge")
     shift_p: float = Field(0.5, ge=0, le=1)
 

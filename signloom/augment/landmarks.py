@@ -1,0 +1,131 @@
+"""Landmark augmentation (SPEC section 6): pure functions of features, parameters and a generator.
+
+Features are (T, 540) in body units with NaN where a part is missing, T from 1 up; masks are (T, 4). Nothing
+flips left and right: in a sign language that changes the meaning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from signloom.params.sign2text import AugmentParams
+
+Array = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.uint8]
+
+POSE_LANDMARKS = 33
+VISIBILITY = np.arange(3, 4 * POSE_LANDMARKS, 4)
+# columns of x, y and z of the 169 landmarks: pose has a visibility after each z, the rest has none
+_FIRST = np.concatenate([np.arange(0, 4 * POSE_LANDMARKS, 4), np.arange(4 * POSE_LANDMARKS, 540, 3)])
+X, Y, Z = _FIRST, _FIRST + 1, _FIRST + 2
+# landmark number of each wrist, and the landmarks of its hand
+HANDS = {15: slice(33, 54), 16: slice(54, 75)}
+COORDINATES = np.sort(np.concatenate([X, Y, Z]))
+
+
+def clip_generator(seed: int, epoch: int, clip_id: str, copy: int = 0) -> np.random.Generator:
+    """Return the generator of one clip in one epoch; `copy` counts its repeats within the epoch."""
+    digest = int.from_bytes(hashlib.sha256(clip_id.encode()).digest()[:8], "little")
+    return np.random.default_rng([seed, epoch, digest, copy])
+
+
+def augment(
+    features: Array, mask: Mask, params: AugmentParams, rng: np.random.Generator
+) -> tuple[Array, Mask]:
+    """Return an augmented copy of one view; its length may differ but is at least 1."""
+    if rng.random() < params.time_warp_p:
+        factor = 1 + rng.uniform(-params.time_warp, params.time_warp)
+        features, mask = resample(features, mask, max(1, round(len(features) * factor)))
+    if rng.random() < params.frame_dropout_p:
+        kept = drop_frames(len(features), params.frame_dropout, rng)
+        features, mask = features[kept], mask[kept]
+    if rng.random() < params.shift_p:
+        moved = shifted(len(features), int(rng.integers(-params.shift, params.shift + 1)))
+        features, mask = features[moved], mask[moved]
+    if rng.random() < params.body_p:
+        features = other_body(features, params.body, rng)
+    if rng.random() < params.rotation_p:
+        features = rotate(features, math.radians(rng.uniform(-params.rotation, params.rotation)))
+    if rng.random() < params.noise_p:
+        features = add_noise(features, params.noise, rng)
+    return features, mask
+
+
+def resample(features: Array, mask: Mask, frames: int) -> tuple[Array, Mask]:
+    """Return the clip stretched to `frames` frames by linear interpolation, first and last frame kept.
+
+    Where one of the two neighbours lacks a part, the nearer one decides, so that features and mask agree.
+    """
+    at = np.linspace(0, len(features) - 1, frames)
+    low = np.floor(at).astype(np.intp)
+    high = np.minimum(low + 1, len(features) - 1)
+    nearest = np.rint(at).astype(np.intp)
+    weight = (at - low).astype(np.float32)[:, None]
+    blend = features[low] * (1 - weight) + features[high] * weight
+    return np.where(np.isnan(blend), features[nearest], blend), mask[nearest]
+
+
+def drop_frames(frames: int, share: float, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Return the frames that are left when each is dropped with probability `share`: never none."""
+    kept = np.flatnonzero(rng.random(frames) >= share)
+    return kept if len(kept) else rng.integers(0, frames, 1)
+
+
+def shifted(frames: int, by: int) -> npt.NDArray[np.intp]:
+    """Return the frame that each place shows when a clip moves `by` frames later, edges repeated."""
+    return np.clip(np.arange(frames) - by, 0, frames - 1)
+
+
+def rotate(features: Array, angle: float) -> Array:
+    """Turn pose, hands and face as one body by `angle` radians about the vertical axis; visibility stays."""
+    cos, sin = np.float32(math.cos(angle)), np.float32(math.sin(angle))
+    turned = features.copy()
+    turned[:, X] = cos * features[:, X] + sin * features[:, Z]
+    turned[:, Z] = cos * features[:, Z] - sin * features[:, X]
+    return turned
+
+
+def other_body(features: Array, amount: float, rng: np.random.Generator) -> Array:
+    """Give the signer other proportions for the whole clip; visibility stays, and hands stay at their wrists.
+
+    Each axis is scaled by 1 +- `amount`, and each landmark of pose and face moves by a constant offset of
+    deviation `amount` / 3; a hand moves with its wrist and keeps its shape.
+    """
+    scale = rng.uniform(1 - amount, 1 + amount, 3).astype(np.float32)
+    offsets = rng.normal(0, amount / 3, (len(X), 3)).astype(np.float32)
+    for wrist, hand in HANDS.items():
+        offsets[hand] = offsets[wrist]
+    changed = features.copy()
+    for axis, columns in enumerate((X, Y, Z)):
+        changed[:, columns] = features[:, columns] * scale[axis] + offsets[:, axis]
+    return changed
+
+
+def add_noise(features: Array, deviation: float, rng: np.random.Generator) -> Array:
+    """Add Gaussian noise of `deviation` body units to coordinates, not to visibility; NaN stays NaN."""
+    noisy = features.copy()
+    draws = rng.standard_normal((len(features), len(COORDINATES)), dtype=np.float32)
+    noisy[:, COORDINATES] += np.float32(deviation) * draws
+    return noisy
+
+
+def random_crop(features: Array, mask: Mask, longest: int, rng: np.random.Generator) -> tuple[Array, Mask]:
+    """Return `longest` successive frames from a random place, or the whole clip where it is no longer."""
+    start = int(rng.integers(0, max(len(features) - longest, 0) + 1))
+    return features[start : start + longest], mask[start : start + longest]
+
+
+def centre_crop(features: Array, mask: Mask, longest: int) -> tuple[Array, Mask]:
+    """Return the middle `longest` frames, or the whole clip where it is no longer: for all but training."""
+    start = max(len(features) - longest, 0) // 2
+    return features[start : start + longest], mask[start : start + longest]
+
+
+def half_views(features: Array, mask: Mask) -> list[tuple[Array, Mask]]:
+    """Return the even and the odd frames as two views; a clip of one frame is both."""
+    odd = slice(1, None, 2) if len(features) > 1 else slice(0, 1)
+    return [(features[::2], mask[::2]), (features[odd], mask[odd])]

@@ -1,0 +1,116 @@
+"""The two landmark encoders: frames to frame vectors and one pooled vector (SPEC section 7)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from signloom.models.layers import EncoderLayer, LearnedPositions, masked_mean
+
+GRU_WIDTH = 160
+GRU_LAYERS = 2
+POOL_HEADS = 4
+
+
+class TransformerEncoder(nn.Module):
+    """Linear, learned positions, pre-norm layers, mean over the valid frames."""
+
+    def __init__(
+        self,
+        input_dim: int,
+        seq_len: int,
+        width: int,
+        layers: int,
+        heads: int,
+        feedforward: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.frame_dim = self.pooled_dim = width
+        self.input = nn.Linear(input_dim, width)
+        self.positions = LearnedPositions(seq_len, width)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(EncoderLayer(width, heads, feedforward, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return frames (B, T, width), their mean (B, width) and the pooling weights (B, T).
+
+        `x` is (B, T, input_dim); `valid` (B, T) is True at the first frames of each clip.
+        """
+        x = self.dropout(self.positions(self.input(x)))
+        for layer in self.layers:
+            x = layer(x, valid[:, None, None, :])
+        frames = self.norm(x)
+        weights = valid.to(frames.dtype)
+        return frames, masked_mean(frames, valid), weights / weights.sum(1, keepdim=True).clamp(min=1)
+
+
+class GruAttentionEncoder(nn.Module):
+    """LayerNorm, two GELU layers, a bidirectional GRU, attention pooling that looks at motion."""
+
+    def __init__(self, input_dim: int, dropout: float) -> None:
+        super().__init__()
+        self.frame_dim = self.pooled_dim = 2 * GRU_WIDTH
+        self.input = nn.Sequential(
+            nn.LayerNorm(input_dim),
+            nn.Linear(input_dim, GRU_WIDTH),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(GRU_WIDTH, GRU_WIDTH),
+            nn.GELU(),
+            nn.Dropout(dropout),
+        )
+        sizes = [GRU_WIDTH] + [2 * GRU_WIDTH] * (GRU_LAYERS - 1)
+        self.forwards = nn.ModuleList(nn.GRU(size, GRU_WIDTH, batch_first=True) for size in sizes)
+        self.backwards = nn.ModuleList(nn.GRU(size, GRU_WIDTH, batch_first=True) for size in sizes)
+        self.dropout = nn.Dropout(dropout)
+        self.pool = AttentionPool(self.frame_dim, POOL_HEADS)
+
+    def forward(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return frames (B, T, 320), the pooled vector (B, 320) and the pooling weights (B, T)."""
+        motion = standardised_motion(x, valid)
+        turned = reversal(valid)[:, :, None]
+        x = self.input(x)
+        for ahead, back in zip(self.forwards, self.backwards, strict=True):
+            # each clip is reversed within its own length, so that no state comes from padding
+            reverse = back(x.gather(1, turned.expand(-1, -1, x.shape[2])))[0]
+            x = torch.cat([ahead(x)[0], reverse.gather(1, turned.expand(-1, -1, GRU_WIDTH))], dim=-1)
+            x = self.dropout(x)
+        pooled, weights = self.pool(x, motion, valid)
+        return x, pooled, weights
+
+
+class AttentionPool(nn.Module):
+    """Weighted means of frames, one a head, averaged over heads; the weights' scores add motion."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.key = nn.Linear(width, width)
+        self.score = nn.Linear(width, heads)
+
+    def forward(self, x: Tensor, motion: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (B, width) and the weights (B, T), both means over heads; `motion` is (B, T)."""
+        scores = self.score(torch.tanh(self.key(x))) + motion[:, :, None]
+        weights = scores.float().masked_fill(~valid[:, :, None], -torch.inf).softmax(1).mean(2)
+        return torch.einsum("bt,btd->bd", weights.to(x.dtype), x), weights
+
+
+def standardised_motion(x: Tensor, valid: Tensor) -> Tensor:
+    """Return the frame-to-frame motion (B, T) of `x` (B, T, D), standardised over each clip's valid frames.
+
+    Motion is the root mean square change since the frame before; a clip's first frame has none.
+    """
+    change = x - torch.cat([x[:, :1], x[:, :-1]], dim=1)
+    motion = (change.square().mean(2) + 1e-12).sqrt().unsqueeze(-1)
+    centred = motion - masked_mean(motion, valid)[:, None]
+    # the small term keeps a clip of one frame, which has no deviation, from a gradient of NaN
+    variance = masked_mean(centred.square(), valid)[:, None] + 1e-8
+    return (centred * variance.rsqrt()).squeeze(-1) * valid
+
+
+def reversal(valid: Tensor) -> Tensor:
+    """Return indices (B, T) that reverse the valid first frames of each clip and leave the rest in place."""
+    steps = torch.arange(valid.shape[1], device=valid.device)[None]
+    last = valid.sum(1, keepdim=True) - 1
+    return torch.where(valid, last - steps, steps)

@@ -1,0 +1,131 @@
+"""Pre-norm attention layers on scaled dot-product attention, with cached keys and values for decoding."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+KeysValues = tuple[Tensor, Tensor]
+
+
+class Attention(nn.Module):
+    """Multi-head attention of `width` values to a context of `context_width` values.
+
+    Keys and values are made apart from queries, so that a decoder can keep them between steps.
+    """
+
+    def __init__(self, width: int, heads: int, context_width: int | None = None) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width {width} is no multiple of {heads} heads")
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(context_width or width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def keys_values(self, context: Tensor) -> KeysValues:
+        """Return keys and values (B, heads, T, width / heads) of `context` (B, T, context_width)."""
+        keys, values = self.key_value(context).chunk(2, dim=-1)
+        return self._split(keys), self._split(values)
+
+    def forward(self, x: Tensor, kv: KeysValues, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+        """Return (B, L, width) for queries from `x` (B, L, width); `mask` is True where to look.
+
+        `mask` broadcasts to (B, heads, L, T); `causal` hides later positions instead and needs L = T.
+        """
+        query = self._split(self.query(x))
+        mixed = F.scaled_dot_product_attention(query, *kv, attn_mask=mask, is_causal=causal)
+        return self.out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+class FeedForward(nn.Sequential):
+    """Linear, GELU, dropout, linear."""
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width))
+
+
+class EncoderLayer(nn.Module):
+    """Pre-norm self-attention and feed-forward, each added to its input."""
+
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = Attention(width, heads)
+        self.feedforward = FeedForward(width, feedforward, dropout)
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return (B, T, width); `mask` (B, 1, 1, T) is True at valid frames."""
+        h = self.norm1(x)
+        x = x + self.dropout(self.attention(h, self.attention.keys_values(h), mask))
+        return x + self.dropout(self.feedforward(self.norm2(x)))  # type: ignore[no-any-return]
+
+
+class DecoderLayer(nn.Module):
+    """Pre-norm causal self-attention, cross-attention and feed-forward, each added to its input."""
+
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float, context_width: int) -> None:
+        super().__init__()
+        self.self_attention = Attention(width, heads)
+        self.cross_attention = Attention(width, heads, context_width)
+        self.feedforward = FeedForward(width, feedforward, dropout)
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Tensor, cross: KeysValues, mask: Tensor, past: KeysValues | None = None
+    ) -> tuple[Tensor, KeysValues]:
+        """Return (B, L, width) and this layer's keys and values so far.
+
+        `cross` are the keys and values of the frames, `mask` (B, 1, 1, T) their validity. Without `past`,
+        `x` is a whole prefix; with it, `x` is the one token that follows the past.
+        """
+        h = self.norm1(x)
+        kv = self.self_attention.keys_values(h)
+        if past is not None:
+            kv = torch.cat([past[0], kv[0]], dim=2), torch.cat([past[1], kv[1]], dim=2)
+        x = x + self.dropout(self.self_attention(h, kv, causal=past is None))
+        x = x + self.dropout(self.cross_attention(self.norm2(x), cross, mask))
+        return x + self.dropout(self.feedforward(self.norm3(x))), kv
+
+
+class LearnedPositions(nn.Module):
+    """A trained vector for each of `length` positions."""
+
+    def __init__(self, length: int, width: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(length, width) * 0.02)
+
+    def forward(self, x: Tensor, start: int = 0) -> Tensor:
+        """Add the positions from `start` on to `x` (B, L, width)."""
+        return x + self.table[start : start + x.shape[1]]
+
+
+class SinusoidalPositions(nn.Module):
+    """Sines and cosines of wavelengths from 2 pi to 10000 x 2 pi (Vaswani et al. 2017, section 3.5)."""
+
+    table: Tensor
+
+    def __init__(self, length: int, width: int) -> None:
+        super().__init__()
+        rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
+        angles = torch.arange(length)[:, None] * rates
+        table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
+        self.register_buffer("table", table, persistent=False)
+
+    def forward(self, x: Tensor, start: int = 0) -> Tensor:
+        """Add the positions from `start` on to `x` (B, L, width)."""
+        return x + self.table[start : start + x.shape[1]]
+
+
+def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
+    """Return the mean (B, D) of `x` (B, T, D) over the frames where `valid` (B, T) is True."""
+    weights = valid.to(x.dtype).unsqueeze(-1)
+    return (x * weights).sum(1) / weights.sum(1).clamp(min=1)

@@ -1,0 +1,1 @@
+"""Training: data, samplers, losses, schedule, checkpoints, loops."""

@@ -1,0 +1,43 @@
+"""The three losses of the sign2text family (SPEC section 7)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def token_loss(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    """Return the mean label-smoothed cross-entropy of `logits` (N, V), no padding, to `targets` (N,)."""
+    return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+
+
+def contrastive_loss(clips: Tensor, texts: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    """Return the symmetric contrastive loss of unit rows `clips` and `texts` (N, D), row i of both one pair.
+
+    Rows with equal `labels` (N,) are all positives of each other, so that two clips of a sentence are not
+    pushed apart; a row's loss is minus the mean of its positives' log-probabilities.
+    """
+    logits = clips.float() @ texts.float().T / temperature
+    positive = labels[:, None] == labels[None, :]
+    return (_row_losses(logits, positive).mean() + _row_losses(logits.T, positive).mean()) / 2
+
+
+def supervised_contrastive_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    """Return the supervised contrastive loss of unit rows `embeddings` (N, D), all views stacked.
+
+    Every other row of equal label is a positive, every other row is in the denominator (Khosla et al. 2020,
+    equation 2). Rows without a positive are left out; the loss is 0 where no row has one.
+    """
+    own = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    logits = embeddings.float() @ embeddings.float().T / temperature
+    positive = (labels[:, None] == labels[None, :]) & ~own
+    losses = _row_losses(logits.masked_fill(own, -torch.inf), positive)
+    anchors = positive.any(1)
+    return (losses * anchors).sum() / anchors.sum().clamp(min=1)
+
+
+def _row_losses(logits: Tensor, positive: Tensor) -> Tensor:
+    """Return (N,): minus the mean log-probability of each row's positives, 0 for a row without one."""
+    chosen = logits.log_softmax(1).masked_fill(~positive, 0.0)
+    return -chosen.sum(1) / positive.sum(1).clamp(min=1)

@@ -1,0 +1,34 @@
+"""Number formats, and what must be fixed for sums to come out the same in every run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+_FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Return a context in which products run in `precision`: fp32, bf16 or fp16."""
+    return torch.autocast(device.type, _FORMATS[precision], enabled=precision != "fp32")
+
+
+@contextmanager
+def reproducible(threads: int) -> Iterator[None]:
+    """Fix the number of threads and the algorithms, and keep the caller's settings and random state."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    # the fused GPU kernels of attention add gradients in no fixed order
+    kernels = sdpa_kernel(SDPBackend.MATH) if torch.cuda.is_available() else nullcontext()
+    try:
+        with kernels, torch.random.fork_rng():
+            yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])

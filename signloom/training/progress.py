@@ -1,0 +1,93 @@
+"""How far a training has come: its history, its best checkpoint, and the state from which it goes on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import nn
+
+from signloom.files import atomic
+from signloom.stage import Job
+from signloom.training import checkpoints
+from signloom.training.history import Row, rounded, summary, write_history
+
+
+class Stateful(Protocol):
+    """An optimiser, a gradient scaler."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the object needs to go on."""
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """Take over such a state."""
+
+
+class Progress:
+    """The epochs done so far; saved under `scratch` as each one ends.
+
+    `origin` is what a checkpoint says of itself besides weights, epoch and metrics: plain data and tensors.
+    """
+
+    def __init__(self, scratch: Path, origin: dict[str, Any], model: nn.Module, **others: Stateful) -> None:
+        self.scratch, self.origin = scratch, origin
+        self.model, self.others = model, others
+        self.rows: list[Row] = []
+        self.best: Row = {}
+
+    def resume(self) -> int:
+        """Load the state of a run that was cut off, if there is one; return how many epochs are done."""
+        path = self.scratch / "state.pt"
+        if path.exists():
+            state = checkpoints.load(path)
+            self.model.load_state_dict(state["model"])
+            for name, other in self.others.items():
+                other.load_state_dict(state[name])
+            self.rows, self.best = state["rows"], state["best"]
+            print(f"going on after epoch {len(self.rows)}")
+        return len(self.rows)
+
+    def add(self, figures: Row) -> bool:
+        """Record the figures of an epoch and save the state; return whether it is the best so far."""
+        row = rounded(figures)
+        self.rows.append(row)
+        best = not self.best or merit(row) > merit(self.best)
+        if best:
+            self.best = row
+            checkpoints.save(self._best_file(), self._checkpoint(row))
+        state = {name: other.state_dict() for name, other in self.others.items()}
+        # the state names its best file: whatever moment a kill hits, the two belong together
+        progress = {"model": self.model.state_dict(), "rows": self.rows, "best": self.best}
+        checkpoints.save(self.scratch / "state.pt", state | progress)
+        for old in self.scratch.glob("best-*.pt"):
+            if old != self._best_file():
+                old.unlink()
+        return best
+
+    def finish(self, job: Job) -> None:
+        """Write the stage's outputs, drop the state, which they make superfluous, and print a summary."""
+        best, latest, history, metrics = map(job.output, ("best", "latest", "history", "metrics"))
+        with atomic(best) as part:
+            shutil.copyfile(self._best_file(), part)
+        checkpoints.save(latest, self._checkpoint(self.rows[-1]))
+        write_history(history, metrics, self.rows)
+        # state first: without it, a leftover best file is only dust
+        (self.scratch / "state.pt").unlink()
+        self._best_file().unlink()
+        print(summary(self.rows, self.best, self.model, [best, latest, history, metrics]))
+
+    def _checkpoint(self, row: Row) -> dict[str, Any]:
+        return {**self.origin, "model": self.model.state_dict(), "epoch": row["epoch"], "metrics": row}
+
+    def _best_file(self) -> Path:
+        return self.scratch / f"best-{self.best['epoch']}.pt"
+
+
+def merit(row: Row) -> tuple[float, float]:
+    """Return what the best epoch has the highest of: validation top-1, then minus the loss.
+
+    Without validation it is minus the training loss alone.
+    """
+    top1, loss = row.get("val_inst_top1"), row.get("val_loss", row["train_loss"])
+    return (-1.0 if top1 is None else top1), -(loss or 0.0)

@@ -1,0 +1,21 @@
+"""Train the landmarks-to-sentence model.
+
+inputs: features, mask, index (one of each a shard), stats, splits, texts, embeddings, tokenizer
+outputs: best, latest (checkpoints), history (CSV), metrics (one JSON line an epoch)
+"""
+
+from __future__ import annotations
+
+import sys
+
+from signloom.stage import run_stage
+from signloom.training.sign2text import train
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage; return its exit code."""
+    return run_stage("train_sign2text", train, argv, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
