@@ -5,14 +5,14 @@ from pathlib import Path
 
 from signloom.errors import SignloomError
 from tools.import_closure import code_of
-from tools.rule_helpers import Workflow
+from tools.rule_helpers import Pipeline
 
 
 configfile: "params.yaml"
 
 
 try:
-    flow = Workflow.load(config)
+    flow = Pipeline.load(config)
 except SignloomError as error:
     raise WorkflowError(str(error)) from None
 

@@ -1,7 +1,7 @@
 """Batched, cached beam search against the plain one: same tokens, how many times faster.
 
-    python benchmarks/beam_search.py                  # the full comparison; the plain search takes minutes
-    python benchmarks/beam_search.py --samples 4      # the plain search on 4 clips only, its time scaled
+    python -m benchmarks.beam_search                  # the full comparison; the plain search takes minutes
+    python -m benchmarks.beam_search --samples 4      # the plain search on 4 clips only, its time scaled
 
 The decoder has the size of the `signtalk` preset (6 layers, 512 wide, 8 heads, feed-forward 2048, vocabulary
 30,522) and seeded random weights; 32 clips of up to 128 frames, beam 4, at most 32 steps, one thread.
@@ -12,12 +12,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 
 import torch
 from torch import Tensor
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from signloom.decoding.beam import Hypothesis, Symbols, beam_search, length_penalty
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig

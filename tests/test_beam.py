@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -14,11 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from benchmarks.beam_search import plain_beam
 from signloom.decoding.beam import Symbols, beam_search, greedy_search, length_penalty, top_candidates
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-from beam_search import plain_beam
 
 SYMBOLS = Symbols(pad=0, start=1, end=2)
 

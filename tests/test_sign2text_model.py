@@ -134,6 +134,24 @@ def test_next_tokens_are_the_logits_of_all_tokens_but_padding() -> None:
     torch.testing.assert_close(logits, torch.cat([whole[0], whole[1, :2]]), atol=1e-6, rtol=0)
 
 
+def test_hidden_tokens_change_training_alone_and_never_the_first() -> None:
+    plain = network("transformer")
+    hiding = Sign2Text({**plain.config.to_dict(), "dropout": 0.0, "token_dropout": 0.9})
+    hiding.load_state_dict(plain.state_dict())
+    tokens = torch.tensor([[2, 5, 6, 7, 8, 9]])
+    frames, valid = (
+        torch.randn(1, 12, 32, generator=torch.Generator().manual_seed(0)),
+        torch.ones(1, 12).bool(),
+    )
+    seen = plain.decode(tokens, frames, valid)
+    torch.testing.assert_close(hiding.eval().decode(tokens, frames, valid), seen)
+    hiding.train()
+    torch.manual_seed(3)
+    hidden = hiding.decode(tokens, frames, valid)
+    torch.testing.assert_close(hidden[:, 0], seen[:, 0])
+    assert not torch.allclose(hidden[:, -1], seen[:, -1])
+
+
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_embeddings_are_unit_rows_and_pooling_weights_are_shares_of_valid_frames(encoder: str) -> None:
     model = network(encoder)

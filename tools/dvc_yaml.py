@@ -19,7 +19,7 @@ import yaml
 from signloom.dataset.shards import shard_names
 from signloom.params.load import read_yaml
 from tools.engine import workflow
-from tools.rule_helpers import PARAMS_FILE, PRESETS, Workflow
+from tools.rule_helpers import PARAMS_FILE, PRESETS, Pipeline
 
 HEADER = "# Written from the Snakemake rules by `make dvc`; change the rules, not this file.\n"
 
@@ -27,13 +27,13 @@ HEADER = "# Written from the Snakemake rules by `make dvc`; change the rules, no
 def render(root: Path, preset: str | None = None) -> str:
     """Return the text of the dvc.yaml that serves `preset` (None: params.yaml as it stands)."""
     with workflow(root, preset) as flow:
-        loaded = Workflow.load(dict(flow.globals["config"]))
+        loaded = Pipeline.load(dict(flow.globals["config"]))
         stages = {rule.name: _stage(rule, loaded) for rule in flow.rules if rule.name != "all"}
     tree = {"stages": stages, "plots": _plots(loaded)}
     return HEADER + yaml.safe_dump(tree, sort_keys=False, width=110, allow_unicode=True)
 
 
-def _stage(rule: Any, flow: Workflow) -> dict[str, Any]:
+def _stage(rule: Any, flow: Pipeline) -> dict[str, Any]:
     """Return one DVC stage: a matrix over shards where the rule scatters."""
     outputs = _paths(rule.output)
     options = f"--config preset={flow.preset} " if flow.preset else ""
@@ -66,7 +66,7 @@ def _params(sections: list[str], preset: str | None) -> list[Any]:
     return entries if over else entries[:1]
 
 
-def _plots(flow: Workflow) -> list[dict[str, Any]]:
+def _plots(flow: Pipeline) -> list[dict[str, Any]]:
     """Return the plots of `dvc plots`: training curves from the history."""
     history = flow.build("models/sign2text/history.csv")
     curves = {

@@ -18,14 +18,14 @@ PRESETS = Path("config/presets")
 
 
 @dataclass(frozen=True)
-class Workflow:
-    """One run's parameters and folders."""
+class Pipeline:
+    """The parameters and folders of one run."""
 
     params: Params
     preset: str | None
 
     @classmethod
-    def load(cls, config: dict[str, Any]) -> Workflow:
+    def load(cls, config: dict[str, Any]) -> Pipeline:
         """Check Snakemake's config (params.yaml and `--config`) with its preset laid over it."""
         tree = {key: value for key, value in config.items() if key != "preset"}
         preset = config.get("preset")
@@ -67,7 +67,7 @@ class Workflow:
 class Call:
     """A params function: named inputs, named outputs and the parameters of one stage as a command line."""
 
-    flow: Workflow
+    flow: Pipeline
     stage: str
     sections: list[str]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -31,6 +32,7 @@ class Sign2TextConfig:
     feedforward: int = 2048
     decoder_layers: int = 6
     dropout: float = 0.2
+    token_dropout: float = 0.0
     embedding_dim: int = 256
     seq_len: int = 128
     max_tokens: int = 64
@@ -109,11 +111,22 @@ class Sign2Text(nn.Module):
 
         Padding needs no mask here: it follows the last real token, and attention is causal.
         """
-        x = self.dropout(self.positions(self.tokens(tokens)))
+        x = self.dropout(self.positions(self._drop_tokens(self.tokens(tokens))))
         mask = valid[:, None, None, :]
         for layer in self._decoder_layers():
             x, _ = layer(x, layer.cross_attention.keys_values(frames), mask)
         return self.norm(x)  # type: ignore[no-any-return]
+
+    def _drop_tokens(self, x: Tensor) -> Tensor:
+        """Hide whole tokens from the decoder in training, so that it looks at the frames.
+
+        Word dropout (Bowman et al., Generating Sentences from a Continuous Space, 2016); the first stays.
+        """
+        if not self.training or self.config.token_dropout == 0:
+            return x
+        kept = torch.rand(x.shape[:2], device=x.device) >= self.config.token_dropout
+        kept[:, 0] = True
+        return x * kept[:, :, None]
 
     def decode(self, tokens: Tensor, frames: Tensor, valid: Tensor) -> Tensor:
         """Return logits (B, L, vocab_size) of the token after each prefix of `tokens` (B, L)."""

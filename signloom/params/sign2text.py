@@ -36,6 +36,12 @@ class Sign2TextParams(Section):
     feedforward: int = Field(2048, ge=8)
     decoder_layers: int = Field(6, ge=1)
     dropout: float = Field(0.2, ge=0, lt=1)
+    token_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the sentence's tokens that the decoder does not see in training",
+    )
     embedding_dim: int = Field(256, ge=8, description="size of clip and sentence embeddings")
     seq_len: int = Field(128, ge=1, description="longest input in frames; longer clips are cropped")
     dual_view: bool = Field(True, description="even and odd frames as two augmented views")

@@ -141,6 +141,7 @@ def model_config(p: Sign2TextParams, text: TextParams, corpus: Corpus, text_dim:
         feedforward=p.feedforward,
         decoder_layers=p.decoder_layers,
         dropout=p.dropout,
+        token_dropout=p.token_dropout,
         embedding_dim=p.embedding_dim,
         seq_len=p.seq_len,
         max_tokens=text.max_tokens,

@@ -1,0 +1,8 @@
+"""The demo corpus: short videos of an invented sign lexicon, rendered from a parametric body.
+
+The lexicon is made up for testing. It is no natural sign language and imitates none.
+
+``lexicon`` and ``sentences`` say what is signed, ``signers`` who signs it; ``motion`` turns a gloss line
+into hand targets over time, ``ik`` into joint rotations, ``body`` into a posed mesh, ``render`` into
+pixels; ``build`` writes the corpus and ``check`` runs MediaPipe over it.
+"""

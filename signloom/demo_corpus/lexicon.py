@@ -1,0 +1,14 @@
+"""The invented lexicon: 28 signs, each handshape x place x movement x hands, some with a face.
+
+Invented for testing; it is no natural sign language.
+"""
+
+from __future__ import annotations
+
+from signloom.demo_corpus.sign import Sign
+from signloom.demo_corpus.signs_actions import ACTIONS
+from signloom.demo_corpus.signs_people import PEOPLE, TIMES
+from signloom.demo_corpus.signs_things import PLACES_AND_ENDS, QUALITIES, THINGS
+
+SIGNS: tuple[Sign, ...] = TIMES + PEOPLE + ACTIONS + THINGS + QUALITIES + PLACES_AND_ENDS
+BY_GLOSS = {sign.gloss: sign for sign in SIGNS}

@@ -1,0 +1,46 @@
+"""Render the demo corpus.
+
+``python -m workflow_scripts.demo_corpus --output data/demo [--jobs N] [--check]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; 0 if all went well."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="folder of the corpus, usually data/demo")
+    parser.add_argument("--jobs", type=int, default=2, help="processes that render or detect at a time")
+    parser.add_argument("--check", action="store_true", help="also run MediaPipe and write detection.csv")
+    parser.add_argument("--only", nargs="*", help="render these clip ids alone, and no tables")
+    options = parser.parse_args(argv)
+    try:
+        from signloom.demo_corpus import build
+
+        build.make_videos(options.output, options.jobs, options.only)
+    except ImportError as error:
+        print(
+            f"the demo corpus needs packages that are not installed ({error.name}): "
+            "pip install -r requirements-corpus.in",
+            file=sys.stderr,
+        )
+        return 2
+    if options.only is not None:
+        return 0
+    build.write_tables(options.output)
+    build.write_truth(options.output)
+    if options.check:
+        from signloom.demo_corpus.check import check
+
+        table = check(options.output, options.jobs)
+        print(table[table["scope"] != "clip"].to_string(index=False))
+    print(build.summary(options.output))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
