@@ -14,7 +14,7 @@ configfile: "params.yaml"
 try:
     flow = Pipeline.load(config)
 except SignloomError as error:
-    raise WorkflowError(str(error)) from None
+    sys.exit(f"error: {error}")
 
 # jobs run the Python that runs the engine, whether its environment is active or not, and fail where a pipe does
 shell.prefix(f"set -euo pipefail; PATH={Path(sys.executable).parent}:$PATH; ")

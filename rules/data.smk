@@ -16,16 +16,18 @@ rule manifest:
         flow.build("benchmarks/manifest.tsv")
     conda:
         "../environment.yml"
+    threads: 1
     resources:
         mem_mb=1000,
         runtime=60,
     params:
-        call=flow.call("manifest", "dataset", "manifest", "shards"),
+        call=flow.call("manifest"),
+        given=flow.given("dataset", "manifest", "shards"),
         videos=flow.videos,
     message:
         "manifest: checking the clips of {input.table}"
     shell:
-        "{params.call} --threads {threads} 2>&1 | tee {log} # videos {params.videos}"
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log} # videos {params.videos}"
 
 
 rule metadata:
@@ -46,15 +48,17 @@ rule metadata:
         flow.build("benchmarks/metadata.tsv")
     conda:
         "../environment.yml"
+    threads: 1
     resources:
         mem_mb=1000,
         runtime=20,
     params:
-        call=flow.call("metadata", "quality"),
+        call=flow.call("metadata"),
+        given=flow.given("quality"),
     message:
         "metadata: joining the manifest with the features"
     shell:
-        "{params.call} --threads {threads} 2>&1 | tee {log}"
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
 
 
 rule splits:
@@ -71,12 +75,14 @@ rule splits:
         flow.build("benchmarks/splits.tsv")
     conda:
         "../environment.yml"
+    threads: 1
     resources:
         mem_mb=1000,
         runtime=20,
     params:
-        call=flow.call("splits", "splits"),
+        call=flow.call("splits"),
+        given=flow.given("splits"),
     message:
         "splits: dividing the clips"
     shell:
-        "{params.call} --threads {threads} 2>&1 | tee {log}"
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"

@@ -27,12 +27,14 @@ rule report:
         flow.build("benchmarks/report.tsv")
     conda:
         "../environment.yml"
+    threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
     params:
         call=flow.call("report"),
+        given=flow.given(),
     message:
         "report: {output.html}"
     shell:
-        "{params.call} --threads {threads} 2>&1 | tee {log}"
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"

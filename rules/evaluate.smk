@@ -20,16 +20,18 @@ rule embed:
         flow.build("benchmarks/embed.tsv")
     conda:
         "../environment.yml"
+    threads: 1
     resources:
         mem_mb=3000,
         runtime=120,
         gpu=1,
     params:
         call=flow.call("embed"),
+        given=flow.given(),
     message:
         "embed: {output.embeddings}"
     shell:
-        "{params.call} --threads {threads} 2>&1 | tee {log}"
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
 
 
 rule prototypes:
@@ -46,15 +48,17 @@ rule prototypes:
         flow.build("benchmarks/prototypes.tsv")
     conda:
         "../environment.yml"
+    threads: 1
     resources:
         mem_mb=1000,
         runtime=20,
     params:
-        call=flow.call("prototypes", "retrieval"),
+        call=flow.call("prototypes"),
+        given=flow.given("retrieval"),
     message:
         "prototypes: {output.prototypes}"
     shell:
-        "{params.call} --threads {threads} 2>&1 | tee {log}"
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
 
 
 rule evaluate_sign2text:
@@ -82,16 +86,18 @@ rule evaluate_sign2text:
         flow.build("benchmarks/evaluate_sign2text.tsv")
     conda:
         "../environment.yml"
+    threads: 1
     resources:
         mem_mb=3000,
         runtime=120,
         gpu=1,
     params:
-        call=flow.call("evaluate_sign2text", "decoding", "evaluation"),
+        call=flow.call("evaluate_sign2text"),
+        given=flow.given("decoding", "evaluation"),
     message:
         "evaluate_sign2text: {output.metrics}"
     shell:
-        "{params.call} --threads {threads} 2>&1 | tee {log}"
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
 
 
 rule evaluate_retrieval:
@@ -110,13 +116,15 @@ rule evaluate_retrieval:
         flow.build("benchmarks/evaluate_retrieval.tsv")
     conda:
         "../environment.yml"
+    threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
         gpu=1,
     params:
-        call=flow.call("evaluate_retrieval", "evaluation"),
+        call=flow.call("evaluate_retrieval"),
+        given=flow.given("evaluation"),
     message:
         "evaluate_retrieval: {output.metrics}"
     shell:
-        "{params.call} --threads {threads} 2>&1 | tee {log}"
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"

@@ -2,7 +2,7 @@ rule pose_features:
     """Take ready-made features of one shard; in place of landmarks and pose_features."""
     input:
         code=code_of("import_features"),
-        shard=flow.build("shards/{shard}.csv"),
+        shard=flow.shard_list,
     output:
         multiext(
             flow.build("pose_features/{shard}"),
@@ -16,12 +16,14 @@ rule pose_features:
         flow.build("benchmarks/pose_features/{shard}.tsv")
     conda:
         "../environment.yml"
+    threads: 1
     resources:
         mem_mb=1000,
         runtime=60,
     params:
-        call=flow.call("import_features", "quality"),
+        call=flow.call("import_features"),
+        given=flow.given("quality"),
     message:
         "import_features: shard {wildcards.shard}"
     shell:
-        "{params.call} --threads {threads} 2>&1 | tee {log}"
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"

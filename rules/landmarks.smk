@@ -2,7 +2,7 @@ rule landmarks:
     """Run MediaPipe Holistic over the clips of one shard."""
     input:
         code=code_of("landmarks"),
-        shard=flow.build("shards/{shard}.csv"),
+        shard=flow.shard_list,
     output:
         multiext(flow.build("landmarks/{shard}"), npy=".npy", parquet=".parquet"),
     log:
@@ -17,11 +17,12 @@ rule landmarks:
         mem_mb=lambda wildcards, threads: 800 + 500 * threads,
         runtime=240,
     params:
-        call=flow.call("landmarks", "landmarks"),
+        call=flow.call("landmarks"),
+        given=flow.given("landmarks"),
     message:
         "landmarks: shard {wildcards.shard}"
     shell:
-        "{params.call} --threads {threads} 2>&1 | tee {log}"
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
 
 
 rule pose_features:
@@ -43,12 +44,14 @@ rule pose_features:
         flow.build("benchmarks/pose_features/{shard}.tsv")
     conda:
         "../environment.yml"
+    threads: 1
     resources:
         mem_mb=1500,
         runtime=60,
     params:
-        call=flow.call("pose_features", "pose", "quality"),
+        call=flow.call("pose_features"),
+        given=flow.given("pose", "quality"),
     message:
         "pose_features: shard {wildcards.shard}"
     shell:
-        "{params.call} --threads {threads} 2>&1 | tee {log}"
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"

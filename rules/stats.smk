@@ -14,12 +14,14 @@ rule stats_pose:
         flow.build("benchmarks/stats_pose.tsv")
     conda:
         "../environment.yml"
+    threads: 1
     resources:
         mem_mb=1000,
         runtime=60,
     params:
         call=flow.call("stats_pose"),
+        given=flow.given(),
     message:
         "stats_pose: statistics of the training features"
     shell:
-        "{params.call} --threads {threads} 2>&1 | tee {log}"
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"

@@ -15,16 +15,18 @@ rule text:
         flow.build("benchmarks/text.tsv")
     conda:
         "../environment.yml"
+    threads: 1
     resources:
         mem_mb=3000,
         runtime=60,
         gpu=1,
     params:
-        call=flow.call("text", "text"),
+        call=flow.call("text"),
+        given=flow.given("text"),
     message:
         "text: tokenizer and sentence embeddings"
     shell:
-        "{params.call} --threads {threads} 2>&1 | tee {log}"
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
 
 
 rule train_sign2text:
@@ -56,8 +58,9 @@ rule train_sign2text:
         runtime=720,
         gpu=1,
     params:
-        call=flow.call("train_sign2text", "sign2text", "augment", "text"),
+        call=flow.call("train_sign2text"),
+        given=flow.given("sign2text", "augment", "text"),
     message:
         "train_sign2text: {output.best}"
     shell:
-        "{params.call} --threads {threads} 2>&1 | tee {log}"
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"

@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
+from signloom.errors import SignloomError
+from signloom.params.load import load_params
 from signloom.params.schema import Params
 from tools import conda_env, dvc_yaml
 from tools.engine import workflow
 from tools.import_closure import code_of
+from tools.rule_helpers import Pipeline
 
 STAGES = sorted(path.stem for path in Path(__file__).parent.parent.glob("workflow_scripts/[a-z]*.py"))
 
@@ -23,6 +26,23 @@ STAGES = sorted(path.stem for path in Path(__file__).parent.parent.glob("workflo
 def test_dvc_yaml_is_what_the_rules_say(root: Path) -> None:
     expected = dvc_yaml.render(root)
     assert (root / "dvc.yaml").read_text("utf-8") == expected, "run `make dvc`"
+
+
+def test_a_preset_is_served_by_dvc_with_its_own_folders_and_parameter_files(root: Path) -> None:
+    tree = yaml.safe_load(dvc_yaml.render(root, "signtalk,gpu_4gb"))
+    train = tree["stages"]["train_sign2text"]
+    assert train["wdir"] == "../../.."
+    assert "--config preset=signtalk,gpu_4gb " in train["cmd"]
+    assert all(out.startswith("build/signtalk-gpu_4gb/") for out in train["outs"])
+    files = [next(iter(entry)) for entry in train["params"]]
+    assert files == ["params.yaml", "config/presets/signtalk.yaml", "config/presets/gpu_4gb.yaml"]
+    count = load_params(root / "params.yaml", root / "config/presets/signtalk.yaml").shards.count
+    assert len(tree["stages"]["landmarks"]["matrix"]["shard"]) == count
+
+
+def test_a_preset_may_not_be_called_like_a_folder_of_products() -> None:
+    with pytest.raises(SignloomError, match="preset 'models'"):
+        Pipeline.load({"preset": "models"})
 
 
 def test_environment_yml_is_what_the_lock_says(root: Path) -> None:
@@ -83,14 +103,14 @@ def test_both_engines_agree_on_every_command_and_parameter(
         assert f"--allowed-rules {job.rule.name} -- " in stages[name].cmd
         assert stages[name].cmd.rpartition(" ")[2] in map(str, job.output), name
         call = job.params.call
-        given = json.loads(call.partition("--params '")[2].partition("' --scratch")[0])
+        given = json.loads(job.params.given)
         tracked = [key for dep in stages[name].deps for key in getattr(dep, "params", [])]
         assert sorted(given) == sorted(tracked), name
         assert f"workflow_scripts.{job.rule.name} " in call
 
 
 def test_every_section_is_used_by_some_stage(jobs: dict[str, Any]) -> None:
-    used = {key for job in jobs.values() for key in job.rule.params.call.sections}
+    used = {key for job in jobs.values() for key in json.loads(job.params.given)}
     assert used == set(Params.model_fields)
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import json
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -36,7 +38,7 @@ def render(root: Path, preset: str | None = None) -> str:
 def _stage(rule: Any, flow: Pipeline) -> dict[str, Any]:
     """Return one DVC stage: a matrix over shards where the rule scatters."""
     outputs = _paths(rule.output)
-    options = f"--config preset={flow.preset} " if flow.preset else ""
+    options = f"--config preset={','.join(flow.presets)} " if flow.presets else ""
     stage: dict[str, Any] = {"desc": rule.docstring.strip()}
     if flow.preset:
         stage["wdir"] = "../../.."
@@ -44,7 +46,7 @@ def _stage(rule: Any, flow: Pipeline) -> dict[str, Any]:
         stage["matrix"] = {"shard": shard_names(flow.params.shards.count)}
     stage["cmd"] = f"snakemake {options}--cores all --allowed-rules {rule.name} -- {outputs[0]}"
     stage["deps"] = sorted(_paths(rule.input))
-    stage["params"] = _params(rule.params.call.sections, flow.preset)
+    stage["params"] = _params(list(json.loads(rule.params.given)), flow.presets)
     metrics = [path for path in outputs if path.startswith("metrics/")]
     stage["outs"] = [path for path in outputs if path not in metrics]
     stage["metrics"] = [{path: {"cache": False}} for path in metrics]
@@ -53,22 +55,25 @@ def _stage(rule: Any, flow: Pipeline) -> dict[str, Any]:
 
 def _paths(items: Any) -> list[str]:
     """Return paths without doubles, Snakemake's `{shard}` as DVC writes it."""
-    return list(dict.fromkeys(re.sub(r"\{shard[^}]*\}", "${item.shard}", str(item)) for item in items))
+    any_shard = SimpleNamespace(shard="{shard}")
+    paths = [str(item(any_shard) if callable(item) else item) for item in items]
+    return list(dict.fromkeys(re.sub(r"\{shard[^}]*\}", "${item.shard}", path) for path in paths))
 
 
-def _params(sections: list[str], preset: str | None) -> list[Any]:
-    """Return DVC's parameter entries: sections of params.yaml, and of the preset that is laid over it."""
-    if not preset or not sections:
+def _params(sections: list[str], presets: list[str]) -> list[Any]:
+    """Return DVC's parameter entries: sections of params.yaml, and of the presets that are laid over it."""
+    if not presets or not sections:
         return list(sections)
-    file = PRESETS / f"{preset}.yaml"
-    over = [name for name in sections if name in read_yaml(file)]
-    entries = [{PARAMS_FILE.as_posix(): list(sections)}, {file.as_posix(): over}]
-    return entries if over else entries[:1]
+    files = [PRESETS / f"{name}.yaml" for name in presets]
+    over = {file.as_posix(): [name for name in sections if name in read_yaml(file)] for file in files}
+    return [{PARAMS_FILE.as_posix(): list(sections)}, *({file: keys} for file, keys in over.items() if keys)]
 
 
 def _plots(flow: Pipeline) -> list[dict[str, Any]]:
     """Return the plots of `dvc plots`: training curves from the history."""
-    history = flow.build("models/sign2text/history.csv")
+    # DVC reads these paths from the folder of dvc.yaml, whatever the stages' wdir
+    up = "../../../" if flow.preset else ""
+    history = up + flow.build("models/sign2text/history.csv")
     curves = {
         "losses": ["train_loss", "ce_loss", "clip_loss", "supcon_loss"],
         "alignment": ["val_inst_top1", "val_pos_sim", "val_neg_sim"],
@@ -88,7 +93,7 @@ def _plots(flow: Pipeline) -> list[dict[str, Any]]:
 
 def target(root: Path, preset: str | None) -> Path:
     """Return where the dvc.yaml of `preset` stands."""
-    return root / (PRESETS / preset / "dvc.yaml" if preset else Path("dvc.yaml"))
+    return root / (PRESETS / preset.replace(",", "-") / "dvc.yaml" if preset else Path("dvc.yaml"))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
     python -m tools.same_bytes FOLDER_A FOLDER_B
 
-Logs, benchmark files, scratch and the report are left out: they tell times.
+Logs, benchmark files, scratch and the report are left out: they tell times. So are the runs of tools.seeds.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from pathlib import Path
 
 from signloom.files import hash_files
 
-LEFT_OUT = {"logs", "benchmarks", "scratch", "report"}
+LEFT_OUT = {"logs", "benchmarks", "scratch", "report", "seeds"}
 
 
 def products(folder: Path) -> dict[str, str]:
     """Return the hashes of all products in `folder` by their relative path."""
     files = [path for top in ("build", "metrics") for path in (folder / top).rglob("*") if path.is_file()]
     kept = [path for path in files if not LEFT_OUT.intersection(path.relative_to(folder).parts)]
+    kept = [path for path in kept if path.suffix != ".part"]
     return {path.relative_to(folder).as_posix(): hash_files([path]) for path in sorted(kept)}
 
 

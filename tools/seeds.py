@@ -8,7 +8,9 @@ A finished build is needed; features, statistics and texts come from it. Product
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import statistics
 import subprocess
 import sys
@@ -28,7 +30,10 @@ def commands() -> list[str]:
     """Return the command lines of the stages that depend on the seed, in order."""
     with workflow(Path(), dag=True) as flow:
         jobs = {job.rule.name: job for job in flow.dag.jobs}
-        return [f"{jobs[name].params.call} --threads {jobs[name].threads}" for name in RULES]
+        return [
+            f"{job.params.call} --params {shlex.quote(job.params.given)} --threads {job.threads}"
+            for job in (jobs[name] for name in RULES)
+        ]
 
 
 def moved(command: str, seed: int) -> str:
@@ -46,9 +51,10 @@ def main(argv: list[str] | None = None) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     lines = commands()
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for seed in seeds:
         for line in lines:
-            subprocess.run(moved(line, seed), shell=True, check=True)
+            subprocess.run(moved(line, seed), shell=True, check=True, env=environment)
     print("| metric | " + " | ".join(DATA) + " |\n|---|" + "---|" * len(DATA))
     for file, metrics in SHOWN.items():
         scores = [

@@ -117,6 +117,25 @@ def build_manifest(dataset: DatasetParams, params: ManifestParams, hashes: HashC
     return manifest
 
 
+def changed_clips(dataset: DatasetParams, written: pd.DataFrame, hashes: HashCache) -> set[str]:
+    """Return the ids of clips whose row or content differs between the table and the shard lists `written`.
+
+    It is known before the manifest is built again; clips that were rejected count as changed.
+    """
+    root = Path(dataset.videos)
+    rows = load_table(dataset.importer, Path(dataset.table), root)
+    paths = [root / video for video in rows["video"]]
+    known = hashes.hash_all({path for path in paths if _is_inside(path, root) and path.exists()})
+    now = {
+        (clip_id, path.as_posix(), str(start), str(end), known.get(path, ""))
+        for clip_id, path, start, end in zip(
+            _clip_ids(rows), paths, rows["start_s"], rows["end_s"], strict=True
+        )
+    }
+    columns = (written[name].astype(str) for name in SHARD_COLUMNS)
+    return {clip[0] for clip in now ^ set(zip(*columns, strict=True))}
+
+
 def _clip_ids(rows: pd.DataFrame) -> list[str]:
     """Ids from paths below the video root; the suffix stays where two files differ in it alone."""
     videos = [Path(video) for video in rows["video"]]
