@@ -40,7 +40,7 @@ def frame_counts(clips: pd.DataFrame) -> dict[str, tuple[int, float]]:
     return counts
 
 
-def test_the_corpus_has_the_counts_that_the_specification_asks_for(
+def test_the_corpus_has_the_promised_counts_and_stays_small(
     clips: pd.DataFrame, signed: pd.DataFrame, frame_counts: dict[str, tuple[int, float]]
 ) -> None:
     assert list(clips.columns) == HEADER

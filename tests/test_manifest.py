@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signloom.dataset.hashes import HashCache
-from signloom.dataset.importers import load_table
-from signloom.dataset.manifest import Manifest, build_manifest
+from signloom.dataset.importers import load_table, sentence_number
+from signloom.dataset.manifest import Manifest, build_manifest, changed_clips
 from signloom.dataset.shards import shard_names, shard_of
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams, ManifestParams
@@ -92,6 +92,117 @@ def test_a_clip_without_sentence_and_gloss_is_unsigned(tmp_path: Path) -> None:
     assert build(tmp_path, "video,sentence_id,sentence\na.mp4,-1,\n").clips["sentence_id"].tolist() == [-1]
 
 
+def test_a_row_that_names_no_video_is_missing_and_reads_nothing(tmp_path: Path) -> None:
+    write_video(tmp_path / "videos/a.mp4")
+    table = "video,sentence_id,sentence,start_s\na.mp4,1,One.,\n,1,One.,\n.,1,One.,2\n"
+    manifest = build(tmp_path, table)
+    assert manifest.rejects[["clip_id", "video_path", "row", "reason", "detail"]].to_numpy().tolist() == [
+        ["", "", row, "missing", "the row names no video"] for row in (3, 4)
+    ]
+    assert list(json.loads((tmp_path / "hashes.json").read_text())) == [str(tmp_path / "videos/a.mp4")]
+    dataset = DatasetParams(table=str(tmp_path / "clips.csv"), videos=str(tmp_path / "videos"))
+    written = manifest.shard("00", 1).fillna("")
+    assert changed_clips(dataset, written, HashCache(tmp_path / "hashes.json")) == set()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_a_line_with_a_field_too_many_is_named(tmp_path: Path, suffix: str) -> None:
+    table = 'video,sentence_id,sentence\na.mp4,1,"Two\nlines."\n\nb.mp4,2,Hello, you.\n'
+    path = tmp_path / f"t.{suffix}"
+    path.write_text(table.replace(",", "\t") if suffix == "tsv" else table)
+    with pytest.raises(SignloomError, match=rf"t\.{suffix}: line 5 has 4 fields .* 3 columns"):
+        load_table("csv", path, tmp_path)
+
+
+def test_a_line_with_fields_too_few_ends_in_empty_ones(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("video,sentence,signer_id\na.mp4\nNA,NA\n")
+    rows = load_table("csv", tmp_path / "t.csv", tmp_path)
+    assert rows[["row", "video", "sentence", "signer_id"]].to_numpy().tolist() == [
+        [2, "a.mp4", "", ""],
+        [3, "NA", "NA", ""],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (b"", "the table is empty"),
+        (b'video,sentence\na.mp4,"One.\n', "line 2 is not a readable table row"),
+        (b"video,sentence,video\na.mp4,One.,b.mp4\n", "two columns are called 'video'"),
+        (b"video,sentence\na.mp4,\xff\n", "not a readable UTF-8 table"),
+    ],
+)
+def test_a_damaged_table_is_one_clear_error(tmp_path: Path, table: bytes, message: str) -> None:
+    (tmp_path / "t.csv").write_bytes(table)
+    with pytest.raises(SignloomError, match=message):
+        load_table("csv", tmp_path / "t.csv", tmp_path)
+
+
+def test_a_gloss_line_stands_for_a_sentence_that_is_not_there(tmp_path: Path) -> None:
+    for number, name in enumerate("abcd"):
+        write_video(tmp_path / f"videos/{name}.mp4", seed=number)
+    table = "video,gloss\na.mp4,DOG  EAT\nb.mp4,DOG EAT\nc.mp4,CAT\nd.mp4,\n"
+    clips = build(tmp_path, table).clips
+    assert clips["sentence"].tolist() == clips["gloss"].tolist() == ["DOG EAT", "DOG EAT", "CAT", ""]
+    dog, cat = sentence_number("DOG EAT"), sentence_number("CAT")
+    assert clips["sentence_id"].tolist() == [dog, dog, cat, -1]
+
+
+def test_a_table_may_mix_sentences_and_glosses_and_rows_with_and_without_ids(tmp_path: Path) -> None:
+    for number, name in enumerate("abcde"):
+        write_video(tmp_path / f"videos/{name}.mp4", seed=number)
+    table = """video,sentence_id,sentence,gloss
+a.mp4,7,,DOG EAT
+b.mp4,7,The dog eats.,DOG EAT
+c.mp4,,The dog eats.,
+d.mp4,,,CAT
+e.mp4,,A bird.,BIRD
+"""
+    manifest = build(tmp_path, table)
+    assert manifest.rejects.empty
+    assert manifest.clips[["sentence_id", "sentence"]].to_numpy().tolist() == [
+        [7, "The dog eats."],
+        [7, "The dog eats."],
+        [7, "The dog eats."],
+        [sentence_number("CAT"), "CAT"],
+        [sentence_number("A bird."), "A bird."],
+    ]
+
+
+def test_a_second_sentence_of_one_id_is_rejected_and_another_spelling_in_unicode_is_not(
+    tmp_path: Path,
+) -> None:
+    for number, name in enumerate("abc"):
+        write_video(tmp_path / f"videos/{name}.mp4", seed=number)
+    composed, split = "Gr\u00fc\u00dfe.", "Gru\u0308\u00dfe."
+    table = f"video,sentence_id,sentence\na.mp4,1,{composed}\nb.mp4,1,{split}\nc.mp4,1,Danke.\n"
+    manifest = build(tmp_path, table)
+    assert manifest.clips["sentence"].tolist() == [composed, composed]
+    assert manifest.rejects[["row", "reason"]].to_numpy().tolist() == [[4, "conflicting_sentence"]]
+    assert manifest.rejects["detail"][0] == f"sentence_id 1 stands for {composed!r} (a) and here for 'Danke.'"
+
+
+@pytest.mark.parametrize("texts", ['"One."', "[1]", '["One.", " "]', "null"])
+def test_variations_that_are_no_list_of_texts_name_their_sentence(tmp_path: Path, texts: str) -> None:
+    write_video(tmp_path / "videos/a.mp4")
+    (tmp_path / "v.json").write_text(f'{{"8": ["Eight."], "12": {texts}}}')
+    with pytest.raises(SignloomError, match=r"v\.json: sentence_id 12: expected a list of texts"):
+        build(tmp_path, "video,sentence\na.mp4,One.\n", variations=str(tmp_path / "v.json"))
+
+
+@pytest.mark.parametrize("cell", ["Another.", '"Another."', "[1]", "5", "null", '{"a": "b"}'])
+def test_a_row_whose_variations_are_no_list_of_texts_is_rejected(tmp_path: Path, cell: str) -> None:
+    for number, name in enumerate("ab"):
+        write_video(tmp_path / f"videos/{name}.mp4", seed=number)
+    rows = pd.DataFrame(
+        {"video": ["a.mp4", "b.mp4"], "sentence": "One.", "text_variations": [cell, '["I."]']}
+    )
+    manifest = build(tmp_path, rows.to_csv(index=False))
+    assert manifest.rejects[["row", "reason"]].to_numpy().tolist() == [[2, "bad_row"]]
+    assert "text_variations" in manifest.rejects["detail"][0]
+    assert manifest.clips["text_variations"].tolist() == ['["I."]']
+
+
 def test_variations_leave_out_the_sentence_itself(tmp_path: Path) -> None:
     write_video(tmp_path / "videos/a.mp4")
     (tmp_path / "v.json").write_text('{"1": ["One.", "A one.", "A one."], "9": ["Nine."]}')
@@ -141,6 +252,45 @@ def test_signtalk_reads_the_workbook_and_rejects_videos_without_a_sentence(tmp_p
         ["1000B", 1000, "health"],
     ]
     assert manifest.rejects["reason"].tolist() == ["bad_row"]
+
+
+def test_a_workbook_line_without_an_id_belongs_to_no_video(tmp_path: Path) -> None:
+    for number, name in enumerate(["1000A.mp4", "intro.mp4"]):
+        write_video(tmp_path / "videos" / name, seed=number)
+    sheet = pd.DataFrame({"Sentence ID": [None, 1000], "Sentence": ["Oh.", "NA"], "Text": ["x", "y"]})
+    sheet.to_excel(tmp_path / "clips.xlsx", sheet_name="Sheet1", index=False)
+    manifest = build(tmp_path, "", importer="signtalk")
+    assert manifest.clips[["clip_id", "sentence"]].to_numpy().tolist() == [["1000A", "NA"]]
+    assert manifest.rejects[["clip_id", "reason"]].to_numpy().tolist() == [["intro", "bad_row"]]
+
+
+def test_workbook_lines_that_disagree_about_an_id_are_an_error_and_repeated_ones_are_not(
+    tmp_path: Path,
+) -> None:
+    write_video(tmp_path / "videos/5A.mp4")
+    sheet = pd.DataFrame({"Sentence ID": [5, 5], "Sentence": ["One.", "One. "], "Text": ["x", "x"]})
+    sheet.to_excel(tmp_path / "clips.xlsx", sheet_name="Sheet1", index=False)
+    assert build(tmp_path, "", importer="signtalk").clips["sentence"].tolist() == ["One."]
+    sheet.loc[1, "Sentence"] = "Two."
+    sheet.to_excel(tmp_path / "clips.xlsx", sheet_name="Sheet1", index=False)
+    with pytest.raises(SignloomError, match=r"Sheet1, line 3: Sentence ID 5 .*Two\..*One\."):
+        build(tmp_path, "", importer="signtalk")
+
+
+@pytest.mark.parametrize("importer", ["csv", "signtalk"])
+def test_a_damaged_workbook_is_one_clear_error(tmp_path: Path, importer: str) -> None:
+    path = tmp_path / "clips.xlsx"
+    sheet = pd.DataFrame({"Sentence ID": [5], "Sentence": ["One."], "Text": ["x"]})
+    sheet.to_excel(path, sheet_name="Other", index=False)
+    if importer == "signtalk":
+        with pytest.raises(SignloomError, match=r"not a readable workbook: .*Sheet1"):
+            load_table(importer, path, tmp_path)
+    data = path.read_bytes()
+    middle = len(data) // 2
+    for damaged in (b"", b"no workbook", data[:middle], data[:60] + bytes(400) + data[460:]):
+        path.write_bytes(damaged)
+        with pytest.raises(SignloomError, match="not a readable workbook"):
+            load_table(importer, path, tmp_path)
 
 
 def test_signtalk_sampled_and_processed_forms_are_read(tmp_path: Path) -> None:

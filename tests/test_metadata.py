@@ -11,7 +11,7 @@ import pytest
 
 from workflow_scripts import metadata
 
-SPEC_COLUMNS = [
+COLUMNS = [
     *("clip_id", "video_file", "feature_path", "feature_offset", "num_frames", "frame_feature_dim"),
     *("detection_ratio", "mean_visibility", "motion_mean", "motion_p50", "motion_p95", "motion_max"),
     *("sentence_id", "sentence", "gloss", "category", "signer_id", "quality_flag", "text_variations"),
@@ -93,7 +93,7 @@ def test_kept_clips_have_every_column_and_point_at_their_rows(tmp_path: Path) ->
     assert run(tmp_path, [{"b": "", "a": ""}, {"c": "low_motion", "d": ""}]) == 0
     table = pd.read_parquet(tmp_path / "out.parquet")
     # the table's own split travels along for stage splits, which reads nothing else
-    assert list(table.columns) == [*SPEC_COLUMNS, "split"]
+    assert list(table.columns) == [*COLUMNS, "split"]
     assert table["clip_id"].tolist() == ["a", "b", "d"]
     assert table["feature_path"].tolist() == [f"{tmp_path}/00.npy"] * 2 + [f"{tmp_path}/01.npy"]
     assert table["feature_offset"].tolist() == [60, 0, 0]
@@ -130,7 +130,7 @@ def test_no_reject_leaves_a_table_with_its_columns(tmp_path: Path) -> None:
 def test_metrics_count_every_reason(tmp_path: Path) -> None:
     clips = {"a": "", "b": "low_motion", "c": "unreadable", "d": "low_motion", "e": "", "f": ""}
     assert run(tmp_path, [clips], flags={"f": "low_detection"}) == 0
-    assert json.loads((tmp_path / "features.json").read_text()) == {
+    assert json.loads((tmp_path / "features.json").read_text())["all"] == {
         "clips": 6,
         "kept": 3,
         "rejected": {
@@ -167,7 +167,7 @@ def test_half_is_not_over_half_and_nobody_left_is_null(
     assert run(tmp_path, [{"a": "low_motion", "b": ""}]) == 0
     assert "warning" not in capsys.readouterr().err
     assert run(tmp_path, [{"a": "unreadable"}]) == 0
-    metrics = json.loads((tmp_path / "features.json").read_text())
+    metrics = json.loads((tmp_path / "features.json").read_text())["all"]
     assert metrics["motion_mean"] is None and metrics["detection_ratio_mean"] is None
     assert "unreadable rejected 1 of the 1" in capsys.readouterr().err
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from signloom.errors import SignloomError
-from signloom.params.load import load_params
+from signloom.params.load import check_params, load_params, overlay, read_yaml
 from signloom.stage import parse
 
 
@@ -34,6 +34,25 @@ def test_the_committed_parameters_are_valid(root: Path) -> None:
 )
 def test_every_preset_is_valid_over_the_committed_parameters(root: Path, preset: str) -> None:
     assert load_params(root / "params.yaml", root / f"config/presets/{preset}.yaml")
+
+
+def test_overlays_are_laid_over_the_full_preset_one_after_another(root: Path) -> None:
+    names = ["signtalk", "gpu_4gb", "gru"]
+    files = [root / "params.yaml", *(root / f"config/presets/{name}.yaml" for name in names)]
+    tree: dict = {}
+    for file in files:
+        tree = overlay(tree, read_yaml(file))
+    params = check_params(tree, files)
+    full = load_params(files[0], files[1])
+    p = params.sign2text
+    assert (p.batch_size, p.accumulation, p.precision, params.decoding.batch_size) == (8, 8, "fp16", 8)
+    assert p.batch_size * p.accumulation == full.sign2text.batch_size * full.sign2text.accumulation
+    assert (p.encoder, p.decoder_layers) == ("gru_attention", 2)
+    own = {"batch_size", "accumulation", "precision", "workers", "encoder", "decoder_layers"}
+    assert p.model_dump(exclude=own) == full.sign2text.model_dump(exclude=own)
+    assert params.model_dump(exclude={"sign2text", "decoding"}) == full.model_dump(
+        exclude={"sign2text", "decoding"}
+    )
 
 
 def test_an_unknown_key_is_named_with_line_and_nearest_key(root: Path, tmp_path: Path) -> None:

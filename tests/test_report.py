@@ -182,7 +182,7 @@ def build(
     counted = index.assign(
         quality_flag="ok", total_frames=90, length=80, detection_ratio=1.0, mean_visibility=0.9
     )
-    (folder / "features.json").write_text(json.dumps(count_features(counted, QUALITY)), "utf-8")
+    (folder / "features.json").write_text(json.dumps({"all": count_features(counted, QUALITY)}), "utf-8")
     clips.drop(columns="split").to_parquet(folder / "processed_metadata.parquet")
     division = clips[["clip_id", "split", "sentence_id"]].assign(
         seen=(clips["sentence_id"].between(1, 4)).astype(int)

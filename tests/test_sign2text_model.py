@@ -164,7 +164,7 @@ def test_embeddings_are_unit_rows_and_pooling_weights_are_shares_of_valid_frames
     assert not encoded.weights[~encoded.valid].any() and not encoded.frames[~encoded.valid].any()
 
 
-def test_the_full_sizes_are_those_of_the_specification() -> None:
+def test_the_full_sizes_build_the_network_that_the_docs_describe() -> None:
     with torch.device("meta"):
         gru = Sign2Text(Sign2TextConfig(30522, 0, 101, 102, 768, encoder="gru_attention", decoder_layers=2))
         full = Sign2Text(Sign2TextConfig(30522, 0, 101, 102, 768))

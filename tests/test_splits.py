@@ -68,6 +68,32 @@ def test_unsigned_clips_never_train() -> None:
         assert split.loc[split["sentence_id"] < 0, "seen"].sum() == 0
 
 
+@pytest.mark.parametrize("signers", [1, 2, 3])
+def test_training_keeps_a_signer_however_few_there_are(
+    signers: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = clips(12, signers=signers)
+    split = make_splits(table, SplitsParams(mode="signer", val_share=0.3, test_share=0.3))
+    counts = split["split"].value_counts()
+    assert counts.sum() == 12 and counts["train"] == 12 // signers
+    said = capsys.readouterr().err.splitlines()
+    empty = [name for name in ("test", "val") if name not in counts]
+    assert len(empty) == 3 - signers
+    assert [line.split(" has no signed clip")[0] for line in said] == [
+        f"warning: splits.mode signer: {name}" for name in empty
+    ]
+
+
+def test_clips_without_a_signer_cannot_be_divided_by_signer() -> None:
+    table = clips(8)
+    table.loc[[2, 5], "signer_id"] = ["", " "]
+    with pytest.raises(SignloomError, match=r"2 of 8 signed clips have no signer_id \(first: c002\)"):
+        make_splits(table, SplitsParams(mode="signer"))
+    # nobody signs in an unsigned clip, so that it needs no signer
+    table.loc[[2, 5], "sentence_id"] = -1
+    assert (make_splits(table, SplitsParams(mode="signer"))["split"] == "train").any()
+
+
 def test_dev_is_read_as_val_and_an_unknown_split_names_the_clip() -> None:
     table = clips(4)
     table["split"] = ["train", "DEV", "test", "train"]

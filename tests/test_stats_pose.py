@@ -74,6 +74,12 @@ def test_only_signed_training_clips_and_present_values_count(tmp_path: Path) -> 
     assert stats["feature_mean"].shape == stats["feature_std"].shape == (540,)
 
 
+def test_a_clip_called_na_is_a_clip(tmp_path: Path) -> None:
+    clips = {"NA": np.full((5, 540), 2.0, np.float32), "b": np.full((5, 540), 4.0, np.float32)}
+    assert stats_pose.main(write_inputs(tmp_path, clips, dict.fromkeys(clips, ("train", 0)))) == 0
+    np.testing.assert_allclose(np.load(tmp_path / "stats.npz")["feature_mean"], 3)
+
+
 def test_a_constant_column_has_the_smallest_deviation_and_an_unseen_part_has_one(tmp_path: Path) -> None:
     clip = np.full((50, 540), 3.25, np.float32)
     clip[:, FEATURE_PARTS["left_hand"]] = np.nan

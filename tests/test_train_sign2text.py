@@ -15,9 +15,10 @@ import signloom.training.sign2text as training
 from signloom.evaluation.sign2text import alignment as evaluated_alignment
 from signloom.features.shards import FeatureShards
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
-from signloom.params.load import load_params
+from signloom.params.load import load_params, read_yaml
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.text import TextParams
+from signloom.report.plots import curves
 from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer
 from signloom.training import checkpoints
@@ -30,6 +31,15 @@ from workflow_scripts.train_sign2text import main
 TINY = {
     **{"width": 16, "layers": 1, "heads": 2, "feedforward": 32, "decoder_layers": 1, "embedding_dim": 16},
     **{"batch_size": 8, "epochs": 3, "decode_every": 2, "workers": 0, "threads": 1, "seq_len": 32},
+}
+FULL = {
+    **{"encoder": "transformer", "width": 512, "layers": 6, "heads": 8, "feedforward": 2048},
+    **{"decoder_layers": 6, "dropout": 0.2, "token_dropout": 0.0, "embedding_dim": 256, "seq_len": 128},
+    **{"dual_view": True, "lambda_ce": 1.0, "lambda_clip": 1.0, "lambda_supcon": 0.5},
+    **{"clip_temperature": 0.05, "supcon_temperature": 0.07, "label_smoothing": 0.1, "variation_p": 0.5},
+    **{"batch_size": 64, "instances_per_class": 2, "accumulation": 1, "epochs": 50, "lr": 3e-4},
+    **{"betas": [0.9, 0.98], "weight_decay": 1e-4, "warmup_epochs": 0.0, "restarts": 0, "clip_norm": 1.0},
+    **{"decode_every": 5, "workers": 4, "seed": 42},
 }
 FILES = ("best.pth", "latest.pth", "history.csv", "metrics.jsonl")
 COLUMNS = (
@@ -141,6 +151,39 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     assert outputs(tmp_path) == outputs(undisturbed)
     (state,) = (tmp_path / "scratch" / "train_sign2text").iterdir()
     assert [path.name for path in state.iterdir()] == ["tb"]
+
+
+@pytest.mark.parametrize("dual_view", [False, True])
+def test_a_loss_without_weight_is_not_computed_and_leaves_its_cells_empty(
+    dual_view: bool, corpus: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*arguments: object) -> torch.Tensor:
+        raise AssertionError("computed for nothing")
+
+    line = training.console_line
+
+    def killed_after_two(row: dict, *rest: object) -> str:
+        if row["epoch"] == 2:
+            raise Killed
+        return line(row, *rest)
+
+    monkeypatch.setattr(training, "supervised_contrastive_loss", never)
+    changes = {"lambda_supcon": 0.0, "dual_view": dual_view}
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    assert run(corpus, whole, whole / "scratch", **changes) == 0
+    assert (whole / "history.csv").read_text().splitlines()[0] == COLUMNS
+    history = pd.read_csv(whole / "history.csv")
+    assert history["supcon_loss"].isna().all() and history["clip_loss"].notna().all()
+    total = history["ce_loss"] + history["clip_loss"]
+    assert history["train_loss"].to_numpy() == pytest.approx(total.to_numpy(), rel=1e-5)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(training, "console_line", killed_after_two)
+        run(corpus, resumed, resumed / "scratch", **changes)
+    assert run(corpus, resumed, resumed / "scratch", **changes) == 0
+    assert outputs(resumed) == outputs(whole)
+    columns = {"clip_loss": "clip and sentence", "supcon_loss": "two views of a clip"}
+    drawn = curves("contrastive", "Contrastive losses.", history, columns, best=1).svg
+    assert "clip and sentence" in drawn and "two views" not in drawn
 
 
 def test_a_resumed_run_does_not_train_finished_epochs_again(
@@ -301,7 +344,19 @@ def test_the_full_preset_builds_trains_two_steps_and_decodes(root: Path, corpus:
 
     params = load_params(root / "params.yaml", root / "config/presets/signtalk.yaml")
     p = params.sign2text
-    assert (p.width, p.layers, p.decoder_layers, p.batch_size, p.epochs) == (512, 6, 6, 64, 50)
+    assert p.model_dump(include=set(FULL)) == FULL
+    assert (params.augment.body, params.augment.body_p) == (0, 0)
+    assert (params.text.encoder, params.text.pooling) == ("distilbert-base-uncased", "cls")
+    assert (params.text.tokenizer, params.text.weights, params.text.max_tokens) == (
+        "encoder",
+        "pretrained",
+        64,
+    )
+    assert (params.dataset.importer, params.dataset.variations) == ("signtalk", None)
+    assert (params.splits.mode, params.shards.count) == ("clip", 100)
+    own = read_yaml(root / "config/presets/signtalk.yaml")
+    for section in ("sign2text", "augment"):
+        assert set(own[section]) == set(getattr(params, section).model_dump()), "the demo's tuning gets in"
     c = Corpus(
         FeatureShards(corpus["features"], corpus["index"], corpus["mask"]),
         ClipSet.of(read_splits(corpus["splits"][0]), "train"),

@@ -100,7 +100,7 @@ class Pipeline:
         except SignloomError:
             # stage manifest will say what is wrong with the table
             return set(self.shards)
-        rejected = set(pd.read_csv(rejects, dtype=str)["clip_id"])
+        rejected = set(pd.read_csv(rejects, dtype=str, keep_default_na=False)["clip_id"])
         return {shard_of(clip_id, len(self.shards)) for clip_id in changed - rejected}
 
     def call(self, stage: str) -> Call:

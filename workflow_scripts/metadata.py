@@ -32,7 +32,7 @@ def work(job: Job) -> None:
     warn_of_harsh_gates(clips)
     kept = processed_metadata(clips)
     write_csv(job.output("rejects"), all_rejects(rejected_rows, clips))
-    write_json(job.output("metrics"), count_features(clips, quality))
+    write_json(job.output("metrics"), {"all": count_features(clips, quality)})
     write_csv(job.output("csv"), kept)
     write_parquet(job.output("parquet"), kept)
 

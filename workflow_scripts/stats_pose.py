@@ -16,7 +16,7 @@ from signloom.stage import Job, run_stage
 
 def work(job: Job) -> None:
     """Read the training clips once and write their moments."""
-    splits = pd.read_csv(job.input("splits"), dtype={"clip_id": str, "split": str})
+    splits = pd.read_csv(job.input("splits"), dtype={"clip_id": str, "split": str}, keep_default_na=False)
     shards = FeatureShards(job.input_list("features"), job.input_list("index"), job.input_list("mask"))
     write_pose_stats(splits, shards, job.output("stats"))
 

@@ -1,4 +1,4 @@
-"""Landmark augmentation (SPEC section 6): pure functions of features, parameters and a generator.
+"""Landmark augmentation: pure functions of features, parameters and a generator.
 
 Features are (T, 540) in body units with NaN where a part is missing, T from 1 up; masks are (T, 4). Nothing
 flips left and right: in a sign language that changes the meaning.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pandas as pd
 
 from signloom.dataset.hashes import HashCache
-from signloom.dataset.importers import load_table
+from signloom.dataset.importers import load_table, one_form
 from signloom.dataset.probe import VIDEO_SUFFIXES, why_unreadable
 from signloom.dataset.shards import shard_of
 from signloom.errors import SignloomError
@@ -87,28 +87,24 @@ def build_manifest(dataset: DatasetParams, params: ManifestParams, hashes: HashC
         raise SignloomError(f"{dataset.table}: no clip in the table")
     variations = _load_variations(dataset.variations)
     paths = [root / video for video in rows["video"]]
-    known = hashes.hash_all({path for path in paths if _is_inside(path, root) and path.exists()})
+    checks = _Checks(root, hashes.hash_all(_to_hash(paths, root)), variations)
     clips: list[dict[str, Any]] = []
     rejects: list[dict[str, Any]] = []
-    seen: dict[tuple[str, float, float], str] = {}
     ids = _clip_ids(rows)
     named = zip(rows.to_dict("records"), paths, ids, strict=True)
     for row, path, clip_id in track(list(named), "manifest", unit="row"):
         try:
-            clip = _check(row, path, root, clip_id, known, seen)
+            clips.append(checks.clip(row, path, clip_id))
         except Reject as why:
             rejects.append(
                 {
                     "clip_id": clip_id,
-                    "video_path": path.as_posix(),
+                    "video_path": path.as_posix() if clip_id else "",
                     "row": row["row"],
                     "reason": why.reason,
                     "detail": why.detail,
                 }
             )
-            continue
-        clip["text_variations"] = _variations_of(clip, row, variations)
-        clips.append(clip)
     manifest = Manifest(
         pd.DataFrame(clips, columns=MANIFEST_COLUMNS).sort_values("clip_id", ignore_index=True),
         pd.DataFrame(rejects, columns=REJECT_COLUMNS),
@@ -125,73 +121,101 @@ def changed_clips(dataset: DatasetParams, written: pd.DataFrame, hashes: HashCac
     root = Path(dataset.videos)
     rows = load_table(dataset.importer, Path(dataset.table), root)
     paths = [root / video for video in rows["video"]]
-    known = hashes.hash_all({path for path in paths if _is_inside(path, root) and path.exists()})
+    known = hashes.hash_all(_to_hash(paths, root))
     now = {
         (clip_id, path.as_posix(), str(start), str(end), known.get(path, ""))
         for clip_id, path, start, end in zip(
             _clip_ids(rows), paths, rows["start_s"], rows["end_s"], strict=True
         )
+        if clip_id
     }
     columns = (written[name].astype(str) for name in SHARD_COLUMNS)
     return {clip[0] for clip in now ^ set(zip(*columns, strict=True))}
 
 
 def _clip_ids(rows: pd.DataFrame) -> list[str]:
-    """Ids from paths below the video root; the suffix stays where two files differ in it alone."""
+    """Ids from paths below the video root; the suffix stays where two files differ in it alone.
+
+    A row that names no file has the id "".
+    """
     videos = [Path(video) for video in rows["video"]]
     suffixes: dict[Path, set[str]] = {}
     for video in videos:
-        suffixes.setdefault(video.with_suffix(""), set()).add(video.suffix)
+        if video.name:
+            suffixes.setdefault(video.with_suffix(""), set()).add(video.suffix)
     ids = []
     for video, start, end in zip(videos, rows["start_s"], rows["end_s"], strict=True):
+        if not video.name:
+            ids.append("")
+            continue
         stem = video.with_suffix("") if video.suffix.lower() in {*VIDEO_SUFFIXES, ".npy"} else video
         name = video if len(suffixes[video.with_suffix("")]) > 1 else stem
         ids.append(name.as_posix() + (f"@{start}-{end}" if start or end else ""))
     return ids
 
 
-def _check(
-    row: dict[str, Any],
-    path: Path,
-    root: Path,
-    clip_id: str,
-    known: dict[Path, str],
-    seen: dict[tuple[str, float, float], str],
-) -> dict[str, Any]:
-    """Return the manifest row of one clip or raise Reject with the first thing that is wrong."""
-    if not row["video"]:
-        raise Reject("missing", "the row names no video")
-    if not _is_inside(path, root):
-        raise Reject("outside_root", f"{row['video']} leads out of {root}")
-    if not path.exists():
-        raise Reject("missing", f"{path} does not exist")
-    start, end = _time(row, "start_s"), _time(row, "end_s")
-    if not math.isnan(end) and end <= (0.0 if math.isnan(start) else start):
-        raise Reject("bad_row", f"end_s {end:g} is not after start_s {start:g}")
-    sentence = " ".join(row["sentence"].split())
-    gloss = " ".join(row["gloss"].split())
-    sentence_id = _sentence_id(row, signed=bool(sentence or gloss))
-    key = (known[path], start if start == start else -1.0, end if end == end else -1.0)
-    if key in seen:
-        raise Reject("duplicate", f"the same content and times as {seen[key]}")
-    problem = why_unreadable(path)
-    if problem:
-        raise Reject("unreadable", problem)
-    seen[key] = clip_id
-    return {
-        "clip_id": clip_id,
-        "video_path": path.as_posix(),
-        "start_s": start,
-        "end_s": end,
-        "sentence_id": sentence_id,
-        "sentence": sentence,
-        "gloss": gloss,
-        "category": row["category"],
-        "signer_id": row["signer_id"],
-        "split": row["split"],
-        "video_hash": known[path],
-        "n_bytes": _size(path),
-    }
+def _to_hash(paths: list[Path], root: Path) -> set[Path]:
+    """Return the files to read; `root` itself is what a row without a video leads to."""
+    return {path for path in paths if path != root and _is_inside(path, root) and path.exists()}
+
+
+@dataclass
+class _Checks:
+    """The checks of one row, and what the rows above it leave to be compared with."""
+
+    root: Path
+    known: dict[Path, str]
+    variations: dict[int, list[str]]
+    seen: dict[tuple[str, float, float], str] = field(default_factory=dict)
+    sentences: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    def clip(self, row: dict[str, Any], path: Path, clip_id: str) -> dict[str, Any]:
+        """Return the manifest row of one clip or raise Reject with the first thing that is wrong."""
+        self._locate(row, path)
+        start, end = _time(row, "start_s"), _time(row, "end_s")
+        if not math.isnan(end) and end <= (0.0 if math.isnan(start) else start):
+            raise Reject("bad_row", f"end_s {end:g} is not after start_s {start:g}")
+        sentence = row["sentence"]
+        sentence_id = _sentence_id(row, signed=bool(sentence))
+        others = _variations_of(row, sentence, self.variations.get(sentence_id, []))
+        key = (self.known[path], start if start == start else -1.0, end if end == end else -1.0)
+        if key in self.seen:
+            raise Reject("duplicate", f"the same content and times as {self.seen[key]}")
+        first, first_clip = self.sentences.get(sentence_id, (sentence, clip_id))
+        if first != sentence:
+            detail = (
+                f"sentence_id {sentence_id} stands for {first!r} ({first_clip}) and here for {sentence!r}"
+            )
+            raise Reject("conflicting_sentence", detail)
+        problem = why_unreadable(path)
+        if problem:
+            raise Reject("unreadable", problem)
+        self.seen[key] = clip_id
+        if sentence:
+            self.sentences[sentence_id] = (first, first_clip)
+        return {
+            "clip_id": clip_id,
+            "video_path": path.as_posix(),
+            "start_s": start,
+            "end_s": end,
+            "sentence_id": sentence_id,
+            "sentence": sentence,
+            "gloss": row["gloss"],
+            "category": row["category"],
+            "signer_id": row["signer_id"],
+            "split": row["split"],
+            "text_variations": others,
+            "video_hash": self.known[path],
+            "n_bytes": _size(path),
+        }
+
+    def _locate(self, row: dict[str, Any], path: Path) -> None:
+        if path == self.root:
+            raise Reject("missing", "the row names no video")
+        if not _is_inside(path, self.root):
+            raise Reject("outside_root", f"{row['video']} leads out of {self.root}")
+        if not path.exists():
+            raise Reject("missing", f"{path} does not exist")
 
 
 def _is_inside(path: Path, root: Path) -> bool:
@@ -241,22 +265,35 @@ def _load_variations(path: str | None) -> dict[int, list[str]]:
         return {}
     try:
         given = json.loads(Path(path).read_text("utf-8"))
-        return {int(number): [" ".join(text.split()) for text in texts] for number, texts in given.items()}
+        numbers = {int(number): texts for number, texts in given.items()}
     except (OSError, ValueError, AttributeError) as error:
         raise SignloomError(
             f"dataset.variations: {path}: expected a JSON object of sentence_id to a list of texts: {error}"
         ) from error
+    for number, texts in numbers.items():
+        if not _are_texts(texts) or not all(text.strip() for text in texts):
+            raise SignloomError(
+                f"dataset.variations: {path}: sentence_id {number}: expected a list of texts, "
+                f"none of them empty, found {texts!r}"
+            )
+    return {number: [one_form(text) for text in texts] for number, texts in numbers.items()}
 
 
-def _variations_of(clip: dict[str, Any], row: dict[str, Any], variations: dict[int, list[str]]) -> str:
-    """Return the other ways to say the clip's sentence, as a JSON list in the order given."""
+def _are_texts(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _variations_of(row: dict[str, Any], sentence: str, given: list[str]) -> str:
+    """Return the other ways to say `sentence`, of the file and then of the row, as a JSON list."""
     own = row["text_variations"]
     try:
-        texts = variations.get(clip["sentence_id"], []) + (json.loads(own) if own else [])
-    except json.JSONDecodeError:
-        raise SignloomError(f"row {row['row']}: text_variations is not a JSON list: {own!r}") from None
-    others = [text for text in dict.fromkeys(texts) if text and text != clip["sentence"]]
-    return json.dumps(others, ensure_ascii=False)
+        texts = json.loads(own) if own.strip() else []
+    except ValueError:
+        texts = None
+    if not _are_texts(texts):
+        raise Reject("bad_row", f"text_variations {own!r} is not a JSON list of texts")
+    unique = dict.fromkeys([*given, *(one_form(text) for text in texts)])
+    return json.dumps([text for text in unique if text and text != sentence], ensure_ascii=False)
 
 
 def _stop_if_too_many(manifest: Manifest, params: ManifestParams, table: str) -> None:

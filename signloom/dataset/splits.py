@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ def make_splits(clips: pd.DataFrame, params: SplitsParams) -> pd.DataFrame:
     """Return `clip_id, split, sentence_id, seen` for every row of `clips`, sorted by clip.
 
     `clips` needs `clip_id, sentence_id, signer_id, split`. Unsigned clips (sentence_id -1) never train.
-    Raises SignloomError where no clip is left to train on, or a predefined split is missing or unknown.
+    Raises SignloomError where no clip is left to train on, a predefined split is missing or unknown, or clips
+    divided by signer name none. A drawn split that stays empty is said on stderr.
     """
     clips = clips.sort_values("clip_id").reset_index(drop=True)
     signed = clips["sentence_id"].to_numpy() >= 0
@@ -80,14 +82,19 @@ def _predefined(clips: pd.DataFrame) -> Names:
 
 
 def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsParams) -> Names:
-    """Deal shuffled sentences, signers or clips to test, then val, until each has its share of clips."""
+    """Deal shuffled sentences, signers or clips to test, then val, until each has its share of clips.
+
+    The last group is never dealt, so that training keeps at least one.
+    """
+    if params.mode == "signer":
+        _need_signers(clips[signed])
     key = {"sentence": "sentence_id", "signer": "signer_id", "clip": "clip_id"}[params.mode]
     split = np.full(len(clips), "train", dtype=object)
     groups = clips[key][signed].unique()
     sizes = clips[key][signed].value_counts()
     order = np.random.default_rng(params.seed).permutation(sorted(groups))
     wanted = {"test": params.test_share * signed.sum(), "val": params.val_share * signed.sum()}
-    queue = iter(order)
+    queue = iter(order[:-1])
     for name, target in wanted.items():
         filled = 0
         while filled < round(target):
@@ -96,8 +103,24 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
                 break
             split[(clips[key] == group).to_numpy() & signed] = name
             filled += int(sizes[group])
+        if target > 0 and not filled:
+            print(
+                f"warning: splits.mode {params.mode}: {name} has no signed clip; {len(groups)} groups and "
+                f"{signed.sum()} clips are too few for splits.{name}_share {target / signed.sum():g}",
+                file=sys.stderr,
+            )
     # clips that nobody signs serve as outsiders, half in each evaluated split
     unsigned = np.flatnonzero(~signed)
     split[unsigned[0::2]] = "val"
     split[unsigned[1::2]] = "test"
     return split
+
+
+def _need_signers(clips: pd.DataFrame) -> None:
+    nameless = clips[clips["signer_id"].fillna("").str.strip() == ""]
+    if len(nameless):
+        raise SignloomError(
+            f"splits.mode signer: {len(nameless)} of {len(clips)} signed clips have no signer_id (first: "
+            f"{nameless['clip_id'].iloc[0]}); name their signers in the table, "
+            "or set splits.mode to sentence or clip"
+        )

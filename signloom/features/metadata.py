@@ -90,7 +90,7 @@ def all_rejects(manifest_rejects: pd.DataFrame, clips: pd.DataFrame) -> pd.DataF
 
 
 def count_features(clips: pd.DataFrame, quality: QualityParams) -> dict[str, Any]:
-    """Return the plain numbers of metrics/features.json; a mean of nothing is null."""
+    """Return the plain numbers of metrics/features.json, under its key `all`; a mean of nothing is null."""
     kept = clips[clips["status"] == "ok"]
     rejected = clips[clips["status"] != "ok"]["reason"].value_counts()
     flagged = kept.loc[kept["quality_flag"] != "ok", "quality_flag"].value_counts()

@@ -1,4 +1,4 @@
-"""Raw landmarks to one smoothed body: the 540 numbers of a frame (SPEC section 4, steps 1 to 6).
+"""Raw landmarks to one smoothed body: the 540 numbers of a frame.
 
 docs/design/pose-features.md gives the reasons and the measurements behind every choice.
 """

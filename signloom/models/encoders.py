@@ -1,4 +1,4 @@
-"""The two landmark encoders: frames to frame vectors and one pooled vector (SPEC section 7)."""
+"""The two landmark encoders: frames to frame vectors and one pooled vector."""
 
 from __future__ import annotations
 

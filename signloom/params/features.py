@@ -1,4 +1,4 @@
-"""Landmarks, pose features and their quality gates (SPEC section 4)."""
+"""Landmarks, pose features and their quality gates."""
 
 from __future__ import annotations
 

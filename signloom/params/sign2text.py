@@ -1,4 +1,4 @@
-"""The landmarks-to-sentence model, its training, its augmentation (SPEC sections 6 and 7)."""
+"""The landmarks-to-sentence model, its training, its augmentation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Sign2TextParams(Section):
     layers: int = Field(6, ge=1)
     heads: int = Field(8, ge=1)
     feedforward: int = Field(2048, ge=8)
-    decoder_layers: int = Field(6, ge=1)
+    decoder_layers: int = Field(6, ge=1, description="2 suit gru_attention (preset gru)")
     dropout: float = Field(0.2, ge=0, lt=1)
     token_dropout: float = Field(
         0.0,
@@ -47,7 +47,7 @@ class Sign2TextParams(Section):
     dual_view: bool = Field(True, description="even and odd frames as two augmented views")
     lambda_ce: float = Field(1.0, ge=0)
     lambda_clip: float = Field(1.0, ge=0)
-    lambda_supcon: float = Field(0.5, ge=0)
+    lambda_supcon: float = Field(0.5, ge=0, description="0 leaves this loss out of training and history")
     clip_temperature: float = Field(0.05, gt=0)
     supcon_temperature: float = Field(0.07, gt=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)

@@ -245,7 +245,7 @@ def _scores(sources: Sources) -> dict[str, Any]:
 
 
 def _corpus(sources: Sources) -> dict[str, Any]:
-    manifest, features = sources.metrics["manifest"].get("all", {}), sources.metrics["features"]
+    manifest, features = sources.metrics["manifest"].get("all", {}), sources.metrics["features"]["all"]
     clips = sources.clips
     counted, single = tables.reject_tables(sources.rejects)
     return {

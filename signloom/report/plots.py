@@ -178,7 +178,8 @@ def curves(name: str, caption: str, history: pd.DataFrame, columns: dict[str, st
             axes.set_ylim(bottom=0)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
-        if len(known) > 1:
+        if len(columns) > 1:
+            # even a curve that is left alone needs its name
             figure.legend(loc="outside upper left", ncols=1 if len(known) > 2 else 2)
 
     ends = []

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from pathlib import Path
 
 from signloom.errors import SignloomError
 
 SPECIALS = ["<pad>", "<unk>", "<blank>", "<sos>", "<eos>"]
-PAD, UNK, BLANK, SOS, EOS = range(5)
 
 
 def build_vocabulary(gloss_lines: Iterable[str]) -> list[str]:
@@ -23,19 +20,3 @@ def build_vocabulary(gloss_lines: Iterable[str]) -> list[str]:
     if taken:
         raise SignloomError(f"gloss {taken[0]!r} has the name of a special token; rename it in the table")
     return [*SPECIALS, *sorted(glosses)]
-
-
-def read_vocabulary(path: Path) -> list[str]:
-    """Return gloss_vocabulary.json, checked: special tokens at 0-4, no gloss twice."""
-    vocabulary = json.loads(path.read_text("utf-8"))
-    if vocabulary[:5] != SPECIALS or len(set(vocabulary)) != len(vocabulary):
-        raise SignloomError(
-            f"{path}: expected a list that starts with {' '.join(SPECIALS)} and repeats nothing"
-        )
-    return list(vocabulary)
-
-
-def encode_glosses(line: str, vocabulary: list[str]) -> list[int]:
-    """Return the ids of the glosses of `line`; one that training did not see is `<unk>`."""
-    ids = {gloss: number for number, gloss in enumerate(vocabulary)}
-    return [ids.get(gloss, UNK) for gloss in line.split()]

@@ -1,4 +1,4 @@
-"""The three losses of the sign2text family (SPEC section 7)."""
+"""The three losses of the sign2text family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training of the sign2text family, from the stage's inputs to its checkpoints (SPEC section 7)."""
+"""Training of the sign2text family, from the stage's inputs to its checkpoints."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ def _train(job: Job, p: Sign2TextParams, augmentation: AugmentParams, text: Text
             )
         names = ("train_loss", "ce_loss", "clip_loss", "supcon_loss")
         decode = (epoch + 1) % p.decode_every == 0 or epoch + 1 == p.epochs
-        train_row = dict(zip(names, means, strict=True))
+        train_row: dict[str, float | None] = dict(zip(names, means, strict=True))
+        if not p.lambda_supcon:
+            train_row["supcon_loss"] = None
         best = progress.add({"epoch": epoch + 1, **train_row, **validate(model, decode), "lr": lr})
         events.add(progress.rows[-1])
         print(console_line(progress.rows[-1], p.epochs, time.monotonic() - started, best), flush=True)
@@ -101,7 +103,7 @@ def _train(job: Job, p: Sign2TextParams, augmentation: AugmentParams, text: Text
 
 
 class Losses(NamedTuple):
-    """The losses of a batch, each a number."""
+    """The losses of a batch, each a number; `supcon` is 0 where it has no weight."""
 
     total: Tensor
     ce: Tensor
@@ -112,18 +114,24 @@ class Losses(NamedTuple):
 def batch_losses(
     model: Sign2Text, batch: Batch, frozen: FrozenText, corpus: Corpus, p: Sign2TextParams
 ) -> Losses:
-    """Return the losses of a batch: tokens and text from the whole clips, agreement from their half views."""
+    """Return the losses of a batch: tokens and text from the whole clips, agreement from their half views.
+
+    Without a weight the supervised contrastive loss is not computed, nor are the half views encoded.
+    """
+    views = batch.views if p.lambda_supcon else batch.views[:1]
     with autocast(batch.tokens.device, p.precision):
-        whole, *halves = (model.encode(*view.inputs(corpus.mean, corpus.std)) for view in batch.views)
+        whole, *halves = (model.encode(*view.inputs(corpus.mean, corpus.std)) for view in views)
         text = model.project_text(frozen(batch.text_rows))
         logits, targets = model.next_tokens(batch.tokens, whole)
     ce = token_loss(logits, targets, p.label_smoothing)
     clip = contrastive_loss(whole.embedding, text, batch.sentences, p.clip_temperature)
-    views = [view.embedding for view in halves or [whole]]
-    labels = batch.sentences.repeat(len(views))
-    supcon = supervised_contrastive_loss(torch.cat(views), labels, p.supcon_temperature)
-    total = p.lambda_ce * ce + p.lambda_clip * clip + p.lambda_supcon * supcon
-    return Losses(total, ce, clip, supcon)
+    total = p.lambda_ce * ce + p.lambda_clip * clip
+    if not p.lambda_supcon:
+        return Losses(total, ce, clip, torch.zeros_like(ce))
+    embeddings = [view.embedding for view in halves or [whole]]
+    labels = batch.sentences.repeat(len(embeddings))
+    supcon = supervised_contrastive_loss(torch.cat(embeddings), labels, p.supcon_temperature)
+    return Losses(total + p.lambda_supcon * supcon, ce, clip, supcon)
 
 
 def model_config(p: Sign2TextParams, text: TextParams, corpus: Corpus, text_dim: int) -> Sign2TextConfig:
