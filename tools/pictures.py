@@ -23,18 +23,20 @@ from signloom.report.overlay import draw_landmarks
 from signloom.video.decode import read_frames
 
 FRAMES = 4
+TIMES = ("start_s", "end_s")
 HEIGHT = 360
 
 
 def clip_strip(clip_id: str, build: Path = Path("build")) -> Image.Image:
     """Return evenly spaced frames of a clip side by side, with the raw landmarks drawn over them."""
-    count = load_params(Path("params.yaml")).shards.count
+    count = len(list((build / "shards").glob("*.csv")))
     shard = build / "landmarks" / shard_of(clip_id, count)
     landmarks = FeatureShards([shard.with_suffix(".npy")], [shard.with_suffix(".parquet")])
     clips = pd.read_parquet(build / "manifest.parquet").set_index("clip_id")
     rows = landmarks.clip(clip_id)
     wanted = set((np.linspace(0.18, 0.82, FRAMES) * len(rows)).astype(int).tolist())
-    frames = enumerate(read_frames(Path(clips.loc[clip_id, "video_path"])))
+    start, end = (None if pd.isna(clips.loc[clip_id, name]) else clips.loc[clip_id, name] for name in TIMES)
+    frames = enumerate(read_frames(Path(clips.loc[clip_id, "video_path"]), start, end))
     tiles = [draw_landmarks(frame.image, rows[number]) for number, frame in frames if number in wanted]
     images = [Image.fromarray(tile) for tile in tiles]
     images = [image.resize((round(image.width * HEIGHT / image.height), HEIGHT)) for image in images]
@@ -72,12 +74,13 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--clip", metavar="ID")
+    parser.add_argument("--build", type=Path, default=Path("build"), metavar="DIR", help="build/<preset>")
     parser.add_argument("--output", type=Path, default=Path("docs/images/clip.png"), metavar="PNG")
     args = parser.parse_args(argv)
     mpl.use("Agg")
     args.output.parent.mkdir(parents=True, exist_ok=True)
     if args.clip:
-        clip_strip(args.clip).save(args.output)
+        clip_strip(args.clip, args.build).save(args.output)
         return 0
     metadata = pd.read_parquet("build/processed_metadata.parquet")
     first = metadata[metadata["sentence_id"] >= 0].sort_values("clip_id")["clip_id"].iloc[0]
