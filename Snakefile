@@ -17,7 +17,8 @@ except SignloomError as error:
     sys.exit(f"error: {error}")
 
 # jobs run the Python that runs the engine, whether its environment is active or not, and fail where a pipe does
-shell.prefix(f"set -euo pipefail; PATH={Path(sys.executable).parent}:$PATH; ")
+# threads that wait actively starve each other on a busy machine: training was ten times slower there
+shell.prefix(f"set -euo pipefail; export OMP_WAIT_POLICY=PASSIVE PATH={Path(sys.executable).parent}:$PATH; ")
 
 
 wildcard_constraints:
