@@ -11,8 +11,8 @@ rule landmarks:
         flow.build("benchmarks/landmarks/{shard}.tsv")
     conda:
         "../environment.yml"
-    # one tracker a core, each 400-470 MB
-    threads: workflow.cores or 4
+    # one tracker a core, of those there are, each 400-470 MB
+    threads: 8
     resources:
         mem_mb=lambda wildcards, threads: 800 + 500 * threads,
         runtime=240,
