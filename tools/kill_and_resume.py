@@ -60,7 +60,9 @@ def demand_resumed(work: Path) -> None:
 def build(work: Path) -> subprocess.Popen[str]:
     """Start a build in a process group of its own, unlocked after a kill."""
     environment = {**os.environ, "PYTHONPATH": str(work)}
-    subprocess.run(["snakemake", "--cores", "1", "--unlock"], cwd=work, check=True, capture_output=True, env=environment)
+    subprocess.run(
+        ["snakemake", "--cores", "1", "--unlock"], cwd=work, check=True, capture_output=True, env=environment
+    )
     return subprocess.Popen(
         ["snakemake", "--cores", "all"],
         cwd=work,
