@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     for number in range(KILLS):
         kill_in(args.work, "build/logs/landmarks", rng.uniform(5, 25), f"landmarks {number + 1}", reference)
     for number in range(KILLS):
-        kill_in(args.work, TRAINING_LOG, rng.uniform(8, 14), f"training {number + 1}", reference)
+        kill_in(args.work, TRAINING_LOG, rng.uniform(2, 8), f"training {number + 1}", reference)
         if number:
             demand_resumed(args.work)
     build(args.work).communicate()
@@ -94,8 +94,10 @@ def kill_in(work: Path, sign: str, delay: float, name: str, reference: dict[str,
 
 
 def _touched_since(path: Path, start: float) -> bool:
-    files = [path, *path.glob("*")] if path.is_dir() else [path]
-    return any(file.exists() and file.stat().st_mtime >= start and file.is_file() for file in files)
+    """Whether a log in the folder `path` is new, or the training log `path` is and tells of a whole epoch."""
+    if path.is_dir():
+        return any(file.stat().st_mtime >= start for file in path.glob("*"))
+    return path.exists() and path.stat().st_mtime >= start and "epoch " in path.read_text("utf-8")
 
 
 if __name__ == "__main__":
