@@ -40,9 +40,11 @@ def test_every_length_keeps_features_and_mask_in_step(frames: int, seed: int) ->
 @given(st.integers(1, 9))
 def test_the_source_is_never_written_to(frames: int) -> None:
     features, mask = clip(frames)
+    before = features.tobytes(), mask.tobytes()
     features.flags.writeable = mask.flags.writeable = False
     for view in [(features, mask), *aug.half_views(features, mask)]:
         aug.augment(*view, ALWAYS, np.random.default_rng(1))
+    assert (features.tobytes(), mask.tobytes()) == before
 
 
 def test_rotation_turns_each_landmark_about_the_vertical_axis_and_leaves_visibility() -> None:
