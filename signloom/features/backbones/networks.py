@@ -1,0 +1,183 @@
+"""The networks behind the registry's names, with one face: normalised frames in, features by position out."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from signloom.errors import SignloomError
+from signloom.features.backbones.convert import i3d_from_pytorch
+from signloom.features.backbones.i3d import InceptionI3d, pool_windows
+
+_VIDEOMAE_FRAMES = 16
+
+
+class Network(nn.Module):
+    """`forward` maps normalised frames (N, 3, T, H, W) to features (N, P, dim) float32, P >= 1."""
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take weights by name; raises RuntimeError or KeyError where names or shapes differ."""
+        raise NotImplementedError
+
+    def fuse(self) -> None:
+        """Merge layers for inference, where that is exact and pays; nothing is loaded after it."""
+
+
+class I3d(Network):
+    """Inception-I3D; see `signloom.features.backbones.i3d`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = InceptionI3d()
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take a converted or a public PyTorch state."""
+        self.model.load_state_dict(i3d_from_pytorch(tensors))
+
+    def fuse(self) -> None:
+        """Merge each normalisation into its convolution."""
+        self.model.fuse()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, P, 1024)."""
+        features: Tensor = self.model(x)
+        return features
+
+
+class I3dR50(Network):
+    """PyTorchVideo's I3D ResNet-50: what its head pools (4 x 7 x 7) before projecting it to 400 classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        hub = _import("pytorchvideo.models.hub", "pytorchvideo")
+        self.model = hub.i3d_r50(pretrained=False)
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take a state of the whole model, its head included."""
+        self.model.load_state_dict(dict(tensors))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, P, 2048)."""
+        for block in self.model.blocks[:-1]:
+            x = block(x)
+        return pool_windows(x, 4)
+
+
+class S3d(Network):
+    """torchvision's S3D: what its head pools (2 x 7 x 7) before the class layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = _import("torchvision.models.video", "torchvision").s3d()
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take a state of the whole model."""
+        self.model.load_state_dict(dict(tensors))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, P, 1024)."""
+        return pool_windows(self.model.features(x), 2)
+
+
+class R3d18(Network):
+    """torchvision's ResNet3D-18: the mean over space and time before the class layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = _import("torchvision.models.video", "torchvision").r3d_18()
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take a state of the whole model."""
+        self.model.load_state_dict(dict(tensors))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, 1, 512)."""
+        model = self.model
+        for block in (model.stem, model.layer1, model.layer2, model.layer3, model.layer4):
+            x = block(x)
+        return x.float().mean((2, 3, 4)).unsqueeze(1)
+
+
+class Resnet18(Network):
+    """torchvision's ResNet-18 on every frame by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = _import("torchvision.models", "torchvision").resnet18()
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take a state of the whole model."""
+        self.model.load_state_dict(dict(tensors))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, T, 512)."""
+        model, windows = self.model, len(x)
+        x = model.maxpool(model.relu(model.bn1(model.conv1(x.transpose(1, 2).flatten(0, 1)))))
+        for block in (model.layer1, model.layer2, model.layer3, model.layer4):
+            x = block(x)
+        return x.float().mean((2, 3)).view(windows, -1, x.shape[1])
+
+
+class VideoMae(Network):
+    """transformers' VideoMAE base: mean of the patch tokens of 16 frames spread evenly over the window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        transformers = _import("transformers", "transformers")
+        self.kind, self.config = transformers.VideoMAEModel, transformers.VideoMAEConfig()
+        self.model = self.kind(self.config)
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take a state of the model, with or without a head, whose names may be those of older releases."""
+        self.model, told = self.kind.from_pretrained(
+            None, config=self.config, state_dict=dict(tensors), output_loading_info=True
+        )
+        if lacking := sorted(map(str, told["missing_keys"])) + sorted(map(str, told["mismatched_keys"])):
+            raise KeyError(f"{len(lacking)} tensors are missing, first {lacking[0]}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, 1, 768)."""
+        picked = torch.linspace(0, x.shape[2] - 1, _VIDEOMAE_FRAMES).round().long()
+        tokens: Tensor = self.model(x[:, :, picked].transpose(1, 2)).last_hidden_state
+        return tokens.float().mean(1, keepdim=True)
+
+
+_NETWORKS: dict[str, Callable[[], Network]] = {
+    "i3d": I3d,
+    "i3d_r50": I3dR50,
+    "s3d": S3d,
+    "r3d_18": R3d18,
+    "videomae": VideoMae,
+    "resnet18": Resnet18,
+}
+
+
+def build(name: str, seed: int) -> Network:
+    """Return the network `name`, initialised from `seed` alone; the global generator is as before."""
+    # initialisers draw from the global generator: lend it a seeded one and give the old one back
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return _NETWORKS[name]()
+
+
+def fill(network: Network, tensors: Mapping[str, Tensor], origin: str) -> None:
+    """Load `tensors` into `network`; raises SignloomError where names or shapes differ."""
+    try:
+        with torch.random.fork_rng(devices=[]):  # some loaders initialise before they load
+            network.load(tensors)
+    except (RuntimeError, KeyError) as error:
+        reason = " ".join(str(error.args[0]).split())[:300]
+        raise SignloomError(f"{origin} does not fit {type(network).__name__}: {reason}") from error
+
+
+def _import(module: str, package: str) -> Any:
+    target = "setup" if package == "transformers" else "backbones"
+    try:
+        return importlib.import_module(module)
+    except (ImportError, RuntimeError) as error:  # RuntimeError: a build of torchvision for another torch
+        reason = str(error).splitlines()[0]
+        raise SignloomError(f"{package} does not work here ({reason}); run make {target}") from error

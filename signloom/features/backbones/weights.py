@@ -1,0 +1,108 @@
+"""Where a backbone's weights lie: an installed package, the user's cache, a download, or a local file."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from signloom.errors import SignloomError
+from signloom.features.backbones import convert
+from signloom.features.backbones.download import download, file_sha256
+from signloom.features.backbones.registry import BackboneSpec
+from signloom.files import atomic
+
+
+class Weights(NamedTuple):
+    """Tensors by name, what the weights are called in reports, and the SHA-256 of the file they came from."""
+
+    name: str
+    sha256: str
+    tensors: dict[str, Tensor]
+
+
+def cache_folder() -> Path:
+    """Return the folder of fetched and converted weights: below XDG_CACHE_HOME, else ~/.cache."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "signloom" / "weights"
+
+
+def load_weights(spec: BackboneSpec, weights: str, sha256: str | None) -> Weights:
+    """Return the weights of `spec`: its own (`pretrained`) or those of the local file `weights`.
+
+    `sha256` stands in for the registry's digest. Raises SignloomError where the file is missing, cannot be
+    fetched, is not the one expected, or has no digest to be checked against.
+    """
+    if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise SignloomError(f"clip_features.weights_sha256 {sha256!r}: expected 64 small hexadecimal digits")
+    if weights != "pretrained":
+        return _local(spec, Path(weights).expanduser(), sha256)
+    if spec.weights.package:
+        return Weights("pretrained", spec.weights.sha256, _from_package(spec))
+    expected = sha256 or spec.weights.sha256
+    path = cache_folder() / spec.weights.file
+    if not expected:
+        raise SignloomError(
+            f"{spec.name}: no digest of its public weights is known. Fetch {spec.weights.url}, name the file "
+            "as clip_features.weights and its sha256 as clip_features.weights_sha256"
+        )
+    digest = download(spec.weights.url, path, expected)
+    return Weights("pretrained", digest, convert.read_torch(path))
+
+
+def _local(spec: BackboneSpec, path: Path, sha256: str | None) -> Weights:
+    if not path.is_file():
+        raise SignloomError(f"clip_features.weights {path}: no such file (or say pretrained, or random)")
+    digest = file_sha256(path)
+    expected = sha256 or spec.weights.sha256
+    if not expected or not digest.startswith(expected):
+        against = f"not {expected}" if expected else f"and no digest of {spec.name} is known"
+        raise SignloomError(
+            f"clip_features.weights {path}: sha256 is {digest}, {against}; if this is the file you mean, set "
+            "clip_features.weights_sha256 to it"
+        )
+    if spec.weights.package and digest == spec.weights.sha256:
+        return Weights(path.name, digest, convert.i3d_from_flax(convert.read_arrays(path)))
+    return Weights(path.name, digest, convert.read_torch(path))
+
+
+def _from_package(spec: BackboneSpec) -> dict[str, Tensor]:
+    """Return the converted weights of a package, from the cache where it still holds what was put there."""
+    source = spec.weights
+    cached = cache_folder() / f"{spec.name}-{source.tensors_sha256[:16]}.safetensors"
+    if cached.exists():
+        try:
+            tensors: dict[str, Tensor] = load_file(cached)
+        except SafetensorError:
+            tensors = {}  # damaged: made again below
+        if convert.tensors_digest(tensors) == source.tensors_sha256:
+            return tensors
+    path = packaged_file(spec)
+    if (digest := file_sha256(path)) != source.sha256:
+        raise SignloomError(
+            f"{path}: sha256 is {digest}, expected {source.sha256}; install the package again"
+        )
+    tensors = convert.i3d_from_flax(convert.read_arrays(path))
+    if convert.tensors_digest(tensors) != source.tensors_sha256:
+        raise SignloomError(f"{path}: converts to other tensors than {spec.name} was registered with")
+    with atomic(cached) as part:
+        save_file(tensors, part)
+    return tensors
+
+
+def packaged_file(spec: BackboneSpec) -> Path:
+    """Return the weight file inside the installed package, found without importing the package."""
+    found = find_spec(spec.weights.package)
+    for folder in (found.submodule_search_locations or []) if found else []:
+        if (path := Path(folder) / spec.weights.file).is_file():
+            return path
+    name = spec.weights.package.replace("_", "-")
+    raise SignloomError(
+        f"{spec.name}: the package {name} with {spec.weights.file} is missing; run make setup"
+    )

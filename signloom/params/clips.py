@@ -1,0 +1,39 @@
+"""Clip features: windows of frames through a video network, plain or augmented."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from signloom.params.base import Section
+
+
+class ClipFeaturesParams(Section):
+    """Section `clip_features`."""
+
+    backbone: Literal["i3d", "i3d_r50", "s3d", "r3d_18", "videomae", "resnet18"] = "i3d"
+    weights: str = Field(
+        "pretrained",
+        description="pretrained: the backbone's own source; random: tests; or the path of a local file",
+    )
+    weights_sha256: str | None = Field(None, description="of a local file")
+    mode: Literal["windowed", "dense"] = Field(
+        "dense", description="windowed: every window from scratch; dense: the network slides over the clip"
+    )
+    stack_size: int = Field(16, ge=1, description="frames a window")
+    step_size: int = Field(4, ge=1, description="frames from one window to the next")
+    extraction_fps: float = Field(25.0, gt=0)
+    resize: int = Field(256, ge=16, description="shorter side in pixels before the centre crop")
+    crop: int = Field(224, ge=16, description="side of the square that the network sees")
+    batch_size: int = Field(8, ge=1, description="windows at once; memory grows with it")
+    precision: Literal["fp32", "bf16"] = "fp32"
+    seed: int = Field(42, ge=0, description="of random weights")
+
+
+class FramesParams(Section):
+    """Section `frames`: augmented copies of training clips, made before the video network sees them."""
+
+    level: Literal["none", "light", "medium", "heavy"] = "light"
+    copies: int = Field(0, ge=0, description="augmented copies of each training clip; 0 makes none")
+    seed: int = Field(42, ge=0)
