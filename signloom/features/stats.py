@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,12 @@ class RunningMoments:
         chunk -= mean
         # the second sum takes back what rounding left in the mean
         squares = np.einsum("ij,ij->j", chunk, chunk) - chunk.sum(axis=0) ** 2 / n
+        self.merge(n, mean, squares)
+
+    def merge(self, n: int, mean: NDArray[np.float64], squares: NDArray[np.float64]) -> None:
+        """Take in `n` more rows, of which `mean` and `squares` (sums of squared deviations) are known."""
+        if not n:
+            return
         total = self.count + n
         step = mean - self.mean
         self.mean += step * (n / total)
@@ -82,6 +89,38 @@ class PartMoments:
         return mean, deviation
 
 
+class ColumnMoments:
+    """The moments of every column over its present values, whatever the columns are: missing ones are NaN."""
+
+    def __init__(self, dim: int) -> None:
+        """Start with nothing seen of `dim` columns."""
+        self._whole = RunningMoments(dim)
+        self._single = [RunningMoments(1) for _ in range(dim)]
+
+    def add(self, features: NDArray[np.float32], mask: NDArray[np.uint8] | None = None) -> None:
+        """Merge a clip: `features` (T, dim); `mask` says nothing that NaN does not."""
+        for start in range(0, len(features), _CHUNK_ROWS):
+            rows = features[start : start + _CHUNK_ROWS]
+            present = ~np.isnan(rows)
+            whole = present.all(axis=1)
+            self._whole.add(rows[whole])
+            for column in np.flatnonzero(present[~whole].any(axis=0)):
+                self._single[column].add(rows[~whole & present[:, column], column, None])
+
+    def result(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return mean and deviation (dim,)."""
+        columns = [self._merged(number) for number in range(len(self._single))]
+        mean = np.array([column.mean[0] for column in columns], np.float32)
+        return mean, np.array([column.deviation()[0] for column in columns], np.float32)
+
+    def _merged(self, number: int) -> RunningMoments:
+        """Return the moments of one column over whole and broken rows."""
+        column, single = RunningMoments(1), self._single[number]
+        column.merge(self._whole.count, self._whole.mean[number], self._whole.squares[number])
+        column.merge(single.count, single.mean[0], single.squares[0])
+        return column
+
+
 def training_clips(splits: pd.DataFrame) -> list[str]:
     """Return the ids, sorted, of the training clips in which a sentence is signed."""
     train = splits[(splits["split"] == "train") & (splits["sentence_id"] >= 0)]
@@ -89,25 +128,50 @@ def training_clips(splits: pd.DataFrame) -> list[str]:
 
 
 def write_pose_stats(splits: pd.DataFrame, shards: FeatureShards, path: Path) -> None:
-    """Write feature_mean, feature_std (540,) and the training clips' seq_lengths and motion_means to `path`.
+    """Write feature_mean, feature_std (dim,) and the training clips' seq_lengths and motion_means to `path`.
 
-    Raises SignloomError where the training split is empty.
+    Of the 540 features of a frame, parts are missing as the mask says; of features of another width, every
+    value that is NaN. Raises SignloomError where the training split is empty.
     """
+    clips = _some_training_clips(splits, "stats_pose")
+    dim = shards.clip(clips[0]).shape[1]
+    moments = PartMoments() if dim == FEATURE_DIM else ColumnMoments(dim)
+    for clip_id in track(clips, "stats_pose"):
+        moments.add(shards.clip(clip_id), shards.mask(clip_id))
+    motion = shards.index.set_index("clip_id")["motion_mean"]
+    _write(path, moments.result(), shards, clips, motion_means=motion.loc[clips].to_numpy(np.float32))
+
+
+def write_clip_stats(splits: pd.DataFrame, shards: FeatureShards, path: Path) -> None:
+    """Write feature_mean, feature_std (dim,) and the training clips' seq_lengths to `path`.
+
+    Raises SignloomError where the training split is empty or none of its clips has a row.
+    """
+    clips = _some_training_clips(splits, "stats_clip")
+    if not any(shards.length(clip_id) for clip_id in clips):
+        raise SignloomError("stats_clip: no training clip has clip features; see their index for the reasons")
+    moments = ColumnMoments(shards.clip(clips[0]).shape[1])
+    for clip_id in track(clips, "stats_clip"):
+        moments.add(shards.clip(clip_id))
+    _write(path, moments.result(), shards, clips)
+
+
+def _some_training_clips(splits: pd.DataFrame, stage: str) -> list[str]:
     clips = training_clips(splits)
     if not clips:
         raise SignloomError(
-            "stats_pose: the training split has no signed clip; see splits.mode and the rejects"
+            f"{stage}: the training split has no signed clip; see splits.mode and the rejects"
         )
-    moments = PartMoments()
-    for clip_id in track(clips, "stats_pose"):
-        moments.add(shards.clip(clip_id), shards.mask(clip_id))
-    mean, deviation = moments.result()
-    motion = shards.index.set_index("clip_id")["motion_mean"]
+    return clips
+
+
+def _write(
+    path: Path,
+    moments: tuple[NDArray[np.float32], NDArray[np.float32]],
+    shards: FeatureShards,
+    clips: list[str],
+    **more: Any,
+) -> None:
+    lengths = np.array([shards.length(clip_id) for clip_id in clips], np.int32)
     with atomic(path) as part, part.open("wb") as file:
-        np.savez(
-            file,
-            feature_mean=mean,
-            feature_std=deviation,
-            seq_lengths=np.array([shards.length(clip_id) for clip_id in clips], np.int32),
-            motion_means=motion.loc[clips].to_numpy(np.float32),
-        )
+        np.savez(file, feature_mean=moments[0], feature_std=moments[1], seq_lengths=lengths, **more)

@@ -1,0 +1,121 @@
+"""Clip features of real videos, rows a second: modes windowed and dense against one window at a time.
+
+    python -m benchmarks.clip_features --videos data/demo/videos
+
+The plain loop is what a first draft does: it stacks the video, resizes every picture whole with PIL, and
+sends one window after another through the network in fp32. I3D has its real weights, the others seeded random
+ones; decoding is part of every figure. The last column says how far the rows lie from the plain loop's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from signloom.errors import SignloomError
+from signloom.features.backbones.backbone import Backbone
+from signloom.features.backbones.registry import BACKBONES, load_backbone
+from signloom.features.clip_features import extract, one_thread
+from signloom.features.clip_shard import ClipTask, clip_tasks
+from signloom.params.clips import ClipFeaturesParams
+from signloom.video.decode import read_frames
+from signloom.video.windows import window_count
+
+
+def plain_loop(video: Path, backbone: Backbone, params: ClipFeaturesParams) -> np.ndarray:
+    """Return the rows of a clip whose frame rate is the extraction rate."""
+    pictures = []
+    for frame in read_frames(video):
+        height, width = frame.image.shape[:2]
+        scale = params.resize / min(height, width)
+        size = (round(width * scale), round(height * scale))
+        picture = np.asarray(Image.fromarray(frame.image).resize(size, Image.Resampling.BOX))
+        top, left = (size[1] - params.crop) // 2, (size[0] - params.crop) // 2
+        pictures.append(picture[top : top + params.crop, left : left + params.crop])
+    clip = torch.from_numpy(np.stack(pictures)).permute(3, 0, 1, 2).float() / 255
+    rows = []
+    for row in range(window_count(len(pictures), params.stack_size, params.step_size)):
+        places = torch.arange(params.stack_size) + row * params.step_size
+        rows.append(backbone.rows(clip[:, places.clamp(max=len(pictures) - 1)][None]))
+    return torch.cat(rows).numpy()
+
+
+def ours(videos: list[Path], backbone: Backbone, params: ClipFeaturesParams) -> list[np.ndarray]:
+    """Return the rows of every clip as the stage makes them."""
+    with tempfile.TemporaryDirectory() as folder:
+        clips = [{"clip_id": str(v), "video_path": v, "start_s": None, "end_s": None} for v in videos]
+        tasks: list[ClipTask] = clip_tasks(clips, Path(folder))
+        extract(tasks, backbone, params, "benchmark")
+        return [np.fromfile(t.rows_file, np.float32).reshape(-1, backbone.spec.dim) for t in tasks]
+
+
+def seconds(work: object) -> tuple[float, list[np.ndarray]]:
+    """Return processor seconds of `work()` and its answer."""
+    started = time.process_time()
+    answer = work()  # type: ignore[operator]
+    return time.process_time() - started, answer
+
+
+def apart(rows: np.ndarray, other: np.ndarray) -> str:
+    """Return mean cosine and mean ratio of lengths of `other` to `rows`."""
+    lengths, others = (np.linalg.norm(values, axis=1) for values in (rows, other))
+    cosine = (rows * other).sum(1) / lengths / others
+    return f"cosine {cosine.mean():.4f} (least {cosine.min():.4f}), length x {(others / lengths).mean():.3f}"
+
+
+def measure(name: str, videos: list[Path], crop: int, resize: int) -> None:
+    """Print the figures of one backbone."""
+    spec = BACKBONES[name]
+    if spec.fixed_crop:
+        crop, resize = spec.crop, spec.resize
+    weights = "pretrained" if name == "i3d" else "random"
+    params = ClipFeaturesParams(backbone=name, weights=weights, mode="windowed", crop=crop, resize=resize)  # type: ignore[arg-type]
+    try:
+        network = load_backbone(params)
+    except SignloomError as error:
+        print(f"{name} left out: {error}")
+        return
+    base, plain = seconds(lambda: [plain_loop(video, network, params) for video in videos])
+    expected = np.concatenate(plain)
+    for mode in ("windowed", "dense") if spec.stride else ("windowed",):
+        for precision in ("fp32", "bf16"):
+            given = params.model_copy(update={"mode": mode, "precision": precision})
+            backbone = load_backbone(given)
+            taken, rows = seconds(lambda given=given, backbone=backbone: ours(videos, backbone, given))
+            print(
+                f"| clip features, {name} at {crop} | 1 thread | {mode} {precision} "
+                f"{len(expected) / taken:.2f} rows/s | plain loop {len(expected) / base:.2f} | "
+                f"{base / taken:.2f}x | {apart(expected, np.concatenate(rows))} |",
+                flush=True,
+            )
+
+
+def main() -> None:
+    """Measure and print rows of a Markdown table; times are processor seconds."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--videos", type=Path, required=True, help="folder of .mp4 files of 25 frames a second"
+    )
+    parser.add_argument("--clips", type=int, default=1, help="how many of them, in the order of their names")
+    parser.add_argument("--backbones", nargs="+", choices=list(BACKBONES), default=list(BACKBONES))
+    parser.add_argument("--crop", type=int, default=112)
+    parser.add_argument("--resize", type=int, default=128)
+    args = parser.parse_args()
+    videos = sorted(args.videos.rglob("s*/*.mp4"))[: args.clips]
+    if not videos:
+        raise SystemExit(f"no video under {args.videos}")
+    one_thread()
+    for name in args.backbones:
+        measure(name, videos, args.crop, args.resize)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,278 @@
+"""Frame augmentation by level: one draw for a whole clip, applied to its frames as they stream by.
+
+A clip is (T, H, W, 3), RGB with values 0 to 1, T from 1 up. What happens in time is a list of source frames
+that never goes back, so that no clip need be held whole. Nothing flips left and right: in a sign language
+that changes the meaning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+T = TypeVar("T")
+Array = NDArray[np.float32]
+Order = NDArray[np.intp]
+Box = tuple[float, float, float, float]
+LevelName = Literal["none", "light", "medium", "heavy"]
+# weights of red, green and blue in luminance: ITU-R BT.601
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_SMALLEST_SIDE = 0.1
+
+
+@dataclass(frozen=True)
+class Level:
+    """What may happen to a clip: `<what>_p` is the probability that it does, the rest how far it goes."""
+
+    rotation: float = 0.0  # degrees either way
+    rotation_p: float = 0.0
+    scale: tuple[float, float] = (1.0, 1.0)
+    scale_p: float = 0.0
+    jitter: tuple[float, float, float] = (0.0, 0.0, 0.0)  # brightness, contrast, saturation: factor 1 +- this
+    jitter_p: float = 0.0
+    noise: float = 0.0  # standard deviation
+    noise_p: float = 0.0
+    blur: int = 3  # side of the kernel in pixels
+    blur_p: float = 0.0
+    masks: int = 0
+    mask: float = 0.0  # longest side as a share of the picture's
+    mask_p: float = 0.0
+    speeds: tuple[float, ...] = (1.0,)
+    speed_p: float = 0.0
+    crop: float = 1.0  # share of the frames that is left
+    crop_p: float = 0.0
+    drop: float = 0.0  # share of frames
+    duplicate: float = 0.0
+    jitter_time_p: float = 0.0
+    time_masks: int = 0
+    time_mask: int = 0  # longest, in frames
+    time_mask_p: float = 0.0
+    shift: int = 5  # frames either way
+    shift_p: float = 0.0
+
+
+LEVELS: dict[LevelName, Level] = {
+    "none": Level(),
+    "light": Level(jitter=(0.1, 0.1, 0.0), jitter_p=0.3, noise=0.02, noise_p=0.2),
+    "medium": Level(
+        rotation=10,
+        rotation_p=0.5,
+        scale=(0.95, 1.05),
+        scale_p=0.3,
+        jitter=(0.2, 0.2, 0.1),
+        jitter_p=0.5,
+        noise=0.03,
+        noise_p=0.3,
+        speeds=(0.9, 0.95, 1.0, 1.05, 1.1),
+        speed_p=0.5,
+        crop=0.85,
+        crop_p=0.3,
+        drop=0.05,
+        duplicate=0.05,
+        jitter_time_p=0.3,
+    ),
+    "heavy": Level(
+        rotation=15,
+        rotation_p=0.6,
+        scale=(0.9, 1.1),
+        scale_p=0.5,
+        jitter=(0.3, 0.3, 0.2),
+        jitter_p=0.6,
+        noise=0.05,
+        noise_p=0.4,
+        blur=3,
+        blur_p=0.2,
+        masks=1,
+        mask=0.15,
+        mask_p=0.3,
+        speeds=(0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15),
+        speed_p=0.6,
+        crop=0.8,
+        crop_p=0.4,
+        drop=0.08,
+        duplicate=0.08,
+        jitter_time_p=0.4,
+        time_masks=1,
+        time_mask=5,
+        time_mask_p=0.2,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What happens to one copy of one clip."""
+
+    order: Order  # source frame of every frame of the copy
+    dark: NDArray[np.bool_]  # frames of the copy that are masked
+    angle: float = 0.0
+    zoom: float = 1.0
+    colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    blur: int = 0
+    boxes: tuple[Box, ...] = ()
+    noise: float = 0.0
+    noise_seed: int = 0
+
+
+def copy_generator(seed: int, copy: int, clip_id: str) -> np.random.Generator:
+    """Return the generator of one augmented copy of a clip: the same in every process and order."""
+    digest = int.from_bytes(hashlib.sha256(clip_id.encode()).digest()[:8], "little")
+    return np.random.default_rng([seed, copy, digest])
+
+
+def draw(level: Level, frames: int, rng: np.random.Generator, temporal_crop: bool = False) -> Draw:
+    """Draw what happens to a clip of `frames` frames, at least 1.
+
+    `temporal_crop` may cut signs off: it is for clips without gloss targets, or with known gloss times.
+    """
+    angle = float(rng.uniform(-level.rotation, level.rotation)) if rng.random() < level.rotation_p else 0.0
+    zoom = float(rng.uniform(*level.scale)) if rng.random() < level.scale_p else 1.0
+    colour = (1.0, 1.0, 1.0)
+    if rng.random() < level.jitter_p:
+        brightness, contrast, saturation = (float(rng.uniform(1 - by, 1 + by)) for by in level.jitter)
+        colour = (brightness, contrast, saturation)
+    noise = level.noise if rng.random() < level.noise_p else 0.0
+    blur = level.blur if rng.random() < level.blur_p else 0
+    boxes = draw_boxes(level.masks, level.mask, rng) if rng.random() < level.mask_p else ()
+    order = np.arange(frames)
+    if rng.random() < level.speed_p:
+        order = order[at_speed(frames, float(rng.choice(level.speeds)))]
+    if temporal_crop and rng.random() < level.crop_p:
+        order = order[random_part(len(order), level.crop, rng)]
+    if rng.random() < level.jitter_time_p:
+        order = order[jitter_time(len(order), level.drop, level.duplicate, rng)]
+    if rng.random() < level.shift_p:
+        order = order[shifted(len(order), int(rng.integers(-level.shift, level.shift + 1)))]
+    dark = np.zeros(len(order), bool)
+    if rng.random() < level.time_mask_p:
+        dark = time_mask(len(order), level.time_masks, level.time_mask, rng)
+    return Draw(order, dark, angle, zoom, colour, blur, boxes, noise, int(rng.integers(2**63)))
+
+
+def apply(frames: Iterable[Array], plan: Draw) -> Iterator[Array]:
+    """Yield the frames of the copy that `plan` describes, from the clip's frames (H, W, 3) in their order."""
+    for place, frame in enumerate(pick(frames, plan.order)):
+        yield alter(frame, plan, place)
+
+
+def pick(items: Iterable[T], order: Order) -> Iterator[T]:
+    """Yield the items that `order` numbers, which never goes back, as they stream by."""
+    source = enumerate(items)
+    number = -1
+    for wanted in order:
+        while number < wanted:
+            number, item = next(source)
+        yield item
+
+
+def alter(frame: Array, plan: Draw, place: int) -> Array:
+    """Return `frame` (H, W, 3) as frame `place` of the copy: turned, coloured, blurred, noisy, covered.
+
+    The same for all frames of the clip, the noise aside: a camera's differs from frame to frame.
+    """
+    if plan.dark[place]:
+        return np.zeros_like(frame)
+    if plan.angle or plan.zoom != 1:
+        frame = turn(frame, plan.angle, plan.zoom)
+    if plan.colour != (1.0, 1.0, 1.0):
+        frame = recolour(frame, *plan.colour)
+    if plan.blur:
+        frame = blur(frame, plan.blur)
+    if plan.noise:
+        frame = add_noise(frame, plan.noise, np.random.default_rng([plan.noise_seed, place]))
+    return cover(frame, plan.boxes) if plan.boxes else frame
+
+
+def turn(frame: Array, angle: float, zoom: float) -> Array:
+    """Turn by `angle` degrees counter-clockwise about the middle, enlarge by `zoom`; edges are repeated."""
+    height, width = frame.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom)
+    turned = cv2.warpAffine(frame, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(turned, np.float32).reshape(frame.shape)
+
+
+def recolour(frame: Array, brightness: float, contrast: float, saturation: float) -> Array:
+    """Multiply brightness, then distances from the picture's mean grey, then those from each pixel's grey."""
+    bright = np.clip(frame * np.float32(brightness), 0, 1)
+    middle = np.float32((bright @ _LUMA).mean())
+    firm = np.clip(middle + (bright - middle) * np.float32(contrast), 0, 1)
+    grey = (firm @ _LUMA)[..., None]
+    return np.asarray(np.clip(grey + (firm - grey) * np.float32(saturation), 0, 1), np.float32)
+
+
+def blur(frame: Array, kernel: int) -> Array:
+    """Blur with a Gaussian kernel of side `kernel`, an odd number, and OpenCV's deviation for that side."""
+    blurred = cv2.GaussianBlur(frame, (kernel, kernel), 0, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, np.float32).reshape(frame.shape)
+
+
+def add_noise(frame: Array, deviation: float, rng: np.random.Generator) -> Array:
+    """Add Gaussian noise of `deviation`; values stay in 0 to 1."""
+    noise = rng.standard_normal(frame.shape, dtype=np.float32)
+    return np.clip(frame + np.float32(deviation) * noise, 0, 1)
+
+
+def draw_boxes(count: int, longest: float, rng: np.random.Generator) -> tuple[Box, ...]:
+    """Return `count` boxes (top, left, height, width) as shares of the picture, sides 0.1 to `longest`."""
+    boxes = []
+    for _ in range(count):
+        height, width = rng.uniform(_SMALLEST_SIDE, longest, 2)
+        boxes.append(
+            (float(rng.uniform(0, 1 - height)), float(rng.uniform(0, 1 - width)), float(height), float(width))
+        )
+    return tuple(boxes)
+
+
+def cover(frame: Array, boxes: Sequence[Box]) -> Array:
+    """Black out `boxes`."""
+    covered = frame.copy()
+    for top, left, tall, wide in boxes:
+        first = round(top * frame.shape[0]), round(left * frame.shape[1])
+        size = max(1, round(tall * frame.shape[0])), max(1, round(wide * frame.shape[1]))
+        covered[first[0] : first[0] + size[0], first[1] : first[1] + size[1]] = 0
+    return covered
+
+
+def at_speed(frames: int, speed: float) -> Order:
+    """Return the frames of a clip shown `speed` times as fast: round(frames / speed) of them, at least 1."""
+    count = max(1, round(frames / speed))
+    return np.minimum(((np.arange(count) + 0.5) * frames / count).astype(np.intp), frames - 1)
+
+
+def random_part(frames: int, share: float, rng: np.random.Generator) -> Order:
+    """Return successive frames from a random place: `share` of all, at least 1."""
+    count = max(1, round(frames * share))
+    return int(rng.integers(0, frames - count + 1)) + np.arange(count)
+
+
+def jitter_time(frames: int, drop: float, duplicate: float, rng: np.random.Generator) -> Order:
+    """Return the frames left when each is dropped with probability `drop`, else shown twice with `duplicate`.
+
+    Never none.
+    """
+    times = np.where(rng.random(frames) < drop, 0, 1 + (rng.random(frames) < duplicate))
+    order = np.repeat(np.arange(frames), times)
+    return order if len(order) else rng.integers(0, frames, 1)
+
+
+def shifted(frames: int, by: int) -> Order:
+    """Return the frame that each place shows when a clip moves `by` frames later, edges repeated."""
+    return np.clip(np.arange(frames) - by, 0, frames - 1)
+
+
+def time_mask(frames: int, count: int, longest: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Return which frames are masked: `count` runs of 1 to `longest` frames, never all frames of the clip."""
+    dark = np.zeros(frames, bool)
+    for _ in range(count):
+        length = min(int(rng.integers(1, longest + 1)), frames - 1)
+        first = int(rng.integers(0, frames - length + 1))
+        dark[first : first + length] = True
+    if dark.all():
+        dark[int(rng.integers(frames))] = False
+    return dark

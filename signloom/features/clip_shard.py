@@ -1,0 +1,185 @@
+"""A clip's way into a clip-feature shard: its task, its journal while the stage runs, its row in the index.
+
+A finished clip is two files in the scratch folder: its rows as plain float32, and a small JSON file that is
+written last. A stage that is killed goes on with the clips that have no JSON file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from signloom.features.shards import append_npy
+from signloom.files import atomic, write_parquet
+from signloom.params.clips import ClipFeaturesParams
+from signloom.video.decode import Frame
+from signloom.video.windows import window_count
+
+_COPY_ROWS = 4096
+_LISTS = {"frame_index": np.int64, "time_s": np.float64, "first_frame": np.int64, "last_frame": np.int64}
+_KINDS = {
+    "clip_id": "str",
+    "offset": "int64",
+    "length": "int64",
+    "fps": "float64",
+    "width": "int64",
+    "height": "int64",
+    "frame_index": "object",
+    "time_s": "object",
+    "status": "str",
+    "reason": "str",
+    "detail": "str",
+    "first_frame": "object",
+    "last_frame": "object",
+    "backbone": "str",
+    "weights": "str",
+    "weights_sha256": "str",
+    "mode": "str",
+}
+
+
+@dataclass(frozen=True)
+class ClipTask:
+    """One clip, or one augmented copy of it (`copy` from 1; 0 is the clip itself), and its journal."""
+
+    source_id: str
+    video: Path
+    start_s: float | None
+    end_s: float | None
+    scratch: Path
+    copy: int = 0
+
+    @property
+    def clip_id(self) -> str:
+        """The id in the index."""
+        return f"{self.source_id}#{self.copy}" if self.copy else self.source_id
+
+    @property
+    def journal(self) -> Path:
+        """Written when the clip is finished."""
+        return self.scratch / f"{hashlib.sha256(self.clip_id.encode()).hexdigest()[:24]}.json"
+
+    @property
+    def rows_file(self) -> Path:
+        """Raw float32 rows (length, dim)."""
+        return self.journal.with_suffix(".f32")
+
+
+@dataclass
+class OpenClip:
+    """A clip that is being read: its resampled frames so far and how many of its rows are on disk."""
+
+    task: ClipTask
+    fps: float = math.nan
+    width: int = 0
+    height: int = 0
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    times: array[float] = field(default_factory=lambda: array("d"))
+    rows: int = 0
+    problem: str = ""
+    read: bool = False
+
+    def note(self, frame: Frame) -> None:
+        """Remember which source frame comes next, and when it was shown."""
+        self.numbers.append(frame.number)
+        self.times.append(frame.time_s)
+
+    def append(self, rows: NDArray[np.float32]) -> None:
+        """Write `rows` (n, dim) behind the others; the first ones replace what a killed run left."""
+        with self.task.rows_file.open("ab" if self.rows else "wb") as file:
+            file.write(np.ascontiguousarray(rows, np.float32).data)
+        self.rows += len(rows)
+
+    def reject(self, problem: str) -> None:
+        """Forget everything but why the clip cannot be read."""
+        self.problem = problem
+        self.fps, self.width, self.height, self.rows = math.nan, 0, 0, 0
+        del self.numbers[:], self.times[:]
+        self.task.rows_file.unlink(missing_ok=True)
+
+    def finish(self, params: ClipFeaturesParams) -> None:
+        """Write the journal: the clip is done."""
+        if self.rows:
+            with self.task.rows_file.open("rb") as written:
+                os.fsync(written.fileno())
+        entry: dict[str, Any] = {"fps": self.fps, "width": self.width, "height": self.height}
+        entry |= self._places(params) | {"length": self.rows}
+        reason = ("rejected", "unreadable") if self.problem else ("ok", "")
+        entry |= {"status": reason[0], "reason": reason[1], "detail": self.problem}
+        with atomic(self.task.journal) as part:
+            part.write_text(json.dumps(entry), "utf-8")
+
+    def expected(self, params: ClipFeaturesParams) -> int:
+        """Return the number of rows of the frames noted."""
+        frames = len(self.numbers)
+        return window_count(frames, params.stack_size, params.step_size) if frames else 0
+
+    def _places(self, params: ClipFeaturesParams) -> dict[str, list[int] | list[float]]:
+        """Return source frame and time of the middle of every row's window, and its first and last frame."""
+        starts = np.arange(self.expected(params)) * params.step_size
+        numbers, times = np.asarray(self.numbers, np.int64), np.asarray(self.times, np.float64)
+        first, middle, last = (
+            np.minimum(starts + offset, len(numbers) - 1)
+            for offset in (0, params.stack_size // 2, params.stack_size - 1)
+        )
+        return {
+            "frame_index": numbers[middle].tolist(),
+            "time_s": times[middle].tolist(),
+            "first_frame": numbers[first].tolist(),
+            "last_frame": numbers[last].tolist(),
+        }
+
+
+def read_clips(shard: Path) -> list[dict[str, Any]]:
+    """Return the rows of a shard list: `clip_id`, `video_path`, `start_s`, `end_s` (None: the file's end)."""
+    kinds = {"clip_id": str, "video_path": str}
+    table = pd.read_csv(shard, dtype=kinds, keep_default_na=False, na_values=[""])
+    clips: list[dict[str, Any]] = table.to_dict("records")
+    for clip in clips:
+        for end in ("start_s", "end_s"):
+            clip[end] = None if math.isnan(clip[end]) else float(clip[end])
+    return clips
+
+
+def clip_tasks(
+    clips: Sequence[dict[str, Any]], scratch: Path, copies: Sequence[int] = (0,)
+) -> list[ClipTask]:
+    """Return one task for each of `clips` and each of `copies`, a clip's copies side by side."""
+    return [
+        ClipTask(clip["clip_id"], Path(clip["video_path"]), clip["start_s"], clip["end_s"], scratch, copy)
+        for clip in clips
+        for copy in copies
+    ]
+
+
+def write_clip_shard(
+    tasks: Sequence[ClipTask], npy: Path, index: Path, dim: int, made_by: dict[str, str]
+) -> None:
+    """Join the finished clips, in their order, to `npy` float32 (rows, `dim`) and the table `index`.
+
+    `made_by` has the columns that are the same for every clip: `backbone, weights, weights_sha256, mode`.
+    """
+    rows: list[dict[str, Any]] = []
+    with append_npy(npy, dim, np.float32) as features:
+        for task in tasks:
+            entry = json.loads(task.journal.read_text("utf-8"))
+            rows.append({"clip_id": task.clip_id, "offset": features.rows, **entry, **made_by})
+            if entry["length"]:
+                stored = np.memmap(task.rows_file, np.float32, "r", shape=(entry["length"], dim))
+                for start in range(0, len(stored), _COPY_ROWS):
+                    features.append(stored[start : start + _COPY_ROWS])
+    table = pd.DataFrame(rows, columns=list(_KINDS)).astype(_KINDS)
+    for name, kind in _LISTS.items():
+        table[name] = [np.asarray(values, kind) for values in table[name]]
+    write_parquet(index, table)

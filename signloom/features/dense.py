@@ -1,0 +1,168 @@
+"""Mode dense: a network slides over a clip once, where mode windowed computes every window from scratch.
+
+Inception-I3D halves time three times. To have a position every 4 frames and not every 8, only what lies
+behind the last halving is computed twice, from the even and from the odd places; every 2 and every 1 alike.
+These are the fragments of Giusti et al. 2013 ("Fast image scanning with deep max-pooling convolutional neural
+networks"), in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from signloom.errors import SignloomError
+from signloom.features.backbones.backbone import Backbone
+from signloom.features.backbones.i3d import InceptionI3d, max_pool
+from signloom.features.backbones.networks import I3d
+from signloom.params.clips import ClipFeaturesParams
+
+Picture = NDArray[np.uint8]
+# a position of I3D sees 44 frames before and 47 after the 8 that it stands for; phases cut up to 8 more
+_BEFORE, _AFTER = 48, 56
+
+
+class SlidingI3d(nn.Module):
+    """Inception-I3D with a position every `hop` frames (1, 2, 4 or 8)."""
+
+    def __init__(self, network: InceptionI3d, hop: int) -> None:
+        super().__init__()
+        self.network = network
+        self._stages: list[tuple[Callable[[Tensor], Tensor], bool]] = [
+            (self._first, hop <= 1),
+            (self._second, hop <= 2),
+            (self._third, hop <= 4),
+        ]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, P, 1024) of frames (N, 3, T, H, W) in -1 to 1, T a multiple of 8: P = (T - 8) / hop + 1.
+
+        Position p stands for the 8 frames from p * hop on.
+        """
+        return self._slide(x, 0).transpose(1, 2)
+
+    def _slide(self, x: Tensor, depth: int) -> Tensor:
+        if depth == len(self._stages):
+            return x.float().mean((3, 4))
+        stage, split = self._stages[depth]
+        even = self._slide(stage(_whole_pairs(x)), depth + 1)
+        odd_places = _whole_pairs(x[:, :, 1:])
+        if not split or not odd_places.shape[2]:
+            return even
+        odd = self._slide(stage(odd_places), depth + 1)
+        both = min(even.shape[2], odd.shape[2])
+        joined = torch.stack([even[:, :, :both], odd[:, :, :both]], 3).flatten(2)
+        return torch.cat([joined, even[:, :, both : both + 1]], 2)
+
+    def _first(self, x: Tensor) -> Tensor:
+        x = max_pool(self.network.Conv3d_1a_7x7(x), (1, 3, 3), (1, 2, 2))
+        x = self.network.Conv3d_2c_3x3(self.network.Conv3d_2b_1x1(x))
+        return self._blocks(max_pool(x, (1, 3, 3), (1, 2, 2)), "3bc")
+
+    def _second(self, x: Tensor) -> Tensor:
+        return self._blocks(max_pool(x, (3, 3, 3), (2, 2, 2)), "4bcdef")
+
+    def _third(self, x: Tensor) -> Tensor:
+        return self._blocks(max_pool(x, (2, 2, 2), (2, 2, 2)), "5bc")
+
+    def _blocks(self, x: Tensor, names: str) -> Tensor:
+        for letter in names[1:]:
+            x = self.network.get_submodule(f"Mixed_{names[0]}{letter}")(x)
+        return x
+
+
+def _whole_pairs(x: Tensor) -> Tensor:
+    """Return `x` (N, C, T, H, W) without a last place that would be alone, so that padding stays the same."""
+    return x[:, :, : x.shape[2] // 2 * 2]
+
+
+class Slider:
+    """The rows of one clip after another, from frames as they come."""
+
+    def __init__(self, backbone: Backbone, params: ClipFeaturesParams) -> None:
+        """Prepare `backbone`. Raises SignloomError, naming the key, where it cannot slide with `params`."""
+        check_dense(params, backbone.spec.stride)
+        stack, step = params.stack_size, params.step_size
+        self._stride = backbone.spec.stride or 1
+        self._hop = min(step, self._stride)
+        self._network = backbone
+        self._before = self._after = 0
+        places = stack // self._stride
+        weights = np.ones(places, np.float32)
+        if isinstance(backbone.network, I3d):
+            self._network = replace(backbone, network=SlidingI3d(backbone.network.model, self._hop).eval())
+            self._before, self._after = _BEFORE, _AFTER
+            # the network's own head averages pairs of neighbours and then the pairs
+            weights[1:-1] = 2
+        self._weights = weights / weights.sum()
+        core = max(stack, params.batch_size * stack) // self._stride * self._stride
+        self._block = self._before + core + self._after
+        self._step = step
+
+    def rows(self, pictures: Iterable[Picture]) -> Iterator[NDArray[np.float32]]:
+        """Yield the rows (n, dim) of a clip, some at a time, from its `pictures` (H, W, 3).
+
+        The clip must be completed to a whole last window; rows beyond that are the caller's to cut.
+        """
+        apart, every = self._stride // self._hop, self._step // self._hop
+        span = (len(self._weights) - 1) * apart + 1
+        held: NDArray[np.float32] | None = None
+        skip = 0
+        for run in self._positions(iter(pictures)):
+            held = run if held is None else np.concatenate([held, run])
+            ready = max(0, (len(held) - skip - span) // every + 1)
+            starts = skip + np.arange(ready) * every
+            if ready:
+                yield sum(
+                    (weight * held[starts + place * apart] for place, weight in enumerate(self._weights)),
+                    start=np.zeros((ready, held.shape[1]), np.float32),
+                )
+            done = min(skip + ready * every, len(held))
+            skip = skip + ready * every - done
+            held = held[done:]
+
+    def _positions(self, pictures: Iterator[Picture]) -> Iterator[NDArray[np.float32]]:
+        """Yield the positions (n, dim), one every hop, of the whole clip: block after block, with context."""
+        frames: list[Picture] = []
+        first = 0  # of the positions wanted next, counted in frames from the beginning of `frames`
+        for picture in pictures:
+            if len(frames) == self._block:
+                until = self._block - self._after
+                yield self._run(frames)[first // self._hop : until // self._hop]
+                first = min(until, self._before)
+                frames = frames[until - first :]
+            frames.append(picture)
+        frames += [frames[-1]] * (-len(frames) % self._stride)
+        yield self._run(frames)[first // self._hop :]
+
+    def _run(self, frames: list[Picture]) -> NDArray[np.float32]:
+        return self._network.positions(to_tensor([frames], self._network.device))[0].numpy()
+
+
+def check_dense(params: ClipFeaturesParams, stride: int | None) -> None:
+    """Raise SignloomError, naming the key, where `params` cannot be had by sliding a network of `stride`."""
+    if stride is None:
+        raise SignloomError(
+            f"clip_features.mode dense: {params.backbone} cannot slide over a clip; use windowed"
+        )
+    if params.stack_size % stride:
+        raise SignloomError(
+            f"clip_features.stack_size {params.stack_size}: mode dense takes multiples of {stride}"
+        )
+    if params.step_size % stride and stride % params.step_size:
+        raise SignloomError(
+            f"clip_features.step_size {params.step_size}: mode dense takes multiples and divisors of {stride}"
+        )
+
+
+def to_tensor(windows: list[list[Picture]], device: torch.device) -> Tensor:
+    """Return `windows`, each T pictures (H, W, 3), as float32 (N, 3, T, H, W) in 0 to 1."""
+    stacked = np.stack(list(chain.from_iterable(windows)))
+    pictures = torch.from_numpy(stacked.reshape(len(windows), -1, *stacked.shape[1:])).to(device)
+    return pictures.permute(0, 4, 1, 2, 3).float().div_(255)

@@ -1,0 +1,126 @@
+"""Frames of a clip, evenly timed and cropped, in windows that slide over it; memory holds one window."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from signloom.video.decode import Frame
+
+T = TypeVar("T")
+Picture = NDArray[np.uint8]
+# share of a frame: times in files are rounded; the same as for pose features
+_SLACK = 1e-3
+
+
+def resampled(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
+    """Yield the nearest frame for every time of a grid, 1 / `fps` s apart, from first to last frame.
+
+    Frames are repeated or dropped as they come; of two equally near ones the earlier is taken. The grid is
+    that of `signloom.features.resample`, so that rows of both kinds of features line up.
+    """
+    start = time_s = math.nan
+    before: Frame | None = None
+    count = 0
+    for frame in frames:
+        if before is None:
+            start = time_s = frame.time_s
+        else:
+            middle = (before.time_s + frame.time_s) / 2
+            while time_s <= middle:
+                yield before
+                count += 1
+                time_s = start + count / fps
+        before = frame
+    if before is not None:
+        last = math.floor((before.time_s - start) * fps + _SLACK)
+        for _ in range(count, last + 1):
+            yield before
+
+
+class Cropper:
+    """Resizes pictures of one size so that the shorter side has `resize` pixels, and cuts out the middle.
+
+    Pixels are averaged over the area that they cover; a picture that must grow is interpolated linearly.
+    """
+
+    def __init__(self, height: int, width: int, resize: int, crop: int) -> None:
+        """Plan for pictures (`height`, `width`) and a square of side `crop`, which is at most `resize`."""
+        short = min(height, width)
+        self.size = (max(crop, round(height * resize / short)), max(crop, round(width * resize / short)))
+        self._grows = resize > short
+        self._top, self._bottom, top = _span(height, self.size[0], crop, self._grows)
+        self._left, self._right, left = _span(width, self.size[1], crop, self._grows)
+        rows = (self._bottom - self._top) * self.size[0] // height
+        columns = (self._right - self._left) * self.size[1] // width
+        self._shape = (columns, rows)
+        self._inside = (slice(top, top + crop), slice(left, left + crop))
+
+    def __call__(self, image: Picture) -> Picture:
+        """Return the middle (crop, crop, 3) of the resized `image`."""
+        # only the part that is kept is resized: the same pixels, several times cheaper
+        part = image[self._top : self._bottom, self._left : self._right]
+        method = cv2.INTER_LINEAR if self._grows else cv2.INTER_AREA
+        small: Picture = np.asarray(cv2.resize(part, self._shape, interpolation=method), np.uint8)
+        return np.ascontiguousarray(small[self._inside])
+
+
+def _span(source: int, target: int, crop: int, whole: bool) -> tuple[int, int, int]:
+    """Return first and last (exclusive) source pixel to resize, and where the crop begins in the result.
+
+    Both ends fall where a source pixel's edge meets a target pixel's, so that resizing the part and cutting
+    the resized whole give the same pixels. `whole` asks for all of the source.
+    """
+    first = (target - crop) // 2
+    if whole:
+        return 0, source, first
+    blocks = math.gcd(source, target)
+    per_target, per_source = target // blocks, source // blocks
+    low, high = first // per_target, -(-(first + crop) // per_target)
+    return low * per_source, high * per_source, first - low * per_target
+
+
+def window_count(frames: int, stack: int, step: int) -> int:
+    """Return the number of windows of a clip of `frames` frames (at least 1)."""
+    return 1 + math.ceil(max(frames - stack, 0) / step)
+
+
+def windows(items: Iterable[T], stack: int, step: int) -> Iterator[list[T]]:
+    """Yield windows of `stack` successive items, one every `step`, while `items` come.
+
+    Window r holds items r * step to r * step + stack - 1; the last item is repeated beyond the end. There are
+    `window_count` of them, and none where there is no item. At most max(stack, step) items are held.
+    """
+    held: deque[T] = deque()
+    frames = 0
+    start = 0  # first item of the next window
+    for item in items:
+        held.append(item)
+        frames += 1
+        # items before the next window go, but the last one stays: it may have to be repeated
+        while len(held) > 1 and frames - len(held) < start:
+            held.popleft()
+        if frames == start + stack:
+            yield list(held)
+            start += step
+    if frames and start < step * window_count(frames, stack, step):
+        kept = list(held)[start - frames :] if start < frames else []
+        yield kept + [held[-1]] * (stack - len(kept))
+
+
+def completed(items: Iterable[T], stack: int, step: int) -> Iterator[T]:
+    """Yield `items`, and the last one again until the last of the clip's windows is whole."""
+    frames = 0
+    for item in items:
+        yield item
+        frames += 1
+    if frames:
+        missing = (window_count(frames, stack, step) - 1) * step + stack - frames
+        yield from repeat(item, missing)

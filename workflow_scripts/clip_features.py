@@ -1,0 +1,41 @@
+"""Windows of frames of a shard's clips through a video network, one row a window.
+
+Inputs: shard (list of clips). Outputs: npy (rows, dim), parquet (index). Parameters: clip_features.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+from signloom.features.backbones.registry import BACKBONES, load_backbone
+from signloom.features.clip_features import extract, made_by, one_thread
+from signloom.features.clip_shard import clip_tasks, read_clips, write_clip_shard
+from signloom.params.clips import ClipFeaturesParams
+from signloom.stage import Job, run_stage
+
+
+def work(job: Job) -> None:
+    """Extract the clips that a killed run left, then join all to one shard."""
+    params = job.section("clip_features", ClipFeaturesParams)
+    npy, index = job.output("npy"), job.output("parquet")
+    clips = read_clips(job.input("shard"))
+    if not clips:
+        write_clip_shard([], npy, index, BACKBONES[params.backbone].dim, {})
+        return
+    one_thread()
+    backbone = load_backbone(params)
+    scratch = job.scratch()
+    tasks = clip_tasks(clips, scratch)
+    extract(tasks, backbone, params, "clip_features")
+    write_clip_shard(tasks, npy, index, backbone.spec.dim, made_by(backbone, params))
+    shutil.rmtree(scratch)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage; see --help."""
+    return run_stage("clip_features", work, argv, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

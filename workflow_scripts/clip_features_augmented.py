@@ -1,0 +1,46 @@
+"""Clip features of augmented copies of a shard's training clips, as clips `<clip_id>#<copy>`.
+
+Inputs: shard (list of clips), splits. Outputs: npy (rows, dim), parquet (index).
+Parameters: clip_features, frames; with frames.copies 0 the shard is empty.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import pandas as pd
+
+from signloom.features.backbones.registry import BACKBONES, load_backbone
+from signloom.features.clip_copies import augmented_frames, clips_to_copy
+from signloom.features.clip_features import extract, made_by, one_thread
+from signloom.features.clip_shard import clip_tasks, read_clips, write_clip_shard
+from signloom.params.clips import ClipFeaturesParams, FramesParams
+from signloom.stage import Job, run_stage
+
+
+def work(job: Job) -> None:
+    """Extract the copies that a killed run left, then join all to one shard."""
+    params, frames = job.section("clip_features", ClipFeaturesParams), job.section("frames", FramesParams)
+    npy, index = job.output("npy"), job.output("parquet")
+    splits = pd.read_csv(job.input("splits"), dtype={"clip_id": str, "split": str}, keep_default_na=False)
+    clips = clips_to_copy(read_clips(job.input("shard")), splits)
+    if not frames.copies or not clips:
+        write_clip_shard([], npy, index, BACKBONES[params.backbone].dim, {})
+        return
+    one_thread()
+    backbone = load_backbone(params)
+    scratch = job.scratch()
+    tasks = clip_tasks(clips, scratch, range(1, frames.copies + 1))
+    extract(tasks, backbone, params, "clip_features_augmented", augmented_frames(frames))
+    write_clip_shard(tasks, npy, index, backbone.spec.dim, made_by(backbone, params))
+    shutil.rmtree(scratch)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage; see --help."""
+    return run_stage("clip_features_augmented", work, argv, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
