@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from signloom.features.positions import COLUMNS, position_features
 from signloom.features.shards import FeatureShards
 from workflow_scripts import import_features
 
@@ -16,9 +19,16 @@ def run(folder: Path, arrays: dict[str, np.ndarray], keep_low: bool = False) -> 
         np.save(folder / f"{name}.npy", array)
     paths = [str(folder / f"{name}.npy") for name in arrays]
     pd.DataFrame({"clip_id": list(arrays), "video_path": paths}).to_csv(folder / "shard.csv", index=False)
-    quality = f'{{"quality": {{"motion_keep": 0, "motion_floor": 0, "keep_low": {str(keep_low).lower()}}}}}'
+    return run_stage(folder, {"keep_low": keep_low})
+
+
+def run_stage(
+    folder: Path, quality: dict[str, Any], positions: dict[str, Any] | None = None
+) -> FeatureShards:
+    """Run the stage on `folder/shard.csv`."""
+    params = {"quality": {"motion_keep": 0, "motion_floor": 0} | quality, "positions": positions or {}}
     outputs = {name: folder / f"out_{name}" for name in ("npy", "mask", "parquet")}
-    argv = ["--input", f"shard={folder}/shard.csv", "--params", quality]
+    argv = ["--input", f"shard={folder}/shard.csv", "--params", json.dumps(params)]
     argv += ["--output", *(f"{name}={path}" for name, path in outputs.items())]
     assert import_features.main(argv) == 0
     return FeatureShards([outputs["npy"]], [outputs["parquet"]], [outputs["mask"]])
@@ -60,3 +70,71 @@ def test_short_clips_can_be_kept_with_a_flag(tmp_path: Path) -> None:
 
 def test_an_empty_shard_is_written(tmp_path: Path) -> None:
     assert len(run(tmp_path, {}).index) == 0
+
+
+def write_table(folder: Path, clips: dict[str, int]) -> list[Path]:
+    """Write a table of positions with clips of so many frames, and the shard list of them."""
+    rng = np.random.default_rng(1)
+    rows = [
+        [key, frame, *rng.integers(20, 250, 6)]
+        for key, length in clips.items()
+        for frame in range(5, 5 + length)
+    ]
+    pd.DataFrame(rows, columns=["video", "frame", *COLUMNS]).to_csv(folder / "hands.csv", index=False)
+    paths = [folder / f"hands.csv#{key}" for key in clips]
+    ids = [f"hands/{key}" for key in clips]
+    pd.DataFrame({"clip_id": ids, "video_path": paths}).to_csv(folder / "shard.csv", index=False)
+    return paths
+
+
+def test_clips_of_a_table_become_rows_of_the_groups_asked_for(tmp_path: Path) -> None:
+    write_table(tmp_path, {"a": 9, "b": 1})
+    shards = run_stage(tmp_path, {"min_frames": 1}, {"groups": ["hands", "velocity"], "every": 2, "fps": 30})
+    table = pd.read_csv(tmp_path / "hands.csv")
+    points = table.loc[table["video"] == "a", COLUMNS].to_numpy(np.float64).reshape(-1, 3, 2)
+    # velocities are taken before frames are left out
+    expected = position_features(points, ["hands", "velocity"], 2)[::2].astype(np.float32)
+    np.testing.assert_array_equal(shards.clip("hands/a"), expected)
+    assert shards.mask("hands/a").tolist() == [[1, 1, 1, 0]] * 5
+    clip = shards.index.iloc[0]
+    assert clip["frame_index"].tolist() == [5, 7, 9, 11, 13]
+    np.testing.assert_allclose(clip["time_s"], np.arange(5) / 15)
+    assert clip[["fps", "dim", "length", "total_frames", "status"]].tolist() == [30, 10, 5, 9, "ok"]
+    assert shards.index["motion_mean"].isna().all() and shards.index["mean_visibility"].isna().all()
+    assert shards.clip("hands/b").shape == (1, 10)
+
+
+def test_a_clip_of_a_table_that_cannot_be_used_is_rejected_with_its_reason(tmp_path: Path) -> None:
+    write_table(tmp_path, {"a": 9, "b": 3, "c": 0})
+    index = run_stage(tmp_path, {"min_frames": 4}, {"groups": ["hands"]}).index
+    assert index["reason"].tolist() == ["", "too_few_frames", "unreadable"]
+    assert index["detail"][2] == f"{tmp_path}/hands.csv: no row whose column `video` is 'c'"
+
+
+def test_the_form_of_the_clips_must_fit_positions_groups(tmp_path: Path) -> None:
+    write_table(tmp_path, {"a": 9})
+    index = run_stage(tmp_path, {"min_frames": 1}).index
+    assert index["reason"].tolist() == ["unreadable"]
+    assert "needs positions.groups" in index["detail"][0]
+    np.save(tmp_path / "a.npy", np.ones((60, 540), np.float32))
+    (tmp_path / "shard.csv").write_text(f"clip_id,video_path\na,{tmp_path}/a.npy\n")
+    index = run_stage(tmp_path, {"min_frames": 1}, {"groups": ["hands"]}).index
+    assert "expected a clip of a table, such as hands.csv#98" in index["detail"][0]
+
+
+def test_an_empty_shard_has_the_width_and_columns_of_the_others(tmp_path: Path) -> None:
+    write_table(tmp_path, {"a": 9})
+    columns = list(run_stage(tmp_path, {"min_frames": 1}, {"groups": ["hands", "nose"]}).index)
+    write_table(tmp_path, {})
+    shards = run_stage(tmp_path, {"min_frames": 1}, {"groups": ["hands", "nose"]})
+    assert np.load(tmp_path / "out_npy").shape == (0, 6)
+    assert list(shards.index) == columns
+
+
+def test_neighbouring_frames_stand_side_by_side_in_a_row(tmp_path: Path) -> None:
+    write_table(tmp_path, {"a": 7})
+    single = run_stage(tmp_path, {"min_frames": 1}, {"groups": ["hands"]}).clip("hands/a").copy()
+    shards = run_stage(tmp_path, {"min_frames": 1}, {"groups": ["hands"], "stack": 3, "every": 3})
+    expected = [np.concatenate([single[max(t - 1, 0)], single[t], single[min(t + 1, 6)]]) for t in (0, 3, 6)]
+    np.testing.assert_array_equal(shards.clip("hands/a"), expected)
+    assert shards.index["dim"].tolist() == [12]

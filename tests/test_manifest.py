@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from signloom.dataset.forms.texts import sentence_number
 from signloom.dataset.hashes import HashCache
-from signloom.dataset.importers import load_table, sentence_number
+from signloom.dataset.importers import load_table
 from signloom.dataset.manifest import Manifest, build_manifest, changed_clips
 from signloom.dataset.shards import shard_names, shard_of
 from signloom.errors import SignloomError
@@ -78,6 +80,18 @@ def test_segments_of_one_video_are_clips_of_their_own(tmp_path: Path) -> None:
     manifest = build(tmp_path, rows)
     assert manifest.clips["clip_id"].tolist() == ["a@0-0.1", "a@0.1-0.2"]
     assert manifest.rejects["reason"].tolist() == ["duplicate"]
+
+
+def test_a_time_is_the_same_however_it_is_spelled(tmp_path: Path) -> None:
+    write_video(tmp_path / "videos/a.mp4")
+    manifest = build(tmp_path, "video,sentence,start_s,end_s\na.mp4,One.,0,0.10\na.mp4,Two.,0.1,.2\n")
+    manifest.shard("00", 1).to_csv(tmp_path / "00.csv", index=False)
+    written = pd.read_csv(tmp_path / "00.csv", dtype=str, keep_default_na=False)
+    dataset = DatasetParams(table=str(tmp_path / "clips.csv"), videos=str(tmp_path / "videos"))
+    assert changed_clips(dataset, written, HashCache(tmp_path / "hashes.json")) == set()
+    written.loc[0, "end_s"] = "0.11"
+    changed = changed_clips(dataset, written, HashCache(tmp_path / "hashes.json"))
+    assert changed == {"a@0-0.10"}
 
 
 def test_files_of_equal_name_keep_ids_apart(tmp_path: Path) -> None:
@@ -221,9 +235,9 @@ def test_the_text_of_users_survives_quotes_commas_and_umlauts(tmp_path: Path) ->
 def test_a_folder_of_frames_is_a_clip_whose_hash_follows_its_content(tmp_path: Path) -> None:
     folder = tmp_path / "videos/frames"
     folder.mkdir(parents=True)
-    (folder / "0001.png").write_bytes(b"a")
+    assert cv2.imwrite(str(folder / "0001.png"), np.zeros((8, 8, 3), np.uint8))
     first = build(tmp_path, "video,sentence_id,sentence\nframes,1,One.\n").clips["video_hash"][0]
-    (folder / "0001.png").write_bytes(b"b")
+    assert cv2.imwrite(str(folder / "0001.png"), np.ones((8, 8, 3), np.uint8))
     assert build(tmp_path, "video,sentence_id,sentence\nframes,1,One.\n").clips["video_hash"][0] != first
 
 

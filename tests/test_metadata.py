@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -70,13 +71,15 @@ def run(
     in_manifest: list[str] | None = None,
     early: str = "",
     flags: dict[str, str] | None = None,
+    **more: Any,
 ) -> int:
+    """Run the stage on `shards`, whose index files have the columns `more` too."""
     clip_ids = sorted(clip_id for shard in shards for clip_id in shard)
     manifest_of(clip_ids if in_manifest is None else in_manifest).to_parquet(folder / "manifest.parquet")
     (folder / "manifest_rejects.csv").write_text("clip_id,video_path,row,reason,detail\n" + early)
     names = []
     for number, clips in enumerate(shards):
-        index_of(clips, flags or {}).to_parquet(folder / f"0{number}.parquet")
+        index_of(clips, flags or {}).assign(**more).to_parquet(folder / f"0{number}.parquet")
         names.append(f"features={folder}/0{number}.parquet")
     outputs = ["parquet=out.parquet", "csv=out.csv", "rejects=rejects.csv", "metrics=features.json"]
     argv = [
@@ -183,3 +186,15 @@ def test_shards_of_another_manifest_are_refused(
 def test_a_clip_in_two_shards_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, [{"a": ""}, {"a": ""}], ["a"]) == 2
     assert "'a' twice" in capsys.readouterr().err
+
+
+def test_ready_made_rows_of_another_width_have_no_motion_and_say_so(tmp_path: Path) -> None:
+    unknown = ["mean_visibility", "motion_mean", "motion_p50", "motion_p95", "motion_max"]
+    assert run(tmp_path, [{"a": "", "b": "unreadable"}], dim=14, **dict.fromkeys(unknown, np.nan)) == 0
+    table = pd.read_parquet(tmp_path / "out.parquet")
+    assert table["frame_feature_dim"].tolist() == [14]
+    assert table[unknown].isna().all(axis=None)
+    metrics = json.loads((tmp_path / "features.json").read_text())["all"]
+    means = ("mean_visibility_mean", "motion_mean", "motion_mean_lowest_kept")
+    assert [metrics[name] for name in means] == [None, None, None]
+    assert metrics["kept"] == 1 and metrics["detection_ratio_mean"] == 0.9

@@ -131,3 +131,63 @@ def test_the_stage_reports_a_mendable_error_in_one_line(
     assert error.startswith("error: splits.mode predefined: 4 of 4 clips have no usable split")
     assert error.count("\n") == 1
     assert not (tmp_path / "s.csv").exists()
+
+
+def trained_and_tested(count: int = 23) -> pd.DataFrame:
+    table = clips(count)
+    table["split"] = ["test" if number % 4 == 3 else "train" for number in range(count)]
+    return table
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(2, 17), st.integers(0, 3))
+def test_every_training_clip_is_held_out_by_exactly_one_fold(folds: int, seed: int) -> None:
+    table = trained_and_tested()
+    held_out: list[str] = []
+    sizes = []
+    for fold in range(folds):
+        split = make_splits(table, SplitsParams(folds=folds, fold=fold, seed=seed)).set_index("clip_id")[
+            "split"
+        ]
+        assert set(split.index[split == "test"]) == set(table.loc[table["split"] == "test", "clip_id"])
+        held_out += list(split.index[split == "val"])
+        sizes.append(int((split == "val").sum()))
+    assert sorted(held_out) == sorted(table.loc[table["split"] == "train", "clip_id"])
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_folds_follow_the_seed_and_not_the_order_of_the_table() -> None:
+    table = trained_and_tested()
+    params = SplitsParams(folds=4, fold=2)
+    split = make_splits(table, params)
+    assert split.equals(make_splits(table.sample(frac=1, random_state=5), params))
+    assert not split.equals(make_splits(table, SplitsParams(folds=4, fold=2, seed=1)))
+
+
+def test_unsigned_clips_of_training_are_in_no_fold() -> None:
+    table = trained_and_tested()
+    table.loc[0:1, "sentence_id"] = -1
+    split = make_splits(table, SplitsParams(folds=2)).set_index("clip_id")["split"]
+    signed_train = table[(table["split"] == "train") & (table["sentence_id"] >= 0)]["clip_id"]
+    assert split[signed_train].value_counts().to_dict() == {"train": 8, "val": 8}
+    assert split[["c000", "c001"]].tolist() == ["val", "val"]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (SplitsParams(folds=1), "expected 2 to 18 folds .* a fold from 0 to 1"),
+        (SplitsParams(folds=19), "expected 2 to 18 folds"),
+        (SplitsParams(folds=5, fold=5), "a fold from 0 to 4"),
+        (SplitsParams(folds=5, mode="clip"), "expected splits.mode predefined, found clip"),
+    ],
+)
+def test_folds_that_cannot_be_made_are_a_clear_error(params: SplitsParams, message: str) -> None:
+    table = trained_and_tested()
+    with pytest.raises(SignloomError, match=message):
+        make_splits(table, params)
+
+
+def test_folds_are_refused_where_the_table_has_val_clips() -> None:
+    with pytest.raises(SignloomError, match=r"the table has 10 val clips of its own; set splits\.folds to 0"):
+        make_splits(clips(), SplitsParams(folds=5))

@@ -1,6 +1,8 @@
-"""Take ready-made .npy features of shape (T, 540) as pose features, where a dataset comes without videos.
+"""Take ready-made features as pose features, where a dataset comes without videos.
 
-Inputs: shard (list of feature files). Outputs: npy (rows, 540), mask (rows, 4), parquet (index).
+A clip is one .npy of shape (T, 540), or, with positions.groups, the rows of one clip in a table of hand and
+nose positions. Inputs: shard (list of clips). Outputs: npy (rows, dim), mask (rows, 4), parquet (index).
+Parameters: quality, positions.
 """
 
 from __future__ import annotations
@@ -11,14 +13,16 @@ import pandas as pd
 
 from signloom.features.ready import write_ready_shard
 from signloom.params.features import QualityParams
+from signloom.params.positions import PositionsParams
 from signloom.stage import Job, run_stage
 
 
 def work(job: Job) -> None:
     """Turn one shard list into one feature shard."""
-    clips = pd.read_csv(job.input("shard"), dtype={"clip_id": str}, keep_default_na=False)
+    clips = pd.read_csv(job.input("shard"), dtype={"clip_id": str, "video_path": str}, keep_default_na=False)
     outputs = (job.output("npy"), job.output("mask"), job.output("parquet"))
-    write_ready_shard(clips, outputs, job.section("quality", QualityParams))
+    quality, positions = job.section("quality", QualityParams), job.section("positions", PositionsParams)
+    write_ready_shard(clips, outputs, quality, positions)
 
 
 def main(argv: list[str] | None = None) -> int:

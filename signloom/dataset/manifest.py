@@ -4,36 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import pandas as pd
 
+from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
-from signloom.dataset.importers import load_table, one_form
-from signloom.dataset.probe import VIDEO_SUFFIXES, why_unreadable
+from signloom.dataset.importers import ANNOTATIONS, load_table
+from signloom.dataset.probe import VIDEO_SUFFIXES
+from signloom.dataset.row_tables import split_key
 from signloom.dataset.shards import shard_of
+from signloom.dataset.sources import Sources
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams, ManifestParams
 from signloom.progress import track
 
-MANIFEST_COLUMNS = [
-    "clip_id",
-    "video_path",
-    "start_s",
-    "end_s",
-    "sentence_id",
-    "sentence",
-    "gloss",
-    "category",
-    "signer_id",
-    "split",
-    "text_variations",
-    "video_hash",
-    "n_bytes",
-]
+MANIFEST_COLUMNS = ["clip_id", "video_path", *ANNOTATIONS, "video_hash", "n_bytes"]
 REJECT_COLUMNS = ["clip_id", "video_path", "row", "reason", "detail"]
 SHARD_COLUMNS = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
 
@@ -87,7 +75,7 @@ def build_manifest(dataset: DatasetParams, params: ManifestParams, hashes: HashC
         raise SignloomError(f"{dataset.table}: no clip in the table")
     variations = _load_variations(dataset.variations)
     paths = [root / video for video in rows["video"]]
-    checks = _Checks(root, hashes.hash_all(_to_hash(paths, root)), variations)
+    checks = _Checks(Sources(root, paths, hashes), variations)
     clips: list[dict[str, Any]] = []
     rejects: list[dict[str, Any]] = []
     ids = _clip_ids(rows)
@@ -121,24 +109,37 @@ def changed_clips(dataset: DatasetParams, written: pd.DataFrame, hashes: HashCac
     root = Path(dataset.videos)
     rows = load_table(dataset.importer, Path(dataset.table), root)
     paths = [root / video for video in rows["video"]]
-    known = hashes.hash_all(_to_hash(paths, root))
+    known = Sources(root, paths, hashes).hashes
     now = {
-        (clip_id, path.as_posix(), str(start), str(end), known.get(path, ""))
+        (clip_id, path.as_posix(), _seconds(start), _seconds(end), known.get(path, ""))
         for clip_id, path, start, end in zip(
             _clip_ids(rows), paths, rows["start_s"], rows["end_s"], strict=True
         )
         if clip_id
     }
     columns = (written[name].astype(str) for name in SHARD_COLUMNS)
-    return {clip[0] for clip in now ^ set(zip(*columns, strict=True))}
+    before = {
+        (clip_id, path, _seconds(start), _seconds(end), digest)
+        for clip_id, path, start, end, digest in zip(*columns, strict=True)
+    }
+    return {clip[0] for clip in now ^ before}
+
+
+def _seconds(cell: str) -> str:
+    """One spelling of a time, whoever wrote it: `1` and `1.0` are the same."""
+    try:
+        return str(float(cell))
+    except ValueError:
+        return cell
 
 
 def _clip_ids(rows: pd.DataFrame) -> list[str]:
     """Ids from paths below the video root; the suffix stays where two files differ in it alone.
 
-    A row that names no file has the id "".
+    A row that names no file has the id "", clip 98 of the table hands.csv the id hands/98.
     """
-    videos = [Path(video) for video in rows["video"]]
+    keyed = ((split_key(Path(video)), Path(video)) for video in rows["video"])
+    videos = [parts[0].with_suffix("") / parts[1] if parts else video for parts, video in keyed]
     suffixes: dict[Path, set[str]] = {}
     for video in videos:
         if video.name:
@@ -154,17 +155,11 @@ def _clip_ids(rows: pd.DataFrame) -> list[str]:
     return ids
 
 
-def _to_hash(paths: list[Path], root: Path) -> set[Path]:
-    """Return the files to read; `root` itself is what a row without a video leads to."""
-    return {path for path in paths if path != root and _is_inside(path, root) and path.exists()}
-
-
 @dataclass
 class _Checks:
     """The checks of one row, and what the rows above it leave to be compared with."""
 
-    root: Path
-    known: dict[Path, str]
+    sources: Sources
     variations: dict[int, list[str]]
     seen: dict[tuple[str, float, float], str] = field(default_factory=dict)
     sentences: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -175,10 +170,12 @@ class _Checks:
         start, end = _time(row, "start_s"), _time(row, "end_s")
         if not math.isnan(end) and end <= (0.0 if math.isnan(start) else start):
             raise Reject("bad_row", f"end_s {end:g} is not after start_s {start:g}")
+        if not self.sources.can_be_cut(path) and (start == start or end == end):
+            raise Reject("bad_row", "rows of a table have no times; expected start_s and end_s to be empty")
         sentence = row["sentence"]
         sentence_id = _sentence_id(row, signed=bool(sentence))
         others = _variations_of(row, sentence, self.variations.get(sentence_id, []))
-        key = (self.known[path], start if start == start else -1.0, end if end == end else -1.0)
+        key = (self.sources.hashes[path], start if start == start else -1.0, end if end == end else -1.0)
         if key in self.seen:
             raise Reject("duplicate", f"the same content and times as {self.seen[key]}")
         first, first_clip = self.sentences.get(sentence_id, (sentence, clip_id))
@@ -187,7 +184,7 @@ class _Checks:
                 f"sentence_id {sentence_id} stands for {first!r} ({first_clip}) and here for {sentence!r}"
             )
             raise Reject("conflicting_sentence", detail)
-        problem = why_unreadable(path)
+        problem = self.sources.why_unreadable(path)
         if problem:
             raise Reject("unreadable", problem)
         self.seen[key] = clip_id
@@ -196,37 +193,23 @@ class _Checks:
         return {
             "clip_id": clip_id,
             "video_path": path.as_posix(),
+            **{name: row[name] for name in ANNOTATIONS},
             "start_s": start,
             "end_s": end,
             "sentence_id": sentence_id,
-            "sentence": sentence,
-            "gloss": row["gloss"],
-            "category": row["category"],
-            "signer_id": row["signer_id"],
-            "split": row["split"],
             "text_variations": others,
-            "video_hash": self.known[path],
-            "n_bytes": _size(path),
+            "video_hash": self.sources.hashes[path],
+            "n_bytes": self.sources.size(path),
         }
 
     def _locate(self, row: dict[str, Any], path: Path) -> None:
-        if path == self.root:
+        if path == self.sources.root:
             raise Reject("missing", "the row names no video")
-        if not _is_inside(path, self.root):
-            raise Reject("outside_root", f"{row['video']} leads out of {self.root}")
-        if not path.exists():
-            raise Reject("missing", f"{path} does not exist")
-
-
-def _is_inside(path: Path, root: Path) -> bool:
-    """Whether `path` stays below `root` by name; a link inside the root may point elsewhere on purpose."""
-    parts = path.relative_to(root).parts if path.is_relative_to(root) else ("..",)
-    depth = 0
-    for part in parts:
-        depth += -1 if part == ".." else 1
-        if depth < 0:
-            return False
-    return True
+        if not self.sources.is_inside(path):
+            raise Reject("outside_root", f"{row['video']} leads out of {self.sources.root}")
+        missing = self.sources.why_missing(path)
+        if missing:
+            raise Reject("missing", missing)
 
 
 def _time(row: dict[str, Any], column: str) -> float:
@@ -253,11 +236,6 @@ def _sentence_id(row: dict[str, Any], signed: bool) -> int:
     if not signed and number >= 0:
         raise Reject("bad_row", f"sentence_id {number} has neither a sentence nor glosses")
     return number if signed else -1
-
-
-def _size(path: Path) -> int:
-    files: Iterator[Path] = path.rglob("*") if path.is_dir() else iter([path])
-    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _load_variations(path: str | None) -> dict[int, list[str]]:

@@ -14,13 +14,16 @@ FRAME_SUFFIXES = (".png", ".jpg", ".jpeg")
 def why_unreadable(path: Path) -> str | None:
     """Return why a video, folder of frames or feature array cannot be read, or None if it can."""
     if path.is_dir():
-        if any(file.suffix.lower() in FRAME_SUFFIXES for file in path.iterdir()):
-            return None
-        return f"{path} holds no PNG or JPEG frame"
+        return _folder_problem(path)
     if path.suffix.lower() == ".npy":
         return _array_problem(path)
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         return f"{path.suffix or 'no suffix'} is not one of {', '.join(VIDEO_SUFFIXES)} or a folder of frames"
+    return _picture_problem(path)
+
+
+def _picture_problem(path: Path) -> str | None:
+    """Return why the first picture of a video file, or a picture file, cannot be decoded."""
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
@@ -29,6 +32,17 @@ def why_unreadable(path: Path) -> str | None:
     except (av.FFmpegError, StopIteration, OSError) as error:
         return f"no frame can be decoded: {type(error).__name__}: {error}".rstrip(": ")
     return None
+
+
+def _folder_problem(path: Path) -> str | None:
+    frames = sorted(file for file in path.iterdir() if file.suffix.lower() in FRAME_SUFFIXES)
+    if not frames:
+        return f"{path} holds no PNG or JPEG frame"
+    nameless = [file.name for file in frames if not any(letter.isdecimal() for letter in file.stem)]
+    if nameless:
+        return f"frame {nameless[0]} has no number in its name"
+    problem = _picture_problem(frames[0])
+    return problem and f"{frames[0].name}: {problem}"
 
 
 def _array_problem(path: Path) -> str | None:

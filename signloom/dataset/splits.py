@@ -29,11 +29,14 @@ def make_splits(clips: pd.DataFrame, params: SplitsParams) -> pd.DataFrame:
 
     `clips` needs `clip_id, sentence_id, signer_id, split`. Unsigned clips (sentence_id -1) never train.
     Raises SignloomError where no clip is left to train on, a predefined split is missing or unknown, or clips
-    divided by signer name none. A drawn split that stays empty is said on stderr.
+    divided by signer name none, or folds are asked for that cannot be made. A drawn split that stays empty is
+    said on stderr. With `splits.folds`, one fold of the predefined training clips becomes val.
     """
     clips = clips.sort_values("clip_id").reset_index(drop=True)
     signed = clips["sentence_id"].to_numpy() >= 0
     split = _predefined(clips) if params.mode == "predefined" else _drawn(clips, signed, params)
+    if params.folds:
+        _hold_out_fold(split, signed, params)
     split[~signed & (split == "train")] = "val"
     if not (split == "train").any():
         raise SignloomError(
@@ -79,6 +82,28 @@ def _predefined(clips: pd.DataFrame) -> Names:
             "or set splits.mode to sentence, signer or clip"
         )
     return np.array([_NAMES[name] for name in given], dtype=object)
+
+
+def _hold_out_fold(split: Names, signed: npt.NDArray[np.bool_], params: SplitsParams) -> None:
+    """Turn the signed training clips of fold `splits.fold` into val; folds differ by at most one clip."""
+    training = np.flatnonzero(signed & (split == "train"))
+    if params.mode != "predefined":
+        raise SignloomError(
+            f"splits.folds {params.folds} divides the table's own training clips; "
+            f"expected splits.mode predefined, found {params.mode}"
+        )
+    if (split == "val").any():
+        raise SignloomError(
+            f"splits.folds {params.folds}: the table has {(split == 'val').sum()} val clips of its own; "
+            "set splits.folds to 0, or take them out of the table"
+        )
+    if not (2 <= params.folds <= len(training) and params.fold < params.folds):
+        raise SignloomError(
+            f"splits.folds {params.folds}, splits.fold {params.fold}: expected 2 to {len(training)} folds "
+            f"(the training clips) and a fold from 0 to {max(params.folds, 2) - 1}"
+        )
+    order = np.random.default_rng(params.seed).permutation(len(training))
+    split[training[order % params.folds == params.fold]] = "val"
 
 
 def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsParams) -> Names:

@@ -70,11 +70,14 @@ def join_clips(manifest: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
 
 
 def processed_metadata(clips: pd.DataFrame) -> pd.DataFrame:
-    """Return the kept rows of `clips` with the columns of the processed metadata (SPEC section 3)."""
+    """Return the kept rows of `clips` with the columns of the processed metadata, `COLUMNS`.
+
+    Landmark features are 540 wide; ready-made ones have their width in the column `dim` of their index.
+    """
     kept = clips[clips["status"] == "ok"].rename(
         columns={"video_path": "video_file", "offset": "feature_offset", "length": "num_frames"}
     )
-    return kept.assign(frame_feature_dim=FEATURE_DIM)[COLUMNS].reset_index(drop=True)
+    return kept.assign(frame_feature_dim=kept.get("dim", FEATURE_DIM))[COLUMNS].reset_index(drop=True)
 
 
 def all_rejects(manifest_rejects: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +108,7 @@ def count_features(clips: pd.DataFrame, quality: QualityParams) -> dict[str, Any
         "detection_ratio_mean": _mean(tracked["detection_ratio"]),
         "mean_visibility_mean": _mean(kept["mean_visibility"]),
         "motion_mean": _mean(kept["motion_mean"]),
-        "motion_mean_lowest_kept": float(kept["motion_mean"].min()) if len(kept) else None,
+        "motion_mean_lowest_kept": _lowest(kept["motion_mean"]),
         "motion_floor": quality.motion_floor,
     }
 
@@ -128,3 +131,8 @@ def warn_of_harsh_gates(clips: pd.DataFrame) -> None:
 def _mean(values: pd.Series) -> float | None:
     known = values.dropna()
     return float(known.mean()) if len(known) else None
+
+
+def _lowest(values: pd.Series) -> float | None:
+    known = values.dropna()
+    return float(known.min()) if len(known) else None

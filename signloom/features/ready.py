@@ -1,69 +1,181 @@
-"""Features that a user already has, one .npy of shape (T, 540) a clip, as a pose-feature shard."""
+"""Features that a user already has as a pose-feature shard: .npy files, or clips of a table of positions."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from signloom.dataset.row_tables import RowTable, split_key
+from signloom.errors import SignloomError
 from signloom.features.layout import FEATURE_DIM, FEATURE_PARTS, HAND_POINTS, PARTS, POSE_POINTS
 from signloom.features.motion import frame_motion, summarise
+from signloom.features.positions import position_features, presence, read_points, stack_frames, width_of
 from signloom.features.shards import append_npy
 from signloom.files import write_parquet
 from signloom.params.features import QualityParams
+from signloom.params.positions import PositionsParams
 from signloom.progress import track
 
-FPS = 25.0
+ARRAY_FPS = 25.0
+Values = NDArray[np.float32]
+Mask = NDArray[np.uint8]
 
 
-def write_ready_shard(clips: pd.DataFrame, outputs: tuple[Path, Path, Path], quality: QualityParams) -> None:
-    """Copy the arrays that `clips` (`clip_id, video_path`) names into features, mask and index.
+@dataclass(frozen=True)
+class Rows:
+    """One clip: features (T, dim), presence (T, 4), source frame (T,), number of source frames in all."""
 
-    A part whose numbers are all zero in a frame is missing there. Of the gates only `unreadable` and
-    `too_few_frames` apply: the others need raw landmarks.
+    features: Values
+    present: Mask
+    frames: NDArray[np.int64]
+    source_frames: int
+
+
+class Source(Protocol):
+    """A form of ready-made features; `load` raises SignloomError where a clip cannot be read."""
+
+    @property
+    def dim(self) -> int:
+        """The width of the rows."""
+        ...
+
+    @property
+    def fps(self) -> float:
+        """Source frames a second."""
+        ...
+
+    def load(self, path: Path) -> Rows:
+        """Return the rows of the clip at `path`."""
+        ...
+
+    def diagnostics(self, rows: Rows) -> dict[str, float]:
+        """Return mean_visibility and the four motions of a clip, NaN where they are not defined."""
+        ...
+
+
+class Arrays:
+    """One .npy of shape (T, 540) a clip; a part whose numbers are all zero in a frame is missing there."""
+
+    dim = FEATURE_DIM
+    fps = ARRAY_FPS
+
+    def load(self, path: Path) -> Rows:
+        """Read one array; SignloomError where it is none, has another width, or infinite values."""
+        if split_key(path):
+            raise SignloomError("a clip of a table needs positions.groups; name the columns to make of it")
+        try:
+            values = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise SignloomError(str(error)) from error
+        if values.ndim != 2 or values.shape[1] != FEATURE_DIM:
+            raise SignloomError(f"shape {values.shape}, expected (T, {FEATURE_DIM})")
+        if np.isinf(values).any():
+            raise SignloomError("infinite values")
+        marked, present = _mark_missing(values.astype(np.float32))
+        return Rows(marked, present, np.arange(len(values)), len(values))
+
+    def diagnostics(self, rows: Rows) -> dict[str, float]:
+        """Measure visibility and motion as for landmarks."""
+        length = len(rows.features)
+        parts = {
+            name: rows.features[:, columns].astype(np.float64) for name, columns in FEATURE_PARTS.items()
+        }
+        pose = parts["pose"].reshape(length, POSE_POINTS, 4)
+        left, right = (parts[name].reshape(length, HAND_POINTS, 3) for name in ("left_hand", "right_hand"))
+        visible = pose[..., 3][np.isfinite(pose[..., 3])]
+        return {
+            "mean_visibility": float(visible.mean()) if len(visible) else float("nan"),
+            **summarise(frame_motion(pose, left, right, self.fps)),
+        }
+
+
+@dataclass
+class Positions:
+    """Clips of tables of hand and nose positions, such as `hands.csv#98`; every table is read once."""
+
+    params: PositionsParams
+    _tables: dict[Path, RowTable] = field(default_factory=dict)
+
+    @property
+    def dim(self) -> int:
+        """The columns of the chosen groups, for every frame of a row."""
+        return width_of(self.params.groups) * self.params.stack
+
+    @property
+    def fps(self) -> float:
+        """Frames a second of the table."""
+        return self.params.fps
+
+    def load(self, path: Path) -> Rows:
+        """Make the chosen columns of one clip; SignloomError where its rows cannot be read."""
+        place = split_key(path)
+        if place is None:
+            raise SignloomError("positions.groups is set; expected a clip of a table, such as hands.csv#98")
+        table, key = self._table(place[0]), place[1]
+        points = read_points(table.columns, table.values(key))
+        made = position_features(points, self.params.groups, self.params.span)
+        rows = stack_frames(made, self.params.stack, self.params.every).astype(np.float32)
+        kept = slice(None, None, self.params.every)
+        return Rows(rows, presence(points)[kept], table.frames(key)[kept], len(points))
+
+    def diagnostics(self, rows: Rows) -> dict[str, float]:
+        """Nothing is known of visibility, and without shoulders no motion has a unit."""
+        return {"mean_visibility": float("nan"), **summarise(np.zeros(0))}
+
+    def _table(self, path: Path) -> RowTable:
+        if path not in self._tables:
+            self._tables[path] = RowTable(path)
+        return self._tables[path]
+
+
+def write_ready_shard(
+    clips: pd.DataFrame, outputs: tuple[Path, Path, Path], quality: QualityParams, positions: PositionsParams
+) -> None:
+    """Copy the clips that `clips` (`clip_id, video_path`) names into features, mask and index.
+
+    Of the gates only `unreadable` and `too_few_frames` apply: the others need raw landmarks.
     """
+    source: Source = Positions(positions) if positions.groups else Arrays()
     npy, mask, index = outputs
     rows: list[dict[str, Any]] = []
     with (
-        append_npy(npy, FEATURE_DIM, np.float32) as features,
+        append_npy(npy, source.dim, np.float32) as features,
         append_npy(mask, len(PARTS), np.uint8) as masks,
     ):
         for clip in track(clips.to_dict("records"), "import_features"):
-            values, problem = _load(Path(clip["video_path"]))
-            values, present = _mark_missing(values)
-            reason = problem and "unreadable"
-            if not reason and len(values) < quality.min_frames:
-                reason, problem = (
-                    "too_few_frames",
-                    f"{len(values)} frames, min_frames is {quality.min_frames}",
-                )
+            found, reason, detail = _checked(source, Path(clip["video_path"]), quality.min_frames)
             rejected = reason == "unreadable" or (bool(reason) and not quality.keep_low)
-            rows.append(_row(clip["clip_id"], features.rows, values, present, rejected, reason, problem))
+            rows.append(_row(clip["clip_id"], features.rows, source, found, rejected, reason, detail))
             if not rejected:
-                features.append(values)
-                masks.append(present)
-    columns = list(_row("", 0, *_mark_missing(np.zeros((0, FEATURE_DIM), np.float32)), True, "", ""))
+                features.append(found.features)
+                masks.append(found.present)
+    columns = list(_row("", 0, source, _nothing(source), True, "", ""))
     write_parquet(index, pd.DataFrame(rows, columns=columns))
 
 
-def _load(path: Path) -> tuple[NDArray[np.float32], str]:
-    """Return the array at `path`, or an empty one and what is wrong with it."""
-    nothing = np.zeros((0, FEATURE_DIM), np.float32)
+def _checked(source: Source, path: Path, min_frames: int) -> tuple[Rows, str, str]:
+    """Return the rows of a clip, and why they cannot be used: reason and detail, or empty strings."""
     try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        return nothing, str(error)
-    if values.ndim != 2 or values.shape[1] != FEATURE_DIM:
-        return nothing, f"shape {values.shape}, expected (T, {FEATURE_DIM})"
-    if np.isinf(values).any():
-        return nothing, "infinite values"
-    return values.astype(np.float32), ""
+        found = source.load(path)
+    except SignloomError as error:
+        return _nothing(source), "unreadable", str(error)
+    if len(found.features) < min_frames:
+        return found, "too_few_frames", f"{len(found.features)} frames, min_frames is {min_frames}"
+    return found, "", ""
 
 
-def _mark_missing(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+def _nothing(source: Source) -> Rows:
+    return Rows(
+        np.zeros((0, source.dim), np.float32), np.zeros((0, len(PARTS)), np.uint8), np.zeros(0, np.int64), 0
+    )
+
+
+def _mark_missing(values: Values) -> tuple[Values, Mask]:
     """Return `values` with NaN for every part that a frame lacks, and the presence (T, 4) of the parts."""
     present = np.zeros((len(values), len(PARTS)), np.uint8)
     values = values.copy()
@@ -76,36 +188,25 @@ def _mark_missing(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDA
 
 
 def _row(
-    clip_id: str,
-    offset: int,
-    values: NDArray[np.float32],
-    present: NDArray[np.uint8],
-    rejected: bool,
-    reason: str,
-    detail: str,
+    clip_id: str, offset: int, source: Source, found: Rows, rejected: bool, reason: str, detail: str
 ) -> dict[str, Any]:
-    """Return the index row of one clip, in the columns of the pose-feature index."""
-    length = len(values)
-    parts = {name: values[:, columns].astype(np.float64) for name, columns in FEATURE_PARTS.items()}
-    pose = parts["pose"].reshape(length, POSE_POINTS, 4)
-    left, right = (parts[name].reshape(length, HAND_POINTS, 3) for name in ("left_hand", "right_hand"))
-    visible = pose[..., 3][np.isfinite(pose[..., 3])]
-    kept = 0 if rejected else length
+    """Return the index row of one clip: the columns of the pose-feature index, and the width of its rows."""
+    frames = found.frames[:0] if rejected else found.frames
     return {
         "clip_id": clip_id,
         "offset": offset,
-        "length": kept,
-        "fps": FPS,
+        "length": len(frames),
+        "fps": source.fps,
         "width": 0,
         "height": 0,
-        "frame_index": np.arange(kept),
-        "time_s": np.arange(kept) / FPS,
+        "frame_index": frames,
+        "time_s": (frames - frames[:1].sum()) / source.fps,
         "status": "rejected" if rejected else "ok",
         "reason": reason if rejected else "",
         "detail": detail,
-        "detection_ratio": float(present[:, :3].any(axis=1).mean()) if length else 0.0,
-        "mean_visibility": float(visible.mean()) if len(visible) else float("nan"),
-        **summarise(frame_motion(pose, left, right, FPS)),
-        "total_frames": length,
+        "detection_ratio": float(found.present[:, :3].any(axis=1).mean()) if len(found.present) else 0.0,
+        **source.diagnostics(found),
+        "total_frames": found.source_frames,
         "quality_flag": reason or "ok",
+        "dim": source.dim,
     }

@@ -12,10 +12,13 @@ from signloom.params.base import Section
 class DatasetParams(Section):
     """Section `dataset`."""
 
-    importer: Literal["csv", "signtalk", "signtalk_sampled", "processed"] = Field(
-        "csv", description="form of the annotation table"
+    importer: Literal[
+        "csv", "signtalk", "signtalk_sampled", "processed", "phoenix2014", "phoenix2014t", "boston104"
+    ] = Field("csv", description="form of the annotation table")
+    table: str = Field(
+        description="annotation table: .csv, .tsv or .xlsx; "
+        "phoenix2014, phoenix2014t, boston104: the folder of the annotation files, or one of them"
     )
-    table: str = Field(description="annotation table: .csv, .tsv or .xlsx")
     videos: str = Field(description="folder that every video path of the table is relative to")
     variations: str | None = Field(None, description="JSON file: sentence_id to a list of sentences")
 

@@ -16,3 +16,7 @@ class SplitsParams(Section):
     val_share: float = Field(0.15, ge=0, lt=1)
     test_share: float = Field(0.15, ge=0, lt=1)
     seed: int = Field(42, ge=0)
+    folds: int = Field(
+        0, ge=0, description="cross-validation: folds of the predefined training clips; 0: none"
+    )
+    fold: int = Field(0, ge=0, description="which of the folds becomes val, from 0")

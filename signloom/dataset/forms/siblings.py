@@ -1,0 +1,23 @@
+"""Annotations that stand in several files of one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from signloom.errors import SignloomError
+
+
+def find_siblings(table: Path, names: Sequence[str]) -> list[Path]:
+    """Return the files `names` of the folder `table`, or of the folder in which the file `table` stands.
+
+    Raises SignloomError naming the first file that is not there, or a file `table` that is none of them.
+    """
+    if table.is_file() and table.name not in names:
+        raise SignloomError(f"dataset.table: {table}: expected its folder or one of {', '.join(names)}")
+    folder = table if table.is_dir() else table.parent
+    files = [folder / name for name in names]
+    for file in files:
+        if not file.is_file():
+            raise SignloomError(f"dataset.table: {file} is missing; expected {', '.join(names)} in {folder}")
+    return files

@@ -1,0 +1,57 @@
+"""SignTalk-GH: videos named by sentence and variant with a workbook, and its sampled table."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from signloom.dataset.forms.tables import need, read_table, read_workbook
+from signloom.dataset.forms.texts import one_form
+from signloom.errors import SignloomError
+
+
+def read_signtalk(files: list[Path], videos: Path) -> pd.DataFrame:
+    """`<id><A-Z>.mp4` videos with a workbook whose Sheet1 has Sentence ID, Sentence, Text (= category)."""
+    (table,) = files
+    sheet = read_workbook(table, "Sheet1")
+    need(table, sheet, ["Sentence ID", "Sentence", "Text"])
+    by_key = _by_sentence_id(table, sheet)
+    found = []
+    for row, file in enumerate(sorted(path for path in videos.glob("*") if path.is_file()), start=1):
+        name = re.fullmatch(r"(\d+)([A-Z]?)", file.stem)
+        key = _whole(name[1]) if name else ""
+        sentence, category = by_key.get(key, ("", ""))
+        number = key if key in by_key else "no sentence in the table"
+        found.append((row, file.name, number, sentence, category))
+    return pd.DataFrame(found, columns=["row", "video", "sentence_id", "sentence", "category"])
+
+
+def read_signtalk_sampled(files: list[Path], videos: Path) -> pd.DataFrame:
+    """`video_file,sentence_id,sentence,category,variant`."""
+    (table,) = files
+    rows = read_table(table)
+    need(table, rows, ["video_file", "sentence_id", "sentence", "category"])
+    return rows.rename(columns={"video_file": "video"})
+
+
+def _by_sentence_id(table: Path, sheet: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Return sentence and category by id; SignloomError where two lines of the sheet disagree about an id."""
+    found: dict[str, tuple[str, str]] = {}
+    lines = sheet[["Sentence ID", "Sentence", "Text"]].itertuples(index=False)
+    for line, (number, sentence, category) in enumerate(lines, start=2):
+        key, value = _whole(number), (one_form(sentence), category.strip())
+        # a line without an id belongs to no video
+        if key and found.setdefault(key, value) != value:
+            raise SignloomError(
+                f"{table}: Sheet1, line {line}: Sentence ID {key} stands for {value} and, in a line "
+                f"above, for {found[key]}; give each sentence an id of its own"
+            )
+    return found
+
+
+def _whole(value: str) -> str:
+    """`1000.0`, as spreadsheets give whole numbers, and `0100` become `1000` and `100`."""
+    text = value.strip()
+    return str(int(float(text))) if re.fullmatch(r"\d+(\.0*)?", text) else text

@@ -1,0 +1,101 @@
+"""Reading tables as strings: delimited text and workbooks, every row with its line in the file."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Literal, TextIO
+
+import pandas as pd
+
+from signloom.errors import SignloomError
+
+# what a missing sheet, a file that is no archive and a damaged archive or XML raise
+_BAD_WORKBOOK = (ValueError, KeyError, OSError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error)
+
+
+def read_table(table: Path) -> pd.DataFrame:
+    """Read a .csv, .tsv or .xlsx table as strings; `row` is the line in the file, the header being line 1.
+
+    Raises SignloomError naming file and line where it cannot be read.
+    """
+    if table.suffix.lower() == ".xlsx":
+        rows = read_workbook(table, 0)
+        rows["row"] = range(2, len(rows) + 2)
+        return rows
+    return _read_text(table, "\t" if table.suffix.lower() == ".tsv" else ",", quoted=True)
+
+
+def read_plain(table: Path, separator: str) -> pd.DataFrame:
+    """Read text whose fields stand between `separator` and are never quoted: a quote is a letter.
+
+    Raises SignloomError as `read_table` does, and for a line with fields too few.
+    """
+    return _read_text(table, separator, quoted=False)
+
+
+def read_workbook(table: Path, sheet: str | int) -> pd.DataFrame:
+    """Read one sheet of a workbook as strings, "" where a cell is empty."""
+    try:
+        rows = pd.read_excel(table, sheet_name=sheet, dtype=str, keep_default_na=False).fillna("")
+    except _BAD_WORKBOOK as error:
+        raise SignloomError(f"{table}: not a readable workbook: {error}") from error
+    rows.columns = [str(column).strip() for column in rows.columns]
+    return rows
+
+
+def need(table: Path, rows: pd.DataFrame, columns: list[str]) -> None:
+    """Raise SignloomError where `rows` of `table` lacks one of `columns`."""
+    missing = [column for column in columns if column not in rows]
+    if missing:
+        has = ", ".join(str(column) for column in rows.columns if column != "row")
+        raise SignloomError(f"{table}: column {missing[0]!r} is missing; the table has: {has}")
+
+
+def _read_text(table: Path, separator: str, quoted: bool) -> pd.DataFrame:
+    if not table.is_file():
+        raise SignloomError(f"{table}: expected a file with a table, found {_what(table)}")
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            return _lines(table, file, separator, quoted)
+    except UnicodeDecodeError as error:
+        raise SignloomError(f"{table}: not a readable UTF-8 table: {error}") from error
+
+
+def _what(path: Path) -> str:
+    return "a folder" if path.is_dir() else "nothing there"
+
+
+def _lines(table: Path, file: TextIO, separator: str, quoted: bool) -> pd.DataFrame:
+    """Read delimited text; a line with fields to spare is an error, as every field may have moved."""
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    reader = csv.reader(file, delimiter=separator, strict=True, quoting=quoting)
+    advice = "put a text that holds the separator in double quotes" if quoted else "expected as many fields"
+    rows: list[list[str | int]] = []
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        line = reader.line_num + 1
+        for fields in reader:
+            if len(fields) > len(header) or (not quoted and 0 < len(fields) < len(header)):
+                raise SignloomError(
+                    f"{table}: line {line} has {len(fields)} fields but the table has {len(header)} columns; "
+                    f"{advice}"
+                )
+            if fields:
+                rows.append([*fields, *[""] * (len(header) - len(fields)), line])
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise SignloomError(
+            f"{table}: line {reader.line_num} is not a readable table row: {error}"
+        ) from error
+    if not header:
+        raise SignloomError(f"{table}: the table is empty; its first line must name the columns")
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise SignloomError(f"{table}: two columns are called {twice[0]!r}")
+    found = pd.DataFrame(rows, columns=[*header, "row of the file"])
+    # a column without a name, or one that is called `row`, tells us nothing
+    found = found.drop(columns=["", "row"], errors="ignore")
+    return found.rename(columns={"row of the file": "row"})

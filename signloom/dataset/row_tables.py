@@ -1,0 +1,96 @@
+"""Clips that are rows of one CSV table: `hands.csv#98` is clip 98 of hands.csv.
+
+Such a table has the columns `video` (which clip), `frame` (a whole number, one more from row to row of a
+clip) and one column a value; an empty cell is a missing value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signloom.dataset.forms.tables import need, read_table
+from signloom.errors import SignloomError
+
+_MARK = ".csv#"
+
+
+def split_key(path: Path) -> tuple[Path, str] | None:
+    """Return table and clip of a path such as `hands.csv#98`; None for a path of another form."""
+    stem, mark, key = path.as_posix().partition(_MARK)
+    return (Path(stem + _MARK[:-1]), key) if mark and key else None
+
+
+class RowTable:
+    """The clips of one table of rows, by key."""
+
+    def __init__(self, path: Path) -> None:
+        """Read `path`; raises SignloomError naming file and line where a frame is no whole number."""
+        rows = read_table(path)
+        need(path, rows, ["video", "frame"])
+        self.path = path
+        self.columns: list[str] = [name for name in rows.columns if name not in ("video", "frame", "row")]
+        if not self.columns:
+            raise SignloomError(f"{path}: expected columns of values beside video and frame")
+        self._clips: dict[str, list[tuple[int, int, tuple[str, ...]]]] = {}
+        for video, frame, line, *cells in rows[["video", "frame", "row", *self.columns]].itertuples(
+            index=False, name=None
+        ):
+            if not frame.strip().isdecimal():
+                raise SignloomError(f"{path}: line {line}: frame {frame!r}: expected a whole number")
+            self._clips.setdefault(video.strip(), []).append((int(frame), line, tuple(cells)))
+        for clip in self._clips.values():
+            clip.sort()
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._clips
+
+    def digest(self, key: str) -> str:
+        """Return the SHA-256 of the clip's rows and of the names of their columns, but not of `key`."""
+        return hashlib.sha256(self._text(key)).hexdigest()
+
+    def size(self, key: str) -> int:
+        """Return the bytes of the clip's rows as text."""
+        return len(self._text(key))
+
+    def frames(self, key: str) -> NDArray[np.int64]:
+        """Return the frame number (T,) of every row of the clip, in order."""
+        return np.array([frame for frame, _, _ in self._rows(key)], np.int64)
+
+    def values(self, key: str) -> NDArray[np.float64]:
+        """Return the values (T, columns) of the clip in the order of its frames, NaN where a cell is empty.
+
+        Raises SignloomError naming the line of a cell that is no finite number or of a frame that is not the
+        one after the frame before.
+        """
+        rows = self._rows(key)
+        for (before, _, _), (frame, line, _) in pairwise(rows):
+            if frame != before + 1:
+                raise SignloomError(f"{self.path}: line {line}: frame {frame} follows {before}")
+        found = [[self._number(cell, line) for cell in cells] for _, line, cells in rows]
+        return np.array(found, np.float64).reshape(len(rows), len(self.columns))
+
+    def _number(self, cell: str, line: int) -> float:
+        text = cell.strip()
+        if not text:
+            return float("nan")
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not np.isfinite(value):
+            raise SignloomError(f"{self.path}: line {line}: {cell!r}: expected a number or an empty cell")
+        return value
+
+    def _rows(self, key: str) -> list[tuple[int, int, tuple[str, ...]]]:
+        if key not in self._clips:
+            raise SignloomError(f"{self.path}: no row whose column `video` is {key!r}")
+        return self._clips[key]
+
+    def _text(self, key: str) -> bytes:
+        lines = [["frame", *self.columns], *([str(frame), *cells] for frame, _, cells in self._rows(key))]
+        return "".join(",".join(line) + "\n" for line in lines).encode()

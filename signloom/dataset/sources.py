@@ -1,0 +1,72 @@
+"""What manifest rows name: a video or feature file, a folder of frames, or a clip of a table of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from signloom.dataset.hashes import HashCache
+from signloom.dataset.probe import why_unreadable
+from signloom.dataset.row_tables import RowTable, split_key
+from signloom.errors import SignloomError
+
+
+class Sources:
+    """The sources `paths` below the folder `root`, each with its content hash; others are not read."""
+
+    def __init__(self, root: Path, paths: Iterable[Path], hashes: HashCache) -> None:
+        """Hash every source that exists; raises SignloomError where a table of rows cannot be read."""
+        self.root = root
+        inside = {path for path in paths if path != root and self.is_inside(path)}
+        keyed = {path: parts for path in inside if (parts := split_key(path)) and not path.exists()}
+        tables = {table for table, _ in keyed.values() if table.is_file()}
+        self._tables = {table: RowTable(table) for table in sorted(tables)}
+        self._keyed = {
+            path: (self._tables[table], key)
+            for path, (table, key) in keyed.items()
+            if key in self._tables.get(table, ())
+        }
+        self.hashes = hashes.hash_all(path for path in inside if path.exists())
+        self.hashes |= {path: table.digest(key) for path, (table, key) in self._keyed.items()}
+
+    def is_inside(self, path: Path) -> bool:
+        """Whether `path` stays below the root by name; a link inside it may point elsewhere on purpose."""
+        parts = path.relative_to(self.root).parts if path.is_relative_to(self.root) else ("..",)
+        depth = 0
+        for part in parts:
+            depth += -1 if part == ".." else 1
+            if depth < 0:
+                return False
+        return True
+
+    def why_missing(self, path: Path) -> str | None:
+        """Return what is not there of a source inside the root, or None if it is there."""
+        if path in self.hashes:
+            return None
+        parts = split_key(path)
+        if parts and parts[0] in self._tables:
+            return f"{parts[0]} has no row whose column `video` is {parts[1]!r}"
+        return f"{parts[0] if parts else path} does not exist"
+
+    def why_unreadable(self, path: Path) -> str | None:
+        """Return why a source that is there cannot be read, or None if it can."""
+        if path not in self._keyed:
+            return why_unreadable(path)
+        table, key = self._keyed[path]
+        try:
+            table.values(key)
+        except SignloomError as error:
+            return str(error)
+        return None
+
+    def size(self, path: Path) -> int:
+        """Return the bytes of a file, of all files of a folder, or of a clip's rows."""
+        if path in self._keyed:
+            table, key = self._keyed[path]
+            return table.size(key)
+        files: Iterator[Path] = path.rglob("*") if path.is_dir() else iter([path])
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+    def can_be_cut(self, path: Path) -> bool:
+        """Whether start and end mean anything: a table of rows has no times."""
+        return path not in self._keyed

@@ -1,0 +1,121 @@
+"""Features of a clip of which only the places of both hands and the nose are known, in pixels.
+
+A point is missing where a coordinate is empty or negative or both are 0, as trackers write it. A feature is
+NaN in the frames that lack a point it is made of, so that missing never looks like a place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signloom.errors import SignloomError
+from signloom.features.layout import PARTS
+from signloom.params.positions import Group
+
+Array = NDArray[np.float64]
+POINTS = ("left", "right", "nose")
+COLUMNS = [f"{point}-{axis}" for point in POINTS for axis in "xy"]
+# a hand that rests does not move less than this: pixels
+_LEAST_SPREAD = 1.0
+
+
+def read_points(columns: Sequence[str], values: Array) -> Array:
+    """Return where left hand, right hand and nose are (T, 3, 2), NaN where missing, of `values` (T, columns).
+
+    Raises SignloomError where one of the six columns `left-x` to `nose-y` is not among `columns`.
+    """
+    lacking = [name for name in COLUMNS if name not in columns]
+    if lacking:
+        raise SignloomError(f"column {lacking[0]!r} is missing; the table has: {', '.join(columns)}")
+    chosen = values[:, [list(columns).index(name) for name in COLUMNS]]
+    points: Array = chosen.reshape(len(values), len(POINTS), 2).copy()
+    there = (points >= 0).all(axis=-1) & (points > 0).any(axis=-1)
+    points[~there] = np.nan
+    return points
+
+
+def presence(points: Array) -> NDArray[np.uint8]:
+    """Return the mask (T, 4) of pose, left hand, right hand, face: the nose stands for the pose."""
+    mask = np.zeros((len(points), len(PARTS)), np.uint8)
+    seen = np.isfinite(points).all(axis=2)
+    mask[:, [PARTS.index(part) for part in ("left_hand", "right_hand", "pose")]] = seen
+    return mask
+
+
+def position_features(points: Array, groups: Sequence[Group], span: int) -> Array:
+    """Return the columns (T, D) of `groups`, in their order, for `points` (T, 3, 2).
+
+    hands: both hands relative to the nose (4 columns); nose: its place (2); hands_clip: hands less their mean
+    over the clip, in deviations (4); nose_clip: nose less its median over the clip (2); between: from the
+    right to the left hand (2); velocity: of hands and nose over `span` frames to each side, pixels a frame
+    (6); acceleration: the same, pixels a frame squared (6); speed: length of the hands' velocities (2).
+    """
+    nose = points[:, 2]
+    hands = (points[:, :2] - nose[:, None]).reshape(len(points), 4)
+    moving = np.concatenate([hands, nose], axis=1)
+    velocity = velocities(moving, span)
+    made = {
+        "hands": hands,
+        "nose": nose,
+        "hands_clip": standardise(hands),
+        "nose_clip": nose - _over_clip(np.nanmedian, nose),
+        "between": hands[:, :2] - hands[:, 2:],
+        "velocity": velocity,
+        "acceleration": accelerations(moving, span),
+        "speed": np.linalg.norm(velocity[:, :4].reshape(len(points), 2, 2), axis=-1),
+    }
+    return np.concatenate([made[name] for name in groups], axis=1)
+
+
+def stack_frames(x: Array, count: int, every: int) -> Array:
+    """Return every `every`-th row of `x` (T, D) with its neighbours, `count` rows in all, side by side.
+
+    The row itself stands in the middle, or right of it where `count` is even; the ends are repeated.
+    """
+    at = np.arange(0, len(x), every)
+    places = at[:, None] + np.arange(count) - count // 2
+    stacked: Array = x[np.clip(places, 0, max(len(x) - 1, 0))]
+    return stacked.reshape(len(at), count * x.shape[1])
+
+
+def width_of(groups: Sequence[Group]) -> int:
+    """Return the number of columns that `position_features` makes."""
+    return int(position_features(np.zeros((0, len(POINTS), 2)), groups, 1).shape[1])
+
+
+def velocities(x: Array, span: int) -> Array:
+    """Return the change of `x` (T, D) a frame, from `span` frames before to as many after, or to the ends.
+
+    A clip of one frame does not move.
+    """
+    before, after = _neighbours(len(x), span)
+    change: Array = (x[after] - x[before]) / np.maximum(after - before, 1)[:, None]
+    return change
+
+
+def accelerations(x: Array, span: int) -> Array:
+    """Return (x[t + span] - 2 x[t] + x[t - span]) / span**2 of `x` (T, D), the ends repeated."""
+    before, after = _neighbours(len(x), span)
+    return (x[after] - 2 * x + x[before]) / span**2
+
+
+def standardise(x: Array) -> Array:
+    """Return `x` (T, D) less its mean over the clip, in deviations of at least one pixel; NaN is left out."""
+    return (x - _over_clip(np.nanmean, x)) / np.maximum(_over_clip(np.nanstd, x), _LEAST_SPREAD)
+
+
+def _neighbours(length: int, span: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    at = np.arange(length)
+    return np.maximum(at - span, 0), np.minimum(at + span, length - 1)
+
+
+def _over_clip(summary: Callable[..., Array], x: Array) -> Array:
+    """Return `summary`, one of NumPy's nan-functions, of every column (D,); NaN where nothing is known."""
+    known = np.isfinite(x).any(axis=0)
+    found = np.full(x.shape[1], np.nan)
+    if known.any():
+        found[known] = summary(x[:, known], axis=0)
+    return found
