@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from signloom.errors import SignloomError
 from signloom.params.text import TextParams
 from signloom.text.encoders import SentenceEncoder, load_encoder
+from signloom.text.glosses import gather_gloss_lines, read_gloss_lines
 from signloom.text.sentences import gather_texts
 from signloom.text.tokenizer import TextTokenizer, train_tokenizer
 from signloom.text.vocabulary import build_vocabulary
@@ -61,6 +62,7 @@ def run(folder: Path, **params: object) -> int:
     names = {
         "tokenizer": "tokenizer.json",
         "glosses": "gloss_vocabulary.json",
+        "gloss_lines": "gloss_lines.csv",
         "texts": "texts.parquet",
         "embeddings": "text_embeddings.npy",
     }
@@ -77,12 +79,19 @@ def run(folder: Path, **params: object) -> int:
     )
 
 
-def test_the_stage_writes_the_four_files_and_the_same_bytes_again(tmp_path: Path) -> None:
+def test_the_stage_writes_its_files_and_the_same_bytes_again(tmp_path: Path) -> None:
     torch.manual_seed(1)
     assert run(tmp_path / "a") == 0
     torch.manual_seed(2)
     assert run(tmp_path / "b") == 0
-    for name in ("tokenizer.json", "gloss_vocabulary.json", "texts.parquet", "text_embeddings.npy"):
+    files = (
+        "tokenizer.json",
+        "gloss_vocabulary.json",
+        "gloss_lines.csv",
+        "texts.parquet",
+        "text_embeddings.npy",
+    )
+    for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     texts = pd.read_parquet(tmp_path / "a" / "texts.parquet")
     assert texts.values.tolist() == [  # noqa: PD011
@@ -109,6 +118,23 @@ def test_the_stage_writes_the_four_files_and_the_same_bytes_again(tmp_path: Path
         "NOT",
         "TEA",
     ]
+
+
+def test_every_signed_clip_has_its_gloss_line_whatever_its_split(tmp_path: Path) -> None:
+    assert run(tmp_path) == 0
+    assert (tmp_path / "gloss_lines.csv").read_text() == (
+        "clip_id,gloss\n"
+        "c00,BOY APPLE LIKE\nc01,ANNA TEA NOT\nc02,TOMORROW MEET ZOE\n"
+        "c10,BOY APPLE LIKE\nc11,ANNA TEA NOT\nc12,TOMORROW MEET ZOE\n"
+    )
+    assert read_gloss_lines(tmp_path / "gloss_lines.csv")["c12"] == "TOMORROW MEET ZOE"
+
+
+def test_gloss_lines_have_one_space_between_glosses_and_may_be_empty(tmp_path: Path) -> None:
+    rows = [("b", 3, "  IX-1P  BOOK\tNA "), ("a", 0, None), ("c", -1, "NOBODY")]
+    lines = gather_gloss_lines(pd.DataFrame(rows, columns=["clip_id", "sentence_id", "gloss"]))
+    lines.to_csv(tmp_path / "lines.csv", index=False)
+    assert read_gloss_lines(tmp_path / "lines.csv") == {"a": "", "b": "IX-1P BOOK NA"}
 
 
 def test_the_tokenizer_sees_training_sentences_and_their_variations_only(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pandas as pd
 import torch
 
 from signloom.errors import SignloomError
-from signloom.files import atomic, write_json, write_parquet
+from signloom.files import atomic, write_csv, write_json, write_parquet
 from signloom.params.text import TextParams
 from signloom.stage import Job, run_stage
 from signloom.text.encoders import load_encoder
+from signloom.text.glosses import gather_gloss_lines
 from signloom.text.sentences import gather_texts, read_splits
 from signloom.text.tokenizer import train_tokenizer
 from signloom.text.vocabulary import build_vocabulary
@@ -45,6 +46,7 @@ def work(job: Job) -> None:
     with atomic(job.output("tokenizer")) as part:
         part.write_text(tokenizer.to_json(), "utf-8")
     write_json(job.output("glosses"), build_vocabulary(glosses))
+    write_csv(job.output("gloss_lines"), gather_gloss_lines(metadata))
     write_parquet(job.output("texts"), texts)
     with atomic(job.output("embeddings")) as part, part.open("wb") as file:
         np.save(file, encoder.embed(texts["text"].tolist()))

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from signloom.models.decoder import AttentionDecoder
 from signloom.models.encoders import GruAttentionEncoder, TransformerEncoder
-from signloom.models.layers import DecoderLayer, KeysValues, LearnedPositions, SinusoidalPositions
+from signloom.models.layers import LearnedPositions, SinusoidalPositions
 
 FEATURE_DIM = 540
 MASK_DIM = 4
@@ -51,15 +52,7 @@ class Encoded(NamedTuple):
     weights: Tensor  # (B, T), each frame's share in the pooled vector, 0 at padding
 
 
-class DecoderCache(NamedTuple):
-    """Keys and values of every decoder layer, each (rows, heads, length, width / heads)."""
-
-    cross: list[KeysValues]
-    past: list[KeysValues]  # empty before the first step
-    mask: Tensor  # (rows, 1, 1, T) bool
-
-
-class Sign2Text(nn.Module):
+class Sign2Text(AttentionDecoder):
     """The network of the sign2text family: features come standardised, missing ones 0 as their mask bit."""
 
     def __init__(self, config: Sign2TextConfig | dict[str, Any]) -> None:
@@ -72,7 +65,7 @@ class Sign2Text(nn.Module):
                 FEATURE_DIM + MASK_DIM, c.seq_len, c.width, c.layers, c.heads, c.feedforward, c.dropout
             )
             self.embed: nn.Module = nn.Linear(self.encoder.pooled_dim, c.embedding_dim)
-            self.positions: nn.Module = LearnedPositions(c.max_tokens, c.width)
+            self.positions = LearnedPositions(c.max_tokens, c.width)
         elif c.encoder == "gru_attention":
             self.encoder = GruAttentionEncoder(FEATURE_DIM + MASK_DIM, c.dropout)
             self.embed = nn.Sequential(
@@ -82,15 +75,15 @@ class Sign2Text(nn.Module):
         else:
             raise ValueError(f"no encoder called {c.encoder!r}")
         self.text_embed = nn.Linear(c.text_dim, c.embedding_dim)
-        self.tokens = nn.Embedding(c.vocab_size, c.width)
-        nn.init.normal_(self.tokens.weight, std=c.width**-0.5)
-        self.dropout = nn.Dropout(c.dropout)
-        self.layers = nn.ModuleList(
-            DecoderLayer(c.width, c.heads, c.feedforward, c.dropout, self.encoder.frame_dim)
-            for _ in range(c.decoder_layers)
+        self.add_decoder(
+            c.vocab_size,
+            c.width,
+            c.decoder_layers,
+            c.heads,
+            c.feedforward,
+            c.dropout,
+            self.encoder.frame_dim,
         )
-        self.norm = nn.LayerNorm(c.width)
-        self.output = nn.Linear(c.width, c.vocab_size)
 
     def encode(self, x: Tensor, valid: Tensor) -> Encoded:
         """Encode clips `x` (B, T, 544: 540 standardised features, 4 mask bits), T at most `seq_len`.
@@ -106,18 +99,7 @@ class Sign2Text(nn.Module):
         """Return unit rows (N, embedding_dim) for sentence embeddings `frozen` (N, text_dim)."""
         return F.normalize(self.text_embed(frozen).float(), dim=-1)
 
-    def decode_hidden(self, tokens: Tensor, frames: Tensor, valid: Tensor) -> Tensor:
-        """Return the last hidden vectors (B, L, width) for `tokens` (B, L), L at most `max_tokens`.
-
-        Padding needs no mask here: it follows the last real token, and attention is causal.
-        """
-        x = self.dropout(self.positions(self._drop_tokens(self.tokens(tokens))))
-        mask = valid[:, None, None, :]
-        for layer in self._decoder_layers():
-            x, _ = layer(x, layer.cross_attention.keys_values(frames), mask)
-        return self.norm(x)  # type: ignore[no-any-return]
-
-    def _drop_tokens(self, x: Tensor) -> Tensor:
+    def drop_tokens(self, x: Tensor) -> Tensor:
         """Hide whole tokens from the decoder in training, so that it looks at the frames.
 
         Word dropout (Bowman et al., Generating Sentences from a Continuous Space, 2016); the first stays.
@@ -128,10 +110,6 @@ class Sign2Text(nn.Module):
         kept[:, 0] = True
         return x * kept[:, :, None]
 
-    def decode(self, tokens: Tensor, frames: Tensor, valid: Tensor) -> Tensor:
-        """Return logits (B, L, vocab_size) of the token after each prefix of `tokens` (B, L)."""
-        return self.output(self.decode_hidden(tokens, frames, valid))  # type: ignore[no-any-return]
-
     def next_tokens(self, tokens: Tensor, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """Return logits (N, vocab_size) and targets (N,) of `tokens` (B, L) after the first, without padding.
 
@@ -141,33 +119,3 @@ class Sign2Text(nn.Module):
         hidden = self.decode_hidden(tokens[:, :-1], encoded.frames, encoded.valid)
         real = targets != self.config.pad_id
         return self.output(hidden[real]), targets[real]
-
-    def start(self, frames: Tensor, valid: Tensor) -> DecoderCache:
-        """Return a cache for decoding token by token: keys and values of the frames (B, T, D), no past."""
-        cross = [layer.cross_attention.keys_values(frames) for layer in self._decoder_layers()]
-        return DecoderCache(cross, [], valid[:, None, None, :])
-
-    def step(self, tokens: Tensor, cache: DecoderCache) -> tuple[Tensor, DecoderCache]:
-        """Feed `tokens` (rows,); return logits (rows, vocab_size) of the next, and the new cache."""
-        done = cache.past[0][0].shape[2] if cache.past else 0
-        x = self.dropout(self.positions(self.tokens(tokens[:, None]), done))
-        past = []
-        for i, layer in enumerate(self._decoder_layers()):
-            x, kv = layer(x, cache.cross[i], cache.mask, cache.past[i] if cache.past else None)
-            past.append(kv)
-        return self.output(self.norm(x[:, 0])), DecoderCache(cache.cross, past, cache.mask)
-
-    @staticmethod
-    def reorder(cache: DecoderCache, index: Tensor, cross: bool = True) -> DecoderCache:
-        """Return the cache of the rows `index` (any number, repeats allowed).
-
-        `cross=False` leaves the frames' keys and values alone: for beams that change places within a clip.
-        """
-        past = [(k.index_select(0, index), v.index_select(0, index)) for k, v in cache.past]
-        if not cross:
-            return DecoderCache(cache.cross, past, cache.mask)
-        frames = [(k.index_select(0, index), v.index_select(0, index)) for k, v in cache.cross]
-        return DecoderCache(frames, past, cache.mask.index_select(0, index))
-
-    def _decoder_layers(self) -> list[DecoderLayer]:
-        return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from signloom.errors import SignloomError
 
 SPECIALS = ["<pad>", "<unk>", "<blank>", "<sos>", "<eos>"]
+PAD, UNK, BLANK, SOS, EOS = range(5)
 
 
 def build_vocabulary(gloss_lines: Iterable[str]) -> list[str]:

@@ -26,6 +26,8 @@ COLUMNS = [
     "val_bleu4",
     "lr",
 ]
+# what a line on the console shows: the loss on validation clips too
+CONSOLE = [*COLUMNS[1:5], "val_loss", *COLUMNS[5:]]
 _HIGHER = {"val_inst_top1", "val_pos_sim", "val_bleu4"}
 _LOWER = {"train_loss", "val_loss", "val_neg_sim", "val_wer"}
 
@@ -35,19 +37,17 @@ def rounded(row: Mapping[str, float | int | None]) -> Row:
     return {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in row.items()}
 
 
-def write_history(csv: Path, jsonl: Path, rows: Sequence[Row]) -> None:
+def write_history(csv: Path, jsonl: Path, rows: Sequence[Row], columns: Sequence[str] = COLUMNS) -> None:
     """Write history.csv (a figure that was not computed is empty) and metrics.jsonl (it is null)."""
-    write_csv(csv, pd.DataFrame(rows).reindex(columns=COLUMNS))
+    write_csv(csv, pd.DataFrame(rows).reindex(columns=columns))
     with atomic(jsonl) as part:
         part.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows), "utf-8")
 
 
-def console_line(row: Row, epochs: int, seconds: float, best: bool) -> str:
-    """Return one line about an epoch; a star marks the best so far."""
+def console_line(row: Row, epochs: int, seconds: float, best: bool, columns: Sequence[str] = CONSOLE) -> str:
+    """Return one line about an epoch with the figures of `columns`; a star marks the best so far."""
     figures = [
-        f"{name.removeprefix('val_')} {value:.4g}"
-        for name in [*COLUMNS[1:5], "val_loss", *COLUMNS[5:]]
-        if (value := row.get(name)) is not None
+        f"{name.removeprefix('val_')} {value:.4g}" for name in columns if (value := row.get(name)) is not None
     ]
     return f"epoch {row['epoch']}/{epochs}  {'  '.join(figures)}  {seconds:.1f} s{' *' if best else ''}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,7 +12,16 @@ from torch import nn
 from signloom.files import atomic
 from signloom.stage import Job
 from signloom.training import checkpoints
-from signloom.training.history import Row, rounded, summary, write_history
+from signloom.training.history import COLUMNS, Row, rounded, summary, write_history
+
+
+def merit(row: Row) -> tuple[float, float]:
+    """Return what the best epoch has the highest of: validation top-1, then minus the loss.
+
+    Without validation it is minus the training loss alone.
+    """
+    top1, loss = row.get("val_inst_top1"), row.get("val_loss", row["train_loss"])
+    return (-1.0 if top1 is None else top1), -(loss or 0.0)
 
 
 class Stateful(Protocol):
@@ -28,10 +38,20 @@ class Progress:
     """The epochs done so far; saved under `scratch` as each one ends.
 
     `origin` is what a checkpoint says of itself besides weights, epoch and metrics: plain data and tensors.
+    The best epoch has the highest `merit`; `columns` are those of history.csv.
     """
 
-    def __init__(self, scratch: Path, origin: dict[str, Any], model: nn.Module, **others: Stateful) -> None:
+    def __init__(
+        self,
+        scratch: Path,
+        origin: dict[str, Any],
+        model: nn.Module,
+        merit: Callable[[Row], tuple[float, ...]] = merit,
+        columns: Sequence[str] = COLUMNS,
+        **others: Stateful,
+    ) -> None:
         self.scratch, self.origin = scratch, origin
+        self.merit, self.columns = merit, columns
         self.model, self.others = model, others
         self.rows: list[Row] = []
         self.best: Row = {}
@@ -52,7 +72,7 @@ class Progress:
         """Record the figures of an epoch and save the state; return whether it is the best so far."""
         row = rounded(figures)
         self.rows.append(row)
-        best = not self.best or merit(row) > merit(self.best)
+        best = not self.best or self.merit(row) > self.merit(self.best)
         if best:
             self.best = row
             checkpoints.save(self._best_file(), self._checkpoint(row))
@@ -71,7 +91,7 @@ class Progress:
         with atomic(best) as part:
             shutil.copyfile(self._best_file(), part)
         checkpoints.save(latest, self._checkpoint(self.rows[-1]))
-        write_history(history, metrics, self.rows)
+        write_history(history, metrics, self.rows, self.columns)
         # state first: without it, a leftover best file is only dust
         (self.scratch / "state.pt").unlink()
         self._best_file().unlink()
@@ -82,12 +102,3 @@ class Progress:
 
     def _best_file(self) -> Path:
         return self.scratch / f"best-{self.best['epoch']}.pt"
-
-
-def merit(row: Row) -> tuple[float, float]:
-    """Return what the best epoch has the highest of: validation top-1, then minus the loss.
-
-    Without validation it is minus the training loss alone.
-    """
-    top1, loss = row.get("val_inst_top1"), row.get("val_loss", row["train_loss"])
-    return (-1.0 if top1 is None else top1), -(loss or 0.0)

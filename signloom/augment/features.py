@@ -1,0 +1,116 @@
+"""Augmentation of feature rows whatever made them: pure functions of rows, parameters and a generator.
+
+Rows are (T, D), T from 1 up, NaN where something is missing; masks are (T, M). A gloss never leaves a clip:
+nothing is cropped. Nothing is flipped.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from signloom.augment.landmarks import drop_frames, resample, shifted
+from signloom.params.gloss import GlossAugmentParams
+from signloom.params.sign2text import AugmentParams
+
+Array = npt.NDArray[np.float32]
+Mask = npt.NDArray[Any]  # presence, as bits or as shares
+
+
+def augment_rows(
+    values: Array, mask: Mask, params: AugmentParams, rng: np.random.Generator
+) -> tuple[Array, Mask]:
+    """Return a copy of pose rows of any layout: time warp, frame dropout, shift, noise; at least one row."""
+    if rng.random() < params.time_warp_p:
+        factor = 1 + rng.uniform(-params.time_warp, params.time_warp)
+        values, mask = resample(values, mask, max(1, round(len(values) * factor)))
+    if rng.random() < params.frame_dropout_p:
+        kept = drop_frames(len(values), params.frame_dropout, rng)
+        values, mask = values[kept], mask[kept]
+    if rng.random() < params.shift_p:
+        moved = shifted(len(values), int(rng.integers(-params.shift, params.shift + 1)))
+        values, mask = values[moved], mask[moved]
+    if rng.random() < params.noise_p:
+        values = add_noise(values, params.noise, rng)
+    return values, mask
+
+
+def augment_features(
+    values: Array, mask: Mask, params: GlossAugmentParams, rng: np.random.Generator
+) -> tuple[Array, Mask]:
+    """Return an augmented copy of standardised rows: column dropout, noise, time masks; T stays.
+
+    Noise in standard deviations is the same before and after standardising; a column or a row that is hidden
+    becomes 0, the training mean, which can only be said afterwards.
+    """
+    if rng.random() < params.feature_dropout_p:
+        values = drop_columns(values, params.feature_dropout, rng)
+    if rng.random() < params.noise_p:
+        values = add_noise(values, params.noise, rng)
+    if rng.random() < params.time_mask_p:
+        values, mask = mask_time(values, mask, params.time_masks, params.time_mask, rng)
+    return values, mask
+
+
+def add_noise(values: Array, deviation: float, rng: np.random.Generator) -> Array:
+    """Add Gaussian noise of `deviation`; NaN stays NaN."""
+    return values + np.float32(deviation) * rng.standard_normal(values.shape, dtype=np.float32)
+
+
+def drop_columns(values: Array, share: float, rng: np.random.Generator) -> Array:
+    """Return rows in which each column is 0 for the whole clip with probability `share`, the rest rescaled.
+
+    The rest is divided by 1 - `share`, which keeps the expectation (Srivastava et al. 2014).
+    """
+    kept = rng.random(values.shape[1]) >= share
+    return np.where(kept, values / np.float32(1 - share), np.float32(0))
+
+
+def mask_time(
+    values: Array, mask: Mask, masks: int, longest: int, rng: np.random.Generator
+) -> tuple[Array, Mask]:
+    """Hide `masks` runs of up to `longest` rows each: values 0, nothing present.
+
+    Each run hides at most half of the clip, so that a clip of one row keeps it (Park et al. 2019, section 2,
+    bound their masks alike).
+    """
+    values, mask = values.copy(), mask.copy()
+    for _ in range(masks):
+        length = int(rng.integers(0, min(longest, len(values) // 2) + 1))
+        start = int(rng.integers(0, len(values) - length + 1))
+        values[start : start + length], mask[start : start + length] = 0, 0
+    return values, mask
+
+
+class Mixed(NamedTuple):
+    """Two clips in one: `x` (T, D) and the share of the first one's labels in the loss."""
+
+    x: Array
+    share: float
+
+
+def mix_up(first: Array, second: Array, share: float) -> Mixed:
+    """Return `share` of `first` (T1, D) plus the rest of `second` (T2, D), the shorter one followed by 0.
+
+    Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2018), equation 1; T is the longer of both, so
+    that both label sequences fit as they did.
+    """
+    x = np.zeros((max(len(first), len(second)), first.shape[1]), np.float32)
+    x[: len(first)] += np.float32(share) * first
+    x[: len(second)] += np.float32(1 - share) * second
+    return Mixed(x, share)
+
+
+def cut_mix(first: Array, second: Array, share: float, rng: np.random.Generator) -> Mixed:
+    """Return `first` (T1, D) in which a run of rows, about 1 - `share` of them, comes from `second` (T2, D).
+
+    Yun et al., "CutMix" (2019), section 3.1, in time: T is T1, and the share returned is the true one.
+    """
+    length = min(round((1 - share) * len(first)), len(second))
+    to = int(rng.integers(0, len(first) - length + 1))
+    source = int(rng.integers(0, len(second) - length + 1))
+    x = first.copy()
+    x[to : to + length] = second[source : source + length]
+    return Mixed(x, 1 - length / len(first))

@@ -1,0 +1,216 @@
+"""What a gloss network reads of a clip: rows of pose features, of clip features, or both side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from signloom.errors import SignloomError
+from signloom.features.shards import FeatureShards
+from signloom.stage import Job
+
+Array = npt.NDArray[np.float32]
+Kind = Literal["pose", "clip", "both"]
+
+
+class Stats(NamedTuple):
+    """Mean and deviation (D,) of the training clips' features."""
+
+    mean: Array
+    std: Array
+
+    @classmethod
+    def read(cls, path: Path) -> Stats:
+        """Read global_stats.npz or clip_stats.npz; SignloomError where they cannot standardise."""
+        with np.load(path, allow_pickle=False) as file:
+            stats = cls(*(file[name].astype(np.float32) for name in ("feature_mean", "feature_std")))
+        if not (np.isfinite(stats.mean).all() and np.isfinite(stats.std).all() and (stats.std > 0).all()):
+            raise SignloomError(f"{path}: means must be finite and deviations above 0; build the stats again")
+        return stats
+
+
+class Rows(NamedTuple):
+    """A clip before standardising: `values` (T, D), NaN where missing, and `mask` (T, 4) or (T, 0)."""
+
+    values: Array
+    mask: npt.NDArray[Any]  # presence; of `both`, in which share of a window; no column for clip rows alone
+
+
+class GlossRows:
+    """Clips by id, as `kind` says; `stats` holds the stats of each family of features that `kind` needs.
+
+    `copies` names the augmented copies of a clip, whose rows are in the clip shards too.
+    `dim` is the width of a network's input: pose features, clip features, mask bits, in this order.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        pose: FeatureShards | None,
+        clip: FeatureShards | None,
+        stats: dict[str, Stats],
+        max_frames: int,
+        copies: dict[str, list[str]] | None = None,
+    ) -> None:
+        self._copies = copies or {}
+        self.kind, self.stats, self.max_frames = kind, stats, max_frames
+        self.pose, self.clip = pose, clip
+        families = ("pose", "clip") if kind == "both" else (kind,)
+        self.mean = np.concatenate([stats[family].mean for family in families])
+        self.std = np.concatenate([stats[family].std for family in families])
+        self.mask_dim = 0 if kind == "clip" else 4
+        self.dim = len(self.mean) + self.mask_dim
+        self._windows = _windows(pose, clip) if pose is not None and clip is not None else {}
+
+    @classmethod
+    def open(
+        cls,
+        job: Job,
+        kind: Kind,
+        max_frames: int,
+        stats: dict[str, Stats] | None = None,
+        copies: bool = False,
+    ) -> GlossRows:
+        """Open a stage's inputs `pose`, `pose_index`, `mask` and/or `clip`, `clip_index`.
+
+        Stats come from `pose_stats` and `clip_stats` unless given; `copies` adds `copies` and `copies_index`,
+        whose clips are named `<clip_id>#<k>`.
+        """
+        pose = clip = None
+        copies_of: dict[str, list[str]] = {}
+        if kind != "clip":
+            pose = FeatureShards(*(job.input_list(name) for name in ("pose", "pose_index", "mask")))
+        if kind != "pose":
+            features, index = job.input_list("clip"), job.input_list("clip_index")
+            own = len(features)
+            if copies:
+                features, index = features + job.input_list("copies"), index + job.input_list("copies_index")
+            clip = FeatureShards(features, index)
+            for name in sorted(clip.index.loc[clip.index["shard"] >= own, "clip_id"]):
+                copies_of.setdefault(name.rpartition("#")[0], []).append(name)
+        if stats is None:
+            families = ("pose", "clip") if kind == "both" else (kind,)
+            stats = {family: Stats.read(job.input(f"{family}_stats")) for family in families}
+        return cls(kind, pose, clip, stats, max_frames, copies_of)
+
+    def copies_of(self, clip_id: str) -> list[str]:
+        """Return the ids of the augmented copies of a clip."""
+        return self._copies.get(clip_id, [])
+
+    def backbone(self) -> dict[str, str]:
+        """Return `backbone`, `weights` and `weights_sha256` of the clip rows, nothing without them.
+
+        Raises SignloomError where the shards come from different networks.
+        """
+        if self.clip is None:
+            return {}
+        names = ["backbone", "weights", "weights_sha256"]
+        found = self.clip.index[names].drop_duplicates()
+        if len(found) > 1:
+            raise SignloomError(f"the clip features come from {len(found)} networks; extract them again")
+        return {name: str(found[name].iloc[0]) for name in names}
+
+    def __contains__(self, clip_id: str) -> bool:
+        return all(clip_id in shards for shards in (self.pose, self.clip) if shards is not None)
+
+    def length(self, clip_id: str) -> int:
+        """Return how many rows of a clip a network reads, 1 to `max_frames`; 0 where a family rejected it."""
+        lengths = [shards.length(clip_id) for shards in (self.pose, self.clip) if shards is not None]
+        return min(lengths[-1], self.max_frames) if all(lengths) else 0
+
+    def read(self, clip_id: str) -> Rows:
+        """Return all rows of a clip; SignloomError where a number is NaN or infinite that may not be."""
+        if self.kind == "pose":
+            return self.read_pose(clip_id)
+        if self.kind == "clip":
+            values = self.read_clip(clip_id)
+            return Rows(values, np.zeros((len(values), 0), np.float32))
+        return self.join(clip_id, self.read_pose(clip_id))
+
+    def read_pose(self, clip_id: str) -> Rows:
+        """Return the pose rows of a clip, one a frame."""
+        assert self.pose is not None
+        values, mask = self.pose.clip(clip_id), self.pose.mask(clip_id)
+        # a part that is there has numbers; which columns belong to which part differs between sources
+        if np.isinf(values).any() or np.isnan(values[mask.all(1)]).any():
+            raise SignloomError(
+                f"clip {clip_id}: a pose feature is infinite, or NaN where nothing is missing"
+            )
+        return Rows(values, mask)
+
+    def read_clip(self, clip_id: str) -> Array:
+        """Return the clip rows of a clip, one a window."""
+        assert self.clip is not None
+        values = self.clip.clip(clip_id)
+        if not np.isfinite(values).all():
+            raise SignloomError(f"clip {clip_id}: a clip feature is NaN or infinite; extract its shard again")
+        return values
+
+    def join(self, clip_id: str, pose: Rows) -> Rows:
+        """Return the clip rows of `clip_id` beside the mean of `pose`, its pose rows, over each window."""
+        frames, first, last = self._windows[clip_id]
+        average = window_means(pose, frames, first, last)
+        return Rows(np.concatenate([average.values, self.read_clip(clip_id)], axis=1), average.mask)
+
+    def subsample(self, rows: Rows) -> Rows:
+        """Return at most `max_frames` rows, evenly spaced, first and last kept."""
+        if len(rows.values) <= self.max_frames:
+            return rows
+        kept = np.rint(np.linspace(0, len(rows.values) - 1, self.max_frames)).astype(np.intp)
+        return Rows(rows.values[kept], rows.mask[kept])
+
+    def standardise(self, rows: Rows) -> Rows:
+        """Return the rows in standard deviations from the training mean, still NaN where missing."""
+        if rows.values.shape[1] != len(self.mean):
+            raise SignloomError(
+                f"{rows.values.shape[1]} feature columns, stats of {len(self.mean)}; build the stats again"
+            )
+        return Rows((rows.values - self.mean) / self.std, rows.mask)
+
+    def network_input(self, clip_id: str) -> Array:
+        """Return a clip as a network reads it outside training: (T, dim), T from 1 to `max_frames`."""
+        return finish(self.standardise(self.subsample(self.read(clip_id))))
+
+
+def finish(rows: Rows) -> Array:
+    """Return standardised rows (T, D + mask bits) with 0, the mean, where something is missing."""
+    return np.concatenate([np.nan_to_num(rows.values, nan=0.0), rows.mask], axis=1)
+
+
+def window_means(pose: Rows, frames: Sequence[int], first: Sequence[int], last: Sequence[int]) -> Rows:
+    """Return `pose` averaged over windows of source frames, `first` to `last` with both ends.
+
+    `frames` are the source frames, ascending, of the pose rows. A column is averaged over the rows that have
+    it and NaN where none has; a mask bit becomes the share of rows with the part, 0 in a window without rows.
+    """
+    start = np.searchsorted(frames, first, side="left")
+    stop = np.searchsorted(frames, last, side="right")
+    there = ~np.isnan(pose.values)
+    count = _window_sums(there, start, stop)
+    with np.errstate(invalid="ignore"):
+        values = _window_sums(np.where(there, pose.values, 0.0), start, stop) / count
+    mask = _window_sums(pose.mask, start, stop) / np.maximum(stop - start, 1)[:, None]
+    return Rows(np.where(count > 0, values, np.nan).astype(np.float32), mask.astype(np.float32))
+
+
+def _window_sums(
+    values: npt.NDArray[np.generic], start: npt.NDArray[np.intp], stop: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float64]:
+    sums = np.zeros((len(values) + 1, values.shape[1]))
+    np.cumsum(values, axis=0, dtype=np.float64, out=sums[1:])
+    difference: npt.NDArray[np.float64] = sums[stop] - sums[start]
+    return difference
+
+
+_Window = tuple[Sequence[int], Sequence[int], Sequence[int]]
+
+
+def _windows(pose: FeatureShards, clip: FeatureShards) -> dict[str, _Window]:
+    """Return the source frames of the pose rows, and first and last of the windows, of clips in both."""
+    frames = dict(zip(pose.index["clip_id"], pose.index["frame_index"], strict=True))
+    columns = (clip.index[name] for name in ("clip_id", "first_frame", "last_frame"))
+    return {name: (frames[name], *ends) for name, *ends in zip(*columns, strict=True) if name in frames}

@@ -1,0 +1,105 @@
+"""A causal Transformer decoder over encoded frames that can go token by token, for both model families."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from signloom.models.layers import DecoderLayer, KeysValues
+
+
+class DecoderCache(NamedTuple):
+    """Keys and values of every decoder layer, each (rows, heads, length, width / heads)."""
+
+    cross: list[KeysValues]
+    past: list[KeysValues]  # empty before the first step
+    mask: Tensor  # (rows, 1, 1, T) bool
+
+
+class AttentionDecoder(nn.Module):
+    """The decoder half of a network; follows `signloom.decoding.beam.StepDecoder`.
+
+    A subclass sets `positions` and then calls `add_decoder`; it may hide inputs (`drop_tokens`) and forbid
+    outputs (`predict`).
+    """
+
+    positions: nn.Module
+    tokens: nn.Embedding
+    dropout: nn.Dropout
+    layers: nn.ModuleList
+    norm: nn.LayerNorm
+    output: nn.Linear
+
+    def add_decoder(
+        self,
+        vocab_size: int,
+        width: int,
+        layers: int,
+        heads: int,
+        feedforward: int,
+        dropout: float,
+        frame_dim: int,
+    ) -> None:
+        """Add token embeddings, layers that look at frames of `frame_dim` values, and the projection."""
+        self.tokens = nn.Embedding(vocab_size, width)
+        nn.init.normal_(self.tokens.weight, std=width**-0.5)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(
+            DecoderLayer(width, heads, feedforward, dropout, frame_dim) for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width, vocab_size)
+
+    def drop_tokens(self, x: Tensor) -> Tensor:
+        """Return the token embeddings `x` (B, L, width) that the decoder may see: all."""
+        return x
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """Return logits (..., vocab_size) of `hidden` (..., width)."""
+        return self.output(hidden)  # type: ignore[no-any-return]
+
+    def decode_hidden(self, tokens: Tensor, frames: Tensor, valid: Tensor) -> Tensor:
+        """Return the last hidden vectors (B, L, width) for `tokens` (B, L).
+
+        Padding needs no mask here: it follows the last real token, and attention is causal.
+        """
+        x = self.dropout(self.positions(self.drop_tokens(self.tokens(tokens))))
+        mask = valid[:, None, None, :]
+        for layer in self._decoder_layers():
+            x, _ = layer(x, layer.cross_attention.keys_values(frames), mask)
+        return self.norm(x)  # type: ignore[no-any-return]
+
+    def decode(self, tokens: Tensor, frames: Tensor, valid: Tensor) -> Tensor:
+        """Return logits (B, L, vocab_size) of the token after each prefix of `tokens` (B, L)."""
+        return self.predict(self.decode_hidden(tokens, frames, valid))
+
+    def start(self, frames: Tensor, valid: Tensor) -> DecoderCache:
+        """Return a cache for decoding token by token: keys and values of the frames (B, T, D), no past."""
+        cross = [layer.cross_attention.keys_values(frames) for layer in self._decoder_layers()]
+        return DecoderCache(cross, [], valid[:, None, None, :])
+
+    def step(self, tokens: Tensor, cache: DecoderCache) -> tuple[Tensor, DecoderCache]:
+        """Feed `tokens` (rows,); return logits (rows, vocab_size) of the next, and the new cache."""
+        done = cache.past[0][0].shape[2] if cache.past else 0
+        x = self.dropout(self.positions(self.tokens(tokens[:, None]), done))
+        past = []
+        for i, layer in enumerate(self._decoder_layers()):
+            x, kv = layer(x, cache.cross[i], cache.mask, cache.past[i] if cache.past else None)
+            past.append(kv)
+        return self.predict(self.norm(x[:, 0])), DecoderCache(cache.cross, past, cache.mask)
+
+    @staticmethod
+    def reorder(cache: DecoderCache, index: Tensor, cross: bool = True) -> DecoderCache:
+        """Return the cache of the rows `index` (any number, repeats allowed).
+
+        `cross=False` leaves the frames' keys and values alone: for beams that change places within a clip.
+        """
+        past = [(k.index_select(0, index), v.index_select(0, index)) for k, v in cache.past]
+        if not cross:
+            return DecoderCache(cache.cross, past, cache.mask)
+        frames = [(k.index_select(0, index), v.index_select(0, index)) for k, v in cache.cross]
+        return DecoderCache(frames, past, cache.mask.index_select(0, index))
+
+    def _decoder_layers(self) -> list[DecoderLayer]:
+        return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]

@@ -1,0 +1,145 @@
+"""Features to glosses: an encoder with a CTC head, alone (TCN) or beside an attention decoder (hybrid)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from signloom.models.decoder import AttentionDecoder
+from signloom.models.inputs import valid_frames
+from signloom.models.layers import EncoderLayer, SinusoidalPositions
+from signloom.models.tcn import TemporalConvolutions
+from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
+
+# glosses and <unk> are answers; of the other specials each head may say one
+CTC_NEVER, ATTENTION_NEVER = (PAD, SOS, EOS), (PAD, BLANK, SOS)
+
+
+@dataclass(frozen=True)
+class GlossConfig:
+    """Everything that the shape of the network depends on; plain values, so that a checkpoint can hold it."""
+
+    network: str  # hybrid or tcn_ctc
+    input_dim: int
+    vocab_size: int
+    width: int = 512
+    layers: int = 6
+    dropout: float = 0.1
+    max_frames: int = 150
+    heads: int = 8  # of the hybrid, as the next three
+    feedforward: int = 2048
+    decoder_layers: int = 3
+    max_tokens: int = 64  # start and end counted
+    kernel: int = 3  # of tcn_ctc
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain data."""
+        return asdict(self)
+
+
+class FrameInput(nn.Module):
+    """Linear to the network's width, LayerNorm, dropout; what stands at padding never gets in."""
+
+    def __init__(self, input_dim: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.linear, self.norm, self.dropout = (
+            nn.Linear(input_dim, width),
+            nn.LayerNorm(width),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Return (B, T, width) for `x` (B, T, input_dim); `valid` (B, T) is False at padding."""
+        x = x.masked_fill(~valid[:, :, None], 0.0)
+        return self.dropout(self.norm(self.linear(x)))  # type: ignore[no-any-return]
+
+
+class CtcHead(nn.Module):
+    """Linear to the vocabulary; `<pad>`, `<sos>` and `<eos>` have probability 0."""
+
+    never: Tensor
+
+    def __init__(self, width: int, vocab_size: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, vocab_size)
+        self.register_buffer("never", torch.tensor(CTC_NEVER), persistent=False)
+
+    def forward(self, memory: Tensor) -> Tensor:
+        """Return float32 log-probabilities (B, T, V) of `memory` (B, T, width)."""
+        logits = self.linear(memory).float()
+        return logits.index_fill(-1, self.never, -torch.inf).log_softmax(-1)  # type: ignore[no-any-return]
+
+
+class Hybrid(AttentionDecoder):
+    """Transformer encoder, CTC head, attention decoder (Watanabe et al. 2017, section II).
+
+    The decoder never says `<pad>`, `<blank>` or `<sos>`: their logits are minus infinity.
+    """
+
+    never: Tensor
+
+    def __init__(self, config: GlossConfig) -> None:
+        super().__init__()
+        c = self.config = config
+        self.input = FrameInput(c.input_dim, c.width, c.dropout)
+        self.frame_positions = SinusoidalPositions(c.max_frames, c.width)
+        self.encoder = nn.ModuleList(
+            EncoderLayer(c.width, c.heads, c.feedforward, c.dropout) for _ in range(c.layers)
+        )
+        self.encoder_norm = nn.LayerNorm(c.width)
+        self.ctc = CtcHead(c.width, c.vocab_size)
+        self.positions = SinusoidalPositions(c.max_tokens, c.width)
+        self.add_decoder(c.vocab_size, c.width, c.decoder_layers, c.heads, c.feedforward, c.dropout, c.width)
+        self.register_buffer("never", torch.tensor(ATTENTION_NEVER), persistent=False)
+
+    def encode(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return memory (B, T, width), 0 at padding, and its validity (B, T) bool.
+
+        `x` (B, T, input_dim) has T at most `max_frames`; what follows a clip's first `lengths` (B,) rows is
+        never looked at.
+        """
+        valid = valid_frames(lengths, x.shape[1])
+        h = self.frame_positions(self.input(x, valid))
+        for layer in self.encoder:
+            h = layer(h, valid[:, None, None, :])
+        return self.encoder_norm(h) * valid[:, :, None], valid
+
+    def ctc_log_probs(self, memory: Tensor) -> Tensor:
+        """Return float32 log-probabilities (B, T, V); minus infinity for `<pad>`, `<sos>` and `<eos>`."""
+        return self.ctc(memory)  # type: ignore[no-any-return]
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """Return logits (..., V) of `hidden` (..., width)."""
+        return self.output(hidden).index_fill(-1, self.never, -torch.inf)  # type: ignore[no-any-return]
+
+
+class TcnCtc(nn.Module):
+    """Dilated convolutions with a CTC head alone: the baseline."""
+
+    def __init__(self, config: GlossConfig) -> None:
+        super().__init__()
+        c = self.config = config
+        self.input = FrameInput(c.input_dim, c.width, c.dropout)
+        self.encoder = TemporalConvolutions(c.width, c.layers, c.kernel, c.dropout)
+        self.ctc = CtcHead(c.width, c.vocab_size)
+
+    def encode(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return memory (B, T, width), 0 at padding, and its validity, as `Hybrid.encode`; T is any."""
+        valid = valid_frames(lengths, x.shape[1])
+        return self.encoder(self.input(x, valid), valid) * valid[:, :, None], valid
+
+    def ctc_log_probs(self, memory: Tensor) -> Tensor:
+        """Return float32 log-probabilities (B, T, V); minus infinity for `<pad>`, `<sos>` and `<eos>`."""
+        return self.ctc(memory)  # type: ignore[no-any-return]
+
+
+def build(config: GlossConfig | dict[str, Any]) -> Hybrid | TcnCtc:
+    """Return the network that `config`, or a checkpoint's `model_config`, describes; weights are random."""
+    c = config if isinstance(config, GlossConfig) else GlossConfig(**config)
+    networks: dict[str, type[Hybrid | TcnCtc]] = {"hybrid": Hybrid, "tcn_ctc": TcnCtc}
+    if c.network not in networks:
+        raise ValueError(f"no network called {c.network!r}, expected one of {sorted(networks)}")
+    return networks[c.network](c)

@@ -1,0 +1,36 @@
+"""Residual dilated convolutions in time that never see padding."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class TemporalBlock(nn.Module):
+    """LayerNorm, dilated convolution, GELU, dropout, added to the input."""
+
+    def __init__(self, width: int, kernel: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.convolution = nn.Conv1d(width, width, kernel, padding="same", dilation=dilation)
+        self.activation, self.dropout = nn.GELU(), nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Return (B, T, width); beyond the ends of a clip (`valid` (B, T) False) the convolution reads 0."""
+        inside = self.norm(x) * valid[:, :, None]
+        y = self.convolution(inside.transpose(1, 2)).transpose(1, 2)
+        return x + self.dropout(self.activation(y))  # type: ignore[no-any-return]
+
+
+class TemporalConvolutions(nn.Module):
+    """Blocks whose dilation doubles from 1 (van den Oord et al. 2016, section 2.1), then LayerNorm."""
+
+    def __init__(self, width: int, layers: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(TemporalBlock(width, kernel, 2**i, dropout) for i in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Return (B, T, width) for `x` (B, T, width)."""
+        for block in self.blocks:
+            x = block(x, valid)
+        return self.norm(x)  # type: ignore[no-any-return]

@@ -1,0 +1,138 @@
+"""What a training of the gloss family reads: clips, their glosses, and which of them CTC can align."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pandas as pd
+
+from signloom.errors import SignloomError
+from signloom.features.gloss_rows import GlossRows, Kind
+from signloom.params.gloss import RunParams, TcnParams, TrainGlossParams
+from signloom.stage import Job
+from signloom.text.glosses import read_gloss_lines, read_vocabulary
+from signloom.text.sentences import read_splits
+from signloom.text.vocabulary import UNK
+
+_LISTED = 10  # clips that a warning names
+
+
+@dataclass(frozen=True)
+class GlossClip:
+    """A clip and its glosses: as written (`line`), as ids, and whether CTC can align them.
+
+    `sources` are the ids of its features: its own, and those of its augmented copies.
+    """
+
+    clip_id: str
+    line: str
+    ids: tuple[int, ...]
+    feasible: bool
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GlossCorpus:
+    """The clips of training and validation, in the order of their ids."""
+
+    rows: GlossRows
+    vocabulary: list[str]
+    train: list[GlossClip]
+    val: list[GlossClip]
+
+    @classmethod
+    def load(cls, job: Job, run: RunParams, tcn: TcnParams, p: TrainGlossParams) -> GlossCorpus:
+        """Read the stage's inputs; raises SignloomError where there is nothing to train on."""
+        copies = run.variant == "hybrid_clip_aug"
+        rows = GlossRows.open(job, input_kind(run, tcn), p.max_frames, copies=copies)
+        vocabulary = read_vocabulary(job.input("glosses"))
+        splits = read_splits(job.input("splits"))
+        lines = read_gloss_lines(job.input("gloss_lines"))
+        train, val = (_clips(splits, split, lines, vocabulary, rows) for split in ("train", "val"))
+        if not train:
+            raise SignloomError(
+                f"{job.input('splits')}: no clip with a gloss is in the training split; "
+                "check the splits section, the gloss column of the table and build/rejects.csv"
+            )
+        if not val:
+            print("no validation clip has a gloss: the last epoch is taken for the best")
+        if copies and not any(len(clip.sources) > 1 for clip in train):
+            raise SignloomError("hybrid_clip_aug: no training clip has a copy; raise frames.copies")
+        check_feasibility(train + val, rows, p.max_infeasible)
+        if run.variant == "tcn_ctc":
+            train = [clip for clip in train if clip.feasible]  # CTC is all the loss that there is
+        if not train:
+            raise SignloomError("tcn_ctc: CTC can align no training clip; see the warning above")
+        return cls(rows, vocabulary, train, val)
+
+
+def input_kind(run: RunParams, tcn: TcnParams) -> Kind:
+    """Return which features a run reads."""
+    kinds: dict[str, Kind] = {
+        "hybrid_pose": "pose",
+        "hybrid_clip": "clip",
+        "hybrid_clip_aug": "clip",
+        "hybrid_both": "both",
+        "tcn_ctc": tcn.input,
+    }
+    return kinds[run.variant]
+
+
+def rows_needed(ids: tuple[int, ...]) -> int:
+    """Return how many frames CTC needs for the labels `ids`: one each, and a blank between equal neighbours.
+
+    Graves et al., "Connectionist Temporal Classification" (2006), section 3.1.
+    """
+    return len(ids) + sum(a == b for a, b in pairwise(ids))
+
+
+def _clips(
+    splits: pd.DataFrame, split: str, lines: dict[str, str], vocabulary: list[str], rows: GlossRows
+) -> list[GlossClip]:
+    """Return the signed clips of `split` that have glosses and say how many have none."""
+    place = {gloss: number for number, gloss in enumerate(vocabulary)}
+    chosen = splits[(splits["split"] == split) & (splits["sentence_id"] >= 0)]
+    clips, empty = [], 0
+    for clip_id in sorted(chosen["clip_id"]):
+        if clip_id not in lines:
+            raise SignloomError(f"clip {clip_id} of splits.csv has no gloss line; build stage text again")
+        if clip_id not in rows or not rows.length(clip_id):
+            raise SignloomError(
+                f"clip {clip_id} of splits.csv has no {rows.kind} feature rows; see build/rejects.csv, "
+                "mend or remove its video and build again"
+            )
+        if not lines[clip_id]:
+            empty += 1
+            continue
+        ids = tuple(place.get(gloss, UNK) for gloss in lines[clip_id].split())
+        needed = rows_needed(ids)
+        feasible = rows.length(clip_id) >= needed
+        # a copy that was sped up may have too few rows
+        copies = [
+            copy for copy in rows.copies_of(clip_id) if rows.length(copy) >= (needed if feasible else 1)
+        ]
+        clips.append(GlossClip(clip_id, lines[clip_id], ids, feasible, (clip_id, *copies)))
+    if empty:
+        print(f"{empty} of {len(chosen)} {split} clips have no gloss and are left out")
+    return clips
+
+
+def check_feasibility(clips: list[GlossClip], rows: GlossRows, most: float) -> None:
+    """Say which clips CTC cannot align; SignloomError where they are more than the share `most`."""
+    short = [clip for clip in clips if not clip.feasible]
+    if not short:
+        return
+    named = [
+        f"{clip.clip_id} ({rows.length(clip.clip_id)} rows, needs {rows_needed(clip.ids)})"
+        for clip in short[:_LISTED]
+    ]
+    more = f" and {len(short) - _LISTED} more" if len(short) > _LISTED else ""
+    found = f"CTC cannot align {len(short)} of {len(clips)} clips: {', '.join(named)}{more}"
+    if len(short) > most * len(clips):
+        raise SignloomError(
+            f"{found}; that is more than train_gloss.max_infeasible {most}: lower clip_features.step_size, "
+            "raise train_gloss.max_frames, or raise max_infeasible"
+        )
+    print(f"warning: {found}; they are left out of the CTC loss", file=sys.stderr)

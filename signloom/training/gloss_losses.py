@@ -1,0 +1,123 @@
+"""The losses of the gloss family, for all label sequences of a batch at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from signloom.models.gloss import Hybrid, TcnCtc
+from signloom.params.gloss import HybridParams, RunParams
+from signloom.text.vocabulary import BLANK, PAD, UNK
+from signloom.training.gloss_data import Batch
+from signloom.training.precision import autocast
+
+_FIRST = 5  # gloss
+
+
+class LossSums(NamedTuple):
+    """Sums over a batch, each a number, and what they are divided by for a mean."""
+
+    ctc: Tensor  # of clips, each divided by its number of glosses
+    ctc_weight: Tensor
+    ce: Tensor  # of tokens
+    ce_weight: Tensor
+    blanks: Tensor  # valid frames on which CTC says <blank>
+    frames: Tensor  # valid frames
+
+    def means(self) -> tuple[Tensor, Tensor]:
+        """Return mean CTC loss and mean cross-entropy; 0 where there is nothing to average."""
+        return self.ctc / self.ctc_weight.clamp(min=1e-6), self.ce / self.ce_weight.clamp(min=1e-6)
+
+
+class Passed(NamedTuple):
+    """What a network made of a batch."""
+
+    memory: Tensor  # (B, T, width)
+    valid: Tensor  # (B, T)
+    log_probs: Tensor  # (B, T, V) of CTC
+    sums: LossSums
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How a network is judged: `ctc_weight` times CTC and the rest cross-entropy; `alone` is CTC without."""
+
+    ctc_weight: float
+    smoothing: float
+    alone: bool
+    precision: str
+    device: torch.device
+
+    @classmethod
+    def of(cls, run: RunParams, hybrid: HybridParams, precision: str) -> Loss:
+        """Return the loss of a run, on the accelerator where there is one."""
+        alone = run.variant == "tcn_ctc"
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(1.0 if alone else hybrid.ctc_weight, hybrid.label_smoothing, alone, precision, device)
+
+    def __call__(self, model: Hybrid | TcnCtc, batch: Batch) -> Passed:
+        """Pass `batch`, on the device, through `model`; the cross-entropy of a TCN, without decoder, is 0."""
+        with autocast(self.device, self.precision):
+            memory, valid = model.encode(batch.features, batch.lengths)
+            log_probs = model.ctc_log_probs(memory)
+            ctc, ctc_weight = ctc_sum(log_probs, batch)
+            ce = ce_weight = torch.zeros_like(ctc)
+            if isinstance(model, Hybrid):
+                ce, ce_weight = token_sum(model, batch, memory, valid, self.smoothing)
+        blanks = (log_probs.detach().argmax(-1) == BLANK) & valid
+        sums = LossSums(ctc, ctc_weight, ce, ce_weight, blanks.sum(), valid.sum())
+        return Passed(memory, valid, log_probs, sums)
+
+    def total(self, sums: LossSums) -> Tensor:
+        """Return the weighted mean of both losses."""
+        ctc, ce = sums.means()
+        return self.ctc_weight * ctc + (1 - self.ctc_weight) * ce
+
+
+def ctc_sum(log_probs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the weighted sum of CTC losses, each divided by its number of glosses, and of the weights.
+
+    `log_probs` is (B, T, V). Labels that do not fit their frames are left out; a loss that is infinite all
+    the same stays infinite, so that it is noticed.
+    """
+    # columns that CTC can say: <unk>, <blank>, glosses; the others are -inf, whose gradient is no number
+    emitted = torch.cat([log_probs[..., UNK : BLANK + 1], log_probs[..., _FIRST:]], -1)
+    targets = torch.where(batch.ctc_targets == UNK, 0, batch.ctc_targets - (_FIRST - 2)).clamp(min=0)
+    used = batch.aligned.nonzero().flatten()
+    if not len(used):
+        return log_probs.new_zeros(()), log_probs.new_zeros(())
+    rows = batch.rows[used]
+    # on the CPU: the GPU kernel adds gradients in no fixed order
+    losses = F.ctc_loss(
+        emitted.transpose(0, 1).index_select(1, rows).cpu(),
+        targets[used].cpu(),
+        batch.lengths[rows].cpu(),
+        batch.target_lengths[used].cpu(),
+        blank=1,
+        reduction="none",
+    ).to(log_probs.device)
+    weights = batch.weights[used]
+    return (weights * losses / batch.target_lengths[used]).sum(), weights.sum()
+
+
+def token_sum(
+    model: Hybrid, batch: Batch, memory: Tensor, valid: Tensor, smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """Return the weighted sum of the decoder's cross-entropies, without padding, and of the weights.
+
+    Only what the decoder can say shares the smoothing: <unk>, <eos> and glosses.
+    """
+    if len(batch.rows) > len(memory):  # mixed inputs are read once for each of their label sequences
+        memory, valid = memory.index_select(0, batch.rows), valid.index_select(0, batch.rows)
+    hidden = model.decode_hidden(batch.decoder_input, memory, valid)
+    real = batch.decoder_target != PAD
+    logits = model.output(hidden[real]).float()
+    emitted = torch.cat([logits[:, UNK : UNK + 1], logits[:, _FIRST - 1 :]], -1)
+    targets = (batch.decoder_target[real] - (_FIRST - 2)).clamp(min=0)
+    losses = F.cross_entropy(emitted, targets, label_smoothing=smoothing, reduction="none")
+    weights = batch.weights[:, None].expand_as(real)[real]
+    return (weights * losses).sum(), weights.sum()

@@ -1,0 +1,22 @@
+"""Train one variant of the gloss family with one seed.
+
+inputs: splits, glosses, gloss_lines; pose, pose_index, mask (one of each a shard), pose_stats and/or clip,
+clip_index, clip_stats; for hybrid_clip_aug also copies, copies_index
+outputs: best, latest (checkpoints), history (CSV), metrics (one JSON line an epoch)
+"""
+
+from __future__ import annotations
+
+import sys
+
+from signloom.stage import run_stage
+from signloom.training.gloss import train
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage; return its exit code."""
+    return run_stage("train_gloss", train, argv, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
