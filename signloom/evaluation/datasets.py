@@ -16,6 +16,8 @@ NAMES = {
     "test_unseen_sentences": ("test", 0),
     "val_unseen_sentences": ("val", 0),
 }
+# data sets of the gloss family that are others together: an official test split is scored as a whole
+TOGETHER = {"test_all_sentences": ("test", "test_unseen_sentences")}
 NO_CLIP = "no clip in this data set"
 
 

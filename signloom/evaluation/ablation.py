@@ -1,0 +1,243 @@
+"""The gloss variants side by side: means and spreads over seeds, paired differences, and what they say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from signloom.errors import SignloomError
+from signloom.evaluation.bootstrap import figure, ratio
+from signloom.evaluation.datasets import NAMES, TOGETHER
+from signloom.evaluation.gloss import ERRORS, error_stats
+from signloom.params.evaluation import EvaluationParams
+from signloom.params.gloss import GlossParams
+
+BASELINE = "tcn_ctc"
+DECODERS = ("ctc_greedy", "ctc_beam", "attention", "joint")
+RATES = ("wer", *ERRORS, "sentence_acc")
+ONE_SEED = "one seed has no spread"
+NO_BASELINE = f"{BASELINE} is not among the variants"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of a variant: its metric file, its predictions and its epochs."""
+
+    seed: int
+    metrics: dict[str, Any]
+    predictions: pd.DataFrame
+    epochs: list[dict[str, Any]]
+
+
+Runs = dict[str, list[Run]]  # variant: one run a seed
+
+
+class Counts(NamedTuple):
+    """Errors of a variant's decoder on each clip, summed over `seeds`, and the clips' glosses."""
+
+    errors: npt.NDArray[np.float64]
+    words: npt.NDArray[np.float64]
+    seeds: int
+
+
+def read_runs(
+    params: GlossParams, metrics: Sequence[Path], predictions: Sequence[Path], epochs: Sequence[Path]
+) -> Runs:
+    """Return the runs of every variant and seed.
+
+    Files are known by name: `<run>.json`, `<run>.csv`, `<run>/metrics.jsonl`; the first seed's run is called
+    as its variant, others have `-<seed>` behind. Raises SignloomError where a file is missing or empty.
+    """
+    files = (
+        {path.stem: path for path in metrics},
+        {path.stem: path for path in predictions},
+        {path.parent.name: path for path in epochs},
+    )
+    runs: Runs = {}
+    for variant in params.variants:
+        for seed in params.seeds:
+            name = variant if seed == params.seeds[0] else f"{variant}-{seed}"
+            if not all(name in by_name for by_name in files):
+                raise SignloomError(
+                    f"run {name} lacks metrics, predictions or epochs; build it, or take it out of "
+                    "gloss.variants and gloss.seeds"
+                )
+            scores, table, log = (by_name[name] for by_name in files)
+            lines = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.strip()]
+            if not lines:
+                raise SignloomError(f"{log} has no epoch; train the run again")
+            said = pd.read_csv(table, dtype=str, keep_default_na=False)
+            found = json.loads(scores.read_text("utf-8"))
+            runs.setdefault(variant, []).append(Run(seed, found, said, lines))
+    return runs
+
+
+def compare(runs: Runs, params: EvaluationParams) -> dict[str, Any]:
+    """Return the content of ablation.json but its text: data set, variant, decoder, figures.
+
+    A decoder's `wer`, `sub`, `del`, `ins` and `sentence_acc` are means over seeds, `<rate>_std` their sample
+    deviation. `difference` is its WER minus that of `tcn_ctc` with the same decoder, or with `ctc_beam` where
+    that has none; negative is better. Errors are averaged over seeds clip by clip, clips are drawn in pairs.
+    """
+    result: dict[str, Any] = {}
+    for data in (*NAMES, *TOGETHER):
+        counts = {
+            (variant, decoder): error_counts(variant, found, data, decoder)
+            for variant, found in runs.items()
+            for decoder in DECODERS
+            if decoder in found[0].predictions
+        }
+        result[data] = {
+            variant: _variant(variant, found, data, counts, params) for variant, found in runs.items()
+        }
+        result[data]["comparisons"] = {
+            f"{better} - {worse}": {
+                "decoders": [a, b],
+                **_difference(counts, (better, a), (worse, b), params),
+            }
+            for better, a, worse, b, _ in claims(runs)
+        }
+    result["training"] = {variant: _training(found) for variant, found in runs.items()}
+    return result
+
+
+def claims(runs: Runs) -> list[tuple[str, str, str, str, str]]:
+    """Return what is expected of these variants: (better, its decoder, worse, its decoder, in words).
+
+    The decoders are fixed beforehand: joint for a hybrid, prefix beam for the baseline.
+    """
+    expected = [
+        (variant, BASELINE, "attention beside CTC helps") for variant in runs if variant != BASELINE
+    ] + [
+        ("hybrid_both", "hybrid_pose", "clip features beside pose features help"),
+        ("hybrid_both", "hybrid_clip", "pose features beside clip features help"),
+        ("hybrid_clip_aug", "hybrid_clip", "augmented frames help"),
+    ]
+    return [
+        (better, headline(better), worse, headline(worse), words)
+        for better, worse, words in expected
+        if better in runs and worse in runs
+    ]
+
+
+def headline(variant: str) -> str:
+    """Return the decoder that stands for `variant` where one is enough."""
+    return "ctc_beam" if variant == BASELINE else "joint"
+
+
+def error_counts(variant: str, found: Sequence[Run], data: str, decoder: str) -> Counts:
+    """Return the errors of `decoder` on the clips of `data` with glosses, in the order of their ids.
+
+    Raises SignloomError where the seeds were not scored on the same clips and references.
+    """
+    parts = TOGETHER.get(data, (data,))
+    tables = [
+        run.predictions[run.predictions["data"].isin(parts) & (run.predictions["reference"] != "")]
+        .sort_values("clip_id")
+        .reset_index(drop=True)
+        for run in found
+    ]
+    keys = ["clip_id", "reference"]
+    if any(not table[keys].equals(tables[0][keys]) for table in tables):
+        raise SignloomError(
+            f"{variant}: its seeds were scored on different clips; build the predictions again"
+        )
+    lines = [
+        [[line.split() for line in table[column]] for column in ("reference", decoder)] for table in tables
+    ]
+    stats = [error_stats(*pair) for pair in lines]
+    errors = np.sum([rows[:, :3].sum(1) for rows in stats], axis=0)
+    return Counts(errors, stats[0][:, 3], len(found))
+
+
+def _variant(
+    variant: str,
+    found: Sequence[Run],
+    data: str,
+    counts: dict[tuple[str, str], Counts],
+    params: EvaluationParams,
+) -> dict[str, Any]:
+    scores = [run.metrics[data] for run in found]
+    entry: dict[str, Any] = {"n": scores[0]["n"], "seeds": len(found), **_spread("blank_ratio", scores)}
+    for decoder in DECODERS:
+        if (variant, decoder) not in counts:
+            continue
+        entry[decoder] = {"n": scores[0][decoder]["n"]}
+        for rate in RATES:
+            entry[decoder] |= _spread(rate, [score[decoder] for score in scores])
+        if variant != BASELINE:
+            rival = decoder if (BASELINE, decoder) in counts else "ctc_beam"
+            entry[decoder] |= _difference(counts, (variant, decoder), (BASELINE, rival), params)
+    return entry
+
+
+def _spread(name: str, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the mean and the sample deviation of `name` over seeds; null with a reason where undefined."""
+    values = [score[name] for score in scores if score[name] is not None]
+    if not values:
+        reason = scores[0][f"{name}_reason"]
+        return {name: None, f"{name}_reason": reason, f"{name}_std": None, f"{name}_std_reason": reason}
+    mean = {name: round(float(np.mean(values)), 12)}
+    if len(values) < 2:
+        return mean | {f"{name}_std": None, f"{name}_std_reason": ONE_SEED}
+    return mean | {f"{name}_std": round(float(np.std(values, ddof=1)), 12)}
+
+
+def _difference(
+    counts: dict[tuple[str, str], Counts],
+    one: tuple[str, str],
+    other: tuple[str, str],
+    params: EvaluationParams,
+) -> dict[str, Any]:
+    """Return `difference` of WER, `one` minus `other`, (variant, decoder) each, with a paired interval."""
+    if other not in counts:
+        return {"difference": None, "difference_reason": NO_BASELINE}
+    a, b = counts[one], counts[other]
+    if not np.array_equal(a.words, b.words):
+        raise SignloomError(
+            f"{one[0]} and {other[0]} were scored on different clips; build the predictions again"
+        )
+    # means over seeds as whole numbers, so that their sums are exact
+    paired = np.stack([a.errors * b.seeds - b.errors * a.seeds, a.words * a.seeds * b.seeds], 1)
+    why = "no reference gloss in this data set"
+    return figure("difference", paired, ratio, params.bootstrap, params.seed, why)
+
+
+def _training(found: Sequence[Run]) -> dict[str, Any]:
+    """Return the epochs, and blank ratios of validation, or training: mean of the last, lowest of all."""
+    part = (
+        "val_blank_ratio" if found[0].epochs[-1].get("val_blank_ratio") is not None else "train_blank_ratio"
+    )
+    ratios = [[epoch[part] for epoch in run.epochs] for run in found]
+    return {
+        "epochs": max(len(run.epochs) for run in found),
+        "blank_ratio_of": part.split("_")[0],
+        "blank_ratio_last": round(float(np.mean([values[-1] for values in ratios])), 12),
+        "blank_ratio_lowest": round(min(map(min, ratios)), 12),
+    }
+
+
+def table(compared: dict[str, Any]) -> pd.DataFrame:
+    """Return one row a data set, variant and decoder, from what `compare` returned."""
+    rows = []
+    for data in (*NAMES, *TOGETHER):
+        for variant, entry in compared[data].items():
+            for decoder in DECODERS:
+                if variant == "comparisons" or decoder not in entry:
+                    continue
+                figures = entry[decoder]
+                rows.append(
+                    {"data": data, "variant": variant, "decoder": decoder, "seeds": entry["seeds"]}
+                    | {"n": figures["n"]}
+                    | {key: figures.get(key) for rate in RATES for key in (rate, f"{rate}_std")}
+                    | {key: entry[key] for key in ("blank_ratio", "blank_ratio_std")}
+                    | {key: figures.get(key) for key in ("difference", "difference_low", "difference_high")}
+                )
+    return pd.DataFrame(rows)

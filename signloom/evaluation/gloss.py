@@ -1,0 +1,84 @@
+"""Figures of stage evaluate_gloss: errors of each decoder by kind, whole sentences, and blank frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jiwer
+import numpy as np
+
+from signloom.evaluation.bootstrap import Floats, figure, mean_figure, ratio
+from signloom.evaluation.datasets import NO_CLIP
+from signloom.params.evaluation import EvaluationParams
+
+ERRORS = ("sub", "del", "ins")
+SIGNATURE = "glosses|case:kept|normalisation:{}|lib:jiwer"
+
+
+def error_stats(references: Sequence[Sequence[str]], hypotheses: Sequence[Sequence[str]]) -> Floats:
+    """Return (clips, 4): substitutions, deletions, insertions and reference glosses of each clip.
+
+    jiwer's alignment with the fewest errors. A hypothesis without glosses is all deletions, one to a
+    reference without glosses all insertions.
+    """
+    if not references:
+        return np.zeros((0, 4))
+    out = jiwer.process_words(
+        [" ".join(line) for line in references], [" ".join(line) for line in hypotheses]
+    )
+    rows = []
+    for chunks, words in zip(out.alignments, out.references, strict=True):
+        count = dict.fromkeys(("substitute", "delete", "insert", "equal"), 0)
+        for chunk in chunks:
+            count[chunk.type] += max(
+                chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx
+            )
+        rows.append([count["substitute"], count["delete"], count["insert"], len(words)])
+    return np.array(rows, np.float64)
+
+
+class Answers(NamedTuple):
+    """Glosses of references and of each decoder, a line a clip; `blanks` (clips, 2): blank and all frames."""
+
+    references: list[list[str]]
+    found: dict[str, list[list[str]]]
+    blanks: Floats
+
+    @classmethod
+    def of(cls, parts: Sequence[Answers]) -> Answers:
+        """Return the answers of several data sets, one after the other."""
+        return cls(
+            [line for part in parts for line in part.references],
+            {name: [line for part in parts for line in part.found[name]] for name in parts[0].found},
+            np.concatenate([part.blanks for part in parts]),
+        )
+
+
+def score_glosses(answers: Answers, normalisation: str, params: EvaluationParams) -> dict[str, Any]:
+    """Return the metric entries of one data set.
+
+    A frame is blank where its likeliest CTC label is. Clips without a gloss in the reference are counted in
+    `n_empty_references` and enter no rate but the blank ratio.
+    """
+    references, hypotheses, blanks = answers
+    draw = (params.bootstrap, params.seed)
+    scored = [row for row, line in enumerate(references) if line]
+    no_gloss = "no reference gloss in this data set" if len(references) else NO_CLIP
+    entries: dict[str, Any] = {
+        "n": len(references),
+        "n_empty_references": len(references) - len(scored),
+        **figure("blank_ratio", blanks, ratio, *draw, NO_CLIP),
+        "wer_signature": SIGNATURE.format(normalisation),
+    }
+    kept = [list(references[row]) for row in scored]
+    for decoder, lines in hypotheses.items():
+        said = [list(lines[row]) for row in scored]
+        stats = error_stats(kept, said)
+        errors = {"wer": stats[:, :3].sum(1)} | {name: stats[:, i] for i, name in enumerate(ERRORS)}
+        right = np.array([a == b for a, b in zip(kept, said, strict=True)], np.float64)
+        entries[decoder] = {"n": len(scored)}
+        for name, count in errors.items():
+            entries[decoder] |= figure(name, np.stack([count, stats[:, 3]], 1), ratio, *draw, no_gloss)
+        entries[decoder] |= mean_figure("sentence_acc", right, *draw, no_gloss)
+    return entries

@@ -1,0 +1,228 @@
+"""Stage ablation: hand-worked means, spreads and paired differences, and a text that follows from them."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from signloom.evaluation.datasets import TOGETHER
+from signloom.evaluation.gloss import Answers, score_glosses
+from signloom.params.evaluation import EvaluationParams
+from workflow_scripts import ablation as stage
+
+FEW = EvaluationParams(bootstrap=300, seed=1)
+SETS = ("test", "val", "test_unseen_sentences", "val_unseen_sentences")
+REFERENCES = [["A", "B", "C"], ["A", "B"], ["D"], ["C", "C", "B", "A"]] * 5
+Lines = list[list[str]]
+
+
+def wrong(first: int) -> Lines:
+    """The references, the first gloss of `first` lines said otherwise."""
+    return [["X", *line[1:]] if i < first else line for i, line in enumerate(REFERENCES)]
+
+
+def silent(first: int) -> Lines:
+    return [[] if i < first else line for i, line in enumerate(REFERENCES)]
+
+
+def write_run(folder: Path, name: str, said: dict[str, Lines], blank: float = 0.8) -> None:
+    """Write the files of a run whose test clips say `said`; the other data sets are empty."""
+    answers, tables = {}, []
+    for data in SETS:
+        references = REFERENCES if data == "test" else []
+        lines = {decoder: found if references else [] for decoder, found in said.items()}
+        blanks = np.array([[blank * 100, 100]] * len(references)).reshape(-1, 2)
+        answers[data] = Answers(references, lines, blanks)
+        table = pd.DataFrame({"data": data, "clip_id": [f"c{i:02d}" for i in range(len(references))]})
+        table["reference"] = [" ".join(line) for line in references]
+        for decoder, found in lines.items():
+            table[decoder] = [" ".join(line) for line in found]
+        tables.append(table)
+    (folder / name).mkdir(parents=True)
+    for data, parts in TOGETHER.items():
+        answers[data] = Answers.of([answers[part] for part in parts])
+    metrics = {data: score_glosses(found, "none", FEW) for data, found in answers.items()}
+    (folder / f"{name}.json").write_text(json.dumps(metrics))
+    pd.concat(tables).to_csv(folder / f"{name}.csv", index=False)
+    epochs = [
+        {"epoch": n, "val_blank_ratio": ratio, "train_blank_ratio": 0.5}
+        for n, ratio in enumerate([0.99, 0.6, blank], 1)
+    ]
+    (folder / name / "metrics.jsonl").write_text("".join(json.dumps(epoch) + "\n" for epoch in epochs))
+
+
+def call(folder: Path, variants: list[str], seeds: list[int]) -> tuple[int, Path, Path]:
+    """Run the stage on all runs in `folder`."""
+    names = sorted(path.stem for path in folder.glob("*.json"))
+    metrics, table = folder / "out" / "ablation.json", folder / "out" / "ablation.csv"
+    code = stage.main(
+        [
+            "--input",
+            *(f"metrics={folder / name}.json" for name in names),
+            *(f"predictions={folder / name}.csv" for name in names),
+            *(f"epochs={folder / name / 'metrics.jsonl'}" for name in names),
+            "--output",
+            f"metrics={metrics}",
+            f"table={table}",
+            "--params",
+            json.dumps(
+                {"gloss": {"variants": variants, "seeds": seeds}, "evaluation": {"bootstrap": 300, "seed": 1}}
+            ),
+        ]
+    )
+    return code, metrics, table
+
+
+def hybrid(joint: Lines, attention: Lines | None = None) -> dict[str, Lines]:
+    plain = {"ctc_greedy": silent(20), "ctc_beam": silent(18)}
+    return plain | {"attention": attention or wrong(3), "joint": joint}
+
+
+def tcn(beam: Lines) -> dict[str, Lines]:
+    return {"ctc_greedy": silent(20), "ctc_beam": beam}
+
+
+def test_means_spreads_and_differences_of_three_seeds_by_hand(tmp_path: Path) -> None:
+    for seed, count in ((1, 0), (2, 2), (3, 4)):
+        ending = "" if seed == 1 else f"-{seed}"
+        write_run(tmp_path, f"hybrid_pose{ending}", hybrid(wrong(count)), blank=0.7 + seed / 100)
+        write_run(tmp_path, f"tcn_ctc{ending}", tcn(wrong(10 + count)))
+    code, metrics, table_file = call(tmp_path, ["tcn_ctc", "hybrid_pose"], [1, 2, 3])
+    assert code == 0
+    got = json.loads(metrics.read_text())
+    pose = got["test"]["hybrid_pose"]
+    words = 50
+    assert pose["n"] == 20
+    assert pose["seeds"] == 3
+    assert pose["blank_ratio"] == pytest.approx(0.72)
+    assert pose["blank_ratio_std"] == pytest.approx(0.01)
+    assert pose["joint"]["wer"] == pytest.approx(2 / words)
+    assert pose["joint"]["wer_std"] == pytest.approx(statistics.stdev([0, 2 / words, 4 / words]))
+    assert pose["joint"]["sub"] == pytest.approx(2 / words)
+    assert pose["joint"]["sentence_acc"] == pytest.approx(18 / 20)
+    # joint has no counterpart in tcn_ctc: its prefix beam stands for it, 12 errors a seed
+    assert pose["joint"]["difference"] == pytest.approx((2 - 12) / words)
+    # the same decoder where there is one: 18 silent clips against 12 substitutions
+    silent_words = sum(map(len, REFERENCES[:18]))
+    assert pose["ctc_beam"]["difference"] == pytest.approx((silent_words - 12) / words)
+    assert "difference" not in got["test"]["tcn_ctc"]["ctc_beam"]
+    both = got["test"]["comparisons"]["hybrid_pose - tcn_ctc"]
+    assert both["decoders"] == ["joint", "ctc_beam"]
+    assert both["difference_low"] < both["difference"] < both["difference_high"] < 0
+    assert got["training"]["hybrid_pose"] == {
+        "epochs": 3,
+        "blank_ratio_of": "val",
+        "blank_ratio_last": pytest.approx(0.72),
+        "blank_ratio_lowest": 0.6,
+    }
+    table = pd.read_csv(table_file)
+    assert len(table) == len([*SETS, *TOGETHER]) * (2 + 4)
+    row = table[
+        (table["data"] == "test") & (table["variant"] == "hybrid_pose") & (table["decoder"] == "joint")
+    ]
+    assert row["wer"].item() == pytest.approx(2 / words)
+    assert row["difference"].item() == pytest.approx(-10 / words)
+
+
+def test_clips_are_drawn_in_pairs(tmp_path: Path) -> None:
+    # the one is wrong exactly where the other is, and once more: unpaired, the interval would include 0
+    write_run(tmp_path, "tcn_ctc", tcn([["X", *line] for line in wrong(20)]))
+    write_run(tmp_path, "hybrid_pose", hybrid(wrong(20)))
+    _, metrics, _ = call(tmp_path, ["tcn_ctc", "hybrid_pose"], [42])
+    found = json.loads(metrics.read_text())["test"]["hybrid_pose"]["joint"]
+    assert found["difference"] == pytest.approx(-20 / 50)
+    # by hand: the same resamples of (errors more, glosses) pairs
+    generator = np.random.default_rng(1)
+    rows = generator.integers(0, 20, (300, 20))
+    lengths = np.array([len(line) for line in REFERENCES])
+    low, high = np.percentile(-20 / lengths[rows].sum(1), (2.5, 97.5))
+    assert (found["difference_low"], found["difference_high"]) == pytest.approx((low, high))
+
+
+def test_one_seed_has_no_spread_and_says_why(tmp_path: Path) -> None:
+    write_run(tmp_path, "tcn_ctc", tcn(silent(20)), blank=1.0)
+    write_run(tmp_path, "hybrid_pose", hybrid(wrong(1)))
+    _, metrics, table = call(tmp_path, ["tcn_ctc", "hybrid_pose"], [42])
+    got = json.loads(metrics.read_text())
+    joint = got["test"]["hybrid_pose"]["joint"]
+    assert joint["wer_std"] is None
+    assert joint["wer_std_reason"] == "one seed has no spread"
+    assert got["val"]["hybrid_pose"]["joint"]["wer_reason"] == "no clip in this data set"
+    assert got["val"]["hybrid_pose"]["joint"]["difference"] is None
+    assert pd.read_csv(table)["wer_std"].isna().all()
+    assert "There is one seed" in got["text"]
+    assert "±" not in got["text"]
+
+
+def test_the_text_says_what_helps_what_does_not_and_what_is_undecided(tmp_path: Path) -> None:
+    write_run(tmp_path, "tcn_ctc", tcn(silent(20)), blank=0.99)
+    write_run(tmp_path, "hybrid_pose", hybrid(wrong(2)))
+    write_run(tmp_path, "hybrid_clip", hybrid(silent(10)))
+    write_run(tmp_path, "hybrid_clip_aug", hybrid([*silent(9)[:10], *wrong(11)[10:]]))
+    write_run(tmp_path, "hybrid_both", hybrid(wrong(15)))
+    variants = ["tcn_ctc", "hybrid_pose", "hybrid_clip", "hybrid_clip_aug", "hybrid_both"]
+    code, metrics, _ = call(tmp_path, variants, [42])
+    assert code == 0
+    text = json.loads(metrics.read_text())["text"]
+    assert "\n" not in text
+    assert "On test (20 clips, 1 seed) WER is 100.0 % for tcn_ctc, 4.0 % for hybrid_pose" in text
+    assert "hybrid_pose - tcn_ctc = -96.0 [" in text
+    assert "attention beside CTC helps, as expected." in text
+    assert (
+        "against the expectation that clip features beside pose features help, it makes more errors" in text
+    )
+    assert "that augmented frames help is undecided, the interval includes 0" in text
+    assert "tcn_ctc has collapsed, as expected: 99.0 % of the frames of test are blank" in text
+    assert "test_unseen_sentences" not in text, "nothing is said of a data set without clips"
+
+
+def test_a_baseline_that_is_better_and_has_not_collapsed_is_said_to_be_so(tmp_path: Path) -> None:
+    write_run(tmp_path, "tcn_ctc", tcn(wrong(0)), blank=0.6)
+    write_run(tmp_path, "hybrid_pose", hybrid(silent(20)))
+    _, metrics, _ = call(tmp_path, ["tcn_ctc", "hybrid_pose"], [42])
+    text = json.loads(metrics.read_text())["text"]
+    assert "against the expectation that attention beside CTC helps, it makes more errors" in text
+    assert "Against the expectation tcn_ctc has not collapsed: 60.0 % of the frames of test are blank" in text
+
+
+def test_without_the_baseline_nothing_is_compared_with_it(tmp_path: Path) -> None:
+    write_run(tmp_path, "hybrid_pose", hybrid(wrong(2)))
+    code, metrics, _ = call(tmp_path, ["hybrid_pose"], [42])
+    assert code == 0
+    got = json.loads(metrics.read_text())
+    assert got["test"]["hybrid_pose"]["joint"]["difference_reason"] == "tcn_ctc is not among the variants"
+    assert got["test"]["comparisons"] == {}
+    assert "not measured" in got["text"]
+
+
+def test_the_order_of_the_files_changes_no_byte(tmp_path: Path) -> None:
+    write_run(tmp_path, "tcn_ctc", tcn(wrong(9)))
+    write_run(tmp_path, "hybrid_pose", hybrid(wrong(2)))
+    _, metrics, table = call(tmp_path, ["tcn_ctc", "hybrid_pose"], [42])
+    once = metrics.read_bytes(), table.read_bytes()
+    for name in ("tcn_ctc", "hybrid_pose"):
+        answers = pd.read_csv(tmp_path / f"{name}.csv", keep_default_na=False)
+        answers[::-1].to_csv(tmp_path / f"{name}.csv", index=False)
+    _, metrics, table = call(tmp_path, ["tcn_ctc", "hybrid_pose"], [42])
+    assert (metrics.read_bytes(), table.read_bytes()) == once
+
+
+def test_runs_that_are_missing_or_do_not_fit_together_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path, "tcn_ctc", tcn(wrong(9)))
+    write_run(tmp_path, "hybrid_pose", hybrid(wrong(2)))
+    assert call(tmp_path, ["tcn_ctc", "hybrid_pose"], [42, 43])[0] == 2
+    assert "run tcn_ctc-43 lacks" in capsys.readouterr().err
+    answers = pd.read_csv(tmp_path / "hybrid_pose.csv", keep_default_na=False)
+    answers[1:].to_csv(tmp_path / "hybrid_pose.csv", index=False)
+    assert call(tmp_path, ["tcn_ctc", "hybrid_pose"], [42])[0] == 2
+    assert "different clips" in capsys.readouterr().err
+    (tmp_path / "tcn_ctc" / "metrics.jsonl").write_text("")
+    assert call(tmp_path, ["tcn_ctc", "hybrid_pose"], [42])[0] == 2
+    assert "has no epoch" in capsys.readouterr().err

@@ -1,0 +1,30 @@
+"""Set the gloss variants side by side over all seeds: one metric file, one table, and what they say."""
+
+from __future__ import annotations
+
+import sys
+
+from signloom.evaluation.ablation import compare, read_runs, table
+from signloom.evaluation.ablation_text import describe
+from signloom.files import write_csv, write_json
+from signloom.params.evaluation import EvaluationParams
+from signloom.params.gloss import GlossParams
+from signloom.stage import Job, run_stage
+
+
+def work(job: Job) -> None:
+    names = ("metrics", "predictions", "epochs")
+    runs = read_runs(job.section("gloss", GlossParams), *(job.input_list(name) for name in names))
+    compared = compare(runs, job.section("evaluation", EvaluationParams))
+    text = describe(compared, runs)
+    write_csv(job.output("table"), table(compared))
+    write_json(job.output("metrics"), compared | {"text": text})
+    print(text)
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_stage("ablation", work, argv, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
