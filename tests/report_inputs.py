@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from signloom.evaluation.sign2text import alignment, score_translations
 from signloom.features.metadata import count_features
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.features import QualityParams
+from tests.report_gloss_inputs import write_glosses
 from workflow_scripts import report
 
 PARAMS = EvaluationParams(bootstrap=100)
@@ -160,11 +162,12 @@ def build(
     videos: str = "my/videos",
     rejects: bool = True,
     benchmarks: bool = True,
+    families: tuple[str, ...] = ("sign2text",),
+    **glosses: Any,
 ) -> str:
-    """Write every input of the stage, run it and return the page."""
+    """Write every input of the stage, run it and return the page; `glosses` goes to `write_glosses`."""
     folder.mkdir(parents=True)
     clips = make_clips(splits, signers, videos)
-    score(clips, folder)
     frozen = [("frozen", "low_motion", 0.115), ("broken", "unreadable", None)] if rejects else []
     index = pd.DataFrame(
         [(row.clip_id, "ok", "", row.motion_mean) for row in clips.itertuples()]
@@ -192,22 +195,27 @@ def build(
         ],
         columns=["clip_id", "video_path", "stage", "reason", "detail", "motion_mean"],
     ).to_csv(folder / "rejects.csv", index=False)
-    write_history(folder, "val" in splits)
     if benchmarks:
         write_benchmarks(folder / "benchmarks")
-    command = ["--input", *(f"metrics={folder}/{name}.json" for name in METRICS)]
-    command += [f"history={folder}/history.csv", f"epochs={folder}/metrics.jsonl"]
-    command += [f"predictions={folder}/sign2text.csv", f"predictions={folder}/retrieval.csv"]
-    command += [f"metadata={folder}/processed_metadata.parquet", f"rejects={folder}/rejects.csv"]
-    command += [f"splits={folder}/splits.csv", f"index={folder}/0000.parquet", f"index={folder}/0001.parquet"]
-    assert report.main([*command, "--output", f"html={folder}/report/index.html"]) == 0
+    given = [f"metrics={folder}/{name}.json" for name in METRICS]
+    given += [f"metadata={folder}/processed_metadata.parquet", f"rejects={folder}/rejects.csv"]
+    given += [f"splits={folder}/splits.csv", f"index={folder}/0000.parquet", f"index={folder}/0001.parquet"]
+    if "sign2text" in families:
+        score(clips, folder)
+        write_history(folder, "val" in splits)
+        given += [f"metrics={folder}/sign2text.json", f"metrics={folder}/retrieval.json"]
+        given += [f"history={folder}/history.csv", f"epochs={folder}/metrics.jsonl"]
+        given += [f"predictions={folder}/sign2text.csv", f"predictions={folder}/retrieval.csv"]
+    if "gloss" in families:
+        given += write_glosses(folder, clips, **glosses)
+    assert report.main(["--input", *given, "--output", f"html={folder}/report/index.html"]) == 0
     return (folder / "report/index.html").read_text("utf-8")
 
 
-METRICS = ("manifest", "features", "splits", "sign2text", "retrieval")
+METRICS = ("manifest", "features", "splits")
 
 
-def write_history(folder: Path, val: bool) -> None:
+def write_history(folder: Path, val: bool, two_views: bool = True) -> None:
     """Twelve epochs; top-1 ties in epochs 8 to 12 and epoch 10 has the lowest loss of them."""
     rows = []
     for epoch in range(1, 13):
@@ -218,7 +226,7 @@ def write_history(folder: Path, val: bool) -> None:
                 "train_loss": 5 / epoch,
                 "ce_loss": 3 / epoch,
                 "clip_loss": 1 / epoch,
-                "supcon_loss": 1 / epoch,
+                "supcon_loss": 1 / epoch if two_views else None,
                 "val_inst_top1": min(epoch, 8) / 8 if val else None,
                 "val_pos_sim": 1 - 1 / epoch if val else None,
                 "val_neg_sim": 0.2 if val else None,

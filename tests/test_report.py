@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signloom.report import page, plots, provenance, tables
+from signloom.report import align, plots, provenance, sentences, sources, tables
 from tests.report_inputs import (
     Page,
     build,
@@ -25,8 +25,15 @@ from workflow_scripts import report
 
 
 @pytest.fixture(scope="module")
-def html(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return build(tmp_path_factory.mktemp("report") / "build")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = tmp_path_factory.mktemp("report") / "build"
+    build(where)
+    return where
+
+
+@pytest.fixture(scope="module")
+def html(folder: Path) -> str:
+    return (folder / "report/index.html").read_text("utf-8")
 
 
 def test_the_page_parses_and_has_every_section_in_order(html: str) -> None:
@@ -81,9 +88,8 @@ def test_pictures_take_their_colours_from_the_page(html: str) -> None:
         assert "var(--ink)" in svg
 
 
-def test_a_figure_stands_on_the_page_as_in_its_metric_file(html: str, tmp_path: Path) -> None:
-    build(tmp_path / "again")
-    scores = json.loads((tmp_path / "again/sign2text.json").read_text("utf-8"))["test"]
+def test_a_figure_stands_on_the_page_as_in_its_metric_file(html: str, folder: Path) -> None:
+    scores = json.loads((folder / "sign2text.json").read_text("utf-8"))["test"]
     text = Page(html).text
     assert f"{scores['wer']:.3f} {scores['wer_low']:.3f} to {scores['wer_high']:.3f}" in text
     assert f"{scores['bleu4']:.1f} {scores['bleu4_low']:.1f} to {scores['bleu4_high']:.1f}" in text
@@ -144,11 +150,11 @@ def test_stage_times_add_up_the_shards_of_this_build(tmp_path: Path) -> None:
     ]
 
 
-def test_a_missing_metric_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    build(tmp_path / "build")
-    base = f"{tmp_path}/build"
+def test_a_missing_metric_file_is_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     names = [
-        f"{name}={base}/{file}"
+        f"{name}={folder}/{file}"
         for name, file in (
             ("metrics", "features.json"),
             ("history", "history.csv"),
@@ -170,12 +176,12 @@ def test_the_best_epoch_is_the_trainers(tmp_path: Path) -> None:
     from signloom.training.progress import merit
 
     write_history(tmp_path, val=True)
-    history = page.read_history(tmp_path / "history.csv", tmp_path / "metrics.jsonl")
+    history = sources.read_history(tmp_path / "history.csv", tmp_path / "metrics.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text("utf-8").splitlines()]
-    assert page.best_epoch(history) == max(rows, key=merit)["epoch"] == 10
+    assert sentences.best_epoch(history) == max(rows, key=merit)["epoch"] == 10
     write_history(tmp_path, val=False)
-    history = page.read_history(tmp_path / "history.csv", tmp_path / "metrics.jsonl")
-    assert page.best_epoch(history) == 12
+    history = sources.read_history(tmp_path / "history.csv", tmp_path / "metrics.jsonl")
+    assert sentences.best_epoch(history) == 12
 
 
 words = st.lists(st.sampled_from(["cat", "tree", "sees", "a", "NA"]), max_size=7).map(" ".join)
@@ -183,7 +189,7 @@ words = st.lists(st.sampled_from(["cat", "tree", "sees", "a", "NA"]), max_size=7
 
 @given(reference=words.filter(bool), hypothesis=words)
 def test_an_alignment_keeps_every_word_and_costs_what_jiwer_counts(reference: str, hypothesis: str) -> None:
-    steps = page.align(reference, hypothesis)
+    steps = align.align(reference, hypothesis)
     assert [s.reference for s in steps if s.reference] == reference.lower().split()
     assert [s.hypothesis for s in steps if s.hypothesis] == hypothesis.lower().split()
     edits = sum(step.kind != "equal" for step in steps)
@@ -192,10 +198,10 @@ def test_an_alignment_keeps_every_word_and_costs_what_jiwer_counts(reference: st
 
 
 def test_edits_are_said_in_words() -> None:
-    steps = page.align("The cat sees a tree", "The dog sees tree")
-    assert page.spoken_edits(steps) == "“dog” in place of “cat”; “a” left out"
-    assert page.spoken_edits(page.align("yes", "yes now")) == "“now” added"
-    assert page.spoken_edits(page.align("Yes.", "yes")) == "no difference"
+    steps = align.align("The cat sees a tree", "The dog sees tree")
+    assert align.spoken_edits(steps) == "“dog” in place of “cat”; “a” left out"
+    assert align.spoken_edits(align.align("yes", "yes now")) == "“now” added"
+    assert align.spoken_edits(align.align("Yes.", "yes")) == "no difference"
 
 
 def test_error_rates_of_groups_add_up_to_those_of_jiwer() -> None:
@@ -229,13 +235,13 @@ def test_lengths_fall_into_at_most_twelve_groups_of_one_width(counts: list[int])
 def test_examples_run_from_the_most_wrong_to_the_most_right() -> None:
     hypotheses = ["a b c d"] * 20 + ["a b c x", "", "a b", "a b c d e"]
     answers = pd.DataFrame({"clip_id": [f"c{n:02d}" for n in range(24)], "hypothesis": hypotheses})
-    chosen = page.choose_examples(answers.assign(reference="a b c d", signer_id="s", nearest=""))
+    chosen = align.choose_examples(answers.assign(reference="a b c d", signer_id="s", nearest=""))
     rates = [float(example.wer) for example in chosen]
     assert len(rates) == 6
     assert rates == sorted(rates, reverse=True)
     assert rates[0] == 1.0
     assert rates[-1] == 0.0
-    assert page.choose_examples(answers.head(0).assign(reference="", signer_id="", nearest="")) == []
+    assert align.choose_examples(answers.head(0).assign(reference="", signer_id="", nearest="")) == []
 
 
 def test_signers_with_odd_names_are_drawn_as_they_are_written() -> None:

@@ -1,9 +1,12 @@
 """Write one self-contained page about a build: scores, corpus, curves, examples, times, provenance.
 
-Inputs: metrics (manifest, features, splits, sign2text and retrieval .json), history (history.csv), epochs
-(metrics.jsonl), predictions (sign2text.csv, retrieval.csv), metadata, rejects, splits, index (every
-pose-feature parquet). Output: html. Snakemake's benchmark files are read, if there are any, from the folder
-`benchmarks` beside the folder of html; they are no dependency, as times differ from run to run.
+Inputs: metrics (manifest, features, splits .json), metadata, rejects, splits, index (every pose-feature
+parquet). Of the landmarks-to-sentence family, where it was built: metrics (sign2text, retrieval .json),
+history (history.csv), epochs (metrics.jsonl), predictions (sign2text.csv, retrieval.csv). Of the gloss
+family, where it was built: metrics (ablation.json), ablation (ablation.csv), gloss_metrics, gloss_epochs,
+gloss_predictions (one file a run each), clip_index (every clip-feature parquet, where a run reads them).
+Output: html. Snakemake's benchmark files are read, if there are any, from the folder `benchmarks` beside
+the folder of html; they are no dependency, as times differ from run to run.
 """
 
 from __future__ import annotations
@@ -15,35 +18,72 @@ import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.files import atomic
-from signloom.report.page import Sources, read_clips, read_history, read_metrics, read_table, render
+from signloom.report.page import render
+from signloom.report.sources import (
+    GlossSources,
+    SentenceSources,
+    Sources,
+    read_clips,
+    read_glosses,
+    read_history,
+    read_metrics,
+    read_table,
+)
 from signloom.stage import Job, run_stage
+
+# the page shows checksums of these; features' indexes are too many
+_SHOWN = [
+    *("metrics", "history", "predictions", "ablation", "gloss_metrics", "gloss_epochs", "gloss_predictions"),
+    *("metadata", "rejects", "splits"),
+]
 
 
 def work(job: Job) -> None:
-    predictions = {path.stem: path for path in job.input_list("predictions")}
-    for name in ("sign2text", "retrieval"):
-        if name not in predictions:
-            raise SignloomError(f"report: --input predictions=... lacks {name}.csv")
-    history, epochs = job.input("history"), job.input("epochs")
-    metadata, rejects, splits = job.input("metadata"), job.input("rejects"), job.input("splits")
+    if "history" not in job.inputs and "gloss_metrics" not in job.inputs:
+        raise SignloomError("report: no model family was given: history=... or gloss_metrics=... is missing")
     index = job.input_list("index")
+    runs = [path.stem for path in job.inputs.get("gloss_metrics", [])]
     html = job.output("html")
     page = render(
         Sources(
-            metrics=read_metrics(job.input_list("metrics")),
-            history=read_history(history, epochs),
-            translations=read_table(predictions["sign2text"]),
-            retrieval=read_table(predictions["retrieval"], ["rank", "similarity"]),
-            clips=read_clips(metadata, splits),
-            rejects=read_table(rejects),
+            metrics=read_metrics(job.input_list("metrics"), ("manifest", "features", "splits")),
+            clips=read_clips(job.input("metadata"), job.input("splits")),
+            rejects=read_table(job.input("rejects")),
             index=pd.concat([_diagnostics(path) for path in index], ignore_index=True),
-            shards={path.stem for path in index},
+            jobs={path.stem for path in index} | set(runs),
             benchmarks=html.parent.parent / "benchmarks",
-            files=[*job.input_list("metrics"), history, *predictions.values(), metadata, rejects, splits],
+            files=[path for name in _SHOWN if name in job.inputs for path in job.input_list(name)],
+            sentences=_sentences(job) if "history" in job.inputs else None,
+            glosses=_glosses(job) if runs else None,
         )
     )
     with atomic(html) as part:
         part.write_text(page, "utf-8")
+
+
+def _sentences(job: Job) -> SentenceSources:
+    metrics = read_metrics(job.input_list("metrics"), ("sign2text", "retrieval"))
+    predictions = {path.stem: path for path in job.input_list("predictions")}
+    for name in ("sign2text", "retrieval"):
+        if name not in predictions:
+            raise SignloomError(f"report: --input predictions=... lacks {name}.csv")
+    return SentenceSources(
+        scores=metrics["sign2text"],
+        ranks=metrics["retrieval"],
+        history=read_history(job.input("history"), job.input("epochs")),
+        translations=read_table(predictions["sign2text"]),
+        retrieval=read_table(predictions["retrieval"], ["rank", "similarity"]),
+    )
+
+
+def _glosses(job: Job) -> GlossSources:
+    return read_glosses(
+        job.input_list("gloss_metrics"),
+        job.input_list("gloss_epochs"),
+        job.input_list("gloss_predictions"),
+        read_metrics(job.input_list("metrics"), ("ablation",))["ablation"],
+        job.input_list("clip_index") if "clip_index" in job.inputs else [],
+    )
 
 
 def _diagnostics(path: Path) -> pd.DataFrame:

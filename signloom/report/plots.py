@@ -1,93 +1,29 @@
-"""The figures of the report: vector pictures that take their colours from the page, light or dark."""
+"""The figures of the corpus and of the landmarks-to-sentence family, and error rates by group."""
 
 from __future__ import annotations
 
-import html
-import io
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from signloom.report.drawing import (
+    HEIGHT,
+    INK,
+    LINES,
+    MARKS,
+    SERIES,
+    Picture,
+    note,
+    picture,
+    smooth,
+    whole_numbers,
+)
 from signloom.report.tables import DATA
-
-# drawn with these and then named, so that the page's style sheet decides: no two figures share a meaning
-_COLOURS = {
-    "#010203": "var(--ink)",
-    "#010204": "var(--rule)",
-    "#010205": "var(--one)",
-    "#010206": "var(--two)",
-    "#010207": "var(--three)",
-    "#010208": "var(--four)",
-}
-INK, RULE, *SERIES = _COLOURS
-_MARKS = ["o", "s", "^", "D"]
-_LINES = ["-", "--", "-.", ":"]
-_STYLE = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,  # a signer may be called $1
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": RULE,
-    "grid.linewidth": 0.6,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "figure.facecolor": "none",
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 5,
-}
-_SMOOTHING = 0.5
-_WIDTH, _HEIGHT = 4.6, 3.0  # inches; narrow, so that its letters stay legible on a phone
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An inline SVG with its caption; what a screen reader says of it is inside."""
-
-    name: str
-    caption: str
-    svg: str
-
-
-def _picture(
-    name: str, caption: str, alt: str, draw: Callable[[Figure], None], height: float = _HEIGHT
-) -> Picture:
-    """Return what `draw` puts on a figure as an SVG without addresses, dates or ids shared with others."""
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-        draw(figure)
-        buffer = io.StringIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", metadata=nothing)
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
-    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
-    svg = re.sub(r"\s*font-family: [^;\"]*;?", "", svg)
-    svg = svg.replace("xlink:href", "href")
-    svg = re.sub(r'\bid="([^"]*)"', rf'id="{name}-\1"', svg)
-    svg = re.sub(r'(href="|url\()#', rf"\1#{name}-", svg)
-    for colour, variable in _COLOURS.items():
-        svg = svg.replace(colour, variable)
-    head = re.sub(r'\s(width|height|version)="[^"]*"', "", svg[: svg.index(">")])
-    label = html.escape(alt, quote=True)
-    return Picture(name, caption, f'{head} role="img" aria-label="{label}"{svg[svg.index(">") :].strip()}')
 
 
 def lengths(clips: pd.DataFrame) -> Picture:
@@ -108,7 +44,7 @@ def lengths(clips: pd.DataFrame) -> Picture:
         f"{name} {clips['num_frames'][clips['split'] == name].median():.0f}" for name in splits
     )
     alt = f"Histograms of clip lengths by split. Median frames: {medians}."
-    return _picture("lengths", "Clip lengths by split, in frames.", alt, draw, 0.6 + 1.05 * len(splits))
+    return picture("lengths", "Clip lengths by split, in frames.", alt, draw, 0.6 + 1.05 * len(splits))
 
 
 def motion(groups: dict[str, pd.Series], floor: float) -> Picture:
@@ -128,7 +64,7 @@ def motion(groups: dict[str, pd.Series], floor: float) -> Picture:
             axes.set_title(f"{name} ({len(values)})", fontsize=10, loc="left")
             axes.tick_params(labelbottom=row == len(shown) - 1)
             if row == 0:
-                _note(axes, f"floor {floor:g}", floor, left=False, inside=True)
+                note(axes, f"floor {floor:g}", floor, left=False, inside=True)
         if shown:
             axes.set_xlabel("mean motion, shoulder widths a second")
         figure.supylabel("clips", fontsize=10)
@@ -136,7 +72,7 @@ def motion(groups: dict[str, pd.Series], floor: float) -> Picture:
     ranges = "; ".join(f"{name}: {v.min():.2f} to {v.max():.2f}" for name, v in shown.items())
     alt = f"Histograms of mean motion in shoulder widths a second. Floor at {floor:g}. {ranges}."
     caption = "Mean motion of every clip; the dashed line is the motion floor (quality.motion_floor)."
-    return _picture("motion", caption, alt, draw, 0.6 + 1.05 * max(1, len(shown)))
+    return picture("motion", caption, alt, draw, 0.6 + 1.05 * max(1, len(shown)))
 
 
 def _bars(axes: Axes, values: pd.Series, edges: Any, series: int) -> None:
@@ -146,19 +82,6 @@ def _bars(axes: Axes, values: pd.Series, edges: Any, series: int) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     axes.set_xlim(edges[0], edges[-1])
     axes.grid(visible=False, axis="x")
-
-
-def _note(axes: Axes, text: str, x: float, left: bool, inside: bool = False) -> None:
-    """Write `text` at the top of the axes, above or inside, left or right of the line at `x`."""
-    axes.annotate(
-        text,
-        (x, 1),
-        (-4 if left else 4, -12 if inside else 3),
-        xycoords=axes.get_xaxis_transform(),
-        textcoords="offset points",
-        ha="right" if left else "left",
-        fontsize=9,
-    )
 
 
 def curves(name: str, caption: str, history: pd.DataFrame, columns: dict[str, str], best: int) -> Picture:
@@ -173,11 +96,11 @@ def curves(name: str, caption: str, history: pd.DataFrame, columns: dict[str, st
         for number, (column, label) in enumerate(known.items()):
             _curve(axes, history, column, label, number)
         axes.axvline(best, color=INK, linestyle=":", linewidth=1.2)
-        _note(axes, f"best, epoch {best}", best, left=best > history["epoch"].median())
+        note(axes, f"best, epoch {best}", best, left=best > history["epoch"].median())
         if min(history[column].min() for column in known) >= 0:
             axes.set_ylim(bottom=0)
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
+        whole_numbers(axes)
         if len(columns) > 1:
             # even a curve that is left alone needs its name
             figure.legend(loc="outside upper left", ncols=1 if len(known) > 2 else 2)
@@ -191,14 +114,14 @@ def curves(name: str, caption: str, history: pd.DataFrame, columns: dict[str, st
             f"to {last[column]:.3g} in epoch {last['epoch']:.0f}"
         )
     alt = f"{caption} {'; '.join(ends) or 'No value was recorded'}. Best epoch: {best}."
-    return _picture(name, caption, alt, draw, _HEIGHT + (0.55 if len(known) > 2 else 0.0))
+    return picture(name, caption, alt, draw, HEIGHT + (0.55 if len(known) > 2 else 0.0))
 
 
 def _curve(axes: Axes, history: pd.DataFrame, column: str, label: str, number: int) -> None:
-    colour, line = SERIES[number % len(SERIES)], _LINES[number % len(_LINES)]
+    colour, line = SERIES[number % len(SERIES)], LINES[number % len(LINES)]
     values = history[["epoch", column]].dropna()
     if len(values) < len(history):
-        mark = _MARKS[number % len(_MARKS)]
+        mark = MARKS[number % len(MARKS)]
         axes.plot(
             values["epoch"],
             values[column],
@@ -209,13 +132,12 @@ def _curve(axes: Axes, history: pd.DataFrame, column: str, label: str, number: i
             clip_on=False,
         )
         return
-    smooth = values[column].ewm(alpha=1 - _SMOOTHING, adjust=True).mean()
     axes.plot(values["epoch"], values[column], color=colour, alpha=0.5, linewidth=0.9)
-    axes.plot(values["epoch"], smooth, color=colour, linestyle=line, label=label)
+    axes.plot(values["epoch"], smooth(values[column]), color=colour, linestyle=line, label=label)
 
 
-def wer_by_length(groups: pd.DataFrame) -> Picture:
-    """Word error rate over reference length, a mark and a 95 % interval a group, one series a data set."""
+def wer_by_length(groups: pd.DataFrame, name: str = "wer-by-length", unit: str = "words") -> Picture:
+    """Error rate over reference length in `unit`: a mark and a 95 % interval a group, a series a data set."""
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -224,15 +146,15 @@ def wer_by_length(groups: pd.DataFrame) -> Picture:
             part = groups[groups["data"] == data]
             shift = 0.12 * (number - (len(names) - 1) / 2)
             _points(axes, part["group"].astype(float) + shift, part, DATA[data], number)
-        axes.set_xlabel("words in the reference")
+        axes.set_xlabel(f"{unit} in the reference")
         axes.set_ylabel("word error rate")
         axes.set_ylim(bottom=0)
         axes.margins(x=0.1)
-        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
+        whole_numbers(axes)
         figure.legend(loc="outside upper left", ncols=2)
 
-    alt = f"Word error rate by sentence length. {_worst(groups, 'words')}"
-    return _picture("wer-by-length", "Word error rate by length of the reference.", alt, draw)
+    alt = f"Word error rate by sentence length. {_worst(groups, unit)}"
+    return picture(name, f"Word error rate by length of the reference in {unit}.", alt, draw)
 
 
 def _points(axes: Axes, x: Any, part: pd.DataFrame, label: str, number: int) -> None:
@@ -241,7 +163,7 @@ def _points(axes: Axes, x: Any, part: pd.DataFrame, label: str, number: int) -> 
         x,
         part["wer"],
         yerr=error,
-        fmt=_MARKS[number % len(_MARKS)],
+        fmt=MARKS[number % len(MARKS)],
         color=SERIES[number % len(SERIES)],
         label=label,
         capsize=2,
@@ -250,7 +172,7 @@ def _points(axes: Axes, x: Any, part: pd.DataFrame, label: str, number: int) -> 
     )
 
 
-def wer_by_signer(groups: pd.DataFrame, most: int = 24) -> Picture:
+def wer_by_signer(groups: pd.DataFrame, name: str = "wer-by-signer", most: int = 24) -> Picture:
     """Word error rate of each signer (those with the most clips), a bar and a 95 % interval."""
     shown = groups.sort_values(["n", "group"], ascending=[False, True]).head(most)[::-1]
     labels = [f"{row['group'] or 'unnamed'}, {_short(row['data'])}" for row in shown.to_dict("records")]
@@ -268,7 +190,7 @@ def wer_by_signer(groups: pd.DataFrame, most: int = 24) -> Picture:
 
     alt = f"Word error rate by signer. {_worst(groups, '')}"
     height = max(1.4, 0.8 + 0.34 * len(shown))
-    return _picture("wer-by-signer", "Word error rate by signer.", alt, draw, height)
+    return picture(name, "Word error rate by signer.", alt, draw, height)
 
 
 def _short(data: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.evaluation.bootstrap import interval, ratio
+from signloom.evaluation.bootstrap import Floats, interval, ratio
 from signloom.evaluation.translation import normalise, wer_stats
 
 DATA = {
@@ -25,6 +25,17 @@ DASH = "–"
 _RESAMPLES, _SEED = 2000, 42
 _MOST_ROWS = 60
 _MOST_GROUPS = 12
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How texts are compared: `plain` gives one as it is scored, `count` (clips, 2) edits and words."""
+
+    plain: Callable[[str], str]
+    count: Callable[[Sequence[str], Sequence[str]], Floats]
+
+
+WORDS = Scoring(normalise, wer_stats)
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,7 @@ def score_table(name: str, caption: str, scores: Mapping[str, Any], metrics: Seq
     Validation sentences that training never saw are left out where there are none.
     """
     shown = [key for key in DATA if scores.get(key, {}).get("n") or key != "val_unseen_sentences"]
-    notes = _Notes()
+    notes = Notes()
     rows = [
         [
             Cell(metric.label, metric.better and f"{metric.better} is better"),
@@ -102,7 +113,7 @@ def score_table(name: str, caption: str, scores: Mapping[str, Any], metrics: Seq
     return Table(name, caption, columns, rows, notes.listed())
 
 
-def score_cell(scores: Mapping[str, Any], metric: Metric, notes: _Notes | None = None) -> Cell:
+def score_cell(scores: Mapping[str, Any], metric: Metric, notes: Notes | None = None) -> Cell:
     """Return one metric of one data set; a dash, and the reason in `notes`, where it is undefined."""
     value, low, high = (scores.get(metric.key + end) for end in ("", "_low", "_high"))
     if value is None:
@@ -119,7 +130,7 @@ def _decimal(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}".replace("-", "−")
 
 
-class _Notes:
+class Notes:
     """Footnotes of a table: one letter a distinct reason."""
 
     def __init__(self) -> None:
@@ -195,13 +206,13 @@ def reject_tables(rejects: pd.DataFrame) -> list[Table]:
     ]
 
 
-def wer_by(answers: pd.DataFrame, column: str) -> pd.DataFrame:
+def wer_by(answers: pd.DataFrame, column: str, scoring: Scoring = WORDS) -> pd.DataFrame:
     """Return `data, group, n, wer, low, high`: corpus word error rate of each value of `column`.
 
     `answers` has `data, reference, hypothesis` and `column`. Bounds are a 95 % bootstrap over the group's
     clips; groups whose references have no word are left out. Data sets stand in the order of `DATA`.
     """
-    counts = wer_stats(answers["reference"].tolist(), answers["hypothesis"].tolist())
+    counts = scoring.count(answers["reference"].tolist(), answers["hypothesis"].tolist())
     found = []
     for data in DATA:
         of_data = (answers["data"] == data).to_numpy()
@@ -215,9 +226,9 @@ def wer_by(answers: pd.DataFrame, column: str) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["data", "group", "n", "wer", "low", "high"])
 
 
-def reference_lengths(references: Sequence[str]) -> pd.Series:
+def reference_lengths(references: Sequence[str], scoring: Scoring = WORDS) -> pd.Series:
     """Return the length group of each reference in words, as its lower end: at most twelve groups."""
-    words = pd.Series([len(normalise(text).split()) for text in references], dtype="int64")
+    words = pd.Series([len(scoring.plain(text).split()) for text in references], dtype="int64")
     if words.empty:
         return words
     first = int(words.min())
@@ -258,16 +269,17 @@ def wrong_answers(retrieval: pd.DataFrame, sentences: Mapping[int, str]) -> Tabl
     return Table("wrong", "Most confident wrong answers, at most 10", columns, rows, numeric=3)
 
 
-def stage_times(folder: Path, shards: set[str]) -> Table:
+def stage_times(folder: Path, jobs: set[str]) -> Table:
     """Return time and peak memory of each stage from Snakemake's benchmark files under `folder`.
 
-    `<stage>.tsv`, or `<stage>/<shard>.tsv` with the shards of this build; `s` in seconds, `max_rss` in MiB.
+    `<stage>.tsv`, or `<stage>/<job>.tsv` where `jobs` are the shards and gloss runs of this build; `s` in
+    seconds, `max_rss` in MiB.
     The report itself is not listed: it is still running.
     """
     single = [(path.stem, path) for path in sorted(folder.glob("*.tsv")) if path.stem != "report"]
-    many = [(path.parent.name, path) for path in sorted(folder.glob("*/*.tsv")) if path.stem in shards]
-    jobs = [(stage, *_benchmark(path)) for stage, path in single + many]
-    table = pd.DataFrame(jobs, columns=["stage", "seconds", "memory"])
+    many = [(path.parent.name, path) for path in sorted(folder.glob("*/*.tsv")) if path.stem in jobs]
+    found = [(stage, *_benchmark(path)) for stage, path in single + many]
+    table = pd.DataFrame(found, columns=["stage", "seconds", "memory"])
     rows = []
     for stage, part in sorted(table.groupby("stage"), key=lambda item: -item[1]["seconds"].sum()):
         peak = part["memory"].max()

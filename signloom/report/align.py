@@ -1,0 +1,86 @@
+"""Texts beside what was read: alignments, edits in words, examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jiwer
+import numpy as np
+import pandas as pd
+
+from signloom.report.tables import DASH, WORDS, Scoring
+
+_EXAMPLES = 6
+
+
+@dataclass(frozen=True)
+class Step:
+    """One column of an alignment: `equal`, `substitute`, `delete` or `insert`."""
+
+    kind: str
+    reference: str
+    hypothesis: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """One decoded clip; `spoken` says the edits in words."""
+
+    clip: str
+    signer: str
+    wer: str
+    reference: str
+    hypothesis: str
+    nearest: str
+    steps: list[Step]
+    spoken: str
+
+
+def align(reference: str, hypothesis: str, scoring: Scoring = WORDS) -> list[Step]:
+    """Return jiwer's alignment word by word, of both texts as they are scored."""
+    out = jiwer.process_words([scoring.plain(reference)], [scoring.plain(hypothesis)])
+    left, right = out.references[0], out.hypotheses[0]
+    steps = []
+    for chunk in out.alignments[0]:
+        ours = left[chunk.ref_start_idx : chunk.ref_end_idx]
+        theirs = right[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        width = max(len(ours), len(theirs))
+        pairs = zip(ours + [""] * (width - len(ours)), theirs + [""] * (width - len(theirs)), strict=True)
+        steps += [Step(chunk.type, a, b) for a, b in pairs]
+    return steps
+
+
+def spoken_edits(steps: Sequence[Step]) -> str:
+    """Return the edits of an alignment in words, for those who hear the page."""
+    phrases = {
+        "substitute": "“{0.hypothesis}” in place of “{0.reference}”",
+        "delete": "“{0.reference}” left out",
+        "insert": "“{0.hypothesis}” added",
+    }
+    edits = [phrases[step.kind].format(step) for step in steps if step.kind != "equal"]
+    return "; ".join(edits) if edits else "no difference"
+
+
+def choose_examples(answers: pd.DataFrame, scoring: Scoring = WORDS) -> list[Example]:
+    """Return up to six clips of one data set, evenly spaced from the most wrong to the most right."""
+    edits, words = scoring.count(answers["reference"].tolist(), answers["hypothesis"].tolist()).T
+    rate = np.divide(edits, words, out=np.full(len(edits), np.nan), where=words > 0)
+    ranked = answers.assign(rate=rate).sort_values(["rate", "clip_id"], ascending=[False, True])
+    places = np.linspace(0, len(ranked) - 1, min(_EXAMPLES, len(ranked))).round().astype(int)
+    return [_example(row, scoring) for row in ranked.iloc[places].to_dict("records")]
+
+
+def _example(row: Mapping[Any, Any], scoring: Scoring) -> Example:
+    steps = align(row["reference"], row["hypothesis"], scoring)
+    return Example(
+        clip=row["clip_id"],
+        signer=row.get("signer_id", ""),
+        wer=DASH if np.isnan(row["rate"]) else f"{row['rate']:.2f}",
+        reference=row["reference"],
+        hypothesis=row["hypothesis"],
+        nearest=row.get("nearest", ""),
+        steps=steps,
+        spoken=spoken_edits(steps),
+    )

@@ -1,0 +1,110 @@
+"""What the figures of the report share: vector pictures that take their colours from the page."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# drawn with these and then named, so that the page's style sheet decides: no two figures share a meaning
+_COLOURS = {
+    "#010203": "var(--ink)",
+    "#010204": "var(--rule)",
+    "#010205": "var(--one)",
+    "#010206": "var(--two)",
+    "#010207": "var(--three)",
+    "#010208": "var(--four)",
+    "#010209": "var(--five)",
+}
+INK, RULE, *SERIES = _COLOURS
+MARKS = ["o", "s", "^", "D", "P"]
+LINES: list[str | tuple[int, tuple[int, ...]]] = ["-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1))]
+_STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a signer may be called $1
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "figure.facecolor": "none",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+}
+_SMOOTHING = 0.5
+WIDTH, HEIGHT = 4.6, 3.0  # inches; narrow, so that its letters stay legible on a phone
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An inline SVG with its caption; what a screen reader says of it is inside."""
+
+    name: str
+    caption: str
+    svg: str
+
+
+def picture(
+    name: str, caption: str, alt: str, draw: Callable[[Figure], None], height: float = HEIGHT
+) -> Picture:
+    """Return what `draw` puts on a figure as an SVG without addresses, dates or ids shared with others."""
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        draw(figure)
+        buffer = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", metadata=nothing)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
+    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
+    svg = re.sub(r"\s*font-family: [^;\"]*;?", "", svg)
+    svg = svg.replace("xlink:href", "href")
+    svg = re.sub(r'\bid="([^"]*)"', rf'id="{name}-\1"', svg)
+    svg = re.sub(r'(href="|url\()#', rf"\1#{name}-", svg)
+    for colour, variable in _COLOURS.items():
+        svg = svg.replace(colour, variable)
+    head = re.sub(r'\s(width|height|version)="[^"]*"', "", svg[: svg.index(">")])
+    label = html.escape(alt, quote=True)
+    return Picture(name, caption, f'{head} role="img" aria-label="{label}"{svg[svg.index(">") :].strip()}')
+
+
+def note(axes: Axes, text: str, x: float, left: bool, inside: bool = False) -> None:
+    """Write `text` at the top of the axes, above or inside, left or right of the line at `x`."""
+    axes.annotate(
+        text,
+        (x, 1),
+        (-4 if left else 4, -12 if inside else 3),
+        xycoords=axes.get_xaxis_transform(),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        fontsize=9,
+    )
+
+
+def smooth(values: pd.Series) -> pd.Series:
+    """Return the exponential mean of a curve (epochs,), as thick lines show it."""
+    return values.ewm(alpha=1 - _SMOOTHING, adjust=True).mean()
+
+
+def whole_numbers(axes: Axes) -> None:
+    """Let the x axis count in whole steps."""
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))

@@ -1,0 +1,145 @@
+"""Everything that the page is made of, read from the files of one build."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from signloom.errors import SignloomError
+
+Metrics = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class SentenceSources:
+    """What the landmarks-to-sentence family left: metric files, training history, predictions."""
+
+    scores: dict[str, Any]
+    ranks: dict[str, Any]
+    history: pd.DataFrame
+    translations: pd.DataFrame
+    retrieval: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class GlossSources:
+    """What the gloss family left.
+
+    `metrics` and `predictions` map a run to what its file holds, in the pipeline's order; `epochs` has one
+    row a run and epoch; `backbones` the distinct `backbone, weights, weights_sha256, mode` of clip features.
+    """
+
+    metrics: Metrics
+    epochs: pd.DataFrame
+    predictions: dict[str, pd.DataFrame]
+    ablation: dict[str, Any]
+    backbones: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the page is made of, read; `files` are those whose checksums the page shows.
+
+    A family that was not built is None. `jobs` are the shards and runs that stages scatter over.
+    """
+
+    metrics: Metrics
+    clips: pd.DataFrame
+    rejects: pd.DataFrame
+    index: pd.DataFrame
+    jobs: set[str]
+    benchmarks: Path
+    files: list[Path]
+    sentences: SentenceSources | None = None
+    glosses: GlossSources | None = None
+
+
+def read_metrics(paths: Sequence[Path], names: Sequence[str]) -> Metrics:
+    """Return the metric files by name; SignloomError names the first of `names` that is missing."""
+    found = {path.stem: json.loads(path.read_text("utf-8")) for path in paths}
+    for name in names:
+        if name not in found:
+            raise SignloomError(f"report: --input metrics=... lacks {name}.json")
+    return found
+
+
+def read_history(history: Path, epochs: Path) -> pd.DataFrame:
+    """Return history.csv with the validation loss of metrics.jsonl, which the table does not have."""
+    table = pd.read_csv(history)
+    if table.empty:
+        raise SignloomError(f"{history}: no epoch; run stage train_sign2text again")
+    rows = [json.loads(line) for line in epochs.read_text("utf-8").splitlines()]
+    losses = {int(row["epoch"]): row.get("val_loss") for row in rows}
+    return table.assign(val_loss=[losses.get(int(epoch)) for epoch in table["epoch"]]).astype(
+        {"val_loss": "float64"}
+    )
+
+
+def read_table(path: Path, numbers: Sequence[str] = ()) -> pd.DataFrame:
+    """Return a CSV with its texts as written (`NA` is a word) and its `numbers` as floats, empty as NaN."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for column in numbers:
+        table[column] = table[column].replace("", np.nan).astype("float64")
+    return table
+
+
+def read_clips(metadata: Path, splits: Path) -> pd.DataFrame:
+    """Return the processed metadata with `split` and `seen` of every clip."""
+    clips = pd.read_parquet(metadata).drop(columns=["split", "seen"], errors="ignore")
+    division = read_table(splits, ["seen"])[["clip_id", "split", "seen"]]
+    return clips.merge(division, on="clip_id", how="left", validate="one_to_one")
+
+
+def variant_of(run: str) -> str:
+    """Return the variant of a gloss run: its name up to the seed."""
+    return run.partition("-")[0]
+
+
+def read_glosses(
+    metrics: Sequence[Path],
+    epochs: Sequence[Path],
+    predictions: Sequence[Path],
+    ablation: dict[str, Any],
+    clip_index: Sequence[Path],
+) -> GlossSources:
+    """Return what the runs left; a run is named by its metric file, `epochs` lie in folders named by runs.
+
+    SignloomError names a run of which a file is missing.
+    """
+    lines = {path.parent.name: path for path in epochs}
+    answers = {path.stem: path for path in predictions}
+    runs = [path.stem for path in metrics]
+    for run in runs:
+        for name, files in (("gloss_epochs", lines), ("gloss_predictions", answers)):
+            if run not in files:
+                raise SignloomError(f"report: --input {name}=... has no file of run {run}")
+    return GlossSources(
+        metrics={path.stem: json.loads(path.read_text("utf-8")) for path in metrics},
+        epochs=pd.concat([_epochs(run, lines[run]) for run in runs], ignore_index=True),
+        predictions={run: read_table(answers[run]) for run in runs},
+        ablation=ablation,
+        backbones=_backbones(clip_index),
+    )
+
+
+def _epochs(run: str, path: Path) -> pd.DataFrame:
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    if not rows:
+        raise SignloomError(f"{path}: no epoch; run stage train_gloss again")
+    table = pd.DataFrame(rows)
+    figures = {column: "float64" for column in table.columns.drop("epoch")}
+    return table.astype(figures).assign(run=run, variant=variant_of(run))
+
+
+def _backbones(clip_index: Sequence[Path]) -> pd.DataFrame:
+    """Return the distinct makers of clip features; none without clips."""
+    columns = ["backbone", "weights", "weights_sha256", "mode"]
+    tables = [pd.read_parquet(path, columns=columns) for path in clip_index]
+    found = pd.concat([pd.DataFrame(columns=columns, dtype="str"), *tables]).astype("str")
+    return found.drop_duplicates().sort_values(columns, ignore_index=True)
