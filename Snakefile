@@ -23,13 +23,14 @@ shell.prefix(f"set -euo pipefail; export OMP_WAIT_POLICY=PASSIVE PATH={Path(sys.
 
 wildcard_constraints:
     shard=r"\d+",
+    run=r"[a-z_]+(-\d+)?",
 
 
 include: "rules/data.smk"
 
 
 # features come from videos, or ready-made
-if flow.params.dataset.importer == "processed":
+if flow.params.dataset.importer in ("processed", "boston104"):
 
     include: "rules/import_features.smk"
 
@@ -38,9 +39,21 @@ else:
     include: "rules/landmarks.smk"
 
 
-include: "rules/stats.smk"
-include: "rules/train.smk"
-include: "rules/evaluate.smk"
+include: "rules/prepare.smk"
+
+
+if "sign2text" in flow.params.pipeline.families:
+
+    include: "rules/sign2text.smk"
+
+
+if "gloss" in flow.params.pipeline.families:
+    if flow.reading("clip"):
+
+        include: "rules/clips.smk"
+    include: "rules/gloss.smk"
+
+
 include: "rules/deliver.smk"
 
 
@@ -48,4 +61,4 @@ rule all:
     default_target: True
     input:
         flow.build("report/index.html"),
-        flow.build("embeddings/prototypes.npz"),
+        flow.if_family("sign2text", flow.build("embeddings/prototypes.npz")),

@@ -2,7 +2,7 @@ rule manifest:
     """Check every clip of the annotation table; write manifest, rejects and shard lists."""
     input:
         code=code_of("manifest"),
-        table=flow.params.dataset.table,
+        table=flow.table,
         videos=flow.params.dataset.videos,
         variations=flow.params.dataset.variations or [],
     output:

@@ -22,7 +22,7 @@ rule pose_features:
         runtime=60,
     params:
         call=flow.call("import_features"),
-        given=flow.given("quality"),
+        given=flow.given("quality", "positions"),
     message:
         "import_features: shard {wildcards.shard}"
     shell:

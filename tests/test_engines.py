@@ -67,8 +67,10 @@ def jobs(root: Path) -> Iterator[dict[str, Any]]:
         found = {}
         for job in flow.dag.jobs:
             if job.rule.name != "all":
-                shard = f"@{job.wildcards.shard}" if job.rule.wildcard_names else ""
-                found[job.rule.name + shard] = job
+                wildcards = dict(job.wildcards.items())
+                shard = f"@{wildcards['shard']}" if "shard" in wildcards else ""
+                run = f"-{wildcards['run']}" if "run" in wildcards else ""
+                found[job.rule.name + run + shard] = job
         yield found
 
 
@@ -105,13 +107,41 @@ def test_both_engines_agree_on_every_command_and_parameter(
         call = job.params.call
         given = json.loads(job.params.given)
         tracked = [key for dep in stages[name].deps for key in getattr(dep, "params", [])]
-        assert sorted(given) == sorted(tracked), name
+        assert sorted(set(given) - {"run"}) == sorted(tracked), name
         assert f"workflow_scripts.{job.rule.name} " in call
 
 
 def test_every_section_is_used_by_some_stage(jobs: dict[str, Any]) -> None:
-    used = {key for job in jobs.values() for key in json.loads(job.params.given)}
-    assert used == set(Params.model_fields)
+    used = {key for job in jobs.values() for key in json.loads(job.params.given)} - {"run"}
+    # which rules there are is no parameter of a stage
+    assert used == set(Params.model_fields) - {"pipeline"}
+
+
+def test_a_gloss_run_reads_the_features_of_its_variant_and_no_others(jobs: dict[str, Any]) -> None:
+    def read(run: str) -> set[str]:
+        paths = [str(path) for path in jobs[f"train_gloss-{run}"].input]
+        folders = {path.split("/")[1] for path in paths if path.endswith(".npy")}
+        return folders & {"pose_features", "clip_features", "clip_features_augmented"}
+
+    assert read("hybrid_pose") == {"pose_features"}
+    assert read("hybrid_clip") == {"clip_features"}
+    assert read("hybrid_clip_aug") == {"clip_features", "clip_features_augmented"}
+    assert read("hybrid_both") == {"pose_features", "clip_features"}
+
+
+def test_every_seed_but_the_first_has_a_run_of_its_own(root: Path) -> None:
+    tree = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
+    tree["gloss"] = {"variants": ["tcn_ctc", "hybrid_pose"], "seeds": [42, 43]}
+    flow = Pipeline.load(tree)
+    assert flow.runs == ["tcn_ctc", "tcn_ctc-43", "hybrid_pose", "hybrid_pose-43"]
+    assert flow.run("tcn_ctc") == {"variant": "tcn_ctc", "seed": 42}
+    assert flow.run("hybrid_pose-43") == {"variant": "hybrid_pose", "seed": 43}
+
+
+def test_a_preset_without_the_sentence_family_has_none_of_its_stages(root: Path) -> None:
+    tree = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
+    tree["pipeline"] = {"families": ["gloss"]}
+    assert Pipeline.load(tree).if_family("sign2text", "file") == []
 
 
 @pytest.mark.parametrize("stage", [name for name in STAGES if name != "demo_corpus"])

@@ -28,6 +28,9 @@ SMALL = {
         "workers": 0,
         "threads": 1,
     },
+    "clip_features": {"resize": 32, "crop": 32},
+    "hybrid": {"layers": 1, "heads": 2, "feedforward": 32, "decoder_layers": 1},
+    "train_gloss": {"width": 32, "epochs": 2, "batch_size": 4},
 }
 
 
@@ -137,6 +140,16 @@ def test_a_new_learning_rate_reruns_training_and_what_follows_under_dvc(project:
     assert ran <= follow and {"train_sign2text", "embed", "evaluate_sign2text"} <= ran
     assert jobs_of(project) == {}
     assert "up to date" in run(project, "dvc", "status")
+
+
+def test_a_new_width_of_the_gloss_models_reruns_them_and_no_features(project: Path) -> None:
+    path = project / "params.yaml"
+    before = path.read_text("utf-8")
+    params = yaml.safe_load(before)
+    params["train_gloss"]["width"] = 16
+    path.write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
+    assert set(jobs_of(project)) == {"train_gloss", "evaluate_gloss", "ablation", "report"}
+    path.write_text(before, "utf-8")
 
 
 def test_changed_pose_feature_code_reruns_pose_features_and_not_landmarks(project: Path) -> None:

@@ -12,6 +12,7 @@ import difflib
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,33 +31,49 @@ def render(root: Path, preset: str | None = None) -> str:
     """Return the text of the dvc.yaml that serves `preset` (None: params.yaml as it stands)."""
     with workflow(root, preset) as flow:
         loaded = Pipeline.load(dict(flow.globals["config"]))
-        stages = {rule.name: _stage(rule, loaded) for rule in flow.rules if rule.name != "all"}
+        rules = [rule for rule in flow.rules if rule.name != "all"]
+        stages = dict(stage for rule in rules for stage in _stages(rule, loaded))
     tree = {"stages": stages, "plots": _plots(loaded)}
     return HEADER + yaml.safe_dump(tree, sort_keys=False, width=110, allow_unicode=True)
 
 
-def _stage(rule: Any, flow: Pipeline) -> dict[str, Any]:
+def _stages(rule: Any, flow: Pipeline) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the DVC stages of a rule: one, or one a gloss run, whose dependencies differ."""
+    if "run" in rule.wildcard_names:
+        for run in flow.runs:
+            yield f"{rule.name}-{run}", _stage(rule, flow, SimpleNamespace(run=run))
+    else:
+        yield rule.name, _stage(rule, flow, SimpleNamespace(shard="{shard}"))
+
+
+def _stage(rule: Any, flow: Pipeline, wildcards: SimpleNamespace) -> dict[str, Any]:
     """Return one DVC stage: a matrix over shards where the rule scatters."""
-    outputs = _paths(rule.output)
+    outputs = _paths(rule.output, wildcards)
     options = f"--config preset={','.join(flow.presets)} " if flow.presets else ""
     stage: dict[str, Any] = {"desc": rule.docstring.strip()}
     if flow.preset:
         stage["wdir"] = "../../.."
-    if rule.wildcard_names:
+    if "shard" in rule.wildcard_names:
         stage["matrix"] = {"shard": shard_names(flow.params.shards.count)}
     stage["cmd"] = f"snakemake {options}--cores all --allowed-rules {rule.name} -- {outputs[0]}"
-    stage["deps"] = sorted(_paths(rule.input))
-    stage["params"] = _params(list(json.loads(rule.params.given)), flow.presets)
+    stage["deps"] = sorted(_paths(rule.input, wildcards))
+    given = rule.params.given
+    sections = json.loads(given(wildcards) if callable(given) else given)
+    stage["params"] = _params([name for name in sections if name != "run"], flow.presets)
     metrics = [path for path in outputs if path.startswith("metrics/")]
     stage["outs"] = [path for path in outputs if path not in metrics]
     stage["metrics"] = [{path: {"cache": False}} for path in metrics]
     return {key: value for key, value in stage.items() if value}
 
 
-def _paths(items: Any) -> list[str]:
-    """Return paths without doubles, Snakemake's `{shard}` as DVC writes it."""
-    any_shard = SimpleNamespace(shard="{shard}")
-    paths = [str(item(any_shard) if callable(item) else item) for item in items]
+def _paths(items: Any, wildcards: SimpleNamespace) -> list[str]:
+    """Return paths without doubles: those of a gloss run, or Snakemake's `{shard}` as DVC writes it."""
+    paths: list[str] = []
+    for item in items:
+        found = item(wildcards) if callable(item) else item
+        paths += [str(path) for path in (found if isinstance(found, list) else [found])]
+    run = getattr(wildcards, "run", "")
+    paths = [re.sub(r"\{run[^}]*\}", run, path) for path in paths]
     return list(dict.fromkeys(re.sub(r"\{shard[^}]*\}", "${item.shard}", path) for path in paths))
 
 
@@ -70,25 +87,27 @@ def _params(sections: list[str], presets: list[str]) -> list[Any]:
 
 
 def _plots(flow: Pipeline) -> list[dict[str, Any]]:
-    """Return the plots of `dvc plots`: training curves from the history."""
+    """Return the plots of `dvc plots`: training curves of both families, and the ablation."""
     # DVC reads these paths from the folder of dvc.yaml, whatever the stages' wdir
     up = "../../../" if flow.preset else ""
-    history = up + flow.build("models/sign2text/history.csv")
-    curves = {
-        "losses": ["train_loss", "ce_loss", "clip_loss", "supcon_loss"],
-        "alignment": ["val_inst_top1", "val_pos_sim", "val_neg_sim"],
-        "validation WER": ["val_wer"],
-    }
-    return [
-        {
-            f"sign2text {name}": {
-                "x": {history: "epoch"},
-                "y": {history: columns},
-                "title": f"sign2text: {name}",
-            }
+    plots = []
+    if "sign2text" in flow.params.pipeline.families:
+        history = up + flow.build("models/sign2text/history.csv")
+        curves = {
+            "losses": ["train_loss", "ce_loss", "clip_loss", "supcon_loss"],
+            "alignment": ["val_inst_top1", "val_pos_sim", "val_neg_sim"],
+            "validation WER": ["val_wer"],
         }
-        for name, columns in curves.items()
-    ]
+        plots += [_curves(f"sign2text: {name}", {history: columns}) for name, columns in curves.items()]
+    if "gloss" in flow.params.pipeline.families:
+        files = [up + flow.build(f"models/gloss/{run}/history.csv") for run in flow.runs]
+        for column in ("train_loss", "val_wer", "val_blank_ratio"):
+            plots.append(_curves(f"gloss: {column}", {file: [column] for file in files}))
+    return plots
+
+
+def _curves(title: str, columns: dict[str, list[str]]) -> dict[str, Any]:
+    return {title.replace(":", ""): {"x": dict.fromkeys(columns, "epoch"), "y": columns, "title": title}}
 
 
 def target(root: Path, preset: str | None) -> Path:

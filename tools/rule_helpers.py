@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 from snakemake.io import ancient
 
 from signloom.dataset.hashes import HashCache
+from signloom.dataset.importers import annotation_files
 from signloom.dataset.manifest import changed_clips
 from signloom.dataset.shards import shard_names, shard_of
 from signloom.errors import SignloomError
@@ -67,10 +69,66 @@ class Pipeline:
         """The names of all shards."""
         return shard_names(self.params.shards.count)
 
+    def shards_of(self, stage: str, suffix: str) -> list[str]:
+        """Return the files of `stage`, one a shard, that end in `suffix`."""
+        return [self.build(f"{stage}/{shard}{suffix}") for shard in self.shards]
+
+    @property
+    def runs(self) -> list[str]:
+        """The gloss runs: every variant with every seed; the first seed has the variant's plain name."""
+        others = self.params.gloss.seeds[1:]
+        return [
+            variant + ending
+            for variant in self.params.gloss.variants
+            for ending in ("", *(f"-{seed}" for seed in others))
+        ]
+
+    def run(self, name: str) -> dict[str, Any]:
+        """Return the variant and the seed of the gloss run `name`."""
+        variant, _, seed = name.partition("-")
+        return {"variant": variant, "seed": int(seed) if seed else self.params.gloss.seeds[0]}
+
+    def reads(self, name: str) -> set[str]:
+        """Return which features the gloss run `name` reads: pose, clip, copies."""
+        variant = self.run(name)["variant"]
+        kind = self.params.tcn.input if variant == "tcn_ctc" else variant.removeprefix("hybrid_")
+        return {"both": {"pose", "clip"}, "clip_aug": {"clip", "copies"}}.get(kind, {kind})
+
+    def reading(self, kind: str) -> list[str]:
+        """Return the gloss runs that read features of `kind`."""
+        return [name for name in self.if_family("gloss", *self.runs) if kind in self.reads(name)]
+
+    def if_family(self, family: str, *paths: str) -> list[str]:
+        """Return `paths` where the run builds `family`, else nothing."""
+        return list(paths) if family in self.params.pipeline.families else []
+
+    def of_runs(self, pattern: str) -> list[str]:
+        """Return `pattern` with each gloss run in the place of `{run}`."""
+        return [pattern.replace("{run}", name) for name in self.if_family("gloss", *self.runs)]
+
+    def if_read(self, kind: str, paths: str | list[str]) -> Callable[[Any], list[str]]:
+        """Return an input function: `paths` for gloss runs that read features of `kind`, else nothing."""
+        files = [paths] if isinstance(paths, str) else paths
+        return lambda wildcards: files if kind in self.reads(wildcards.run) else []
+
     def given(self, *sections: str) -> str:
         """Return the sections of a stage as sorted JSON: a plain string, so that Snakemake tracks it."""
         tree = self.params.model_dump(mode="json", include=set(sections))
         return json.dumps(tree, sort_keys=True)
+
+    def given_to_run(self, *sections: str) -> Callable[[Any], str]:
+        """Return a params function: the sections as `given` does, and what the wildcard `run` stands for."""
+        tree = self.params.model_dump(mode="json", include=set(sections))
+        return lambda wildcards: json.dumps(tree | {"run": self.run(wildcards.run)}, sort_keys=True)
+
+    @property
+    def table(self) -> list[str]:
+        """The files that the annotation table is made of; where one is missing, the engines say so."""
+        dataset = self.params.dataset
+        try:
+            return [str(path) for path in annotation_files(dataset.importer, Path(dataset.table))]
+        except SignloomError:
+            return [dataset.table]
 
     def videos(self, wildcards: Any) -> str:
         """Return one digest of all videos, so that Snakemake sees changed content whatever its time stamp."""

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from signloom.params.base import Section
+from signloom.params.clips import ClipFeaturesParams, FramesParams
 from signloom.params.dataset import DatasetParams, ManifestParams, ShardsParams
 from signloom.params.evaluation import DecodingParams, EvaluationParams, RetrievalParams
 from signloom.params.features import LandmarksParams, PoseParams, QualityParams
+from signloom.params.gloss import (
+    DecodeGlossParams,
+    GlossAugmentParams,
+    GlossParams,
+    HybridParams,
+    TcnParams,
+    TrainGlossParams,
+)
+from signloom.params.pipeline import PipelineParams
+from signloom.params.positions import PositionsParams
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.splits import SplitsParams
 from signloom.params.text import TextParams
@@ -14,16 +25,27 @@ from signloom.params.text import TextParams
 class Params(Section):
     """params.yaml, section by section."""
 
+    pipeline: PipelineParams
     dataset: DatasetParams
     manifest: ManifestParams
     shards: ShardsParams
+    positions: PositionsParams
     landmarks: LandmarksParams
     pose: PoseParams
     quality: QualityParams
+    clip_features: ClipFeaturesParams
+    frames: FramesParams
     splits: SplitsParams
     text: TextParams
     augment: AugmentParams
     sign2text: Sign2TextParams
     decoding: DecodingParams
     retrieval: RetrievalParams
+    gloss: GlossParams
+    hybrid: HybridParams
+    tcn: TcnParams
+    train_gloss: TrainGlossParams
+    gloss_augment: GlossAugmentParams
+    gloss_pose_augment: AugmentParams
+    decode_gloss: DecodeGlossParams
     evaluation: EvaluationParams

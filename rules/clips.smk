@@ -1,0 +1,84 @@
+rule clip_features:
+    """Windows of frames of one shard's clips through a video network."""
+    input:
+        code=code_of("clip_features"),
+        shard=flow.shard_list,
+    output:
+        multiext(flow.build("clip_features/{shard}"), npy=".npy", parquet=".parquet"),
+    log:
+        flow.build("logs/clip_features/{shard}.log"),
+    benchmark:
+        flow.build("benchmarks/clip_features/{shard}.tsv")
+    conda:
+        "../environment.yml"
+    # sums depend on the number of threads; shards run side by side instead
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=480,
+        gpu=1,
+    params:
+        call=flow.call("clip_features"),
+        given=flow.given("clip_features"),
+    message:
+        "clip_features: shard {wildcards.shard}"
+    shell:
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+
+
+if flow.reading("copies"):
+
+    rule clip_features_augmented:
+        """The same of augmented copies of the training clips."""
+        input:
+            code=code_of("clip_features_augmented"),
+            shard=flow.shard_list,
+            splits=rules.splits.output.splits,
+        output:
+            multiext(flow.build("clip_features_augmented/{shard}"), npy=".npy", parquet=".parquet"),
+        log:
+            flow.build("logs/clip_features_augmented/{shard}.log"),
+        benchmark:
+            flow.build("benchmarks/clip_features_augmented/{shard}.tsv")
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=3000,
+            runtime=480,
+            gpu=1,
+        params:
+            call=flow.call("clip_features_augmented"),
+            given=flow.given("clip_features", "frames"),
+        message:
+            "clip_features_augmented: shard {wildcards.shard}"
+        shell:
+            "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+
+
+rule stats_clip:
+    """Mean and deviation of every clip feature over the training clips."""
+    input:
+        code=code_of("stats_clip"),
+        splits=rules.splits.output.splits,
+        features=expand(rules.clip_features.output.npy, shard=flow.shards),
+        index=expand(rules.clip_features.output.parquet, shard=flow.shards),
+    output:
+        stats=flow.build("clip_stats.npz"),
+    log:
+        flow.build("logs/stats_clip.log"),
+    benchmark:
+        flow.build("benchmarks/stats_clip.tsv")
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        call=flow.call("stats_clip"),
+        given=flow.given(),
+    message:
+        "stats_clip: statistics of the training clips' features"
+    shell:
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"

@@ -1,0 +1,107 @@
+rule train_gloss:
+    """Train features to glosses: one variant with one seed."""
+    input:
+        code=code_of("train_gloss"),
+        splits=rules.splits.output.splits,
+        glosses=rules.text.output.glosses,
+        gloss_lines=rules.text.output.gloss_lines,
+        pose=flow.if_read("pose", flow.shards_of("pose_features", ".npy")),
+        pose_index=flow.if_read("pose", flow.shards_of("pose_features", ".parquet")),
+        mask=flow.if_read("pose", flow.shards_of("pose_features", ".mask.npy")),
+        pose_stats=flow.if_read("pose", flow.build("global_stats.npz")),
+        clip=flow.if_read("clip", flow.shards_of("clip_features", ".npy")),
+        clip_index=flow.if_read("clip", flow.shards_of("clip_features", ".parquet")),
+        clip_stats=flow.if_read("clip", flow.build("clip_stats.npz")),
+        copies=flow.if_read("copies", flow.shards_of("clip_features_augmented", ".npy")),
+        copies_index=flow.if_read("copies", flow.shards_of("clip_features_augmented", ".parquet")),
+    output:
+        best=flow.build("models/gloss/{run}/best.pth"),
+        latest=flow.build("models/gloss/{run}/latest.pth"),
+        history=flow.build("models/gloss/{run}/history.csv"),
+        metrics=flow.build("models/gloss/{run}/metrics.jsonl"),
+    log:
+        flow.build("logs/train_gloss/{run}.log"),
+    benchmark:
+        flow.build("benchmarks/train_gloss/{run}.tsv")
+    conda:
+        "../environment.yml"
+    threads: flow.params.train_gloss.threads
+    resources:
+        mem_mb=4000,
+        runtime=720,
+        gpu=1,
+    params:
+        call=flow.call("train_gloss"),
+        given=flow.given_to_run("hybrid", "tcn", "train_gloss", "gloss_augment", "gloss_pose_augment"),
+    message:
+        "train_gloss: {wildcards.run}"
+    shell:
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+
+
+rule evaluate_gloss:
+    """Decode every held-out clip with every decoder; score the gloss sequences."""
+    input:
+        code=code_of("evaluate_gloss"),
+        checkpoint=rules.train_gloss.output.best,
+        splits=rules.splits.output.splits,
+        glosses=rules.text.output.glosses,
+        gloss_lines=rules.text.output.gloss_lines,
+        metadata=rules.metadata.output.parquet,
+        pose=flow.if_read("pose", flow.shards_of("pose_features", ".npy")),
+        pose_index=flow.if_read("pose", flow.shards_of("pose_features", ".parquet")),
+        mask=flow.if_read("pose", flow.shards_of("pose_features", ".mask.npy")),
+        pose_stats=flow.if_read("pose", flow.build("global_stats.npz")),
+        clip=flow.if_read("clip", flow.shards_of("clip_features", ".npy")),
+        clip_index=flow.if_read("clip", flow.shards_of("clip_features", ".parquet")),
+        clip_stats=flow.if_read("clip", flow.build("clip_stats.npz")),
+    output:
+        metrics=flow.metrics("gloss/{run}.json"),
+        predictions=flow.build("predictions/gloss/{run}.csv"),
+    log:
+        flow.build("logs/evaluate_gloss/{run}.log"),
+    benchmark:
+        flow.build("benchmarks/evaluate_gloss/{run}.tsv")
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+        gpu=1,
+    params:
+        call=flow.call("evaluate_gloss"),
+        given=flow.given_to_run("decode_gloss", "evaluation"),
+    message:
+        "evaluate_gloss: {wildcards.run}"
+    shell:
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+
+
+rule ablation:
+    """Set the gloss variants side by side, over all seeds."""
+    input:
+        code=code_of("ablation"),
+        metrics=flow.of_runs(flow.metrics("gloss/{run}.json")),
+        predictions=flow.of_runs(flow.build("predictions/gloss/{run}.csv")),
+        epochs=flow.of_runs(flow.build("models/gloss/{run}/metrics.jsonl")),
+    output:
+        metrics=flow.metrics("ablation.json"),
+        table=flow.build("predictions/ablation.csv"),
+    log:
+        flow.build("logs/ablation.log"),
+    benchmark:
+        flow.build("benchmarks/ablation.tsv")
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        call=flow.call("ablation"),
+        given=flow.given("gloss", "evaluation"),
+    message:
+        "ablation: {output.table}"
+    shell:
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"

@@ -1,0 +1,59 @@
+rule stats_pose:
+    """Mean and deviation of every feature over the training clips."""
+    input:
+        code=code_of("stats_pose"),
+        splits=rules.splits.output.splits,
+        features=expand(rules.pose_features.output.npy, shard=flow.shards),
+        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
+        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+    output:
+        stats=flow.build("global_stats.npz"),
+    log:
+        flow.build("logs/stats_pose.log"),
+    benchmark:
+        flow.build("benchmarks/stats_pose.tsv")
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        call=flow.call("stats_pose"),
+        given=flow.given(),
+    message:
+        "stats_pose: statistics of the training features"
+    shell:
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+
+
+rule text:
+    """Tokenizer, gloss vocabulary and the frozen embeddings of every sentence."""
+    input:
+        code=code_of("text"),
+        splits=rules.splits.output.splits,
+        metadata=rules.metadata.output.parquet,
+    output:
+        tokenizer=flow.build("text/tokenizer.json"),
+        glosses=flow.build("text/gloss_vocabulary.json"),
+        gloss_lines=flow.build("text/gloss_lines.csv"),
+        texts=flow.build("text/texts.parquet"),
+        embeddings=flow.build("text/text_embeddings.npy"),
+    log:
+        flow.build("logs/text.log"),
+    benchmark:
+        flow.build("benchmarks/text.tsv")
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=1,
+    params:
+        call=flow.call("text"),
+        given=flow.given("text"),
+    message:
+        "text: tokenizer and sentence embeddings"
+    shell:
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"

@@ -1,0 +1,19 @@
+"""Which model families a run builds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from signloom.params.base import Section
+
+
+class PipelineParams(Section):
+    """Section `pipeline`."""
+
+    families: list[Literal["sign2text", "gloss"]] = Field(
+        ["sign2text", "gloss"],
+        min_length=1,
+        description="sign2text: landmarks to sentence; gloss: features to glosses",
+    )
