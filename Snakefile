@@ -57,6 +57,11 @@ if "gloss" in flow.params.pipeline.families:
 include: "rules/deliver.smk"
 
 
+if flow.reading("clip"):
+
+    include: "rules/side_by_side.smk"
+
+
 rule all:
     default_target: True
     input:

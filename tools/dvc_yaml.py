@@ -31,10 +31,15 @@ def render(root: Path, preset: str | None = None) -> str:
     """Return the text of the dvc.yaml that serves `preset` (None: params.yaml as it stands)."""
     with workflow(root, preset) as flow:
         loaded = Pipeline.load(dict(flow.globals["config"]))
-        rules = [rule for rule in flow.rules if rule.name != "all"]
+        rules = [rule for rule in flow.rules if rule.name != "all" and not _by_request(rule)]
         stages = dict(stage for rule in rules for stage in _stages(rule, loaded))
     tree = {"stages": stages, "plots": _plots(loaded)}
     return HEADER + yaml.safe_dump(tree, sort_keys=False, width=110, allow_unicode=True)
+
+
+def _by_request(rule: Any) -> bool:
+    """Return whether `rule` is of the tables that only Snakemake builds, and only when asked."""
+    return Path(rule.snakefile).name == "side_by_side.smk"
 
 
 def _stages(rule: Any, flow: Pipeline) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -21,8 +21,13 @@ from snakemake.settings.types import (
 
 
 @contextmanager
-def workflow(root: Path, preset: str | None = None, dag: bool = False) -> Iterator[Any]:
-    """Yield the parsed workflow in `root`; with `dag`, the jobs of a full build are in `.dag.jobs`."""
+def workflow(
+    root: Path, preset: str | None = None, dag: bool = False, target: str | None = None
+) -> Iterator[Any]:
+    """Yield the parsed workflow in `root`; with `dag`, the jobs of a full build are in `.dag.jobs`.
+
+    The build is that of rule `target` (None: the default target).
+    """
     here = Path.cwd()
     os.chdir(root)
     try:
@@ -34,7 +39,7 @@ def workflow(root: Path, preset: str | None = None, dag: bool = False) -> Iterat
                 workflow_settings=WorkflowSettings(),
                 snakefile=Path("Snakefile"),
             )
-            opened.dag(DAGSettings(forceall=dag))
+            opened.dag(DAGSettings(targets={target} if target else set(), forceall=dag))
             flow = opened._workflow
             if dag:
                 flow._prepare_dag(forceall=True, ignore_incomplete=True, lock_warn_only=True, nolock=True)

@@ -100,7 +100,7 @@ def compare(runs: Runs, params: EvaluationParams) -> dict[str, Any]:
         result[data]["comparisons"] = {
             f"{better} - {worse}": {
                 "decoders": [a, b],
-                **_difference(counts, (better, a), (worse, b), params),
+                **paired_difference(counts, (better, a), (worse, b), params),
             }
             for better, a, worse, b, _ in claims(runs)
         }
@@ -165,20 +165,20 @@ def _variant(
     params: EvaluationParams,
 ) -> dict[str, Any]:
     scores = [run.metrics[data] for run in found]
-    entry: dict[str, Any] = {"n": scores[0]["n"], "seeds": len(found), **_spread("blank_ratio", scores)}
+    entry: dict[str, Any] = {"n": scores[0]["n"], "seeds": len(found), **spread("blank_ratio", scores)}
     for decoder in DECODERS:
         if (variant, decoder) not in counts:
             continue
         entry[decoder] = {"n": scores[0][decoder]["n"]}
         for rate in RATES:
-            entry[decoder] |= _spread(rate, [score[decoder] for score in scores])
+            entry[decoder] |= spread(rate, [score[decoder] for score in scores])
         if variant != BASELINE:
             rival = decoder if (BASELINE, decoder) in counts else "ctc_beam"
-            entry[decoder] |= _difference(counts, (variant, decoder), (BASELINE, rival), params)
+            entry[decoder] |= paired_difference(counts, (variant, decoder), (BASELINE, rival), params)
     return entry
 
 
-def _spread(name: str, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def spread(name: str, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the mean and the sample deviation of `name` over seeds; null with a reason where undefined."""
     values = [score[name] for score in scores if score[name] is not None]
     if not values:
@@ -190,7 +190,7 @@ def _spread(name: str, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return mean | {f"{name}_std": round(float(np.std(values, ddof=1)), 12)}
 
 
-def _difference(
+def paired_difference(
     counts: dict[tuple[str, str], Counts],
     one: tuple[str, str],
     other: tuple[str, str],

@@ -15,8 +15,7 @@ def describe(compared: dict[str, Any], runs: Runs) -> str:
 
     A difference whose 95 % interval includes 0 is said to be undecided.
     """
-    shown = [data for data in _SHOWN if _scored(compared, data)]
-    shown = shown or [data for data in ("val", "val_unseen_sentences") if _scored(compared, data)]
+    shown = shown_data(compared)
     if not shown:
         return "No data set has a reference gloss, so nothing can be said."
     seeds = len(next(iter(runs.values())))
@@ -30,6 +29,12 @@ def describe(compared: dict[str, Any], runs: Runs) -> str:
     ]
     parts = [_of_data(compared, runs, data) for data in shown] + [_collapse(compared, shown[0]), *notes]
     return " ".join(part for part in parts if part)
+
+
+def shown_data(compared: dict[str, Any]) -> list[str]:
+    """Return the data sets to speak of: those of test that have references, else those of val."""
+    shown = [data for data in _SHOWN if _scored(compared, data)]
+    return shown or [data for data in ("val", "val_unseen_sentences") if _scored(compared, data)]
 
 
 def _scored(compared: dict[str, Any], data: str) -> bool:

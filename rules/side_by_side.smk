@@ -1,0 +1,151 @@
+from tools.side_by_side import SideBySide
+
+# Two tables outside `all` and dvc.yaml: the other files' rules on the settings of config/side_by_side.yaml.
+# Networks besides i3d need `make backbones` (videomae does not) and download their weights when first used.
+side = SideBySide(flow, config.get("side_weights"))
+
+
+wildcard_constraints:
+    table=r"[a-z0-9_]+",
+    setting=r"[a-z0-9_]+",
+
+
+use rule clip_features as side_clip_features with:
+    output:
+        multiext(
+            flow.build("side_by_side/{table}/{setting}/clip_features/{shard}"),
+            npy=".npy",
+            parquet=".parquet",
+        ),
+    log:
+        flow.build("logs/side_by_side/{table}/{setting}/clip_features/{shard}.log"),
+    benchmark:
+        flow.build("benchmarks/side_by_side/{table}/{setting}/clip_features/{shard}.tsv")
+    params:
+        given=side.given("clip_features"),
+    message:
+        "clip_features: {wildcards.table} {wildcards.setting}, shard {wildcards.shard}"
+
+
+use rule stats_clip as side_stats_clip with:
+    input:
+        code=code_of("stats_clip"),
+        splits=rules.splits.output.splits,
+        features=side.clips(".npy"),
+        index=side.clips(".parquet"),
+    output:
+        stats=flow.build("side_by_side/{table}/{setting}/clip_stats.npz"),
+    log:
+        flow.build("logs/side_by_side/{table}/{setting}/stats_clip.log"),
+    benchmark:
+        flow.build("benchmarks/side_by_side/{table}/{setting}/stats_clip.tsv")
+    message:
+        "stats_clip: {wildcards.table} {wildcards.setting}"
+
+
+use rule train_gloss as side_train_gloss with:
+    input:
+        code=code_of("train_gloss"),
+        splits=rules.splits.output.splits,
+        glosses=rules.text.output.glosses,
+        gloss_lines=rules.text.output.gloss_lines,
+        clip=side.clips(".npy"),
+        clip_index=side.clips(".parquet"),
+        clip_stats=side.stats,
+        copies=side.copies(".npy"),
+        copies_index=side.copies(".parquet"),
+    output:
+        best=flow.build("side_by_side/{table}/{setting}/{run}/best.pth"),
+        latest=flow.build("side_by_side/{table}/{setting}/{run}/latest.pth"),
+        history=flow.build("side_by_side/{table}/{setting}/{run}/history.csv"),
+        metrics=flow.build("side_by_side/{table}/{setting}/{run}/metrics.jsonl"),
+    log:
+        flow.build("logs/side_by_side/{table}/{setting}/train_gloss/{run}.log"),
+    benchmark:
+        flow.build("benchmarks/side_by_side/{table}/{setting}/train_gloss/{run}.tsv")
+    params:
+        given=side.given_to_run("hybrid", "tcn", "train_gloss", "gloss_augment", "gloss_pose_augment"),
+    message:
+        "train_gloss: {wildcards.table} {wildcards.setting}, {wildcards.run}"
+
+
+use rule evaluate_gloss as side_evaluate_gloss with:
+    input:
+        code=code_of("evaluate_gloss"),
+        checkpoint=rules.side_train_gloss.output.best,
+        splits=rules.splits.output.splits,
+        glosses=rules.text.output.glosses,
+        gloss_lines=rules.text.output.gloss_lines,
+        metadata=rules.metadata.output.parquet,
+        clip=side.clips(".npy"),
+        clip_index=side.clips(".parquet"),
+        clip_stats=side.stats,
+    output:
+        metrics=flow.build("side_by_side/{table}/{setting}/{run}/scores.json"),
+        predictions=flow.build("side_by_side/{table}/{setting}/{run}/predictions.csv"),
+    log:
+        flow.build("logs/side_by_side/{table}/{setting}/evaluate_gloss/{run}.log"),
+    benchmark:
+        flow.build("benchmarks/side_by_side/{table}/{setting}/evaluate_gloss/{run}.tsv")
+    params:
+        given=side.given_to_run("decode_gloss", "evaluation"),
+    message:
+        "evaluate_gloss: {wildcards.table} {wildcards.setting}, {wildcards.run}"
+
+
+rule side_by_side:
+    """Set the settings of one table side by side, each against the first."""
+    input:
+        code=code_of("side_by_side"),
+        metrics=side.of_runs("scores.json"),
+        predictions=side.of_runs("predictions.csv"),
+    output:
+        metrics=flow.metrics("side_by_side/{table}.json"),
+        table=flow.build("side_by_side/{table}.csv"),
+    log:
+        flow.build("logs/side_by_side/{table}.log"),
+    benchmark:
+        flow.build("benchmarks/side_by_side/{table}.tsv")
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        call=flow.call("side_by_side"),
+        given=side.given_to_table("evaluation"),
+    message:
+        "side_by_side: {output.table}"
+    shell:
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+
+
+rule backbones:
+    """The networks of the registry side by side."""
+    input:
+        flow.metrics("side_by_side/backbones.json"),
+
+
+if flow.reading("copies"):
+
+    use rule clip_features_augmented as side_clip_features_augmented with:
+        output:
+            multiext(
+                flow.build("side_by_side/{table}/{setting}/clip_features_augmented/{shard}"),
+                npy=".npy",
+                parquet=".parquet",
+            ),
+        log:
+            flow.build("logs/side_by_side/{table}/{setting}/clip_features_augmented/{shard}.log"),
+        benchmark:
+            flow.build("benchmarks/side_by_side/{table}/{setting}/clip_features_augmented/{shard}.tsv")
+        params:
+            given=side.given("clip_features", "frames"),
+        message:
+            "clip_features_augmented: {wildcards.table} {wildcards.setting}, shard {wildcards.shard}"
+
+    rule augmentation:
+        """Levels of augmentation of the frames side by side."""
+        input:
+            flow.metrics("side_by_side/augmentation.json"),

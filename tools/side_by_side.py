@@ -1,0 +1,157 @@
+"""The tables of config/side_by_side.yaml for the rules: parameters of settings, where their features are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+
+from signloom.errors import SignloomError
+from signloom.params.base import Section
+from signloom.params.load import check_params, overlay, read_yaml
+from signloom.params.schema import Params
+from tools.rule_helpers import Pipeline
+
+FILE = Path("config/side_by_side.yaml")
+# what the stages that a setting runs on its own read; a setting may change nothing else
+SECTIONS = {"clip_features", "frames", "hybrid", "train_gloss", "gloss_augment", "decode_gloss"}
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
+
+
+class Table(Section):
+    """A table of the file: the gloss variant that is trained, and the overlay of each setting."""
+
+    variant: Literal["hybrid_clip", "hybrid_clip_aug"]
+    settings: dict[Name, dict[str, Any]] = Field(min_length=2)
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """What the rules of rules/side_by_side.smk ask; the file is read when a table is asked for.
+
+    `weights` is Snakemake's `--config side_weights=random`: every network has random weights.
+    """
+
+    flow: Pipeline
+    weights: str | None = None
+
+    @cached_property
+    def tables(self) -> dict[str, Table]:
+        """The tables of the file by name; SignloomError where it is none."""
+        try:
+            return TypeAdapter(dict[str, Table]).validate_python(read_yaml(FILE))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise SignloomError(f"{FILE}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+    @cached_property
+    def params(self) -> dict[str, dict[str, Params]]:
+        """The checked parameters of every setting of every table, in the order of the file."""
+        return {
+            name: {setting: self._params(name, setting) for setting in table.settings}
+            for name, table in self.tables.items()
+        }
+
+    def _params(self, name: str, setting: str) -> Params:
+        table = self.tables[name]
+        over, where = table.settings[setting], f"{FILE}: {name}.{setting}"
+        strange = sorted(set(over) - SECTIONS)
+        if strange:
+            raise SignloomError(f"{where}: {strange[0]} is none of {', '.join(sorted(SECTIONS))}")
+        tree = overlay(self.flow.params.model_dump(mode="json"), over)
+        if self.weights not in (None, "random"):
+            raise SignloomError(f"side_weights {self.weights!r}: only random fits every network")
+        if self.weights:
+            tree = overlay(tree, {"clip_features": {"weights": self.weights, "weights_sha256": None}})
+        try:
+            params = check_params(tree, [FILE])
+        except SignloomError as error:
+            raise SignloomError(f"{where}: {error}") from error
+        if table.variant == "hybrid_clip_aug" and not params.frames.copies:
+            raise SignloomError(f"{where}: frames.copies 0 makes no augmented copy to train on")
+        return params
+
+    def setting(self, wildcards: Any) -> Params:
+        """Return the parameters of the setting that the wildcards `table` and `setting` stand for."""
+        try:
+            return self.params[wildcards.table][wildcards.setting]
+        except KeyError:
+            raise SignloomError(f"{FILE} has no {wildcards.table}.{wildcards.setting}") from None
+
+    def given(self, *sections: str) -> Callable[[Any], str]:
+        """Return a params function: the sections of a setting as sorted JSON."""
+        return lambda wildcards: json.dumps(self._sections(wildcards, sections), sort_keys=True)
+
+    def given_to_run(self, *sections: str) -> Callable[[Any], str]:
+        """Return a params function: the same, and what the wildcard `run` stands for."""
+        return lambda wildcards: json.dumps(
+            self._sections(wildcards, sections) | {"run": self.flow.run(wildcards.run)}, sort_keys=True
+        )
+
+    def given_to_table(self, *sections: str) -> Callable[[Any], str]:
+        """Return a params function: sections of the parameters, and what the wildcard `table` stands for."""
+        tree = self.flow.params.model_dump(mode="json", include=set(sections))
+
+        def given(wildcards: Any) -> str:
+            table = self.tables[wildcards.table]
+            made = {
+                "table": wildcards.table,
+                "variant": table.variant,
+                "settings": list(table.settings),
+                "seeds": self.flow.params.gloss.seeds,
+            }
+            return json.dumps(tree | {"side_by_side": made}, sort_keys=True)
+
+        return given
+
+    def _sections(self, wildcards: Any, sections: tuple[str, ...]) -> dict[str, Any]:
+        return self.setting(wildcards).model_dump(mode="json", include=set(sections))
+
+    def clips(self, suffix: str) -> Callable[[Any], list[str]]:
+        """Return an input function: the files of the clip features that a setting reads, one a shard."""
+        return lambda wildcards: self.flow.shards_of(
+            self._folder(wildcards, "clip_features") + "clip_features", suffix
+        )
+
+    def stats(self, wildcards: Any) -> str:
+        """Return the statistics of the clip features that a setting reads."""
+        return self.flow.build(self._folder(wildcards, "clip_features") + "clip_stats.npz")
+
+    def copies(self, suffix: str) -> Callable[[Any], list[str]]:
+        """Return an input function: the files of the augmented copies that a run reads, one a shard."""
+        return lambda wildcards: (
+            self.flow.shards_of(
+                self._folder(wildcards, "clip_features", "frames") + "clip_features_augmented", suffix
+            )
+            if "copies" in self.flow.reads(wildcards.run)
+            else []
+        )
+
+    def of_runs(self, file: str) -> Callable[[Any], list[str]]:
+        """Return an input function: `file` of every setting and seed of a table."""
+
+        def paths(wildcards: Any) -> list[str]:
+            table, others = self.tables[wildcards.table], self.flow.params.gloss.seeds[1:]
+            return [
+                self.flow.build(f"side_by_side/{wildcards.table}/{setting}/{table.variant}{ending}/{file}")
+                for setting in table.settings
+                for ending in ("", *(f"-{seed}" for seed in others))
+            ]
+
+        return paths
+
+    def _folder(self, wildcards: Any, *sections: str) -> str:
+        """Return the folder of the first that has the same sections: the pipeline itself, then settings."""
+        settings = self.params[wildcards.table]
+        folders = [(f"side_by_side/{wildcards.table}/{name}/", params) for name, params in settings.items()]
+        wanted = self._sections(wildcards, sections)
+        return next(
+            folder
+            for folder, params in [("", self.flow.params), *folders]
+            if params.model_dump(mode="json", include=set(sections)) == wanted
+        )

@@ -1,0 +1,33 @@
+"""Set one gloss variant under several settings side by side: one metric file, one table, and what they say.
+
+Inputs: metrics, predictions (those of evaluate_gloss, one of each a setting and seed, as
+`<setting>/<run>/<file>`). Outputs: metrics, table. Parameters: side_by_side, evaluation.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from signloom.evaluation.side_by_side import compare, describe, read_settings, table
+from signloom.files import write_csv, write_json
+from signloom.params.evaluation import EvaluationParams
+from signloom.params.side_by_side import SideBySideParams
+from signloom.stage import Job, run_stage
+
+
+def work(job: Job) -> None:
+    params = job.section("side_by_side", SideBySideParams)
+    runs = read_settings(params, job.input_list("metrics"), job.input_list("predictions"))
+    compared = compare(runs, job.section("evaluation", EvaluationParams))
+    text = describe(compared, params)
+    write_csv(job.output("table"), table(compared))
+    write_json(job.output("metrics"), compared | {"text": text})
+    print(text)
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_stage("side_by_side", work, argv, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
