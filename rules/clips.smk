@@ -16,7 +16,7 @@ rule clip_features:
     resources:
         mem_mb=3000,
         runtime=480,
-        gpu=1,
+        gpu=flow.gpu,
     params:
         call=flow.call("clip_features"),
         given=flow.given("clip_features"),
@@ -46,7 +46,7 @@ if flow.reading("copies"):
         resources:
             mem_mb=3000,
             runtime=480,
-            gpu=1,
+            gpu=flow.gpu,
         params:
             call=flow.call("clip_features_augmented"),
             given=flow.given("clip_features", "frames"),

@@ -29,7 +29,7 @@ rule train_gloss:
     resources:
         mem_mb=4000,
         runtime=720,
-        gpu=1,
+        gpu=flow.gpu,
     params:
         call=flow.call("train_gloss"),
         given=flow.given_to_run("hybrid", "tcn", "train_gloss", "gloss_augment", "gloss_pose_augment"),
@@ -68,7 +68,7 @@ rule evaluate_gloss:
     resources:
         mem_mb=2000,
         runtime=120,
-        gpu=1,
+        gpu=flow.gpu,
     params:
         call=flow.call("evaluate_gloss"),
         given=flow.given_to_run("decode_gloss", "evaluation"),

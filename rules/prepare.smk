@@ -49,7 +49,7 @@ rule text:
     resources:
         mem_mb=3000,
         runtime=60,
-        gpu=1,
+        gpu=flow.gpu,
     params:
         call=flow.call("text"),
         given=flow.given("text"),

@@ -25,7 +25,7 @@ rule train_sign2text:
     resources:
         mem_mb=6000,
         runtime=720,
-        gpu=1,
+        gpu=flow.gpu,
     params:
         call=flow.call("train_sign2text"),
         given=flow.given("sign2text", "augment", "text"),
@@ -61,7 +61,7 @@ rule embed:
     resources:
         mem_mb=3000,
         runtime=120,
-        gpu=1,
+        gpu=flow.gpu,
     params:
         call=flow.call("embed"),
         given=flow.given(),
@@ -127,7 +127,7 @@ rule evaluate_sign2text:
     resources:
         mem_mb=3000,
         runtime=120,
-        gpu=1,
+        gpu=flow.gpu,
     params:
         call=flow.call("evaluate_sign2text"),
         given=flow.given("decoding", "evaluation"),
@@ -157,7 +157,7 @@ rule evaluate_retrieval:
     resources:
         mem_mb=2000,
         runtime=60,
-        gpu=1,
+        gpu=flow.gpu,
     params:
         call=flow.call("evaluate_retrieval"),
         given=flow.given("evaluation"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +27,9 @@ PRESETS = Path("config/presets")
 PRODUCT_FOLDERS = {
     *("shards", "landmarks", "pose_features", "clip_features", "text", "models", "embeddings", "inference"),
     *("predictions", "export", "report", "gloss", "seeds", "logs", "benchmarks", "scratch"),
+    "side_by_side",
 }
+NO_PARAMS = {"preset", "side_weights"}  # what `--config` may hold beside parameters
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Pipeline:
     @classmethod
     def load(cls, config: dict[str, Any]) -> Pipeline:
         """Check Snakemake's config (params.yaml and `--config`) with its presets laid over it, in order."""
-        tree = {key: value for key, value in config.items() if key != "preset"}
+        tree = {key: value for key, value in config.items() if key not in NO_PARAMS}
         presets = [name for name in str(config.get("preset") or "").split(",") if name]
         taken = PRODUCT_FOLDERS.intersection(presets)
         if taken:
@@ -63,6 +66,11 @@ class Pipeline:
     def metrics(self, path: str) -> str:
         """Return where the metric file `path` goes."""
         return f"metrics/{self.preset}/{path}" if self.preset else f"metrics/{path}"
+
+    @property
+    def gpu(self) -> int:
+        """1 where jobs can have a GPU, here or on a cluster; elsewhere they run side by side."""
+        return int(Path("/dev/nvidiactl").exists() or shutil.which("sbatch") is not None)
 
     @property
     def shards(self) -> list[str]:
