@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -56,11 +57,29 @@ def test_glosses_stand_in_the_order_of_their_frames_with_signer_and_split(tmp_pa
     ]
 
 
+def test_gloss_times_are_seconds_at_30_frames_a_second_whose_end_is_the_frame_after_the_last(
+    tmp_path: Path,
+) -> None:
+    clips = build(write(tmp_path)).clips.set_index("clip_id")
+    assert {clip_id: json.loads(times) for clip_id, times in clips["gloss_times"].items()} == {
+        # JOHN 8-17 and WRITE 22-50, which stands before it in the file
+        "hands_condensed/1": [[0.266667, 0.6], [0.733333, 1.7]],
+        "hands_condensed/2": [[0.233333, 0.7], [0.766667, 1.233333]],
+        "hands_condensed/3": [[0.133333, 0.4]],
+    }
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [
         ({"test_words": HEAD + "1,woman-1,JOHN,7,20\n"}, r"test_words\.csv: line 2: video 1 is in train_w"),
         ({"train_words": HEAD + "1,woman-1,JOHN,soon,20\n"}, r"line 2: startframe 'soon': expected a whole"),
+        ({"train_words": HEAD + "1,woman-1,JOHN,7,late\n"}, r"line 2: endframe 'late': expected a whole"),
+        ({"train_words": HEAD + "1,woman-1,JOHN,7,6\n"}, r"line 2: endframe 6 is before startframe 7"),
+        (
+            {"train_words": "video,speaker,word,startframe\n"},
+            r"train_words\.csv: column 'endframe' is missing",
+        ),
         ({"train_words": HEAD + "1,man-1,JOHN,1,2\n"}, r"line 2: video 1 has speaker 'man-1'.*'woman-1'"),
         (
             {"speaker": "video,speaker\n2,woman-1\n3,man-1\n"},
@@ -168,5 +187,7 @@ def test_the_real_corpus_has_201_sentences_in_its_official_split(real_data: Path
         lines = list(csv.DictReader(file))
     table = RowTable(folder / "hands_condensed.csv")
     assert sum(len(table.values(str(video))) for video in range(1, 202)) == len(lines) == 15746
+    for video, times in zip(clips["clip_id"].str.split("/").str[-1], clips["gloss_times"], strict=True):
+        assert json.loads(times)[-1][1] <= len(table.values(video)) / 30 + 1e-6
     last = [line for line in lines if line["video"] == "98"][-1]
     assert table.values("98")[-1].tolist() == [float(last[name]) for name in table.columns]

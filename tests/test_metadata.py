@@ -29,6 +29,7 @@ def manifest_of(clip_ids: list[str]) -> pd.DataFrame:
             "sentence_id": number,
             "sentence": f"Sentence, with a comma, {number}",
             "gloss": "A B",
+            "gloss_times": "[[0.0, 0.5], [0.5, 1.25]]" if number else "",
             "category": "",
             "signer_id": "s1",
             "split": "train",
@@ -95,8 +96,9 @@ def run(
 def test_kept_clips_have_every_column_and_point_at_their_rows(tmp_path: Path) -> None:
     assert run(tmp_path, [{"b": "", "a": ""}, {"c": "low_motion", "d": ""}]) == 0
     table = pd.read_parquet(tmp_path / "out.parquet")
-    # the table's own split travels along for stage splits, which reads nothing else
-    assert list(table.columns) == [*COLUMNS, "split"]
+    # the table's own split travels along for stage splits, the times of glosses for stage text
+    assert list(table.columns) == [*COLUMNS, "split", "gloss_times"]
+    assert table["gloss_times"].tolist() == ["", *["[[0.0, 0.5], [0.5, 1.25]]"] * 2]
     assert table["clip_id"].tolist() == ["a", "b", "d"]
     assert table["feature_path"].tolist() == [f"{tmp_path}/00.npy"] * 2 + [f"{tmp_path}/01.npy"]
     assert table["feature_offset"].tolist() == [60, 0, 0]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from signloom.errors import SignloomError
 from signloom.params.text import TextParams
 from signloom.text.encoders import SentenceEncoder, load_encoder
-from signloom.text.glosses import gather_gloss_lines, read_gloss_lines
+from signloom.text.glosses import gather_gloss_lines, gloss_times, read_gloss_lines, read_gloss_table
 from signloom.text.sentences import gather_texts
 from signloom.text.tokenizer import TextTokenizer, train_tokenizer
 from signloom.text.vocabulary import build_vocabulary
@@ -30,6 +30,8 @@ SENTENCES = {
     1: ('Doesn\'t Anna   drink "tea"?', "ANNA TEA NOT", []),
     2: ("I'll meet Zoë tomorrow!", "TOMORROW MEET ZOE", ["Tomorrow I meet Zoë."]),
 }
+# of the clips of `metadata`, in its order
+TIMES = [*["[[0.0, 0.5], [0.4, 1.25], [1.3, 2.0]]"] * 2, *[""] * 5]
 
 
 def metadata() -> pd.DataFrame:
@@ -39,7 +41,8 @@ def metadata() -> pd.DataFrame:
         for sentence_id, (text, gloss, variations) in SENTENCES.items()
     ]
     rows.append(("unsigned", -1, "", "", "[]"))
-    return pd.DataFrame(rows, columns=["clip_id", "sentence_id", "sentence", "gloss", "text_variations"])
+    table = pd.DataFrame(rows, columns=["clip_id", "sentence_id", "sentence", "gloss", "text_variations"])
+    return table.assign(signer_id="s" + table["clip_id"].str[1], gloss_times=TIMES)
 
 
 def splits() -> pd.DataFrame:
@@ -123,18 +126,40 @@ def test_the_stage_writes_its_files_and_the_same_bytes_again(tmp_path: Path) -> 
 def test_every_signed_clip_has_its_gloss_line_whatever_its_split(tmp_path: Path) -> None:
     assert run(tmp_path) == 0
     assert (tmp_path / "gloss_lines.csv").read_text() == (
-        "clip_id,gloss\n"
-        "c00,BOY APPLE LIKE\nc01,ANNA TEA NOT\nc02,TOMORROW MEET ZOE\n"
-        "c10,BOY APPLE LIKE\nc11,ANNA TEA NOT\nc12,TOMORROW MEET ZOE\n"
+        "clip_id,gloss,signer_id,gloss_times\n"
+        'c00,BOY APPLE LIKE,s0,"[[0.0, 0.5], [0.4, 1.25], [1.3, 2.0]]"\n'
+        'c01,ANNA TEA NOT,s0,"[[0.0, 0.5], [0.4, 1.25], [1.3, 2.0]]"\n'
+        "c02,TOMORROW MEET ZOE,s0,\n"
+        "c10,BOY APPLE LIKE,s1,\nc11,ANNA TEA NOT,s1,\nc12,TOMORROW MEET ZOE,s1,\n"
     )
+    table = read_gloss_table(tmp_path / "gloss_lines.csv")
+    assert [gloss_times(cell) for cell in table["gloss_times"][1:3]] == [
+        [(0.0, 0.5), (0.4, 1.25), (1.3, 2.0)],
+        [],
+    ]
     assert read_gloss_lines(tmp_path / "gloss_lines.csv")["c12"] == "TOMORROW MEET ZOE"
 
 
 def test_gloss_lines_have_one_space_between_glosses_and_may_be_empty(tmp_path: Path) -> None:
-    rows = [("b", 3, "  IX-1P  BOOK\tNA "), ("a", 0, None), ("c", -1, "NOBODY")]
-    lines = gather_gloss_lines(pd.DataFrame(rows, columns=["clip_id", "sentence_id", "gloss"]))
+    rows = [
+        ("b", 3, "  IX-1P  BOOK\tNA ", "01", "[[0, 1], [1, 2], [2, 3]]"),
+        ("a", 0, None, None, None),
+        ("c", -1, "NOBODY", "NA", ""),
+    ]
+    columns = ["clip_id", "sentence_id", "gloss", "signer_id", "gloss_times"]
+    lines = gather_gloss_lines(pd.DataFrame(rows, columns=columns))
     lines.to_csv(tmp_path / "lines.csv", index=False)
     assert read_gloss_lines(tmp_path / "lines.csv") == {"a": "", "b": "IX-1P BOOK NA"}
+    assert read_gloss_table(tmp_path / "lines.csv").to_numpy().tolist() == [
+        ["a", "", "", ""],
+        ["b", "IX-1P BOOK NA", "01", "[[0, 1], [1, 2], [2, 3]]"],
+    ]
+
+
+def test_a_table_of_gloss_lines_without_signers_and_times_is_named(tmp_path: Path) -> None:
+    (tmp_path / "lines.csv").write_text("clip_id,gloss\na,BOOK\n")
+    with pytest.raises(SignloomError, match=r"lines\.csv has no column signer_id, gloss_times; build stage"):
+        read_gloss_table(tmp_path / "lines.csv")
 
 
 def test_the_tokenizer_sees_training_sentences_and_their_variations_only(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ ANNOTATIONS = [
     "sentence_id",
     "sentence",
     "gloss",
+    "gloss_times",
     "category",
     "signer_id",
     "split",

@@ -6,9 +6,10 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Annotated, Any, TypeGuard
 
 import pandas as pd
+from pydantic import Field, TypeAdapter, ValidationError
 
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
@@ -24,6 +25,9 @@ from signloom.progress import track
 MANIFEST_COLUMNS = ["clip_id", "video_path", *ANNOTATIONS, "video_hash", "n_bytes"]
 REJECT_COLUMNS = ["clip_id", "video_path", "row", "reason", "detail"]
 SHARD_COLUMNS = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
+
+_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+_GLOSS_TIMES = TypeAdapter(list[tuple[_Seconds, _Seconds]])
 
 
 class Reject(Exception):
@@ -175,6 +179,7 @@ class _Checks:
         sentence = row["sentence"]
         sentence_id = _sentence_id(row, signed=bool(sentence))
         others = _variations_of(row, sentence, self.variations.get(sentence_id, []))
+        times = _gloss_times(row)
         key = (self.sources.hashes[path], start if start == start else -1.0, end if end == end else -1.0)
         if key in self.seen:
             raise Reject("duplicate", f"the same content and times as {self.seen[key]}")
@@ -197,6 +202,7 @@ class _Checks:
             "start_s": start,
             "end_s": end,
             "sentence_id": sentence_id,
+            "gloss_times": times,
             "text_variations": others,
             "video_hash": self.sources.hashes[path],
             "n_bytes": self.sources.size(path),
@@ -236,6 +242,32 @@ def _sentence_id(row: dict[str, Any], signed: bool) -> int:
     if not signed and number >= 0:
         raise Reject("bad_row", f"sentence_id {number} has neither a sentence nor glosses")
     return number if signed else -1
+
+
+def _gloss_times(row: dict[str, Any]) -> str:
+    """Return [start_s, end_s] of every gloss of the row as a JSON list, "" where the times are unknown."""
+    given, count = row["gloss_times"].strip(), len(row["gloss"].split())
+    if not given:
+        return ""
+    try:
+        times = _GLOSS_TIMES.validate_json(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"[{part}]" for part in first["loc"])
+        raise Reject(
+            "bad_gloss_times", f"gloss_times{where}: {first['msg']}; expected [[start_s, end_s], ...] as JSON"
+        ) from None
+    if len(times) != count:
+        raise Reject("bad_gloss_times", f"{len(times)} pairs of gloss_times for {count} glosses")
+    before = 0.0
+    for number, (start, end) in enumerate(times, start=1):
+        if end < start:
+            raise Reject("bad_gloss_times", f"gloss {number} ends at {end:g} s, before its start {start:g} s")
+        if start < before:
+            detail = f"gloss {number} starts at {start:g} s, before the gloss ahead of it ({before:g} s)"
+            raise Reject("bad_gloss_times", detail)
+        before = start
+    return json.dumps(times) if times else ""
 
 
 def _load_variations(path: str | None) -> dict[int, list[str]]:

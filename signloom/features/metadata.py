@@ -36,6 +36,7 @@ COLUMNS = [
     "quality_flag",
     "text_variations",
     "split",
+    "gloss_times",
 ]
 REJECT_COLUMNS = ["clip_id", "video_path", "stage", "reason", "detail", "motion_mean"]
 

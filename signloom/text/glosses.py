@@ -1,4 +1,4 @@
-"""The gloss line of every signed clip, and the vocabulary of the training glosses, as files."""
+"""Files: gloss line, signer and gloss times of every signed clip; the vocabulary of training glosses."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import pandas as pd
 from signloom.errors import SignloomError
 from signloom.text.vocabulary import SPECIALS
 
+COLUMNS = ["clip_id", "gloss", "signer_id", "gloss_times"]
+
 
 def gather_gloss_lines(metadata: pd.DataFrame) -> pd.DataFrame:
-    """Return `clip_id, gloss` of every signed clip, sorted by clip; glosses are separated by one space.
+    """Return `COLUMNS` of every signed clip, sorted by clip; glosses are separated by one space.
 
-    `metadata` needs `clip_id, sentence_id, gloss`; a line may be empty.
+    `metadata` needs `COLUMNS` and `sentence_id`; a line, a signer and the times may be empty.
     """
-    signed = metadata.loc[metadata["sentence_id"] >= 0, ["clip_id", "gloss"]].sort_values("clip_id")
-    lines = [" ".join(line.split()) for line in signed["gloss"].fillna("")]
+    signed = metadata.loc[metadata["sentence_id"] >= 0, COLUMNS].fillna("").sort_values("clip_id")
+    lines = [" ".join(line.split()) for line in signed["gloss"]]
     return signed.assign(gloss=lines).reset_index(drop=True)
 
 
@@ -25,6 +27,26 @@ def read_gloss_lines(path: Path) -> dict[str, str]:
     """Return the gloss line of every clip of gloss_lines.csv."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     return dict(zip(table["clip_id"], table["gloss"], strict=True))
+
+
+def read_gloss_table(path: Path) -> pd.DataFrame:
+    """Return gloss_lines.csv: `COLUMNS`, all strings, "" where a cell is empty.
+
+    Raises SignloomError where a column is missing.
+    """
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    missing = [name for name in COLUMNS if name not in table]
+    if missing:
+        raise SignloomError(f"{path} has no column {', '.join(missing)}; build stage text again")
+    return table
+
+
+def gloss_times(text: str) -> list[tuple[float, float]]:
+    """Return start and end of every gloss, seconds from the clip's start, end exclusive; [] where unknown.
+
+    `text` is a cell `gloss_times` of gloss_lines.csv; the manifest has checked it against the gloss line.
+    """
+    return [(float(start), float(end)) for start, end in json.loads(text)] if text else []
 
 
 def read_vocabulary(path: Path) -> list[str]:

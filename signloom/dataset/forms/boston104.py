@@ -6,6 +6,7 @@ hands_condensed.csv, whose rows are the clips.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -16,12 +17,16 @@ from signloom.errors import SignloomError
 
 FILES = ["train_words.csv", "test_words.csv", "speaker.csv"]
 POSITIONS = "hands_condensed.csv"
+FPS = 30  # frames a second of all four tables
 
 
 def read_boston104(files: list[Path], videos: Path) -> pd.DataFrame:
     """`video,speaker,word,startframe,endframe`, a line a gloss: the gloss line is in the order of its frames.
 
-    Raises SignloomError where a frame is no number, a video is in both splits, or the files name two signers.
+    Frames count from 0, the clip's first, and `endframe` belongs to the gloss: `gloss_times` are
+    startframe / 30 and (endframe + 1) / 30 seconds.
+    Raises SignloomError where a frame is no number, a gloss ends before it starts, a video is in both
+    splits, or the files name two signers.
     """
     *word_files, speaker_file = files
     speakers = _speakers(speaker_file)
@@ -34,28 +39,42 @@ def read_boston104(files: list[Path], videos: Path) -> pd.DataFrame:
                     f"{file}: line {words['row'].iloc[0]}: video {video} is in {clips[video]['row']} too; "
                     "expected it in one split"
                 )
+            words = words.sort_values("startframe", kind="stable")
             clips[video] = {
                 "row": first,
                 "video": f"{POSITIONS}#{video}",
-                "gloss": " ".join(words.sort_values("startframe", kind="stable")["word"]),
+                "gloss": " ".join(words["word"]),
+                "gloss_times": _times(words),
                 "signer_id": _signer(file, words, speakers.get(video)),
                 "split": split,
             }
-    rows = pd.DataFrame(clips.values(), columns=["row", "video", "gloss", "signer_id", "split"])
+    rows = pd.DataFrame(
+        clips.values(), columns=["row", "video", "gloss", "gloss_times", "signer_id", "split"]
+    )
     return rows.assign(sentence_id=text_numbers(rows["gloss"].tolist()))
 
 
 def _words(file: Path) -> pd.DataFrame:
     rows = read_table(file)
-    need(file, rows, ["video", "speaker", "word", "startframe"])
-    for line, frame in zip(rows["row"], rows["startframe"], strict=True):
-        if not frame.strip().isdecimal():
-            raise SignloomError(f"{file}: line {line}: startframe {frame!r}: expected a whole number")
+    need(file, rows, ["video", "speaker", "word", "startframe", "endframe"])
+    for line, *frames in zip(rows["row"], rows["startframe"], rows["endframe"], strict=True):
+        for name, frame in zip(("startframe", "endframe"), frames, strict=True):
+            if not frame.strip().isdecimal():
+                raise SignloomError(f"{file}: line {line}: {name} {frame!r}: expected a whole number")
+        if int(frames[1]) < int(frames[0]):
+            raise SignloomError(f"{file}: line {line}: endframe {frames[1]} is before startframe {frames[0]}")
     return rows.assign(
         video=rows["video"].str.strip(),
         word=rows["word"].str.strip(),
         startframe=rows["startframe"].astype(int),
+        endframe=rows["endframe"].astype(int),
     )
+
+
+def _times(words: pd.DataFrame) -> str:
+    """Return [start, end] seconds of every line of `words`, end exclusive, as a JSON list."""
+    frames = zip(words["startframe"], words["endframe"], strict=True)
+    return json.dumps([[round(start / FPS, 6), round((end + 1) / FPS, 6)] for start, end in frames])
 
 
 def _speakers(file: Path) -> dict[str, str]:

@@ -16,6 +16,7 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
 
     A row without `sentence_id` takes that of a row with the same text, or a number made from the text: the
     sentence, or the gloss line where there is none. So two clips of one gloss line have one id.
+    `gloss_times` is a JSON list of [start_s, end_s], one pair a gloss, seconds from the clip's start.
     """
     (table,) = files
     rows = read_table(table)
