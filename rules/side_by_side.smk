@@ -64,7 +64,7 @@ use rule train_gloss as side_train_gloss with:
     benchmark:
         flow.build("benchmarks/side_by_side/{table}/{setting}/train_gloss/{run}.tsv")
     params:
-        given=side.given_to_run("hybrid", "tcn", "train_gloss", "gloss_augment", "gloss_pose_augment"),
+        given=side.given_to_run(*GLOSS_TRAINING),
     message:
         "train_gloss: {wildcards.table} {wildcards.setting}, {wildcards.run}"
 

@@ -14,6 +14,16 @@ from signloom.training.gloss_corpus import GlossClip
 from signloom.training.gloss_data import Sample
 
 GLOSSES = ["BOOK", "GIVE", "HOUSE", "IX-1P", "JOHN", "LIKE"]
+NAMES = (
+    "hybrid",
+    "tcn",
+    "train_gloss",
+    "gloss_augment",
+    "gloss_pose_augment",
+    "gloss_recompose",
+    "gloss_positions",
+)
+ROW_S = 0.08  # seconds from row to row
 Inputs = dict[str, list[Path]]
 
 
@@ -43,14 +53,17 @@ def write_corpus(folder: Path, size: Size = Size()) -> Inputs:
         name = f"{split}/{number:03d}"
         path = perform([places[gloss] for gloss in line], size, rng)
         pose[name] = path[0][:, : size.pose_dim]
+        times = [[ROW_S * start, ROW_S * end] for start, end in path[2]]
         clip[name] = windows(path[1][:, : size.clip_dim])
-        rows.append((name, split, number % size.train, 1, " ".join(line)))
+        known = (" ".join(line), f"signer-{number % 3}", json.dumps(times))
+        rows.append((name, split, number % size.train, 1, *known))
         for copy in range(1, size.copies + 1) if split == "train" else ():
             again = perform([places[gloss] for gloss in line], size, rng)[1][:, : size.clip_dim]
             copies[f"{name}#{copy}"] = windows(again)
-    table = pd.DataFrame(rows, columns=["clip_id", "split", "sentence_id", "seen", "gloss"])
-    table.drop(columns="gloss").to_csv(folder / "splits.csv", index=False)
-    table[["clip_id", "gloss"]].to_csv(folder / "gloss_lines.csv", index=False)
+    signed = ["gloss", "signer_id", "gloss_times"]
+    table = pd.DataFrame(rows, columns=["clip_id", "split", "sentence_id", "seen", *signed])
+    table.drop(columns=signed).to_csv(folder / "splits.csv", index=False)
+    table[["clip_id", *signed]].to_csv(folder / "gloss_lines.csv", index=False)
     training = table[table["split"] == "train"]
     (folder / "glosses.json").write_text(json.dumps(build_vocabulary(training["gloss"])))
     _stats(folder / "pose_stats.npz", [pose[name] for name in training["clip_id"]])
@@ -78,13 +91,20 @@ def lines(size: Size) -> list[list[str]]:
     ]
 
 
-def perform(places: list[np.ndarray], size: Size, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return (T, dim) pose and clip rows that stay at each place, with a pause at 0 after each."""
-    rows = []
+def perform(
+    places: list[np.ndarray], size: Size, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int]]]:
+    """Return (T, dim) pose and clip rows that stay at each place, with a pause at 0 after each.
+
+    The third are the rows from which to which each gloss is, end exclusive.
+    """
+    rows, times = [], []
     for place in places:
+        start = len(rows)
         rows += [place] * int(rng.integers(*size.frames)) + [np.zeros_like(place)] * 2
+        times.append((start, len(rows) - 2))
     path = np.stack(rows, 1) + rng.normal(0, 0.1, (2, len(rows), places[0].shape[1]))
-    return path[0].astype(np.float32), path[1].astype(np.float32)
+    return path[0].astype(np.float32), path[1].astype(np.float32), times
 
 
 def windows(rows: np.ndarray) -> tuple[np.ndarray, list[int], list[int]]:
@@ -109,8 +129,9 @@ def _pose_shard(folder: Path, clips: dict[str, np.ndarray], rng: np.random.Gener
     np.save(folder / "pose.npy", values)
     np.save(folder / "pose.mask.npy", mask)
     index = pd.DataFrame({"clip_id": list(clips), "offset": np.cumsum([0, *lengths])[:-1], "length": lengths})
-    frames = [[2 * row for row in range(length)] for length in lengths]
-    index.assign(status="ok", reason="", frame_index=frames).to_parquet(folder / "pose.parquet", index=False)
+    index["frame_index"] = [[2 * row for row in range(length)] for length in lengths]
+    index["time_s"] = [[ROW_S * row for row in range(length)] for length in lengths]
+    index.assign(status="ok", reason="").to_parquet(folder / "pose.parquet", index=False)
     return {
         "pose": [folder / "pose.npy"],
         "mask": [folder / "pose.mask.npy"],
@@ -124,6 +145,7 @@ def _clips(folder: Path, name: str, clips: dict[str, tuple[np.ndarray, list[int]
     np.save(folder / f"{name}.npy", np.concatenate(some))
     index = pd.DataFrame({"clip_id": list(clips), "offset": np.cumsum([0, *lengths])[:-1], "length": lengths})
     index["first_frame"] = [first for _, first, _ in clips.values()]
+    index["time_s"] = [[ROW_S * row for row in range(length)] for length in lengths]
     index["last_frame"] = [last for _, _, last in clips.values()]
     about = {"backbone": "i3d", "weights": "random", "weights_sha256": "", "mode": "dense"}
     index.assign(status="ok", reason="", **about).to_parquet(folder / f"{name}.parquet", index=False)
@@ -135,7 +157,7 @@ def arguments(
 ) -> list[str]:
     """Return the command line of train_gloss for a variant; it is given every input that it might read."""
     names = {"best": "best.pth", "latest": "latest.pth", "history": "history.csv", "metrics": "metrics.jsonl"}
-    sections = {name: {} for name in ("hybrid", "tcn", "train_gloss", "gloss_augment", "gloss_pose_augment")}
+    sections = {name: {} for name in NAMES}
     sections |= {"run": {"variant": variant, "seed": seed}} | params
     return [
         *("--input", *(f"{name}={path}" for name, paths in inputs.items() for path in paths)),

@@ -305,7 +305,7 @@ def test_a_clip_without_feature_rows_is_refused(
     changed = corpus | {"splits": [tmp_path / "splits.csv"]}
     assert "test/gone" in refused(changed, "tcn_ctc", tmp_path, capsys), "no gloss line"
     lines = pd.read_csv(corpus["gloss_lines"][0], keep_default_na=False)
-    more = pd.DataFrame([("test/gone", "JOHN")], columns=lines.columns)
+    more = pd.DataFrame([("test/gone", "JOHN", "S", "")], columns=lines.columns)
     pd.concat([lines, more]).to_csv(tmp_path / "lines.csv", index=False)
     metadata = pd.read_parquet(corpus["metadata"][0])
     extra["signer_id"] = "S"

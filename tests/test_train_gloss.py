@@ -11,9 +11,12 @@ import pytest
 import torch
 
 import signloom.training.gloss as training
+from signloom.evaluation.gloss_model import load_gloss, open_rows
 from signloom.models.gloss import build
-from signloom.params.gloss import TrainGlossParams
+from signloom.params.gloss import RunParams, TcnParams, TrainGlossParams
+from signloom.stage import parse
 from signloom.training import checkpoints
+from signloom.training.gloss_corpus import GlossCorpus
 from signloom.training.gloss_history import collapse_warning, merit
 from tests.synthetic_gloss import Inputs, Size, arguments, write_corpus
 from workflow_scripts.train_gloss import main
@@ -263,3 +266,50 @@ def test_half_precision_lowers_the_loss_too(variant: str, corpus: Inputs, tmp_pa
     assert run(corpus, tmp_path, variant, train_gloss={"precision": "bf16"}, tcn={"lr": 3e-3}) == 0
     loss = pd.read_csv(tmp_path / "history.csv")["train_loss"]
     assert loss.iloc[-1] < loss.iloc[0]
+
+
+RECIPE = {
+    "train_gloss": {"normalise_by": "signer", "stack": 3, "every": 2},
+    "hybrid": {"token_dropout": 0.3},
+    "gloss_recompose": {"crop_p": 0.4, "join_p": 0.4, "swap_p": 0.4},
+    "gloss_positions": {"scale": 0.1, "rotation": 5, "shift": 0.1, "noise": 0.03},
+}
+
+
+@pytest.mark.parametrize(("variant", "dim"), [("hybrid_pose", 48), ("tcn_ctc", 48), ("hybrid_both", 78)])
+def test_a_recipe_of_new_sentences_trains_to_the_same_bytes_and_is_read_back_alike(
+    variant: str, dim: int, corpus: Inputs, tmp_path: Path
+) -> None:
+    for name in ("once", "again"):
+        assert run(corpus, tmp_path / name, variant, tcn={"lr": 3e-3}, **RECIPE) == 0
+    assert outputs(tmp_path / "once") == outputs(tmp_path / "again")
+    history = pd.read_csv(tmp_path / "once/history.csv")
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+    trained = load_gloss(tmp_path / "once/best.pth")
+    # a joined sentence may have twice the 3 glosses of the longest one
+    assert (trained.model.config.input_dim, trained.model.config.max_tokens) == (dim, 8)
+    found = open_rows(parse("evaluate_gloss", arguments(corpus, tmp_path, variant, tmp_path), None), trained)
+    p = TrainGlossParams(**(TINY | RECIPE["train_gloss"]))
+    job = parse("train_gloss", arguments(corpus, tmp_path, variant, tmp_path), None)
+    seen = GlossCorpus.load(job, RunParams(variant=variant, seed=42), TcnParams(), p)
+    every = pd.read_csv(corpus["splits"][0])["clip_id"]
+    for clip_id in every:
+        expected = seen.rows.network_input(clip_id)
+        np.testing.assert_array_equal(found.network_input(clip_id), expected)
+        assert len(expected) == found.length(clip_id) and expected.shape[1] == dim
+    assert len({found.stats_of(name).mean.tobytes() for name in every}) == 3, "three signers"
+
+
+def test_new_sentences_without_gloss_times_are_refused_in_one_line(
+    corpus: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = pd.read_csv(corpus["gloss_lines"][0])
+    lines.assign(gloss_times="").to_csv(tmp_path / "untimed.csv", index=False)
+    given = corpus | {"gloss_lines": [tmp_path / "untimed.csv"]}
+    assert run(given, tmp_path, gloss_recompose={"swap_p": 0.1}) == 2
+    (error,) = capsys.readouterr().err.strip().splitlines()
+    assert error.startswith("error: gloss_recompose: no training clip has gloss times")
+    lines.drop(columns="signer_id").to_csv(tmp_path / "unsigned.csv", index=False)
+    given = corpus | {"gloss_lines": [tmp_path / "unsigned.csv"]}
+    assert run(given, tmp_path, train_gloss={"normalise_by": "signer"}) == 2
+    assert "has no column signer_id" in capsys.readouterr().err

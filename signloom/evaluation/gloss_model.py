@@ -18,10 +18,12 @@ from signloom.decoding.ctc import greedy, prefix_beam
 from signloom.decoding.joint import joint_beam
 from signloom.decoding.language_model import GlossNgram
 from signloom.errors import SignloomError
-from signloom.features.gloss_rows import GlossRows, Kind, Stats
+from signloom.features.gloss_rows import GlossRows, Kind, SignerStats, Stats
 from signloom.models.gloss import Hybrid, TcnCtc, build
 from signloom.params.gloss import DecodeGlossParams
 from signloom.progress import track
+from signloom.stage import Job
+from signloom.text.glosses import read_gloss_table
 from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
 from signloom.training import checkpoints
 
@@ -36,6 +38,9 @@ class TrainedGloss:
     kind: Kind  # the features that it reads
     vocabulary: list[str]
     stats: dict[str, Stats]
+    signers: dict[str, Stats] | None  # of each signer of the training clips, where they are what standardises
+    stack: int  # rows side by side
+    every: int  # a row every n-th one
     backbone: dict[str, str]  # what made the clip features, nothing where none are read
     run: dict[str, Any]  # variant and seed
     device: torch.device
@@ -66,6 +71,9 @@ def load_gloss(path: Path) -> TrainedGloss:
             content["input"],
             content["vocabulary"],
             stats,
+            _signers(content),
+            content["stack"],
+            content["every"],
             {name: content[name] for name in ("backbone", "weights", "weights_sha256") if name in content},
             content["run"],
             device,
@@ -73,6 +81,26 @@ def load_gloss(path: Path) -> TrainedGloss:
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise SignloomError(f"{path}: not a gloss checkpoint ({reason}); train it again") from error
+
+
+def _signers(content: dict[str, Any]) -> dict[str, Stats] | None:
+    if content["signers"] is None:
+        return None
+    means, stds = (content[f"signer_{name}"].cpu().numpy() for name in ("mean", "std"))
+    return {name: Stats(*own) for name, *own in zip(content["signers"], means, stds, strict=True)}
+
+
+def open_rows(job: Job, trained: TrainedGloss) -> GlossRows:
+    """Open a stage's features as the network read them in training; signers are those of `gloss_lines`."""
+    rows = GlossRows.open(
+        job, trained.kind, trained.model.config.max_frames, stack=trained.stack, every=trained.every
+    )
+    if trained.signers is not None:
+        table = read_gloss_table(job.input("gloss_lines"))
+        signer_of = dict(zip(table["clip_id"], table["signer_id"], strict=True))
+        rows.signers = SignerStats(trained.signers, signer_of)
+    check_features(trained, rows)
+    return rows
 
 
 def check_features(trained: TrainedGloss, rows: GlossRows) -> None:

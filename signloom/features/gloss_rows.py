@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from signloom.errors import SignloomError
+from signloom.features.positions import stack_frames
 from signloom.features.shards import FeatureShards
 from signloom.stage import Job
 
@@ -40,11 +41,27 @@ class Rows(NamedTuple):
     mask: npt.NDArray[Any]  # presence; of `both`, in which share of a window; no column for clip rows alone
 
 
+class SignerStats:
+    """Mean and deviation of each signer's training clips, and whose each clip is.
+
+    `stats` are by signer; an augmented copy `<clip_id>#<k>` belongs to the signer of its clip.
+    """
+
+    def __init__(self, stats: dict[str, Stats], signer_of: dict[str, str]) -> None:
+        self.stats, self.signer_of = stats, signer_of
+
+    def of(self, clip_id: str) -> Stats | None:
+        """Return the stats of a clip's signer, None where the training clips have none of that signer."""
+        signer = self.signer_of.get(clip_id) or self.signer_of.get(clip_id.rpartition("#")[0], "")
+        return self.stats.get(signer)
+
+
 class GlossRows:
     """Clips by id, as `kind` says; `stats` holds the stats of each family of features that `kind` needs.
 
     `copies` names the augmented copies of a clip, whose rows are in the clip shards too.
-    `dim` is the width of a network's input: pose features, clip features, mask bits, in this order.
+    `dim` is the width of a network's input: pose features, clip features, mask bits, in this order, `stack`
+    rows side by side. It reads every `every`-th row. `signers`, where set, standardise instead of `stats`.
     """
 
     def __init__(
@@ -55,15 +72,20 @@ class GlossRows:
         stats: dict[str, Stats],
         max_frames: int,
         copies: dict[str, list[str]] | None = None,
+        stack: int = 1,
+        every: int = 1,
     ) -> None:
         self._copies = copies or {}
+        self.stack, self.every = stack, every
+        self.signers: SignerStats | None = None
         self.kind, self.stats, self.max_frames = kind, stats, max_frames
         self.pose, self.clip = pose, clip
         families = ("pose", "clip") if kind == "both" else (kind,)
         self.mean = np.concatenate([stats[family].mean for family in families])
         self.std = np.concatenate([stats[family].std for family in families])
         self.mask_dim = 0 if kind == "clip" else 4
-        self.dim = len(self.mean) + self.mask_dim
+        self.dim = (len(self.mean) + self.mask_dim) * stack
+        self._times: dict[str, Any] | None = None
         self._windows = _windows(pose, clip) if pose is not None and clip is not None else {}
 
     @classmethod
@@ -74,6 +96,8 @@ class GlossRows:
         max_frames: int,
         stats: dict[str, Stats] | None = None,
         copies: bool = False,
+        stack: int = 1,
+        every: int = 1,
     ) -> GlossRows:
         """Open a stage's inputs `pose`, `pose_index`, `mask` and/or `clip`, `clip_index`.
 
@@ -95,7 +119,7 @@ class GlossRows:
         if stats is None:
             families = ("pose", "clip") if kind == "both" else (kind,)
             stats = {family: Stats.read(job.input(f"{family}_stats")) for family in families}
-        return cls(kind, pose, clip, stats, max_frames, copies_of)
+        return cls(kind, pose, clip, stats, max_frames, copies_of, stack, every)
 
     def copies_of(self, clip_id: str) -> list[str]:
         """Return the ids of the augmented copies of a clip."""
@@ -120,7 +144,15 @@ class GlossRows:
     def length(self, clip_id: str) -> int:
         """Return how many rows of a clip a network reads, 1 to `max_frames`; 0 where a family rejected it."""
         lengths = [shards.length(clip_id) for shards in (self.pose, self.clip) if shards is not None]
-        return min(lengths[-1], self.max_frames) if all(lengths) else 0
+        return min(-(-lengths[-1] // self.every), self.max_frames) if all(lengths) else 0
+
+    def times(self, clip_id: str) -> npt.NDArray[np.float64]:
+        """Return when each row of `read` is, seconds from the clip's start."""
+        shards = self.clip if self.clip is not None else self.pose
+        assert shards is not None
+        if self._times is None:
+            self._times = dict(zip(shards.index["clip_id"], shards.index["time_s"], strict=True))
+        return np.asarray(self._times[clip_id], np.float64)
 
     def read(self, clip_id: str) -> Rows:
         """Return all rows of a clip; SignloomError where a number is NaN or infinite that may not be."""
@@ -163,17 +195,33 @@ class GlossRows:
         kept = np.rint(np.linspace(0, len(rows.values) - 1, self.max_frames)).astype(np.intp)
         return Rows(rows.values[kept], rows.mask[kept])
 
-    def standardise(self, rows: Rows) -> Rows:
-        """Return the rows in standard deviations from the training mean, still NaN where missing."""
+    def thin(self, rows: Rows, phase: int = 0) -> Rows:
+        """Return every `every`-th row from `phase` on, or the last one, with its neighbours at its side."""
+        if self.stack == self.every == 1:
+            return rows
+        start = min(phase, len(rows.values) - 1)
+        return Rows(*(stack_frames(part, self.stack, self.every, start) for part in rows))
+
+    def stats_of(self, clip_id: str) -> Stats:
+        """Return what standardises a clip: its signer's mean and deviation, or those of all."""
+        own = self.signers.of(clip_id) if self.signers is not None else None
+        return own or Stats(self.mean, self.std)
+
+    def standardise(self, rows: Rows, clip_id: str | None = None) -> Rows:
+        """Return the rows in standard deviations from the training mean, still NaN where missing.
+
+        Mean and deviation are those of `stats_of` the clip, or of all clips where none is named.
+        """
         if rows.values.shape[1] != len(self.mean):
             raise SignloomError(
                 f"{rows.values.shape[1]} feature columns, stats of {len(self.mean)}; build the stats again"
             )
-        return Rows((rows.values - self.mean) / self.std, rows.mask)
+        stats = Stats(self.mean, self.std) if clip_id is None else self.stats_of(clip_id)
+        return Rows((rows.values - stats.mean) / stats.std, rows.mask)
 
     def network_input(self, clip_id: str) -> Array:
         """Return a clip as a network reads it outside training: (T, dim), T from 1 to `max_frames`."""
-        return finish(self.standardise(self.subsample(self.read(clip_id))))
+        return finish(self.subsample(self.thin(self.standardise(self.read(clip_id), clip_id))))
 
 
 def finish(rows: Rows) -> Array:

@@ -7,6 +7,7 @@ NaN in the frames that lack a point it is made of, so that missing never looks l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,14 +71,14 @@ def position_features(points: Array, groups: Sequence[Group], span: int) -> Arra
     return np.concatenate([made[name] for name in groups], axis=1)
 
 
-def stack_frames(x: Array, count: int, every: int) -> Array:
-    """Return every `every`-th row of `x` (T, D) with its neighbours, `count` rows in all, side by side.
+def stack_frames(x: NDArray[Any], count: int, every: int, start: int = 0) -> NDArray[Any]:
+    """Return every `every`-th row of `x` (T, D) from `start` on, with its neighbours: `count` side by side.
 
     The row itself stands in the middle, or right of it where `count` is even; the ends are repeated.
     """
-    at = np.arange(0, len(x), every)
+    at = np.arange(start, len(x), every)
     places = at[:, None] + np.arange(count) - count // 2
-    stacked: Array = x[np.clip(places, 0, max(len(x) - 1, 0))]
+    stacked: NDArray[Any] = x[np.clip(places, 0, max(len(x) - 1, 0))]
     return stacked.reshape(len(at), count * x.shape[1])
 
 

@@ -34,6 +34,9 @@ class HybridParams(Section):
     decoder_layers: int = Field(3, ge=1)
     ctc_weight: float = Field(0.3, ge=0, le=1, description="cross-entropy has the rest")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    token_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of the decoder's input glosses hidden as <unk> in training"
+    )
     lr: float = Field(1e-4, gt=0)
 
 
@@ -51,6 +54,11 @@ class TrainGlossParams(Section):
 
     width: int = Field(512, ge=8)
     dropout: float = Field(0.1, ge=0, lt=1)
+    normalise_by: Literal["all", "signer"] = Field(
+        "all", description="whose training clips give mean and deviation; an unknown signer has those of all"
+    )
+    stack: int = Field(1, ge=1, description="rows side by side, the row's own in the middle")
+    every: int = Field(1, ge=1, description="a row every n-th one, after stacking")
     max_frames: int = Field(150, ge=1, description="longer inputs are evenly subsampled, never cut")
     batch_size: int = Field(8, ge=1)
     epochs: int = Field(100, ge=1)
@@ -84,6 +92,37 @@ class GlossAugmentParams(Section):
         if self.mixup_p + self.cutmix_p > 1:
             raise ValueError("mixup_p and cutmix_p together are at most 1")
         return self
+
+
+class GlossRecomposeParams(Section):
+    """Section `gloss_recompose`: new sentences of training clips whose gloss times are known."""
+
+    crop_p: float = Field(0.0, ge=0, le=1, description="only some successive glosses")
+    join_p: float = Field(0.0, ge=0, le=1, description="some glosses of another clip before or after")
+    swap_p: float = Field(0.0, ge=0, le=1, description="of each gloss: as signed in another place")
+
+    @property
+    def used(self) -> bool:
+        """Return whether anything is ever drawn."""
+        return max(self.crop_p, self.join_p, self.swap_p) > 0
+
+
+class GlossPositionsParams(Section):
+    """Section `gloss_positions`: augmentation of standardised columns that are pairs of x and y.
+
+    For pose features of a table of positions, read alone: groups hands, nose, between, velocity.
+    """
+
+    scale: float = Field(0.0, ge=0, lt=1, description="x and y are scaled by 1 +- this")
+    rotation: float = Field(0.0, ge=0, description="degrees, of every pair")
+    shift: float = Field(0.0, ge=0, description="deviation of one offset a clip, standard deviations")
+    offset_columns: int = Field(8, ge=0, description="the first columns, which `shift` moves: no velocities")
+    noise: float = Field(0.0, ge=0, description="Gaussian noise, standard deviations")
+
+    @property
+    def used(self) -> bool:
+        """Return whether anything ever changes."""
+        return max(self.scale, self.rotation, self.shift, self.noise) > 0
 
 
 class DecodeGlossParams(Section):

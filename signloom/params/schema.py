@@ -11,6 +11,8 @@ from signloom.params.gloss import (
     DecodeGlossParams,
     GlossAugmentParams,
     GlossParams,
+    GlossPositionsParams,
+    GlossRecomposeParams,
     HybridParams,
     TcnParams,
     TrainGlossParams,
@@ -47,5 +49,7 @@ class Params(Section):
     train_gloss: TrainGlossParams
     gloss_augment: GlossAugmentParams
     gloss_pose_augment: AugmentParams
+    gloss_positions: GlossPositionsParams
+    gloss_recompose: GlossRecomposeParams
     decode_gloss: DecodeGlossParams
     evaluation: EvaluationParams

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +16,8 @@ from signloom.files import hash_files
 from signloom.models.gloss import GlossConfig, Hybrid, TcnCtc, build
 from signloom.params.gloss import (
     GlossAugmentParams,
+    GlossPositionsParams,
+    GlossRecomposeParams,
     HybridParams,
     RunParams,
     TcnParams,
@@ -48,16 +51,22 @@ def _train(job: Job, p: TrainGlossParams) -> None:
     hybrid, tcn = job.section("hybrid", HybridParams), job.section("tcn", TcnParams)
     features = job.section("gloss_augment", GlossAugmentParams)
     pose = job.section("gloss_pose_augment", AugmentParams)
-    corpus = GlossCorpus.load(job, run, tcn, p)
-    batches = TrainingGlosses(corpus.train, corpus.rows, run.seed, p.batch_size, features, pose)
+    recompose = job.section("gloss_recompose", GlossRecomposeParams)
+    positions = job.section("gloss_positions", GlossPositionsParams)
+    corpus = GlossCorpus.load(job, run, tcn, p, timed=recompose.used)
+    batches = TrainingGlosses(
+        corpus.train, corpus.rows, run.seed, p.batch_size, features, pose, recompose, positions,
+        token_dropout=hybrid.token_dropout,
+    )  # fmt: skip
     how = Loss.of(run, hybrid, p.precision)
     validate = GlossValidation(corpus, p.batch_size, how)
 
     torch.manual_seed(run.seed)
-    config = model_config(run, hybrid, tcn, p, corpus)
+    config = model_config(run, hybrid, tcn, p, corpus, joined=recompose.join_p > 0)
     trainer = Trainer(build(config), batches, p, how, tcn.lr if how.alone else hybrid.lr, run.seed)
     sections = {"run": run, "hybrid": hybrid, "tcn": tcn, "train_gloss": p}
     sections |= {"gloss_augment": features, "gloss_pose_augment": pose}
+    sections |= {"gloss_recompose": recompose, "gloss_positions": positions}
     plain = {name: section.model_dump() for name, section in sections.items()}
     about = origin(job, run, config, plain, corpus)
     state: dict[str, Stateful] = {"optimiser": trainer.optimiser, "scaler": trainer.scaler}
@@ -141,9 +150,17 @@ def check_finite(name: str, epoch: int, loss: float | None, alone: bool) -> None
 
 
 def model_config(
-    run: RunParams, hybrid: HybridParams, tcn: TcnParams, p: TrainGlossParams, corpus: GlossCorpus
+    run: RunParams,
+    hybrid: HybridParams,
+    tcn: TcnParams,
+    p: TrainGlossParams,
+    corpus: GlossCorpus,
+    joined: bool,
 ) -> GlossConfig:
-    """Return the shape of the network that the parameters, the features and the vocabulary ask for."""
+    """Return the shape of the network that the parameters, the features and the vocabulary ask for.
+
+    `joined`: two lines may become one in training.
+    """
     longest = max(len(clip.ids) for clip in corpus.train + corpus.val)
     alone = run.variant == "tcn_ctc"
     return GlossConfig(
@@ -158,7 +175,7 @@ def model_config(
         feedforward=hybrid.feedforward,
         decoder_layers=hybrid.decoder_layers,
         # half as many again as the longest line, its start and its end: test lines may be longer
-        max_tokens=longest + longest // 2 + 2,
+        max_tokens=longest + (longest if joined else longest // 2) + 2,
         kernel=tcn.kernel,
     )
 
@@ -173,6 +190,12 @@ def origin(
         for family, values in rows.stats.items()
         for name in ("mean", "std")
     }
+    if rows.signers is not None:
+        signers = rows.signers.stats
+        stats |= {
+            f"signer_{name}": torch.from_numpy(np.stack([getattr(own, name) for own in signers.values()]))
+            for name in ("mean", "std")
+        }
     inputs = {"pose": ("pose", "pose_index", "mask"), "clip": ("clip", "clip_index")}
     data = ["splits", "gloss_lines", *(name for family in rows.stats for name in inputs[family])]
     if run.variant == "hybrid_clip_aug":
@@ -181,6 +204,9 @@ def origin(
         "family": "gloss",
         "run": run.model_dump(),
         "input": rows.kind,
+        "stack": rows.stack,
+        "every": rows.every,
+        "signers": None if rows.signers is None else list(rows.signers.stats),
         "vocabulary": corpus.vocabulary,
         "model_config": config.to_dict(),
         **stats,

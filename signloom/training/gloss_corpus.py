@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.features.gloss_rows import GlossRows, Kind
+from signloom.features.gloss_rows import GlossRows, Kind, SignerStats, Stats
+from signloom.features.stats import ColumnMoments
 from signloom.params.gloss import RunParams, TcnParams, TrainGlossParams
 from signloom.stage import Job
-from signloom.text.glosses import read_gloss_lines, read_vocabulary
+from signloom.text.glosses import gloss_times, read_gloss_lines, read_gloss_table, read_vocabulary
 from signloom.text.sentences import read_splits
 from signloom.text.vocabulary import UNK
 
@@ -23,7 +27,8 @@ _LISTED = 10  # clips that a warning names
 class GlossClip:
     """A clip and its glosses: as written (`line`), as ids, and whether CTC can align them.
 
-    `sources` are the ids of its features: its own, and those of its augmented copies.
+    `sources` are the ids of its features: its own, and those of its augmented copies. `times` are start and
+    end of each gloss, seconds, none where they are unknown or not asked for.
     """
 
     clip_id: str
@@ -31,6 +36,7 @@ class GlossClip:
     ids: tuple[int, ...]
     feasible: bool
     sources: tuple[str, ...]
+    times: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,17 @@ class GlossCorpus:
     val: list[GlossClip]
 
     @classmethod
-    def load(cls, job: Job, run: RunParams, tcn: TcnParams, p: TrainGlossParams) -> GlossCorpus:
-        """Read the stage's inputs; raises SignloomError where there is nothing to train on."""
+    def load(
+        cls, job: Job, run: RunParams, tcn: TcnParams, p: TrainGlossParams, timed: bool = False
+    ) -> GlossCorpus:
+        """Read the stage's inputs, and gloss times where `timed`.
+
+        Raises SignloomError where there is nothing to train on.
+        """
         copies = run.variant == "hybrid_clip_aug"
-        rows = GlossRows.open(job, input_kind(run, tcn), p.max_frames, copies=copies)
+        rows = GlossRows.open(
+            job, input_kind(run, tcn), p.max_frames, copies=copies, stack=p.stack, every=p.every
+        )
         vocabulary = read_vocabulary(job.input("glosses"))
         splits = read_splits(job.input("splits"))
         lines = read_gloss_lines(job.input("gloss_lines"))
@@ -56,6 +69,10 @@ class GlossCorpus:
                 f"{job.input('splits')}: no clip with a gloss is in the training split; "
                 "check the splits section, the gloss column of the table and build/rejects.csv"
             )
+        if timed:
+            train = with_times(train, read_gloss_table(job.input("gloss_lines")))
+        if p.normalise_by == "signer":
+            rows.signers = signer_stats(train, rows, signers_of(job.input("gloss_lines")))
         if not val:
             print("no validation clip has a gloss: the last epoch is taken for the best")
         if copies and not any(len(clip.sources) > 1 for clip in train):
@@ -78,6 +95,45 @@ def input_kind(run: RunParams, tcn: TcnParams) -> Kind:
         "tcn_ctc": tcn.input,
     }
     return kinds[run.variant]
+
+
+def with_times(clips: list[GlossClip], table: pd.DataFrame) -> list[GlossClip]:
+    """Return the clips with the gloss times that `table`, gloss_lines.csv, has.
+
+    Raises SignloomError where they differ in number from the glosses.
+    """
+    cells = dict(zip(table["clip_id"], table["gloss_times"], strict=True))
+    timed = [replace(clip, times=tuple(gloss_times(cells[clip.clip_id]))) for clip in clips]
+    for clip in timed:
+        if clip.times and len(clip.times) != len(clip.ids):
+            raise SignloomError(
+                f"clip {clip.clip_id}: {len(clip.times)} gloss times for {len(clip.ids)} glosses; "
+                "build stage text again"
+            )
+    return timed
+
+
+def signers_of(path: Path) -> dict[str, str]:
+    """Return the signer of every clip of gloss_lines.csv, "" where unknown."""
+    table = read_gloss_table(path)
+    return dict(zip(table["clip_id"], table["signer_id"], strict=True))
+
+
+def signer_stats(clips: list[GlossClip], rows: GlossRows, signer_of: dict[str, str]) -> SignerStats:
+    """Return mean and deviation of each signer's rows in `clips`; of a column without value, those of all."""
+    moments: dict[str, ColumnMoments] = {}
+    seen: dict[str, npt.NDArray[np.bool_]] = {}
+    for clip in clips:
+        signer, (values, _) = signer_of.get(clip.clip_id, ""), rows.read(clip.clip_id)
+        if signer:
+            moments.setdefault(signer, ColumnMoments(values.shape[1])).add(values)
+            there = np.isfinite(values).any(axis=0)
+            seen[signer] = np.logical_or(seen.get(signer, False), there)
+    found = {}
+    for signer in sorted(moments):
+        mean, std = moments[signer].result()
+        found[signer] = Stats(np.where(seen[signer], mean, rows.mean), np.where(seen[signer], std, rows.std))
+    return SignerStats(found, signer_of)
 
 
 def rows_needed(ids: tuple[int, ...]) -> int:
@@ -133,6 +189,6 @@ def check_feasibility(clips: list[GlossClip], rows: GlossRows, most: float) -> N
     if len(short) > most * len(clips):
         raise SignloomError(
             f"{found}; that is more than train_gloss.max_infeasible {most}: lower clip_features.step_size, "
-            "raise train_gloss.max_frames, or raise max_infeasible"
+            "raise train_gloss.max_frames, lower train_gloss.every, or raise max_infeasible"
         )
     print(f"warning: {found}; they are left out of the CTC loss", file=sys.stderr)

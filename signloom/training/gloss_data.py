@@ -11,14 +11,18 @@ from torch import Tensor
 
 from signloom.augment.features import augment_features, augment_rows, cut_mix, mix_up
 from signloom.augment.landmarks import augment, clip_generator
+from signloom.augment.positions import augment_positions
+from signloom.errors import SignloomError
 from signloom.features.gloss_rows import Array, GlossRows, Rows, finish
 from signloom.features.layout import FEATURE_DIM
-from signloom.params.gloss import GlossAugmentParams
+from signloom.params.gloss import GlossAugmentParams, GlossPositionsParams, GlossRecomposeParams
 from signloom.params.sign2text import AugmentParams
-from signloom.text.vocabulary import EOS, PAD, SOS
+from signloom.text.vocabulary import EOS, PAD, SOS, SPECIALS, UNK
 from signloom.training.gloss_corpus import GlossClip, rows_needed
+from signloom.training.gloss_sentences import NewSentences
 
-_STREAM = 1  # sets the draws of an epoch's order apart from those of the clips
+# set the draws of an epoch's order and of its hidden tokens apart from those of the clips
+_STREAM, _HIDDEN = 1, 2
 # what is left of pose augmentation where the number of rows must stay
 _IN_PLACE = {"time_warp_p": 0.0, "frame_dropout_p": 0.0, "shift_p": 0.0}
 _TIME_ONLY = {"noise_p": 0.0}
@@ -92,11 +96,20 @@ class TrainingGlosses:
         batch_size: int,
         features: GlossAugmentParams,
         pose: AugmentParams,
+        recompose: GlossRecomposeParams | None = None,
+        positions: GlossPositionsParams | None = None,
+        token_dropout: float = 0.0,
     ) -> None:
         self.clips, self.rows, self.seed, self.batch_size = clips, rows, seed, batch_size
         self.features, self.pose = features, pose
         self._still = pose.model_copy(update=_IN_PLACE)
         self._time_only = pose.model_copy(update=_TIME_ONLY)
+        self._sentences = NewSentences(clips, rows, recompose or GlossRecomposeParams())
+        self._positions: GlossPositionsParams | None = None
+        if positions and positions.used and rows.kind == "pose":
+            check_pairs(len(rows.mean), positions)
+            self._positions = positions
+        self.token_dropout = token_dropout
 
     def __len__(self) -> int:
         """Return the number of batches an epoch."""
@@ -105,19 +118,21 @@ class TrainingGlosses:
     def epoch(self, number: int) -> Iterator[Batch]:
         """Yield the batches of epoch `number`: every clip once, in random order."""
         order = np.random.default_rng([self.seed, number, _STREAM]).permutation(len(self.clips))
+        hidden = np.random.default_rng([self.seed, number, _HIDDEN])
         for start in range(0, len(order), self.batch_size):
-            yield collate([self.sample(number, int(i)) for i in order[start : start + self.batch_size]])
+            batch = collate([self.sample(number, int(i)) for i in order[start : start + self.batch_size]])
+            yield hide_tokens(batch, self.token_dropout, hidden) if self.token_dropout else batch
 
     def sample(self, epoch: int, index: int) -> Sample:
         """Return clip `index` as epoch `epoch` sees it, mixed with another clip now and then."""
         clip = self.clips[index]
         rng = clip_generator(self.seed, epoch, clip.clip_id)
-        x, p, how = self.augmented(clip, rng), self.features, rng.random()
+        (x, clip), p, how = self.augmented(clip, rng), self.features, rng.random()
         if how >= p.mixup_p + p.cutmix_p or len(self.clips) < 2:
             return Sample(x, clip)
         other = self.clips[(index + int(rng.integers(1, len(self.clips)))) % len(self.clips)]
         share = float(rng.beta(p.mix_alpha, p.mix_alpha))
-        second = self.augmented(other, rng)
+        second, other = self.augmented(other, rng)
         if how < p.mixup_p:
             mixed = mix_up(x, second, share)
         elif not other.feasible or rows_needed(other.ids) <= len(x):
@@ -126,31 +141,66 @@ class TrainingGlosses:
             return Sample(x, clip)
         return Sample(mixed.x, clip, other, mixed.share) if mixed.share < 1 else Sample(x, clip)
 
-    def augmented(self, clip: GlossClip, rng: np.random.Generator) -> Array:
-        """Return one drawn source of `clip`, augmented and standardised, (T, dim).
+    def augmented(self, clip: GlossClip, rng: np.random.Generator) -> tuple[Array, GlossClip]:
+        """Return one drawn source of `clip`, augmented and standardised, (T, dim), and what it says now.
 
         What CTC can align keeps enough rows: an augmentation that takes too many is drawn again with every
-        row in place.
+        row in place, and what is too short all the same, after `every`, repeats its rows.
         """
         source = clip.sources[int(rng.integers(len(clip.sources)))]
-        rows = self.rows.subsample(self._moved(source, rng, in_place=False))
-        if clip.feasible and len(rows.values) < rows_needed(clip.ids):
-            rows = self.rows.subsample(self._moved(source, rng, in_place=True))
-        rows = self.rows.standardise(rows)
-        return finish(Rows(*augment_features(*rows, self.features, rng)))
+        for in_place in (False, True):
+            said, rows = self._sentences.draw(clip, source, self._read(source, rng), rng)
+            rows = self.rows.standardise(self._in_time(rows, rng, in_place), source)
+            if self._positions:
+                rows = Rows(augment_positions(rows.values, self._positions, rng), rows.mask)
+            phase = int(rng.integers(self.rows.every)) if self.rows.every > 1 else 0
+            rows = self.rows.subsample(self.rows.thin(rows, phase))
+            if not clip.feasible or len(rows.values) >= rows_needed(said.ids):
+                break
+        if clip.feasible:
+            rows = lengthened(rows, rows_needed(said.ids))
+        return finish(Rows(*augment_features(*rows, self.features, rng))), said
 
-    def _moved(self, source: str, rng: np.random.Generator, in_place: bool) -> Rows:
-        """Return the rows of `source` after pose augmentation, with none in time where `in_place`.
+    def _read(self, source: str, rng: np.random.Generator) -> Rows:
+        """Return the rows of `source`; of both families, pose rows are augmented, but not in time."""
+        if self.rows.kind != "both":
+            return self.rows.read(source)
+        return self.rows.join(source, _augment_pose(self.rows.read_pose(source), self._still, rng))
+
+    def _in_time(self, rows: Rows, rng: np.random.Generator, in_place: bool) -> Rows:
+        """Return `rows` after pose augmentation, with none in time where `in_place`.
 
         Clip rows alone have none. Where both are read, only the joined rows move in time: they stay together.
         """
-        kind, pose = self.rows.kind, self._still if in_place else self.pose
-        if kind == "clip":
-            return self.rows.read(source)
-        if kind == "pose":
-            return _augment_pose(self.rows.read(source), pose, rng)
-        joined = self.rows.join(source, _augment_pose(self.rows.read_pose(source), self._still, rng))
-        return joined if in_place else Rows(*augment_rows(*joined, self._time_only, rng))
+        if self.rows.kind == "pose":
+            return _augment_pose(rows, self._still if in_place else self.pose, rng)
+        if self.rows.kind == "clip" or in_place:
+            return rows
+        return Rows(*augment_rows(*rows, self._time_only, rng))
+
+
+def check_pairs(width: int, positions: GlossPositionsParams) -> None:
+    """Raise SignloomError where `width` pose columns cannot be the pairs of section gloss_positions."""
+    if width == FEATURE_DIM or width % 2 or positions.offset_columns > width:
+        raise SignloomError(
+            f"gloss_positions is for pairs of x and y, offset_columns ({positions.offset_columns}) or more, "
+            f"not for pose features of {width} columns; set its numbers to 0"
+        )
+
+
+def lengthened(rows: Rows, least: int) -> Rows:
+    """Return `rows`, evenly repeated where they are fewer than `least`."""
+    if len(rows.values) >= least:
+        return rows
+    places = np.arange(least) * len(rows.values) // least
+    return Rows(rows.values[places], rows.mask[places])
+
+
+def hide_tokens(batch: Batch, share: float, rng: np.random.Generator) -> Batch:
+    """Return `batch` in which each gloss of the decoder's input is <unk> with probability `share`."""
+    drawn = torch.from_numpy(rng.random(tuple(batch.decoder_input.shape)) < share)
+    gloss = batch.decoder_input >= len(SPECIALS)
+    return batch._replace(decoder_input=batch.decoder_input.masked_fill(drawn & gloss, UNK))
 
 
 def _augment_pose(rows: Rows, params: AugmentParams, rng: np.random.Generator) -> Rows:
