@@ -14,12 +14,11 @@ from signloom.evaluation.gloss import Answers, score_glosses
 from signloom.evaluation.gloss_model import (
     Decoded,
     TrainedGloss,
-    check_features,
     decode_clips,
     decoders,
     load_gloss,
+    open_rows,
 )
-from signloom.features.gloss_rows import GlossRows
 from signloom.files import write_csv, write_json
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import DecodeGlossParams, RunParams
@@ -35,8 +34,7 @@ def work(job: Job) -> None:
     p = job.section("decode_gloss", DecodeGlossParams)
     evaluation = job.section("evaluation", EvaluationParams)
     trained = load_run(job)
-    rows = GlossRows.open(job, trained.kind, trained.model.config.max_frames)
-    check_features(trained, rows)
+    rows = open_rows(job, trained)
     splits = read_splits(job.input("splits")).set_index("clip_id", drop=False)
     signer = pd.read_parquet(job.input("metadata")).set_index("clip_id")["signer_id"]
     lines = read_gloss_lines(job.input("gloss_lines"))
