@@ -7,6 +7,8 @@ UV_VERSION := 0.13.9
 TORCH := torch==2.13.0
 # a local folder of wheels that pip is set to look in is good for uv too
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+# threads that wait actively starve each other on a busy machine
+export OMP_WAIT_POLICY ?= PASSIVE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
