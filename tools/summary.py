@@ -15,12 +15,18 @@ DATA = ["test", "test_unseen_sentences", "val"]
 
 
 def main() -> int:
-    print(f"{'':24}" + "".join(f"{name:>24}" for name in DATA))
+    print(f"{'':28}" + "".join(f"{name:>24}" for name in DATA))
     for file, metrics in ROWS:
         scores = json.loads(Path(f"metrics/{file}.json").read_text("utf-8"))
         for metric in metrics:
             cells = "".join(f"{_cell(scores.get(name, {}), metric):>24}" for name in DATA)
-            print(f"{file + ' ' + metric:24}{cells}")
+            print(f"{file + ' ' + metric:28}{cells}")
+    for file in sorted(Path("metrics/gloss").glob("*.json")):
+        scores = json.loads(file.read_text("utf-8"))
+        for decoder in ("ctc_beam", "joint"):
+            if decoder in scores["test"]:
+                cells = "".join(f"{_cell(scores[name][decoder], 'wer'):>24}" for name in DATA)
+                print(f"{file.stem + ' ' + decoder + ' wer':28}{cells}")
     print(f"\nreport: {Path('build/report/index.html').resolve().as_uri()}")
     return 0
 
