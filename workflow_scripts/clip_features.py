@@ -10,7 +10,8 @@ import sys
 
 from signloom.features.backbones.registry import BACKBONES, load_backbone
 from signloom.features.clip_features import extract, made_by, one_thread
-from signloom.features.clip_shard import clip_tasks, read_clips, write_clip_shard
+from signloom.features.clip_shard import clip_tasks, write_clip_shard
+from signloom.features.journal import read_shard_list
 from signloom.params.clips import ClipFeaturesParams
 from signloom.stage import Job, run_stage
 
@@ -19,7 +20,7 @@ def work(job: Job) -> None:
     """Extract the clips that a killed run left, then join all to one shard."""
     params = job.section("clip_features", ClipFeaturesParams)
     npy, index = job.output("npy"), job.output("parquet")
-    clips = read_clips(job.input("shard"))
+    clips = read_shard_list(job.input("shard"))
     if not clips:
         write_clip_shard([], npy, index, BACKBONES[params.backbone].dim, {})
         return

@@ -14,7 +14,8 @@ import pandas as pd
 from signloom.features.backbones.registry import BACKBONES, load_backbone
 from signloom.features.clip_copies import augmented_frames, clips_to_copy
 from signloom.features.clip_features import extract, made_by, one_thread
-from signloom.features.clip_shard import clip_tasks, read_clips, write_clip_shard
+from signloom.features.clip_shard import clip_tasks, write_clip_shard
+from signloom.features.journal import read_shard_list
 from signloom.params.clips import ClipFeaturesParams, FramesParams
 from signloom.stage import Job, run_stage
 
@@ -24,7 +25,7 @@ def work(job: Job) -> None:
     params, frames = job.section("clip_features", ClipFeaturesParams), job.section("frames", FramesParams)
     npy, index = job.output("npy"), job.output("parquet")
     splits = pd.read_csv(job.input("splits"), dtype={"clip_id": str, "split": str}, keep_default_na=False)
-    clips = clips_to_copy(read_clips(job.input("shard")), splits)
+    clips = clips_to_copy(read_shard_list(job.input("shard")), splits)
     if not frames.copies or not clips:
         write_clip_shard([], npy, index, BACKBONES[params.backbone].dim, {})
         return

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from signloom.augment.landmarks import drop_frames, resample, shifted
+from signloom.augment.landmarks import augment_time
 from signloom.params.gloss import GlossAugmentParams
 from signloom.params.sign2text import AugmentParams
 
@@ -23,15 +23,7 @@ def augment_rows(
     values: Array, mask: Mask, params: AugmentParams, rng: np.random.Generator
 ) -> tuple[Array, Mask]:
     """Return a copy of pose rows of any layout: time warp, frame dropout, shift, noise; at least one row."""
-    if rng.random() < params.time_warp_p:
-        factor = 1 + rng.uniform(-params.time_warp, params.time_warp)
-        values, mask = resample(values, mask, max(1, round(len(values) * factor)))
-    if rng.random() < params.frame_dropout_p:
-        kept = drop_frames(len(values), params.frame_dropout, rng)
-        values, mask = values[kept], mask[kept]
-    if rng.random() < params.shift_p:
-        moved = shifted(len(values), int(rng.integers(-params.shift, params.shift + 1)))
-        values, mask = values[moved], mask[moved]
+    values, mask = augment_time(values, mask, params, rng)
     if rng.random() < params.noise_p:
         values = add_noise(values, params.noise, rng)
     return values, mask

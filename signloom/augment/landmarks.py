@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,20 @@ def augment(
     features: Array, mask: Mask, params: AugmentParams, rng: np.random.Generator
 ) -> tuple[Array, Mask]:
     """Return an augmented copy of one view; its length may differ but is at least 1."""
+    features, mask = augment_time(features, mask, params, rng)
+    if rng.random() < params.body_p:
+        features = other_body(features, params.body, rng)
+    if rng.random() < params.rotation_p:
+        features = rotate(features, math.radians(rng.uniform(-params.rotation, params.rotation)))
+    if rng.random() < params.noise_p:
+        features = add_noise(features, params.noise, rng)
+    return features, mask
+
+
+def augment_time(
+    features: Array, mask: npt.NDArray[Any], params: AugmentParams, rng: np.random.Generator
+) -> tuple[Array, npt.NDArray[Any]]:
+    """Return rows of any layout warped, thinned and shifted in time; at least one."""
     if rng.random() < params.time_warp_p:
         factor = 1 + rng.uniform(-params.time_warp, params.time_warp)
         features, mask = resample(features, mask, max(1, round(len(features) * factor)))
@@ -46,12 +61,6 @@ def augment(
     if rng.random() < params.shift_p:
         moved = shifted(len(features), int(rng.integers(-params.shift, params.shift + 1)))
         features, mask = features[moved], mask[moved]
-    if rng.random() < params.body_p:
-        features = other_body(features, params.body, rng)
-    if rng.random() < params.rotation_p:
-        features = rotate(features, math.radians(rng.uniform(-params.rotation, params.rotation)))
-    if rng.random() < params.noise_p:
-        features = add_noise(features, params.noise, rng)
     return features, mask
 
 

@@ -6,7 +6,6 @@ written last. A stage that is killed goes on with the clips that have no JSON fi
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -17,36 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from signloom.features.shards import append_npy
-from signloom.files import atomic, write_parquet
+from signloom.features.journal import join_clips, journal_path
+from signloom.files import atomic
 from signloom.params.clips import ClipFeaturesParams
 from signloom.video.decode import Frame
 from signloom.video.windows import window_count
 
-_COPY_ROWS = 4096
-_LISTS = {"frame_index": np.int64, "time_s": np.float64, "first_frame": np.int64, "last_frame": np.int64}
-_KINDS = {
-    "clip_id": "str",
-    "offset": "int64",
-    "length": "int64",
-    "fps": "float64",
-    "width": "int64",
-    "height": "int64",
-    "frame_index": "object",
-    "time_s": "object",
-    "status": "str",
-    "reason": "str",
-    "detail": "str",
-    "first_frame": "object",
-    "last_frame": "object",
-    "backbone": "str",
-    "weights": "str",
-    "weights_sha256": "str",
-    "mode": "str",
-}
+# columns of the index besides those of every shard
+_MORE = {"first_frame": "object", "last_frame": "object"}
+_MORE |= dict.fromkeys(("backbone", "weights", "weights_sha256", "mode"), "str")
 
 
 @dataclass(frozen=True)
@@ -68,7 +48,7 @@ class ClipTask:
     @property
     def journal(self) -> Path:
         """Written when the clip is finished."""
-        return self.scratch / f"{hashlib.sha256(self.clip_id.encode()).hexdigest()[:24]}.json"
+        return journal_path(self.scratch, self.clip_id)
 
     @property
     def rows_file(self) -> Path:
@@ -141,17 +121,6 @@ class OpenClip:
         }
 
 
-def read_clips(shard: Path) -> list[dict[str, Any]]:
-    """Return the rows of a shard list: `clip_id`, `video_path`, `start_s`, `end_s` (None: the file's end)."""
-    kinds = {"clip_id": str, "video_path": str}
-    table = pd.read_csv(shard, dtype=kinds, keep_default_na=False, na_values=[""])
-    clips: list[dict[str, Any]] = table.to_dict("records")
-    for clip in clips:
-        for end in ("start_s", "end_s"):
-            clip[end] = None if math.isnan(clip[end]) else float(clip[end])
-    return clips
-
-
 def clip_tasks(
     clips: Sequence[dict[str, Any]], scratch: Path, copies: Sequence[int] = (0,)
 ) -> list[ClipTask]:
@@ -170,16 +139,4 @@ def write_clip_shard(
 
     `made_by` has the columns that are the same for every clip: `backbone, weights, weights_sha256, mode`.
     """
-    rows: list[dict[str, Any]] = []
-    with append_npy(npy, dim, np.float32) as features:
-        for task in tasks:
-            entry = json.loads(task.journal.read_text("utf-8"))
-            rows.append({"clip_id": task.clip_id, "offset": features.rows, **entry, **made_by})
-            if entry["length"]:
-                stored = np.memmap(task.rows_file, np.float32, "r", shape=(entry["length"], dim))
-                for start in range(0, len(stored), _COPY_ROWS):
-                    features.append(stored[start : start + _COPY_ROWS])
-    table = pd.DataFrame(rows, columns=list(_KINDS)).astype(_KINDS)
-    for name, kind in _LISTS.items():
-        table[name] = [np.asarray(values, kind) for values in table[name]]
-    write_parquet(index, table)
+    join_clips(tasks, npy, index, dim, _MORE, made_by)

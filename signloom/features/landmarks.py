@@ -1,12 +1,7 @@
-"""Stage landmarks: the clips of a shard through MediaPipe, by a pool of warm workers, resumable clip by clip.
-
-A finished clip is two files in the scratch folder: its rows as plain float32, and a small JSON file that is
-written last and says how many rows there are. A stage that is killed goes on with the clips that have none.
-"""
+"""Stage landmarks: a shard's clips through MediaPipe, by a pool of warm workers, resumable clip by clip."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import multiprocessing
@@ -21,19 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from signloom.errors import SignloomError
+from signloom.features.journal import join_clips, journal_path, read_shard_list
 from signloom.features.layout import RAW_DIM
-from signloom.features.shards import append_npy
 from signloom.features.tracker import HolisticTracker
-from signloom.files import atomic, write_parquet
+from signloom.files import atomic
 from signloom.params.features import LandmarksParams
 from signloom.progress import track
 from signloom.video.decode import VideoUnreadable, open_video
 
-_COPY_ROWS = 1024
 _PARENT_CHECK_S = 0.5
 
 
@@ -55,18 +46,15 @@ class ClipTask:
 
 def read_tasks(shard: Path, scratch: Path) -> list[ClipTask]:
     """Return the clips of a shard list in its order; their results go under `scratch`."""
-    table = pd.read_csv(
-        shard, dtype={"clip_id": str, "video_path": str}, keep_default_na=False, na_values=[""]
-    )
     return [
         ClipTask(
-            row["clip_id"],
-            Path(row["video_path"]),
-            _seconds(row["start_s"]),
-            _seconds(row["end_s"]),
-            scratch / f"{hashlib.sha256(row['clip_id'].encode()).hexdigest()[:24]}.json",
+            clip["clip_id"],
+            Path(clip["video_path"]),
+            clip["start_s"],
+            clip["end_s"],
+            journal_path(scratch, clip["clip_id"]),
         )
-        for row in table.to_dict("records")
+        for clip in read_shard_list(shard)
     ]
 
 
@@ -95,36 +83,7 @@ def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int, sc
 
 def write_landmark_shard(tasks: list[ClipTask], npy: Path, index: Path) -> None:
     """Join the finished clips, in their order, to `npy` float32 (rows, 1662) and its table `index`."""
-    rows: list[dict[str, Any]] = []
-    with append_npy(npy, RAW_DIM, np.float32) as array:
-        for task in tasks:
-            entry = json.loads(task.journal.read_text("utf-8"))
-            rows.append({"clip_id": task.clip_id, "offset": array.rows, **entry})
-            if entry["length"]:
-                stored = np.memmap(task.rows_file, np.float32, "r", shape=(entry["length"], RAW_DIM))
-                for start in range(0, len(stored), _COPY_ROWS):
-                    array.append(stored[start : start + _COPY_ROWS])
-    write_parquet(index, _index_table(rows))
-
-
-def _index_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    kinds = {
-        "clip_id": "str",
-        "offset": "int64",
-        "length": "int64",
-        "fps": "float64",
-        "width": "int64",
-        "height": "int64",
-        "frame_index": "object",
-        "time_s": "object",
-        "status": "str",
-        "reason": "str",
-        "detail": "str",
-    }
-    table = pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
-    table["frame_index"] = [np.asarray(values, np.int64) for values in table["frame_index"]]
-    table["time_s"] = [np.asarray(values, np.float64) for values in table["time_s"]]
-    return table
+    join_clips(tasks, npy, index, RAW_DIM)
 
 
 def _finished(todo: list[ClipTask], params: LandmarksParams, workers: int, scratch: Path) -> Iterator[int]:
@@ -196,10 +155,6 @@ def _stream(task: ClipTask, tracker: HolisticTracker) -> dict[str, Any]:
         fps = video.fps
     size = {"length": len(numbers), "fps": fps, "width": shape[1], "height": shape[0]}
     return {**size, "frame_index": numbers, "time_s": times, "status": "ok", "reason": "", "detail": ""}
-
-
-def _seconds(cell: float) -> float | None:
-    return None if math.isnan(cell) else float(cell)
 
 
 def _bytes(task: ClipTask) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,12 +17,12 @@ from signloom.features.backbones.i3d import InceptionI3d, pool_windows
 _VIDEOMAE_FRAMES = 16
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """`forward` maps normalised frames (N, 3, T, H, W) to features (N, P, dim) float32, P >= 1."""
 
+    @abstractmethod
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take weights by name; raises RuntimeError or KeyError where names or shapes differ."""
-        raise NotImplementedError
 
     def fuse(self) -> None:
         """Merge layers for inference, where that is exact and pays; nothing is loaded after it."""

@@ -1,0 +1,92 @@
+"""A shard clip by clip, so that a killed stage goes on with the clips that are not finished.
+
+A finished clip is two files in the scratch folder: its rows as plain float32, and a small JSON file that is
+written last and says how many rows there are. Finished clips are joined to the shard's array and index.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from signloom.features.shards import append_npy
+from signloom.files import write_parquet
+
+_COPY_ROWS = 1024
+_INDEX = {
+    "clip_id": "str",
+    "offset": "int64",
+    "length": "int64",
+    "fps": "float64",
+    "width": "int64",
+    "height": "int64",
+    "frame_index": "object",
+    "time_s": "object",
+    "status": "str",
+    "reason": "str",
+    "detail": "str",
+}
+_LISTS = {"frame_index": np.int64, "time_s": np.float64, "first_frame": np.int64, "last_frame": np.int64}
+
+
+class ClipFiles(Protocol):
+    """A clip and where its journal and its raw float32 rows (length, dim) are."""
+
+    @property
+    def clip_id(self) -> str: ...
+    @property
+    def journal(self) -> Path: ...
+    @property
+    def rows_file(self) -> Path: ...
+
+
+def journal_path(scratch: Path, clip_id: str) -> Path:
+    """Return where the journal of a clip is; ids may hold what file names may not."""
+    return scratch / f"{hashlib.sha256(clip_id.encode()).hexdigest()[:24]}.json"
+
+
+def read_shard_list(shard: Path) -> list[dict[str, Any]]:
+    """Return the rows of a shard list: `clip_id`, `video_path`, `start_s`, `end_s` (None: the file's end)."""
+    kinds = {"clip_id": str, "video_path": str}
+    table = pd.read_csv(shard, dtype=kinds, keep_default_na=False, na_values=[""])
+    clips: list[dict[str, Any]] = table.to_dict("records")
+    for clip in clips:
+        for end in ("start_s", "end_s"):
+            clip[end] = None if math.isnan(clip[end]) else float(clip[end])
+    return clips
+
+
+def join_clips(
+    tasks: Sequence[ClipFiles],
+    npy: Path,
+    index: Path,
+    dim: int,
+    more: Mapping[str, str] | None = None,
+    same: Mapping[str, str] | None = None,
+) -> None:
+    """Join finished clips, in their order, to `npy` float32 (rows, `dim`) and the table `index`.
+
+    `more` are columns besides those of every index, and their types; `same` has the values of those that all
+    clips share, the others are in the journals.
+    """
+    kinds = _INDEX | dict(more or {})
+    rows: list[dict[str, Any]] = []
+    with append_npy(npy, dim, np.float32) as array:
+        for task in tasks:
+            entry = json.loads(task.journal.read_text("utf-8"))
+            rows.append({"clip_id": task.clip_id, "offset": array.rows, **entry, **(same or {})})
+            if entry["length"]:
+                stored = np.memmap(task.rows_file, np.float32, "r", shape=(entry["length"], dim))
+                for start in range(0, len(stored), _COPY_ROWS):
+                    array.append(stored[start : start + _COPY_ROWS])
+    table = pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
+    for name in _LISTS.keys() & kinds.keys():
+        table[name] = [np.asarray(values, _LISTS[name]) for values in table[name]]
+    write_parquet(index, table)
