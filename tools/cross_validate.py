@@ -18,21 +18,23 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.evaluation.gloss import error_stats
+from signloom.params.gloss import Variant
 from tools.engine import workflow
 
 BEFORE = ["splits", "stats_pose", "text"]
 EACH = ["train_gloss", "evaluate_gloss"]
+VARIANTS = get_args(Variant)
 KEPT = {"data", "clip_id", "signer_id", "sentence_id", "seen", "reference"}
 
 
 def commands(preset: str | None, folds: int) -> list[tuple[list[str], list[list[str]]]]:
-    """Return, for every fold, the command lines before training, and those of every run, in order."""
+    """Return, for every fold, the command lines before training, and those of every variant's first seed."""
     with workflow(Path(), preset, dag=True) as flow:
         jobs = [job for job in flow.dag.jobs if job.rule.name in BEFORE + EACH]
     if not any(job.rule.name == "train_gloss" for job in jobs):
@@ -41,7 +43,8 @@ def commands(preset: str | None, folds: int) -> list[tuple[list[str], list[list[
     plan = []
     for fold in range(folds):
         first = [moved(job, root, folds, fold) for name in BEFORE for job in jobs if job.rule.name == name]
-        runs = sorted({job.wildcards.run for job in jobs if job.rule.name in EACH})
+        # other seeds say how much luck there is, which the folds show as well
+        runs = sorted({job.wildcards.run for job in jobs if job.rule.name in EACH} & set(VARIANTS))
         each = [
             [
                 moved(job, root, folds, fold)
