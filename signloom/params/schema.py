@@ -5,7 +5,7 @@ from __future__ import annotations
 from signloom.params.base import Section
 from signloom.params.clips import ClipFeaturesParams, FramesParams
 from signloom.params.dataset import DatasetParams, ManifestParams, ShardsParams
-from signloom.params.evaluation import DecodingParams, EvaluationParams, RetrievalParams
+from signloom.params.evaluation import DecodingParams, EvaluationParams, InferenceParams, RetrievalParams
 from signloom.params.features import LandmarksParams, PoseParams, QualityParams
 from signloom.params.gloss import (
     DecodeGlossParams,
@@ -43,6 +43,7 @@ class Params(Section):
     sign2text: Sign2TextParams
     decoding: DecodingParams
     retrieval: RetrievalParams
+    inference: InferenceParams
     gloss: GlossParams
     hybrid: HybridParams
     tcn: TcnParams

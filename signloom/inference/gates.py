@@ -1,0 +1,120 @@
+"""Which sentence a clip says, by the gallery's most similar clips, and whether to say so; NumPy alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+Ids = npt.NDArray[np.integer]
+
+REASONS = ("no_person", "low_motion", "low_similarity", "ambiguous_top2", "prototype_disagreement")
+OK = "ok"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What an answer must reach: cosines, and motion in shoulder widths a second."""
+
+    min_similarity: float
+    min_margin: float
+    min_proto_similarity: float
+    motion_floor: float
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the fields as plain numbers."""
+        return asdict(self)
+
+
+class Gallery:
+    """Clips that answers come from, sorted by sentence: rows (N, E) of unit length.
+
+    `sentences` (S,) are the distinct sentence ids, ascending; `prototypes` (S, E) has NaN rows where a sentence
+    has none.
+    """
+
+    def __init__(
+        self, embeddings: Floats, sentence_ids: Ids, proto_ids: Ids, proto_embeddings: Floats
+    ) -> None:
+        """Take clips in any order; `rows` gives the place that each had. Raises ValueError without clips."""
+        if not len(embeddings):
+            raise ValueError("the gallery has no clip")
+        self.rows = np.argsort(sentence_ids, kind="stable")
+        self.embeddings = np.ascontiguousarray(embeddings[self.rows], np.float32)
+        self.sentences, self.starts = np.unique(sentence_ids[self.rows], return_index=True)
+        self.prototypes = np.full((len(self.sentences), embeddings.shape[1]), np.nan, np.float32)
+        place = {int(sentence): row for row, sentence in enumerate(self.sentences)}
+        for sentence, prototype in zip(proto_ids, proto_embeddings, strict=True):
+            if int(sentence) in place:
+                self.prototypes[place[int(sentence)]] = prototype
+
+    def by_sentence(self, queries: Floats) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
+        """Return for unit `queries` (Q, E) the cosine (Q, S) to each sentence's most similar clip, and that clip.
+
+        The clip is a row of the embeddings as they were given; of equally similar ones it is the first.
+        """
+        similarity = queries.astype(np.float32) @ self.embeddings.T
+        best = np.maximum.reduceat(similarity, self.starts, axis=1)
+        ends = [*self.starts[1:], len(self.embeddings)]
+        clips = np.stack(
+            [
+                start + similarity[:, start:end].argmax(1)
+                for start, end in zip(self.starts, ends, strict=True)
+            ],
+            axis=1,
+        )
+        return best, self.rows[clips]
+
+    def to_prototypes(self, queries: Floats) -> npt.NDArray[np.float32]:
+        """Return the cosine (Q, S) of `queries` (Q, E) to each sentence's prototype, NaN where it has none."""
+        return queries.astype(np.float32) @ self.prototypes.T
+
+
+class Evidence(NamedTuple):
+    """What the gates look at, (Q,) each."""
+
+    place: npt.NDArray[np.intp]  # of the first sentence among the gallery's
+    similarity: Floats  # cosine to it
+    margin: Floats  # that less the cosine to the next sentence; infinite where there is no other
+    proto_similarity: Floats  # NaN without a prototype
+    motion_mean: Floats  # shoulder widths a second, NaN where it is not known
+    frames: Ids  # feature rows
+
+
+def weigh(best: Floats, to_prototypes: Floats, motion_mean: Floats, frames: Ids) -> Evidence:
+    """Return the evidence of queries whose cosines to sentences and prototypes (Q, S) are given.
+
+    A sentence that a query may not be answered with has -inf in `best`.
+    """
+    rows = np.arange(len(best))
+    place = best.argmax(1)
+    first = best[rows, place]
+    others = np.array(best, dtype=np.float32)
+    others[rows, place] = -np.inf
+    margin = first - others.max(1)
+    return Evidence(place, first, margin, to_prototypes[rows, place], motion_mean, frames)
+
+
+def judge(evidence: Evidence, thresholds: Thresholds) -> list[str]:
+    """Return for every query the first gate that closes, or `ok`; what is not known closes no gate."""
+    closed = np.stack(
+        [
+            evidence.frames == 0,
+            evidence.motion_mean < thresholds.motion_floor,
+            ~(evidence.similarity >= thresholds.min_similarity),
+            ~(evidence.margin >= thresholds.min_margin),
+            evidence.proto_similarity < thresholds.min_proto_similarity,
+        ],
+        axis=1,
+    )
+    return [REASONS[row.argmax()] if row.any() else OK for row in closed]
+
+
+def confidence(similarity: Floats, temperature: float) -> npt.NDArray[np.float64]:
+    """Return a softmax over sentences (..., S) of `similarity` / `temperature`."""
+    scaled = (similarity - similarity.max(-1, keepdims=True)).astype(np.float64) / temperature
+    shares = np.exp(scaled)
+    return np.asarray(shares / shares.sum(-1, keepdims=True))
