@@ -30,10 +30,10 @@ class Thresholds:
 
 
 class Gallery:
-    """Clips that answers come from, sorted by sentence: rows (N, E) of unit length.
+    """Clips that answers come from: rows (N, E) of unit length.
 
-    `sentences` (S,) are the distinct sentence ids, ascending; `prototypes` (S, E) has NaN rows where a sentence
-    has none.
+    `sentences` (S,) are the distinct sentence ids, ascending; `prototypes` (S, E) has NaN rows where a
+    sentence has none.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Gallery:
                 self.prototypes[place[int(sentence)]] = prototype
 
     def by_sentence(self, queries: Floats) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
-        """Return for unit `queries` (Q, E) the cosine (Q, S) to each sentence's most similar clip, and that clip.
+        """Return for unit `queries` (Q, E) the cosine (Q, S) to each sentence's best clip, and that clip.
 
         The clip is a row of the embeddings as they were given; of equally similar ones it is the first.
         """
@@ -69,7 +69,7 @@ class Gallery:
         return best, self.rows[clips]
 
     def to_prototypes(self, queries: Floats) -> npt.NDArray[np.float32]:
-        """Return the cosine (Q, S) of `queries` (Q, E) to each sentence's prototype, NaN where it has none."""
+        """Return the cosine (Q, S) of `queries` (Q, E) to each prototype, NaN where a sentence has none."""
         return queries.astype(np.float32) @ self.prototypes.T
 
 
