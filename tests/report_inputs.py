@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 
@@ -44,6 +45,7 @@ class Page(HTMLParser):
         self.headings: list[tuple[int, str]] = []
         self.tables: list[set[str]] = []
         self.pictures: list[str] = []
+        self.images: list[str] = []
         self.words: list[str] = []
         self.feed(text)
         self.close()
@@ -66,6 +68,8 @@ class Page(HTMLParser):
         if tag == "svg":
             assert given["role"] == "img"
             self.pictures.append(given["aria-label"])
+        if tag == "img":
+            self.images.append(given["alt"])
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
@@ -113,6 +117,10 @@ def score(clips: pd.DataFrame, folder: Path) -> None:
     unit = np.array([centre.get(n, np.ones(16)) + rng.normal(size=16) for n in clips["sentence_id"]])
     unit = (unit / np.linalg.norm(unit, axis=1, keepdims=True)).astype(np.float32)
     train = np.flatnonzero(clips["split"] == "train")
+    np.save(folder / "embeddings.npy", unit)
+    clips[["clip_id", "video_file", "sentence_id", "sentence", "split"]].to_csv(
+        folder / "map.csv", index=False
+    )
     ids = clips["sentence_id"].to_numpy(np.int64)
     wrong = ["{}", "", "The cat sees tree.", "{} today today", "My sister works"]
     translations, found, metrics, ranks = [], [], {}, {}
@@ -163,6 +171,7 @@ def build(
     rejects: bool = True,
     benchmarks: bool = True,
     families: tuple[str, ...] = ("sign2text",),
+    pictures: bool = False,
     **glosses: Any,
 ) -> str:
     """Write every input of the stage, run it and return the page; `glosses` goes to `write_glosses`."""
@@ -206,13 +215,43 @@ def build(
         given += [f"metrics={folder}/sign2text.json", f"metrics={folder}/retrieval.json"]
         given += [f"history={folder}/history.csv", f"epochs={folder}/metrics.jsonl"]
         given += [f"predictions={folder}/sign2text.csv", f"predictions={folder}/retrieval.csv"]
+        given += [f"embeddings={folder}/embeddings.npy", f"map={folder}/map.csv"]
     if "gloss" in families:
         given += write_glosses(folder, clips, **glosses)
-    assert report.main(["--input", *given, "--output", f"html={folder}/report/index.html"]) == 0
+    if pictures:
+        given += write_videos(folder, index)
+    params = ["--params", json.dumps({"sign2text": {"width": 128, "encoder": "<gru>"}})]
+    assert report.main(["--input", *given, *params, "--output", f"html={folder}/report/index.html"]) == 0
     return (folder / "report/index.html").read_text("utf-8")
 
 
 METRICS = ("manifest", "features", "splits")
+
+
+def write_videos(folder: Path, index: pd.DataFrame) -> list[str]:
+    """A folder of six frames for every clip but the broken one, each grey as its number; the left hand is
+    found in frame 3 alone."""
+    rows, shard, start = [], [], 0
+    raw = np.full((6, 1662), np.nan, np.float32)
+    raw[:, :132] = 0.5
+    raw[3, 132:195] = 0.25
+    for clip_id in index["clip_id"]:
+        length = 0 if clip_id == "broken" else len(raw)
+        for number in range(length):
+            path = folder / f"videos/{clip_id}/{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), np.full((40, 60, 3), 40 * number, np.uint8))
+        rows.append((clip_id, start, length, list(range(length))))
+        shard.append((clip_id, f"{folder}/videos/{clip_id}", None, None, ""))
+        start += length
+    np.save(folder / "landmarks.npy", np.tile(raw, (start // len(raw), 1)))
+    columns = ["clip_id", "offset", "length", "frame_index"]
+    pd.DataFrame(rows, columns=columns).to_parquet(folder / "landmarks.parquet")
+    columns = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
+    pd.DataFrame(shard, columns=columns).to_csv(folder / "shard.csv", index=False)
+    names = ("landmarks.npy", "landmarks.parquet", "shard.csv")
+    inputs = ("landmarks", "landmarks_index", "shards")
+    return [f"{name}={folder}/{file}" for name, file in zip(inputs, names, strict=True)]
 
 
 def write_history(folder: Path, val: bool, two_views: bool = True) -> None:

@@ -41,12 +41,14 @@ def test_the_page_parses_and_has_every_section_in_order(html: str) -> None:
     assert [text for level, text in parsed.headings if level == 2] == [
         "Scores",
         "Corpus",
+        "Contact sheet",
         "Rejects",
         "Motion",
         "Training",
         "Where the errors are",
         "Examples",
         "Retrieval",
+        "Embedding map",
         "Stages",
         "Provenance",
     ]
@@ -78,7 +80,7 @@ def test_tables_have_captions_and_scopes_and_pictures_say_what_they_show(html: s
     parsed = Page(html)
     assert len(parsed.tables) >= 8
     assert all(found >= {"caption", "row", "col"} for found in parsed.tables)
-    assert len(parsed.pictures) == 9
+    assert len(parsed.pictures) == 10
     assert all(re.search(r"\d", alt) and len(alt) > 40 for alt in parsed.pictures)
 
 

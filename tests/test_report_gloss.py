@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signloom.errors import SignloomError
-from signloom.report import gloss, gloss_plots, gloss_tables, sentences, sources, tables
+from signloom.report import align, gloss, gloss_plots, gloss_tables, sentences, sources, tables
 from signloom.report.tables import DASH
 from tests.report_gloss_inputs import EPOCHS, SHA
 from tests.report_inputs import Page, build, write_history
@@ -61,7 +61,7 @@ def table_of(html: str, name: str) -> list[list[str]]:
 def test_glosses_stand_between_retrieval_and_stages(html: str) -> None:
     parsed = Page(html)
     second = [text for level, text in parsed.headings if level == 2]
-    assert second[-4:] == ["Retrieval", "Glosses", "Stages", "Provenance"]
+    assert second[-4:] == ["Embedding map", "Glosses", "Stages", "Provenance"]
     levels = [level for level, _ in parsed.headings]
     assert all(deeper - level <= 1 for level, deeper in pairwise(levels))
 
@@ -69,7 +69,7 @@ def test_glosses_stand_between_retrieval_and_stages(html: str) -> None:
 def test_a_build_of_glosses_only_has_no_empty_sections(alone: str) -> None:
     parsed = Page(alone)
     assert [text for level, text in parsed.headings if level == 2] == [
-        *("Scores", "Corpus", "Rejects", "Motion", "Glosses", "Stages", "Provenance")
+        *("Scores", "Corpus", "Contact sheet", "Rejects", "Motion", "Glosses", "Stages", "Provenance")
     ]
     assert "nearest training sentence" not in alone.lower()
     assert "Gloss error rate, hybrid_both" in parsed.text
@@ -228,7 +228,10 @@ def test_confused_glosses_are_counted_over_aligned_clips() -> None:
         ],
         columns=["reference", "hypothesis"],
     )
-    rows = [[cell.text for cell in row] for row in gloss_tables.confusion_table(answers).rows]
+    rows = [
+        [cell.text for cell in row]
+        for row in align.confusion_table(answers, "confusions", "gloss", gloss_tables.GLOSSES).rows
+    ]
     assert rows == [
         ["MOTHER", "FATHER", "2", "3"],
         ["Cat", "CAT", "1", "1"],
@@ -242,7 +245,10 @@ glosses = st.lists(st.sampled_from(["A", "B", "C"]), min_size=1, max_size=5).map
 @given(st.lists(st.tuples(glosses, glosses), min_size=1, max_size=6))
 def test_confusions_add_up_to_the_substitutions_that_are_scored(pairs: list[tuple[str, str]]) -> None:
     answers = pd.DataFrame(pairs, columns=["reference", "hypothesis"])
-    counted = sum(int(row[2].text) for row in gloss_tables.confusion_table(answers).rows)
+    counted = sum(
+        int(row[2].text)
+        for row in align.confusion_table(answers, "confusions", "gloss", gloss_tables.GLOSSES).rows
+    )
     lines = [[line.split() for line in side] for side in zip(*pairs, strict=True)]
     assert counted == gloss_tables.error_stats(*lines)[:, 0].sum()
 

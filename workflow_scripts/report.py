@@ -18,6 +18,7 @@ import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.files import atomic
+from signloom.report.contact_sheet import Videos, read_videos
 from signloom.report.page import render
 from signloom.report.sources import (
     GlossSources,
@@ -27,6 +28,7 @@ from signloom.report.sources import (
     read_glosses,
     read_history,
     read_metrics,
+    read_space,
     read_table,
 )
 from signloom.stage import Job, run_stage
@@ -53,12 +55,19 @@ def work(job: Job) -> None:
             jobs={path.stem for path in index} | set(runs),
             benchmarks=html.parent.parent / "benchmarks",
             files=[path for name in _SHOWN if name in job.inputs for path in job.input_list(name)],
+            params=job.params,
+            videos=_videos(job) if "landmarks" in job.inputs else None,
             sentences=_sentences(job) if "history" in job.inputs else None,
             glosses=_glosses(job) if runs else None,
         )
     )
     with atomic(html) as part:
         part.write_text(page, "utf-8")
+
+
+def _videos(job: Job) -> Videos:
+    shards, index = job.input_list("shards"), job.input_list("landmarks_index")
+    return read_videos(job.input_list("landmarks"), index, shards)
 
 
 def _sentences(job: Job) -> SentenceSources:
@@ -73,6 +82,7 @@ def _sentences(job: Job) -> SentenceSources:
         history=read_history(job.input("history"), job.input("epochs")),
         translations=read_table(predictions["sign2text"]),
         retrieval=read_table(predictions["retrieval"], ["rank", "similarity"]),
+        space=read_space(job.input("embeddings"), job.input("map")) if "embeddings" in job.inputs else None,
     )
 
 

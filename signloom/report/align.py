@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,10 @@ import jiwer
 import numpy as np
 import pandas as pd
 
-from signloom.report.tables import DASH, WORDS, Scoring
+from signloom.report.tables import DASH, WORDS, Cell, Scoring, Table
 
 _EXAMPLES = 6
+_MOST_CONFUSED = 20
 
 
 @dataclass(frozen=True)
@@ -84,3 +86,25 @@ def _example(row: Mapping[Any, Any], scoring: Scoring) -> Example:
         steps=steps,
         spoken=spoken_edits(steps),
     )
+
+
+def confusion_table(answers: pd.DataFrame, name: str, unit: str, scoring: Scoring = WORDS) -> Table:
+    """Return the words most often read as another one: `answers` has `reference, hypothesis`.
+
+    `unit` is what the scored words are called: a word, a gloss.
+    """
+    said: Counter[str] = Counter()
+    pairs: Counter[tuple[str, str]] = Counter()
+    for reference, hypothesis in zip(answers["reference"], answers["hypothesis"], strict=True):
+        said.update(scoring.plain(reference).split())
+        steps = align(reference, hypothesis, scoring)
+        pairs.update((step.reference, step.hypothesis) for step in steps if step.kind == "substitute")
+    ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
+    rows = [
+        [Cell(ours), Cell(theirs), Cell(f"{times}"), Cell(f"{said[ours]}")]
+        for (ours, theirs), times in ranked[:_MOST_CONFUSED]
+    ]
+    more = f", the first {len(rows)} of {len(ranked)} pairs" if len(ranked) > len(rows) else ""
+    columns = [unit.capitalize(), "Read as", "Times", "Signed in all"]
+    plural = "glosses" if unit == "gloss" else f"{unit}s"
+    return Table(name, f"{plural.capitalize()} most often read as another{more}", columns, rows, numeric=2)

@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 # drawn with these and then named, so that the page's style sheet decides: no two figures share a meaning
 _COLOURS = {
+    "#010202": "var(--page)",
     "#010203": "var(--ink)",
     "#010204": "var(--rule)",
     "#010205": "var(--one)",
@@ -24,7 +25,7 @@ _COLOURS = {
     "#010208": "var(--four)",
     "#010209": "var(--five)",
 }
-INK, RULE, *SERIES = _COLOURS
+PAGE, INK, RULE, *SERIES = _COLOURS
 MARKS = ["o", "s", "^", "D", "P"]
 LINES: list[str | tuple[int, tuple[int, ...]]] = ["-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1))]
 _STYLE = {

@@ -10,7 +10,7 @@ import pandas as pd
 
 from signloom.params.gloss import TrainGlossParams
 from signloom.report import gloss_plots, gloss_tables, plots, tables
-from signloom.report.align import choose_examples
+from signloom.report.align import choose_examples, confusion_table
 from signloom.report.drawing import Picture
 from signloom.report.gloss_plots import VARIANTS
 from signloom.report.gloss_tables import DECODERS, GLOSSES
@@ -175,7 +175,7 @@ def _answers(predictions: pd.DataFrame, choice: Choice) -> dict[str, Any]:
     }
     return {
         "empty": len(named) - len(scored),
-        "confusions": gloss_tables.confusion_table(held_out if len(held_out) else answers),
+        "confusions": confusion_table(held_out if len(held_out) else answers, "confusions", "gloss", GLOSSES),
         "confused_of": "test" if len(held_out) else "validation",
         "by_length": plots.wer_by_length(by_length, "gloss-by-length-picture", "glosses")
         if len(by_length)

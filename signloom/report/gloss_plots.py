@@ -50,13 +50,12 @@ def curves(
         if limit is not None:
             axes.axhline(limit, color=INK, linestyle="--", linewidth=1.2)
             axes.annotate(
-                f"collapse, {limit:g}",
-                (1, limit),
-                (0, -4),
-                xycoords=("axes fraction", "data"),
+                f"dashed: collapse, {limit:g}",
+                (1, 1),
+                (0, 3),
+                xycoords="axes fraction",
                 textcoords="offset points",
                 ha="right",
-                va="top",
                 fontsize=9,
             )
             axes.set_ylim(0, 1.02)

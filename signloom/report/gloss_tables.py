@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,6 @@ import pandas as pd
 from signloom.evaluation.ablation import BASELINE, headline
 from signloom.evaluation.bootstrap import Floats
 from signloom.evaluation.gloss import error_stats
-from signloom.report.align import align
 from signloom.report.sources import Metrics, variant_of
 from signloom.report.tables import DATA, Cell, Metric, Notes, Scoring, Table, score_cell
 
@@ -24,7 +22,6 @@ DECODERS = {
     "joint": "joint, one pass",
 }
 _DIFFERENCE = Metric("difference", "Difference in word error rate", "lower")
-_MOST_CONFUSED = 20
 
 
 def _edits(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:
@@ -129,21 +126,3 @@ def _mean(figures: Mapping[str, Any], rate: str, notes: Notes, limits: str = "")
     cell = score_cell(figures, Metric(rate, rate), notes)
     spread = figures.get(f"{rate}_std")
     return replace(cell, interval=limits if spread is None else f"± {spread:.3f}")
-
-
-def confusion_table(answers: pd.DataFrame) -> Table:
-    """Return the glosses most often read as another one: `answers` has `reference, hypothesis`."""
-    said: Counter[str] = Counter()
-    pairs: Counter[tuple[str, str]] = Counter()
-    for reference, hypothesis in zip(answers["reference"], answers["hypothesis"], strict=True):
-        said.update(reference.split())
-        steps = align(reference, hypothesis, GLOSSES)
-        pairs.update((step.reference, step.hypothesis) for step in steps if step.kind == "substitute")
-    ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
-    rows = [
-        [Cell(ours), Cell(theirs), Cell(f"{times}"), Cell(f"{said[ours]}")]
-        for (ours, theirs), times in ranked[:_MOST_CONFUSED]
-    ]
-    more = f", the first {len(rows)} of {len(ranked)} pairs" if len(ranked) > len(rows) else ""
-    columns = ["Gloss", "Read as", "Times", "Signed in all"]
-    return Table("confusions", f"Glosses most often read as another{more}", columns, rows, numeric=2)

@@ -8,12 +8,12 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from signloom.report import gloss, plots, provenance, sentences, tables
+from signloom.report import contact_sheet, gloss, plots, provenance, sentences, tables
 from signloom.report.sources import Sources
 from signloom.report.tables import DATA
 
 ROOT = Path(__file__).resolve().parents[2]
-TEMPLATE = Path(__file__).with_name("template.html.j2")
+TEMPLATES = Path(__file__).with_name("templates")
 # the committed demo corpus; its figures need a word of warning that no other corpus needs
 _DEMO_VIDEOS = "data/demo/videos/"
 
@@ -38,14 +38,22 @@ def is_demo(clips: pd.DataFrame) -> bool:
 
 def render(sources: Sources) -> str:
     """Return the page."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
     environment.globals["DATA"] = DATA
-    return environment.from_string(TEMPLATE.read_text("utf-8")).render(
+    videos = sources.videos
+    return environment.get_template("page.html.j2").render(
         demo=is_demo(sources.clips),
         **_corpus(sources),
+        sheet=videos and contact_sheet.describe(videos, sources.clips, sources.rejects),
         sentences=sources.sentences and sentences.describe(sources.sentences, sources.clips),
         glosses=sources.glosses and gloss.describe(sources.glosses),
         times=tables.stage_times(sources.benchmarks, sources.jobs),
+        parameters=provenance.parameters(sources.params),
         commit=provenance.git_commit(ROOT),
         versions=provenance.package_versions(),
         checksums=provenance.checksums(sources.files),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
+
+from signloom.report.tables import Cell, Table
 
 # what decides a figure: trackers, tensors, scores, engines
 PACKAGES = (
@@ -58,6 +62,16 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
+
+
+def parameters(sections: Mapping[str, Any]) -> Table:
+    """Return every parameter of `sections`, `section.key` and its value, in the order of params.yaml."""
+    rows = [
+        [Cell(f"{section}.{key}"), Cell(value if isinstance(value, str) else json.dumps(value))]
+        for section, keys in sections.items()
+        for key, value in keys.items()
+    ]
+    return Table("parameters", "Every parameter of this build", ["Parameter", "Value"], rows, numeric=9)
 
 
 def checksums(files: Sequence[Path]) -> list[tuple[str, str]]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from signloom.report import plots, tables
-from signloom.report.align import choose_examples
+from signloom.report import embedding_map, plots, tables
+from signloom.report.align import choose_examples, confusion_table
 from signloom.report.sources import SentenceSources
 from signloom.report.tables import DATA, HEADLINE, RETRIEVAL
 
@@ -22,7 +22,13 @@ _ALIGNMENT = {
 
 def describe(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
     """Return what the template says of sentences; `clips` is the processed metadata."""
-    return {**_scores(sources, clips), **_training(sources.history), **_errors(sources.translations)}
+    space = sources.space
+    return {
+        **_scores(sources, clips),
+        **_training(sources.history),
+        **_errors(sources.translations),
+        "map": space and embedding_map.describe(space.embeddings, space.clips),
+    }
 
 
 def best_epoch(history: pd.DataFrame) -> int:
@@ -109,7 +115,10 @@ def _errors(answers: pd.DataFrame) -> dict[str, Any]:
         for data in DATA
         if data != "val_unseen_sentences"
     }
+    held_out = answers[answers["data"].str.startswith("test")]
     return {
+        "confusions": confusion_table(held_out if len(held_out) else answers, "confused-words", "word"),
+        "confused_of": "test" if len(held_out) else "validation",
         "by_length": plots.wer_by_length(by_length) if len(by_length) else None,
         "length_table": tables.group_table(
             "by-length", "Word error rate by length of the reference", "Words (from)", by_length

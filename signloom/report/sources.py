@@ -10,10 +10,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
+from signloom.report.contact_sheet import Videos
 
 Metrics = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class EmbeddingSpace:
+    """Unit rows `embeddings` (N, E), memory-mapped, and the map of their clips, in the same order."""
+
+    embeddings: NDArray[np.float32]
+    clips: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,7 @@ class SentenceSources:
     history: pd.DataFrame
     translations: pd.DataFrame
     retrieval: pd.DataFrame
+    space: EmbeddingSpace | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,8 @@ class GlossSources:
 class Sources:
     """What the page is made of, read; `files` are those whose checksums the page shows.
 
-    A family that was not built is None. `jobs` are the shards and runs that stages scatter over.
+    A family that was not built is None, and so are the videos of ready-made features. `jobs` are the shards
+    and runs that stages scatter over; `params` the sections of the parameters that the build had.
     """
 
     metrics: Metrics
@@ -56,6 +68,8 @@ class Sources:
     jobs: set[str]
     benchmarks: Path
     files: list[Path]
+    params: dict[str, Any]
+    videos: Videos | None = None
     sentences: SentenceSources | None = None
     glosses: GlossSources | None = None
 
@@ -94,6 +108,15 @@ def read_clips(metadata: Path, splits: Path) -> pd.DataFrame:
     clips = pd.read_parquet(metadata).drop(columns=["split", "seen"], errors="ignore")
     division = read_table(splits, ["seen"])[["clip_id", "split", "seen"]]
     return clips.merge(division, on="clip_id", how="left", validate="one_to_one")
+
+
+def read_space(embeddings: Path, clips: Path) -> EmbeddingSpace:
+    """Return the embeddings of stage embed and their map; SignloomError where they differ in length."""
+    rows = np.load(embeddings, mmap_mode="r", allow_pickle=False)
+    table = read_table(clips).astype({"sentence_id": "int64"})
+    if len(rows) != len(table):
+        raise SignloomError(f"{embeddings} has {len(rows)} rows, {clips} {len(table)}; run stage embed again")
+    return EmbeddingSpace(rows, table)
 
 
 def variant_of(run: str) -> str:

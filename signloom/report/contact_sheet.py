@@ -1,0 +1,165 @@
+"""A frame each of some clips, with the landmarks that were found drawn over it."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from signloom.errors import SignloomError
+from signloom.features.journal import read_shard_list
+from signloom.features.layout import RAW_PARTS
+from signloom.features.shards import FeatureShards
+from signloom.report.overlay import draw_landmarks
+from signloom.video.decode import VideoUnreadable, open_video
+
+_MOST = 12
+_SIDE = 360  # pixels of the longer side: two to a row of a phone
+_QUALITY = 72
+_KINDS = ("train", "val", "test", "not signing")
+
+
+@dataclass(frozen=True)
+class Videos:
+    """Where the clips are to be seen: landmarks, and `video_path, start_s, end_s` of every clip."""
+
+    landmarks: FeatureShards
+    files: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture of the sheet: base64 WebP of `width` x `height` pixels, and what is said of it."""
+
+    clip: str
+    about: str
+    said: str
+    alt: str
+    picture: str
+    width: int
+    height: int
+
+
+def read_videos(landmarks: Sequence[Path], index: Sequence[Path], shards: Sequence[Path]) -> Videos:
+    """Return the landmark shards, mapped, and the rows of the shard lists by clip."""
+    clips = (clip for path in shards for clip in read_shard_list(path))
+    return Videos(FeatureShards(landmarks, index), {clip["clip_id"]: clip for clip in clips})
+
+
+def describe(videos: Videos, clips: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, Any]:
+    """Return what the template says: tiles of kept and of rejected clips, and reasons that have none."""
+    kept = [_kept(videos, clip) for clip in choose_kept(clips)]
+    rejected, unseen = [], []
+    for clip in choose_rejected(rejects, videos):
+        if clip["seen"]:
+            rejected.append(_rejected(videos, clip))
+        else:
+            unseen.append(str(clip["reason"]))
+    return {"kept": kept, "rejected": rejected, "unseen": unseen}
+
+
+def choose_kept(clips: pd.DataFrame, most: int = _MOST) -> list[dict[str, Any]]:
+    """Return up to `most` clips, by split and those without signing last.
+
+    The next is ever the one whose signer and split together, and then whose sentence, were taken least so
+    far; ties go by clip id.
+    """
+    kind = clips["split"].where(clips["sentence_id"] >= 0, "not signing")
+    left: list[dict[str, Any]] = clips.assign(kind=kind).sort_values("clip_id").to_dict("records")
+    taken: Counter[Any] = Counter()
+    chosen: list[dict[str, Any]] = []
+    while left and len(chosen) < most:
+        row = min(left, key=lambda row: _shown(row, taken))
+        left.remove(row)
+        taken.update(_groups(row))
+        chosen.append(row)
+    return sorted(chosen, key=lambda row: _KINDS.index(row["kind"]))
+
+
+def _groups(row: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [(name, row.get(name)) for name in ("signer_id", "kind", "sentence_id")]
+
+
+def _shown(row: Mapping[str, Any], taken: Counter[Any]) -> tuple[int, int]:
+    signer, kind, sentence = (taken[group] for group in _groups(row))
+    return signer + kind, sentence
+
+
+def choose_rejected(rejects: pd.DataFrame, videos: Videos) -> list[dict[str, Any]]:
+    """Return the first clip of every reason, one that can be seen if there is one; `seen` says so."""
+    seen = [clip in videos.landmarks and videos.landmarks.length(clip) > 0 for clip in rejects["clip_id"]]
+    ranked = rejects.assign(seen=seen).sort_values(["seen", "clip_id"], ascending=[False, True])
+    first = ranked.groupby(["stage", "reason"], sort=True).head(1)
+    rows: list[dict[str, Any]] = first.sort_values(["stage", "reason"]).to_dict("records")
+    return rows
+
+
+def parts_found(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return (T, 4), whether pose, hands and face of raw landmark rows (T, 1662) were found."""
+    return np.stack([np.isfinite(rows[:, columns.start]) for columns in RAW_PARTS.values()], axis=1)
+
+
+def fullest_row(found: NDArray[np.bool_]) -> int:
+    """Return the row of `found` (T, 4) nearest to the middle among those with the most parts."""
+    parts = found.sum(1)
+    rows = np.flatnonzero(parts == parts.max())
+    return int(rows[np.abs(rows - (len(found) - 1) / 2).argmin()])
+
+
+def _kept(videos: Videos, clip: Mapping[str, Any]) -> Tile:
+    found = parts_found(videos.landmarks.clip(clip["clip_id"]))
+    signer = f", signer {clip['signer_id']}" if clip.get("signer_id") else ""
+    said = clip["sentence"] or "not signing"
+    return _tile(videos, clip["clip_id"], f"{clip['split']}{signer}", said, fullest_row(found))
+
+
+def _rejected(videos: Videos, clip: Mapping[str, Any]) -> Tile:
+    middle = videos.landmarks.length(clip["clip_id"]) // 2
+    return _tile(videos, clip["clip_id"], str(clip["reason"]), str(clip.get("detail") or ""), middle)
+
+
+def _tile(videos: Videos, clip_id: str, about: str, said: str, row: int) -> Tile:
+    rows = videos.landmarks.clip(clip_id)
+    image = shrink(_frame(videos.files[clip_id], row), _SIDE)
+    drawn = draw_landmarks(image, rows[row])
+    ok, code = cv2.imencode(".webp", drawn[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
+    if not ok:
+        raise RuntimeError("OpenCV was built without WebP")
+    height, width = drawn.shape[:2]
+    names = [name.replace("_", " ") for name in RAW_PARTS]
+    found = [name for name, there in zip(names, parts_found(rows[row : row + 1])[0], strict=True) if there]
+    alt = (
+        f"Frame {row + 1} of {len(rows)} of clip {clip_id}. "
+        f"Landmarks drawn: {', '.join(found) if found else 'none, as none were found'}."
+    )
+    return Tile(clip_id, about, said, alt, base64.b64encode(code.tobytes()).decode(), width, height)
+
+
+def _frame(clip: Mapping[str, Any], row: int) -> NDArray[np.uint8]:
+    """Return the RGB frame that landmark row `row` was found in; rows are the clip's frames in order."""
+    path = Path(clip["video_path"])
+    try:
+        with open_video(path) as video:
+            frame = next(islice(video.frames(clip["start_s"], clip["end_s"]), row, None), None)
+    except VideoUnreadable as error:
+        raise SignloomError(f"report: {path}: {error}; build the manifest again") from error
+    if frame is None:
+        raise SignloomError(f"report: {path} has fewer frames than its landmarks; build the manifest again")
+    return frame.image
+
+
+def shrink(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return `image` (height, width, 3) with its longer side at most `side` pixels."""
+    height, width = image.shape[:2]
+    scale = min(1.0, side / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
