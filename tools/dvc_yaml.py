@@ -108,11 +108,17 @@ def _plots(flow: Pipeline) -> list[dict[str, Any]]:
         files = [up + flow.build(f"models/gloss/{run}/history.csv") for run in flow.runs]
         for column in ("train_loss", "val_wer", "val_blank_ratio"):
             plots.append(_curves(f"gloss: {column}", {file: [column] for file in files}))
+        # the template of .dvc/plots: DVC's own bars do not start at 0, and know no decoders
+        bars = {"x": {up + flow.build("predictions/ablation.csv"): "wer"}}
+        bars["y"] = {up + flow.build("predictions/ablation.csv"): "variant"}
+        plots.append({"gloss ablation": {**bars, "template": "ablation", "title": "gloss: ablation"}})
     return plots
 
 
 def _curves(title: str, columns: dict[str, list[str]]) -> dict[str, Any]:
-    return {title.replace(":", ""): {"x": dict.fromkeys(columns, "epoch"), "y": columns, "title": title}}
+    # DVC's own lines take an empty cell for a 0
+    curves = {"x": dict.fromkeys(columns, "epoch"), "y": columns, "template": "curves", "title": title}
+    return {title.replace(":", ""): curves}
 
 
 def target(root: Path, preset: str | None) -> Path:
