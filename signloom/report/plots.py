@@ -38,6 +38,7 @@ def lengths(clips: pd.DataFrame) -> Picture:
             axes.set_title(name, fontsize=10, loc="left")
             axes.tick_params(labelbottom=row == len(splits) - 1)
         axes.set_xlabel("frames")
+        whole_numbers(axes)
         figure.supylabel("clips", fontsize=10)
 
     medians = ", ".join(
