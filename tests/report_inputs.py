@@ -20,6 +20,7 @@ from signloom.features.metadata import count_features
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.features import QualityParams
 from tests.report_gloss_inputs import write_glosses
+from tests.report_inference_inputs import write_inference
 from workflow_scripts import report
 
 PARAMS = EvaluationParams(bootstrap=100)
@@ -172,6 +173,7 @@ def build(
     benchmarks: bool = True,
     families: tuple[str, ...] = ("sign2text",),
     pictures: bool = False,
+    inference: bool = False,
     **glosses: Any,
 ) -> str:
     """Write every input of the stage, run it and return the page; `glosses` goes to `write_glosses`."""
@@ -220,6 +222,8 @@ def build(
         given += write_glosses(folder, clips, **glosses)
     if pictures:
         given += write_videos(folder, index)
+    if inference:
+        given += write_inference(folder)
     params = ["--params", json.dumps({"sign2text": {"width": 128, "encoder": "<gru>"}})]
     assert report.main(["--input", *given, *params, "--output", f"html={folder}/report/index.html"]) == 0
     return (folder / "report/index.html").read_text("utf-8")

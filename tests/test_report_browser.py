@@ -56,7 +56,7 @@ WIDE = """
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("browser") / "build"
-    build(where, families=("sign2text", "gloss"), pictures=True)
+    build(where, families=("sign2text", "gloss"), pictures=True, inference=True)
     return where / "report/index.html"
 
 

@@ -92,7 +92,7 @@ def _params(sections: list[str], presets: list[str]) -> list[Any]:
 
 
 def _plots(flow: Pipeline) -> list[dict[str, Any]]:
-    """Return the plots of `dvc plots`: training curves of both families, and the ablation."""
+    """Return the plots of `dvc plots`: training curves of both families, calibration and ablation."""
     # DVC reads these paths from the folder of dvc.yaml, whatever the stages' wdir
     up = "../../../" if flow.preset else ""
     plots = []
@@ -104,13 +104,16 @@ def _plots(flow: Pipeline) -> list[dict[str, Any]]:
             "validation WER": ["val_wer"],
         }
         plots += [_curves(f"sign2text: {name}", {history: columns}) for name, columns in curves.items()]
+        curve = up + flow.build("inference/curve.csv")
+        accepted = {"x": {curve: "false_accept_rate"}, "y": {curve: "accepted_and_right"}}
+        plots.append({"calibration": {**accepted, "template": "calibration", "title": "calibration"}})
     if "gloss" in flow.params.pipeline.families:
         files = [up + flow.build(f"models/gloss/{run}/history.csv") for run in flow.runs]
         for column in ("train_loss", "val_wer", "val_blank_ratio"):
             plots.append(_curves(f"gloss: {column}", {file: [column] for file in files}))
         # the template of .dvc/plots: DVC's own bars do not start at 0, and know no decoders
-        bars = {"x": {up + flow.build("predictions/ablation.csv"): "wer"}}
-        bars["y"] = {up + flow.build("predictions/ablation.csv"): "variant"}
+        table = up + flow.build("predictions/ablation.csv")
+        bars = {"x": {table: "wer"}, "y": {table: "variant"}}
         plots.append({"gloss ablation": {**bars, "template": "ablation", "title": "gloss: ablation"}})
     return plots
 

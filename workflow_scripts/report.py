@@ -22,11 +22,13 @@ from signloom.report.contact_sheet import Videos, read_videos
 from signloom.report.page import render
 from signloom.report.sources import (
     GlossSources,
+    InferenceSources,
     SentenceSources,
     Sources,
     read_clips,
     read_glosses,
     read_history,
+    read_json,
     read_metrics,
     read_space,
     read_table,
@@ -35,7 +37,18 @@ from signloom.stage import Job, run_stage
 
 # the page shows checksums of these; features' indexes are too many
 _SHOWN = [
-    *("metrics", "history", "predictions", "ablation", "gloss_metrics", "gloss_epochs", "gloss_predictions"),
+    *(
+        "metrics",
+        "history",
+        "predictions",
+        "curve",
+        "thresholds",
+        "bundle",
+        "ablation",
+        "gloss_metrics",
+        "gloss_epochs",
+        "gloss_predictions",
+    ),
     *("metadata", "rejects", "splits"),
 ]
 
@@ -46,6 +59,7 @@ def work(job: Job) -> None:
     index = job.input_list("index")
     runs = [path.stem for path in job.inputs.get("gloss_metrics", [])]
     html = job.output("html")
+    benchmarks = html.parent.parent / "benchmarks"
     page = render(
         Sources(
             metrics=read_metrics(job.input_list("metrics"), ("manifest", "features", "splits")),
@@ -53,11 +67,12 @@ def work(job: Job) -> None:
             rejects=read_table(job.input("rejects")),
             index=pd.concat([_diagnostics(path) for path in index], ignore_index=True),
             jobs={path.stem for path in index} | set(runs),
-            benchmarks=html.parent.parent / "benchmarks",
+            benchmarks=benchmarks,
             files=[path for name in _SHOWN if name in job.inputs for path in job.input_list(name)],
             params=job.params,
             videos=_videos(job) if "landmarks" in job.inputs else None,
             sentences=_sentences(job) if "history" in job.inputs else None,
+            inference=_inference(job, benchmarks / "latency.json") if "curve" in job.inputs else None,
             glosses=_glosses(job) if runs else None,
         )
     )
@@ -83,6 +98,21 @@ def _sentences(job: Job) -> SentenceSources:
         translations=read_table(predictions["sign2text"]),
         retrieval=read_table(predictions["retrieval"], ["rank", "similarity"]),
         space=read_space(job.input("embeddings"), job.input("map")) if "embeddings" in job.inputs else None,
+    )
+
+
+def _inference(job: Job, latency: Path) -> InferenceSources:
+    metrics = read_metrics(job.input_list("metrics"), ("calibration",))
+    predictions = {path.stem: path for path in job.input_list("predictions")}
+    figures = {"false_accept_rate": "float64", "accepted_and_right": "float64", "chosen": "int64"}
+    return InferenceSources(
+        calibration=metrics["calibration"],
+        curve=read_table(job.input("curve")).astype(figures),
+        thresholds=read_json(job.input("thresholds")),
+        scores=metrics.get("inference"),
+        answers=read_table(predictions["inference"]) if "inference" in predictions else None,
+        bundle=read_json(job.input("bundle")) if "bundle" in job.inputs else None,
+        latency=read_json(latency) if latency.exists() else None,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from signloom.report import contact_sheet, gloss, plots, provenance, sentences, tables
+from signloom.report import contact_sheet, gloss, inference, plots, provenance, sentences, tables
 from signloom.report.sources import Sources
 from signloom.report.tables import DATA
 
@@ -51,6 +51,7 @@ def render(sources: Sources) -> str:
         **_corpus(sources),
         sheet=videos and contact_sheet.describe(videos, sources.clips, sources.rejects),
         sentences=sources.sentences and sentences.describe(sources.sentences, sources.clips),
+        inference=sources.inference and inference.describe(sources.inference),
         glosses=sources.glosses and gloss.describe(sources.glosses),
         times=tables.stage_times(sources.benchmarks, sources.jobs),
         parameters=provenance.parameters(sources.params),

@@ -39,6 +39,23 @@ class SentenceSources:
 
 
 @dataclass(frozen=True)
+class InferenceSources:
+    """What calibrate, export and evaluate_inference left; of the last two, None where they were not run.
+
+    `calibration` and `scores` are their metric files, `answers` has `kind, reason` of the test's questions,
+    `bundle` is export_manifest.json, `latency` the benchmark file of stage evaluate_inference.
+    """
+
+    calibration: dict[str, Any]
+    curve: pd.DataFrame
+    thresholds: dict[str, Any]
+    scores: dict[str, Any] | None = None
+    answers: pd.DataFrame | None = None
+    bundle: dict[str, Any] | None = None
+    latency: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class GlossSources:
     """What the gloss family left.
 
@@ -71,12 +88,18 @@ class Sources:
     params: dict[str, Any]
     videos: Videos | None = None
     sentences: SentenceSources | None = None
+    inference: InferenceSources | None = None
     glosses: GlossSources | None = None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file."""
+    return dict(json.loads(path.read_text("utf-8")))
 
 
 def read_metrics(paths: Sequence[Path], names: Sequence[str]) -> Metrics:
     """Return the metric files by name; SignloomError names the first of `names` that is missing."""
-    found = {path.stem: json.loads(path.read_text("utf-8")) for path in paths}
+    found = {path.stem: read_json(path) for path in paths}
     for name in names:
         if name not in found:
             raise SignloomError(f"report: --input metrics=... lacks {name}.json")
@@ -143,7 +166,7 @@ def read_glosses(
             if run not in files:
                 raise SignloomError(f"report: --input {name}=... has no file of run {run}")
     return GlossSources(
-        metrics={path.stem: json.loads(path.read_text("utf-8")) for path in metrics},
+        metrics={path.stem: read_json(path) for path in metrics},
         epochs=pd.concat([_epochs(run, lines[run]) for run in runs], ignore_index=True),
         predictions={run: read_table(answers[run]) for run in runs},
         ablation=ablation,
