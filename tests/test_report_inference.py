@@ -12,7 +12,7 @@ import pytest
 from signloom.inference.gates import Thresholds
 from signloom.report import inference, inference_plots
 from signloom.report.tables import Table
-from tests.report_inference_inputs import DIGEST, write_inference
+from tests.report_inference_inputs import DIGEST, variants, write_inference
 from tests.report_inputs import Page, build
 from workflow_scripts import report
 
@@ -97,6 +97,21 @@ def test_questions_are_counted_by_the_gate_that_closed() -> None:
     table = inference.reasons_table(answers)
     assert table.columns == ["Clips", "ok", "no_person", "ambiguous_top2"]
     assert cells(table) == [["in-set", "2", "1", "0"], ["spliced", "0", "0", "1"]]
+
+
+def test_what_int8_and_reranking_change_is_shown_and_what_is_not_defined_has_its_reason() -> None:
+    table = inference.variants_table(variants())
+    assert [row[1] for row in cells(table)] == ["0.750", "0.700", "0.900", "–", "0.750", "0.850"]
+    assert table.notes == [("a", "no clip of a sentence that training saw")]
+
+
+def test_times_are_shown_as_they_were_written_down(html: str) -> None:
+    text = Page(html).text
+    assert "to 20 test clips of 82 frames in the mean" in text
+    assert "answer to it, without text 3.2 12.8 –" in text
+    assert "from the last frame to the final answer 40.0 – –" in text
+    odd = inference.latency_table({"video": {"decode": {"p50_ms": 1.0}}})
+    assert cells(odd) == [["video: decode", "1.0", "–", "–"]]
 
 
 def test_every_file_of_the_bundle_is_listed_with_its_digest(html: str) -> None:

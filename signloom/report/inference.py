@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,15 @@ _GATES = [
     ("motion_floor", "mean motion, shoulder widths a second", "0.00075, in other units"),
 ]
 _OPEN = -1.0
+_TIMED = {
+    ("clip", "encode"): "embedding of a clip of features",
+    ("clip", "answer"): "answer to it, without text",
+    ("clip", "answer_reranked"): "answer, re-ranked by warping",
+    ("clip", "answer_decoded"): "answer with decoded text",
+    ("stream", "final"): "streaming: from the last frame to the final answer",
+    ("stream", "partial"): "streaming: from a frame to a partial answer",
+    ("stream", "tracking"): "streaming: tracking of one frame",
+}
 _RIGHT = Metric("accepted_and_right", "In-set clips accepted and right", "higher")
 _FALSE = Metric("false_accept_rate", "Out-of-set clips accepted", "lower")
 
@@ -46,6 +56,7 @@ _FALSE = Metric("false_accept_rate", "Out-of-set clips accepted", "lower")
 def describe(sources: InferenceSources) -> dict[str, Any]:
     """Return what the template says of answers."""
     curve, most = sources.curve, float(sources.thresholds["max_false_accept_rate"])
+    timed = (sources.latency or {}).get("clip", {"n": 0})
     drawn = not curve[curve["kind"] == inference_plots.ALL].empty
     return {
         "most": most,
@@ -57,7 +68,9 @@ def describe(sources: InferenceSources) -> dict[str, Any]:
         "thresholds": thresholds_table(sources.thresholds),
         "acceptance": acceptance_table(sources.calibration, sources.scores or {}),
         "reasons": None if sources.answers is None else reasons_table(sources.answers),
-        "latency": sources.latency and latency_table(sources.latency),
+        "variants": variants_table(sources.scores["test"]) if sources.scores else None,
+        "latency": latency_table(sources.latency) if sources.latency and timed["n"] else None,
+        "timed": timed,
         "files": sources.bundle and files_table(sources.bundle),
         "bundle": sources.bundle,
         "tiles": _tiles(sources.scores or {}),
@@ -82,9 +95,9 @@ def acceptance_table(calibration: Mapping[str, Any], scores: Mapping[str, Any]) 
     columns = [(DATA[data], calibration[data]) for data in DATA if data in calibration]
     columns += [(f"{DATA[data]}, by the bundle", scores[data]) for data in DATA if data in scores]
     columns += [
-        (f"{DATA[data]}, design document’s", scores[data]["fixed"])
+        (f"{DATA[data]}, design document’s", scores[data]["fixed_thresholds"])
         for data in DATA
-        if "fixed" in scores.get(data, {})
+        if data in scores
     ]
     notes = Notes()
     rows = [
@@ -120,17 +133,40 @@ def reasons_table(answers: pd.DataFrame) -> Table:
     return Table("reasons", caption, ["Clips", *reasons], rows)
 
 
-def latency_table(latency: Mapping[str, Any]) -> Table:
-    """Return milliseconds of every part that was timed."""
+def variants_table(figures: Mapping[str, Any]) -> Table:
+    """Return what int8 and re-ranking change for in-set clips: `figures` is one data set of the scores."""
+    notes = Notes()
+    shown = [
+        ("Own sentence first, fp32", figures["int8"]["fp32"], "r_at_1"),
+        ("Own sentence first, int8", figures["int8"]["int8"], "r_at_1"),
+        ("Same first sentence, fp32 and int8", figures["int8"], "top1_agreement"),
+        ("Of the first five in common, fp32 and int8", figures["int8"], "top5_agreement"),
+        ("Own sentence first, by cosine", figures["rerank"], "top1"),
+        ("Own sentence first, re-ranked by warping", figures["rerank"], "top1_reranked"),
+    ]
+    rows = [[Cell(label), tables.score_cell(part, Metric(key, label), notes)] for label, part, key in shown]
+    caption = f"In-set test clips, n\u00a0=\u00a0{figures['int8']['n']}, with 95 % intervals"
+    return Table("variants", caption, ["What int8 and re-ranking change", "Share"], rows, notes.listed())
+
+
+def latency_table(latency: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return percentiles of every part of every group: an entry `{p50_ms, ...}`, or entries `<part>_ms_p50`."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for group, entries in latency.items():
+        for key, value in entries.items():
+            if isinstance(value, Mapping):
+                found[group, key] = {name.removesuffix("_ms"): ms for name, ms in value.items()}
+            elif flat := re.fullmatch(r"(.+)_ms_(p\d+)", key):
+                found.setdefault((group, flat[1]), {})[flat[2]] = value
     rows = [
         [
-            Cell(str(part)),
-            Cell(str(times["n"])),
-            *(Cell(f"{times[name]:.1f}") for name in ("p50_ms", "p95_ms")),
+            Cell(_TIMED.get(part, ": ".join(part).replace("_", " "))),
+            *(Cell(DASH if times.get(p) is None else f"{times[p]:.1f}") for p in ("p50", "p95", "p99")),
         ]
-        for part, times in latency.items()
+        for part, times in found.items()
     ]
-    return Table("latency", "Time of an answer in ms", ["Part", "n", "Median", "95 of 100 within"], rows)
+    columns = ["Part", "Median", "95 of 100 within", "99 of 100 within"]
+    return Table("latency", "Time in ms", columns, rows)
 
 
 def files_table(bundle: Mapping[str, Any]) -> Table:
