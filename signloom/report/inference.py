@@ -150,7 +150,7 @@ def variants_table(figures: Mapping[str, Any]) -> Table:
 
 
 def latency_table(latency: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return percentiles of every part of every group: an entry `{p50_ms, ...}`, or entries `<part>_ms_p50`."""
+    """Return percentiles of every part: an entry `{p50_ms, ...}` of its group, or entries `<part>_ms_p50`."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for group, entries in latency.items():
         for key, value in entries.items():
