@@ -117,7 +117,7 @@ def test_times_are_shown_as_they_were_written_down(html: str) -> None:
 def test_every_file_of_the_bundle_is_listed_with_its_digest(html: str) -> None:
     assert re.search(rf"sign_encoder\.onnx.*?2\.104.*?{DIGEST}", html, flags=re.DOTALL)
     assert DIGEST[::-1] in html
-    assert "Exported from git commit 892765d08460abb3a47d38c2adc7f1e679c8531e ." in Page(html).text
+    assert "trained at git commit 892765d08460abb3a47d38c2adc7f1e679c8531e ." in Page(html).text
 
 
 def test_a_build_that_could_choose_nothing_says_so(tmp_path: Path) -> None:
