@@ -99,6 +99,13 @@ def test_a_tile_is_the_frame_that_its_landmarks_came_from(folder: Path, html: st
     assert ([clip for *_, clip in tiles][-1]) == "frozen"
 
 
+def test_pictures_stand_in_the_page_itself(html: str) -> None:
+    links = Page(html).links
+    assert sum(link.startswith("data:image/webp;base64,") for link in links) == 13
+    assert all(link.startswith(("data:image/webp;base64,", "#")) for link in links)
+    assert not re.search(r"https?:|url\((?!#)", html)
+
+
 def test_the_page_says_of_which_reasons_there_is_no_frame(html: str) -> None:
     text = Page(html).text
     assert "No frame can be shown of clips rejected as unreadable ." in text

@@ -5,11 +5,12 @@ parquet); where clips are videos, landmarks, landmarks_index and shards (every l
 and shard list). Of the landmarks-to-sentence family, where it was built: metrics (sign2text, retrieval
 .json), history (history.csv), epochs (metrics.jsonl), predictions (sign2text.csv, retrieval.csv), embeddings
 and map; where it was calibrated, curve, thresholds and metrics (calibration.json); of the bundle, metrics
-(inference.json), predictions (inference.csv), bundle (export_manifest.json). Of the gloss family, where it was
-built: metrics (ablation.json), ablation (ablation.csv), gloss_metrics, gloss_epochs, gloss_predictions (one
-file a run each), clip_index (every clip-feature parquet, where a run reads them). Output: html. Parameters:
-the sections that the page shows. Snakemake's benchmark files and latency.json are read, if there are any, from
-the folder `benchmarks` beside the folder of html; they are no dependency, as times differ from run to run.
+(inference.json), predictions (inference.csv), bundle (export_manifest.json). Of the gloss family, where it
+was built: metrics (ablation.json), ablation (ablation.csv), gloss_metrics, gloss_epochs, gloss_predictions
+(one file a run each), clip_index (every clip-feature parquet, where a run reads them). Output: html.
+Parameters: the sections that the page shows. Snakemake's benchmark files and latency.json are read, if there
+are any, from the folder `benchmarks` beside the folder of html; they are no dependency, as times differ from
+run to run.
 """
 
 from __future__ import annotations
