@@ -33,18 +33,21 @@ class Gallery:
     """Clips that answers come from: rows (N, E) of unit length.
 
     `sentences` (S,) are the distinct sentence ids, ascending; `prototypes` (S, E) has NaN rows where a
-    sentence has none.
+    sentence has none. `embeddings` (N, E) are sorted by sentence; of each, `rows` is the row that it was
+    given in, and `place` its sentence's place.
     """
 
     def __init__(
         self, embeddings: Floats, sentence_ids: Ids, proto_ids: Ids, proto_embeddings: Floats
     ) -> None:
-        """Take clips in any order; `rows` gives the place that each had. Raises ValueError without clips."""
+        """Take clips in any order. Raises ValueError without clips."""
         if not len(embeddings):
             raise ValueError("the gallery has no clip")
         self.rows = np.argsort(sentence_ids, kind="stable")
         self.embeddings = np.ascontiguousarray(embeddings[self.rows], np.float32)
-        self.sentences, self.starts = np.unique(sentence_ids[self.rows], return_index=True)
+        self.sentences, self.starts, self.place = np.unique(
+            sentence_ids[self.rows], return_index=True, return_inverse=True
+        )
         self.prototypes = np.full((len(self.sentences), embeddings.shape[1]), np.nan, np.float32)
         place = {int(sentence): row for row, sentence in enumerate(self.sentences)}
         for sentence, prototype in zip(proto_ids, proto_embeddings, strict=True):
@@ -58,15 +61,11 @@ class Gallery:
         """
         similarity = queries.astype(np.float32) @ self.embeddings.T
         best = np.maximum.reduceat(similarity, self.starts, axis=1)
-        ends = [*self.starts[1:], len(self.embeddings)]
-        clips = np.stack(
-            [
-                start + similarity[:, start:end].argmax(1)
-                for start, end in zip(self.starts, ends, strict=True)
-            ],
-            axis=1,
-        )
-        return best, self.rows[clips]
+        # the first clip that reaches its sentence's best; a loop over sentences costs more than the product
+        clips = np.arange(len(self.embeddings))
+        reached = similarity == best[:, self.place]
+        first = np.minimum.reduceat(np.where(reached, clips, len(clips)), self.starts, axis=1)
+        return best, self.rows[np.where(first < len(clips), first, self.starts)]
 
     def to_prototypes(self, queries: Floats) -> npt.NDArray[np.float32]:
         """Return the cosine (Q, S) of `queries` (Q, E) to each prototype, NaN where a sentence has none."""
@@ -84,13 +83,20 @@ class Evidence(NamedTuple):
     frames: Ids  # feature rows
 
 
-def weigh(best: Floats, to_prototypes: Floats, motion_mean: Floats, frames: Ids) -> Evidence:
+def weigh(
+    best: Floats,
+    to_prototypes: Floats,
+    motion_mean: Floats,
+    frames: Ids,
+    place: npt.NDArray[np.intp] | None = None,
+) -> Evidence:
     """Return the evidence of queries whose cosines to sentences and prototypes (Q, S) are given.
 
-    A sentence that a query may not be answered with has -inf in `best`.
+    A sentence that a query may not be answered with has -inf in `best`. `place` (Q,) names the first
+    sentences where something else than the cosine ranks.
     """
     rows = np.arange(len(best))
-    place = best.argmax(1)
+    place = best.argmax(1) if place is None else place
     first = best[rows, place]
     others = np.array(best, dtype=np.float32)
     others[rows, place] = -np.inf
@@ -118,3 +124,11 @@ def confidence(similarity: Floats, temperature: float) -> npt.NDArray[np.float64
     scaled = (similarity - similarity.max(-1, keepdims=True)).astype(np.float64) / temperature
     shares = np.exp(scaled)
     return np.asarray(shares / shares.sum(-1, keepdims=True))
+
+
+def highest(scores: Floats, count: int) -> npt.NDArray[np.intp]:
+    """Return the places of the `count` highest of `scores` (N,), highest first, equal ones by place."""
+    count = min(count, len(scores))
+    lowest = np.partition(scores, len(scores) - count)[len(scores) - count]
+    reach = np.flatnonzero(scores >= lowest)
+    return reach[np.argsort(-scores[reach], kind="stable")][:count]
