@@ -1,0 +1,93 @@
+"""Answer clips of features from a bundle, on the command line.
+
+    python sign_encoder_bundle.zip CLIP.npz [CLIP.npy ...] [--json]
+
+A .npz file holds `features` (frames, 540), `mask` (frames, 4: pose, left hand, right hand, face) and, where
+known, `motion_mean` in shoulder widths a second; a .npy file holds features alone, NaN where one is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from signloom.errors import SignloomError
+from signloom.inference.answer import Answer
+from signloom.inference.engine import SignEngine
+from signloom.inference.networks import Clip
+
+
+def main(bundle: Path, argv: list[str] | None = None) -> int:
+    """Answer the clips that `argv` names from `bundle`; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog=f"python {bundle.name}",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP")
+    parser.add_argument("--json", action="store_true", help="one JSON object a clip")
+    parser.add_argument("--int8", action="store_true", help="the smaller, faster encoder")
+    parser.add_argument("--rerank", action="store_true", help="re-rank by time warping")
+    parser.add_argument("--no-decode", action="store_true", help="no decoded sentence and glosses")
+    parser.add_argument("--threads", type=int, default=1, metavar="N")
+    args = parser.parse_args(argv)
+    try:
+        engine = SignEngine.load(bundle, threads=args.threads, int8=args.int8)
+        for path in args.clips:
+            clip, motion_mean = read_clip(path, engine.config["features"]["parts"])
+            answer = engine.answer(*clip, motion_mean, rerank=args.rerank, decode=not args.no_decode)
+            if args.json:
+                print(json.dumps({"clip": str(path), **answer.to_dict()}, ensure_ascii=False))
+            else:
+                print(table(path, answer))
+    except SignloomError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | None]:
+    """Return features with mask, and motion_mean where it is given; `parts` are columns, first and end.
+
+    Raises SignloomError where the file is none of the kind.
+    """
+    try:
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            content = {"features": content}
+        features = np.asarray(content["features"], np.float32)
+        mask = np.asarray(content["mask"], np.int8) if "mask" in content else presence(features, parts)
+        motion = float(content["motion_mean"]) if "motion_mean" in content else None
+    except (OSError, EOFError, ValueError, TypeError, IndexError, KeyError) as error:
+        raise SignloomError(
+            f"{path}: not a clip ({error}); expected .npz with features and mask, or .npy with features"
+        ) from error
+    return (features, mask), motion
+
+
+def presence(features: npt.NDArray[np.floating], parts: dict[str, list[int]]) -> npt.NDArray[np.int8]:
+    """Return the mask (T, 4) of `features` (T, 540): a part is there where it has a number."""
+    columns = [~np.isnan(features[:, first:end]).all(axis=1) for first, end in parts.values()]
+    return np.stack(columns, axis=1).astype(np.int8)
+
+
+def table(path: Path, answer: Answer) -> str:
+    """Return an answer in a few lines."""
+    motion = "" if answer.motion_mean is None else f", motion {answer.motion_mean:.2f}"
+    verdict = "accepted" if answer.accepted else f"refused: {answer.reason}"
+    lines = [f"{path}: {verdict} ({answer.frames} frames{motion})"]
+    if answer.matches:
+        lines.append("rank  similarity  confidence  sentence")
+    lines += [
+        f"{match.rank:4}  {match.similarity:10.3f}  {match.confidence:10.3f}  {match.sentence}"
+        for match in answer.matches
+    ]
+    said: dict[str, Any] = {"decoded": answer.text, "glosses": answer.glosses}
+    lines += [f"{name}: {line}" for name, line in said.items() if line is not None]
+    return "\n".join(lines)

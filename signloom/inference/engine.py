@@ -1,0 +1,297 @@
+"""Answers from an exported bundle, with NumPy and ONNX Runtime alone.
+
+>>> from pathlib import Path
+>>> from signloom.inference.engine import SignEngine
+>>> engine = SignEngine.load(Path("build/export/sign_encoder_bundle.zip"))
+>>> answer = engine.answer(features, mask, motion_mean=1.9)
+>>> answer.reason, answer.matches[0].sentence
+('ok', 'Anna drinks tea.')
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from signloom.errors import SignloomError
+from signloom.inference.answer import Answer, Match
+from signloom.inference.beam import NextLogProbs, Symbols, beam_search
+from signloom.inference.bundle import Bundle
+from signloom.inference.gates import (
+    OK,
+    REASONS,
+    Gallery,
+    Thresholds,
+    confidence,
+    highest,
+    judge,
+    weigh,
+)
+from signloom.inference.networks import Array, Clip, Encoded, Networks
+
+MASK_DIM = 4
+
+
+class SignEngine:
+    """Answers clips of features by the sentences of a bundle's gallery.
+
+    `config` is model_config.json; `clips` are the rows of embeddings_map.csv.
+    """
+
+    def __init__(self, bundle: Bundle, networks: Networks, thresholds: Thresholds) -> None:
+        self.config: dict[str, Any] = bundle.json("model_config.json")
+        self.thresholds = thresholds
+        self.clips = _table(bundle, "embeddings_map.csv")
+        prototypes = bundle.arrays("prototypes.npz")
+        self.gallery = Gallery(
+            bundle.array("embeddings.npy"),
+            np.array([int(clip["sentence_id"]) for clip in self.clips]),
+            prototypes["sentence_ids"],
+            prototypes["embeddings"],
+        )
+        self._bundle, self._networks = bundle, networks
+
+    @classmethod
+    def load(
+        cls, path: Path, *, threads: int = 1, int8: bool = False, thresholds: Thresholds | None = None
+    ) -> SignEngine:
+        """Open a bundle, zip file or folder; `thresholds` take the place of its own.
+
+        Raises SignloomError where a file of the bundle is not the one that was exported.
+        """
+        bundle = Bundle(path)
+        if thresholds is None:
+            given = bundle.json("thresholds.json")
+            thresholds = Thresholds(**{name: given[name] for name in Thresholds.__annotations__})
+        return cls(bundle, Networks(bundle, threads, int8), thresholds)
+
+    def answer(
+        self,
+        features: npt.NDArray[np.floating],
+        mask: npt.NDArray[np.integer],
+        motion_mean: float | None = None,
+        *,
+        rerank: bool = False,
+        decode: bool = True,
+    ) -> Answer:
+        """Answer a clip of `features` (T, 540), NaN where missing, and `mask` (T, 4).
+
+        `motion_mean` is in shoulder widths a second. `rerank` warps the first sentences' clips onto this one;
+        `decode` also finds sentence and gloss line.
+        """
+        return self.answer_batch([(features, mask)], [motion_mean], rerank=rerank, decode=decode)[0]
+
+    def answer_batch(
+        self,
+        clips: Sequence[Clip],
+        motion_means: Sequence[float | None],
+        *,
+        rerank: bool = False,
+        decode: bool = True,
+    ) -> list[Answer]:
+        """Answer clips in their order, as `answer` does; encoding them together is faster."""
+        for clip in clips:
+            self._check(clip)
+        seen = [place for place, (features, _) in enumerate(clips) if len(features)]
+        answers = [
+            Answer(False, REASONS[0], (), motion, 0, None, None) for motion in motion_means
+        ]  # whoever is seen in no frame is no person
+        if not seen:
+            return answers
+        encoded = self._encode([clips[place] for place in seen])
+        motion = [motion_means[place] for place in seen]
+        lengths = np.array([len(clips[place][0]) for place in seen])
+        for place, answer in zip(seen, self._answers(encoded, motion, lengths, rerank), strict=True):
+            answers[place] = answer
+        if not decode:
+            return answers
+        for place, frames in zip(seen, encoded.frames, strict=True):
+            said = {"text": self._sentence(frames), "glosses": self._gloss_line(clips[place])}
+            answers[place] = Answer(**{**vars(answers[place]), **said})
+        return answers
+
+    def embed(self, clips: Sequence[Clip]) -> Array:
+        """Return the embeddings (N, E), unit rows, of clips of one frame or more."""
+        for clip in clips:
+            self._check(clip)
+            if not len(clip[0]):
+                raise SignloomError("a clip without frames has no embedding")
+        return self._encode(clips).embeddings
+
+    def _check(self, clip: Clip) -> None:
+        """Raise SignloomError where a clip has another layout than this bundle was made for."""
+        features, mask = clip
+        width = self.config["features"]["dim"]
+        if features.ndim != 2 or features.shape[1] != width or mask.shape != (len(features), MASK_DIM):
+            raise SignloomError(
+                f"features of shape {features.shape} with a mask of shape {mask.shape}; expected "
+                f"(frames, {width}) and (frames, {MASK_DIM})"
+            )
+        if np.isinf(features).any():
+            raise SignloomError("a feature is infinite; NaN stands for what is missing")
+
+    def _encode(self, clips: Sequence[Clip]) -> Encoded:
+        encoded = self._networks.encode(clips)
+        if not np.isfinite(encoded.embeddings).all():
+            raise SignloomError("the features of a clip are out of all proportion; expected torso lengths")
+        return encoded
+
+    def _answers(
+        self, encoded: Encoded, motion: Sequence[float | None], lengths: npt.NDArray[np.integer], rerank: bool
+    ) -> list[Answer]:
+        """Return answers without decoded text of encoded clips of `lengths` (N,) frames."""
+        cosines, rows = self._search(encoded.embeddings)
+        to_prototypes = self.gallery.to_prototypes(encoded.embeddings)
+        count = min(self.config["inference"]["top_k"], cosines.shape[1])
+        places = np.stack([highest(row, count) for row in cosines])
+        ranking, warped = cosines, np.full(places.shape, np.nan)
+        if rerank:
+            warped = self._warp(encoded.frames, np.take_along_axis(rows, places, 1))
+            ranking = cosines.copy()
+            mean = (np.take_along_axis(cosines, places, 1) + warped) / 2
+            np.put_along_axis(ranking, places, mean.astype(np.float32), 1)
+            order = np.argsort(-mean, axis=1, kind="stable")
+            places, warped = np.take_along_axis(places, order, 1), np.take_along_axis(warped, order, 1)
+        speed = np.array([np.nan if mean is None else mean for mean in motion])
+        reasons = judge(weigh(cosines, to_prototypes, speed, lengths, places[:, 0]), self.thresholds)
+        shares = confidence(ranking, self.config["inference"]["temperature"])
+        answers = []
+        for query, reason in enumerate(reasons):
+            matches = tuple(
+                self._match(
+                    rank,
+                    int(rows[query, place]),
+                    float(ranking[query, place]),
+                    float(cosines[query, place]),
+                    float(shares[query, place]),
+                    _known(to_prototypes[query, place]),
+                    _known(score),
+                )
+                for rank, (place, score) in enumerate(zip(places[query], warped[query], strict=True), 1)
+            )
+            frames = int(lengths[query])
+            answers.append(Answer(reason == OK, reason, matches, motion[query], frames, None, None))
+        return answers
+
+    def _match(self, rank: int, row: int, *scores: Any) -> Match:
+        clip = self.clips[row]
+        about = (
+            clip["clip_id"],
+            clip["video_file"],
+            int(clip["sentence_id"]),
+            clip["sentence"],
+            clip["category"],
+        )
+        return Match(rank, *about, *scores)
+
+    def _search(self, queries: Array) -> tuple[Array, npt.NDArray[np.intp]]:
+        """Return the cosine (Q, S) to each sentence's best clip, and the clip's row of the map.
+
+        A large gallery is searched approximately: sentences far from a query have -inf there.
+        """
+        gallery, limit = self.gallery, self.config["retrieval"]["exact_limit"]
+        total = len(gallery.embeddings)
+        if total <= limit:
+            return gallery.by_sentence(queries)
+        wanted = min(self.config["inference"]["top_k"] + 1, len(gallery.sentences))
+        count = min(16 * wanted, total)
+        while True:
+            cosines, found = self._index.search(queries, count)
+            places = np.where(found >= 0, gallery.place[found], -1)
+            if count == total or all(len(set(row) - {-1}) >= wanted for row in places.tolist()):
+                break
+            count = min(4 * count, total)
+        best = np.full((len(queries), len(gallery.sentences)), -np.inf, np.float32)
+        rows = np.zeros(best.shape, np.intp)
+        for query in range(len(queries)):
+            there = np.flatnonzero(found[query] >= 0)[::-1]  # the best last, so that it stays
+            best[query, places[query, there]] = cosines[query, there]
+            rows[query, places[query, there]] = gallery.rows[found[query, there]]
+        return best, rows
+
+    @cached_property
+    def _index(self) -> Any:
+        from signloom.inference.index import make_index  # needs an extra, and large galleries alone need it
+
+        return make_index(self.gallery.embeddings, self.config["retrieval"]["exact_limit"])
+
+    def _warp(self, frames: Sequence[Array], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+        """Return the score (Q, K) of each clip's frames against those of the gallery clips `rows` (Q, K)."""
+        from signloom.inference.dtw import dtw_score  # needs an extra, and re-ranking alone needs it
+
+        return np.array(
+            [
+                [dtw_score(own, self._gallery_frames(row)) for row in others]
+                for own, others in zip(frames, rows.tolist(), strict=True)
+            ]
+        )
+
+    def _gallery_frames(self, row: int) -> Array:
+        states, index = self._frames
+        place = index[self.clips[row]["clip_id"]]
+        return states[place].astype(np.float32)
+
+    @cached_property
+    def _frames(self) -> tuple[npt.NDArray[Any], dict[str, slice]]:
+        index = {
+            row["clip_id"]: slice(int(row["offset"]), int(row["offset"]) + int(row["length"]))
+            for row in _table(self._bundle, "frames_index.csv")
+        }
+        return self._bundle.array("frames.npy"), index
+
+    def _sentence(self, frames: Array) -> str | None:
+        if self._tokenizer is None:
+            return None
+        tokens = self._search_beams(self._networks.sentence_decoder(frames), self.config["tokens"])
+        return str(self._tokenizer.decode(tokens))
+
+    def _gloss_line(self, clip: Clip) -> str | None:
+        """Return the glosses that the attention decoder finds, or CTC's best path where there is none."""
+        found = self._networks.glosses(clip)
+        if found is None:
+            return None
+        decoder = self._networks.gloss_decoder(found.frames)
+        ids = self._search_beams(decoder, self.config["gloss"]["tokens"]) if decoder else found.greedy
+        return " ".join(self._vocabulary[i] for i in ids)
+
+    def _search_beams(self, decoder: NextLogProbs, tokens: dict[str, int]) -> list[int]:
+        decoding = self.config["decoding"]
+        return beam_search(
+            decoder,
+            Symbols(tokens["pad"], tokens["start"], tokens["end"]),
+            beam=decoding["beam"],
+            alpha=decoding["length_penalty"],
+            max_tokens=tokens["longest"],
+        ).tokens
+
+    @cached_property
+    def _vocabulary(self) -> list[str]:
+        return list(self._bundle.json("gloss_vocabulary.json"))
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        """Return what turns tokens into text, None without the package that it needs, which is said once."""
+        try:
+            from tokenizers import Tokenizer
+        except ImportError:
+            print("no decoded sentences: they need the package tokenizers", file=sys.stderr)
+            return None
+        from signloom.text.tokenizer import TextTokenizer
+
+        return TextTokenizer(Tokenizer.from_str(self._bundle.read("tokenizer.json").decode()))
+
+
+def _table(bundle: Bundle, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(bundle.read(name).decode("utf-8"), newline="")))
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,123 @@
+"""The exported networks on ONNX Runtime, on the processor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from signloom.errors import SignloomError
+from signloom.inference.beam import NextLogProbs, Tokens
+from signloom.inference.bundle import Bundle
+
+Array = npt.NDArray[np.float32]
+Clip = tuple[npt.NDArray[np.floating], npt.NDArray[np.integer]]  # features (T, 540), mask (T, 4)
+
+_BATCH = 16
+_PADDING = -1  # in the mask
+
+
+class Encoded(NamedTuple):
+    """What the encoder makes of clips, in their order."""
+
+    embeddings: Array  # (N, E), unit rows
+    frames: list[Array]  # (T', width) of each
+
+
+class GlossRows(NamedTuple):
+    """What the gloss network makes of one clip."""
+
+    frames: Array  # (T', width)
+    greedy: list[int]  # the glosses of CTC's best path
+
+
+class Networks:
+    """The networks of a bundle; each is loaded when it is first used."""
+
+    def __init__(self, bundle: Bundle, threads: int, int8: bool) -> None:
+        self._bundle, self._threads = bundle, threads
+        self._encoder_file = "sign_encoder.int8.onnx" if int8 else "sign_encoder.onnx"
+
+    def encode(self, clips: Sequence[Clip]) -> Encoded:
+        """Encode clips of one frame or more, those of like lengths together."""
+        lengths = [len(features) for features, _ in clips]
+        order = np.argsort(lengths, kind="stable")
+        embeddings: list[Array] = [np.empty(0, np.float32)] * len(clips)
+        frames = list(embeddings)
+        for start in range(0, len(order), _BATCH):
+            places = order[start : start + _BATCH].tolist()
+            found = self._encoder.run(["embedding", "frames"], pad([clips[place] for place in places]))
+            for place, embedding, states in zip(places, *found, strict=True):
+                embeddings[place], frames[place] = embedding, states[: lengths[place]]
+        return Encoded(np.array(embeddings, np.float32), frames)
+
+    def sentence_decoder(self, frames: Array) -> NextLogProbs:
+        """Return the sentence decoder over the encoder's `frames` (T', width) of one clip."""
+        return _over(self._decoder, frames)
+
+    def gloss_decoder(self, frames: Array) -> NextLogProbs | None:
+        """Return the gloss decoder over the gloss network's `frames`, None where the bundle has none."""
+        return _over(self._gloss_decoder, frames) if self._gloss_decoder else None
+
+    def glosses(self, clip: Clip) -> GlossRows | None:
+        """Run the gloss network on one clip, None where the bundle has none."""
+        if self._gloss is None:
+            return None
+        frames, greedy = self._gloss.run(["frames", "greedy"], pad([clip]))
+        return GlossRows(frames[0], greedy[0][greedy[0] >= 0].tolist())
+
+    @cached_property
+    def _encoder(self) -> Any:
+        return self._session(self._encoder_file)
+
+    @cached_property
+    def _decoder(self) -> Any:
+        return self._session("sign_decoder.onnx")
+
+    @cached_property
+    def _gloss(self) -> Any:
+        return self._session("gloss_model.onnx") if "gloss_model.onnx" in self._bundle.names else None
+
+    @cached_property
+    def _gloss_decoder(self) -> Any:
+        return self._session("gloss_decoder.onnx") if "gloss_decoder.onnx" in self._bundle.names else None
+
+    def _session(self, name: str) -> Any:
+        return session(self._bundle.read(name), self._threads, f"{self._bundle.path}: {name}")
+
+
+def session(model: bytes, threads: int, name: str) -> Any:
+    """Return an ONNX Runtime session on `threads` threads; SignloomError where it cannot run `model`."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3  # errors: advice on the graph helps nobody who answers with it
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime has no base class for its errors
+        reason = str(error).strip().splitlines()[0]
+        raise SignloomError(
+            f"{name}: onnxruntime {onnxruntime.__version__} cannot run it ({reason}); install a newer one"
+        ) from error
+
+
+def pad(clips: Sequence[Clip]) -> dict[str, npt.NDArray[Any]]:
+    """Return clips as one block, `sequence` (B, T, 540) and `mask` (B, T, 4), padded to the longest."""
+    longest = max(len(features) for features, _ in clips)
+    sequence = np.zeros((len(clips), longest, clips[0][0].shape[1]), np.float32)
+    mask = np.full((len(clips), longest, clips[0][1].shape[1]), _PADDING, np.int8)
+    for row, (features, present) in enumerate(clips):
+        sequence[row, : len(features)] = features
+        mask[row, : len(features)] = present
+    return {"sequence": sequence, "mask": mask}
+
+
+def _over(decoder: Any, frames: Array) -> NextLogProbs:
+    def next_log_probs(tokens: Tokens) -> Array:
+        (log_probs,) = decoder.run(["log_probs"], {"tokens": tokens, "frames": frames[None]})
+        return np.asarray(log_probs)
+
+    return next_log_probs
