@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from exported import Exported, Inputs, export_small, write_inputs
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,3 +23,15 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no folder ../shared/data with real recordings beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def export_inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    """Every input of stage export."""
+    return write_inputs(tmp_path_factory.mktemp("export_inputs"))
+
+
+@pytest.fixture(scope="session")
+def exported(export_inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The small corpus, exported once; the files are not to be changed."""
+    return export_small(export_inputs, tmp_path_factory.mktemp("exported"))

@@ -1,0 +1,1 @@
+"""What leaves the building: networks, gallery, texts and numbers in formats that others read."""

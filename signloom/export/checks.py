@@ -1,0 +1,111 @@
+"""Exported networks answer as the trained ones do, or they are not exported."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from signloom.decoding.ctc import greedy
+from signloom.errors import SignloomError
+from signloom.export.networks import DecoderNetwork
+from signloom.inference.networks import Clip, pad, session
+
+TOLERANCE = 1e-4
+INT8_COSINE = 0.99  # of embeddings to the float ones: far below what a gallery's sentences differ by
+
+Arrays = list[npt.NDArray[Any]]
+
+
+def check_clips(name: str, model: bytes, network: nn.Module, batches: Sequence[list[Clip]]) -> str:
+    """Return how well ONNX Runtime agrees with PyTorch on `batches`; SignloomError where it does not."""
+    runtime, worst = session(model, 1, name), 0.0
+    for batch in batches:
+        inputs = pad(batch)
+        found = runtime.run(None, inputs)
+        with torch.inference_mode():
+            expected = network(*map(torch.from_numpy, inputs.values()))
+        worst = max(worst, _deviation(name, found, [part.numpy() for part in expected], _shape(inputs)))
+        if len(found) == 3:
+            _check_greedy(name, found[1], found[2], inputs["mask"])
+    return f"{name}: {len(model) / 1e6:.1f} MB, agrees with PyTorch to {worst:.1e} on {len(batches)} batches"
+
+
+def check_decoder(
+    name: str, model: bytes, network: DecoderNetwork, frames: Sequence[npt.NDArray[Any]], longest: int
+) -> str:
+    """Return the same of a decoder on prefixes over `frames` (T, width) of clips, up to `longest` tokens."""
+    runtime, worst = session(model, 1, name), 0.0
+    rng, vocabulary = np.random.default_rng(0), network.model.output.out_features
+    lengths = sorted({1, min(3, longest), longest})
+    for states in frames:
+        for rows, length in [(1, length) for length in lengths] + [(4, lengths[-1])]:
+            tokens = rng.integers(0, vocabulary, (rows, length))
+            found = runtime.run(None, {"tokens": tokens, "frames": states[None]})
+            with torch.inference_mode():
+                expected = network(torch.from_numpy(tokens), torch.from_numpy(states[None]))
+            worst = max(worst, _deviation(name, found, [expected.numpy()], str(tokens.shape)))
+    return f"{name}: {len(model) / 1e6:.1f} MB, agrees with PyTorch to {worst:.1e} on {len(frames)} clips"
+
+
+def check_int8(name: str, model: bytes, exact: bytes, batches: Sequence[list[Clip]]) -> str:
+    """Return the lowest cosine of embeddings to those of `exact`; SignloomError where it is too low."""
+    runtimes, lowest = [session(model, 1, name), session(exact, 1, name)], 1.0
+    for batch in batches:
+        one, other = (runtime.run(["embedding"], pad(batch))[0] for runtime in runtimes)
+        lowest = min(lowest, float((one * other).sum(1).min()))
+    if not lowest >= INT8_COSINE:
+        raise SignloomError(f"{name}: in 8 bits an embedding has cosine {lowest:.3f} to its own in 32 bits")
+    return f"{name}: {len(model) / 1e6:.1f} MB, cosine to 32 bits {lowest:.5f} or more"
+
+
+def check_torchscript(name: str, model: bytes, network: nn.Module, batches: Sequence[list[Clip]]) -> str:
+    """Return the same as `check_clips` of a TorchScript file."""
+    loaded, worst = torch.jit.load(io.BytesIO(model)), 0.0  # type: ignore[no-untyped-call]
+    for batch in batches:
+        inputs = pad(batch)
+        tensors = [torch.from_numpy(part) for part in inputs.values()]
+        with torch.inference_mode():
+            found, expected = ([part.numpy() for part in one(*tensors)] for one in (loaded, network))
+        worst = max(worst, _deviation(name, found, expected, _shape(inputs)))
+    return f"{name}: {len(model) / 1e6:.1f} MB, agrees with PyTorch to {worst:.1e} on {len(batches)} batches"
+
+
+def _deviation(name: str, found: Arrays, expected: Arrays, what: str) -> float:
+    """Return the largest difference of numbers; SignloomError where it is above the tolerance, or NaN."""
+    worst = 0.0
+    for one, other in zip(found, expected, strict=True):
+        if one.shape != other.shape:
+            raise SignloomError(f"{name}: shape {one.shape} where PyTorch has {other.shape}, on input {what}")
+        if one.dtype == np.int64:
+            continue  # what is likeliest may be a matter of rounding
+        same = one == other  # minus infinity is no number, but equal to itself
+        difference = np.abs(np.where(same, 0.0, one) - np.where(same, 0.0, other)).max()
+        if not difference <= TOLERANCE:
+            raise SignloomError(
+                f"{name}: differs from PyTorch by {difference:.1e} on input {what}, more than {TOLERANCE}; "
+                "nothing was exported"
+            )
+        worst = max(worst, float(difference))
+    return worst
+
+
+def _check_greedy(
+    name: str,
+    log_probs: npt.NDArray[np.float32],
+    path: npt.NDArray[np.int64],
+    mask: npt.NDArray[np.int8],
+) -> None:
+    lengths = np.minimum((mask[:, :, 0] >= 0).sum(1), log_probs.shape[1])
+    expected = greedy(torch.from_numpy(log_probs), torch.from_numpy(lengths))
+    if [row[row >= 0].tolist() for row in path] != expected:
+        raise SignloomError(f"{name}: its best path is not that of its own log-probabilities")
+
+
+def _shape(inputs: dict[str, npt.NDArray[Any]]) -> str:
+    return str(inputs["sequence"].shape)

@@ -1,0 +1,180 @@
+"""Everything that leaves the building, from the stage's inputs to one zip file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import save as safetensors
+from torch import Tensor, nn
+
+from signloom.errors import SignloomError
+from signloom.export import checks
+from signloom.export.networks import DecoderNetwork, EncoderNetwork, for_onnx
+from signloom.export.onnx_files import Port, to_int8, to_onnx
+from signloom.export.outputs import FILES, copy, outputs, write
+from signloom.export.package import write_bundle
+from signloom.export.papers import model_config, write_papers
+from signloom.export.sources import (
+    Gallery,
+    GlossSource,
+    RealClips,
+    Sign2TextSource,
+    open_gloss,
+    open_sign2text,
+)
+from signloom.export.torchscript import to_torchscript
+from signloom.features.layout import FEATURE_DIM, FEATURE_PARTS
+from signloom.files import atomic, write_csv, write_json
+from signloom.inference.bundle import ZIP
+from signloom.inference.engine import SignEngine
+from signloom.inference.gates import Thresholds
+from signloom.inference.networks import Clip, pad
+from signloom.models.gloss import Hybrid
+from signloom.stage import Job
+
+_CLIPS = (
+    Port("sequence", ("batch", "time", FEATURE_DIM)),
+    Port("mask", ("batch", "time", len(FEATURE_PARTS))),
+)
+_SAME = 0.999  # cosine of a clip's embedding now and in the gallery: devices round differently
+_TRIED = 3  # clips of the gallery that the finished bundle is asked for
+
+
+def export(job: Job) -> None:
+    """Write every output of the stage.
+
+    Raises SignloomError where inputs do not belong together, or a network disagrees with its original.
+    """
+    check_thresholds(job.input("thresholds"))
+    sign, gloss = open_sign2text(job), open_gloss(job)
+    files = outputs(job, gloss)
+    gallery, clips = Gallery.open(job), RealClips(job)
+    write_sign2text(job, sign, clips)
+    if gloss is not None:
+        write_gloss(job, gloss, clips)
+    write(job, "safetensors", safetensors(weights(sign, gloss)))
+    write_gallery(job, gallery)
+    for name in ("stats", "tokenizer", "glosses", "prototypes", "thresholds"):
+        copy(job, name)
+    write_json(job.output("config"), model_config(job, sign, gloss))
+    write_papers(job, files, sign, gloss, gallery)
+    digest = write_bundle(job.output("bundle"), files, job.output("manifest"))
+    write(job, "digest", f"{digest}  {ZIP}\n".encode())
+    try_bundle(job.output("bundle"), gallery, clips)
+    print(f"{job.output('bundle')}: sha256 {digest}", flush=True)
+
+
+def write_sign2text(job: Job, sign: Sign2TextSource, clips: RealClips) -> None:
+    """Write encoder, its int8 and TorchScript variants, and the decoder, each tried on real clips."""
+    config, network = sign.model.config, sign.encoder
+    width = sign.model.encoder.frame_dim
+    batches = clips.batches(config.seq_len)
+    made = [Port("embedding", ("batch", config.embedding_dim)), Port("frames", ("batch", "kept", width))]
+    encoder = to_onnx(for_onnx(network), clip_example(), _CLIPS, made)
+    put(job, "encoder", encoder, lambda name: checks.check_clips(name, encoder, network, batches))
+    int8 = to_int8(encoder)
+    put(job, "encoder_int8", int8, lambda name: checks.check_int8(name, int8, encoder, batches))
+    script = to_torchscript(network, clip_example())
+    put(job, "torchscript", script, lambda name: checks.check_torchscript(name, script, network, batches))
+    write_decoder(job, "decoder", DecoderNetwork(sign.model).eval(), width, network, clips)
+
+
+def write_gloss(job: Job, gloss: GlossSource, clips: RealClips) -> None:
+    """Write the gloss network, and its decoder where it has one."""
+    config, network = gloss.trained.model.config, gloss.network
+    made = [
+        Port("frames", ("batch", "kept", config.width)),
+        Port("log_probs", ("batch", "kept", config.vocab_size)),
+        Port("greedy", ("batch", "kept")),
+    ]
+    model, batches = to_onnx(network, clip_example(), _CLIPS, made), clips.batches(config.max_frames)
+    put(job, "gloss_model", model, lambda name: checks.check_clips(name, model, network, batches))
+    if isinstance(gloss.trained.model, Hybrid):
+        decoder = DecoderNetwork(gloss.trained.model).eval()
+        write_decoder(job, "gloss_decoder", decoder, config.width, network, clips)
+
+
+def write_decoder(
+    job: Job, output: str, decoder: DecoderNetwork, width: int, encoder: nn.Module, clips: RealClips
+) -> None:
+    """Write a decoder over frames of `width` values, tried on those that `encoder` makes of real clips."""
+    config = decoder.model.config
+    inputs = [Port("tokens", ("rows", "length")), Port("frames", (1, "time", width))]
+    example = torch.zeros(2, 3, dtype=torch.long), torch.zeros(1, 5, width)
+    model = to_onnx(decoder, example, inputs, [Port("log_probs", ("rows", config.vocab_size))])
+    frames = [states_of(encoder, batch[0]) for batch in clips.batches(1) if len(batch) == 1]
+    put(
+        job,
+        output,
+        model,
+        lambda name: checks.check_decoder(name, model, decoder, frames, config.max_tokens),
+    )
+
+
+def clip_example() -> tuple[Tensor, Tensor]:
+    """Return inputs of an encoder for tracing: two clips, since one would be taken for the only number."""
+    return torch.zeros(2, 5, FEATURE_DIM), torch.ones(2, 5, len(FEATURE_PARTS), dtype=torch.int8)
+
+
+def states_of(encoder: nn.Module, clip: Clip) -> npt.NDArray[np.float32]:
+    """Return the frames (T', width) that an exported encoder's original makes of one clip."""
+    with torch.inference_mode():
+        made = encoder(*map(torch.from_numpy, pad([clip]).values()))
+    frames = made[1] if isinstance(encoder, EncoderNetwork) else made[0]
+    return np.asarray(frames[0].numpy())
+
+
+def weights(sign: Sign2TextSource, gloss: GlossSource | None) -> dict[str, Tensor]:
+    """Return all weights, `sign2text.` or `gloss.` before their names in the checkpoints."""
+    models: dict[str, nn.Module] = {"sign2text": sign.model}
+    if gloss is not None:
+        models["gloss"] = gloss.trained.model
+    return {
+        f"{family}.{name}": tensor.contiguous()
+        for family, model in models.items()
+        for name, tensor in model.state_dict().items()
+    }
+
+
+def write_gallery(job: Job, gallery: Gallery) -> None:
+    """Write embeddings, map, frames and their places of the gallery alone."""
+    with atomic(job.output("embeddings")) as part, part.open("wb") as file:
+        np.save(file, gallery.embeddings)
+    write_csv(job.output("map"), gallery.table)
+    copy(job, "frames")  # stage embed keeps those of the gallery alone
+    write_csv(job.output("frames_index"), gallery.frames)
+
+
+def check_thresholds(path: Path) -> None:
+    """Raise SignloomError where thresholds.json lacks one that the gates need."""
+    given = json.loads(path.read_text("utf-8"))
+    missing = [name for name in Thresholds.__annotations__ if not isinstance(given.get(name), int | float)]
+    if missing:
+        raise SignloomError(f"{path} has no {missing[0]}; run stage calibrate again")
+
+
+def try_bundle(path: Path, gallery: Gallery, clips: RealClips) -> None:
+    """Open the finished bundle and embed clips of its gallery.
+
+    Raises SignloomError where they are not as the gallery has them.
+    """
+    engine = SignEngine.load(path)
+    rows = np.unique(np.linspace(0, len(gallery.table) - 1, _TRIED).astype(int))
+    asked = [clips.read(gallery.table["clip_id"].iloc[row]) for row in rows]
+    cosines = (engine.embed(asked) * gallery.embeddings[rows]).sum(1)
+    if not (cosines >= _SAME).all():
+        raise SignloomError(
+            f"a gallery clip has cosine {cosines.min():.3f} to its own embedding: the embeddings are of "
+            "another checkpoint or of other features; run stage embed again"
+        )
+
+
+def put(job: Job, output: str, content: bytes, check: Callable[[str], str]) -> None:
+    """Write an output that its check lets pass, and print what the check found."""
+    print(check(FILES[output]), flush=True)
+    write(job, output, content)

@@ -1,0 +1,161 @@
+"""The networks as others call them: clips as they are stored in, all preparation inside."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from signloom.features.layout import FEATURE_DIM, FEATURE_PARTS
+from signloom.models.encoders import GruAttentionEncoder
+from signloom.models.gloss import Hybrid, TcnCtc
+from signloom.models.layers import DecoderLayer
+from signloom.models.sign2text import Sign2Text
+from signloom.text.vocabulary import BLANK
+
+
+class ClipInput(nn.Module):
+    """Standardising, clip by clip: `sequence` (B, T, 540) and `mask` (B, T, 4) to rows (B, T, 544).
+
+    `mask` is 1 where a part is there, 0 where it is missing, and -1 in frames that are only padding.
+    """
+
+    mean: Tensor
+    std: Tensor
+    part: Tensor
+
+    def __init__(self, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+        widths = [len(range(FEATURE_DIM)[columns]) for columns in FEATURE_PARTS.values()]
+        part = torch.arange(len(widths)).repeat_interleave(torch.tensor(widths))
+        self.register_buffer("part", part)  # (540,) of each column, the column of its bit in the mask
+
+    def forward(self, sequence: Tensor, mask: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the rows `index` (B, T') of each clip, 0 where a part is missing, and their validity."""
+        rows = sequence.gather(1, index[:, :, None].expand(-1, -1, sequence.shape[2]))
+        bits = mask.gather(1, index[:, :, None].expand(-1, -1, mask.shape[2]))
+        missing = (bits < 1).index_select(2, self.part) | rows.isnan()
+        z = torch.where(missing, 0.0, (rows - self.mean) / self.std)
+        return torch.cat([z, (bits > 0).to(z.dtype)], dim=-1), bits[:, :, 0] >= 0
+
+
+def clip_lengths(mask: Tensor) -> Tensor:
+    """Return (B,) the frames of each clip of `mask` (B, T, 4)."""
+    return (mask[:, :, 0] >= 0).sum(1)
+
+
+def middle(lengths: Tensor, frames: int, longest: int) -> Tensor:
+    """Return the rows (B, T') of the middle `longest` frames of each clip, T' at most `longest`."""
+    start = (lengths - longest).clamp(min=0) // 2
+    rows = torch.arange(frames, device=lengths.device)[:longest]
+    return (start[:, None] + rows[None]).clamp(max=frames - 1)
+
+
+def spread(lengths: Tensor, frames: int, most: int) -> Tensor:
+    """Return at most `most` rows (B, T') of each clip, evenly spaced, as `GlossRows.subsample` picks them."""
+    rows = torch.arange(frames, device=lengths.device)[:most][None]
+    step = (lengths[:, None] - 1).double() / max(most - 1, 1)
+    spaced = (rows.double() * step).round().long()
+    return torch.where(lengths[:, None] > most, spaced, rows).clamp(max=frames - 1)
+
+
+class EncoderNetwork(nn.Module):
+    """Clips to unit embeddings and frame vectors."""
+
+    def __init__(self, model: Sign2Text, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.model, self.prepare = model, ClipInput(mean, std)
+
+    def forward(self, sequence: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `embedding` (B, E) and `frames` (B, T', width) of the middle `seq_len` frames."""
+        index = middle(clip_lengths(mask), sequence.shape[1], self.model.config.seq_len)
+        encoded = self.model.encode(*self.prepare(sequence, mask, index))
+        return encoded.embedding, encoded.frames
+
+
+class DecoderNetwork(nn.Module):
+    """Prefixes over the frames of one clip to the next token, of either family's decoder."""
+
+    def __init__(self, model: Sign2Text | Hybrid) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: Tensor, frames: Tensor) -> Tensor:
+        """Return log-probabilities (R, V) after each prefix of `tokens` (R, L), `frames` (1, T, width)."""
+        x = self.model.positions(self.model.tokens(tokens))
+        for layer in self.model.layers:
+            assert isinstance(layer, DecoderLayer)
+            # made once for all rows: they are of one clip
+            keys, values = layer.cross_attention.keys_values(frames)
+            across = (tokens.shape[0], -1, -1, -1)
+            x, _ = layer(x, (keys.expand(across), values.expand(across)), None)
+        return self.model.predict(self.model.norm(x[:, -1])).float().log_softmax(-1)
+
+
+class GlossNetwork(nn.Module):
+    """Clips to frame vectors, CTC log-probabilities and the glosses of the best path."""
+
+    def __init__(self, model: Hybrid | TcnCtc, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.model, self.prepare = model, ClipInput(mean, std)
+
+    def forward(self, sequence: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return `frames` (B, T', width), `log_probs` (B, T', V) and `greedy` (B, T').
+
+        `greedy` is a gloss where the best path says a new one, else -1.
+        """
+        index = spread(clip_lengths(mask), sequence.shape[1], self.model.config.max_frames)
+        x, valid = self.prepare(sequence, mask, index)
+        frames, _ = self.model.encode(x, valid.sum(1))
+        log_probs = self.model.ctc_log_probs(frames)
+        path = log_probs.argmax(2)
+        before = torch.cat([torch.full_like(path[:, :1], BLANK), path[:, :-1]], 1)
+        new = valid & (path != BLANK) & (path != before)
+        return frames, log_probs, torch.where(new, path, -1)
+
+
+class OnnxGru(nn.Module):
+    """A one-layer GRU as ONNX's own operator, which torch.onnx does not make of nn.GRU by itself."""
+
+    weights: Tensor
+    recurrent: Tensor
+    bias: Tensor
+
+    def __init__(self, gru: nn.GRU) -> None:
+        super().__init__()
+        self.hidden = gru.hidden_size
+        # ONNX has the gates in the order update, reset, new; PyTorch reset, update, new
+        order = torch.arange(3 * self.hidden).view(3, -1)[[1, 0, 2]].flatten()
+        own = {name: values.detach()[order][None] for name, values in gru.named_parameters()}
+        self.register_buffer("weights", own["weight_ih_l0"])
+        self.register_buffer("recurrent", own["weight_hh_l0"])
+        self.register_buffer("bias", torch.cat([own["bias_ih_l0"], own["bias_hh_l0"]], 1))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        """Return states (B, T, H) for `x` (B, T, D), in export only: in PyTorch itself they are zeros."""
+        states = torch.onnx.ops.symbolic(
+            "GRU",
+            (x.transpose(0, 1), self.weights, self.recurrent, self.bias),
+            {"hidden_size": self.hidden, "linear_before_reset": 1},
+            dtype=x.dtype,
+            shape=(x.shape[1], 1, x.shape[0], self.hidden),
+            version=20,
+        )
+        return states.squeeze(1).transpose(0, 1), None
+
+
+def for_onnx(network: EncoderNetwork) -> EncoderNetwork:
+    """Return `network` itself, or where its encoder is recurrent, a copy that ONNX can express."""
+    if not isinstance(network.model.encoder, GruAttentionEncoder):
+        return network
+    twin = copy.deepcopy(network)
+    encoder = twin.model.encoder
+    assert isinstance(encoder, GruAttentionEncoder)
+    for grus in (encoder.forwards, encoder.backwards):
+        for place, gru in enumerate(grus):
+            assert isinstance(gru, nn.GRU)
+            grus[place] = OnnxGru(gru)
+    return twin

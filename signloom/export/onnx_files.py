@@ -1,0 +1,114 @@
+"""Networks to ONNX files: equal networks give equal bytes, without traces of the machine that wrote them."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import onnx
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxscript import optimizer
+from torch import Tensor, nn
+
+OPSET = 20  # the first with GELU as one operator
+
+
+class Port(NamedTuple):
+    """An input or output by name; an axis has a name where its length is free."""
+
+    name: str
+    axes: tuple[str | int, ...]
+
+
+def to_onnx(
+    network: nn.Module, examples: Sequence[Tensor], inputs: Sequence[Port], outputs: Sequence[Port]
+) -> bytes:
+    """Return the checked ONNX file of `network`; `examples` have two rows or more on every free axis."""
+    free = [
+        {place: torch.export.Dim.DYNAMIC for place, axis in enumerate(port.axes) if isinstance(axis, str)}
+        for port in inputs
+    ]
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            network,
+            tuple(examples),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[port.name for port in inputs],
+            output_names=[port.name for port in outputs],
+            dynamic_shapes=tuple(free),
+            # its rewriting takes a constant of 1e-8 for 0 and drops it
+            optimize=False,
+            verbose=False,
+        )
+    assert program is not None
+    # weights stand transposed in a file, so that quantising finds them
+    optimizer.fold_constants(
+        program.model, should_fold=lambda node: True if node.op_type == "Transpose" else None
+    )
+    optimizer.remove_unused_nodes(program.model)
+    model = program.model_proto
+    for values, ports in ((model.graph.input, inputs), (model.graph.output, outputs)):
+        for value, port in zip(values, ports, strict=True):
+            _set_axes(value, port)
+    return _clean(model)
+
+
+def to_int8(model: bytes) -> bytes:
+    """Return the ONNX file `model` with the weights of its matrix products in 8 bits.
+
+    Activations are quantised as they come. One bit of the weights stays unused: without it, processors that
+    lack VNNI add up products in 16 bits and overflow.
+    """
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / "int8.onnx"
+        quantize_dynamic(
+            onnx.load_from_string(model),
+            path,
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+        )
+        return _clean(onnx.load(path))
+
+
+def _set_axes(value: onnx.ValueInfoProto, port: Port) -> None:
+    """Give the axes of an input or output the names and lengths of `port`."""
+    del value.type.tensor_type.shape.dim[:]
+    for axis in port.axes:
+        dim = value.type.tensor_type.shape.dim.add()
+        if isinstance(axis, str):
+            dim.dim_param = axis
+        else:
+            dim.dim_value = axis
+
+
+def _clean(model: onnx.ModelProto) -> bytes:
+    """Return the bytes of `model` without names of source files, versions and inner shapes."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    del graph.value_info[:]
+    model.producer_name, model.producer_version = "signloom", ""
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep advice to developers of exporters out of the log; errors are raised as always."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,94 @@
+"""The manifest of an export, and the one file that answers where Python, NumPy and ONNX Runtime are all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import signloom.inference
+import signloom.text
+from signloom import errors
+from signloom.export.archive import write_zip
+from signloom.files import atomic
+from signloom.inference import answer, beam, bundle, command, dtw, engine, gates, index, networks
+from signloom.text import tokenizer
+
+# what answers from features; it loads nothing but the standard library, NumPy and ONNX Runtime
+RUNTIME = (
+    *(signloom, signloom.inference, signloom.text, errors, tokenizer),
+    *(answer, beam, bundle, command, dtw, engine, gates, index, networks),
+)
+MAIN = b'''"""Answer clips of features: python sign_encoder_bundle.zip CLIP.npz"""
+
+import sys
+from pathlib import Path
+
+try:
+    from signloom.inference.command import main
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {error}; a bundle needs numpy and onnxruntime: pip install numpy onnxruntime")
+
+sys.exit(main(Path(__file__).parent))
+'''
+PACKAGES = ("torch", "numpy", "onnx", "onnxscript", "onnxruntime", "safetensors", "tokenizers")
+# optional packages of the runtime, and what each is for
+EXTRAS = {
+    "tokenizers": "decoded sentences",
+    "dtaidistance": "faster re-ranking",
+    "faiss-cpu": "approximate search in large galleries",
+    "mediapipe and opencv-python-headless, with signloom itself": "video input",
+}
+
+
+def code() -> dict[str, bytes]:
+    """Return the code of the bundle by file name."""
+    root = Path(__file__).parents[2]
+    files = [Path(str(module.__file__)) for module in RUNTIME]
+    return {file.relative_to(root).as_posix(): file.read_bytes() for file in files} | {"__main__.py": MAIN}
+
+
+def write_bundle(target: Path, files: Mapping[str, Path], manifest: Path) -> str:
+    """Write the zip file of `files` by name and the code, and return its SHA-256."""
+    content: dict[str, bytes | Path] = {
+        name: path for name, path in files.items() if name not in bundle.OPTIONAL
+    }
+    with atomic(target) as part, part.open("w+b") as file:
+        write_zip(file, {**content, **code(), bundle.MANIFEST: manifest})
+    return sha256(target)
+
+
+def make_manifest(about: dict[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
+    """Return export_manifest.json: SHA-256 and size of `files` and of the code, then what `about` says."""
+    modules = {
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        for name, content in sorted(code().items())
+    }
+    return {"format": bundle.FORMAT, "files": listed(files), "modules": modules, "extras": EXTRAS, **about}
+
+
+def listed(files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+    """Return SHA-256 and size of `files` by name, sorted."""
+    return {
+        name: {"sha256": sha256(path), "bytes": path.stat().st_size} for name, path in sorted(files.items())
+    }
+
+
+def sha256(path: Path) -> str:
+    """Return the hex SHA-256 of a file, as `sha256sum` prints it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_of(value: Any) -> str:
+    """Return the hex SHA-256 of plain data."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return Python and the packages that the bytes of an export depend on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}

@@ -1,0 +1,167 @@
+"""What a bundle is made of: trained networks, their gallery and their texts, checked against each other."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from signloom.errors import SignloomError
+from signloom.evaluation.datasets import EmbeddedClips
+from signloom.evaluation.embed import load_trained
+from signloom.evaluation.gloss_model import TrainedGloss, load_gloss
+from signloom.export.networks import EncoderNetwork, GlossNetwork
+from signloom.features.gloss_rows import Stats
+from signloom.features.layout import FEATURE_DIM
+from signloom.features.shards import FeatureShards
+from signloom.inference.networks import Clip
+from signloom.models.sign2text import Sign2Text
+from signloom.stage import Job
+from signloom.text.glosses import read_vocabulary
+from signloom.text.sentences import read_splits
+from signloom.text.tokenizer import TextTokenizer
+from signloom.training import checkpoints
+
+
+@dataclass(frozen=True)
+class Sign2TextSource:
+    """The network of the sign2text family, on the processor."""
+
+    model: Sign2Text
+    encoder: EncoderNetwork
+    origin: dict[str, Any]  # the checkpoint without its tensors
+
+
+@dataclass(frozen=True)
+class GlossSource:
+    """A gloss network that reads pose features alone, on the processor."""
+
+    trained: TrainedGloss
+    network: GlossNetwork
+
+    @property
+    def has_decoder(self) -> bool:
+        """Return whether it has an attention decoder beside the CTC head."""
+        return self.trained.model.config.network == "hybrid"
+
+
+def open_sign2text(job: Job) -> Sign2TextSource:
+    """Load the checkpoint; SignloomError where statistics or tokenizer are not those of its training."""
+    path = job.input("checkpoint")
+    trained = load_trained(path, job.input("stats"))
+    model = trained.model.cpu()
+    tokenizer, config = TextTokenizer.load(job.input("tokenizer")), model.config
+    ids = (tokenizer.size, tokenizer.pad, tokenizer.start, tokenizer.end)
+    if ids != (config.vocab_size, config.pad_id, config.bos_id, config.eos_id):
+        raise SignloomError(f"{path} was trained with another tokenizer than {job.input('tokenizer')}")
+    names = ("parameters", "data_hash", "stats_hash", "vocabulary_hash", "git_commit")
+    content = checkpoints.load(path)
+    missing = [name for name in names if name not in content]
+    if missing:
+        raise SignloomError(f"{path} does not say its {missing[0]}; train it again")
+    encoder = EncoderNetwork(model, trained.mean.cpu(), trained.std.cpu()).eval()
+    return Sign2TextSource(model, encoder, {name: content[name] for name in names})
+
+
+def open_gloss(job: Job) -> GlossSource | None:
+    """Load the gloss checkpoint, where one is given.
+
+    Raises SignloomError where it cannot answer from the pose features of one clip.
+    """
+    if "gloss" not in job.inputs:
+        return None
+    path = job.input("gloss")
+    trained = load_gloss(path)
+    reasons = {
+        f"reads {trained.kind} features": trained.kind != "pose",
+        "is standardised signer by signer, and who signs a new clip is not known": trained.signers
+        is not None,
+        f"reads {trained.stack} rows side by side": trained.stack > 1,
+        f"reads every {trained.every}. row": trained.every > 1,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise SignloomError(
+                f"{path} cannot be exported: it {reason}; export a run that reads pose features alone"
+            )
+    stats, own = Stats.read(job.input("stats")), trained.stats["pose"]
+    if not (np.array_equal(own.mean, stats.mean) and np.array_equal(own.std, stats.std)):
+        raise SignloomError(
+            f"{path} was trained with other statistics than {job.input('stats')}; train it again"
+        )
+    if len(own.mean) != FEATURE_DIM:
+        raise SignloomError(f"{path} cannot be exported: it reads {len(own.mean)} columns, not {FEATURE_DIM}")
+    if trained.vocabulary != read_vocabulary(job.input("glosses")):
+        raise SignloomError(f"{path} was trained with another vocabulary than {job.input('glosses')}")
+    mean, std = torch.from_numpy(own.mean), torch.from_numpy(own.std)
+    return GlossSource(trained, GlossNetwork(trained.model.cpu(), mean, std).eval())
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The signed training clips: `table` as the embedding map has them, embeddings (N, E), frames' places."""
+
+    table: pd.DataFrame
+    embeddings: np.ndarray[Any, np.dtype[np.float32]]
+    frames: pd.DataFrame  # clip_id, offset, length
+
+    @classmethod
+    def open(cls, job: Job) -> Gallery:
+        """Read the embeddings; SignloomError where the frames are of other clips, or there are none."""
+        clips = EmbeddedClips(job.input("embeddings"), job.input("map"))
+        rows = clips.gallery()
+        if not len(rows):
+            raise SignloomError(
+                f"{job.input('map')}: no signed training clip, so that nothing can be answered"
+            )
+        table = clips.table.iloc[rows].reset_index(drop=True)
+        frames = pd.read_parquet(job.input("frames_index"))
+        if frames["clip_id"].tolist() != table["clip_id"].tolist():
+            raise SignloomError(
+                f"{job.input('frames_index')} has other clips than {job.input('map')}; run stage embed again"
+            )
+        for column in ("video_file", "feature_path"):
+            table[column] = relative(table[column].tolist())
+        return cls(table, clips.vectors[rows], frames)
+
+
+def relative(files: list[str]) -> list[str]:
+    """Return `files` without the folders that all absolute ones have in common: those are the machine's."""
+    absolute = [Path(file) for file in files if Path(file).is_absolute()]
+    if not absolute:
+        return files
+    common = Path(os.path.commonpath([path.parent for path in absolute]))
+    return [Path(file).relative_to(common).as_posix() if Path(file).is_absolute() else file for file in files]
+
+
+class RealClips:
+    """Clips of the corpus that exported networks are tried on."""
+
+    def __init__(self, job: Job) -> None:
+        """Open the features; SignloomError where no clip has frames."""
+        self.shards = FeatureShards(
+            job.input_list("features"), job.input_list("index"), job.input_list("mask")
+        )
+        clip_ids = [clip for clip in read_splits(job.input("splits"))["clip_id"] if self.shards.length(clip)]
+        if not clip_ids:
+            raise SignloomError(f"{job.input('splits')}: no clip with frames to try the networks on")
+        self.by_length = sorted(clip_ids, key=lambda clip_id: (self.shards.length(clip_id), clip_id))
+
+    def read(self, clip_id: str) -> Clip:
+        """Return features (T, 540) and mask (T, 4) of a clip."""
+        return np.array(self.shards.clip(clip_id)), np.array(self.shards.mask(clip_id))
+
+    def batches(self, over: int) -> list[list[Clip]]:
+        """Return batches of one and of three clips: of several lengths from one frame to more than `over`."""
+        last = len(self.by_length) - 1
+        chosen = [self.read(self.by_length[last * quarter // 4]) for quarter in range(5)]
+        first, longest = chosen[0], chosen[-1]
+        times = over // len(longest[0]) + 1
+        joined = np.tile(longest[0], (times, 1)), np.tile(longest[1], (times, 1))
+        short = [(first[0][:frames], first[1][:frames]) for frames in (1, 3)]
+        return [[clip] for clip in [*short, *chosen, joined]] + [[short[0], chosen[2], joined], chosen[1:4]]

@@ -1,0 +1,165 @@
+"""The small corpus of `small_corpus`, exported with an untrained network of each family."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from small_corpus import SEQ_LEN, arguments, write_corpus
+
+from signloom.export.outputs import FILES
+from signloom.models.gloss import GlossConfig, Hybrid, build
+from signloom.text.vocabulary import EOS, build_vocabulary
+from signloom.training import checkpoints
+from workflow_scripts import embed, prototypes
+from workflow_scripts import export as stage
+
+Inputs = dict[str, list[Path]]
+
+VOCABULARY = build_vocabulary(["APPLE BOY DRINK HOUSE LIKE RED TEA"])
+MAX_FRAMES = 10
+THRESHOLDS = {
+    "min_similarity": 0.5,
+    "min_margin": 0.001,
+    "min_proto_similarity": 0.2,
+    "motion_floor": 0.4,
+    "target": 0.05,
+}
+PARAMS: dict[str, dict[str, object]] = {
+    "pose": {},
+    "quality": {"motion_keep": 0.7, "motion_floor": 0.4},
+    "landmarks": {},
+    "decoding": {"beam": 3},
+    "retrieval": {},
+    "inference": {},
+    "text": {},
+}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What went into the stage and where its outputs are."""
+
+    inputs: Inputs
+    folder: Path
+
+    @property
+    def bundle(self) -> Path:
+        return self.folder / FILES["bundle"]
+
+
+def write_inputs(folder: Path) -> Inputs:
+    """Write every input of stage export; embeddings and prototypes come from their own stages."""
+    inputs = write_corpus(folder)
+    content = checkpoints.load(inputs["checkpoint"][0])
+    hashes = {f"{name}_hash": name[0] * 64 for name in ("data", "stats", "vocabulary")}
+    checkpoints.save(
+        inputs["checkpoint"][0], content | hashes | {"parameters": {"sign2text": {}}, "git_commit": "c" * 40}
+    )
+    made = {"embeddings": "e.npy", "map": "map.csv", "frames": "f.npy", "frames_index": "f.parquet"}
+    outputs = {name: folder / file for name, file in made.items()}
+    names = ("checkpoint", "features", "mask", "index", "stats", "splits", "metadata")
+    assert embed.main(arguments({name: inputs[name] for name in names}, outputs, {})) == 0
+    inputs |= {name: [path] for name, path in outputs.items()}
+    asked = {name: inputs[name] for name in ("embeddings", "map")}
+    prototype = {"prototypes": folder / "prototypes.npz"}
+    assert prototypes.main(arguments(asked, prototype, {"retrieval": {}})) == 0
+    inputs["prototypes"] = [prototype["prototypes"]]
+    (folder / "glosses.json").write_text(json.dumps(VOCABULARY))
+    (folder / "thresholds.json").write_text(json.dumps(THRESHOLDS))
+    checkpoints.save(folder / "gloss.pth", gloss_checkpoint(inputs["stats"][0]))
+    inputs["metrics"] = write_metrics(folder / "metrics")
+    own = {"glosses": "glosses.json", "thresholds": "thresholds.json", "gloss": "gloss.pth"}
+    unread = ("metadata", "texts", "text_embeddings")
+    inputs |= {name: [folder / file] for name, file in own.items()}
+    return {name: paths for name, paths in inputs.items() if name not in unread}
+
+
+def gloss_checkpoint(stats: Path, network: str = "hybrid", **changed: object) -> dict[str, object]:
+    """Return an untrained gloss checkpoint that reads pose features, some of its keys `changed`."""
+    config = GlossConfig(
+        network=network, input_dim=544, vocab_size=len(VOCABULARY), width=16, layers=1, max_frames=MAX_FRAMES,
+        heads=2, feedforward=32, decoder_layers=1, max_tokens=8,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model = build(config)
+    if isinstance(model, Hybrid):
+        with torch.no_grad():
+            model.output.weight.mul_(8)  # random logits are nearly flat, and the end is soon the likeliest
+            model.output.bias[EOS] -= 6
+    with np.load(stats) as file:
+        mean, std = (torch.from_numpy(file[f"feature_{name}"]) for name in ("mean", "std"))
+    return {
+        "family": "gloss",
+        "run": {"variant": "hybrid_pose", "seed": 42},
+        "input": "pose",
+        "stack": 1,
+        "every": 1,
+        "signers": None,
+        "vocabulary": VOCABULARY,
+        "model_config": config.to_dict(),
+        "pose_mean": mean,
+        "pose_std": std,
+        "model": model.state_dict(),
+        **changed,
+    }
+
+
+def write_metrics(folder: Path) -> list[Path]:
+    """Write a few metric files as the stages before this one do."""
+    interval = {"wer": 0.25, "wer_low": 0.1, "wer_high": 0.4}
+    content = {
+        "splits": {"train": {"clips": 5, "sentences": 3, "signers": 2}},
+        "features": {"all": {"clips": 14, "kept": 13}},
+        "sign2text": {"test": {"n": 3, **interval, "exact": 0.5}, "val": {"n": 0, "wer": None}},
+        "gloss/hybrid_pose": {
+            "test": {"n": 3, "ctc_beam": {"n": 3, **interval}, "attention": {"n": 3, **interval}}
+        },
+    }
+    for name, tree in content.items():
+        path = folder / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(tree))
+    return [folder / f"{name}.json" for name in content]
+
+
+def command(inputs: Inputs, folder: Path, left_out: tuple[str, ...] = ()) -> list[str]:
+    """Return the command line of the stage, with all outputs but `left_out`."""
+    outputs = {name: folder / file for name, file in FILES.items() if name not in left_out}
+    return arguments(inputs, outputs, PARAMS)
+
+
+def export_small(inputs: Inputs, folder: Path) -> Exported:
+    """Run the stage on the small corpus."""
+    assert stage.main(command(inputs, folder)) == 0
+    return Exported(inputs, folder)
+
+
+def clip_of(exported: Exported, clip_id: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return features and mask of a clip of the small corpus."""
+    for features, mask, index in zip(
+        *(exported.inputs[name] for name in ("features", "mask", "index")), strict=True
+    ):
+        table = pd.read_parquet(index).set_index("clip_id")
+        if clip_id in table.index:
+            offset, length = table.loc[clip_id, ["offset", "length"]]
+            rows = slice(offset, offset + length)
+            return np.load(features)[rows], np.load(mask)[rows]
+    raise KeyError(clip_id)
+
+
+def network_rows(
+    exported: Exported, features: np.ndarray, mask: np.ndarray, longest: int = SEQ_LEN
+) -> torch.Tensor:
+    """Return a clip (1, T, 544) as the trained encoder reads it: the middle, standardised, 0 for NaN."""
+    first = max(len(features) - longest, 0) // 2
+    features, mask = features[first : first + longest], mask[first : first + longest]
+    with np.load(exported.inputs["stats"][0]) as stats:
+        z = (features - stats["feature_mean"]) / stats["feature_std"]
+    z[np.isnan(z)] = 0
+    return torch.from_numpy(np.concatenate([z, mask.astype(np.float32)], 1))[None]

@@ -1,0 +1,243 @@
+"""A bundle is used only where every file is the one that was exported; the command says so in one line."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exported import Exported, clip_of
+
+from signloom.errors import SignloomError
+from signloom.export.archive import write_zip
+from signloom.inference import engine as engine_module
+from signloom.inference.bundle import MANIFEST, OPTIONAL, Bundle
+from signloom.inference.command import presence, read_clip
+from signloom.inference.engine import SignEngine
+
+Content = dict[str, bytes | Path]
+
+# runs the bundle where nothing can be imported but the standard library, NumPy and ONNX Runtime
+BARE = """
+import runpy, sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in {"__main__", "numpy", "onnxruntime", "signloom", *sys.stdlib_module_names}:
+            raise ModuleNotFoundError(f"{name} is not installed here", name=name)
+
+sys.meta_path.insert(0, Refuse())
+sys.argv[0] = sys.argv.pop(1)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def content_of(path: Path) -> Content:
+    with zipfile.ZipFile(path) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def zipped(content: Content, path: Path) -> Path:
+    with path.open("wb") as file:
+        write_zip(file, content)
+    return path
+
+
+def bare(*arguments: Path | str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", BARE, *map(str, arguments)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(command, capture_output=True, text=True, cwd="/", env=environment, check=False)
+
+
+@pytest.fixture
+def clip(exported: Exported, tmp_path: Path) -> Path:
+    features, mask = clip_of(exported, "b/train1")
+    np.savez(tmp_path / "clip.npz", features=features, mask=mask, motion_mean=1.5)
+    return tmp_path / "clip.npz"
+
+
+def test_a_bundle_answers_where_only_numpy_and_onnx_runtime_are(exported: Exported, clip: Path) -> None:
+    done = bare(exported.bundle, clip, "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["accepted"] and answer["matches"][0]["sentence"] == "Anna drinks tea."
+    assert answer["matches"][0]["clip_id"] == "b/train1" and answer["motion_mean"] == 1.5
+    assert answer["text"] is None and done.stderr.count("tokenizers") == 1
+    own = SignEngine.load(exported.bundle).answer(*clip_of(exported, "b/train1"), 1.5, decode=False)
+    assert [match["similarity"] for match in answer["matches"]] == [match.similarity for match in own.matches]
+    reranked = json.loads(bare(exported.bundle, clip, "--json", "--rerank", "--no-decode").stdout)
+    assert reranked["matches"][0]["dtw_score"] == pytest.approx(1, abs=1e-3)
+
+
+def test_the_command_prints_a_table_and_answers_several_clips(
+    exported: Exported, clip: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "same.npy", clip_of(exported, "b/train1")[0])
+    np.savez(tmp_path / "nobody.npz", features=np.zeros((0, 540)), mask=np.zeros((0, 4)))
+    done = bare(exported.bundle, clip, tmp_path / "same.npy", tmp_path / "nobody.npz", "--int8")
+    assert done.returncode == 0, done.stderr
+    assert "clip.npz: accepted (30 frames, motion 1.50)" in done.stdout
+    assert "same.npy: accepted (30 frames)" in done.stdout
+    assert "nobody.npz: refused: no_person (0 frames)" in done.stdout
+    assert done.stdout.count("Anna drinks tea.") == 2
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_text("no clip"),
+        lambda path: path.write_bytes(b""),
+        lambda path: np.savez(path.open("wb"), other=np.zeros(3)),
+        lambda path: np.savez(path.open("wb"), features=np.zeros((3, 540)), motion_mean=np.zeros(2)),
+        lambda path: np.save(path.open("wb"), np.array([{"a": 1}], object), allow_pickle=True),
+        lambda path: np.save(path.open("wb"), np.zeros(540)),
+        lambda path: np.save(path.open("wb"), np.zeros((3, 1662))),
+        lambda path: np.save(path.open("wb"), np.full((3, 540), np.inf)),
+        lambda path: None,
+    ],
+)
+def test_what_is_no_clip_is_named_in_one_line(
+    exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str], write: Callable[[Path], object]
+) -> None:
+    from signloom.inference.command import main
+
+    path = tmp_path / "wrong.npz"
+    write(path)
+    assert main(exported.folder, [str(path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1
+
+
+def test_a_part_is_there_where_it_has_a_number(exported: Exported) -> None:
+    features, mask = clip_of(exported, "b/train1")
+    parts = SignEngine.load(exported.folder).config["features"]["parts"]
+    assert np.array_equal(presence(features, parts), mask)
+    assert presence(features[:0], parts).shape == (0, 4)
+
+
+def test_a_clip_is_read_as_it_was_stored(exported: Exported, clip: Path) -> None:
+    (features, mask), motion = read_clip(clip, {})
+    assert np.array_equal(features, clip_of(exported, "b/train1")[0], equal_nan=True)
+    assert mask.shape == (30, 4) and motion == 1.5
+
+
+def test_a_changed_byte_of_any_file_is_refused_with_its_name(exported: Exported, tmp_path: Path) -> None:
+    content = content_of(exported.bundle)
+    for name in content:
+        changed = bytearray(content[name])
+        changed[len(changed) // 2] ^= 1
+        path = zipped({**content, name: bytes(changed)}, tmp_path / "changed.zip")
+        with pytest.raises(SignloomError, match=MANIFEST if name == MANIFEST else name) as error:
+            Bundle(path)
+        assert "\n" not in str(error.value)
+
+
+def test_a_byte_that_changes_on_the_way_is_refused(exported: Exported, tmp_path: Path) -> None:
+    raw = exported.bundle.read_bytes()
+    with zipfile.ZipFile(exported.bundle) as file:
+        places = {entry.filename: entry.header_offset for entry in file.infolist()}
+    for name, place in places.items():
+        changed = bytearray(raw)
+        changed[place + 30 + len(name) + 4] ^= 0x10  # in the content, behind its header
+        (tmp_path / "changed.zip").write_bytes(changed)
+        with pytest.raises(SignloomError, match=name):
+            Bundle(tmp_path / "changed.zip")
+    for cut in (0, 1, 100, len(raw) // 2, len(raw) - 1):
+        (tmp_path / "cut.zip").write_bytes(raw[:cut])
+        with pytest.raises(SignloomError, match=r"cut\.zip .*not a whole"):
+            Bundle(tmp_path / "cut.zip")
+
+
+def test_a_missing_or_superfluous_file_is_refused_with_its_name(exported: Exported, tmp_path: Path) -> None:
+    content = content_of(exported.bundle)
+    for name in content:
+        less = {key: value for key, value in content.items() if key != name}
+        with pytest.raises(SignloomError, match=name):
+            Bundle(zipped(less, tmp_path / "less.zip"))
+    with pytest.raises(SignloomError, match=r"numpy\.py is not in"):
+        Bundle(zipped({**content, "numpy.py": b""}, tmp_path / "more.zip"))
+    with pytest.raises(SignloomError, match="does not exist"):
+        Bundle(tmp_path / "nowhere.zip")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SignloomError, match="not a bundle"):
+        Bundle(tmp_path / "empty")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_that_is_there_twice_is_refused(exported: Exported, tmp_path: Path) -> None:
+    shutil.copy(exported.bundle, tmp_path / "twice.zip")
+    with zipfile.ZipFile(tmp_path / "twice.zip", "a") as file:
+        file.writestr("thresholds.json", "{}")
+    with pytest.raises(SignloomError, match=r"thresholds\.json twice"):
+        Bundle(tmp_path / "twice.zip")
+
+
+@pytest.mark.parametrize(
+    "manifest", [b"{", b"[]", b"null", b'{"format": 1}', b'{"format": 1, "files": {"a": 1}, "modules": {}}']
+)
+def test_a_manifest_that_is_none_is_refused(exported: Exported, tmp_path: Path, manifest: bytes) -> None:
+    path = zipped({**content_of(exported.bundle), MANIFEST: manifest}, tmp_path / "changed.zip")
+    with pytest.raises(SignloomError, match="cannot be read"):
+        Bundle(path)
+
+
+def test_a_bundle_of_another_format_is_refused(exported: Exported, tmp_path: Path) -> None:
+    content = content_of(exported.bundle)
+    manifest = json.loads(bytes(content[MANIFEST])) | {"format": 2}  # type: ignore[arg-type]
+    path = zipped({**content, MANIFEST: json.dumps(manifest).encode()}, tmp_path / "new.zip")
+    with pytest.raises(SignloomError, match="format 2, expected 1"):
+        Bundle(path)
+
+
+def test_an_unpacked_bundle_and_the_folder_of_the_export_serve_as_well(
+    exported: Exported, clip: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(exported.bundle) as file:
+        file.extractall(tmp_path / "unpacked")
+    for _ in range(2):  # the first run leaves compiled code behind
+        done = subprocess.run(
+            [sys.executable, str(tmp_path / "unpacked"), str(clip)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert not set(OPTIONAL) & set(Bundle(tmp_path / "unpacked").names)
+    assert set(OPTIONAL) < Bundle(exported.folder).names
+    (tmp_path / "unpacked" / "embeddings.npy").write_bytes(b"")
+    with pytest.raises(SignloomError, match=r"embeddings\.npy is not the file"):
+        SignEngine.load(tmp_path / "unpacked")
+
+
+def test_without_its_two_packages_a_bundle_says_what_it_needs(
+    exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("signloom", "onnxruntime"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(SystemExit, match="pip install numpy onnxruntime"):
+        runpy.run_path(str(exported.bundle), run_name="__main__")
+
+
+def test_the_example_in_the_documentation_runs(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "export").symlink_to(exported.folder)
+    monkeypatch.chdir(tmp_path)
+    features, mask = clip_of(exported, "b/train1")
+    example = doctest.DocTestParser().get_doctest(
+        engine_module.__doc__ or "", {"features": features, "mask": mask}, "engine", None, 0
+    )
+    assert example.examples
+    assert doctest.DocTestRunner().run(example).failed == 0

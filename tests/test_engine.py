@@ -1,0 +1,315 @@
+"""The engine answers by the gallery's sentences, as the trained network and plain arithmetic would."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from exported import MAX_FRAMES, THRESHOLDS, VOCABULARY, Exported, clip_of, network_rows
+from small_corpus import CLIPS
+
+from signloom.decoding.beam import Symbols, beam_search
+from signloom.errors import SignloomError
+from signloom.evaluation.embed import load_trained
+from signloom.evaluation.gloss_model import SYMBOLS, load_gloss
+from signloom.features.gloss_rows import GlossRows, Stats
+from signloom.features.shards import FeatureShards
+from signloom.inference.engine import SignEngine
+from signloom.inference.gates import Gallery, Thresholds, weigh
+from signloom.text.tokenizer import TextTokenizer
+
+QUERIES = [clip[0] for clip in CLIPS]
+OPEN = Thresholds(min_similarity=-1, min_margin=-1, min_proto_similarity=-1, motion_floor=0)
+
+
+@pytest.fixture(scope="module")
+def engine(exported: Exported) -> SignEngine:
+    return SignEngine.load(exported.bundle)
+
+
+def embedding(exported: Exported, clip_id: str) -> np.ndarray:
+    """The trained network's embedding of one clip alone."""
+    trained = load_trained(exported.inputs["checkpoint"][0], exported.inputs["stats"][0])
+    x = network_rows(exported, *clip_of(exported, clip_id))
+    with torch.inference_mode():
+        encoded = trained.model.encode(x, torch.ones(x.shape[:2], dtype=torch.bool))
+    return encoded.embedding[0].numpy()
+
+
+@pytest.mark.parametrize("clip_id", QUERIES)
+def test_an_answer_is_what_plain_arithmetic_on_the_trained_network_gives(
+    exported: Exported, engine: SignEngine, clip_id: str
+) -> None:
+    answer = engine.answer(*clip_of(exported, clip_id), 1.2)
+    query, clips = embedding(exported, clip_id), pd.read_csv(exported.folder / "embeddings_map.csv")
+    gallery = np.load(exported.folder / "embeddings.npy")
+    best: dict[int, tuple[float, str]] = {}
+    for row, sentence in enumerate(clips["sentence_id"]):
+        best[sentence] = max(
+            best.get(sentence, (-2.0, "")), (float(query @ gallery[row]), clips["clip_id"][row])
+        )
+    ranked = sorted(best, key=lambda sentence: -best[sentence][0])
+    shares = np.exp(np.array([best[sentence][0] for sentence in ranked]) / 0.05)
+    shares /= shares.sum()
+    assert [match.sentence_id for match in answer.matches] == ranked
+    assert [match.clip_id for match in answer.matches] == [best[sentence][1] for sentence in ranked]
+    with np.load(exported.folder / "prototypes.npz") as file:
+        prototypes = dict(zip(file["sentence_ids"].tolist(), file["embeddings"], strict=True))
+    for match, share in zip(answer.matches, shares, strict=True):
+        assert match.similarity == match.raw_similarity == pytest.approx(best[match.sentence_id][0], abs=1e-5)
+        assert match.confidence == pytest.approx(share, abs=1e-4)
+        assert match.dtw_score is None
+        if match.sentence_id in prototypes:
+            expected = float(query @ prototypes[match.sentence_id])
+            assert match.proto_similarity == pytest.approx(expected, abs=1e-5)
+        else:
+            assert match.proto_similarity is None
+    assert [match.rank for match in answer.matches] == [1, 2, 3]
+    assert answer.frames == len(clip_of(exported, clip_id)[0]) and answer.motion_mean == 1.2
+
+
+def test_the_decoded_sentence_is_what_beam_search_on_the_trained_decoder_finds(
+    exported: Exported, engine: SignEngine
+) -> None:
+    trained = load_trained(exported.inputs["checkpoint"][0], exported.inputs["stats"][0])
+    tokenizer = TextTokenizer.load(exported.inputs["tokenizer"][0])
+    for clip_id in QUERIES:
+        x = network_rows(exported, *clip_of(exported, clip_id))
+        valid = torch.ones(x.shape[:2], dtype=torch.bool)
+        with torch.inference_mode():
+            frames = trained.model.encode(x, valid).frames
+        how = {"beam": 3, "alpha": 0.8, "max_tokens": 10}
+        (found,) = beam_search(trained.model, frames, valid, Symbols(0, 2, 3), **how)
+        assert engine.answer(*clip_of(exported, clip_id)).text == tokenizer.decode(found.tokens)
+        assert found.tokens
+
+
+def test_the_gloss_line_is_what_beam_search_on_the_gloss_network_finds(
+    exported: Exported, engine: SignEngine
+) -> None:
+    trained = load_gloss(exported.inputs["gloss"][0])
+    shards = FeatureShards(*(exported.inputs[name] for name in ("features", "index", "mask")))
+    rows = GlossRows("pose", shards, None, {"pose": Stats.read(exported.inputs["stats"][0])}, MAX_FRAMES)
+    lines = set()
+    for clip_id in QUERIES:
+        x = torch.from_numpy(rows.network_input(clip_id)).float()[None]
+        with torch.inference_mode():
+            memory, valid = trained.model.encode(x, torch.tensor([x.shape[1]]))
+        (found,) = beam_search(trained.model, memory, valid, SYMBOLS, beam=3, alpha=0.8, max_tokens=8)
+        answer = engine.answer(*clip_of(exported, clip_id))
+        assert answer.glosses == " ".join(VOCABULARY[token] for token in found.tokens)
+        lines.add(answer.glosses)
+    assert len(lines) > 2 and all(lines)
+
+
+def test_without_a_decoder_the_gloss_line_is_the_best_path(
+    exported: Exported, engine: SignEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = clip_of(exported, "b/train1")
+    monkeypatch.setattr(engine._networks, "gloss_decoder", lambda frames: None)
+    path = engine._networks.glosses(clip)
+    assert path is not None
+    assert engine.answer(*clip).glosses == " ".join(VOCABULARY[token] for token in path.greedy)
+    monkeypatch.setattr(engine._networks, "glosses", lambda clip: None)
+    assert engine.answer(*clip).glosses is None
+
+
+def test_a_batch_is_answered_as_its_clips_are_one_by_one(exported: Exported, engine: SignEngine) -> None:
+    clips = [clip_of(exported, clip_id) for clip_id in QUERIES]
+    empty = clips[0][0][:0], clips[0][1][:0]
+    clips.insert(3, empty)
+    motion: list[float | None] = [None, 0.1, *[1.0] * (len(clips) - 2)]
+    together = engine.answer_batch(clips, motion)
+    for clip, mean, answer in zip(clips, motion, together, strict=True):
+        alone = engine.answer(*clip, mean)
+        assert (alone.reason, alone.text, alone.glosses) == (answer.reason, answer.text, answer.glosses)
+        for one, other in zip(alone.matches, answer.matches, strict=True):
+            assert one.clip_id == other.clip_id
+            assert one.similarity == pytest.approx(other.similarity, abs=1e-5)
+    assert together[1].reason == "low_motion"
+    assert engine.answer_batch([], []) == []
+
+
+def test_nobody_in_the_picture_is_no_person(engine: SignEngine) -> None:
+    answer = engine.answer(np.zeros((0, 540), np.float32), np.zeros((0, 4), np.uint8), 0.0)
+    assert (answer.accepted, answer.reason, answer.matches) == (False, "no_person", ())
+    assert (answer.frames, answer.motion_mean, answer.text, answer.glosses) == (0, 0.0, None, None)
+
+
+def test_thresholds_are_the_bundles_unless_others_are_given(exported: Exported) -> None:
+    engine = SignEngine.load(exported.folder)
+    assert engine.thresholds.to_dict() == {name: THRESHOLDS[name] for name in Thresholds.__annotations__}
+    clip = clip_of(exported, "d/test0")
+    assert SignEngine.load(exported.folder, thresholds=OPEN).answer(*clip).accepted
+    strict = Thresholds(min_similarity=1.1, min_margin=0, min_proto_similarity=0, motion_floor=0)
+    assert SignEngine.load(exported.folder, thresholds=strict).answer(*clip).reason == "low_similarity"
+
+
+def test_eight_bits_and_more_threads_answer_alike(exported: Exported) -> None:
+    small = SignEngine.load(exported.folder, int8=True, threads=2)
+    clips = [clip_of(exported, clip_id) for clip_id in QUERIES]
+    one, other = small.embed(clips), SignEngine.load(exported.folder).embed(clips)
+    assert ((one * other).sum(1) > 0.999).all() and not np.array_equal(one, other)
+
+
+def test_embeddings_are_those_of_the_clips_in_their_order(exported: Exported, engine: SignEngine) -> None:
+    clips = [clip_of(exported, clip_id) for clip_id in QUERIES * 3]  # more than one batch
+    expected = np.stack([embedding(exported, clip_id) for clip_id in QUERIES] * 3)
+    np.testing.assert_allclose(engine.embed(clips), expected, atol=2e-6)
+    with pytest.raises(SignloomError, match="without frames"):
+        engine.embed([(clips[0][0][:0], clips[0][1][:0])])
+
+
+def warping(scores: dict[int, float]) -> ModuleType:
+    """A module whose `dtw_score` knows a gallery clip by its number of frames."""
+    module = ModuleType("signloom.inference.dtw")
+    module.dtw_score = lambda a, b: scores[len(b)]  # type: ignore[attr-defined]
+    return module
+
+
+def test_reranking_orders_by_the_mean_and_gates_by_the_cosine(
+    exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = SignEngine.load(exported.folder)
+    clip = clip_of(exported, "b/train1")
+    plain = engine.answer(*clip, decode=False)
+    frames = {row["clip_id"]: int(row["length"]) for row in pd.read_csv(
+        exported.folder / "frames_index.csv").to_dict("records")}  # fmt: skip
+    last = plain.matches[-1]
+    scores = dict.fromkeys(frames.values(), -1.0) | {frames[last.clip_id]: 1.0}
+    monkeypatch.setitem(sys.modules, "signloom.inference.dtw", warping(scores))
+    answer = engine.answer(*clip, rerank=True, decode=False)
+    first = answer.matches[0]
+    assert (first.rank, first.clip_id, first.dtw_score) == (1, last.clip_id, 1.0)
+    assert first.raw_similarity == last.raw_similarity
+    assert first.similarity == pytest.approx((last.raw_similarity + 1) / 2, abs=1e-6)
+    shares = np.exp(np.array([match.similarity for match in answer.matches]) / 0.05)
+    assert [match.confidence for match in answer.matches] == pytest.approx(
+        list(shares / shares.sum()), abs=1e-5
+    )
+    # another sentence has the higher cosine
+    assert plain.accepted and answer.reason in ("low_similarity", "ambiguous_top2")
+
+
+def test_the_frames_that_are_warped_are_the_clips_own(
+    exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, seen = SignEngine.load(exported.folder), []
+    module = ModuleType("signloom.inference.dtw")
+
+    def dtw_score(a: np.ndarray, b: np.ndarray) -> float:
+        seen.append((a, b))
+        return 0.0
+
+    module.dtw_score = dtw_score  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "signloom.inference.dtw", module)
+    answer = engine.answer(*clip_of(exported, "b/train1"), rerank=True, decode=False)
+    own = [b for (a, b), match in zip(seen, answer.matches, strict=True) if match.clip_id == "b/train1"]
+    np.testing.assert_allclose(own[0], seen[0][0], atol=2e-3)  # the gallery's are kept in 16 bits
+
+
+@pytest.mark.parametrize("limit", [1, 4])
+def test_a_large_gallery_is_searched_by_its_index(
+    exported: Exported, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    class Index:
+        def __init__(self, embeddings: np.ndarray) -> None:
+            self.embeddings, self.asked = embeddings, []
+
+        def search(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+            self.asked.append(count)
+            similarity = queries @ self.embeddings.T
+            rows = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+            return np.take_along_axis(similarity, rows, 1), rows
+
+    module, made = ModuleType("signloom.inference.index"), []
+
+    def make_index(embeddings: np.ndarray, exact_limit: int) -> Index:
+        made.append(Index(embeddings))
+        return made[0]
+
+    module.make_index = make_index  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "signloom.inference.index", module)
+    exact, approximate = SignEngine.load(exported.folder), SignEngine.load(exported.folder)
+    approximate.config["retrieval"]["exact_limit"] = limit
+    for clip_id in QUERIES:
+        one, other = (e.answer(*clip_of(exported, clip_id), decode=False) for e in (exact, approximate))
+        assert one.reason == other.reason
+        assert [match.clip_id for match in one.matches] == [match.clip_id for match in other.matches]
+        confidence = [match.confidence for match in one.matches]
+        assert [match.confidence for match in other.matches] == pytest.approx(confidence, abs=1e-6)
+    assert len(made) == 1 and made[0].asked
+
+
+def test_an_index_that_finds_one_sentence_many_times_is_asked_for_more(exported: Exported) -> None:
+    class Crowded:
+        """Finds 40 clips of sentence 0 before the only one of sentence 1."""
+
+        asked: Sequence[int] = ()
+
+        def search(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+            self.asked = [*self.asked, count]
+            return np.linspace(1, 0, 41, dtype=np.float32)[None, :count], np.arange(41)[None, :count]
+
+    engine = SignEngine.load(exported.folder)
+    rows = np.tile(np.eye(8, dtype=np.float32)[:1], (41, 1))
+    engine.gallery = Gallery(rows, np.array([0] * 40 + [1]), np.array([], int), np.empty((0, 8)))
+    engine.config["retrieval"]["exact_limit"] = 1
+    index = Crowded()
+    engine.__dict__["_index"] = index
+    best, clips = engine._search(rows[:1])
+    assert index.asked == [32, 41]
+    assert best.tolist() == [[1.0, 0.0]] and clips.tolist() == [[0, 40]]
+
+
+def test_without_tokenizers_there_is_no_text_and_the_engine_says_so_once(
+    exported: Exported, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = SignEngine.load(exported.folder)
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    clip = clip_of(exported, "b/train1")
+    assert engine.answer(*clip).text is None and engine.answer(*clip).text is None
+    assert engine.answer(*clip).glosses is not None
+    assert capsys.readouterr().err.count("tokenizers") == 1
+
+
+@pytest.mark.parametrize(
+    ("features", "mask", "reason"),
+    [
+        (np.zeros((3, 539)), np.ones((3, 4)), r"\(3, 539\)"),
+        (np.zeros((3, 540)), np.ones((2, 4)), r"\(2, 4\)"),
+        (np.zeros(540), np.ones(4), r"\(540,\)"),
+        (np.full((3, 540), np.inf), np.ones((3, 4)), "infinite"),
+        (np.full((3, 540), 3e38), np.ones((3, 4)), "out of all proportion"),
+    ],
+)
+def test_features_of_another_layout_are_refused(
+    engine: SignEngine, features: np.ndarray, mask: np.ndarray, reason: str
+) -> None:
+    with pytest.raises(SignloomError, match=reason):
+        engine.answer(features, mask.astype(np.uint8))
+
+
+def test_an_answer_is_plain_data(exported: Exported, engine: SignEngine) -> None:
+    answer: dict[str, Any] = json.loads(
+        json.dumps(engine.answer(*clip_of(exported, "c/val0"), 1.0).to_dict())
+    )
+    assert set(answer["matches"][0]) == {
+        "rank", "clip_id", "video_file", "sentence_id", "sentence", "category", "similarity",
+        "raw_similarity", "confidence", "proto_similarity", "dtw_score",
+    }  # fmt: skip
+    assert answer["matches"][0]["category"] == "NA"
+
+
+def test_the_first_sentence_may_be_one_that_another_measure_ranks_first() -> None:
+    cosines = np.array([[0.9, 0.7, 0.2]], np.float32)
+    found = weigh(cosines, cosines / 2, np.ones(1), np.ones(1, int), np.array([1]))
+    assert found.similarity == pytest.approx([0.7]) and found.margin == pytest.approx([-0.2])
+    assert found.proto_similarity == pytest.approx([0.35])

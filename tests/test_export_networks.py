@@ -1,0 +1,141 @@
+"""Networks that the demo does not export: the recurrent encoder, convolutions; and the rows that all read."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signloom.augment.landmarks import centre_crop
+from signloom.errors import SignloomError
+from signloom.export import checks
+from signloom.export.metrics import headlines
+from signloom.export.networks import EncoderNetwork, GlossNetwork, clip_lengths, for_onnx, middle, spread
+from signloom.export.onnx_files import Port, to_onnx
+from signloom.export.sources import relative
+from signloom.export.torchscript import to_torchscript
+from signloom.features.gloss_rows import GlossRows, Rows, Stats
+from signloom.models.gloss import GlossConfig, build
+from signloom.models.sign2text import Sign2Text, Sign2TextConfig
+
+CLIPS = [Port("sequence", ("batch", "time", 540)), Port("mask", ("batch", "time", 4))]
+EXAMPLE = torch.zeros(2, 5, 540), torch.ones(2, 5, 4, dtype=torch.int8)
+LENGTHS = [[1], [3], [8], [9], [21], [1, 5, 30]]
+
+
+def batch(lengths: list[int]) -> list[tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(lengths)
+    clips = []
+    for length in lengths:
+        features = rng.normal(size=(length, 540)).astype(np.float32)
+        mask = np.ones((length, 4), np.uint8)
+        mask[::3, 2], features[::3, 195:258] = 0, np.nan
+        clips.append((features, mask))
+    return clips
+
+
+@pytest.fixture(scope="module")
+def recurrent() -> EncoderNetwork:
+    torch.manual_seed(0)
+    config = Sign2TextConfig(
+        vocab_size=9, pad_id=0, bos_id=1, eos_id=2, text_dim=4, encoder="gru_attention", width=8, heads=2,
+        feedforward=8, decoder_layers=1, embedding_dim=6, seq_len=8,
+    )  # fmt: skip
+    return EncoderNetwork(Sign2Text(config), torch.randn(540), torch.rand(540) + 0.5).eval()
+
+
+@pytest.fixture(scope="module")
+def recurrent_file(recurrent: EncoderNetwork) -> bytes:
+    outputs = [Port("embedding", ("batch", 6)), Port("frames", ("batch", "kept", 320))]
+    return to_onnx(for_onnx(recurrent), EXAMPLE, CLIPS, outputs)
+
+
+def test_the_recurrent_encoder_is_exported_for_every_length(
+    recurrent: EncoderNetwork, recurrent_file: bytes
+) -> None:
+    said = checks.check_clips("encoder", recurrent_file, recurrent, [batch(lengths) for lengths in LENGTHS])
+    assert "agrees with PyTorch" in said
+    session = onnxruntime.InferenceSession(recurrent_file, providers=["CPUExecutionProvider"])
+    for lengths in LENGTHS:
+        features, mask = batch(lengths)[-1]
+        clip, present = centre_crop(features, mask, 8)
+        z = (clip - recurrent.prepare.mean.numpy()) / recurrent.prepare.std.numpy()
+        x = torch.from_numpy(np.concatenate([np.nan_to_num(z, nan=0.0), present], 1)).float()[None]
+        with torch.inference_mode():
+            encoded = recurrent.model.encode(x, torch.ones(1, len(clip), dtype=torch.bool))
+        found = session.run(None, {"sequence": features[None], "mask": mask[None].astype(np.int8)})
+        np.testing.assert_allclose(found[0], encoded.embedding.numpy(), atol=1e-6)
+        np.testing.assert_allclose(found[1], encoded.frames.numpy(), atol=1e-6)
+
+
+def test_a_network_that_answers_otherwise_stops_the_export(
+    recurrent: EncoderNetwork, recurrent_file: bytes
+) -> None:
+    torch.manual_seed(1)
+    model = Sign2Text(recurrent.model.config)
+    other = EncoderNetwork(model, recurrent.prepare.mean, recurrent.prepare.std).eval()
+    with pytest.raises(SignloomError, match=r"encoder: differs from PyTorch by .* on input \(1, 3, 540\)"):
+        checks.check_clips("encoder", recurrent_file, other, [batch([3])])
+    script = to_torchscript(recurrent, EXAMPLE)
+    assert "agrees" in checks.check_torchscript("script", script, recurrent, [batch([3])])
+    with pytest.raises(SignloomError, match="script: differs"):
+        checks.check_torchscript("script", script, other, [batch([3])])
+    outputs = [Port("embedding", ("batch", 6)), Port("frames", ("batch", "kept", 320))]
+    wrong = to_onnx(for_onnx(other), EXAMPLE, CLIPS, outputs)
+    with pytest.raises(SignloomError, match="int8: in 8 bits"):
+        checks.check_int8("int8", wrong, recurrent_file, [batch([3])])
+
+
+def test_convolutions_are_exported() -> None:
+    torch.manual_seed(2)
+    config = GlossConfig(network="tcn_ctc", input_dim=544, vocab_size=9, width=8, layers=2, max_frames=8)
+    network = GlossNetwork(build(config), torch.randn(540), torch.rand(540) + 0.5).eval()
+    outputs = [
+        Port("frames", ("batch", "kept", 8)),
+        Port("log_probs", ("batch", "kept", 9)),
+        Port("greedy", ("batch", "kept")),
+    ]
+    model = to_onnx(network, EXAMPLE, CLIPS, outputs)
+    assert "agrees" in checks.check_clips("gloss", model, network, [batch(lengths) for lengths in LENGTHS])
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=4), st.integers(1, 20))
+def test_rows_are_picked_as_training_picked_them(lengths: list[int], most: int) -> None:
+    longest = max(lengths)
+    mask = torch.full((len(lengths), longest, 4), -1, dtype=torch.int8)
+    for row, length in enumerate(lengths):
+        mask[row, :length] = 1
+    counted = clip_lengths(mask)
+    assert counted.tolist() == lengths
+    stats = {"pose": Stats(np.zeros(1, np.float32), np.ones(1, np.float32))}
+    rows = GlossRows("pose", None, None, stats, most)
+    for row, length in enumerate(lengths):
+        numbers = np.arange(length, dtype=np.float32)[:, None]
+        kept = rows.subsample(Rows(numbers, np.ones((length, 4)))).values[:, 0]
+        assert spread(counted, longest, most)[row, : len(kept)].tolist() == kept.tolist()
+        cropped = centre_crop(numbers, np.ones((length, 4), np.uint8), most)[0][:, 0]
+        assert middle(counted, longest, most)[row, : len(cropped)].tolist() == cropped.tolist()
+
+
+def test_absolute_paths_lose_what_they_have_in_common() -> None:
+    assert relative(["/home/me/videos/a/1.mp4", "/home/me/videos/b/1.mp4"]) == ["a/1.mp4", "b/1.mp4"]
+    assert relative(["/home/me/1.mp4"]) == ["1.mp4"]
+    assert relative(["/home/me/x/1.mp4", "data/2.mp4"]) == ["1.mp4", "data/2.mp4"]
+    assert relative(["data/1.mp4", ""]) == ["data/1.mp4", ""]
+
+
+def test_headlines_are_the_defined_figures_with_their_bounds() -> None:
+    test = {
+        "n": 4,
+        "ret_top1": 0.5,
+        "ret_top1_low": 0.2,
+        "ret_top1_high": 0.8,
+        "ret_mrr": None,
+        "r_at_5": 1.0,
+    }
+    tree = {"test": {**test, "leave_one_out": dict(test)}, "val": {"n": 0, "ret_top1": None}}
+    kept = {name: test[name] for name in ("n", "ret_top1", "ret_top1_low", "ret_top1_high")}
+    assert headlines({"retrieval": tree, "splits": {"test": {"wer": 1.0}}}) == {"retrieval": {"test": kept}}
