@@ -337,6 +337,8 @@ def test_inputs_of_another_build_are_refused(
     pd.read_parquet(exported.inputs["frames_index"][0])[1:].to_parquet(tmp_path / "frames.parquet")
     said = refused(exported, tmp_path, capsys, frames_index=tmp_path / "frames.parquet")
     assert "other clips" in said
+    np.save(tmp_path / "others.npy", np.roll(np.load(exported.inputs["embeddings"][0]), 1, axis=1))
+    assert "another checkpoint" in refused(exported, tmp_path, capsys, embeddings=tmp_path / "others.npy")
     content = checkpoints.load(exported.inputs["checkpoint"][0])
     checkpoints.save(tmp_path / "old.pth", {name: content[name] for name in content if name != "data_hash"})
     assert "does not say its data_hash" in refused(

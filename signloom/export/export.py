@@ -42,7 +42,7 @@ _CLIPS = (
     Port("mask", ("batch", "time", len(FEATURE_PARTS))),
 )
 _SAME = 0.999  # cosine of a clip's embedding now and in the gallery: devices round differently
-_TRIED = 3  # clips of the gallery that the finished bundle is asked for
+_TRIED = 3  # clips of the gallery that are embedded again
 
 
 def export(job: Job) -> None:
@@ -54,6 +54,7 @@ def export(job: Job) -> None:
     sign, gloss = open_sign2text(job), open_gloss(job)
     files = outputs(job, gloss)
     gallery, clips = Gallery.open(job), RealClips(job)
+    check_gallery(sign, gallery, clips)
     write_sign2text(job, sign, clips)
     if gloss is not None:
         write_gloss(job, gloss, clips)
@@ -65,7 +66,8 @@ def export(job: Job) -> None:
     write_papers(job, files, sign, gloss, gallery)
     digest = write_bundle(job.output("bundle"), files, job.output("manifest"))
     write(job, "digest", f"{digest}  {ZIP}\n".encode())
-    try_bundle(job.output("bundle"), gallery, clips)
+    # the finished file opens and answers, text included
+    SignEngine.load(job.output("bundle")).answer(*clips.read(gallery.table["clip_id"].iloc[0]))
     print(f"{job.output('bundle')}: sha256 {digest}", flush=True)
 
 
@@ -158,15 +160,13 @@ def check_thresholds(path: Path) -> None:
         raise SignloomError(f"{path} has no {missing[0]}; run stage calibrate again")
 
 
-def try_bundle(path: Path, gallery: Gallery, clips: RealClips) -> None:
-    """Open the finished bundle and embed clips of its gallery.
-
-    Raises SignloomError where they are not as the gallery has them.
-    """
-    engine = SignEngine.load(path)
+def check_gallery(sign: Sign2TextSource, gallery: Gallery, clips: RealClips) -> None:
+    """Embed a few clips of the gallery; SignloomError where they are not as the gallery has them."""
     rows = np.unique(np.linspace(0, len(gallery.table) - 1, _TRIED).astype(int))
-    asked = [clips.read(gallery.table["clip_id"].iloc[row]) for row in rows]
-    cosines = (engine.embed(asked) * gallery.embeddings[rows]).sum(1)
+    asked = pad([clips.read(gallery.table["clip_id"].iloc[row]) for row in rows])
+    with torch.inference_mode():
+        embedding, _ = sign.encoder(*map(torch.from_numpy, asked.values()))
+    cosines = (embedding.numpy() * gallery.embeddings[rows]).sum(1)
     if not (cosines >= _SAME).all():
         raise SignloomError(
             f"a gallery clip has cosine {cosines.min():.3f} to its own embedding: the embeddings are of "
