@@ -1,0 +1,29 @@
+"""Commands for people: `python -m signloom predict VIDEO...` asks a trained model what a video says."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from signloom.cli import predict
+from signloom.errors import SignloomError
+
+COMMANDS = (predict,)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command that `argv` names; return the exit code, 2 for what a user can mend."""
+    parser = argparse.ArgumentParser(prog="python -m signloom", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_parser(commands)
+    args = parser.parse_args(argv)
+    try:
+        return int(args.run(args))
+    except SignloomError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

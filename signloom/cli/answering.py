@@ -1,0 +1,136 @@
+"""Answers to videos, streams and cameras, printed as they come."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+from tqdm import tqdm
+
+from signloom.cli.picture import write_picture
+from signloom.cli.quiet import only_errors
+from signloom.cli.words import clip_table, stream_line
+from signloom.dataset.probe import VIDEO_SUFFIXES
+from signloom.errors import SignloomError
+from signloom.inference.answer import Answer
+from signloom.inference.engine import SignEngine
+from signloom.inference.stream import SignStream, StreamEvent
+from signloom.inference.video import Tracker, answer_video, bundle_tracker
+from signloom.video.camera import camera_frames
+from signloom.video.decode import PICTURES, Frame, VideoUnreadable, read_frames
+
+
+def answer(args: argparse.Namespace) -> int:
+    """Answer what the arguments of `predict` name; return the exit code, 2 where a video cannot be read.
+
+    Raises SignloomError where the bundle, a stream or a camera cannot be opened.
+    """
+    warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
+    engine = SignEngine.load(args.bundle, int8=args.int8)
+    if args.top is not None:
+        engine.config["inference"]["top_k"] = args.top
+    with only_errors(), bundle_tracker(engine) as tracker:
+        if args.videos:
+            return _answer_clips(args, engine, tracker)
+        frames = read_frames(args.stream) if args.stream else camera_frames(args.camera)
+        try:
+            _answer_stream(args, engine, tracker, frames)
+        except VideoUnreadable as error:
+            raise SignloomError(f"{args.stream}: {error}") from error
+    return 0
+
+
+def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker) -> int:
+    videos = [video for given in args.videos for video in videos_in(given)]
+    pictures = picture_paths(args.picture, videos) if args.picture else []
+    failed = False
+    for number, video in enumerate(videos, 1):
+        label = f"{number}/{len(videos)} {video.name}"
+        try:
+            seen = answer_video(engine, video, tracker=tracker, rerank=args.rerank, watch=_bar(label, video))
+        except VideoUnreadable as error:
+            print(f"error: {video}: {error}", file=sys.stderr)
+            failed = True
+            continue
+        if args.json:
+            _print_json({"video": str(video)}, seen.answer)
+        else:
+            print(
+                clip_table(str(video), seen.answer), end="\n\n" if number < len(videos) else "\n", flush=True
+            )
+        if args.picture:
+            write_picture(pictures[number - 1], video, seen)
+    return 2 if failed else 0
+
+
+def _answer_stream(
+    args: argparse.Namespace, engine: SignEngine, tracker: Tracker, frames: Iterable[Frame]
+) -> None:
+    """Print every answer as it comes; Ctrl-C ends a stream like its last frame."""
+    stream = SignStream(engine, tracker, rerank=args.rerank)
+    answers = 0
+    try:
+        for frame in frames:
+            answers += _print_events(args, stream.push(frame.image, frame.time_s))
+    except KeyboardInterrupt:
+        pass
+    if not answers + _print_events(args, stream.finish()):
+        print("no answer: nobody was seen to move", file=sys.stderr)
+
+
+def _print_events(args: argparse.Namespace, events: list[StreamEvent]) -> int:
+    """Print `events`; return their number."""
+    for event in events:
+        if args.json:
+            begun_s, ended_s = event.span_s
+            times = {"start_s": begun_s, "end_s": ended_s, "latency_s": event.latency_s}
+            _print_json({"event": event.kind, **times}, event.answer)
+        else:
+            print(stream_line(event), flush=True)
+    return len(events)
+
+
+def _print_json(head: dict[str, Any], answer: Answer) -> None:
+    print(json.dumps(head | answer.to_dict(), ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def videos_in(given: Path) -> list[Path]:
+    """Return the video files below a folder, by path; all else, a folder of pictures too, is one video."""
+    if not given.is_dir() or any(file.suffix.lower() in PICTURES for file in given.iterdir()):
+        return [given]
+    return sorted(file for file in given.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES) or [given]
+
+
+def picture_paths(target: Path, videos: list[Path]) -> list[Path]:
+    """Return the picture of every video: `target` if it is a .png, else files below the folder `target`.
+
+    In a folder they are named as the videos are, with as many folders as tell these apart. Raises
+    SignloomError where several would share a .png.
+    """
+    if target.suffix.lower() != ".png":
+        parts = [video.resolve().parts[1:] for video in videos]
+        deep = next(n for n in itertools.count(1) if len({part[-n:] for part in parts}) == len({*parts}))
+        return [target / Path(*part[-deep:-1], f"{part[-1]}.png") for part in parts]
+    if len(videos) > 1:
+        raise SignloomError(f"--picture {target}: {len(videos)} videos need a folder, not one file")
+    return [target]
+
+
+def _bar(label: str, video: Path) -> Callable[[Iterable[Frame]], Iterable[Frame]]:
+    """Return what shows how far the tracking of a long video is, on a terminal."""
+    if not sys.stderr.isatty():
+        return iter
+
+    def watch(frames: Iterable[Frame]) -> Iterator[Frame]:
+        # a folder of pictures has no count
+        total = int(cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT)) if video.is_file() else 0
+        yield from tqdm(frames, label, total or None, leave=False, unit="frame", delay=1.0)
+
+    return watch

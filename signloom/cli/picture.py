@@ -1,0 +1,134 @@
+"""A clip and its answer as one picture: a few frames with their landmarks, and what they seem to say."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from signloom.cli.words import decision
+from signloom.features.pose_features import RawClip
+from signloom.files import atomic
+from signloom.inference.answer import Answer
+from signloom.inference.video import VideoAnswer
+from signloom.report.overlay import LEFT_COLOUR, RIGHT_COLOUR, draw_landmarks
+from signloom.video.decode import read_frames
+
+Image = NDArray[np.uint8]
+
+FRAMES = 5
+# inches
+WIDTH, MARGIN, GAP, LINE = 10.0, 0.2, 0.08, 0.26
+DPI = 160
+LETTERS = 92  # of a line
+INK, GREY = "#1b1b1b", "#595959"
+# blue and orange differ to every eye, and the words say it too
+ACCEPTED, REFUSED = "#0b4f9e", "#a14a00"
+_STYLE = {"font.family": "sans-serif", "text.parse_math": False}
+
+
+class _Line(NamedTuple):
+    text: str
+    colour: str
+    points: float
+    bold: bool = False
+
+
+def write_picture(path: Path, video: Path, seen: VideoAnswer) -> None:
+    """Write a PNG of `FRAMES` frames of `video` side by side, `seen.raw` drawn over them, and the answer."""
+    images, times = _drawn(video, seen.raw)
+    with mpl.rc_context(_STYLE), atomic(path) as part:
+        figure = _figure(str(video), images, times, _lines(seen.answer))
+        figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
+
+
+def _drawn(video: Path, raw: RawClip) -> tuple[list[Image], list[float]]:
+    """Return evenly spaced frames with their landmarks, as large as they are shown, and their times."""
+    count = min(FRAMES, len(raw.rows))
+    # the middle of each of `count` equal parts
+    wanted = ((np.arange(count) + 0.5) * len(raw.rows) / count).astype(int)
+    width = round(DPI * _frame_width())
+    size = (width, max(1, round(width * raw.height / raw.width)))
+    images = []
+    for row, frame in enumerate(read_frames(video)):
+        if row in wanted:
+            small = np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), np.uint8)
+            images.append(draw_landmarks(small, raw.rows[row]))
+    return images, [float(time_s) for time_s in raw.times[wanted]]
+
+
+def _lines(answer: Answer) -> list[_Line]:
+    lines = [_Line(decision(answer), ACCEPTED if answer.accepted else REFUSED, 13, bold=True)]
+    if answer.matches:
+        first = answer.matches[0]
+        label = "" if answer.accepted else "most similar: "
+        lines += [
+            _Line(f"{label}{first.sentence}", INK, 15 if answer.accepted else 13),
+            _Line(f"confidence {first.confidence:.2f}, similarity {first.similarity:.3f}", GREY, 10),
+        ]
+    for label, text in (("decoded", answer.text), ("glosses", answer.glosses)):
+        if text:
+            lines.append(_Line(f"{label}: {text}", INK, 11))
+    return [
+        line._replace(text=part)
+        for line in lines
+        for part in textwrap.wrap(line.text, LETTERS * 11 // int(line.points))
+    ]
+
+
+def _step(line: _Line) -> float:
+    """Return how high a line of text is, in inches."""
+    return line.points * 1.6 / 72
+
+
+def _frame_width() -> float:
+    return (WIDTH - 2 * MARGIN - (FRAMES - 1) * GAP) / FRAMES
+
+
+def _figure(name: str, images: list[Image], times: list[float], lines: list[_Line]) -> Figure:
+    """Lay out name, frames, their times and the answer from top to bottom, in inches."""
+    width = _frame_width()
+    height = width * images[0].shape[0] / images[0].shape[1]
+    total = 2 * MARGIN + LINE + height + LINE + sum(map(_step, lines))
+    figure = Figure(figsize=(WIDTH, total), facecolor="white")
+
+    def write(text: str, x: float, y: float, colour: str, points: float, **more: Any) -> None:
+        figure.text(x / WIDTH, 1 - y / total, text, color=colour, fontsize=points, va="center", **more)
+
+    y = MARGIN + LINE / 2
+    write(name if len(name) <= LETTERS else f"...{name[-LETTERS:]}", MARGIN, y, GREY, 9)
+    _legend(figure, y, total)
+    top = MARGIN + LINE
+    for place, (image, time_s) in enumerate(zip(images, times, strict=True)):
+        x = MARGIN + place * (width + GAP)
+        axes = figure.add_axes((x / WIDTH, 1 - (top + height) / total, width / WIDTH, height / total))
+        axes.imshow(image)
+        axes.axis("off")
+        write(f"{time_s:.2f} s", x + width / 2, top + height + LINE / 2, GREY, 9, ha="center")
+    y = top + height + LINE
+    for line in lines:
+        weight = "bold" if line.bold else "normal"
+        write(line.text, MARGIN, y + _step(line) / 2, line.colour, line.points, weight=weight)
+        y += _step(line)
+    return figure
+
+
+def _legend(figure: Figure, y: float, total: float) -> None:
+    """Say which hand has which colour, at the right end of the line at `y`."""
+    x = WIDTH - MARGIN - 2.2
+    for label, colour in (("left hand", LEFT_COLOUR), ("right hand", RIGHT_COLOUR)):
+        square = Rectangle(
+            (x / WIDTH, 1 - (y + 0.06) / total), 0.12 / WIDTH, 0.12 / total,
+            facecolor=[part / 255 for part in colour], edgecolor=GREY, linewidth=0.5,
+            transform=figure.transFigure,
+        )  # fmt: skip
+        figure.add_artist(square)
+        figure.text((x + 0.2) / WIDTH, 1 - y / total, label, color=GREY, fontsize=9, va="center")
+        x += 1.1

@@ -1,0 +1,214 @@
+"""Answers while a person signs: frames in, partial and final answers out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signloom.errors import SignloomError
+from signloom.features.layout import FEATURE_DIM, PARTS
+from signloom.features.pose_features import RawClip, clip_features
+from signloom.features.resample import time_grid
+from signloom.inference.answer import Answer
+from signloom.inference.engine import SignEngine
+from signloom.inference.video import Tracker, answer_landmarks, bundle_params, bundle_tracker, raw_clip
+from signloom.params.features import PoseParams, QualityParams
+from signloom.video.decode import read_frames
+
+EVERY_S = 0.4
+PAUSE_S = 0.5
+PRE_ROLL_S = 0.4
+# motion is that of the last fifth of a second: a single frame's is mostly noise
+SMOOTH_S = 0.2
+# what has begun goes on above half the floor: slow signs are slower than it for longer than a pause
+STILL = 0.5
+
+Latency = dict[str, float | int | None]
+
+
+@dataclass(frozen=True)
+class StreamEvent:
+    """An answer to the window `raw`, whose times are seconds from the stream's start.
+
+    `partial`: the person still moves, and nothing is decoded yet. `pause`: final, after a pause. `end`:
+    final, as the stream is over. `latency_s` runs from handing over the last frame, before it is tracked.
+    """
+
+    kind: Literal["partial", "pause", "end"]
+    answer: Answer
+    raw: RawClip
+    latency_s: float
+
+    @property
+    def span_s(self) -> tuple[float, float]:
+        """When the first and the last frame of the window were shown."""
+        return float(self.raw.times[0]), float(self.raw.times[-1])
+
+
+class _Row(NamedTuple):
+    number: int
+    time_s: float
+    landmarks: NDArray[np.float32]
+
+
+class SignStream:
+    """One stream of frames, from a camera or a file; `push` them, then `finish`.
+
+    Every frame is tracked once, by a tracker that starts fresh with the stream. Kept is a window of raw
+    landmarks that makes at most `seq_len` rows of features, so that memory does not grow. Motion over
+    `quality.motion_floor` opens a passage, `pre_roll_s` earlier; `pause_s` without motion closes it.
+
+    Every answer is that of `answer_landmarks(engine, event.raw)`: what offline work gives for the same rows
+    and times. Offline on the same window of the video it is the answer to these frames of the video tracked
+    from its start (a tracker that started at the window would see a little else in its first frames).
+    With a pause in the middle there are two passages and two final answers, and each window begins shortly
+    before its own motion. A stream that fits into one window is one clip besides: `finish` then answers all
+    of it, pauses or not, so that its last answer is that of `answer_video` on the file. After a longer one
+    `finish` answers the passage that is still open, if one is.
+    """
+
+    def __init__(
+        self,
+        engine: SignEngine,
+        tracker: Tracker,
+        *,
+        every_s: float = EVERY_S,
+        pause_s: float = PAUSE_S,
+        pre_roll_s: float = PRE_ROLL_S,
+        rerank: bool = False,
+    ) -> None:
+        """Restart `tracker`, which belongs to the stream from here on; times are seconds."""
+        self._engine, self._tracker, self._rerank = engine, tracker, rerank
+        self._every_s, self._pause_s, self._pre_roll_s = every_s, pause_s, pre_roll_s
+        self._pose, self._quality = bundle_params(engine)
+        self._seq_len: int = engine.config["seq_len"]
+        self._rows: deque[_Row] = deque()
+        self._shape: tuple[int, ...] = ()
+        self._is_whole = True  # nothing has left the window
+        self._begun_s: float | None = None  # of the open passage
+        self._moved_s = self._answered_s = -np.inf
+        self._frames = 0
+        self._push_s = 0.0  # what the last frame took
+        self.tracking_s = 0.0  # of the last frame
+        tracker.restart()
+
+    def push(self, image: NDArray[np.uint8], time_s: float) -> list[StreamEvent]:
+        """Take an RGB picture (height, width, 3) shown at `time_s`; return the answer that it gives rise to.
+
+        Raises SignloomError where the picture's size differs from the first one's, ValueError where time
+        does not go on.
+        """
+        handed_over = perf_counter()
+        self._check(image, time_s)
+        self._rows.append(_Row(self._frames, time_s, self._tracker.landmarks(image)))
+        self._frames += 1
+        self.tracking_s = perf_counter() - handed_over
+        self._roll()
+        event = self._follow(time_s, handed_over)
+        self._push_s = perf_counter() - handed_over
+        return [event] if event else []
+
+    def finish(self) -> list[StreamEvent]:
+        """End the stream; return the answer to all of it or to the passage that is still open, if any."""
+        begun_s = -np.inf if self._is_whole else self._begun_s
+        if begun_s is None or not self._rows:
+            return []
+        # whatever the caller did since the last frame is not the answer's time
+        return [self._answer("end", begun_s, perf_counter() - self._push_s)]
+
+    def _check(self, image: NDArray[np.uint8], time_s: float) -> None:
+        self._shape = self._shape or image.shape
+        if image.shape != self._shape:
+            raise SignloomError(
+                f"frame {self._frames} of the stream is {image.shape[1]}x{image.shape[0]} pixels, the first "
+                f"{self._shape[1]}x{self._shape[0]}; start another stream"
+            )
+        if self._rows and time_s < self._rows[-1].time_s:
+            raise ValueError(f"frame {self._frames} is shown at {time_s} s, before the last one")
+
+    def _roll(self) -> None:
+        """Drop the oldest frames until the others make at most `seq_len` rows of features."""
+        last = self._rows[-1].time_s
+        while len(time_grid(np.array([self._rows[0].time_s, last]), self._pose.fps)) > self._seq_len:
+            self._rows.popleft()
+            self._is_whole = False
+
+    def _follow(self, time_s: float, handed_over: float) -> StreamEvent | None:
+        """Open, go on with or close the passage, and answer it where that is due."""
+        # a slow camera shows less than two frames in that time
+        recent_s = min(time_s - SMOOTH_S, self._rows[max(len(self._rows) - 2, 0)].time_s)
+        motion = recent_motion(self._window(recent_s), self._pose, self._quality)
+        floor = self._quality.motion_floor * (1.0 if self._begun_s is None else STILL)
+        moves = motion >= floor
+        if moves:
+            self._moved_s = time_s
+        if self._begun_s is None:
+            if moves:
+                self._begun_s, self._answered_s = time_s - self._pre_roll_s, time_s
+            return None
+        if time_s - self._moved_s >= self._pause_s:
+            event = self._answer("pause", self._begun_s, handed_over)
+            self._begun_s = None
+            return event
+        if moves and time_s - self._answered_s >= self._every_s:
+            self._answered_s = time_s
+            return self._answer("partial", self._begun_s, handed_over)
+        return None
+
+    def _answer(
+        self, kind: Literal["partial", "pause", "end"], begun_s: float, handed_over: float
+    ) -> StreamEvent:
+        raw = self._window(begun_s)
+        answer = answer_landmarks(self._engine, raw, rerank=self._rerank, decode=kind != "partial")
+        return StreamEvent(kind, answer, raw, perf_counter() - handed_over)
+
+    def _window(self, from_s: float) -> RawClip:
+        """Return the rows that were shown at `from_s` or later."""
+        rows = [row for row in self._rows if row.time_s >= from_s]
+        return raw_clip(
+            (row.landmarks for row in rows),
+            (row.time_s for row in rows),
+            (row.number for row in rows),
+            self._shape,
+        )
+
+
+def recent_motion(raw: RawClip, pose: PoseParams, quality: QualityParams) -> float:
+    """Return the mean motion of a short clip in shoulder widths a second, 0 where nobody is seen to move."""
+    return float(np.nan_to_num(clip_features(raw, pose, quality).diagnostics["motion_mean"]))
+
+
+def stream_latency(engine: SignEngine, videos: Iterable[Path], *, rerank: bool = False) -> Latency:
+    """Stream `videos` one after another; return how long their answers and frames take.
+
+    Keys: `videos, frames, finals, partials`, and in ms the 50th and 95th percentile of `final`, `partial`
+    (from handing over a window's last frame to the answer) and `tracking` (of one frame), None where there
+    was none. Raises VideoUnreadable.
+    """
+    ms: dict[str, list[float]] = {"final": [], "partial": [], "tracking": []}
+    count = 0
+    # the networks are loaded by the first answer, which would stand for none of the others
+    engine.answer(np.zeros((1, FEATURE_DIM), np.float32), np.ones((1, len(PARTS)), np.uint8), rerank=rerank)
+    with bundle_tracker(engine) as tracker:
+        for video in videos:
+            count += 1
+            stream = SignStream(engine, tracker, rerank=rerank)
+            events: list[StreamEvent] = []
+            for frame in read_frames(video):
+                events += stream.push(frame.image, frame.time_s)
+                ms["tracking"].append(1000 * stream.tracking_s)
+            for event in events + stream.finish():
+                ms["partial" if event.kind == "partial" else "final"].append(1000 * event.latency_s)
+    numbers: Latency = {"videos": count, "frames": len(ms["tracking"])}
+    numbers |= {"finals": len(ms["final"]), "partials": len(ms["partial"])}
+    for name, values in ms.items():
+        for share in (50, 95):
+            numbers[f"{name}_ms_p{share}"] = float(np.percentile(values, share)) if values else None
+    return numbers

@@ -1,0 +1,128 @@
+"""Answering a video: decoded, tracked and turned into features as a clip of the corpus is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signloom.features.layout import RAW_DIM
+from signloom.features.pose_features import RawClip, clip_features
+from signloom.features.tracker import HolisticTracker
+from signloom.inference.answer import Answer
+from signloom.inference.engine import SignEngine
+from signloom.params.features import LandmarksParams, PoseParams, QualityParams
+from signloom.video.decode import Frame, open_video
+
+
+class Tracker(Protocol):
+    """What finds landmarks; `restart` before every clip."""
+
+    def restart(self) -> None:
+        """Forget the last clip."""
+        ...
+
+    def landmarks(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return a row (1662,) of landmarks of an RGB picture (height, width, 3), NaN where missing."""
+        ...
+
+
+@dataclass(frozen=True)
+class VideoAnswer:
+    """The answer to a video and the landmarks that it comes from."""
+
+    answer: Answer
+    raw: RawClip
+
+
+def bundle_tracker(engine: SignEngine) -> HolisticTracker:
+    """Return the tracker that made the bundle's features; close it after use."""
+    return HolisticTracker(LandmarksParams.model_validate(engine.config["landmarks"]))
+
+
+def bundle_params(engine: SignEngine) -> tuple[PoseParams, QualityParams]:
+    """Return the parameters that made the bundle's features."""
+    config = engine.config
+    return PoseParams.model_validate(config["pose"]), QualityParams.model_validate(config["quality"])
+
+
+def answer_video(
+    engine: SignEngine,
+    path: Path,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    *,
+    tracker: Tracker | None = None,
+    rerank: bool = False,
+    decode: bool = True,
+    watch: Callable[[Iterable[Frame]], Iterable[Frame]] = iter,
+) -> VideoAnswer:
+    """Answer the frames of a video file or folder of pictures between `start_s` and `end_s` (None: its ends).
+
+    `tracker` is one that is kept warm between clips; None builds one. The frames pass through `watch`, which
+    may show progress. Raises VideoUnreadable where the frames cannot be read to their end.
+    """
+    if tracker is None:
+        with bundle_tracker(engine) as own:
+            raw = track_video(own, path, start_s, end_s, watch)
+    else:
+        raw = track_video(tracker, path, start_s, end_s, watch)
+    return VideoAnswer(answer_landmarks(engine, raw, rerank=rerank, decode=decode), raw)
+
+
+def answer_landmarks(
+    engine: SignEngine, raw: RawClip, *, rerank: bool = False, decode: bool = True
+) -> Answer:
+    """Answer one clip as the tracker saw it; `no_person` where no frame shows a pose or none is kept."""
+    found = clip_features(raw, *bundle_params(engine))
+    # without a pose there is no torso to measure from: rows that show a hand alone say nothing
+    rows = 0 if found.reason == "no_person" else len(found.features)
+    # what is seen in no two frames running is not seen to move
+    motion = float(np.nan_to_num(found.diagnostics["motion_mean"])) if rows else None
+    return engine.answer(found.features[:rows], found.mask[:rows], motion, rerank=rerank, decode=decode)
+
+
+def track_video(
+    tracker: Tracker,
+    path: Path,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    watch: Callable[[Iterable[Frame]], Iterable[Frame]] = iter,
+) -> RawClip:
+    """Return the landmarks of a video's frames, from a fresh tracker; see `answer_video`."""
+    tracker.restart()
+    rows: list[NDArray[np.float32]] = []
+    numbers: list[int] = []
+    times: list[float] = []
+    shape: tuple[int, ...] = (0, 0)
+    with open_video(path) as video:
+        for frame in watch(video.frames(start_s, end_s)):
+            rows.append(tracker.landmarks(frame.image))
+            numbers.append(frame.number)
+            times.append(frame.time_s)
+            shape = frame.image.shape
+    return raw_clip(rows, times, numbers, shape)
+
+
+def raw_clip(
+    rows: Iterable[NDArray[np.float32]],
+    times: Iterable[float],
+    numbers: Iterable[int],
+    shape: tuple[int, ...],
+) -> RawClip:
+    """Return rows (1662,) of landmarks, their times in s and their frames' numbers as one clip.
+
+    `shape` is that of the pictures: (height, width, ...).
+    """
+    stacked = np.array([*rows], np.float32).reshape(-1, RAW_DIM)
+    return RawClip(
+        stacked,
+        np.array([*times], np.float64),
+        np.array([*numbers], np.int64),
+        width=shape[1],
+        height=shape[0],
+    )

@@ -1,0 +1,147 @@
+"""A video is answered as the pipeline's own stages would have its features answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from exported import Exported
+
+from signloom.features.layout import RAW_PARTS
+from signloom.features.pose_features import RawClip
+from signloom.features.shards import FeatureShards
+from signloom.features.tracker import HolisticTracker
+from signloom.inference.engine import SignEngine
+from signloom.inference.video import VideoAnswer, answer_landmarks, answer_video, bundle_tracker, track_video
+from signloom.video.decode import VideoUnreadable, read_frames
+from tests.test_pose_features import as_tracked, moving_body
+from workflow_scripts import landmarks, pose_features
+
+
+@pytest.fixture(scope="module")
+def clip(root: Path) -> Path:
+    return root / "data" / "demo" / "videos" / "bad" / "too_few_frames.mp4"
+
+
+@pytest.fixture(scope="module")
+def engine(exported: Exported) -> SignEngine:
+    return SignEngine.load(exported.bundle)
+
+
+@pytest.fixture(scope="module")
+def tracker(engine: SignEngine) -> Iterator[HolisticTracker]:
+    with bundle_tracker(engine) as shared:
+        yield shared
+
+
+@pytest.fixture(scope="module")
+def seen(engine: SignEngine, tracker: HolisticTracker, clip: Path) -> VideoAnswer:
+    return answer_video(engine, clip, tracker=tracker)
+
+
+def rows_of(raw: RawClip, rows: np.ndarray) -> RawClip:
+    return RawClip(rows, raw.times[: len(rows)], raw.frame_index[: len(rows)], raw.width, raw.height)
+
+
+def test_a_video_is_answered_as_the_features_that_the_stages_make_of_it(
+    engine: SignEngine, seen: VideoAnswer, clip: Path, tmp_path: Path
+) -> None:
+    shard = tmp_path / "list.csv"
+    table = pd.DataFrame(
+        [("a", clip, None, None, "h")], columns=["clip_id", "video_path", "start_s", "end_s", "video_hash"]
+    )
+    table.to_csv(shard, index=False)
+    raw = [tmp_path / "raw.npy", tmp_path / "raw.parquet"]
+    made = [tmp_path / "0.npy", tmp_path / "0.mask.npy", tmp_path / "0.parquet"]
+    sections = {name: engine.config[name] for name in ("landmarks", "pose", "quality")}
+    sections["quality"] = sections["quality"] | {"min_frames": 1}  # a gate of training
+    params = json.dumps(sections)
+    common = ["--params", params, "--scratch", str(tmp_path / "scratch")]
+    tracked = ["--input", f"shard={shard}", "--output", f"npy={raw[0]}", f"parquet={raw[1]}"]
+    assert landmarks.main([*tracked, *common]) == 0
+    turned = ["--input", f"npy={raw[0]}", f"parquet={raw[1]}", "--output"]
+    turned += [f"npy={made[0]}", f"mask={made[1]}", f"parquet={made[2]}"]
+    assert pose_features.main([*turned, *common]) == 0
+    shards = FeatureShards([made[0]], [made[2]], [made[1]])
+    motion = float(shards.index["motion_mean"][0])
+    assert seen.answer == engine.answer(np.array(shards.clip("a")), np.array(shards.mask("a")), motion)
+    assert seen.answer.matches and seen.answer.motion_mean == motion
+    np.testing.assert_array_equal(seen.raw.rows, np.load(raw[0]))
+
+
+def test_a_folder_of_its_pictures_is_answered_like_the_file(
+    engine: SignEngine, tracker: HolisticTracker, seen: VideoAnswer, clip: Path, tmp_path: Path
+) -> None:
+    for frame in read_frames(clip):
+        cv2.imwrite(str(tmp_path / f"{frame.number:04d}.png"), frame.image[..., ::-1])
+    assert answer_video(engine, tmp_path, tracker=tracker).answer == seen.answer
+
+
+def test_start_and_end_choose_the_frames_and_a_tracker_is_built_where_none_is_given(
+    engine: SignEngine, tracker: HolisticTracker, clip: Path
+) -> None:
+    part = answer_video(engine, clip, 0.4, 0.8)
+    assert part.raw.frame_index.tolist() == list(range(10, 20))
+    assert part.raw.times[0] == pytest.approx(0)
+    assert part.answer == answer_video(engine, clip, 0.4, 0.8, tracker=tracker).answer
+    assert part.answer.frames <= 10
+
+
+def test_what_was_seen_in_a_video_can_be_answered_again(engine: SignEngine, seen: VideoAnswer) -> None:
+    assert answer_landmarks(engine, seen.raw) == seen.answer
+    silent = answer_landmarks(engine, seen.raw, decode=False)
+    assert silent.text is None and silent.matches == seen.answer.matches
+    assert answer_landmarks(engine, seen.raw, rerank=True).matches[0].dtw_score is not None
+
+
+@pytest.mark.parametrize("frames", [0, 1, 3, 40])
+def test_frames_without_a_pose_are_no_person_even_where_they_show_a_hand(
+    engine: SignEngine, frames: int
+) -> None:
+    times = np.arange(frames) / 25
+    raw = as_tracked(moving_body(times), times)
+    hand_alone = raw.rows.copy()
+    hand_alone[:, RAW_PARTS["pose"]] = np.nan
+    for rows in (np.full_like(raw.rows, np.nan), hand_alone):
+        answer = answer_landmarks(engine, rows_of(raw, rows))
+        assert (answer.accepted, answer.reason, answer.frames, answer.matches) == (False, "no_person", 0, ())
+
+
+def test_one_frame_moves_nobody(engine: SignEngine) -> None:
+    times = np.arange(60) / 25
+    raw = as_tracked(moving_body(3 * times), times)
+    answer = answer_landmarks(engine, rows_of(raw, raw.rows[:1]))
+    assert (answer.frames, answer.reason) == (1, "low_motion")
+    assert answer_landmarks(engine, raw).reason != "low_motion"
+
+
+def test_a_file_that_is_no_video_is_unreadable(
+    engine: SignEngine, tracker: HolisticTracker, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no video\n")
+    for path, reason in ((text, "cannot be decoded"), (tmp_path / "none.mp4", "does not exist")):
+        with pytest.raises(VideoUnreadable, match=reason):
+            answer_video(engine, path, tracker=tracker)
+
+
+def test_every_clip_is_tracked_afresh_and_its_frames_can_be_watched(
+    tracker: HolisticTracker, clip: Path
+) -> None:
+    watched = []
+
+    def watch(frames):
+        for frame in frames:
+            watched.append(frame.number)
+            yield frame
+
+    first = track_video(tracker, clip, 0.8, 1.2, watch)
+    track_video(tracker, clip, 0, 0.2)
+    again = track_video(tracker, clip, 0.8, 1.2)
+    assert watched == list(range(20, 30))
+    assert first.rows.tobytes() == again.rows.tobytes()

@@ -1,0 +1,275 @@
+"""`python -m signloom predict` answers what it can, says why not, and its exit code tells."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from exported import Exported
+from small_corpus import SEQ_LEN
+
+from signloom.__main__ import main
+from signloom.cli.answering import picture_paths, videos_in
+from signloom.cli.quiet import only_errors
+from signloom.cli.words import REASONS, clip_table, decision, stream_line
+from signloom.errors import SignloomError
+from signloom.features.pose_features import RawClip
+from signloom.inference.answer import Answer, Match
+from signloom.inference.gates import REASONS as GATES
+from signloom.inference.stream import StreamEvent
+from signloom.video.camera import camera_frames
+from signloom.video.decode import Frame, read_frames
+from tests.videos import write_video
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def bundle(exported: Exported) -> Path:
+    return exported.bundle
+
+
+@pytest.fixture(scope="module")
+def videos(root: Path) -> Path:
+    return root / "data" / "demo" / "videos"
+
+
+@pytest.fixture
+def short(videos: Path) -> str:
+    return str(videos / "bad" / "too_few_frames.mp4")
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> str:
+    path = tmp_path / "text.mp4"
+    path.write_text("no video\n")
+    return str(path)
+
+
+def match(rank: int, dtw: float | None = None) -> Match:
+    return Match(
+        rank, "s1/001_1", "a.mp4", 1, "the dog sleeps", "home", 0.9 / rank, 0.8 / rank, 0.5, None, dtw
+    )
+
+
+def test_every_gate_has_its_words() -> None:
+    assert set(REASONS) == set(GATES)
+    refused = Answer(False, "no_person", (), None, 0, None, None)
+    assert decision(refused) == "refused: nobody is in the picture (no_person)"
+    assert clip_table("a.mp4", refused).splitlines()[1:] == [
+        f"  {decision(refused)}",
+        "  0 frames, motion unknown",
+    ]
+
+
+def test_the_table_is_aligned_and_shows_only_what_is_known() -> None:
+    plain = clip_table(
+        "a", Answer(True, "ok", (match(1), match(2)), 1.25, 60, "a dog", "DOG SLEEP")
+    ).splitlines()
+    assert plain[1:5] == [
+        "  accepted",
+        "  60 frames, motion 1.25 shoulder widths/s",
+        "  decoded: a dog",
+        "  glosses: DOG SLEEP",
+    ]
+    assert plain[5].split() == ["rank", "confidence", "similarity", "most", "similar", "clip", "sentence"]
+    places = {line.index("the dog sleeps") for line in plain[6:]}
+    assert places == {plain[5].index("sentence")}
+    ranked = clip_table(
+        "a", Answer(True, "ok", (match(1, 0.7), match(2, 0.6)), 1.25, 60, None, None)
+    ).splitlines()
+    assert ranked[3].split()[:5] == ["rank", "confidence", "similarity", "cosine", "warping"]
+    assert ranked[4].split()[:5] == ["1", "0.50", "0.900", "0.800", "0.700"]
+
+
+def test_good_videos_are_answered_and_bad_ones_named(
+    bundle: Path, short: str, text: str, videos: Path, capsys: Capture
+) -> None:
+    nobody = str(videos / "bad" / "no_person.mp4")
+    code = main(["predict", text, short, "none.mp4", nobody, "--bundle", str(bundle), "--top", "2"])
+    said = capsys.readouterr()
+    assert code == 2
+    assert said.err.splitlines() == [
+        f"error: {text}: cannot be decoded: Invalid data found when processing input",
+        "error: none.mp4: file does not exist",
+    ]
+    first, second = said.out.split("\n\n")
+    assert first.splitlines()[0] == short
+    ranks = [line.split()[0] for line in first.splitlines()[-3:]]
+    assert ranks == ["rank", "1", "2"]
+    assert second.splitlines()[:2] == [nobody, "  refused: nobody is in the picture (no_person)"]
+
+
+def test_json_is_one_object_a_line_with_every_field(bundle: Path, short: str, capsys: Capture) -> None:
+    assert main(["predict", short, "--bundle", str(bundle), "--json", "--rerank", "--int8"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    found = json.loads(line)
+    assert set(found) == {"video", *Answer.__dataclass_fields__}
+    assert set(found["matches"][0]) == set(Match.__dataclass_fields__)
+    assert (found["video"], found["frames"]) == (short, 30)
+    assert found["matches"][0]["dtw_score"] is not None
+
+
+def test_a_folder_stands_for_its_videos_and_a_folder_of_pictures_for_one(tmp_path: Path) -> None:
+    for name in ("b/2.mp4", "b/10.MKV", "a.webm", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert videos_in(tmp_path) == [tmp_path / "a.webm", tmp_path / "b/10.MKV", tmp_path / "b/2.mp4"]
+    (tmp_path / "b/0.png").touch()
+    assert videos_in(tmp_path / "b") == [tmp_path / "b"]
+    (tmp_path / "empty").mkdir()
+    assert videos_in(tmp_path / "empty") == [tmp_path / "empty"]
+
+
+def test_pictures_are_named_as_far_up_as_tells_them_apart() -> None:
+    target = Path("out")
+    assert picture_paths(target, [Path("v/1.mp4"), Path("v/2.mp4")]) == [
+        target / "1.mp4.png",
+        target / "2.mp4.png",
+    ]
+    assert picture_paths(target, [Path("v/a/1.mp4"), Path("v/b/1.mp4")]) == [
+        target / "a/1.mp4.png",
+        target / "b/1.mp4.png",
+    ]
+    assert picture_paths(target, [Path("/1.mp4"), Path("/v/1.mp4")]) == [
+        target / "1.mp4.png",
+        target / "v/1.mp4.png",
+    ]
+    assert picture_paths(target, [Path("v/1.mp4")] * 2) == [target / "1.mp4.png"] * 2
+    assert picture_paths(Path("a.png"), [Path("v/1.mp4")]) == [Path("a.png")]
+    with pytest.raises(SignloomError, match="2 videos need a folder"):
+        picture_paths(Path("a.png"), [Path("1.mp4"), Path("2.mp4")])
+
+
+def test_a_picture_shows_the_frames_and_equal_runs_give_equal_bytes(
+    bundle: Path, short: str, tmp_path: Path, capsys: Capture
+) -> None:
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path in paths:
+        assert main(["predict", short, "--bundle", str(bundle), "--picture", str(path)]) == 0
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    image = cv2.imread(str(paths[0]))
+    frame = next(read_frames(Path(short))).image
+    height, width = image.shape[:2]
+    assert width == 1600
+    # the frames' row: five pictures of this shape, less margins and gaps
+    assert height > width / 5.5 * frame.shape[0] / frame.shape[1]
+    # the left upper corner of the first frame has the colour of the video's, and the margin is white
+    corner = image[90:110, 40:60, ::-1].reshape(-1, 3).mean(0)
+    np.testing.assert_allclose(corner, frame[10:30, 5:25].reshape(-1, 3).mean(0), atol=12)
+    assert (image[:, :20] == 255).all()
+
+
+def test_a_stream_prints_partial_and_final_answers(bundle: Path, videos: Path, capsys: Capture) -> None:
+    clip = str(videos / "s6" / "001_1.mp4")
+    assert main(["predict", "--stream", clip, "--bundle", str(bundle), "--json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event["event"] for event in events[-2:]] == ["partial", "end"]
+    assert events[-1]["end_s"] == pytest.approx(2.24)
+    assert events[-1]["frames"] == events[-2]["frames"] == SEQ_LEN
+    assert events[-1]["text"] is not None and events[-2]["text"] is None
+    assert all(event["latency_s"] > 0 for event in events)
+
+
+def test_a_line_of_a_stream_says_when_what_and_whether_to_believe_it() -> None:
+    raw = RawClip(np.empty((2, 1662), np.float32), np.array([1.2, 2.8]), np.arange(2), 640, 480)
+    answer = Answer(False, "low_similarity", (match(1),), 1.0, 40, "a dog", None)
+    partial = stream_line(StreamEvent("partial", answer, raw, 0.0512))
+    assert partial.split() == ["1.20-2.80", "s", "partial", "51", "ms", "0.50", "the", "dog", "sleeps"]
+    final = stream_line(StreamEvent("pause", answer, raw, 0.0512))
+    assert final == f"{partial.replace('partial', 'final  ')}  [{decision(answer)}; decoded: a dog]"
+    nobody = Answer(False, "no_person", (), None, 0, None, None)
+    assert stream_line(StreamEvent("end", nobody, raw, 0.1)).endswith(f"-  [{decision(nobody)}]")
+
+
+def test_ctrl_c_ends_a_camera_like_its_last_frame(
+    bundle: Path, short: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def camera(number: int) -> Iterator[Frame]:
+        yield from itertools.islice(read_frames(Path(short)), 6 + number)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("signloom.cli.answering.camera_frames", camera)
+    assert main(["predict", "--camera", "2", "--bundle", str(bundle), "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    found = json.loads(line)
+    assert (found["event"], found["end_s"]) == ("end", pytest.approx(7 / 25))
+    assert main(["predict", "--camera", "-6", "--bundle", str(bundle)]) == 0
+    assert capsys.readouterr().err == "no answer: nobody was seen to move\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "give videos, --stream VIDEO or --camera"),
+        (["a.mp4", "--camera"], "give videos, --stream VIDEO or --camera"),
+        (["a.mp4", "--top", "0"], "expected 1 or more"),
+        (["--camera", "--picture", "a.png"], "--picture is for videos"),
+        (["a.mp4", "--bundle", "none.zip"], "none.zip does not exist"),
+    ],
+)
+def test_what_does_not_go_together_or_is_not_there_is_one_line(
+    given: list[str], said: str, capsys: Capture
+) -> None:
+    assert main(["predict", *given]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith("error: ") and said in line
+
+
+def test_a_garbled_bundle_a_stream_that_is_no_video_and_a_missing_camera_are_one_line(
+    bundle: Path, text: str, tmp_path: Path, capsys: Capture
+) -> None:
+    garbled = tmp_path / "garbled.zip"
+    content = bytearray(bundle.read_bytes())
+    content[len(content) // 2] ^= 1
+    garbled.write_bytes(content)
+    good = ["--bundle", str(bundle)]
+    for given in ([text, "--bundle", str(garbled)], ["--stream", text, *good], ["--camera", "77", *good]):
+        assert main(["predict", *given]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        (line,) = captured.err.splitlines()
+        assert line.startswith("error: ") and any(name in line for name in ("garbled.zip", text, "camera 77"))
+
+
+def test_a_camera_gives_its_pictures_upright_in_colour_and_in_time(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "noise.mp4", frames=5)
+    frames = list(camera_frames(str(video)))
+    files = list(read_frames(video))
+    assert [frame.number for frame in frames] == [0, 1, 2, 3, 4]
+    times = [frame.time_s for frame in frames]
+    assert times[0] == 0 and times == sorted(times)
+    for frame, file in zip(frames, files, strict=True):
+        assert frame.image.dtype == np.uint8
+        assert np.abs(frame.image.astype(int) - file.image).mean() < 3
+
+
+def test_native_chatter_is_dropped_and_errors_pass(capfd: pytest.CaptureFixture[str]) -> None:
+    with only_errors():
+        os.write(2, b"W0000 00:00:17.8 chatter\nE0000 00:00:17.8 bad\nINFO: Created TensorFlow\n")
+        print("from Python", file=sys.stderr)
+    os.write(2, b"W0000 afterwards\n")
+    lines = capfd.readouterr().err.splitlines()
+    assert sorted(lines) == ["E0000 00:00:17.8 bad", "W0000 afterwards", "from Python"]
+
+
+def test_the_command_runs_as_people_type_it(root: Path, bundle: Path, short: str, tmp_path: Path) -> None:
+    copy = tmp_path / "clip with a space.mp4"
+    shutil.copy(short, copy)
+    command = [sys.executable, "-m", "signloom", "predict"]
+    done = subprocess.run([*command, copy, "--bundle", bundle], cwd=root, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == str(copy)
+    shown = subprocess.run([*command, "--help"], cwd=root, capture_output=True, text=True)
+    assert shown.returncode == 0 and "--picture" in shown.stdout

@@ -1,0 +1,265 @@
+"""A stream answers as offline work does on the same window: in motion, after a pause, at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from exported import Exported
+
+from signloom.errors import SignloomError
+from signloom.features.pose_features import RawClip
+from signloom.features.tracker import HolisticTracker
+from signloom.inference.answer import Answer
+from signloom.inference.engine import SignEngine
+from signloom.inference.stream import SignStream, StreamEvent, recent_motion, stream_latency
+from signloom.inference.video import answer_landmarks, answer_video, bundle_params, bundle_tracker
+from signloom.video.decode import read_frames
+from tests.test_pose_features import as_tracked, moving_body
+
+FPS = 25.0
+SEQ_LEN = 50
+SPEED = 3.0
+SECTIONS = {"pose": {"fps": FPS}, "quality": {"motion_keep": 0.7, "motion_floor": 0.45}}
+
+
+class ListeningEngine:
+    """In the engine's place: its answer names every value that it was given."""
+
+    config: ClassVar[dict[str, Any]] = {**SECTIONS, "seq_len": SEQ_LEN}
+
+    def answer(
+        self, features: np.ndarray, mask: np.ndarray, motion_mean: float, *, rerank: bool, decode: bool
+    ) -> Answer:
+        told = hashlib.sha256(features.tobytes() + mask.tobytes()).hexdigest()
+        reason = "ok" if len(features) else "no_person"
+        return Answer(reason == "ok", reason, (), motion_mean, len(features), told if decode else None, told)
+
+
+class Film:
+    """A made-up recording: the body moves in the seconds `moving`, stands still in the others."""
+
+    def __init__(self, seconds: float, moving: list[tuple[float, float]], fps: float = FPS) -> None:
+        self.times = np.arange(round(seconds * fps)) / fps
+        moved = [np.clip(self.times - start, 0, end - start) for start, end in moving]
+        self.raw = as_tracked(moving_body(SPEED * np.sum([0 * self.times, *moved], axis=0)), self.times)
+        self.restarts = self.tracked = 0
+
+    def restart(self) -> None:
+        self.restarts += 1
+
+    def landmarks(self, image: np.ndarray) -> np.ndarray:
+        """The row of the frame whose number the picture shows."""
+        self.tracked += 1
+        return self.raw.rows[int(image[0, 0, 0]) + 256 * int(image[0, 0, 1])]
+
+    def picture(self, number: int) -> np.ndarray:
+        image = np.zeros((480, 640, 3), np.uint8)
+        image[0, 0, :2] = number % 256, number // 256
+        return image
+
+    def stream(self, **times: float) -> tuple[list[StreamEvent], list[StreamEvent]]:
+        """All that pushing and then finishing gave."""
+        stream = SignStream(ListeningEngine(), self, **times)
+        pushed = [
+            event
+            for number, time_s in enumerate(self.times)
+            for event in stream.push(self.picture(number), float(time_s))
+        ]
+        return pushed, stream.finish()
+
+    def offline(self, start_s: float = -np.inf, end_s: float = np.inf, decode: bool = True) -> Answer:
+        """The answer to the frames between two times, cut from the whole recording."""
+        return answer_landmarks(ListeningEngine(), self.cut(start_s, end_s), decode=decode)
+
+    def cut(self, start_s: float, end_s: float) -> RawClip:
+        return cut(self.raw, start_s, end_s)
+
+
+def cut(raw: RawClip, start_s: float, end_s: float) -> RawClip:
+    inside = (raw.times >= start_s) & (raw.times <= end_s)
+    return RawClip(raw.rows[inside], raw.times[inside], raw.frame_index[inside], raw.width, raw.height)
+
+
+def finals(events: list[StreamEvent]) -> list[StreamEvent]:
+    return [event for event in events if event.kind != "partial"]
+
+
+def check_windows(film: Film, events: list[StreamEvent]) -> None:
+    assert events
+    for event in events:
+        assert event.answer == film.offline(*event.span_s, decode=event.kind != "partial")
+
+
+def test_a_stream_that_fits_into_the_window_ends_with_the_answer_to_all_of_it() -> None:
+    film = Film(1.9, [(0.3, 1.9)])
+    pushed, ended = film.stream()
+    assert [event.kind for event in pushed] == ["partial"] * len(pushed)
+    assert [event.kind for event in ended] == ["end"]
+    assert ended[0].answer == film.offline()
+    check_windows(film, pushed + ended)
+
+
+@pytest.mark.parametrize("moving", [[(0.1, 0.5), (1.4, 1.9)], [(0.1, 1.0)], [(0.5, 0.9)]])
+def test_a_pause_inside_or_at_the_end_does_not_change_the_last_answer(
+    moving: list[tuple[float, float]],
+) -> None:
+    film = Film(1.9, moving)
+    pushed, ended = film.stream()
+    assert [event.kind for event in finals(pushed)] == ["pause"]
+    assert ended[0].answer == film.offline()
+    check_windows(film, pushed + ended)
+
+
+def test_every_passage_between_pauses_has_one_final_answer_to_a_window_of_its_own() -> None:
+    film = Film(9, [(1.0, 2.2), (3.5, 4.5), (6.0, 7.2)])
+    pushed, ended = film.stream()
+    last = finals(pushed)
+    assert [event.kind for event in last] == ["pause"] * 3
+    assert ended == []  # long, and at rest when it ended
+    for event, (start, end) in zip(last, [(1.0, 2.2), (3.5, 4.5), (6.0, 7.2)], strict=True):
+        begun, closed = event.span_s
+        assert start - 0.6 <= begun <= start
+        assert end + 0.4 <= closed <= end + 0.8
+    check_windows(film, pushed)
+
+
+def test_the_window_rolls_over_a_passage_that_does_not_fit() -> None:
+    film = Film(5, [(0.0, 5.0)])
+    pushed, ended = film.stream()
+    assert max(len(event.raw.rows) for event in pushed) == SEQ_LEN
+    assert all(event.answer.frames <= SEQ_LEN for event in pushed)
+    assert ended[0].span_s == (film.times[-SEQ_LEN], film.times[-1])
+    check_windows(film, pushed + ended)
+
+
+def test_the_window_is_as_long_in_features_whatever_the_camera() -> None:
+    for fps in (12.5, 60.0):
+        film = Film(5, [(0.0, 5.0)], fps)
+        pushed, ended = film.stream()
+        assert ended[0].answer.frames in (SEQ_LEN - 1, SEQ_LEN)
+        check_windows(film, pushed + ended)
+
+
+def test_partial_answers_come_at_most_every_so_often_and_only_in_motion() -> None:
+    film = Film(6, [(1.0, 3.0), (5.0, 6.0)])
+    pushed, _ = film.stream(every_s=0.4)
+    times = np.array([event.span_s[1] for event in pushed if event.kind == "partial"])
+    assert len(times) >= 5
+    assert np.diff(times).min() >= 0.4
+    assert all(1.0 < time_s < 3.4 or time_s > 5.0 for time_s in times)
+    often, _ = film.stream(every_s=0.0)
+    assert len(often) > 3 * len(pushed)
+
+
+def test_a_passage_goes_on_above_half_the_floor_that_opened_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    film = Film(1.9, [(0.0, 1.9)])
+    floor = 1.45
+    monkeypatch.setitem(ListeningEngine.config, "quality", {"motion_keep": 0.7, "motion_floor": floor})
+    params = bundle_params(ListeningEngine())
+    motion = np.array([recent_motion(film.cut(t - 0.2, t), *params) for t in film.times])
+    fast = film.times[motion >= floor]
+    assert np.diff(fast).max() > 0.6 and motion[5:].min() > floor / 2
+    pushed, _ = film.stream()
+    assert pushed and finals(pushed) == []
+
+
+def test_nobody_in_the_picture_is_no_passage_and_ends_with_no_person() -> None:
+    film = Film(1.5, [])
+    film.raw.rows[:] = np.nan
+    pushed, ended = film.stream()
+    assert pushed == []
+    assert [event.answer.reason for event in ended] == ["no_person"]
+
+
+def test_a_stream_without_a_frame_has_no_answer_and_one_with_a_frame_has_one() -> None:
+    film = Film(0.04, [])
+    assert SignStream(ListeningEngine(), film).finish() == []
+    pushed, ended = film.stream()
+    assert (pushed, len(ended)) == ([], 1)
+    assert ended[0].answer == film.offline()
+
+
+def test_every_frame_is_tracked_once_by_a_tracker_that_starts_fresh() -> None:
+    film = Film(4, [(0.0, 4.0)])
+    film.stream()
+    assert (film.restarts, film.tracked) == (1, len(film.times))
+
+
+def test_a_picture_of_another_size_and_a_time_that_goes_back_are_refused() -> None:
+    film = Film(1, [])
+    stream = SignStream(ListeningEngine(), film)
+    stream.push(film.picture(0), 0.0)
+    with pytest.raises(SignloomError, match="frame 1 of the stream is 480x640 pixels, the first 640x480"):
+        stream.push(np.zeros((640, 480, 3), np.uint8), 0.04)
+    with pytest.raises(ValueError, match="before the last one"):
+        stream.push(film.picture(1), -0.04)
+    assert film.tracked == 1
+
+
+def test_latency_counts_from_handing_over_the_last_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    film = Film(1.9, [(0.1, 0.9)])
+    landmarks = film.landmarks
+
+    def slow(image: np.ndarray) -> np.ndarray:
+        time.sleep(0.01)
+        return landmarks(image)
+
+    monkeypatch.setattr(film, "landmarks", slow)
+    stream = SignStream(ListeningEngine(), film)
+    for number, time_s in enumerate(film.times):
+        for event in stream.push(film.picture(number), float(time_s)):
+            assert 0.01 < event.latency_s < 5
+    assert stream.tracking_s > 0.01
+    time.sleep(0.3)  # what the caller does is not the answer's time
+    assert 0.01 < stream.finish()[0].latency_s < 0.3
+
+
+@pytest.fixture(scope="module")
+def clip(root: Path) -> Path:
+    return root / "data" / "demo" / "videos" / "s6" / "001_1.mp4"
+
+
+@pytest.fixture(scope="module")
+def engine(exported: Exported) -> SignEngine:
+    engine = SignEngine.load(exported.bundle)
+    engine.config["seq_len"] = 128  # its network looks at 12 rows; the window shall hold a real clip
+    return engine
+
+
+@pytest.fixture(scope="module")
+def tracker(engine: SignEngine) -> Iterator[HolisticTracker]:
+    with bundle_tracker(engine) as shared:
+        yield shared
+
+
+def test_a_real_clip_streamed_gives_the_offline_answer_in_every_field(
+    engine: SignEngine, tracker: HolisticTracker, clip: Path
+) -> None:
+    stream = SignStream(engine, tracker)
+    events = [event for frame in read_frames(clip) for event in stream.push(frame.image, frame.time_s)]
+    ended = stream.finish()
+    assert [event.kind for event in ended] == ["end"]
+    offline = answer_video(engine, clip, tracker=tracker)
+    assert ended[0].answer == offline.answer
+    assert ended[0].answer.matches and ended[0].answer.text is not None
+    assert len(events) >= 3
+    for event in events:
+        window = cut(offline.raw, *event.span_s)
+        assert event.answer == answer_landmarks(engine, window, decode=event.kind != "partial")
+
+
+def test_latencies_of_videos_are_percentiles_of_what_the_stream_took(engine: SignEngine, root: Path) -> None:
+    found = stream_latency(engine, [root / "data" / "demo" / "videos" / "bad" / "too_few_frames.mp4"])
+    assert (found["videos"], found["frames"]) == (1, 30)
+    assert found["finals"] >= 1
+    for name in ("final", "tracking"):
+        assert 0 < found[f"{name}_ms_p50"] <= found[f"{name}_ms_p95"]
+    assert found["tracking_ms_p50"] < found["final_ms_p50"]
+    nothing = stream_latency(engine, [])
+    assert (nothing["videos"], nothing["final_ms_p50"]) == (0, None)
