@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,6 @@ from small_corpus import SEQ_LEN
 
 from signloom.__main__ import main
 from signloom.cli.answering import picture_paths, videos_in
-from signloom.cli.quiet import only_errors
 from signloom.cli.words import REASONS, clip_table, decision, stream_line
 from signloom.errors import SignloomError
 from signloom.features.pose_features import RawClip
@@ -255,13 +253,20 @@ def test_a_camera_gives_its_pictures_upright_in_colour_and_in_time(tmp_path: Pat
         assert np.abs(frame.image.astype(int) - file.image).mean() < 3
 
 
-def test_native_chatter_is_dropped_and_errors_pass(capfd: pytest.CaptureFixture[str]) -> None:
-    with only_errors():
-        os.write(2, b"W0000 00:00:17.8 chatter\nE0000 00:00:17.8 bad\nINFO: Created TensorFlow\n")
-        print("from Python", file=sys.stderr)
-    os.write(2, b"W0000 afterwards\n")
-    lines = capfd.readouterr().err.splitlines()
-    assert sorted(lines) == ["E0000 00:00:17.8 bad", "W0000 afterwards", "from Python"]
+def test_native_chatter_is_dropped_and_errors_pass(root: Path) -> None:
+    program = """
+import os, sys
+from signloom.cli.quiet import only_errors
+with only_errors():
+    os.write(2, b"W0000 00:00:17.8 chatter\\nE0000 00:00:17.8 bad\\nINFO: Created TensorFlow\\n")
+    print("from Python", file=sys.stderr)
+os.write(2, b"W0000 afterwards\\n")
+print("and later", file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True)
+    lines = done.stderr.splitlines()
+    assert sorted(lines[:2]) == ["E0000 00:00:17.8 bad", "from Python"]
+    assert lines[2:] == ["W0000 afterwards", "and later"]
 
 
 def test_the_command_runs_as_people_type_it(root: Path, bundle: Path, short: str, tmp_path: Path) -> None:

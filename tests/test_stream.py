@@ -124,8 +124,18 @@ def test_every_passage_between_pauses_has_one_final_answer_to_a_window_of_its_ow
     assert ended == []  # long, and at rest when it ended
     for event, (start, end) in zip(last, [(1.0, 2.2), (3.5, 4.5), (6.0, 7.2)], strict=True):
         begun, closed = event.span_s
-        assert start - 0.6 <= begun <= start
-        assert end + 0.4 <= closed <= end + 0.8
+        assert start - 0.3 <= begun <= start
+        assert end - 0.05 <= closed <= end + 0.2  # without the pause
+    check_windows(film, pushed)
+
+
+def test_a_window_shorter_than_a_pause_still_ends_with_the_motion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ListeningEngine.config, "seq_len", 6)
+    film = Film(3, [(0.5, 1.5)])
+    pushed, ended = film.stream()
+    (last,) = finals(pushed)
+    assert last.answer.frames == 6 and 1.4 < last.span_s[1] < 1.8
+    assert ended == []
     check_windows(film, pushed)
 
 

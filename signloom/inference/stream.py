@@ -24,12 +24,13 @@ from signloom.video.decode import read_frames
 
 EVERY_S = 0.4
 PAUSE_S = 0.5
-PRE_ROLL_S = 0.4
+PRE_ROLL_S = 0.2
 # motion is that of the last fifth of a second: a single frame's is mostly noise
 SMOOTH_S = 0.2
 # what has begun goes on above half the floor: slow signs are slower than it for longer than a pause
 STILL = 0.5
 
+Kind = Literal["partial", "pause", "end"]
 Latency = dict[str, float | int | None]
 
 
@@ -41,7 +42,7 @@ class StreamEvent:
     final, as the stream is over. `latency_s` runs from handing over the last frame, before it is tracked.
     """
 
-    kind: Literal["partial", "pause", "end"]
+    kind: Kind
     answer: Answer
     raw: RawClip
     latency_s: float
@@ -61,17 +62,18 @@ class _Row(NamedTuple):
 class SignStream:
     """One stream of frames, from a camera or a file; `push` them, then `finish`.
 
-    Every frame is tracked once, by a tracker that starts fresh with the stream. Kept is a window of raw
-    landmarks that makes at most `seq_len` rows of features, so that memory does not grow. Motion over
-    `quality.motion_floor` opens a passage, `pre_roll_s` earlier; `pause_s` without motion closes it.
+    Every frame is tracked once, by a tracker that starts fresh with the stream. Motion over
+    `quality.motion_floor` opens a passage, `pre_roll_s` earlier; `pause_s` without motion closes it, and it
+    ends with the last frame that moved. Of a passage the last frames are kept that make at most `seq_len`
+    rows of features, so that memory does not grow.
 
     Every answer is that of `answer_landmarks(engine, event.raw)`: what offline work gives for the same rows
     and times. Offline on the same window of the video it is the answer to these frames of the video tracked
     from its start (a tracker that started at the window would see a little else in its first frames).
-    With a pause in the middle there are two passages and two final answers, and each window begins shortly
-    before its own motion. A stream that fits into one window is one clip besides: `finish` then answers all
-    of it, pauses or not, so that its last answer is that of `answer_video` on the file. After a longer one
-    `finish` answers the passage that is still open, if one is.
+    With a pause in the middle there are two passages and two final answers. A stream that fits into
+    `seq_len` rows is one clip besides: `finish` then answers all of it, pauses and rests and all, so that
+    its last answer is that of `answer_video` on the file. After a longer one `finish` answers the passage
+    that is still open, if one is.
     """
 
     def __init__(
@@ -91,7 +93,6 @@ class SignStream:
         self._seq_len: int = engine.config["seq_len"]
         self._rows: deque[_Row] = deque()
         self._shape: tuple[int, ...] = ()
-        self._is_whole = True  # nothing has left the window
         self._begun_s: float | None = None  # of the open passage
         self._moved_s = self._answered_s = -np.inf
         self._frames = 0
@@ -110,18 +111,21 @@ class SignStream:
         self._rows.append(_Row(self._frames, time_s, self._tracker.landmarks(image)))
         self._frames += 1
         self.tracking_s = perf_counter() - handed_over
+        self._follow(time_s)
         self._roll()
-        event = self._follow(time_s, handed_over)
+        events = self._due(time_s, handed_over)
         self._push_s = perf_counter() - handed_over
-        return [event] if event else []
+        return events
 
     def finish(self) -> list[StreamEvent]:
         """End the stream; return the answer to all of it or to the passage that is still open, if any."""
-        begun_s = -np.inf if self._is_whole else self._begun_s
-        if begun_s is None or not self._rows:
-            return []
         # whatever the caller did since the last frame is not the answer's time
-        return [self._answer("end", begun_s, perf_counter() - self._push_s)]
+        handed_over = perf_counter() - self._push_s
+        if self._rows and self._frames == len(self._rows) and self._fits(self._rows[-1].time_s):
+            return [self._answer("end", self._window(), handed_over)]
+        if self._begun_s is None:
+            return []
+        return [self._answer("end", self._window(self._begun_s, self._moved_s), handed_over)]
 
     def _check(self, image: NDArray[np.uint8], time_s: float) -> None:
         self._shape = self._shape or image.shape
@@ -133,45 +137,47 @@ class SignStream:
         if self._rows and time_s < self._rows[-1].time_s:
             raise ValueError(f"frame {self._frames} is shown at {time_s} s, before the last one")
 
-    def _roll(self) -> None:
-        """Drop the oldest frames until the others make at most `seq_len` rows of features."""
-        last = self._rows[-1].time_s
-        while len(time_grid(np.array([self._rows[0].time_s, last]), self._pose.fps)) > self._seq_len:
-            self._rows.popleft()
-            self._is_whole = False
-
-    def _follow(self, time_s: float, handed_over: float) -> StreamEvent | None:
-        """Open, go on with or close the passage, and answer it where that is due."""
+    def _follow(self, time_s: float) -> None:
+        """See whether the person moves, which may open a passage."""
         # a slow camera shows less than two frames in that time
         recent_s = min(time_s - SMOOTH_S, self._rows[max(len(self._rows) - 2, 0)].time_s)
         motion = recent_motion(self._window(recent_s), self._pose, self._quality)
-        floor = self._quality.motion_floor * (1.0 if self._begun_s is None else STILL)
-        moves = motion >= floor
-        if moves:
-            self._moved_s = time_s
+        if motion < self._quality.motion_floor * (1.0 if self._begun_s is None else STILL):
+            return
+        self._moved_s = time_s
         if self._begun_s is None:
-            if moves:
-                self._begun_s, self._answered_s = time_s - self._pre_roll_s, time_s
-            return None
-        if time_s - self._moved_s >= self._pause_s:
-            event = self._answer("pause", self._begun_s, handed_over)
-            self._begun_s = None
-            return event
-        if moves and time_s - self._answered_s >= self._every_s:
-            self._answered_s = time_s
-            return self._answer("partial", self._begun_s, handed_over)
-        return None
+            self._begun_s, self._answered_s = time_s - self._pre_roll_s, time_s
 
-    def _answer(
-        self, kind: Literal["partial", "pause", "end"], begun_s: float, handed_over: float
-    ) -> StreamEvent:
-        raw = self._window(begun_s)
+    def _roll(self) -> None:
+        """Drop the oldest frames until those up to the end of the passage, or all, are not too many."""
+        last = self._rows[-1].time_s if self._begun_s is None else self._moved_s
+        while not self._fits(last):
+            self._rows.popleft()
+
+    def _fits(self, last_s: float) -> bool:
+        """Return whether the frames up to `last_s` make at most `seq_len` rows of features."""
+        return len(time_grid(np.array([self._rows[0].time_s, last_s]), self._pose.fps)) <= self._seq_len
+
+    def _due(self, time_s: float, handed_over: float) -> list[StreamEvent]:
+        """Return the answer to the open passage that it is time for, which may close it."""
+        if self._begun_s is None:
+            return []
+        window = (self._begun_s, self._moved_s)
+        if time_s - self._moved_s >= self._pause_s:
+            self._begun_s = None
+            return [self._answer("pause", self._window(*window), handed_over)]
+        if time_s == self._moved_s and time_s - self._answered_s >= self._every_s:
+            self._answered_s = time_s
+            return [self._answer("partial", self._window(*window), handed_over)]
+        return []
+
+    def _answer(self, kind: Kind, raw: RawClip, handed_over: float) -> StreamEvent:
         answer = answer_landmarks(self._engine, raw, rerank=self._rerank, decode=kind != "partial")
         return StreamEvent(kind, answer, raw, perf_counter() - handed_over)
 
-    def _window(self, from_s: float) -> RawClip:
-        """Return the rows that were shown at `from_s` or later."""
-        rows = [row for row in self._rows if row.time_s >= from_s]
+    def _window(self, from_s: float = -np.inf, to_s: float = np.inf) -> RawClip:
+        """Return the frames that were shown between two times, both included."""
+        rows = [row for row in self._rows if from_s <= row.time_s <= to_s]
         return raw_clip(
             (row.landmarks for row in rows),
             (row.time_s for row in rows),
