@@ -46,15 +46,17 @@ def stream_line(event: StreamEvent) -> str:
 
 
 def _match_lines(matches: tuple[Match, ...]) -> list[str]:
-    """Return the table of `matches`; numbers that none of them has are left out, free text comes last."""
+    """Return the table of `matches`; numbers that say nothing are left out, free text comes last."""
     columns = {
         "rank": [str(match.rank) for match in matches],
         "confidence": [f"{match.confidence:.2f}" for match in matches],
         "similarity": [f"{match.similarity:.3f}" for match in matches],
-        "cosine": [_number(match.dtw_score and match.raw_similarity) for match in matches],
+        "cosine": [_number(match.raw_similarity) for match in matches],
         "warping": [_number(match.dtw_score) for match in matches],
         "prototype": [_number(match.proto_similarity) for match in matches],
     }
+    if all(match.similarity == match.raw_similarity for match in matches):
+        del columns["cosine"]
     columns = {name: cells for name, cells in columns.items() if set(cells) - {_NONE}}
     numbers = [[f"{cell:>{len(name)}}" for cell in (name, *cells)] for name, cells in columns.items()]
     clips = ["most similar clip", *(match.clip_id for match in matches)]
