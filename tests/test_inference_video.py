@@ -110,6 +110,7 @@ def test_frames_without_a_pose_are_no_person_even_where_they_show_a_hand(
     for rows in (np.full_like(raw.rows, np.nan), hand_alone):
         answer = answer_landmarks(engine, rows_of(raw, rows))
         assert (answer.accepted, answer.reason, answer.frames, answer.matches) == (False, "no_person", 0, ())
+        assert answer.motion_mean is None
 
 
 def test_one_frame_moves_nobody(engine: SignEngine) -> None:

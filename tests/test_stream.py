@@ -148,6 +148,15 @@ def test_the_window_rolls_over_a_passage_that_does_not_fit() -> None:
     check_windows(film, pushed + ended)
 
 
+def test_a_stream_that_is_a_little_too_long_ends_with_its_passage_alone() -> None:
+    film = Film(2.1, [(0.4, 1.7)])  # still open, and all of it more rows than fit
+    pushed, ended = film.stream()
+    assert finals(pushed) == [] and [event.kind for event in ended] == ["end"]
+    begun, closed = ended[0].span_s
+    assert 0.1 < begun <= 0.4 and 1.6 < closed < 1.95
+    check_windows(film, ended)
+
+
 def test_the_window_is_as_long_in_features_whatever_the_camera() -> None:
     for fps in (12.5, 60.0):
         film = Film(5, [(0.0, 5.0)], fps)
