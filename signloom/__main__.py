@@ -23,6 +23,8 @@ def main(argv: list[str] | None = None) -> int:
     except SignloomError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130  # as shells count an interrupt
 
 
 if __name__ == "__main__":
