@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,22 @@ from signloom.progress import track
 from signloom.training import checkpoints
 
 _BATCH = 32
+
+
+class Clips(Protocol):
+    """Where clips are read from: feature shards, or what was made of them."""
+
+    def length(self, clip_id: str) -> int:
+        """Return the number of frames of a clip."""
+        ...
+
+    def clip(self, clip_id: str) -> npt.NDArray[np.float32]:
+        """Return its features (T, 540)."""
+        ...
+
+    def mask(self, clip_id: str) -> npt.NDArray[np.uint8]:
+        """Return its presence (T, 4) of pose, hands and face."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +80,7 @@ def load_trained(checkpoint: Path, stats: Path) -> TrainedEncoder:
 
 
 def encode_clips(
-    trained: TrainedEncoder, shards: FeatureShards, clip_ids: Sequence[str], batch_size: int, label: str
+    trained: TrainedEncoder, clips: Clips, clip_ids: Sequence[str], batch_size: int, label: str
 ) -> Iterator[tuple[list[int], Encoded]]:
     """Yield the positions in `clip_ids` of a batch, and what the encoder makes of those clips.
 
@@ -71,7 +88,7 @@ def encode_clips(
     order alone. A clip longer than the model's `seq_len` gives its middle. Raises SignloomError for a clip
     without frames.
     """
-    lengths = [min(shards.length(clip_id), trained.seq_len) for clip_id in clip_ids]
+    lengths = [min(clips.length(clip_id), trained.seq_len) for clip_id in clip_ids]
     for clip_id, length in zip(clip_ids, lengths, strict=True):
         if length == 0:
             raise SignloomError(
@@ -81,12 +98,11 @@ def encode_clips(
     starts = range(0, len(order), batch_size)
     for start in track(starts, label, total=len(starts), unit="batch"):
         rows = order[start : start + batch_size]
-        clips = [
-            centre_crop(shards.clip(clip_ids[row]), shards.mask(clip_ids[row]), trained.seq_len)
-            for row in rows
+        batch = [
+            centre_crop(clips.clip(clip_ids[row]), clips.mask(clip_ids[row]), trained.seq_len) for row in rows
         ]
         with torch.inference_mode():
-            yield rows, trained.model.encode(*_pad(trained, clips))
+            yield rows, trained.model.encode(*_pad(trained, batch))
 
 
 def _pad(

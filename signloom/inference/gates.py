@@ -17,11 +17,12 @@ OK = "ok"
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What an answer must reach: cosines, and motion in shoulder widths a second."""
+    """What an answer must reach: cosines, a dtw_score, and motion in shoulder widths a second."""
 
     min_similarity: float
     min_margin: float
     min_proto_similarity: float
+    min_dtw_score: float
     motion_floor: float
 
     def to_dict(self) -> dict[str, float]:
@@ -79,6 +80,7 @@ class Evidence(NamedTuple):
     similarity: Floats  # cosine to it
     margin: Floats  # that less the cosine to the next sentence; infinite where there is no other
     proto_similarity: Floats  # NaN without a prototype
+    dtw_score: Floats  # of the frames and those of its most similar clip; NaN where they were not compared
     motion_mean: Floats  # shoulder widths a second, NaN where it is not known
     frames: Ids  # feature rows
 
@@ -89,11 +91,12 @@ def weigh(
     motion_mean: Floats,
     frames: Ids,
     place: npt.NDArray[np.intp] | None = None,
+    dtw_score: Floats | None = None,
 ) -> Evidence:
     """Return the evidence of queries whose cosines to sentences and prototypes (Q, S) are given.
 
     A sentence that a query may not be answered with has -inf in `best`. `place` (Q,) names the first
-    sentences where something else than the cosine ranks.
+    sentences where something else than the cosine ranks; `dtw_score` (Q,) is that of their clips.
     """
     rows = np.arange(len(best))
     place = best.argmax(1) if place is None else place
@@ -101,7 +104,8 @@ def weigh(
     others = np.array(best, dtype=np.float32)
     others[rows, place] = -np.inf
     margin = first - others.max(1)
-    return Evidence(place, first, margin, to_prototypes[rows, place], motion_mean, frames)
+    score = np.full(len(best), np.nan) if dtw_score is None else dtw_score
+    return Evidence(place, first, margin, to_prototypes[rows, place], score, motion_mean, frames)
 
 
 def judge(evidence: Evidence, thresholds: Thresholds) -> list[str]:
@@ -110,7 +114,9 @@ def judge(evidence: Evidence, thresholds: Thresholds) -> list[str]:
         [
             evidence.frames == 0,
             evidence.motion_mean < thresholds.motion_floor,
-            ~(evidence.similarity >= thresholds.min_similarity),
+            # a mean over frames is blind to their order, which the score is not
+            ~(evidence.similarity >= thresholds.min_similarity)
+            | (evidence.dtw_score < thresholds.min_dtw_score),
             ~(evidence.margin >= thresholds.min_margin),
             evidence.proto_similarity < thresholds.min_proto_similarity,
         ],

@@ -1,0 +1,66 @@
+"""How often clips are accepted that should be, and that should not, kind by kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from signloom.evaluation.bootstrap import mean_figure
+from signloom.evaluation.outofset import IN_SET, KINDS, Questions
+from signloom.inference.gates import OK, Evidence
+from signloom.params.evaluation import EvaluationParams
+
+_EVIDENCE = ("similarity", "margin", "proto_similarity", "dtw_score", "motion_mean")
+
+
+def acceptance_figures(answers: pd.DataFrame, params: EvaluationParams) -> dict[str, Any]:
+    """Return the metric entries of `answers` (`kind, accepted, right`, one row a question).
+
+    `false_accept_rate` is the share of clips out of the set that were accepted, in all and of each kind;
+    `accepted_and_right` that of in-set clips that were accepted with their sentence.
+    """
+    draw = (params.bootstrap, params.seed)
+    inside = answers["kind"] == IN_SET
+    accepted = answers["accepted"].to_numpy(np.float64)
+    right = accepted * answers["right"].to_numpy(np.float64)
+    reason = "no clip of a sentence that training saw"
+    return {
+        "n_in": int(inside.sum()),
+        "n_out": int((~inside).sum()),
+        **mean_figure("false_accept_rate", accepted[~inside], *draw, "no clip that ought to be refused"),
+        **mean_figure("accepted_and_right", right[inside], *draw, reason),
+        **{kind: _of_kind(accepted[answers["kind"] == kind], draw) for kind in KINDS},
+    }
+
+
+def _of_kind(accepted: npt.NDArray[np.float64], draw: tuple[int, int]) -> dict[str, Any]:
+    return {
+        "n": len(accepted),
+        **mean_figure("false_accept_rate", accepted, *draw, "no clip of this kind"),
+    }
+
+
+def answer_table(
+    questions: Questions, evidence: Evidence, found: npt.NDArray[np.integer], reasons: list[str]
+) -> pd.DataFrame:
+    """Return one row a question: what was asked, the sentence `found` (Q,), the evidence and the verdict.
+
+    `right` says whether the sentence is the clip's own, accepted or not; it never is where the clip ought to
+    be refused.
+    """
+    table = pd.DataFrame(
+        {
+            "kind": questions.kinds,
+            "clip_id": [question.clip_id for question in questions.of],
+            "other_clip_id": [question.other for question in questions.of],
+            "sentence_id": [question.sentence_id for question in questions.of],
+            "first_sentence_id": found,
+            **{name: np.round(getattr(evidence, name).astype(np.float64), 6) for name in _EVIDENCE},
+            "reason": reasons,
+        }
+    )
+    accepted = (table["reason"] == OK).astype(int)
+    return table.assign(accepted=accepted, right=questions.right(found).astype(int))

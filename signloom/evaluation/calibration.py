@@ -1,0 +1,173 @@
+"""Which thresholds accept the most clips rightly while clips that ought to be refused are."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from signloom.evaluation.outofset import IN_SET, KINDS
+from signloom.inference.gates import OK, Evidence, Thresholds, judge
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+GATES = ("min_similarity", "min_margin", "min_proto_similarity", "min_dtw_score")
+OPEN, SHUT = -1.0, 2.0  # under every cosine and score, and over every one
+FALLBACK = (0.6, 0.05, OPEN, OPEN)  # the design document's, where there is nothing to choose by
+MOST_STEPS = 100  # places of a gate that are tried; where more values occur, they are evenly spaced by rank
+
+
+class Point(NamedTuple):
+    """One choice of thresholds, in the order of GATES, and what it accepts."""
+
+    false_accepts: int
+    right: int  # in-set clips accepted with their sentence
+    under: int  # clips under each threshold, added over gates: the fewer, the looser
+    thresholds: tuple[float, ...]
+
+
+class Calibrated(NamedTuple):
+    """The thresholds chosen, the points that they were chosen from, and why none could be, if so."""
+
+    thresholds: Thresholds
+    points: list[Point]
+    reason: str
+
+
+def calibrate(
+    evidence: Evidence, right: Bools, out: Bools, motion_floor: float, max_false_accept_rate: float
+) -> Calibrated:
+    """Choose thresholds by clips that are answered with their sentence and by clips that ought to be refused.
+
+    `right` (Q,) are the first, `out` (Q,) the second. Without in-set clips, or clips to be refused, there is
+    nothing to choose by, and the design document's thresholds stay.
+    """
+    asked = [("of a sentence that training saw", ~out), ("that ought to be refused", out)]
+    lacking = [what for what, which in asked if not which.any()]
+    if lacking:
+        reason = f"no validation clip {lacking[0]}: the thresholds are the design document's, not chosen here"
+        return Calibrated(_thresholds(FALLBACK, motion_floor), [], reason)
+    points = search(evidence, right, out, motion_floor)
+    # the small term undoes the rounding of a rate times a count that is whole
+    chosen = choose(points, math.floor(max_false_accept_rate * out.sum() + 1e-9))
+    return Calibrated(_thresholds(chosen.thresholds, motion_floor), points, "")
+
+
+def search(evidence: Evidence, right: Bools, out: Bools, motion_floor: float) -> list[Point]:
+    """Return, by their number of false accepts, the thresholds that accept the most in-set clips rightly.
+
+    `right` and `out` are as in `calibrate`. All combinations of thresholds that the values of these clips
+    tell apart are counted; of equal ones the loosest is returned. A threshold lies halfway between two
+    values, so that rounding does not matter.
+    """
+    values = _values(evidence)
+    judged = (evidence.frames > 0) & ~(evidence.motion_mean < motion_floor) & np.isfinite(evidence.similarity)
+    values, right, out = values[judged], right[judged], out[judged]
+    gates = [_Gate(values[:, gate], shuts=not gate) for gate in range(len(GATES))]
+    shape = tuple(len(gate.thresholds) for gate in gates)
+    found = np.full(int(out.sum()) + 1, -1, np.int64)
+    under = gates[1].under[:, None, None] + gates[2].under[:, None] + gates[3].under
+    most = sum(int(gate.under.max()) for gate in gates)
+    cells = np.arange(under.size).reshape(shape[1:])
+    total = under.size * shape[0]
+    for step in range(shape[0]):
+        passed = gates[0].level >= step
+        levels = [gate.level[passed] for gate in gates[1:]]
+        hits, errors = (_accepted(levels, which[passed], shape[1:]) for which in (right, out))
+        # one number that puts the best first: most right, then loosest, then the first of equals
+        rank = hits * (most + 1) + most - under - gates[0].under[step]
+        packed = rank * total + total - 1 - (step * under.size + cells)
+        np.maximum.at(found, errors.ravel(), packed.ravel())
+    points = []
+    for false_accepts in np.flatnonzero(found >= 0).tolist():
+        best, cell = divmod(int(found[false_accepts]), total)
+        steps = np.unravel_index(total - 1 - cell, shape)
+        chosen = tuple(float(gate.thresholds[s]) for gate, s in zip(gates, steps, strict=True))
+        points.append(Point(false_accepts, best // (most + 1), most - best % (most + 1), chosen))
+    return points
+
+
+def choose(points: Sequence[Point], most: int) -> Point:
+    """Return the point with the most right ones among those of at most `most` false accepts.
+
+    Among equals it is the loosest, as those who are not asked here (other signers, other cameras) are more
+    often refused wrongly by thresholds that hug these clips; then the one with the fewest false accepts.
+    """
+    within = [point for point in points if point.false_accepts <= most]
+    return max(within, key=lambda point: (point.right, -point.under, -point.false_accepts))
+
+
+def staircase(points: Sequence[Point]) -> list[Point]:
+    """Return the points that accept more rightly than every point with fewer false accepts."""
+    highest = itertools.accumulate((point.right for point in points), max, initial=-1)
+    return [point for point, before in zip(points, highest, strict=False) if point.right > before]
+
+
+def curve_table(
+    calibrated: Calibrated, evidence: Evidence, right: Bools, kinds: npt.NDArray[np.str_]
+) -> pd.DataFrame:
+    """Return the staircase and the chosen point, for all kinds together (`all`) and for each apart.
+
+    One row a point and kind: `kind, false_accept_rate, accepted_and_right, chosen`, then the thresholds,
+    which the kinds share. `kinds` (Q,) are those of the clips.
+    """
+    floor = calibrated.thresholds.motion_floor
+    tried = [_thresholds(point.thresholds, floor) for point in staircase(calibrated.points)]
+    columns = ["kind", "false_accept_rate", "accepted_and_right", "chosen", *GATES]
+    rows = []
+    for thresholds in dict.fromkeys([*tried, calibrated.thresholds]):
+        accepted = np.array(judge(evidence, thresholds)) == OK
+        share = (accepted & right)[kinds == IN_SET]
+        values = [getattr(thresholds, gate) for gate in GATES]
+        for kind in ("all", *KINDS):
+            which = kinds == kind if kind != "all" else kinds != IN_SET
+            if which.any() and len(share):
+                chosen = int(thresholds == calibrated.thresholds)
+                rows.append([kind, accepted[which].mean(), share.mean(), chosen, *values])
+    table = pd.DataFrame(rows, columns=columns)
+    order = ["kind", "accepted_and_right", "false_accept_rate"]
+    return table.sort_values(order, kind="stable").reset_index(drop=True)
+
+
+def _thresholds(chosen: Sequence[float], motion_floor: float) -> Thresholds:
+    return Thresholds(**dict(zip(GATES, chosen, strict=True)), motion_floor=motion_floor)
+
+
+class _Gate:
+    """The thresholds (K,) of one gate that are tried, ascending from the open one.
+
+    `under` (K,) counts the clips under each; `level` (Q,) is the last threshold that each clip passes.
+    """
+
+    def __init__(self, values: Floats, shuts: bool) -> None:
+        """Take values (Q,), infinite where nothing is known; `shuts` adds a threshold over all of them."""
+        occurring = np.unique(values[np.isfinite(values)])
+        between = (occurring[1:] + occurring[:-1]) / 2
+        if len(between) > MOST_STEPS:
+            between = between[np.linspace(0, len(between) - 1, MOST_STEPS).round().astype(np.intp)]
+        self.thresholds = np.concatenate([[OPEN], between, [SHUT] if shuts else []])
+        self.under = np.searchsorted(np.sort(values), self.thresholds)
+        self.level = np.searchsorted(self.thresholds, values, side="right") - 1
+
+
+def _values(evidence: Evidence) -> Floats:
+    """Return (Q, 4) in the order of GATES; what is not known passes every threshold."""
+    known = (evidence.similarity, evidence.margin, evidence.proto_similarity, evidence.dtw_score)
+    values = np.nan_to_num(np.stack(known, axis=1).astype(np.float64), nan=np.inf, posinf=np.inf)
+    return np.maximum(values, OPEN)  # a cosine may be rounded to less than -1
+
+
+def _accepted(levels: Sequence[Counts], which: Bools, shape: tuple[int, ...]) -> Counts:
+    """Return how many of the clips `which` (Q,) pass each combination of thresholds, in `shape`."""
+    places = np.ravel_multi_index([level[which] for level in levels], shape)
+    counts = np.bincount(places, minlength=int(np.prod(shape))).reshape(shape)
+    for axis in range(len(shape)):
+        counts = np.flip(np.flip(counts, axis).cumsum(axis), axis)
+    return np.asarray(counts)

@@ -1,0 +1,196 @@
+"""Clips that ought to be refused, of several kinds, made of the clips of one split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from signloom.features.shards import FeatureShards
+
+Array = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.uint8]
+Clip = tuple[Array, Mask]  # features (T, 540), presence (T, 4)
+
+IN_SET = "in_set"
+KINDS = ("unsigned", "unseen_sentence", "left_out", "reversed", "shuffled", "spliced")
+PIECE_S = 1 / 3  # about as long as a sign, so that shuffling takes signs apart and puts them elsewhere
+
+
+@dataclass(frozen=True)
+class Question:
+    """A clip that is put to the gallery."""
+
+    kind: str  # in_set, or one of KINDS
+    clip_id: str
+    sentence_id: int  # of the clip, -1 where nothing is signed
+    other: str = ""  # the clip that a spliced one ends as
+
+    @property
+    def name(self) -> str:
+        """Return what tells this question from the others."""
+        return f"{self.kind}/{self.clip_id}"
+
+    @property
+    def made(self) -> bool:
+        """Return whether the clip is not as it was recorded."""
+        return self.kind in ("reversed", "shuffled", "spliced")
+
+
+def generator(seed: int, *names: str) -> np.random.Generator:
+    """Return the random numbers of one clip, whatever other clips there are."""
+    digest = hashlib.sha256("\0".join(names).encode()).digest()[:8]
+    return np.random.default_rng([seed, int.from_bytes(digest, "little")])
+
+
+def reverse(clip: Clip) -> Clip:
+    """Return the clip from its end to its start."""
+    features, mask = clip
+    return features[::-1], mask[::-1]
+
+
+def shuffle(clip: Clip, piece: int, rng: np.random.Generator) -> Clip:
+    """Return the clip in pieces of `piece` frames (the last may be shorter), of which none keeps its place.
+
+    A clip of a single piece is returned as it is.
+    """
+    features, mask = clip
+    pieces = np.split(np.arange(len(features)), np.arange(piece, len(features), piece))
+    order = np.arange(len(pieces))
+    while len(pieces) > 1 and (order == np.arange(len(pieces))).any():
+        order = rng.permutation(len(pieces))
+    rows = np.concatenate([pieces[place] for place in order])
+    return features[rows], mask[rows]
+
+
+def splice(start: Clip, end: Clip) -> Clip:
+    """Return the first half of `start` and the second half of `end`; a middle frame is in second halves."""
+    cuts = [len(features) // 2 for features, _ in (start, end)]
+    features = np.concatenate([start[0][: cuts[0]], end[0][cuts[1] :]])
+    return features, np.concatenate([start[1][: cuts[0]], end[1][cuts[1] :]])
+
+
+class Questions:
+    """The questions of one split, and their clips as `encode_clips` reads them; `of` holds them in order.
+
+    In-set are the split's clips of sentences that training saw. `left_out` are the same, for a gallery
+    without their sentence; reversed, shuffled and spliced ones are made of them too, one a clip and kind,
+    unless it would be too short to differ.
+    """
+
+    def __init__(
+        self, splits: pd.DataFrame, split: str, shards: FeatureShards, fps: float, seed: int
+    ) -> None:
+        """Take clips of `fps` rows a second from `shards`; `splits` is splits.csv."""
+        self._shards, self._split, self._seed = shards, split, seed
+        self._piece = max(1, round(PIECE_S * fps))
+        table = splits[splits["split"] == split].sort_values("clip_id")
+        signed = table["sentence_id"] >= 0
+        seen = signed & (table["seen"] == 1)
+        self.of: list[Question] = [
+            *_as_recorded(IN_SET, table[seen]),
+            *_as_recorded("unsigned", table[~signed]),
+            *_as_recorded("unseen_sentence", table[signed & ~seen]),
+            *_as_recorded("left_out", table[seen]),
+        ]
+        for kind in ("reversed", "shuffled", "spliced"):
+            self.of += self._made(kind, _as_recorded(kind, table[seen]))
+        self._by_name = {question.name: question for question in self.of}
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the questions, in order."""
+        return [question.name for question in self.of]
+
+    @property
+    def kinds(self) -> npt.NDArray[np.str_]:
+        """Return the kind (Q,) of each question."""
+        return np.array([question.kind for question in self.of], np.str_)
+
+    @property
+    def out(self) -> npt.NDArray[np.bool_]:
+        """Return which questions (Q,) ought to be refused."""
+        return np.asarray(self.kinds != IN_SET)
+
+    def right(self, found: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Return which in-set questions (Q,) the sentences `found` (Q,) are those of."""
+        own = np.array([question.sentence_id for question in self.of], np.int64)
+        return np.asarray(~self.out & (own == found))
+
+    @property
+    def left_out(self) -> npt.NDArray[np.int64]:
+        """Return the sentence (Q,) that each question may not be answered with, -1 where there is none."""
+        return np.array(
+            [question.sentence_id if question.kind == "left_out" else -1 for question in self.of], np.int64
+        )
+
+    @property
+    def motion_means(self) -> npt.NDArray[np.float64]:
+        """Return the motion (Q,) of clips as they were recorded, NaN where it was not measured."""
+        index = self._shards.index
+        known = dict(
+            zip(index["clip_id"], index.get("motion_mean", np.full(len(index), np.nan)), strict=True)
+        )
+        return np.array(
+            [np.nan if question.made else known[question.clip_id] for question in self.of], np.float64
+        )
+
+    def length(self, name: str) -> int:
+        """Return the number of frames of a question's clip."""
+        question = self._by_name[name]
+        own = self._shards.length(question.clip_id)
+        if question.kind != "spliced":
+            return own
+        other = self._shards.length(question.other)
+        return own // 2 + other - other // 2
+
+    def clip(self, name: str) -> Array:
+        """Return the features (T, 540) of a question's clip."""
+        return self.read(name)[0]
+
+    def mask(self, name: str) -> Mask:
+        """Return the presence (T, 4) of a question's clip."""
+        return self.read(name)[1]
+
+    def read(self, name: str) -> Clip:
+        """Return features (T, 540) and presence (T, 4) of a question's clip."""
+        question = self._by_name[name]
+        clip = self._recorded(question.clip_id)
+        if question.kind == "reversed":
+            return reverse(clip)
+        if question.kind == "shuffled":
+            return shuffle(clip, self._piece, self._generator(question))
+        if question.kind == "spliced":
+            return splice(clip, self._recorded(question.other))
+        return clip
+
+    def _recorded(self, clip_id: str) -> Clip:
+        return self._shards.clip(clip_id), self._shards.mask(clip_id)
+
+    def _generator(self, question: Question) -> np.random.Generator:
+        return generator(self._seed, self._split, question.kind, question.clip_id)
+
+    def _made(self, kind: str, clips: Sequence[Question]) -> list[Question]:
+        least = self._piece + 1 if kind == "shuffled" else 2
+        long = [question for question in clips if self._shards.length(question.clip_id) >= least]
+        return (
+            long if kind != "spliced" else [spliced for one in long for spliced in self._spliced(one, long)]
+        )
+
+    def _spliced(self, one: Question, clips: Sequence[Question]) -> list[Question]:
+        others = [other.clip_id for other in clips if other.sentence_id != one.sentence_id]
+        if not others:
+            return []
+        drawn = others[int(self._generator(one).integers(len(others)))]
+        return [Question("spliced", one.clip_id, one.sentence_id, drawn)]
+
+
+def _as_recorded(kind: str, table: pd.DataFrame) -> list[Question]:
+    return [
+        Question(kind, clip_id, int(sentence))
+        for clip_id, sentence in zip(table["clip_id"], table["sentence_id"], strict=True)
+    ]

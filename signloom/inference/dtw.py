@@ -1,0 +1,63 @@
+"""How alike two frame sequences are when one may run faster or slower than the other."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+BAND = 0.1  # of the longer sequence
+
+
+def dtw_score(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> float:
+    """Return 1 - d^2 / (2 (T1 + T2)) of frames `a` (T1, D) and `b` (T2, D): -1 at least, 1 for equal ones.
+
+    d is the dynamic time warping distance (Sakoe and Chiba 1978) of the frames' directions, within a band of
+    a tenth of the longer sequence. dtaidistance finds it where it is installed, else NumPy, which is slower
+    and agrees. Raises ValueError without frames.
+    """
+    if not len(a) or not len(b):
+        raise ValueError("a sequence without frames can be compared with nothing")
+    window = math.ceil(BAND * max(len(a), len(b)))
+    first, second = unit_rows(a), unit_rows(b)
+    try:
+        from dtaidistance import dtw_ndim
+    except ImportError:
+        squared = banded(first, second, window)
+    else:
+        squared = float(dtw_ndim.distance_fast(first, second, window=window)) ** 2
+    return 1 - squared / (2 * (len(a) + len(b)))
+
+
+def unit_rows(frames: npt.NDArray[np.floating]) -> Floats:
+    """Return the directions (T, D) of `frames`, C-contiguous; a frame of zeros stays zero."""
+    wide = np.ascontiguousarray(frames, np.float64)
+    norm = np.linalg.norm(wide, axis=1, keepdims=True)
+    return np.asarray(np.divide(wide, norm, out=np.zeros_like(wide), where=norm > 0))
+
+
+def banded(a: Floats, b: Floats, window: int) -> float:
+    """Return the smallest sum of squared distances of frames along a warping path within `window`.
+
+    A path may stray less than `window` frames from the diagonals that begin at the first frames and end at
+    the last ones, as in dtaidistance. The table is filled by anti-diagonals, each made of the two before it.
+    """
+    rows, columns = len(a), len(b)
+    square = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * (a @ b.T)
+    low, high = max(0, rows - columns) + window, max(0, columns - rows) + window
+    # column i of a diagonal is row i - 1 of the table; column 0 and what is outside the band stay infinite
+    before, last = np.full((2, rows + 1), np.inf)
+    before[0] = 0.0
+    for diagonal in range(rows + columns - 1):
+        i = np.arange(max(0, diagonal - columns + 1), min(rows, diagonal + 1))
+        j = diagonal - i
+        i = i[(j > i - low) & (j < i + high)]
+        now = np.full(rows + 1, np.inf)
+        now[i + 1] = np.maximum(square[i, diagonal - i], 0.0) + np.minimum(
+            np.minimum(last[i], last[i + 1]), before[i]
+        )
+        before, last = last, now
+    return float(last[rows])

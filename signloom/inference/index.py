@@ -1,0 +1,88 @@
+"""The clips most similar to a query: exact in a small gallery, approximate in a large one."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from signloom.errors import SignloomError
+
+Rows = npt.NDArray[np.float32]
+Found = tuple[Rows, npt.NDArray[np.int64]]
+
+# hierarchical navigable small worlds (Malkov and Yashunin 2018): links a clip, and how widely to look
+LINKS = 16
+BUILD_WIDTH = 80
+SEARCH_WIDTH = 64
+
+
+class Index(Protocol):
+    """Finds the gallery's clips nearest to queries."""
+
+    def search(self, queries: Rows, count: int) -> Found:
+        """Return for `queries` (Q, E) the cosines (Q, K), most similar first, and the gallery rows (Q, K).
+
+        K is `count`, or the size of the gallery where that is less.
+        """
+        ...
+
+
+def make_index(embeddings: npt.NDArray[np.floating], exact_limit: int) -> Index:
+    """Return an index of unit rows `embeddings` (N, E): exact up to `exact_limit` rows, else approximate.
+
+    Equal rows give an equal index. Raises SignloomError where an approximate one is needed and faiss is not
+    installed.
+    """
+    rows = np.ascontiguousarray(embeddings, np.float32)
+    return ExactIndex(rows) if len(rows) <= exact_limit else ApproximateIndex(rows)
+
+
+class ExactIndex:
+    """Compares a query with every clip."""
+
+    def __init__(self, embeddings: Rows) -> None:
+        """Take unit rows (N, E)."""
+        self._embeddings = embeddings
+
+    def search(self, queries: Rows, count: int) -> Found:
+        """Return as `Index` says; of equally similar clips the first rows come first."""
+        similarity = queries.astype(np.float32) @ self._embeddings.T
+        count = min(count, similarity.shape[1])
+        rows = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+        return np.take_along_axis(similarity, rows, axis=1), rows.astype(np.int64)
+
+
+class ApproximateIndex:
+    """Walks a graph of neighbours (faiss); it may miss a clip that the exact search finds."""
+
+    def __init__(self, embeddings: Rows) -> None:
+        """Build the graph of unit rows (N, E) in one thread, so that it is the same every time."""
+        self._faiss = _faiss()
+        self._graph = self._faiss.IndexHNSWFlat(embeddings.shape[1], LINKS, self._faiss.METRIC_INNER_PRODUCT)
+        self._graph.hnsw.efConstruction = BUILD_WIDTH
+        threads = self._faiss.omp_get_max_threads()
+        self._faiss.omp_set_num_threads(1)
+        try:
+            self._graph.add(embeddings)
+        finally:
+            self._faiss.omp_set_num_threads(threads)
+
+    def search(self, queries: Rows, count: int) -> Found:
+        """Return as `Index` says, looking at least as wide as `count`."""
+        count = min(count, self._graph.ntotal)
+        width = self._faiss.SearchParametersHNSW(efSearch=max(SEARCH_WIDTH, 2 * count))
+        similarity, rows = self._graph.search(np.ascontiguousarray(queries, np.float32), count, params=width)
+        return similarity, rows
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError as error:
+        raise SignloomError(
+            "this gallery is over retrieval.exact_limit, and approximate search needs the package faiss-cpu: "
+            "pip install faiss-cpu, or raise retrieval.exact_limit"
+        ) from error
+    return faiss

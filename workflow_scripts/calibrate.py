@@ -1,0 +1,68 @@
+"""Choose when an answer is given, on validation clips and on clips that ought to be refused.
+
+The thresholds are those that accept the most in-set clips with their sentence while at most
+`inference.max_false_accept_rate` of the others are accepted; among equals, the loosest.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+
+from signloom.evaluation.acceptance import acceptance_figures, answer_table
+from signloom.evaluation.calibration import calibrate, curve_table
+from signloom.evaluation.datasets import EmbeddedClips
+from signloom.evaluation.embed import load_trained
+from signloom.evaluation.evidence import TrainedGallery
+from signloom.evaluation.outofset import Questions
+from signloom.features.shards import FeatureShards
+from signloom.files import write_csv, write_json
+from signloom.inference.gates import judge
+from signloom.params.evaluation import EvaluationParams, InferenceParams
+from signloom.params.features import PoseParams, QualityParams
+from signloom.stage import Job, run_stage
+from signloom.text.sentences import read_splits
+
+
+def work(job: Job) -> None:
+    torch.set_num_threads(1)  # sums depend on the number of threads, and the bytes must not
+    params = job.section("inference", InferenceParams)
+    floor = job.section("quality", QualityParams).motion_floor
+    trained = load_trained(job.input("checkpoint"), job.input("stats"))
+    shards = FeatureShards(job.input_list("features"), job.input_list("index"), job.input_list("mask"))
+    fps = job.section("pose", PoseParams).fps
+    questions = Questions(read_splits(job.input("splits")), "val", shards, fps, params.seed)
+    known = TrainedGallery(
+        EmbeddedClips(job.input("embeddings"), job.input("map")),
+        job.input("prototypes"),
+        job.input("frames"),
+        job.input("frames_index"),
+    )
+    evidence = known.ask(trained, questions)
+    found = known.gallery.sentences[evidence.place]
+    right = questions.right(found)
+    calibrated = calibrate(evidence, right, questions.out, floor, params.max_false_accept_rate)
+    if calibrated.reason:
+        print(f"warning: calibrate: {calibrated.reason}", file=sys.stderr)
+    answers = answer_table(questions, evidence, found, judge(evidence, calibrated.thresholds))
+    figures = acceptance_figures(answers, job.section("evaluation", EvaluationParams))
+    scored = ("false_accept_rate", "accepted_and_right", "n_in", "n_out")
+    chosen = {
+        **calibrated.thresholds.to_dict(),
+        "max_false_accept_rate": params.max_false_accept_rate,
+        **{name: figures[name] for name in scored},
+        **({"reason": calibrated.reason} if calibrated.reason else {}),
+    }
+    write_csv(job.output("curve"), curve_table(calibrated, evidence, right, questions.kinds))
+    write_csv(job.output("predictions"), answers)
+    write_json(job.output("metrics"), {"val": figures})
+    write_json(job.output("thresholds"), chosen)
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_stage("calibrate", work, argv, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
