@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from signloom.inference.gates import Evidence, Gallery, Thresholds, confidence, judge, weigh
 
-T = Thresholds(min_similarity=0.6, min_margin=0.1, min_proto_similarity=0.5, motion_floor=0.4)
+T = Thresholds(
+    min_similarity=0.6, min_margin=0.1, min_proto_similarity=0.5, min_dtw_score=0.7, motion_floor=0.4
+)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -17,7 +19,8 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def evidence(**given: float) -> Evidence:
-    values = {"similarity": 0.9, "margin": 0.5, "proto_similarity": 0.8, "motion_mean": 1.0, **given}
+    usual = {"similarity": 0.9, "margin": 0.5, "proto_similarity": 0.8, "dtw_score": 0.9, "motion_mean": 1.0}
+    values = {**usual, **given}
     frames = np.array([int(values.pop("frames", 60))])
     return Evidence(np.array([0]), *(np.array([value]) for value in values.values()), frames)
 
@@ -31,10 +34,15 @@ def evidence(**given: float) -> Evidence:
         ({"motion_mean": np.nan}, "ok"),
         ({"similarity": 0.59, "margin": 0.0}, "low_similarity"),
         ({"similarity": np.nan}, "low_similarity"),
+        ({"dtw_score": 0.69, "margin": 0.0}, "low_similarity"),
+        ({"dtw_score": np.nan}, "ok"),
         ({"margin": 0.09, "proto_similarity": 0.1}, "ambiguous_top2"),
         ({"proto_similarity": 0.49}, "prototype_disagreement"),
         ({"proto_similarity": np.nan}, "ok"),
-        ({"similarity": 0.6, "margin": 0.1, "proto_similarity": 0.5, "motion_mean": 0.4}, "ok"),
+        (
+            {"similarity": 0.6, "margin": 0.1, "proto_similarity": 0.5, "dtw_score": 0.7, "motion_mean": 0.4},
+            "ok",
+        ),
     ],
 )
 def test_the_first_gate_that_closes_is_the_reason(given: dict[str, float], reason: str) -> None:

@@ -21,7 +21,7 @@ Bools = npt.NDArray[np.bool_]
 GATES = ("min_similarity", "min_margin", "min_proto_similarity", "min_dtw_score")
 OPEN, SHUT = -1.0, 2.0  # under every cosine and score, and over every one
 FALLBACK = (0.6, 0.05, OPEN, OPEN)  # the design document's, where there is nothing to choose by
-MOST_STEPS = 100  # places of a gate that are tried; where more values occur, they are evenly spaced by rank
+MOST_STEPS = 100  # thresholds of a gate that are tried
 
 
 class Point(NamedTuple):
@@ -70,7 +70,7 @@ def search(evidence: Evidence, right: Bools, out: Bools, motion_floor: float) ->
     values = _values(evidence)
     judged = (evidence.frames > 0) & ~(evidence.motion_mean < motion_floor) & np.isfinite(evidence.similarity)
     values, right, out = values[judged], right[judged], out[judged]
-    gates = [_Gate(values[:, gate], shuts=not gate) for gate in range(len(GATES))]
+    gates = [_Gate(values[:, gate], right, shuts=not gate) for gate in range(len(GATES))]
     shape = tuple(len(gate.thresholds) for gate in gates)
     found = np.full(int(out.sum()) + 1, -1, np.int64)
     under = gates[1].under[:, None, None] + gates[2].under[:, None] + gates[3].under
@@ -143,18 +143,27 @@ def _thresholds(chosen: Sequence[float], motion_floor: float) -> Thresholds:
 class _Gate:
     """The thresholds (K,) of one gate that are tried, ascending from the open one.
 
-    `under` (K,) counts the clips under each; `level` (Q,) is the last threshold that each clip passes.
+    `under` (K,) counts the clips under each; `level` (Q,) is the last threshold that each clip passes. Where
+    more values occur than are tried, thresholds lie at even steps through the ranks of those that are
+    answered rightly, and of the others.
     """
 
-    def __init__(self, values: Floats, shuts: bool) -> None:
+    def __init__(self, values: Floats, right: Bools, shuts: bool) -> None:
         """Take values (Q,), infinite where nothing is known; `shuts` adds a threshold over all of them."""
         occurring = np.unique(values[np.isfinite(values)])
         between = (occurring[1:] + occurring[:-1]) / 2
         if len(between) > MOST_STEPS:
-            between = between[np.linspace(0, len(between) - 1, MOST_STEPS).round().astype(np.intp)]
+            steps = [_even_steps(values[which & np.isfinite(values)]) for which in (right, ~right)]
+            between = between[np.isin(occurring[1:], np.concatenate(steps))]
         self.thresholds = np.concatenate([[OPEN], between, [SHUT] if shuts else []])
         self.under = np.searchsorted(np.sort(values), self.thresholds)
         self.level = np.searchsorted(self.thresholds, values, side="right") - 1
+
+
+def _even_steps(values: Floats) -> Floats:
+    """Return half as many of the sorted `values` as steps are tried, or all where there are fewer."""
+    count = min(MOST_STEPS // 2, len(values))
+    return np.sort(values)[np.linspace(0, len(values) - 1, count).round().astype(np.intp)]
 
 
 def _values(evidence: Evidence) -> Floats:

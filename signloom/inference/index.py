@@ -48,10 +48,13 @@ class ExactIndex:
 
     def search(self, queries: Rows, count: int) -> Found:
         """Return as `Index` says; of equally similar clips the first rows come first."""
-        similarity = queries.astype(np.float32) @ self._embeddings.T
-        count = min(count, similarity.shape[1])
-        rows = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
-        return np.take_along_axis(similarity, rows, axis=1), rows.astype(np.int64)
+        distance = -(queries.astype(np.float32) @ self._embeddings.T)
+        count = min(count, distance.shape[1])
+        # in the order of rows first, so that the stable sort keeps equal ones in it
+        rows = np.sort(np.argpartition(distance, count - 1, axis=1)[:, :count].astype(np.int64), axis=1)
+        near = np.take_along_axis(distance, rows, axis=1)
+        order = np.argsort(near, axis=1, kind="stable")
+        return np.take_along_axis(-near, order, axis=1), np.take_along_axis(rows, order, axis=1)
 
 
 class ApproximateIndex:
