@@ -1,0 +1,185 @@
+"""Calibrate on one signer and score another, each training signer left out in turn; no test clip is read.
+
+    python -m tools.leave_signer_out
+
+A finished build is needed; features and texts come from it. For each signer of the training split the encoder
+is trained on the others; thresholds are chosen on the validation clips and scored on the signer's, and the
+other way round. Products go to build/signers/<signer>/. Printed, pooled over all of these: false accepts of
+clips that ought to be refused, and in-set clips accepted rightly, of those whose first sentence is right; for
+the rule of stage calibrate, for thresholds that hug the clips they were chosen on, and without the score of
+frame sequences. Then: in-set clips whose first sentence is right by cosine, and re-ranked.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from signloom.evaluation.calibration import calibrate, choose, search
+from signloom.evaluation.datasets import EmbeddedClips
+from signloom.evaluation.embed import encode_clips, load_trained
+from signloom.evaluation.evidence import TrainedGallery
+from signloom.evaluation.outofset import IN_SET, Questions
+from signloom.features.shards import FeatureShards
+from signloom.inference.dtw import dtw_score
+from signloom.inference.gates import OK, Evidence, Thresholds, judge
+from signloom.params.load import load_params
+from signloom.text.sentences import read_splits
+from tools.engine import workflow
+
+RULES = ["stats_pose", "train_sign2text", "embed", "prototypes"]
+TOP = 5
+
+
+class Asked(NamedTuple):
+    """The questions of one signer, answered by a network that did not learn from them."""
+
+    evidence: Evidence
+    right: npt.NDArray[np.bool_]
+    out: npt.NDArray[np.bool_]
+    first: dict[str, npt.NDArray[np.bool_]]  # which in-set clips are answered rightly, by what ranks
+
+
+def main() -> int:
+    torch.set_num_threads(1)
+    lines, shards = commands()
+    metadata = pd.read_parquet("build/processed_metadata.parquet").set_index("clip_id")
+    splits = read_splits(Path("build/splits.csv"))
+    signers = metadata.loc[splits["clip_id"], "signer_id"].to_numpy()
+    params = load_params(Path("params.yaml"))
+    pairs = []
+    for signer in sorted(set(signers[(splits["split"] == "train").to_numpy()])):
+        folder = Path(f"build/signers/{signer}")
+        folder.mkdir(parents=True, exist_ok=True)
+        table = without(splits, signers == signer)
+        table.to_csv(folder / "splits.csv", index=False)
+        for line in lines:
+            subprocess.run(moved(line, folder), shell=True, check=True)
+        asked = [
+            ask(folder, Questions(table, split, shards, params.pose.fps, params.inference.seed))
+            for split in ("val", "test")
+        ]
+        pairs += [tuple(asked), tuple(asked[::-1])]
+    report(pairs, params.quality.motion_floor, params.inference.max_false_accept_rate)
+    return 0
+
+
+def commands() -> tuple[list[str], FeatureShards]:
+    """Return the command lines of the stages that a fold runs, and the shards of pose features."""
+    with workflow(Path(), dag=True) as flow:
+        jobs = {job.rule.name: job for job in flow.dag.jobs}
+        lines = [
+            f"{job.params.call} --params {shlex.quote(job.params.given)} --threads {job.threads}"
+            for job in (jobs[name] for name in RULES)
+        ]
+        given = jobs["embed"].input
+        files = ([Path(path) for path in given[name]] for name in ("features", "index", "mask"))
+        return lines, FeatureShards(*files)
+
+
+def without(splits: pd.DataFrame, left_out: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """Return `splits` with the clips `left_out` as the test split, in place of the real one."""
+    table = splits.assign(split=splits["split"].where(~left_out, "held out"))
+    table = table[table["split"] != "test"].replace({"split": {"held out": "test"}})
+    trained = table["sentence_id"][(table["split"] == "train") & (table["sentence_id"] >= 0)]
+    return table.assign(seen=table["sentence_id"].isin(trained).astype(int))
+
+
+def moved(line: str, folder: Path) -> str:
+    """Return the command `line` with its own splits and products under `folder`."""
+    for product in ("splits.csv", "global_stats.npz", "models/", "embeddings/"):
+        line = line.replace(f"=build/{product}", f"={folder}/{product}")
+    return re.sub(r"=metrics/", f"={folder}/metrics/", line)
+
+
+def ask(folder: Path, questions: Questions) -> Asked:
+    """Put `questions` to the gallery of `folder`, and find what ranks in-set clips best."""
+    trained = load_trained(folder / "models/sign2text/best.pth", folder / "global_stats.npz")
+    made = folder / "embeddings"
+    clips = EmbeddedClips(made / "embeddings.npy", made / "embeddings_map.csv")
+    known = TrainedGallery(clips, made / "prototypes.npz", made / "frames.npy", made / "frames_index.parquet")
+    evidence = known.ask(trained, questions)
+    inside = [question for question in questions.of if question.kind == IN_SET]
+    found = np.zeros((3, len(inside)), np.int64)
+    names = [question.name for question in inside]
+    for rows, encoded in encode_clips(trained, questions, names, 32, "re-rank"):
+        cosines, near = known.gallery.by_sentence(encoded.embedding.numpy())
+        for row, states, valid, cosine, clip in zip(
+            rows, encoded.frames.numpy(), encoded.valid, cosines, near, strict=True
+        ):
+            top = np.argsort(-cosine, kind="stable")[:TOP]
+            frames = states[: int(valid.sum())]
+            score = np.array([dtw_score(frames, known.frames(int(clip[place]))) for place in top])
+            best = [0, int((score + cosine[top]).argmax()), int(score.argmax())]
+            found[:, row] = known.gallery.sentences[top[best]]
+    own = np.array([question.sentence_id for question in inside])
+    by = ("cosine", "mean of both", "frame sequence")
+    first = {name: sentences == own for name, sentences in zip(by, found, strict=True)}
+    return Asked(evidence, questions.right(known.gallery.sentences[evidence.place]), questions.out, first)
+
+
+def report(pairs: list[tuple[Asked, ...]], floor: float, limit: float) -> None:
+    """Print the two tables of `pairs`: questions to choose by, and questions to score."""
+    rules = {
+        "loosest": lambda asked: calibrate(asked.evidence, asked.right, asked.out, floor, limit).thresholds,
+        "hugging": lambda asked: hugging(asked, floor, limit),
+    }
+    blind = [tuple(without_frames(asked) for asked in pair) for pair in pairs]
+    rows = [(name, scores(pairs, rule, floor)) for name, rule in rules.items()]
+    rows.append(("loosest, no frame sequences", scores(blind, rules["loosest"], floor)))
+    print("| thresholds | accepted and right | false accepts |\n|---|---|---|")
+    for name, (right, answered, accepted, out) in rows:
+        print(
+            f"| {name} | {right} of {answered} ({right / answered:.3f}) "
+            f"| {accepted} of {out} ({accepted / out:.3f}) |"
+        )
+    print("\n| ranked by | first sentence right |\n|---|---|")
+    for name in pairs[0][0].first:
+        hits = np.concatenate([scored.first[name] for _, scored in pairs])
+        print(f"| {name} | {hits.sum()} of {len(hits)} ({hits.mean():.3f}) |")
+
+
+def scores(
+    pairs: list[tuple[Asked, ...]], rule: Callable[[Asked], Thresholds], floor: float
+) -> tuple[int, int, int, int]:
+    """Return accepted rightly, answered rightly, accepted falsely, to be refused: sums over `pairs`."""
+    total = np.zeros(4, np.int64)
+    for chosen_by, scored in pairs:
+        accepted = np.array(judge(scored.evidence, rule(chosen_by))) == OK
+        counted = (accepted & scored.right, scored.right, accepted & scored.out, scored.out)
+        total += [int(which.sum()) for which in counted]
+    return tuple(total.tolist())
+
+
+def hugging(asked: Asked, floor: float, limit: float) -> Thresholds:
+    """Return the strictest thresholds that accept as many rightly, with the fewest false accepts."""
+    points = search(asked.evidence, asked.right, asked.out, floor)
+    loosest = choose(points, int(limit * asked.out.sum() + 1e-9))
+    strict = min(
+        (point for point in points if point.right == loosest.right), key=lambda point: point.false_accepts
+    )
+    thresholds = Thresholds(*strict.thresholds, motion_floor=floor)
+    kept = asked.right & (np.array(judge(asked.evidence, thresholds)) == OK)
+    e = asked.evidence
+    columns = (e.similarity, e.margin, e.proto_similarity, e.dtw_score)
+    return Thresholds(*(float(np.nanmin(column[kept])) for column in columns), motion_floor=floor)
+
+
+def without_frames(asked: Asked) -> Asked:
+    """Return `asked` as if frame sequences had not been compared."""
+    unknown = np.full(len(asked.out), np.nan)
+    return asked._replace(evidence=asked.evidence._replace(dtw_score=unknown))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
