@@ -73,8 +73,8 @@ def make_bundle(folder: Path, network: EncoderNetwork, embeddings: Vectors) -> N
     np.save(folder / "frames.npy", states)
     places = {"clip_id": clips, "offset": np.arange(len(clips)) % 8 * FRAMES, "length": FRAMES}
     write_csv(folder / "frames_index.csv", pd.DataFrame(places))
-    gates = {"min_similarity": 0.5, "min_margin": 0.1, "min_proto_similarity": 0.5, "motion_floor": 0.4}
-    write_json(folder / "thresholds.json", gates)
+    gates = {"min_similarity": 0.5, "min_margin": 0.1, "min_proto_similarity": 0.5, "min_dtw_score": 0.5}
+    write_json(folder / "thresholds.json", {**gates, "motion_floor": 0.4})
     settings = {
         "format": FORMAT,
         "features": {"dim": FEATURE_DIM},

@@ -26,6 +26,7 @@ THRESHOLDS = {
     "min_similarity": 0.5,
     "min_margin": 0.001,
     "min_proto_similarity": 0.2,
+    "min_dtw_score": 0.1,
     "motion_floor": 0.4,
     "target": 0.05,
 }

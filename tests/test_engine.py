@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -26,7 +27,7 @@ from signloom.inference.gates import Gallery, Thresholds, weigh
 from signloom.text.tokenizer import TextTokenizer
 
 QUERIES = [clip[0] for clip in CLIPS]
-OPEN = Thresholds(min_similarity=-1, min_margin=-1, min_proto_similarity=-1, motion_floor=0)
+OPEN = Thresholds(min_similarity=-1, min_margin=-1, min_proto_similarity=-1, min_dtw_score=-1, motion_floor=0)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_an_answer_is_what_plain_arithmetic_on_the_trained_network_gives(
     for match, share in zip(answer.matches, shares, strict=True):
         assert match.similarity == match.raw_similarity == pytest.approx(best[match.sentence_id][0], abs=1e-5)
         assert match.confidence == pytest.approx(share, abs=1e-4)
-        assert match.dtw_score is None
+        assert (match.dtw_score is None) == (match.rank > 1)
         if match.sentence_id in prototypes:
             expected = float(query @ prototypes[match.sentence_id])
             assert match.proto_similarity == pytest.approx(expected, abs=1e-5)
@@ -137,6 +138,19 @@ def test_a_batch_is_answered_as_its_clips_are_one_by_one(exported: Exported, eng
     assert engine.answer_batch([], []) == []
 
 
+@pytest.mark.parametrize("rerank", [False, True])
+def test_a_sentence_that_is_left_out_is_answered_by_the_next(exported: Exported, rerank: bool) -> None:
+    engine = SignEngine.load(exported.folder, thresholds=OPEN)
+    clips = [clip_of(exported, "b/train1")] * 2
+    whole, without = engine.answer_batch(clips, [None, None], decode=False, rerank=rerank, left_out=[None, 1])
+    assert whole.matches[0].sentence_id == 1
+    assert [match.sentence_id for match in without.matches][:-1] == [
+        match.sentence_id for match in whole.matches if match.sentence_id != 1
+    ]
+    assert without.matches[-1].similarity == without.matches[-1].raw_similarity == -np.inf
+    assert without.matches[-1].confidence == 0
+
+
 def test_nobody_in_the_picture_is_no_person(engine: SignEngine) -> None:
     answer = engine.answer(np.zeros((0, 540), np.float32), np.zeros((0, 4), np.uint8), 0.0)
     assert (answer.accepted, answer.reason, answer.matches) == (False, "no_person", ())
@@ -148,8 +162,9 @@ def test_thresholds_are_the_bundles_unless_others_are_given(exported: Exported) 
     assert engine.thresholds.to_dict() == {name: THRESHOLDS[name] for name in Thresholds.__annotations__}
     clip = clip_of(exported, "d/test0")
     assert SignEngine.load(exported.folder, thresholds=OPEN).answer(*clip).accepted
-    strict = Thresholds(min_similarity=1.1, min_margin=0, min_proto_similarity=0, motion_floor=0)
-    assert SignEngine.load(exported.folder, thresholds=strict).answer(*clip).reason == "low_similarity"
+    for strict in ({"min_similarity": 1.1}, {"min_dtw_score": 1.1}):
+        engine = SignEngine.load(exported.folder, thresholds=replace(OPEN, **strict))
+        assert engine.answer(*clip).reason == "low_similarity"
 
 
 def test_eight_bits_and_more_threads_answer_alike(exported: Exported) -> None:
@@ -167,14 +182,7 @@ def test_embeddings_are_those_of_the_clips_in_their_order(exported: Exported, en
         engine.embed([(clips[0][0][:0], clips[0][1][:0])])
 
 
-def warping(scores: dict[int, float]) -> ModuleType:
-    """A module whose `dtw_score` knows a gallery clip by its number of frames."""
-    module = ModuleType("signloom.inference.dtw")
-    module.dtw_score = lambda a, b: scores[len(b)]  # type: ignore[attr-defined]
-    return module
-
-
-def test_reranking_orders_by_the_mean_and_gates_by_the_cosine(
+def test_reranking_orders_by_the_warping_and_gates_by_the_cosine(
     exported: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = SignEngine.load(exported.folder)
@@ -184,12 +192,13 @@ def test_reranking_orders_by_the_mean_and_gates_by_the_cosine(
         exported.folder / "frames_index.csv").to_dict("records")}  # fmt: skip
     last = plain.matches[-1]
     scores = dict.fromkeys(frames.values(), -1.0) | {frames[last.clip_id]: 1.0}
-    monkeypatch.setitem(sys.modules, "signloom.inference.dtw", warping(scores))
+    # which knows a gallery clip by its number of frames
+    monkeypatch.setattr("signloom.inference.engine.dtw_score", lambda a, b: scores[len(b)])
     answer = engine.answer(*clip, rerank=True, decode=False)
     first = answer.matches[0]
     assert (first.rank, first.clip_id, first.dtw_score) == (1, last.clip_id, 1.0)
     assert first.raw_similarity == last.raw_similarity
-    assert first.similarity == pytest.approx((last.raw_similarity + 1) / 2, abs=1e-6)
+    assert first.similarity == 1.0
     shares = np.exp(np.array([match.similarity for match in answer.matches]) / 0.05)
     assert [match.confidence for match in answer.matches] == pytest.approx(
         list(shares / shares.sum()), abs=1e-5
@@ -202,14 +211,12 @@ def test_the_frames_that_are_warped_are_the_clips_own(
     exported: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, seen = SignEngine.load(exported.folder), []
-    module = ModuleType("signloom.inference.dtw")
 
     def dtw_score(a: np.ndarray, b: np.ndarray) -> float:
         seen.append((a, b))
         return 0.0
 
-    module.dtw_score = dtw_score  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "signloom.inference.dtw", module)
+    monkeypatch.setattr("signloom.inference.engine.dtw_score", dtw_score)
     answer = engine.answer(*clip_of(exported, "b/train1"), rerank=True, decode=False)
     own = [b for (a, b), match in zip(seen, answer.matches, strict=True) if match.clip_id == "b/train1"]
     np.testing.assert_allclose(own[0], seen[0][0], atol=2e-3)  # the gallery's are kept in 16 bits

@@ -75,7 +75,11 @@ def splice(start: Clip, end: Clip) -> Clip:
 
 
 class Questions:
-    """The questions of one split, and their clips as `encode_clips` reads them; `of` holds them in order.
+    """The questions of one split, and their clips as `encode_clips` reads them by name.
+
+    `of` holds them in order; of each, (Q,), `kinds` has the kind, `out` whether it ought to be refused,
+    `sentences` the sentence of its clip, `left_out` the one that it may not be answered with (or -1), and
+    `motion_means` the motion of the clip, NaN where it was not measured as it is.
 
     In-set are the split's clips of sentences that training saw. `left_out` are the same, for a gallery
     without their sentence; reversed, shuffled and spliced ones are made of them too, one a clip and kind,
@@ -99,45 +103,17 @@ class Questions:
         ]
         for kind in ("reversed", "shuffled", "spliced"):
             self.of += self._made(kind, _as_recorded(kind, table[seen]))
-        self._by_name = {question.name: question for question in self.of}
-
-    @property
-    def names(self) -> list[str]:
-        """Return the names of the questions, in order."""
-        return [question.name for question in self.of]
-
-    @property
-    def kinds(self) -> npt.NDArray[np.str_]:
-        """Return the kind (Q,) of each question."""
-        return np.array([question.kind for question in self.of], np.str_)
-
-    @property
-    def out(self) -> npt.NDArray[np.bool_]:
-        """Return which questions (Q,) ought to be refused."""
-        return np.asarray(self.kinds != IN_SET)
+        self.names = [question.name for question in self.of]
+        self.kinds: npt.NDArray[np.str_] = np.array([question.kind for question in self.of], np.str_)
+        self.out: npt.NDArray[np.bool_] = np.asarray(self.kinds != IN_SET)
+        self.sentences = np.array([question.sentence_id for question in self.of], np.int64)
+        self.left_out = np.where(self.kinds == "left_out", self.sentences, -1)
+        self.motion_means = self._motion()
+        self._by_name = dict(zip(self.names, self.of, strict=True))
 
     def right(self, found: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
         """Return which in-set questions (Q,) the sentences `found` (Q,) are those of."""
-        own = np.array([question.sentence_id for question in self.of], np.int64)
-        return np.asarray(~self.out & (own == found))
-
-    @property
-    def left_out(self) -> npt.NDArray[np.int64]:
-        """Return the sentence (Q,) that each question may not be answered with, -1 where there is none."""
-        return np.array(
-            [question.sentence_id if question.kind == "left_out" else -1 for question in self.of], np.int64
-        )
-
-    @property
-    def motion_means(self) -> npt.NDArray[np.float64]:
-        """Return the motion (Q,) of clips as they were recorded, NaN where it was not measured."""
-        index = self._shards.index
-        known = dict(
-            zip(index["clip_id"], index.get("motion_mean", np.full(len(index), np.nan)), strict=True)
-        )
-        return np.array(
-            [np.nan if question.made else known[question.clip_id] for question in self.of], np.float64
-        )
+        return np.asarray(~self.out & (self.sentences == found))
 
     def length(self, name: str) -> int:
         """Return the number of frames of a question's clip."""
@@ -167,6 +143,12 @@ class Questions:
         if question.kind == "spliced":
             return splice(clip, self._recorded(question.other))
         return clip
+
+    def _motion(self) -> npt.NDArray[np.float64]:
+        index = self._shards.index
+        means = index.get("motion_mean", np.full(len(index), np.nan))
+        known = dict(zip(index["clip_id"], means, strict=True))
+        return np.array([np.nan if one.made else known[one.clip_id] for one in self.of], np.float64)
 
     def _recorded(self, clip_id: str) -> Clip:
         return self._shards.clip(clip_id), self._shards.mask(clip_id)

@@ -16,11 +16,11 @@ class Match:
     sentence_id: int
     sentence: str
     category: str
-    similarity: float  # what ranks: the cosine, or with re-ranking its mean with dtw_score
+    similarity: float  # what ranks: the cosine, or with re-ranking the dtw_score
     raw_similarity: float  # cosine of embeddings
     confidence: float  # share among all sentences of the gallery, 0-1
     proto_similarity: float | None  # cosine to the sentence's prototype, where it has one
-    dtw_score: float | None  # 1 for equal frame sequences; None without re-ranking
+    dtw_score: float | None  # 1 for equal frame sequences; without re-ranking None but for rank 1
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from signloom.errors import SignloomError
 from signloom.inference.answer import Answer, Match
 from signloom.inference.beam import NextLogProbs, Symbols, beam_search
 from signloom.inference.bundle import Bundle
+from signloom.inference.dtw import dtw_score
 from signloom.inference.gates import (
     OK,
     REASONS,
@@ -96,8 +97,12 @@ class SignEngine:
         *,
         rerank: bool = False,
         decode: bool = True,
+        left_out: Sequence[int | None] = (),
     ) -> list[Answer]:
-        """Answer clips in their order, as `answer` does; encoding them together is faster."""
+        """Answer clips in their order, as `answer` does; encoding them together is faster.
+
+        `left_out` names for each clip a sentence that it may not be answered with, to try what is refused.
+        """
         for clip in clips:
             self._check(clip)
         seen = [place for place, (features, _) in enumerate(clips) if len(features)]
@@ -109,7 +114,8 @@ class SignEngine:
         encoded = self._encode([clips[place] for place in seen])
         motion = [motion_means[place] for place in seen]
         lengths = np.array([len(clips[place][0]) for place in seen])
-        for place, answer in zip(seen, self._answers(encoded, motion, lengths, rerank), strict=True):
+        barred = [left_out[place] for place in seen] if left_out else []
+        for place, answer in zip(seen, self._answers(encoded, motion, lengths, rerank, barred), strict=True):
             answers[place] = answer
         if not decode:
             return answers
@@ -145,23 +151,34 @@ class SignEngine:
         return encoded
 
     def _answers(
-        self, encoded: Encoded, motion: Sequence[float | None], lengths: npt.NDArray[np.integer], rerank: bool
+        self,
+        encoded: Encoded,
+        motion: Sequence[float | None],
+        lengths: npt.NDArray[np.integer],
+        rerank: bool,
+        left_out: Sequence[int | None] = (),
     ) -> list[Answer]:
         """Return answers without decoded text of encoded clips of `lengths` (N,) frames."""
         cosines, rows = self._search(encoded.embeddings)
+        for query, sentence in enumerate(left_out):
+            cosines[query, self.gallery.sentences == sentence] = -np.inf
         to_prototypes = self.gallery.to_prototypes(encoded.embeddings)
         count = min(self.config["inference"]["top_k"], cosines.shape[1])
         places = np.stack([highest(row, count) for row in cosines])
+        # a gate looks at the first sentence's; the others cost time, and re-ranking alone needs them
+        compared = places if rerank else places[:, :1]
         ranking, warped = cosines, np.full(places.shape, np.nan)
+        warped[:, : compared.shape[1]] = self._warp(encoded.frames, np.take_along_axis(rows, compared, 1))
         if rerank:
-            warped = self._warp(encoded.frames, np.take_along_axis(rows, places, 1))
+            near = np.take_along_axis(cosines, places, 1)
+            score = np.where(np.isfinite(near), warped, -np.inf)
             ranking = cosines.copy()
-            mean = (np.take_along_axis(cosines, places, 1) + warped) / 2
-            np.put_along_axis(ranking, places, mean.astype(np.float32), 1)
-            order = np.argsort(-mean, axis=1, kind="stable")
+            np.put_along_axis(ranking, places, score.astype(np.float32), 1)
+            order = np.argsort(-score, axis=1, kind="stable")
             places, warped = np.take_along_axis(places, order, 1), np.take_along_axis(warped, order, 1)
         speed = np.array([np.nan if mean is None else mean for mean in motion])
-        reasons = judge(weigh(cosines, to_prototypes, speed, lengths, places[:, 0]), self.thresholds)
+        evidence = weigh(cosines, to_prototypes, speed, lengths, places[:, 0], warped[:, 0])
+        reasons = judge(evidence, self.thresholds)
         shares = confidence(ranking, self.config["inference"]["temperature"])
         answers = []
         for query, reason in enumerate(reasons):
@@ -225,8 +242,6 @@ class SignEngine:
 
     def _warp(self, frames: Sequence[Array], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
         """Return the score (Q, K) of each clip's frames against those of the gallery clips `rows` (Q, K)."""
-        from signloom.inference.dtw import dtw_score  # needs an extra, and re-ranking alone needs it
-
         return np.array(
             [
                 [dtw_score(own, self._gallery_frames(row)) for row in others]

@@ -1,0 +1,172 @@
+"""What an exported bundle accepts, and what int8, re-ranking and other thresholds change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from signloom.evaluation.acceptance import acceptance_figures
+from signloom.evaluation.bootstrap import mean_figure
+from signloom.evaluation.outofset import Questions
+from signloom.inference.answer import Answer
+from signloom.inference.engine import SignEngine
+from signloom.inference.gates import Evidence, highest
+from signloom.params.evaluation import EvaluationParams
+from signloom.progress import track
+
+Vectors = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.intp]  # of questions
+
+# the design document's thresholds, and its margin between the two best clips whatever their sentences
+FIXED_SIMILARITY, FIXED_MARGIN = 0.6, 0.05
+TOP = 5
+NO_CLIP = "no clip of a sentence that training saw"
+_BATCH = 16
+_TIMED = 50  # clips whose answers are timed
+_PERCENTILES = (50, 95, 99)
+
+
+def answer_questions(
+    engine: SignEngine, questions: Questions, rows: Rows, rerank: bool = False
+) -> list[Answer]:
+    """Return the bundle's answers to the questions `rows`, without decoded text."""
+    motion = [None if np.isnan(mean) else float(mean) for mean in questions.motion_means[rows]]
+    left_out = [None if sentence < 0 else int(sentence) for sentence in questions.left_out[rows]]
+    answers: list[Answer] = []
+    starts = range(0, len(rows), _BATCH)
+    for start in track(starts, "re-rank" if rerank else "answer", total=len(starts), unit="batch"):
+        part = slice(start, start + _BATCH)
+        clips = [questions.read(questions.names[row]) for row in rows[part]]
+        answers += engine.answer_batch(
+            clips, motion[part], rerank=rerank, decode=False, left_out=left_out[part]
+        )
+    return answers
+
+
+def evidence_of(engine: SignEngine, answers: Sequence[Answer]) -> Evidence:
+    """Return what the gates looked at in `answers` that no re-ranking changed."""
+    firsts = [answer.matches[0] for answer in answers]
+    cosine = np.array([first.raw_similarity for first in firsts], np.float64)
+    others = [[match.raw_similarity for match in answer.matches[1:]] for answer in answers]
+    return Evidence(
+        np.searchsorted(engine.gallery.sentences, [first.sentence_id for first in firsts]),
+        cosine,
+        cosine - np.array([max(other, default=-np.inf) for other in others], np.float64),
+        np.array([first.proto_similarity for first in firsts], np.float64),
+        np.array([first.dtw_score for first in firsts], np.float64),
+        np.array([answer.motion_mean for answer in answers], np.float64),
+        np.array([answer.frames for answer in answers], np.int64),
+    )
+
+
+def embed_questions(engine: SignEngine, questions: Questions, rows: Rows) -> Vectors:
+    """Return the bundle's embeddings (Q, E) of the questions `rows`."""
+    parts = [np.zeros((0, engine.gallery.embeddings.shape[1]), np.float32)]
+    starts = range(0, len(rows), _BATCH)
+    for start in track(starts, "embed", total=len(starts), unit="batch"):
+        names = [questions.names[row] for row in rows[start : start + _BATCH]]
+        parts.append(engine.embed([questions.read(name) for name in names]))
+    return np.concatenate(parts)
+
+
+def fixed_figures(
+    engine: SignEngine, questions: Questions, embeddings: Vectors, params: EvaluationParams
+) -> dict[str, Any]:
+    """Return the acceptance figures of all questions under the design document's fixed thresholds."""
+    gallery = engine.gallery
+    cosine = embeddings @ gallery.embeddings.T
+    own = gallery.sentences[gallery.place]
+    cosine[questions.left_out[:, None] == own] = -np.inf
+    first = cosine.argmax(1)
+    best = cosine[np.arange(len(cosine)), first]
+    cosine[np.arange(len(cosine)), first] = -np.inf
+    accepted = (best >= FIXED_SIMILARITY) & (best - cosine.max(1) >= FIXED_MARGIN)
+    answers = {"kind": questions.kinds, "accepted": accepted, "right": questions.right(own[first])}
+    return acceptance_figures(pd.DataFrame(answers), params)
+
+
+def int8_figures(
+    sentences: npt.NDArray[np.int64],
+    own: npt.NDArray[np.int64],
+    cosines: tuple[Vectors, Vectors],
+    params: EvaluationParams,
+) -> dict[str, Any]:
+    """Return how far the int8 encoder answers as fp32 does, and how often either is right.
+
+    `cosines` (Q, S) are those of fp32 and of int8 to `sentences` (S,); `own` (Q,) are the clips' sentences.
+    `top1_agreement` is the share of clips with the same first sentence, `top5_agreement` the mean share of
+    the first five in common.
+    """
+    draw = (params.bootstrap, params.seed)
+    tops = [[sentences[highest(row, TOP)] for row in part] for part in cosines]
+    pairs = list(zip(*tops, strict=True))
+    same = np.array([a[0] == b[0] for a, b in pairs], np.float64)
+    common = np.array([len(np.intersect1d(a, b)) / len(a) for a, b in pairs], np.float64)
+    figures = {
+        "n": len(own),
+        **mean_figure("top1_agreement", same, *draw, NO_CLIP),
+        **mean_figure("top5_agreement", common, *draw, NO_CLIP),
+    }
+    for name, part in zip(("fp32", "int8"), tops, strict=True):
+        at_1 = np.array([top[0] == right for top, right in zip(part, own, strict=True)], np.float64)
+        at_5 = np.array([right in top for top, right in zip(part, own, strict=True)], np.float64)
+        figures[name] = {
+            **mean_figure("r_at_1", at_1, *draw, NO_CLIP),
+            **mean_figure("r_at_5", at_5, *draw, NO_CLIP),
+        }
+    return figures
+
+
+def rerank_figures(
+    own: npt.NDArray[np.int64], plain: Sequence[Answer], reranked: Sequence[Answer], params: EvaluationParams
+) -> dict[str, Any]:
+    """Return how often the first sentence is right: by cosine, and after re-ranking by warping."""
+    draw = (params.bootstrap, params.seed)
+    hits = [
+        np.array([a.matches[0].sentence_id == right for a, right in zip(part, own, strict=True)], np.float64)
+        for part in (plain, reranked)
+    ]
+    return {
+        "n": len(own),
+        **mean_figure("top1", hits[0], *draw, NO_CLIP),
+        **mean_figure("top1_reranked", hits[1], *draw, NO_CLIP),
+    }
+
+
+def latencies(engine: SignEngine, questions: Questions, rows: Rows) -> dict[str, Any]:
+    """Return percentiles, in ms, of one clip at a time: encoded, answered, re-ranked, decoded.
+
+    `answer` is encoding, search and gates; `answer_reranked` and `answer_decoded` are that and the rest.
+    """
+    calls: dict[str, Callable[[Any], Any]] = {
+        "encode": lambda clip: engine.embed([clip]),
+        "answer": lambda clip: engine.answer(*clip, decode=False),
+        "answer_reranked": lambda clip: engine.answer(*clip, rerank=True, decode=False),
+        "answer_decoded": lambda clip: engine.answer(*clip),
+    }
+    clips = [questions.read(questions.names[row]) for row in rows[:_TIMED]]
+    spent: dict[str, list[float]] = {name: [] for name in calls}
+    for turn, clip in enumerate([*clips[:1], *clips]):  # the first turn loads what is loaded once
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call(clip)
+            if turn:
+                spent[name].append(1000 * (time.perf_counter() - start))
+    frames = [len(features) for features, _ in clips]
+    return {
+        "n": len(clips),
+        "frames": float(np.mean(frames)) if frames else None,
+        **{name: _percentiles(values) for name, values in spent.items()},
+    }
+
+
+def _percentiles(values: list[float]) -> dict[str, float | None]:
+    return {
+        f"p{percent}_ms": round(float(np.percentile(values, percent)), 3) if values else None
+        for percent in _PERCENTILES
+    }
