@@ -10,7 +10,9 @@ import yaml
 
 from signloom.errors import SignloomError
 from signloom.params.load import check_params, load_params, overlay, read_yaml
+from signloom.params.schema import Params
 from signloom.stage import parse
+from signloom.video.windows import window_count
 
 
 def changed(root: Path, folder: Path, old: str, new: str) -> Path:
@@ -19,6 +21,10 @@ def changed(root: Path, folder: Path, old: str, new: str) -> Path:
     path = folder / "params.yaml"
     path.write_text(text.replace(old, new, 1), "utf-8")
     return path
+
+
+def preset(root: Path, name: str) -> Params:
+    return load_params(root / "params.yaml", root / f"config/presets/{name}.yaml")
 
 
 def line_of(path: Path, text: str) -> int:
@@ -53,6 +59,46 @@ def test_overlays_are_laid_over_the_full_preset_one_after_another(root: Path) ->
     assert params.model_dump(exclude={"sign2text", "decoding"}) == full.model_dump(
         exclude={"sign2text", "decoding"}
     )
+
+
+def test_a_preset_builds_the_families_that_its_tables_have_texts_for(root: Path) -> None:
+    # SignTalk's workbook has no glosses: the gloss family would fail, after hours of clip features
+    assert preset(root, "signtalk").pipeline.families == ["sign2text"]
+    for name in ("phoenix2014", "boston104"):
+        assert preset(root, name).pipeline.families == ["gloss"]
+
+
+def test_the_full_gloss_preset_has_the_numbers_of_the_design(root: Path) -> None:
+    full = preset(root, "phoenix2014")
+    assert full.hybrid.model_dump() == {
+        **{"layers": 6, "heads": 8, "feedforward": 2048, "decoder_layers": 3, "ctc_weight": 0.3},
+        **{"label_smoothing": 0.0, "token_dropout": 0.0, "lr": 1e-4},
+    }
+    assert full.tcn.model_dump(exclude={"input"}) == {"layers": 5, "kernel": 3, "lr": 1e-4}
+    expected = {
+        **{"width": 512, "dropout": 0.1, "max_frames": 150, "batch_size": 8, "epochs": 100},
+        **{"warmup_epochs": 5, "clip_norm": 5.0},
+        **{"max_infeasible": 0.05, "collapse_ratio": 0.95, "collapse_epochs": 3},
+    }
+    assert full.train_gloss.model_dump(include=set(expected)) == expected
+    assert full.gloss_augment.model_dump() == {
+        **{"feature_dropout": 0.1, "feature_dropout_p": 0.5, "noise": 0.05, "noise_p": 0.3},
+        **{"time_masks": 1, "time_mask": 3, "time_mask_p": 0.3},
+        **{"mix_alpha": 0.2, "mixup_p": 0.3, "cutmix_p": 0.3},
+    }
+    assert full.gloss_pose_augment == preset(root, "signtalk").augment
+    assert (full.dataset.importer, full.decode_gloss.normalisation) == ("phoenix2014", "phoenix")
+    own = read_yaml(root / "config/presets/phoenix2014.yaml")
+    for section in own:
+        if section.startswith(("gloss", "hybrid", "tcn", "train_gloss", "decode_gloss")):
+            assert set(own[section]) == set(getattr(full, section).model_dump()), "the demo's tuning gets in"
+
+
+def test_the_windows_of_the_design_documents_are_too_few_for_a_short_clip(root: Path) -> None:
+    four_seconds = 100
+    for name, rows in (("phoenix2014", 22), ("windows_64_32", 3)):
+        clips = preset(root, name).clip_features
+        assert window_count(four_seconds, clips.stack_size, clips.step_size) == rows
 
 
 def test_an_unknown_key_is_named_with_line_and_nearest_key(root: Path, tmp_path: Path) -> None:
