@@ -200,6 +200,19 @@ def test_without_the_baseline_nothing_is_compared_with_it(tmp_path: Path) -> Non
     assert "not measured" in got["text"]
 
 
+def test_random_weights_of_a_video_network_are_said_in_figures_and_words(tmp_path: Path) -> None:
+    write_run(tmp_path, "hybrid_clip", hybrid(wrong(2)))
+    write_run(tmp_path, "hybrid_pose", hybrid(wrong(2)))
+    scores = tmp_path / "hybrid_clip.json"
+    parts = json.loads(scores.read_text())
+    scores.write_text(json.dumps({name: part | {"clip_weights": "random"} for name, part in parts.items()}))
+    _, metrics, _ = call(tmp_path, ["hybrid_pose", "hybrid_clip"], [42])
+    got = json.loads(metrics.read_text())
+    assert got["test"]["hybrid_clip"]["clip_weights"] == "random"
+    assert "clip_weights" not in got["test"]["hybrid_pose"]
+    assert "The clip features of hybrid_clip come of random weights" in got["text"]
+
+
 def test_the_order_of_the_files_changes_no_byte(tmp_path: Path) -> None:
     write_run(tmp_path, "tcn_ctc", tcn(wrong(9)))
     write_run(tmp_path, "hybrid_pose", hybrid(wrong(2)))

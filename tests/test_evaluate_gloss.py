@@ -15,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signloom.evaluation.gloss import Answers, error_stats, score_glosses
+from signloom.evaluation.gloss import Answers, error_stats, random_weights, score_glosses
 from signloom.evaluation.gloss_model import decode_clips, decoders, load_gloss
 from signloom.features.gloss_rows import GlossRows
 from signloom.features.shards import FeatureShards
@@ -199,6 +199,16 @@ def test_every_decoder_of_a_variant_is_scored_on_each_data_set_apart(
         assert metrics["test"][decoder]["wer"] == pytest.approx(want.wer)
     times = ", ".join(rf"{part} [\d.]+" for part in ("encoder", *mine))
     assert re.search(f"test: 3 clips, ms a clip: {times}\n", capsys.readouterr().out)
+
+
+def test_random_weights_of_the_video_network_are_said_beside_every_figure(
+    corpus: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    _, metrics, _ = call(corpus, "hybrid_both", tmp_path)  # its clip features are made with random weights
+    assert {part.get("clip_weights") for part in json.loads(metrics.read_text()).values()} == {"random"}
+    _, metrics, _ = call(corpus, "hybrid_pose", tmp_path)
+    assert not any("clip_weights" in part for part in json.loads(metrics.read_text()).values())
+    assert random_weights({"backbone": "i3d", "weights": "pretrained"}) == {}
 
 
 def test_the_order_of_the_tables_changes_no_byte(corpus: dict[str, list[Path]], tmp_path: Path) -> None:

@@ -151,6 +151,20 @@ def test_the_text_says_fewer_more_or_undecided_as_the_interval_does(tmp_path: Pa
     assert "one seed" in text
 
 
+def test_a_trial_with_random_weights_says_so(tmp_path: Path) -> None:
+    for setting in ("a", "b"):
+        write_run(tmp_path, setting, "hybrid_clip", said(1, 0.3))
+    _, metrics, _ = call(tmp_path, ["a", "b"], [42])
+    assert "random" not in metrics.read_text()
+    for scores in tmp_path.glob("*/hybrid_clip/scores.json"):
+        parts = json.loads(scores.read_text()).items()
+        scores.write_text(json.dumps({name: part | {"clip_weights": "random"} for name, part in parts}))
+    _, metrics, _ = call(tmp_path, ["a", "b"], [42])
+    got = json.loads(metrics.read_text())
+    assert got["test"]["b"]["clip_weights"] == "random"
+    assert "The clip features of a, b come of random weights" in got["text"]
+
+
 def test_a_setting_without_its_run_and_settings_of_other_clips_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ import torch
 from signloom.decoding.language_model import GlossNgram
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import TOGETHER, data_sets
-from signloom.evaluation.gloss import Answers, score_glosses
+from signloom.evaluation.gloss import Answers, random_weights, score_glosses
 from signloom.evaluation.gloss_model import (
     Decoded,
     TrainedGloss,
@@ -63,8 +63,9 @@ def work(job: Job) -> None:
         report_times(name, decoded, len(clip_ids))
     for name, parts in TOGETHER.items():
         metrics[name] = score_glosses(Answers.of([said[part] for part in parts]), p.normalisation, evaluation)
+    said_of_all = random_weights(trained.backbone)
     write_csv(job.output("predictions"), pd.concat(tables, ignore_index=True))
-    write_json(job.output("metrics"), metrics)
+    write_json(job.output("metrics"), {name: entries | said_of_all for name, entries in metrics.items()})
 
 
 def load_run(job: Job) -> TrainedGloss:

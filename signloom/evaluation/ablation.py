@@ -15,7 +15,7 @@ import pandas as pd
 from signloom.errors import SignloomError
 from signloom.evaluation.bootstrap import figure, ratio
 from signloom.evaluation.datasets import NAMES, TOGETHER
-from signloom.evaluation.gloss import ERRORS, error_stats
+from signloom.evaluation.gloss import ERRORS, WEIGHTS, error_stats
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import GlossParams
 
@@ -166,6 +166,7 @@ def _variant(
 ) -> dict[str, Any]:
     scores = [run.metrics[data] for run in found]
     entry: dict[str, Any] = {"n": scores[0]["n"], "seeds": len(found), **spread("blank_ratio", scores)}
+    entry |= weights_of(scores)
     for decoder in DECODERS:
         if (variant, decoder) not in counts:
             continue
@@ -176,6 +177,11 @@ def _variant(
             rival = decoder if (BASELINE, decoder) in counts else "ctc_beam"
             entry[decoder] |= paired_difference(counts, (variant, decoder), (BASELINE, rival), params)
     return entry
+
+
+def weights_of(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the entry of random weights where the runs' metric files have it."""
+    return {WEIGHTS: scores[0][WEIGHTS]} if WEIGHTS in scores[0] else {}
 
 
 def spread(name: str, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:

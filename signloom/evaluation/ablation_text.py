@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from signloom.evaluation.ablation import BASELINE, DECODERS, Runs, claims, headline
+from signloom.evaluation.gloss import WEIGHTS
 
 COLLAPSED = 0.95  # blank ratio above which a network says next to nothing
 _SHOWN = ("test", "test_unseen_sentences", "test_all_sentences")
@@ -26,9 +27,16 @@ def describe(compared: dict[str, Any], runs: Runs) -> str:
         "There is one seed, so how far another would differ is not known."
         if seeds == 1
         else "± is the sample deviation over seeds.",
+        random_weights(compared[shown[0]]),
     ]
     parts = [_of_data(compared, runs, data) for data in shown] + [_collapse(compared, shown[0]), *notes]
     return " ".join(part for part in parts if part)
+
+
+def random_weights(entries: dict[str, Any]) -> str:
+    """Return a warning that names those of `entries` whose clip features come of random weights, or ""."""
+    names = [name for name, entry in entries.items() if WEIGHTS in entry]
+    return f"The clip features of {', '.join(names)} come of random weights: a trial." if names else ""
 
 
 def shown_data(compared: dict[str, Any]) -> list[str]:

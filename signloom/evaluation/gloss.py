@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jiwer
@@ -14,6 +14,8 @@ from signloom.params.evaluation import EvaluationParams
 
 ERRORS = ("sub", "del", "ins")
 SIGNATURE = "glosses|case:kept|normalisation:{}|lib:jiwer"
+# stands beside the figures of a network whose clip features come of random weights
+WEIGHTS = "clip_weights"
 
 
 def error_stats(references: Sequence[Sequence[str]], hypotheses: Sequence[Sequence[str]]) -> Floats:
@@ -53,6 +55,11 @@ class Answers(NamedTuple):
             {name: [line for part in parts for line in part.found[name]] for name in parts[0].found},
             np.concatenate([part.blanks for part in parts]),
         )
+
+
+def random_weights(backbone: Mapping[str, str]) -> dict[str, str]:
+    """Return the entry that says so where the clip features of `backbone` come of random weights."""
+    return {WEIGHTS: "random"} if backbone.get("weights") == "random" else {}
 
 
 def score_glosses(answers: Answers, normalisation: str, params: EvaluationParams) -> dict[str, Any]:

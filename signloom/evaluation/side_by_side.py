@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.evaluation.ablation import Run, Runs, error_counts, paired_difference, spread
-from signloom.evaluation.ablation_text import shown_data
+from signloom.evaluation.ablation import Run, Runs, error_counts, paired_difference, spread, weights_of
+from signloom.evaluation.ablation_text import random_weights, shown_data
 from signloom.evaluation.bootstrap import figure, ratio
 from signloom.evaluation.datasets import NAMES, TOGETHER
 from signloom.params.evaluation import EvaluationParams
@@ -63,6 +63,7 @@ def compare(runs: Runs, params: EvaluationParams) -> dict[str, Any]:
         for setting, found in runs.items():
             scores = [run.metrics[data] for run in found]
             entry = {"n": scores[0]["n"], "seeds": len(found), **spread("blank_ratio", scores)}
+            entry |= weights_of(scores)
             for decoder in DECODERS:
                 mine = counts[setting, decoder]
                 rows = np.stack([mine.errors, mine.words * mine.seeds], 1)
@@ -106,6 +107,7 @@ def describe(compared: dict[str, Any], params: SideBySideParams) -> str:
         "There is one seed, so how far another would differ is not known."
         if len(params.seeds) == 1
         else "The intervals do not hold what other seeds would change.",
+        random_weights(compared[shown[0]]),
     ]
     return " ".join(part for part in [_of_data(compared, params, data) for data in shown] + notes if part)
 
