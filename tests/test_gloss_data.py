@@ -230,7 +230,10 @@ def test_landmarks_are_augmented_as_landmarks(tmp_path: Path) -> None:
 def test_validation_rows_are_never_augmented(inputs: Inputs, tmp_path: Path) -> None:
     found = corpus(inputs, tmp_path)
     (batch,) = plain_batches(found.val, found.rows, 8)
-    assert batch.lengths.tolist() == sorted((found.rows.length(c.clip_id) for c in found.val), reverse=True)
+    as_stored = sorted((found.rows.network_input(c.clip_id) for c in found.val), key=len, reverse=True)
+    assert batch.lengths.tolist() == [len(x) for x in as_stored]
+    for row, x in enumerate(as_stored):
+        np.testing.assert_array_equal(batch.features[row, : len(x)], x)
     assert len(batch.rows) == 8 and batch.weights.eq(1).all()
 
 
@@ -246,9 +249,11 @@ def test_clips_that_ctc_cannot_align_are_named_and_too_many_stop_the_run(
     said = capsys.readouterr().err
     length = found.rows.length("train/000")
     assert "cannot align 12 of 24 clips" in said and f"train/000 ({length} rows, needs" in said
-    assert "and 2 more" in said and said.count("rows, needs") == 10 and "left out of the CTC loss" in said
-    with pytest.raises(SignloomError, match=r"max_infeasible 0.49: lower clip_features.step_size"):
+    assert said.count("rows, needs") == 12 and "left out of the CTC loss" in said
+    advice = r"and 2 more; .*max_infeasible 0.49: lower clip_features.step_size"
+    with pytest.raises(SignloomError, match=advice) as error:
         check_feasibility(made + found.train[12:], found.rows, 0.49)
+    assert str(error.value).count("rows, needs") == 10
 
 
 def test_short_inputs_are_infeasible_and_the_baseline_leaves_them_out(inputs: Inputs, tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def _batches(
     if missing:
         raise SignloomError(
             f"{len(missing)} clips of splits.csv have no {rows.kind} feature rows (first: {missing[0]}); see "
-            "build/rejects.csv, mend or remove their videos and build again"
+            "build/rejects.csv and the index of its shard, mend or remove their videos and build again"
         )
     if not clip_ids:
         return

@@ -20,7 +20,7 @@ from signloom.text.glosses import gloss_times, read_gloss_lines, read_gloss_tabl
 from signloom.text.sentences import read_splits
 from signloom.text.vocabulary import UNK
 
-_LISTED = 10  # clips that a warning names
+_LISTED = 10  # clips that an error names; the warning names all
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,8 @@ def _clips(
             raise SignloomError(f"clip {clip_id} of splits.csv has no gloss line; build stage text again")
         if clip_id not in rows or not rows.length(clip_id):
             raise SignloomError(
-                f"clip {clip_id} of splits.csv has no {rows.kind} feature rows; see build/rejects.csv, "
-                "mend or remove its video and build again"
+                f"clip {clip_id} of splits.csv has no {rows.kind} feature rows; see build/rejects.csv and "
+                "the index of its shard, mend or remove its video and build again"
             )
         if not lines[clip_id]:
             empty += 1
@@ -181,14 +181,14 @@ def check_feasibility(clips: list[GlossClip], rows: GlossRows, most: float) -> N
     if not short:
         return
     named = [
-        f"{clip.clip_id} ({rows.length(clip.clip_id)} rows, needs {rows_needed(clip.ids)})"
-        for clip in short[:_LISTED]
+        f"{clip.clip_id} ({rows.length(clip.clip_id)} rows, needs {rows_needed(clip.ids)})" for clip in short
     ]
-    more = f" and {len(short) - _LISTED} more" if len(short) > _LISTED else ""
-    found = f"CTC cannot align {len(short)} of {len(clips)} clips: {', '.join(named)}{more}"
+    found = f"CTC cannot align {len(short)} of {len(clips)} clips"
     if len(short) > most * len(clips):
+        more = f" and {len(short) - _LISTED} more" if len(short) > _LISTED else ""
         raise SignloomError(
-            f"{found}; that is more than train_gloss.max_infeasible {most}: lower clip_features.step_size, "
-            "raise train_gloss.max_frames, lower train_gloss.every, or raise max_infeasible"
+            f"{found}: {', '.join(named[:_LISTED])}{more}; that is more than train_gloss.max_infeasible "
+            f"{most}: lower clip_features.step_size, raise train_gloss.max_frames, lower train_gloss.every, "
+            "or raise max_infeasible"
         )
-    print(f"warning: {found}; they are left out of the CTC loss", file=sys.stderr)
+    print(f"warning: {found}: {', '.join(named)}; they are left out of the CTC loss", file=sys.stderr)
