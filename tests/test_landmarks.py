@@ -19,6 +19,7 @@ from signloom.features.pose_features import RawClip, clip_features
 from signloom.features.shards import FeatureShards
 from signloom.features.tracker import HolisticTracker
 from signloom.params.features import LandmarksParams, PoseParams, QualityParams
+from signloom.params.load import load_params
 from signloom.report.overlay import draw_landmarks
 from signloom.video.decode import Frame, read_frames
 from workflow_scripts import landmarks, pose_features
@@ -145,6 +146,21 @@ def test_the_motion_floor_lies_over_the_jitter_of_a_frozen_person(
         motion.append((found.diagnostics["motion_mean"], found.reason))
     assert motion[0][0] > 0.8 and motion[0][1] == ""
     assert motion[1][0] < 0.2 and motion[1][1] == "low_motion"
+
+
+def test_the_committed_motion_floor_rejects_the_frozen_demo_clip_and_keeps_the_slowest_signed_one(
+    tracker: HolisticTracker, root: Path
+) -> None:
+    params = load_params(root / "params.yaml")
+    reasons = []
+    for name in ("bad/low_motion", "s5/001_1"):
+        clip = list(read_frames(root / f"data/demo/videos/{name}.mp4"))
+        tracker.restart()
+        times = np.array([frame.time_s for frame in clip])
+        height, width = clip[0].image.shape[:2]
+        raw = RawClip(track(tracker, clip), times, np.arange(len(clip)), width, height)
+        reasons.append(clip_features(raw, params.pose, params.quality).reason)
+    assert reasons == ["low_motion", ""]
 
 
 def test_workers_do_not_change_the_result_and_bad_clips_become_rows(person: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from signloom.text.tokenizer import TextTokenizer
 from signloom.training import checkpoints
 from signloom.training.corpus import Corpus, FrozenText
 from signloom.training.data import ClipSet, Texts, TrainingClips, TrainingLoader, draw_text
+from signloom.training.progress import Progress
 from signloom.training.validation import Validation, alignment
 from tests.synthetic_signs import Size, arguments, write_corpus
 from workflow_scripts.train_sign2text import main
@@ -223,6 +224,57 @@ def test_batches_do_not_depend_on_the_number_of_loader_processes(corpus: Inputs)
     alone, together = batches(corpus, 0), batches(corpus, 2)
     assert alone == together
     assert alone[0] != alone[len(alone) // 2], "epochs draw anew"
+
+
+def test_validation_clips_are_the_centre_of_what_is_stored_and_never_augmented(corpus: Inputs) -> None:
+    longest = 20
+    p = Sign2TextParams(**(TINY | {"seq_len": longest}))
+    tokenizer = TextTokenizer.load(corpus["tokenizer"][0])
+    splits = read_splits(corpus["splits"][0])
+    c = Corpus(
+        FeatureShards(corpus["features"], corpus["index"], corpus["mask"]),
+        *(ClipSet.of(splits, name) for name in ("train", "val")),
+        Texts(pd.read_parquet(corpus["texts"][0]), tokenizer, 64),
+        tokenizer,
+        torch.zeros(540),
+        torch.ones(540),
+    )
+    assert {c.shards.length(clip_id) > longest for clip_id in c.val.ids} == {True}
+    loader = Validation(c, FrozenText(lambda rows: torch.zeros(len(rows), 8), 8), p).batches
+    for _ in range(2):  # epochs
+        rows = [row for batch in loader for row in batch.views[0].features.numpy()]
+        for clip_id, row in zip(c.val.ids, rows, strict=True):
+            start = (c.shards.length(clip_id) - longest) // 2
+            np.testing.assert_array_equal(row, c.shards.clip(clip_id)[start : start + longest])
+
+
+def test_a_score_that_never_rises_above_0_leaves_a_best_checkpoint_and_ties_go_by_loss(
+    tmp_path: Path,
+) -> None:
+    progress = Progress(tmp_path, {}, torch.nn.Linear(1, 1))
+    losses = [3.0, 1.0, 2.0, 1.0]
+    rows = [{"epoch": n, "train_loss": 9.0, "val_loss": loss} for n, loss in enumerate(losses, 1)]
+    assert [progress.add(row | {"val_inst_top1": 0.0}) for row in rows] == [True, True, False, False]
+    (best,) = tmp_path.glob("best-*.pt")
+    assert checkpoints.load(best)["epoch"] == 2
+
+
+def test_the_supervised_loss_compares_the_two_half_views_of_every_clip(
+    corpus: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = []
+    real = training.supervised_contrastive_loss
+
+    def watched(embeddings: torch.Tensor, labels: torch.Tensor, temperature: float) -> torch.Tensor:
+        half = len(labels) // 2
+        assert torch.equal(labels[:half], labels[half:]) and temperature == 0.07
+        shapes.append((len(embeddings), (embeddings[:half] - embeddings[half:]).abs().max().item()))
+        return real(embeddings, labels, temperature)
+
+    monkeypatch.setattr(training, "supervised_contrastive_loss", watched)
+    assert run(corpus, tmp_path, tmp_path / "scratch", epochs=1, dual_view=True, lambda_supcon=0.5) == 0
+    assert [rows for rows, _ in shapes] == [2 * 8, 2 * 8]
+    assert min(apart for _, apart in shapes) > 0, "the views are two"
 
 
 def test_without_validation_clips_the_training_loss_decides(
