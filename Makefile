@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backbones demo test lint lock dvc adopt demo-corpus clean
+.PHONY: help setup backbones demo test lint lock dvc env schema adopt demo-corpus clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -71,6 +71,9 @@ dvc: setup ## write dvc.yaml from the rules (PRESET=name: config/presets/name/dv
 
 env: setup ## write environment.yml from the lock
 	python -m tools.conda_env
+
+schema: setup ## write config/params.schema.json from the typed parameters
+	python -m tools.params_schema
 
 demo-corpus: ## render the demo corpus again (needs the packages of requirements-corpus.in)
 	$(PYTHON) -m venv .venv-corpus

@@ -13,6 +13,7 @@ from signloom.params.load import check_params, load_params, overlay, read_yaml
 from signloom.params.schema import Params
 from signloom.stage import parse
 from signloom.video.windows import window_count
+from tools import params_schema
 
 
 def changed(root: Path, folder: Path, old: str, new: str) -> Path:
@@ -99,6 +100,14 @@ def test_the_windows_of_the_design_documents_are_too_few_for_a_short_clip(root: 
     for name, rows in (("phoenix2014", 22), ("windows_64_32", 3)):
         clips = preset(root, name).clip_features
         assert window_count(four_seconds, clips.stack_size, clips.step_size) == rows
+
+
+def test_the_schema_for_editors_is_what_the_typed_parameters_say(root: Path) -> None:
+    assert (root / params_schema.TARGET).read_text("utf-8") == params_schema.render(), "run `make schema`"
+    schema = json.loads(params_schema.render())
+    assert set(schema["properties"]) == set(Params.model_fields)
+    assert schema["$defs"]["QualityParams"]["properties"]["min_frames"]["minimum"] == 1
+    assert '"required"' not in params_schema.render(), "a preset holds only what differs"
 
 
 def test_an_unknown_key_is_named_with_line_and_nearest_key(root: Path, tmp_path: Path) -> None:
