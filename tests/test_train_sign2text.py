@@ -349,6 +349,11 @@ def test_training_agrees_with_evaluation_on_alignment() -> None:
         assert value == pytest.approx(theirs[name].mean())
 
 
+def test_a_sentence_that_occurs_twice_does_not_hurt_top_one() -> None:
+    texts, own = torch.eye(3), torch.tensor([0, 1, 2, 2, 1, 0])
+    assert alignment(texts[own], texts, own)["inst_top1"] == 1
+
+
 def test_variations_are_drawn_as_often_as_asked() -> None:
     rng = np.random.default_rng(0)
     drawn = [draw_text([4, 7, 9], 0.3, rng) for _ in range(4000)]
