@@ -245,6 +245,19 @@ def test_any_clip_gives_rows_whose_mask_says_what_is_there(
     assert (np.diff(found.time_s) > 0).all()
 
 
+@pytest.mark.parametrize("part", ["left_hand", "right_hand", "face"])
+def test_a_missing_part_is_nowhere_and_changes_no_other(part: str) -> None:
+    whole, lacking = (as_tracked(moving_body(EVEN), EVEN) for _ in range(2))
+    lacking.rows[20:, RAW_PARTS[part]] = np.nan
+    found, expected = (clip_features(raw, PoseParams(), OPEN) for raw in (lacking, whole))
+    columns, number = FEATURE_PARTS[part], list(FEATURE_PARTS).index(part)
+    assert np.isnan(found.features[20:, columns]).all(), "no place, such as the torso's centre turned round"
+    assert found.mask[:, number].tolist() == [1] * 20 + [0] * 40
+    others = np.delete(np.arange(540), np.arange(540)[columns])
+    np.testing.assert_array_equal(found.features[:, others], expected.features[:, others])
+    np.testing.assert_array_equal(found.features[:20, columns], expected.features[:20, columns])
+
+
 def broken(reason: str) -> RawClip:
     """A clip that only the gate `reason` and those after it close on."""
     times = np.arange(47 if reason == "too_few_frames" else 100) / 25
