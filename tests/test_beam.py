@@ -29,7 +29,7 @@ class TableModel:
 
     def __init__(self, tables: list[dict[tuple[int, ...], list[float]]], default: list[float]) -> None:
         self.tables, self.default = tables, default
-        self.rows_read = 0
+        self.rows_read = self.steps = 0
 
     def start(self, frames: Tensor, valid: Tensor) -> TableCache:
         return TableCache(frames[:, 0, 0].long(), torch.zeros(len(frames), 0, dtype=torch.long))
@@ -37,6 +37,7 @@ class TableModel:
     def step(self, tokens: Tensor, cache: TableCache) -> tuple[Tensor, TableCache]:
         seen = torch.cat([cache.seen, tokens[:, None]], 1)
         self.rows_read += len(tokens)
+        self.steps += 1
         return self.logits(cache.clip.tolist(), seen.tolist()), TableCache(cache.clip, seen)
 
     def reorder(self, cache: TableCache, index: Tensor, cross: bool = True) -> TableCache:
@@ -174,8 +175,8 @@ def test_finished_clips_leave_the_batch_and_the_others_are_not_disturbed() -> No
     model = TableModel(order, [0, 0, 1, 0, 0])
     found = beam_search(model, *clips_of(5), SYMBOLS, beam=2, alpha=0.8, max_tokens=12)
     assert [len(hypothesis.tokens) for hypothesis in found] == [0, 8, 0, 0, 8]
-    # five rows at the first step, then two clips of two beams for eight more
-    assert model.rows_read == 5 + 2 * 2 * 8
+    # five rows at the first step, then two clips of two beams for eight more: together, and no prefix twice
+    assert (model.rows_read, model.steps) == (5 + 2 * 2 * 8, 9)
 
 
 @pytest.fixture(scope="module")
