@@ -106,6 +106,18 @@ def test_decoding_step_by_step_equals_the_whole_prefix(encoder: str) -> None:
             torch.testing.assert_close(logits, whole[:, place], atol=1e-5, rtol=0)
 
 
+def test_a_step_reads_one_token_and_the_frames_not_again_however_long_the_past_is() -> None:
+    model, read, looked = network("transformer"), [], []
+    model.layers[1].feedforward.register_forward_hook(lambda _, given, out: read.append(given[0].shape[1]))
+    model.layers[1].cross_attention.key_value.register_forward_hook(lambda *_: looked.append(1))
+    with torch.inference_mode():
+        encoded = model.encode(*clips([6, 4], 6, 0.0))
+        cache = model.start(encoded.frames, encoded.valid)
+        for token in range(4, 10):
+            _, cache = model.step(torch.full((2,), token), cache)
+    assert (read, looked) == ([1] * 6, [1])
+
+
 @pytest.mark.parametrize("cross", [True, False])
 def test_reordered_rows_go_on_as_if_they_had_always_been_there(cross: bool) -> None:
     model = network("transformer")

@@ -327,6 +327,17 @@ def test_every_way_to_train_lowers_the_loss(changes: dict, corpus: Inputs, tmp_p
     assert loss.iloc[-1] < loss.iloc[0]
 
 
+# the scaler of fp16 begins too high and leaves out its first steps
+@pytest.mark.parametrize(("precision", "near"), [("bf16", 0.02), ("fp16", 0.4)])
+def test_half_precision_is_what_the_network_is_trained_in(
+    precision: str, near: float, corpus: Inputs, undisturbed: Path, tmp_path: Path
+) -> None:
+    assert run(corpus, tmp_path, tmp_path / "scratch", precision=precision) == 0
+    half, full = (pd.read_csv(folder / "history.csv")["train_loss"] for folder in (tmp_path, undisturbed))
+    assert (half != full).all()
+    np.testing.assert_allclose(half, full, rtol=near)
+
+
 def test_accumulated_batches_make_one_step(
     corpus: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
