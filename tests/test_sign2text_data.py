@@ -1,0 +1,156 @@
+"""What a training of the sign2text family reads: batches, texts, validation clips, the full preset."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import signloom.training.sign2text as training
+from signloom.evaluation.sign2text import alignment as evaluated_alignment
+from signloom.features.shards import FeatureShards
+from signloom.models.sign2text import Sign2Text, Sign2TextConfig
+from signloom.params.load import load_params, read_yaml
+from signloom.params.sign2text import AugmentParams, Sign2TextParams
+from signloom.text.sentences import read_splits
+from signloom.text.tokenizer import TextTokenizer
+from signloom.training.corpus import Corpus, FrozenText
+from signloom.training.data import ClipSet, Texts, TrainingClips, TrainingLoader, draw_text
+from signloom.training.validation import Validation, alignment
+from tests.synthetic_signs import Size, write_corpus
+
+FULL = {
+    **{"encoder": "transformer", "width": 512, "layers": 6, "heads": 8, "feedforward": 2048},
+    **{"decoder_layers": 6, "dropout": 0.2, "token_dropout": 0.0, "embedding_dim": 256, "seq_len": 128},
+    **{"dual_view": True, "lambda_ce": 1.0, "lambda_clip": 1.0, "lambda_supcon": 0.5},
+    **{"clip_temperature": 0.05, "supcon_temperature": 0.07, "label_smoothing": 0.1, "variation_p": 0.5},
+    **{"batch_size": 64, "instances_per_class": 2, "accumulation": 1, "epochs": 50, "lr": 3e-4},
+    **{"betas": [0.9, 0.98], "weight_decay": 1e-4, "warmup_epochs": 0.0, "restarts": 0, "clip_norm": 1.0},
+    **{"decode_every": 5, "workers": 4, "seed": 42},
+}
+Inputs = dict[str, list[Path]]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    return write_corpus(tmp_path_factory.mktemp("corpus"), Size(signers=4))
+
+
+def opened(corpus: Inputs) -> Corpus:
+    """The corpus with features that are standardised already."""
+    splits = read_splits(corpus["splits"][0])
+    tokenizer = TextTokenizer.load(corpus["tokenizer"][0])
+    return Corpus(
+        FeatureShards(corpus["features"], corpus["index"], corpus["mask"]),
+        ClipSet.of(splits, "train"),
+        ClipSet.of(splits, "val"),
+        Texts(pd.read_parquet(corpus["texts"][0]), tokenizer, 64),
+        tokenizer,
+        torch.zeros(540),
+        torch.ones(540),
+    )
+
+
+def batches(corpus: Inputs, workers: int) -> list[list[bytes]]:
+    p = Sign2TextParams(workers=workers, batch_size=4, seq_len=32)
+    c = opened(corpus)
+    loader = TrainingLoader(TrainingClips(c.train, c.shards, c.texts, p, AugmentParams()))
+    seen = []
+    for epoch in (0, 1):
+        for batch in loader.epoch(epoch):
+            tensors = [*batch[1:], *(tensor for view in batch.views for tensor in view)]
+            seen.append([tensor.numpy().tobytes() for tensor in tensors])
+    return seen
+
+
+def test_batches_do_not_depend_on_the_number_of_loader_processes(corpus: Inputs) -> None:
+    alone, together = batches(corpus, 0), batches(corpus, 2)
+    assert alone == together
+    assert alone[0] != alone[len(alone) // 2], "epochs draw anew"
+
+
+def test_validation_clips_are_the_centre_of_what_is_stored_and_never_augmented(corpus: Inputs) -> None:
+    longest = 20
+    p = Sign2TextParams(seq_len=longest, batch_size=8, workers=0)
+    c = opened(corpus)
+    assert {c.shards.length(clip_id) > longest for clip_id in c.val.ids} == {True}
+    loader = Validation(c, FrozenText(lambda rows: torch.zeros(len(rows), 8), 8), p).batches
+    for _ in range(2):  # epochs
+        rows = [row for batch in loader for row in batch.views[0].features.numpy()]
+        for clip_id, row in zip(c.val.ids, rows, strict=True):
+            start = (c.shards.length(clip_id) - longest) // 2
+            np.testing.assert_array_equal(row, c.shards.clip(clip_id)[start : start + longest])
+
+
+def test_training_agrees_with_evaluation_on_alignment() -> None:
+    rng = np.random.default_rng(0)
+    clips, texts = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in rng.normal(size=(2, 6, 4)))
+    names = ["a", "b", "c"]
+    own = [0, 1, 2, 2, 1, 0]
+    ours = alignment(torch.from_numpy(clips), torch.from_numpy(texts[:3]), torch.tensor(own))
+    theirs = evaluated_alignment(clips, [names[i] for i in own], texts[:3][own])
+    for name, value in ours.items():
+        assert value == pytest.approx(theirs[name].mean())
+
+
+def test_a_sentence_that_occurs_twice_does_not_hurt_top_one() -> None:
+    texts, own = torch.eye(3), torch.tensor([0, 1, 2, 2, 1, 0])
+    assert alignment(texts[own], texts, own)["inst_top1"] == 1
+
+
+def test_variations_are_drawn_as_often_as_asked() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [draw_text([4, 7, 9], 0.3, rng) for _ in range(4000)]
+    assert drawn.count(4) / 4000 == pytest.approx(0.7, abs=0.03)
+    assert drawn.count(7) == pytest.approx(drawn.count(9), rel=0.15)
+    assert {draw_text([5], 1.0, rng) for _ in range(9)} == {5}
+
+
+def test_the_full_preset_builds_trains_two_steps_and_decodes(root: Path, corpus: Inputs) -> None:
+    """At the sizes of `signtalk`; its DistilBERT has random weights here, because nothing is downloaded."""
+    from transformers import DistilBertConfig, DistilBertModel
+
+    params = load_params(root / "params.yaml", root / "config/presets/signtalk.yaml")
+    p = params.sign2text
+    assert p.model_dump(include=set(FULL)) == FULL
+    assert (params.augment.body, params.augment.body_p) == (0, 0)
+    assert (params.text.encoder, params.text.pooling) == ("distilbert-base-uncased", "cls")
+    assert (params.text.tokenizer, params.text.weights, params.text.max_tokens) == (
+        "encoder",
+        "pretrained",
+        64,
+    )
+    assert (params.dataset.importer, params.dataset.variations) == ("signtalk", None)
+    assert (params.splits.mode, params.shards.count) == ("clip", 100)
+    own = read_yaml(root / "config/presets/signtalk.yaml")
+    for section in ("sign2text", "augment"):
+        assert set(own[section]) == set(getattr(params, section).model_dump()), "the demo's tuning gets in"
+    c = opened(corpus)
+    p = p.model_copy(update={"batch_size": 8, "workers": 0})
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        bert = DistilBertModel(DistilBertConfig()).eval()
+        config = training.model_config(p, params.text, c, bert.config.dim)
+        model = Sign2Text(Sign2TextConfig(**(config.to_dict() | {"vocab_size": bert.config.vocab_size})))
+
+    def embed(rows: list[int]) -> torch.Tensor:
+        with torch.inference_mode():
+            return bert(c.texts.tokens(rows)).last_hidden_state[:, 0].clone()
+
+    frozen = FrozenText(embed, bert.config.dim)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=p.lr)
+    losses = []
+    clips = TrainingClips(c.train, c.shards, c.texts, p, params.augment)
+    for batch in itertools.islice(TrainingLoader(clips).epoch(0), 2):
+        loss = training.batch_losses(model, batch, frozen, c, p).total
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        losses.append(loss.item())
+    figures = Validation(c, frozen, p)(model, decode=True)
+    assert np.isfinite(losses).all() and losses[1] != losses[0]
+    assert figures["val_wer"] >= 0 and -1 <= figures["val_pos_sim"] <= 1
