@@ -20,12 +20,29 @@ from tools.engine import workflow
 from tools.import_closure import code_of
 from tools.rule_helpers import Pipeline
 
+# stages that the specification gives a GPU
+ON_GPU = {
+    *("clip_features", "clip_features_augmented", "text", "train_sign2text", "train_gloss", "embed"),
+    *("calibrate", "evaluate_sign2text", "evaluate_retrieval", "evaluate_gloss"),
+}
 STAGES = sorted(path.stem for path in Path(__file__).parent.parent.glob("workflow_scripts/[a-z]*.py"))
 
 
 def test_dvc_yaml_is_what_the_rules_say(root: Path) -> None:
     expected = dvc_yaml.render(root)
     assert (root / "dvc.yaml").read_text("utf-8") == expected, "run `make dvc`"
+
+
+def test_every_rule_declares_what_a_cluster_and_the_report_need(root: Path) -> None:
+    with workflow(root) as flow:
+        rules = [rule for rule in flow.rules if rule.shellcmd]
+        assert {rule.name for rule in rules} >= ON_GPU - {"calibrate"}
+        for rule in rules:
+            assert rule.log and rule.benchmark and rule.message and rule.docstring, rule.name
+            assert {"mem_mb", "runtime"} <= set(rule.resources), rule.name
+            assert ("gpu" in rule.resources) == (rule.name.removeprefix("side_") in ON_GPU), rule.name
+            assert not rule.is_checkpoint, rule.name
+            assert all(Path(str(output)).suffix for output in rule.output), "a folder of unknown contents"
 
 
 def test_a_preset_is_served_by_dvc_with_its_own_folders_and_parameter_files(root: Path) -> None:
