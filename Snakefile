@@ -30,13 +30,13 @@ include: "rules/data.smk"
 
 
 # features come from videos, or ready-made
-if flow.params.dataset.importer in ("processed", "boston104"):
+if flow.videos_read:
 
-    include: "rules/import_features.smk"
+    include: "rules/landmarks.smk"
 
 else:
 
-    include: "rules/landmarks.smk"
+    include: "rules/import_features.smk"
 
 
 include: "rules/prepare.smk"
@@ -52,6 +52,11 @@ if "gloss" in flow.params.pipeline.families:
 
         include: "rules/clips.smk"
     include: "rules/gloss.smk"
+
+
+if "sign2text" in flow.params.pipeline.families:
+
+    include: "rules/inference.smk"
 
 
 include: "rules/deliver.smk"

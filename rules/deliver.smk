@@ -1,12 +1,16 @@
+REPORT_TEMPLATES = sorted(str(path) for path in Path("signloom/report/templates").glob("*"))
+
+
 rule report:
     """One self-contained page: corpus, curves, scores, examples, times and where it all came from."""
     input:
-        code=[*code_of("report"), "signloom/report/template.html.j2"],
+        code=[*code_of("report"), *REPORT_TEMPLATES],
         metrics=[
             rules.manifest.output.metrics,
             rules.metadata.output.metrics,
             rules.splits.output.metrics,
             *flow.if_family("sign2text", flow.metrics("sign2text.json"), flow.metrics("retrieval.json")),
+            *flow.if_family("sign2text", flow.metrics("calibration.json"), flow.metrics("inference.json")),
             *flow.if_family("gloss", flow.metrics("ablation.json")),
         ],
         history=flow.if_family("sign2text", flow.build("models/sign2text/history.csv")),
@@ -14,7 +18,13 @@ rule report:
         predictions=[
             *flow.if_family("sign2text", flow.build("predictions/sign2text.csv")),
             *flow.if_family("sign2text", flow.build("predictions/retrieval.csv")),
+            *flow.if_family("sign2text", flow.build("predictions/inference.csv")),
         ],
+        embeddings=flow.if_family("sign2text", flow.build("embeddings/embeddings.npy")),
+        map=flow.if_family("sign2text", flow.build("embeddings/embeddings_map.csv")),
+        curve=flow.if_family("sign2text", flow.build("inference/curve.csv")),
+        thresholds=flow.if_family("sign2text", flow.build("inference/thresholds.json")),
+        bundle=flow.if_family("sign2text", flow.build("export/export_manifest.json")),
         ablation=flow.if_family("gloss", flow.build("predictions/ablation.csv")),
         gloss_metrics=flow.of_runs(flow.metrics("gloss/{run}.json")),
         gloss_epochs=flow.of_runs(flow.build("models/gloss/{run}/metrics.jsonl")),
@@ -24,8 +34,11 @@ rule report:
         rejects=rules.metadata.output.rejects,
         splits=rules.splits.output.splits,
         index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        landmarks=flow.shards_of("landmarks", ".npy") if flow.videos_read else [],
+        landmarks_index=flow.shards_of("landmarks", ".parquet") if flow.videos_read else [],
+        shards=flow.shards_of("shards", ".csv") if flow.videos_read else [],
     output:
-        html=report(flow.build("report/index.html"), category="Report"),
+        html=report(flow.build("report/index.html"), category="Report", caption="../docs/captions/report.rst"),
     log:
         flow.build("logs/report.log"),
     benchmark:
@@ -38,7 +51,7 @@ rule report:
         runtime=30,
     params:
         call=flow.call("report"),
-        given=flow.given(),
+        given=flow.given(*type(flow.params).model_fields),
     message:
         "report: {output.html}"
     shell:

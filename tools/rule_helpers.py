@@ -73,6 +73,11 @@ class Pipeline:
         return int(Path("/dev/nvidiactl").exists() or shutil.which("sbatch") is not None)
 
     @property
+    def videos_read(self) -> bool:
+        """Whether features are made from videos here, rather than given."""
+        return self.params.dataset.importer not in ("processed", "boston104")
+
+    @property
     def shards(self) -> list[str]:
         """The names of all shards."""
         return shard_names(self.params.shards.count)
@@ -113,6 +118,16 @@ class Pipeline:
     def of_runs(self, pattern: str) -> list[str]:
         """Return `pattern` with each gloss run in the place of `{run}`."""
         return [pattern.replace("{run}", name) for name in self.if_family("gloss", *self.runs)]
+
+    def of_exported_run(self, path: str, variant: str = "") -> list[str]:
+        """Return `path` with the gloss run that a bundle carries in the place of `{run}`, or nothing.
+
+        It is the first run that reads pose features alone, the hybrid before the baseline. With `variant`,
+        nothing is returned unless it is of that one.
+        """
+        pose = [name for name in self.if_family("gloss", *self.runs) if self.reads(name) == {"pose"}]
+        chosen = sorted(pose, key=lambda name: name != "hybrid_pose")[:1]
+        return [path.replace("{run}", name) for name in chosen if variant in ("", name)]
 
     def if_read(self, kind: str, paths: str | list[str]) -> Callable[[Any], list[str]]:
         """Return an input function: `paths` for gloss runs that read features of `kind`, else nothing."""

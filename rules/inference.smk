@@ -1,0 +1,137 @@
+rule calibrate:
+    """Choose the thresholds that answers must reach, on validation clips and on clips to be refused."""
+    input:
+        code=code_of("calibrate"),
+        checkpoint=rules.train_sign2text.output.best,
+        features=expand(rules.pose_features.output.npy, shard=flow.shards),
+        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
+        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        stats=rules.stats_pose.output.stats,
+        splits=rules.splits.output.splits,
+        embeddings=rules.embed.output.embeddings,
+        map=rules.embed.output.map,
+        frames=rules.embed.output.frames,
+        frames_index=rules.embed.output.frames_index,
+        prototypes=rules.prototypes.output.prototypes,
+    output:
+        thresholds=flow.build("inference/thresholds.json"),
+        curve=flow.build("inference/curve.csv"),
+        predictions=flow.build("predictions/calibration.csv"),
+        metrics=flow.metrics("calibration.json"),
+    log:
+        flow.build("logs/calibrate.log"),
+    benchmark:
+        flow.build("benchmarks/calibrate.tsv")
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+        gpu=flow.gpu,
+    params:
+        call=flow.call("calibrate"),
+        given=flow.given("inference", "quality", "pose", "evaluation"),
+    message:
+        "calibrate: {output.thresholds}"
+    shell:
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+
+
+rule export:
+    """Write the bundle: networks as ONNX, checked against PyTorch, and all that answers need."""
+    input:
+        code=code_of("export"),
+        checkpoint=rules.train_sign2text.output.best,
+        gloss=flow.of_exported_run(flow.build("models/gloss/{run}/best.pth")),
+        features=expand(rules.pose_features.output.npy, shard=flow.shards),
+        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
+        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        stats=rules.stats_pose.output.stats,
+        splits=rules.splits.output.splits,
+        tokenizer=rules.text.output.tokenizer,
+        glosses=rules.text.output.glosses,
+        embeddings=rules.embed.output.embeddings,
+        map=rules.embed.output.map,
+        frames=rules.embed.output.frames,
+        frames_index=rules.embed.output.frames_index,
+        prototypes=rules.prototypes.output.prototypes,
+        thresholds=rules.calibrate.output.thresholds,
+        metrics=[
+            rules.metadata.output.metrics,
+            rules.splits.output.metrics,
+            rules.evaluate_sign2text.output.metrics,
+            rules.evaluate_retrieval.output.metrics,
+            rules.calibrate.output.metrics,
+            *flow.of_exported_run(flow.metrics("gloss/{run}.json")),
+        ],
+    output:
+        encoder=flow.build("export/sign_encoder.onnx"),
+        encoder_int8=flow.build("export/sign_encoder.int8.onnx"),
+        decoder=flow.build("export/sign_decoder.onnx"),
+        gloss_model=flow.of_exported_run(flow.build("export/gloss_model.onnx")),
+        gloss_decoder=flow.of_exported_run(flow.build("export/gloss_decoder.onnx"), "hybrid_pose"),
+        torchscript=flow.build("export/sign_encoder.ts"),
+        safetensors=flow.build("export/model.safetensors"),
+        config=flow.build("export/model_config.json"),
+        stats=flow.build("export/global_stats.npz"),
+        tokenizer=flow.build("export/tokenizer.json"),
+        glosses=flow.build("export/gloss_vocabulary.json"),
+        prototypes=flow.build("export/prototypes.npz"),
+        thresholds=flow.build("export/thresholds.json"),
+        embeddings=flow.build("export/embeddings.npy"),
+        map=flow.build("export/embeddings_map.csv"),
+        frames=flow.build("export/frames.npy"),
+        frames_index=flow.build("export/frames_index.csv"),
+        card=flow.build("export/MODEL_CARD.md"),
+        manifest=flow.build("export/export_manifest.json"),
+        bundle=flow.build("export/sign_encoder_bundle.zip"),
+        digest=flow.build("export/sign_encoder_bundle.zip.sha256"),
+    log:
+        flow.build("logs/export.log"),
+    benchmark:
+        flow.build("benchmarks/export.tsv")
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime=60,
+    params:
+        call=flow.call("export"),
+        given=flow.given("pose", "quality", "landmarks", "decoding", "retrieval", "inference", "text"),
+    message:
+        "export: {output.bundle}"
+    shell:
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+
+
+rule evaluate_inference:
+    """Score the exported bundle on clips to be answered and clips to be refused."""
+    input:
+        code=code_of("evaluate_inference"),
+        bundle=rules.export.output.bundle,
+        features=expand(rules.pose_features.output.npy, shard=flow.shards),
+        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
+        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        splits=rules.splits.output.splits,
+    output:
+        metrics=flow.metrics("inference.json"),
+        predictions=flow.build("predictions/inference.csv"),
+    log:
+        flow.build("logs/evaluate_inference.log"),
+    benchmark:
+        flow.build("benchmarks/evaluate_inference.tsv")
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        call=flow.call("evaluate_inference"),
+        given=flow.given("inference", "pose", "evaluation"),
+    message:
+        "evaluate_inference: {output.metrics}"
+    shell:
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
