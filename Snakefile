@@ -21,6 +21,9 @@ except SignloomError as error:
 shell.prefix(f"set -euo pipefail; export OMP_WAIT_POLICY=PASSIVE PATH={Path(sys.executable).parent}:$PATH; ")
 
 
+report: "docs/captions/workflow.rst"
+
+
 wildcard_constraints:
     shard=r"\d+",
     run=r"[a-z_]+(-\d+)?",

@@ -40,7 +40,7 @@ rule metadata:
     output:
         parquet=flow.build("processed_metadata.parquet"),
         csv=flow.build("processed_metadata.csv"),
-        rejects=flow.build("rejects.csv"),
+        rejects=report(flow.build("rejects.csv"), "../docs/captions/rejects.rst", category="Corpus"),
         metrics=flow.metrics("features.json"),
     log:
         flow.build("logs/metadata.log"),

@@ -26,6 +26,7 @@ rule report:
         thresholds=flow.if_family("sign2text", flow.build("inference/thresholds.json")),
         bundle=flow.if_family("sign2text", flow.build("export/export_manifest.json")),
         ablation=flow.if_family("gloss", flow.build("predictions/ablation.csv")),
+        ablation_text=flow.if_family("gloss", flow.build("predictions/ablation.txt")),
         gloss_metrics=flow.of_runs(flow.metrics("gloss/{run}.json")),
         gloss_epochs=flow.of_runs(flow.build("models/gloss/{run}/metrics.jsonl")),
         gloss_predictions=flow.of_runs(flow.build("predictions/gloss/{run}.csv")),
@@ -38,7 +39,7 @@ rule report:
         landmarks_index=flow.shards_of("landmarks", ".parquet") if flow.videos_read else [],
         shards=flow.shards_of("shards", ".csv") if flow.videos_read else [],
     output:
-        html=report(flow.build("report/index.html"), category="Report", caption="../docs/captions/report.rst"),
+        html=report(flow.build("report/index.html"), "../docs/captions/report.rst", category="Report"),
     log:
         flow.build("logs/report.log"),
     benchmark:

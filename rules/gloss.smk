@@ -92,7 +92,10 @@ rule ablation:
         epochs=flow.of_runs(flow.build("models/gloss/{run}/metrics.jsonl")),
     output:
         metrics=flow.metrics("ablation.json"),
-        table=flow.build("predictions/ablation.csv"),
+        table=report(
+            flow.build("predictions/ablation.csv"), "../docs/captions/ablation.rst", category="Glosses"
+        ),
+        text=flow.build("predictions/ablation.txt"),
     log:
         flow.build("logs/ablation.log"),
     benchmark:

@@ -15,7 +15,7 @@ rule calibrate:
         prototypes=rules.prototypes.output.prototypes,
     output:
         thresholds=flow.build("inference/thresholds.json"),
-        curve=flow.build("inference/curve.csv"),
+        curve=report(flow.build("inference/curve.csv"), "../docs/captions/curve.rst", category="Inference"),
         predictions=flow.build("predictions/calibration.csv"),
         metrics=flow.metrics("calibration.json"),
     log:
@@ -115,8 +115,9 @@ rule evaluate_inference:
         mask=expand(rules.pose_features.output.mask, shard=flow.shards),
         index=expand(rules.pose_features.output.parquet, shard=flow.shards),
         splits=rules.splits.output.splits,
+        shards=flow.shards_of("shards", ".csv") if flow.videos_read else [],
     output:
-        metrics=flow.metrics("inference.json"),
+        metrics=report(flow.metrics("inference.json"), "../docs/captions/inference.rst", category="Inference"),
         predictions=flow.build("predictions/inference.csv"),
     log:
         flow.build("logs/evaluate_inference.log"),

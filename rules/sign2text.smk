@@ -13,7 +13,9 @@ rule train_sign2text:
     output:
         best=flow.build("models/sign2text/best.pth"),
         latest=flow.build("models/sign2text/latest.pth"),
-        history=flow.build("models/sign2text/history.csv"),
+        history=report(
+            flow.build("models/sign2text/history.csv"), "../docs/captions/history.rst", category="Sentences"
+        ),
         metrics=flow.build("models/sign2text/metrics.jsonl"),
     log:
         flow.build("logs/train_sign2text.log"),
@@ -115,7 +117,7 @@ rule evaluate_sign2text:
         embeddings=rules.embed.output.embeddings,
         map=rules.embed.output.map,
     output:
-        metrics=flow.metrics("sign2text.json"),
+        metrics=report(flow.metrics("sign2text.json"), "../docs/captions/sign2text.rst", category="Sentences"),
         predictions=flow.build("predictions/sign2text.csv"),
     log:
         flow.build("logs/evaluate_sign2text.log"),
@@ -145,7 +147,7 @@ rule evaluate_retrieval:
         map=rules.embed.output.map,
         splits=rules.splits.output.splits,
     output:
-        metrics=flow.metrics("retrieval.json"),
+        metrics=report(flow.metrics("retrieval.json"), "../docs/captions/retrieval.rst", category="Sentences"),
         predictions=flow.build("predictions/retrieval.csv"),
     log:
         flow.build("logs/evaluate_retrieval.log"),

@@ -54,9 +54,11 @@ def write_glosses(
     inputs = [f"{name}={path}" for name, paths in given.items() for path in paths]
     command = ["--input", *(item.removeprefix("gloss_") for item in inputs)]
     command += ["--output", f"metrics={folder}/ablation.json", f"table={folder}/ablation.csv"]
+    command += [f"text={folder}/ablation.txt"]
     params = {"gloss": {"variants": list(variants), "seeds": list(seeds)}, "evaluation": {"bootstrap": 100}}
     assert ablation.main([*command, "--params", json.dumps(params)]) == 0
     inputs += [f"metrics={folder}/ablation.json", f"ablation={folder}/ablation.csv"]
+    inputs += [f"ablation_text={folder}/ablation.txt"]
     return inputs + ([] if sha is None else clip_index(folder, sha))
 
 

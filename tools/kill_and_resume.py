@@ -5,6 +5,7 @@
 REFERENCE is a checkout with a finished, undisturbed build. WORK is a folder that does not exist yet: the
 commit of REFERENCE is cloned into it and built there while being killed. After every kill no file may stand
 under a final name unless it is, byte for byte, that of the reference; training must say that it resumes.
+What the builds print goes to WORK.log.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         kill_in(args.work, TRAINING_LOG, rng.uniform(2, 8), f"training {number + 1}", reference)
         if number:
             demand_resumed(args.work)
-    build(args.work).communicate()
+    build(args.work).wait()
     demand_resumed(args.work)
     different = differences(reference, products(args.work))
     print(f"{len(reference)} products after {2 * KILLS} kills, {len(different)} different {different}")
@@ -57,21 +58,26 @@ def demand_resumed(work: Path) -> None:
         raise SystemExit("training started again instead of going on")
 
 
-def build(work: Path) -> subprocess.Popen[str]:
+def log_of(work: Path) -> Path:
+    """Return where the builds in `work` say what they do: a pipe that nobody reads would stop them."""
+    return work.with_name(work.name + ".log")
+
+
+def build(work: Path) -> subprocess.Popen[bytes]:
     """Start a build in a process group of its own, unlocked after a kill."""
     environment = {**os.environ, "PYTHONPATH": str(work)}
     subprocess.run(
         ["snakemake", "--cores", "1", "--unlock"], cwd=work, check=True, capture_output=True, env=environment
     )
-    return subprocess.Popen(
-        ["snakemake", "--cores", "all"],
-        cwd=work,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    with log_of(work).open("ab") as log:
+        return subprocess.Popen(
+            ["snakemake", "--cores", "all"],
+            cwd=work,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def kill_in(work: Path, sign: str, delay: float, name: str, reference: dict[str, str]) -> None:
@@ -82,9 +88,9 @@ def kill_in(work: Path, sign: str, delay: float, name: str, reference: dict[str,
         time.sleep(0.2)
     time.sleep(delay)
     if process.poll() is not None:
-        raise SystemExit(f"{name}: the build ended before it was killed: {process.communicate()[0][-2000:]}")
+        raise SystemExit(f"{name}: the build ended before it was killed; see {log_of(work)}")
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.wait()
     now = products(work)
     parts = [path for path in now if path.endswith(".part")]
     half = [path for path, digest in now.items() if path not in parts and reference.get(path) != digest]

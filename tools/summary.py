@@ -27,7 +27,11 @@ def main() -> int:
             if decoder in scores["test"]:
                 cells = "".join(f"{_cell(scores[name][decoder], 'wer'):>24}" for name in DATA)
                 print(f"{file.stem + ' ' + decoder + ' wer':28}{cells}")
-    print(f"\nreport: {Path('build/report/index.html').resolve().as_uri()}")
+    inference = json.loads(Path("metrics/inference.json").read_text("utf-8"))["test"]
+    for metric in ("accepted_and_right", "false_accept_rate"):
+        print(f"{'inference ' + metric:28}{_cell(inference, metric):>24}")
+    print(f"\nbundle: {Path('build/export/sign_encoder_bundle.zip').resolve()}")
+    print(f"report: {Path('build/report/index.html').resolve().as_uri()}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Set the gloss variants side by side over all seeds: one metric file, one table, and what they say."""
+"""Set the gloss variants side by side over all seeds: metrics, a table, and what they say."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 from signloom.evaluation.ablation import compare, read_runs, table
 from signloom.evaluation.ablation_text import describe
-from signloom.files import write_csv, write_json
+from signloom.files import atomic, write_csv, write_json
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import GlossParams
 from signloom.stage import Job, run_stage
@@ -18,7 +18,9 @@ def work(job: Job) -> None:
     compared = compare(runs, job.section("evaluation", EvaluationParams))
     text = describe(compared, runs)
     write_csv(job.output("table"), table(compared))
-    write_json(job.output("metrics"), compared | {"text": text})
+    write_json(job.output("metrics"), compared)
+    with atomic(job.output("text")) as part:
+        part.write_text(text + "\n", "utf-8")
     print(text)
 
 

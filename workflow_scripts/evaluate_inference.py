@@ -1,14 +1,17 @@
 """Score an exported bundle on test clips and on clips that ought to be refused; time its answers.
 
-Inputs: bundle (the zip file), features, mask, index, splits. Outputs: metrics, predictions. Times go to
-`benchmarks/latency.json` beside the folder of predictions: no output, as they differ from run to run.
+Inputs: bundle (the zip file), features, mask, index, splits and, where clips are videos, shards (every shard
+list), for the latency of streaming. Outputs: metrics, predictions. Times go to `benchmarks/latency.json`
+beside the folder of predictions: no output, as they differ from run to run.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from signloom.evaluation.acceptance import acceptance_figures, answer_table
 from signloom.evaluation.inference import (
@@ -24,10 +27,13 @@ from signloom.evaluation.outofset import Questions
 from signloom.features.shards import FeatureShards
 from signloom.files import write_csv, write_json
 from signloom.inference.engine import SignEngine
+from signloom.inference.stream import stream_latency
 from signloom.params.evaluation import EvaluationParams, InferenceParams
 from signloom.params.features import PoseParams
 from signloom.stage import Job, run_stage
 from signloom.text.sentences import read_splits
+
+_STREAMED = 8  # videos, tracked anew and as they come
 
 
 def work(job: Job) -> None:
@@ -61,7 +67,18 @@ def work(job: Job) -> None:
     write_csv(predictions, table)
     write_json(job.output("metrics"), {"test": metrics})
     times = {"clip": latencies(engine, questions, inside)}
+    if "shards" in job.inputs:
+        ids = [questions.of[row].clip_id for row in inside]
+        times["stream"] = stream_latency(engine, whole_videos(job.input_list("shards"), ids)[:_STREAMED])
     write_json(predictions.parent.parent / "benchmarks" / "latency.json", times)
+
+
+def whole_videos(shards: list[Path], clip_ids: list[str]) -> list[Path]:
+    """Return the videos of `clip_ids`, in their order, that hold one clip and nothing else."""
+    lists = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in shards]
+    clips = pd.concat(lists).set_index("clip_id")
+    whole = clips[(clips["start_s"] == "") & (clips["end_s"] == "")]["video_path"]
+    return [Path(whole[clip_id]) for clip_id in clip_ids if clip_id in whole]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,8 +6,9 @@ and shard list). Of the landmarks-to-sentence family, where it was built: metric
 .json), history (history.csv), epochs (metrics.jsonl), predictions (sign2text.csv, retrieval.csv), embeddings
 and map; where it was calibrated, curve, thresholds and metrics (calibration.json); of the bundle, metrics
 (inference.json), predictions (inference.csv), bundle (export_manifest.json). Of the gloss family, where it
-was built: metrics (ablation.json), ablation (ablation.csv), gloss_metrics, gloss_epochs, gloss_predictions
-(one file a run each), clip_index (every clip-feature parquet, where a run reads them). Output: html.
+was built: metrics (ablation.json), ablation (ablation.csv), ablation_text, gloss_metrics, gloss_epochs,
+gloss_predictions (one file a run each), clip_index (every clip-feature parquet, where a run reads them).
+Output: html.
 Parameters: the sections that the page shows. Snakemake's benchmark files and latency.json are read, if there
 are any, from the folder `benchmarks` beside the folder of html; they are no dependency, as times differ from
 run to run.
@@ -126,6 +127,7 @@ def _glosses(job: Job) -> GlossSources:
         job.input_list("gloss_epochs"),
         job.input_list("gloss_predictions"),
         read_metrics(job.input_list("metrics"), ("ablation",))["ablation"],
+        job.input("ablation_text").read_text("utf-8"),
         job.input_list("clip_index") if "clip_index" in job.inputs else [],
     )
 

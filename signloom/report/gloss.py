@@ -66,7 +66,7 @@ def describe(sources: GlossSources) -> dict[str, Any]:
         "untrained": bool((sources.backbones["weights_sha256"] == "").any()),
         "curves": _curves(sources.epochs),
         "decoders": [gloss_plots.decoders(data, rates[rates["data"] == data]) for data in scored],
-        "says": _sentences(sources.ablation["text"]),
+        "says": _sentences(sources.says),
         "ablation": [gloss_tables.ablation_table(data, sources.ablation, rates, False) for data in scored],
         "every_decoder": [
             gloss_tables.ablation_table(data, sources.ablation, rates, True) for data in scored

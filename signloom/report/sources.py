@@ -67,6 +67,7 @@ class GlossSources:
     epochs: pd.DataFrame
     predictions: dict[str, pd.DataFrame]
     ablation: dict[str, Any]
+    says: str
     backbones: pd.DataFrame
 
 
@@ -152,6 +153,7 @@ def read_glosses(
     epochs: Sequence[Path],
     predictions: Sequence[Path],
     ablation: dict[str, Any],
+    says: str,
     clip_index: Sequence[Path],
 ) -> GlossSources:
     """Return what the runs left; a run is named by its metric file, `epochs` lie in folders named by runs.
@@ -170,6 +172,7 @@ def read_glosses(
         epochs=pd.concat([_epochs(run, lines[run]) for run in runs], ignore_index=True),
         predictions={run: read_table(answers[run]) for run in runs},
         ablation=ablation,
+        says=says,
         backbones=_backbones(clip_index),
     )
 
