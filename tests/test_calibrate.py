@@ -230,6 +230,8 @@ def test_the_curve_has_every_kind_at_the_same_thresholds(outputs: dict[str, Path
         assert len(point) == 6 and len(set(point["accepted_and_right"])) == 1
         apart = point[point["kind"] != "all"]["false_accept_rate"].mean()
         assert point.set_index("kind").loc["all", "false_accept_rate"] == pytest.approx(apart)
+    everything = curve[(curve[list(GATES)] == OPEN).all(axis=1)].set_index("kind")
+    assert everything.loc["all", "false_accept_rate"] == 1.0
     marked = curve[(curve["chosen"] == 1) & (curve["kind"] == "all")]
     figures = json.loads(outputs["metrics"].read_text())["val"]
     assert marked["false_accept_rate"].tolist() == [pytest.approx(figures["false_accept_rate"])]

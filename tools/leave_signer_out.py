@@ -6,8 +6,9 @@ A finished build is needed; features and texts come from it. For each signer of 
 is trained on the others; thresholds are chosen on the validation clips and scored on the signer's, and the
 other way round. Products go to build/signers/<signer>/. Printed, pooled over all of these: false accepts of
 clips that ought to be refused, and in-set clips accepted rightly, of those whose first sentence is right; for
-the rule of stage calibrate, for thresholds that hug the clips they were chosen on, and without the score of
-frame sequences. Then: in-set clips whose first sentence is right by cosine, and re-ranked.
+the rule of stage calibrate (loosest), for the fewest false accepts where as many are accepted rightly, for
+thresholds that hug those, and for the first rule without the score of frame sequences. Then: in-set clips
+whose first sentence is right by cosine, and re-ranked.
 """
 
 from __future__ import annotations
@@ -132,6 +133,7 @@ def report(pairs: list[tuple[Asked, ...]], floor: float, limit: float) -> None:
     """Print the two tables of `pairs`: questions to choose by, and questions to score."""
     rules = {
         "loosest": lambda asked: calibrate(asked.evidence, asked.right, asked.out, floor, limit).thresholds,
+        "fewest false accepts": lambda asked: fewest(asked, floor, limit),
         "hugging": lambda asked: hugging(asked, floor, limit),
     }
     blind = [tuple(without_frames(asked) for asked in pair) for pair in pairs]
@@ -161,15 +163,17 @@ def scores(
     return tuple(total.tolist())
 
 
-def hugging(asked: Asked, floor: float, limit: float) -> Thresholds:
-    """Return the strictest thresholds that accept as many rightly, with the fewest false accepts."""
+def fewest(asked: Asked, floor: float, limit: float) -> Thresholds:
+    """Return the loosest thresholds that accept as many rightly with the fewest false accepts."""
     points = search(asked.evidence, asked.right, asked.out, floor)
-    loosest = choose(points, int(limit * asked.out.sum() + 1e-9))
-    strict = min(
-        (point for point in points if point.right == loosest.right), key=lambda point: point.false_accepts
-    )
-    thresholds = Thresholds(*strict.thresholds, motion_floor=floor)
-    kept = asked.right & (np.array(judge(asked.evidence, thresholds)) == OK)
+    most = choose(points, int(limit * asked.out.sum() + 1e-9)).right
+    point = next(point for point in points if point.right == most)  # points come by false accepts
+    return Thresholds(*point.thresholds, motion_floor=floor)
+
+
+def hugging(asked: Asked, floor: float, limit: float) -> Thresholds:
+    """Return the strictest thresholds that accept what `fewest` accepts rightly."""
+    kept = asked.right & (np.array(judge(asked.evidence, fewest(asked, floor, limit))) == OK)
     e = asked.evidence
     columns = (e.similarity, e.margin, e.proto_similarity, e.dtw_score)
     return Thresholds(*(float(np.nanmin(column[kept])) for column in columns), motion_floor=floor)

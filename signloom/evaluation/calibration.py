@@ -113,7 +113,7 @@ def staircase(points: Sequence[Point]) -> list[Point]:
 def curve_table(
     calibrated: Calibrated, evidence: Evidence, right: Bools, kinds: npt.NDArray[np.str_]
 ) -> pd.DataFrame:
-    """Return the staircase and the chosen point, for all kinds together (`all`) and for each apart.
+    """Return staircase, chosen point and open gates, for all kinds together (`all`) and for each apart.
 
     One row a point and kind: `kind, false_accept_rate, accepted_and_right, chosen`, then the thresholds,
     which the kinds share. `kinds` (Q,) are those of the clips.
@@ -122,7 +122,8 @@ def curve_table(
     tried = [_thresholds(point.thresholds, floor) for point in staircase(calibrated.points)]
     columns = ["kind", "false_accept_rate", "accepted_and_right", "chosen", *GATES]
     rows = []
-    for thresholds in dict.fromkeys([*tried, calibrated.thresholds]):
+    ends = [calibrated.thresholds, _thresholds([OPEN] * len(GATES), floor)]
+    for thresholds in dict.fromkeys([*tried, *ends]):
         accepted = np.array(judge(evidence, thresholds)) == OK
         share = (accepted & right)[kinds == IN_SET]
         values = [getattr(thresholds, gate) for gate in GATES]
