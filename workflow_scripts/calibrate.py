@@ -11,7 +11,7 @@ import sys
 import torch
 
 from signloom.evaluation.acceptance import acceptance_figures, answer_table
-from signloom.evaluation.calibration import calibrate, curve_table
+from signloom.evaluation.calibration import calibrate, curve_table, thresholds_entries
 from signloom.evaluation.datasets import EmbeddedClips
 from signloom.evaluation.embed import load_trained
 from signloom.evaluation.evidence import TrainedGallery
@@ -47,13 +47,7 @@ def work(job: Job) -> None:
         print(f"warning: calibrate: {calibrated.reason}", file=sys.stderr)
     answers = answer_table(questions, evidence, found, judge(evidence, calibrated.thresholds))
     figures = acceptance_figures(answers, job.section("evaluation", EvaluationParams))
-    scored = ("false_accept_rate", "accepted_and_right", "n_in", "n_out")
-    chosen = {
-        **calibrated.thresholds.to_dict(),
-        "max_false_accept_rate": params.max_false_accept_rate,
-        **{name: figures[name] for name in scored},
-        **({"reason": calibrated.reason} if calibrated.reason else {}),
-    }
+    chosen = thresholds_entries(calibrated, params.max_false_accept_rate, figures)
     write_csv(job.output("curve"), curve_table(calibrated, evidence, right, questions.kinds))
     write_csv(job.output("predictions"), answers)
     write_json(job.output("metrics"), {"val": figures})

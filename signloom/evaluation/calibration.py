@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,19 @@ def calibrate(
     # the small term undoes the rounding of a rate times a count that is whole
     chosen = choose(points, math.floor(max_false_accept_rate * out.sum() + 1e-9))
     return Calibrated(_thresholds(chosen.thresholds, motion_floor), points, "")
+
+
+def thresholds_entries(
+    calibrated: Calibrated, max_false_accept_rate: float, figures: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return thresholds.json: the thresholds, and the rate asked for beside the `figures` that they reach."""
+    scored = ("false_accept_rate", "accepted_and_right", "n_in", "n_out")
+    return {
+        **calibrated.thresholds.to_dict(),
+        "max_false_accept_rate": max_false_accept_rate,
+        **{name: figures[name] for name in scored},
+        **({"reason": calibrated.reason} if calibrated.reason else {}),
+    }
 
 
 def search(evidence: Evidence, right: Bools, out: Bools, motion_floor: float) -> list[Point]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ import pandas as pd
 from signloom.evaluation.acceptance import acceptance_figures
 from signloom.evaluation.bootstrap import mean_figure
 from signloom.evaluation.outofset import Questions
-from signloom.inference.answer import Answer
+from signloom.inference.answer import Answer, Match
 from signloom.inference.engine import SignEngine
 from signloom.inference.gates import Evidence, highest
 from signloom.params.evaluation import EvaluationParams
@@ -26,6 +27,7 @@ Rows = npt.NDArray[np.intp]  # of questions
 FIXED_SIMILARITY, FIXED_MARGIN = 0.6, 0.05
 TOP = 5
 NO_CLIP = "no clip of a sentence that training saw"
+_NOBODY = Match(1, "", "", -1, "", "", math.nan, math.nan, math.nan, None, None)
 _BATCH = 16
 _TIMED = 50  # clips whose answers are timed
 _PERCENTILES = (50, 95, 99)
@@ -49,8 +51,11 @@ def answer_questions(
 
 
 def evidence_of(engine: SignEngine, answers: Sequence[Answer]) -> Evidence:
-    """Return what the gates looked at in `answers` that no re-ranking changed."""
-    firsts = [answer.matches[0] for answer in answers]
+    """Return what the gates looked at in `answers` that no re-ranking changed.
+
+    A clip in which nobody was seen has 0 frames, place 0, and nothing else is known of it.
+    """
+    firsts = [answer.matches[0] if answer.matches else _NOBODY for answer in answers]
     cosine = np.array([first.raw_similarity for first in firsts], np.float64)
     others = [[match.raw_similarity for match in answer.matches[1:]] for answer in answers]
     return Evidence(

@@ -15,6 +15,7 @@ from signloom.features.pose_features import RawClip, clip_features
 from signloom.features.tracker import HolisticTracker
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
+from signloom.inference.networks import Clip
 from signloom.params.features import LandmarksParams, PoseParams, QualityParams
 from signloom.video.decode import Frame, open_video
 
@@ -78,12 +79,21 @@ def answer_landmarks(
     engine: SignEngine, raw: RawClip, *, rerank: bool = False, decode: bool = True
 ) -> Answer:
     """Answer one clip as the tracker saw it; `no_person` where no frame shows a pose or none is kept."""
+    (features, mask), motion = seen_clip(engine, raw)
+    return engine.answer(features, mask, motion, rerank=rerank, decode=decode)
+
+
+def seen_clip(engine: SignEngine, raw: RawClip) -> tuple[Clip, float | None]:
+    """Return features (T, 540) and mask (T, 4) of a clip, and its motion in shoulder widths a second.
+
+    There are no rows, and the motion is not known, where no frame shows a pose or none is kept.
+    """
     found = clip_features(raw, *bundle_params(engine))
     # without a pose there is no torso to measure from: rows that show a hand alone say nothing
     rows = 0 if found.reason == "no_person" else len(found.features)
     # what is seen in no two frames running is not seen to move
     motion = float(np.nan_to_num(found.diagnostics["motion_mean"])) if rows else None
-    return engine.answer(found.features[:rows], found.mask[:rows], motion, rerank=rerank, decode=decode)
+    return (found.features[:rows], found.mask[:rows]), motion
 
 
 def track_video(
