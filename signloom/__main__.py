@@ -1,14 +1,14 @@
-"""Commands for people: `python -m signloom predict VIDEO...` asks a trained model what a video says."""
+"""Commands for people: `predict` asks a trained model what a video says, `calibrate` fits it to a camera."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from signloom.cli import predict
+from signloom.cli import calibrate, predict
 from signloom.errors import SignloomError
 
-COMMANDS = (predict,)
+COMMANDS = (predict, calibrate)
 
 
 def main(argv: list[str] | None = None) -> int:

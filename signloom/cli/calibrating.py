@@ -1,0 +1,204 @@
+"""Thresholds chosen on the clips of a table, from their videos to a new bundle."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+from signloom.cli.quiet import only_errors
+from signloom.dataset.forms.tables import need, read_table
+from signloom.errors import SignloomError
+from signloom.evaluation.calibration import GATES
+from signloom.evaluation.outofset import IN_SET
+from signloom.evaluation.recalibration import AskedClip, Recalibrated, kind_of, recalibrate
+from signloom.export.recalibrated import write_recalibrated
+from signloom.inference.engine import SignEngine
+from signloom.inference.video import answer_video, bundle_tracker, seen_clip
+from signloom.progress import track
+from signloom.video.decode import VideoUnreadable
+
+LEFT_OUT = "left_out"
+_REFUSED = {
+    "unsigned": "without a sentence_id",
+    "unseen_sentence": "whose sentence_id the bundle lacks",
+    LEFT_OUT: "the signed ones, their sentence taken out",
+}
+_LARGEST_ID = 2**31 - 1
+
+
+class TableClip(NamedTuple):
+    """A row of the table; -1 stands for no sentence, None for an end of the video."""
+
+    video: Path
+    start_s: float | None
+    end_s: float | None
+    sentence_id: int
+
+
+def calibrate(args: argparse.Namespace) -> int:
+    """Write the bundle that the arguments of `calibrate` ask for; return the exit code.
+
+    Raises SignloomError where the table or the bundle cannot be used, or nothing can be chosen.
+    """
+    warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
+    clips = read_clips(args.clips, args.videos or args.clips.parent)
+    engine = SignEngine.load(args.bundle)
+    if not any(kind_of(engine, clip.sentence_id) == IN_SET for clip in clips):
+        raise SignloomError(
+            f"{args.clips}: no row has the sentence_id of a sentence that {args.bundle} answers with; "
+            "embeddings_map.csv in it lists them"
+        )
+    _make_folder(args.output.parent)
+    rate = args.max_false_accept_rate
+    if rate is None:
+        rate = engine.config["inference"]["max_false_accept_rate"]
+    asked = ask(engine, clips)
+    found = recalibrate(engine, asked, rate)
+    digest = write_recalibrated(args.bundle, args.output, found.thresholds)
+    unreadable = len(clips) - sum(one.kind != LEFT_OUT for one in asked)
+    print("\n".join([*summary(asked, unreadable, found), "", *changes(engine, found)]))
+    print(f"\n{args.output}: sha256 {digest}")
+    for warning in doubts(asked, found):
+        print(f"warning: {warning}", file=sys.stderr)
+    return 0
+
+
+def read_clips(table: Path, videos: Path) -> list[TableClip]:
+    """Return the rows of `table`, whose videos are below the folder `videos`.
+
+    Raises SignloomError naming the line of a value that is none, or of a clip that stands there twice.
+    """
+    rows = read_table(table)
+    need(table, rows, ["video", "sentence_id"])
+    lines: dict[tuple[Path, float | None, float | None], int] = {}
+    clips = []
+    for row in rows.to_dict("records"):
+        where = f"{table}: line {row['row']}"
+        if not row["video"].strip():
+            raise SignloomError(f"{where}: video is empty; expected a file")
+        start, end = (_seconds(row.get(name, "").strip(), name, where) for name in ("start_s", "end_s"))
+        if end is not None and end <= (start or 0.0):
+            raise SignloomError(f"{where}: end_s {end:g} is not after start_s {start or 0:g}")
+        key = videos / row["video"].strip(), start, end
+        if lines.setdefault(key, row["row"]) != row["row"]:
+            raise SignloomError(f"{where}: the same clip as in line {lines[key]}; remove one")
+        clips.append(TableClip(*key, _sentence_id(row["sentence_id"].strip(), where)))
+    return clips
+
+
+def ask(engine: SignEngine, clips: Sequence[TableClip]) -> list[AskedClip]:
+    """Return the answers to `clips`, each signed one's followed by that with its sentence taken out.
+
+    A video that cannot be read is named on standard error and left out.
+    """
+    inference = engine.config["inference"]
+    inference["top_k"] = max(2, inference["top_k"])  # the margin is that to the second sentence
+    asked: list[AskedClip] = []
+    with only_errors(), bundle_tracker(engine) as tracker:
+        for video, start_s, end_s, sentence in track(clips, "track videos"):
+            try:
+                seen = answer_video(engine, video, start_s, end_s, tracker=tracker, decode=False)
+            except VideoUnreadable as error:
+                tqdm.write(f"error: {video}: {error}", file=sys.stderr)
+                continue
+            kind = kind_of(engine, sentence)
+            asked.append(AskedClip(kind, sentence, seen.answer))
+            if kind == IN_SET and seen.answer.matches and len(engine.gallery.sentences) > 1:
+                own, motion = seen_clip(engine, seen.raw)
+                (apart,) = engine.answer_batch([own], [motion], decode=False, left_out=[sentence])
+                asked.append(AskedClip(LEFT_OUT, sentence, apart))
+    return asked
+
+
+def summary(asked: Sequence[AskedClip], unreadable: int, found: Recalibrated) -> list[str]:
+    """Return how many clips of each kind there were, and how many were accepted before and are now."""
+    both = (found.before, found.after)
+    cells = [["", "clips", "before", "now"]]
+    right = [_count(figures, "accepted_and_right", "n_in") for figures in both]
+    cells.append(["signed: accepted with their sentence", str(found.after["n_in"]), *right])
+    wrong = [_count(figures, "false_accept_rate", "n_out") for figures in both]
+    cells.append(["to be refused: accepted", str(found.after["n_out"]), *wrong])
+    for kind, label in _REFUSED.items():
+        counts = [_count(figures[kind], "false_accept_rate", "n") for figures in both]
+        cells.append([f"  {label}", str(found.after[kind]["n"]), *counts])
+    nobody = sum(not one.answer.matches for one in asked)
+    lines = _aligned(cells)
+    if nobody:
+        lines.append(f"nobody is seen in {nobody} of these clips: refused whatever the thresholds")
+    if unreadable:
+        lines.append(f"left out, as they could not be read: {unreadable}")
+    return lines
+
+
+def changes(engine: SignEngine, found: Recalibrated) -> list[str]:
+    """Return thresholds and rates, as they were and as they are."""
+    old, new = engine.thresholds.to_dict(), found.thresholds
+    cells = [["", "before", "now"]]
+    cells += [[name, f"{old[name]:.3f}", f"{new[name]:.3f}"] for name in (*GATES, "motion_floor")]
+    for name in ("false_accept_rate", "accepted_and_right"):
+        cells.append([name, *(f"{figures[name]:.3f}" for figures in (found.before, found.after))])
+    return _aligned(cells)
+
+
+def doubts(asked: Sequence[AskedClip], found: Recalibrated) -> list[str]:
+    """Return why the thresholds may not be fit for use."""
+    said = []
+    if all(one.kind in (IN_SET, LEFT_OUT) for one in asked if one.answer.matches):
+        said.append("no clip without signing shows anybody: whether such clips are refused was not tried")
+    if not found.after["accepted_and_right"]:
+        said.append("no signed clip is accepted with its sentence")
+    return said
+
+
+def _count(figures: dict[str, Any], rate: str, total: str) -> str:
+    """Return how many clips a rate is, `-` where there are none."""
+    return "-" if figures[rate] is None else str(round(figures[rate] * figures[total]))
+
+
+def _aligned(cells: Iterable[Sequence[str]]) -> list[str]:
+    """Return lines of a left column of texts and right ones of numbers."""
+    rows = list(cells)
+    left, *right = (max(map(len, column)) for column in zip(*rows, strict=True))
+    numbers = [[f"{cell:>{width}}" for cell, width in zip(row[1:], right, strict=True)] for row in rows]
+    return ["  ".join([f"{row[0]:<{left}}", *cells]) for row, cells in zip(rows, numbers, strict=True)]
+
+
+def _sentence_id(text: str, where: str) -> int:
+    try:
+        number = int(text or "-1")
+    except ValueError:
+        number = -2
+    if not -1 <= number <= _LARGEST_ID:
+        raise SignloomError(
+            f"{where}: sentence_id {text!r}: expected that of a sentence, -1 or nothing where there is none"
+        )
+    return number
+
+
+def _seconds(text: str, column: str, where: str) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise SignloomError(f"{where}: {column} {text!r}: expected seconds from the start of the video")
+    return value
+
+
+def _make_folder(folder: Path) -> None:
+    """Make `folder` before the work, so that a name that cannot be does not cost it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SignloomError(
+            f"calibrate: --output in {folder}: {error.strerror}; give another name"
+        ) from error

@@ -1,0 +1,75 @@
+"""Thresholds for another camera: chosen as stage calibrate does, from a bundle's answers to clips of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from signloom.errors import SignloomError
+from signloom.evaluation.acceptance import acceptance_figures
+from signloom.evaluation.calibration import calibrate, thresholds_entries
+from signloom.evaluation.inference import evidence_of
+from signloom.evaluation.outofset import IN_SET
+from signloom.inference.answer import Answer
+from signloom.inference.engine import SignEngine
+from signloom.inference.gates import OK, judge
+from signloom.params.evaluation import EvaluationParams
+
+
+class AskedClip(NamedTuple):
+    """A clip that was put to a bundle, and the bundle's answer by cosine."""
+
+    kind: str  # in_set, or one of the kinds that ought to be refused
+    sentence_id: int  # of the clip, -1 where it has none
+    answer: Answer
+
+
+class Recalibrated(NamedTuple):
+    """thresholds.json, and the acceptance figures of the clips under the old thresholds and under these."""
+
+    thresholds: dict[str, Any]
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+def kind_of(engine: SignEngine, sentence_id: int) -> str:
+    """Return the kind of a clip of sentence `sentence_id`, -1 where it has none."""
+    if sentence_id in engine.gallery.sentences:
+        return IN_SET
+    return "unsigned" if sentence_id == -1 else "unseen_sentence"
+
+
+def recalibrate(engine: SignEngine, asked: Sequence[AskedClip], max_false_accept_rate: float) -> Recalibrated:
+    """Choose the thresholds of `engine` anew by the clips `asked`; its motion floor stays.
+
+    Clips in which nobody is seen count as refused. Raises SignloomError where the others are all of one sort.
+    """
+    seen = {one.kind for one in asked if one.answer.matches}
+    if IN_SET not in seen:
+        raise SignloomError(_lacking("of a sentence of the gallery"))
+    if seen == {IN_SET}:
+        raise SignloomError(_lacking("that ought to be refused"))
+    evidence = evidence_of(engine, [one.answer for one in asked])
+    kinds = np.array([one.kind for one in asked])
+    out = kinds != IN_SET
+    found = engine.gallery.sentences[evidence.place]
+    right = ~out & (found == [one.sentence_id for one in asked])
+    old = engine.thresholds
+    calibrated = calibrate(evidence, right, out, old.motion_floor, max_false_accept_rate)
+    before, after = (
+        acceptance_figures(
+            pd.DataFrame(
+                {"kind": kinds, "accepted": np.array(judge(evidence, thresholds)) == OK, "right": right}
+            ),
+            EvaluationParams(),
+        )
+        for thresholds in (old, calibrated.thresholds)
+    )
+    return Recalibrated(thresholds_entries(calibrated, max_false_accept_rate, after), before, after)
+
+
+def _lacking(what: str) -> str:
+    return f"no clip {what} shows anybody: thresholds need clips of both sorts; see calibrate --help"

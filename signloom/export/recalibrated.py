@@ -1,0 +1,36 @@
+"""The same bundle with other thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from signloom.export.archive import write_zip
+from signloom.export.package import listed, sha256
+from signloom.files import atomic, write_json
+from signloom.inference.bundle import MANIFEST, Bundle
+
+THRESHOLDS = "thresholds.json"
+
+
+def write_recalibrated(source: Path, target: Path, thresholds: Mapping[str, Any]) -> str:
+    """Write the bundle `source`, a zip file, with `thresholds`, and its digest beside it; return the SHA-256.
+
+    The manifest's entry of thresholds.json changes with it, and nothing else does. Raises SignloomError where
+    `source` is not as it was exported.
+    """
+    bundle = Bundle(source)
+    with TemporaryDirectory() as folder:
+        changed = {name: Path(folder) / name for name in (THRESHOLDS, MANIFEST)}
+        write_json(changed[THRESHOLDS], thresholds)
+        files = bundle.manifest["files"] | listed({THRESHOLDS: changed[THRESHOLDS]})
+        write_json(changed[MANIFEST], bundle.manifest | {"files": files})
+        kept = {name: bundle.read(name) for name in bundle.names - set(changed)}
+        with atomic(target) as part, part.open("w+b") as file:
+            write_zip(file, {**kept, **changed})
+    digest = sha256(target)
+    with atomic(target.with_name(f"{target.name}.sha256")) as part:
+        part.write_text(f"{digest}  {target.name}\n", "utf-8")
+    return digest
