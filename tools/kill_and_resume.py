@@ -3,8 +3,9 @@
     python -m tools.kill_and_resume REFERENCE WORK [--seed N]
 
 REFERENCE is a checkout with a finished, undisturbed build, all of it at one commit: checkpoints name theirs.
-WORK is a folder that does not exist yet: the commit of REFERENCE is cloned into it and built there while being
-killed. After every kill no file may stand under a final name unless it is, byte for byte, that of the reference; training must say that it resumes.
+WORK is a folder that does not exist yet: the commit of REFERENCE is cloned into it and built there while
+being killed. After every kill no file may stand under a final name unless it is, byte for byte, that of the
+reference; training must say that it resumes.
 What the builds print goes to WORK.log.
 """
 
