@@ -33,13 +33,18 @@ VARIANTS = get_args(Variant)
 KEPT = {"data", "clip_id", "signer_id", "sentence_id", "seen", "reference"}
 
 
+def folder_of(preset: str | None) -> str:
+    """Return where the products of `preset` are; presets laid over each other share a folder."""
+    return f"build/{preset.replace(',', '-')}" if preset else "build"
+
+
 def commands(preset: str | None, folds: int) -> list[tuple[list[str], list[list[str]]]]:
     """Return, for every fold, the command lines before training, and those of every variant's first seed."""
     with workflow(Path(), preset, dag=True) as flow:
         jobs = [job for job in flow.dag.jobs if job.rule.name in BEFORE + EACH]
     if not any(job.rule.name == "train_gloss" for job in jobs):
         raise SignloomError(f"preset {preset!r} trains no gloss variant")
-    root = f"build/{preset}" if preset else "build"
+    root = folder_of(preset)
     plan = []
     for fold in range(folds):
         first = [moved(job, root, folds, fold) for name in BEFORE for job in jobs if job.rule.name == name]
@@ -112,9 +117,7 @@ def main(argv: list[str] | None = None) -> int:
     with ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(run, [first for first, _ in plan]))
         list(pool.map(run, [lines for _, each in plan for lines in each]))
-    print(
-        table(f"build/{args.preset}" if args.preset else "build", args.folds).round(4).to_string(index=False)
-    )
+    print(table(folder_of(args.preset), args.folds).round(4).to_string(index=False))
     return 0
 
 
