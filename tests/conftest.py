@@ -35,3 +35,12 @@ def export_inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
 def exported(export_inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """The small corpus, exported once; the files are not to be changed."""
     return export_small(export_inputs, tmp_path_factory.mktemp("exported"))
+
+
+@pytest.fixture
+def weights_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the user's, and no proxy between a test and its own server."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return tmp_path / "cache" / "signloom" / "weights"

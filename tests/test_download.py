@@ -19,18 +19,11 @@ from signloom.features.backbones import weights
 from signloom.features.backbones.download import download, file_sha256
 from signloom.features.backbones.registry import BACKBONES, BackboneSpec
 
+pytestmark = pytest.mark.usefixtures("weights_cache")
+
 CONTENT = np.random.default_rng(5).bytes(3_000_000)
 SHA = hashlib.sha256(CONTENT).hexdigest()
 I3D = BACKBONES["i3d"]
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the user's, and no proxy between this test and its own server."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    return tmp_path / "cache" / "signloom" / "weights"
 
 
 @dataclass
@@ -188,7 +181,7 @@ def downloadable(server: Server, content: bytes) -> BackboneSpec:
 
 
 def test_public_weights_are_downloaded_checked_and_cached(
-    server: Server, cache: Path, tmp_path: Path
+    server: Server, weights_cache: Path, tmp_path: Path
 ) -> None:
     torch.save({"a": torch.arange(4.0)}, tmp_path / "public.pth")
     spec = downloadable(server, (tmp_path / "public.pth").read_bytes())
@@ -198,14 +191,14 @@ def test_public_weights_are_downloaded_checked_and_cached(
         assert loaded.sha256 == file_sha256(tmp_path / "public.pth")
         assert loaded.tensors["a"].tolist() == [0, 1, 2, 3]
     assert server.asked == [None]
-    assert (cache / "s3d-d76dad2f.pth").exists()
+    assert (weights_cache / "s3d-d76dad2f.pth").exists()
 
 
-def test_a_file_put_into_the_cache_by_hand_needs_no_network(cache: Path, tmp_path: Path) -> None:
+def test_a_file_put_into_the_cache_by_hand_needs_no_network(weights_cache: Path, tmp_path: Path) -> None:
     torch.save({"a": torch.arange(4.0)}, tmp_path / "public.pth")
     spec = downloadable(Server(url=UNREACHABLE), (tmp_path / "public.pth").read_bytes())
-    cache.mkdir(parents=True)
-    shutil.copy(tmp_path / "public.pth", cache / spec.weights.file)
+    weights_cache.mkdir(parents=True)
+    shutil.copy(tmp_path / "public.pth", weights_cache / spec.weights.file)
     assert weights.load_weights(spec, "pretrained", None).tensors["a"].tolist() == [0, 1, 2, 3]
 
 
@@ -214,7 +207,7 @@ UNREACHABLE = "http://127.0.0.1:9/s3d-d76dad2f.pth"
 
 
 def test_without_a_network_one_line_says_what_to_fetch_and_where_to_put_it(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
+    weights_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("signloom.features.backbones.download._ATTEMPTS", 1)
     spec = downloadable(Server(url=UNREACHABLE), b"any")
@@ -222,7 +215,7 @@ def test_without_a_network_one_line_says_what_to_fetch_and_where_to_put_it(
         weights.load_weights(spec, "pretrained", None)
     message = str(caught.value)
     assert "\n" not in message
-    assert UNREACHABLE in message and str(cache) in message and "s3d-d76dad2f.pth" in message
+    assert UNREACHABLE in message and str(weights_cache) in message and "s3d-d76dad2f.pth" in message
 
 
 @pytest.mark.parametrize("name", ["i3d_r50", "videomae"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import re
 from dataclasses import replace
@@ -23,30 +22,21 @@ from signloom.features.backbones.networks import Network, build, fill
 from signloom.features.backbones.registry import BACKBONES, load_backbone
 from signloom.params.clips import ClipFeaturesParams
 
-CONTENT = np.random.default_rng(5).bytes(3_000_000)
-SHA = hashlib.sha256(CONTENT).hexdigest()
+pytestmark = pytest.mark.usefixtures("weights_cache")
+
 I3D = BACKBONES["i3d"]
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the user's, and no proxy between this test and its own server."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    return tmp_path / "cache" / "signloom" / "weights"
 
 
 # the package
 
 
 def test_the_packaged_weights_are_converted_once_and_then_read_from_the_cache(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
+    weights_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = weights.load_weights(I3D, "pretrained", None)
     assert (first.name, first.sha256) == ("pretrained", I3D.weights.sha256)
     assert len(first.tensors) == 230
-    (cached,) = cache.iterdir()
+    (cached,) = weights_cache.iterdir()
     written = cached.stat().st_mtime_ns
 
     monkeypatch.setattr(weights, "packaged_file", lambda spec: pytest.fail("the package was read again"))
@@ -55,9 +45,9 @@ def test_the_packaged_weights_are_converted_once_and_then_read_from_the_cache(
     assert tensors_digest(second.tensors) == tensors_digest(first.tensors) == I3D.weights.tensors_sha256
 
 
-def test_a_cached_file_that_was_changed_or_cut_is_made_again(cache: Path) -> None:
+def test_a_cached_file_that_was_changed_or_cut_is_made_again(weights_cache: Path) -> None:
     good = weights.load_weights(I3D, "pretrained", None).tensors
-    (cached,) = cache.iterdir()
+    (cached,) = weights_cache.iterdir()
     changed = {name: value.clone() for name, value in good.items()}
     changed["logits.conv3d.bias"][7] += 1e-3
     save_file(changed, cached)
