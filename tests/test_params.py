@@ -174,6 +174,20 @@ def test_a_number_with_an_exponent_and_no_dot_is_a_number(root: Path, tmp_path: 
     assert load_params(root / "params.yaml", preset).sign2text.lr == 3e-4
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [("layers: true", "True"), ('epochs: "50"', "'50'"), ("cached_text: 1", "1"), ('lr: "fast"', "'fast'")],
+)
+def test_a_value_of_another_type_is_named_and_not_guessed_at(
+    root: Path, tmp_path: Path, line: str, found: str
+) -> None:
+    preset = tmp_path / "mine.yaml"
+    preset.write_text(f"sign2text:\n  {line}\n")
+    key = f"sign2text.{line.partition(':')[0]}"
+    with pytest.raises(SignloomError, match=rf"mine\.yaml:2: {key}: .*, found {found}$"):
+        load_params(root / "params.yaml", preset)
+
+
 def test_a_stage_takes_parameters_as_a_file_or_as_json(root: Path, tmp_path: Path) -> None:
     argv = ["--output", f"x={tmp_path}/x", "--params"]
     from_file = parse("splits", [*argv, str(root / "params.yaml")], None)
