@@ -27,7 +27,7 @@ from signloom.evaluation.gloss import error_stats
 from signloom.params.gloss import Variant
 from tools.engine import workflow
 
-BEFORE = ["splits", "stats_pose", "text"]
+BEFORE = ["splits", "stats_pose", "stats_clip", "text"]
 EACH = ["train_gloss", "evaluate_gloss"]
 VARIANTS = get_args(Variant)
 KEPT = {"data", "clip_id", "signer_id", "sentence_id", "seen", "reference"}
@@ -70,7 +70,7 @@ def moved(job: Any, root: str, folds: int, fold: int) -> str:
         given["splits"] |= {"folds": folds, "fold": fold}
     line = f"{job.params.call} --params {shlex.quote(json.dumps(given))} --threads {job.threads}"
     there = f"{root}/seeds/fold-{fold}"
-    for product in ("splits.csv", "global_stats.npz", "text/", "models/", "predictions/"):
+    for product in ("splits.csv", "global_stats.npz", "clip_stats.npz", "text/", "models/", "predictions/"):
         line = line.replace(f"={root}/{product}", f"={there}/{product}")
     return re.sub(r"=metrics/(?:[\w-]+/)*?(gloss/|splits)", rf"={there}/metrics/\1", line)
 

@@ -13,6 +13,7 @@ whose first sentence is right by cosine, and re-ranked.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -58,6 +59,7 @@ def main() -> int:
     splits = read_splits(Path("build/splits.csv"))
     signers = metadata.loc[splits["clip_id"], "signer_id"].to_numpy()
     params = load_params(Path("params.yaml"))
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     pairs = []
     for signer in sorted(set(signers[(splits["split"] == "train").to_numpy()])):
         folder = Path(f"build/signers/{signer}")
@@ -65,7 +67,7 @@ def main() -> int:
         table = without(splits, signers == signer)
         table.to_csv(folder / "splits.csv", index=False)
         for line in lines:
-            subprocess.run(moved(line, folder), shell=True, check=True)
+            subprocess.run(moved(line, folder), shell=True, check=True, env=environment)
         asked = [
             ask(folder, Questions(table, split, shards, params.pose.fps, params.inference.seed))
             for split in ("val", "test")

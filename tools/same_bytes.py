@@ -2,7 +2,8 @@
 
     python -m tools.same_bytes FOLDER_A FOLDER_B
 
-Logs, benchmark files, scratch and the report are left out: they tell times. So are the runs of tools.seeds.
+Logs, benchmark files, scratch and the report are left out: they tell times. So are the runs
+of tools.seeds and tools.leave_signer_out.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from signloom.files import hash_files
 
-LEFT_OUT = {"logs", "benchmarks", "scratch", "report", "seeds"}
+LEFT_OUT = {"logs", "benchmarks", "scratch", "report", "seeds", "signers"}
 
 
 def products(folder: Path) -> dict[str, str]:
