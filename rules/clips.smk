@@ -1,10 +1,14 @@
+windows = flow.scattered("clip_features", "clip_features")
+copies = flow.scattered("clip_features_augmented", "clip_features", "frames")
+
+
 rule clip_features:
     """Windows of frames of one shard's clips through a video network."""
     input:
         code=code_of("clip_features"),
-        shard=flow.shard_list,
+        shard=windows.list,
     output:
-        multiext(flow.build("clip_features/{shard}"), npy=".npy", parquet=".parquet"),
+        multiext(flow.build("clip_features/{shard}"), npy=".npy", parquet=".parquet", origin=".origin"),
     log:
         flow.build("logs/clip_features/{shard}.log"),
     benchmark:
@@ -19,7 +23,7 @@ rule clip_features:
         gpu=flow.gpu,
     params:
         call=flow.call("clip_features"),
-        given=flow.given("clip_features"),
+        given=windows.given,
     message:
         "clip_features: shard {wildcards.shard}"
     shell:
@@ -32,10 +36,15 @@ if flow.reading("copies"):
         """The same of augmented copies of the training clips."""
         input:
             code=code_of("clip_features_augmented"),
-            shard=flow.shard_list,
+            shard=copies.list,
             splits=rules.splits.output.splits,
         output:
-            multiext(flow.build("clip_features_augmented/{shard}"), npy=".npy", parquet=".parquet"),
+            multiext(
+                flow.build("clip_features_augmented/{shard}"),
+                npy=".npy",
+                parquet=".parquet",
+                origin=".origin",
+            ),
         log:
             flow.build("logs/clip_features_augmented/{shard}.log"),
         benchmark:
@@ -49,7 +58,7 @@ if flow.reading("copies"):
             gpu=flow.gpu,
         params:
             call=flow.call("clip_features_augmented"),
-            given=flow.given("clip_features", "frames"),
+            given=copies.given,
         message:
             "clip_features_augmented: shard {wildcards.shard}"
         shell:

@@ -1,8 +1,3 @@
-# the sections that a training reads
-GLOSS_TRAINING = ["hybrid", "tcn", "train_gloss", "gloss_augment", "gloss_pose_augment"]
-GLOSS_TRAINING += ["gloss_positions", "gloss_recompose"]
-
-
 rule train_gloss:
     """Train features to glosses: one variant with one seed."""
     input:
@@ -37,7 +32,7 @@ rule train_gloss:
         gpu=flow.gpu,
     params:
         call=flow.call("train_gloss"),
-        given=flow.given_to_run(*GLOSS_TRAINING),
+        given=flow.given_to_training,
     message:
         "train_gloss: {wildcards.run}"
     shell:

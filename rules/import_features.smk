@@ -1,14 +1,18 @@
+ready = flow.scattered("import_features", "quality", "positions", folder="pose_features")
+
+
 rule pose_features:
     """Take ready-made features of one shard; in place of landmarks and pose_features."""
     input:
         code=code_of("import_features"),
-        shard=flow.shard_list,
+        shard=ready.list,
     output:
         multiext(
             flow.build("pose_features/{shard}"),
             npy=".npy",
             mask=".mask.npy",
             parquet=".parquet",
+            origin=".origin",
         ),
     log:
         flow.build("logs/pose_features/{shard}.log"),
@@ -22,7 +26,7 @@ rule pose_features:
         runtime=60,
     params:
         call=flow.call("import_features"),
-        given=flow.given("quality", "positions"),
+        given=ready.given,
     message:
         "import_features: shard {wildcards.shard}"
     shell:

@@ -31,7 +31,13 @@ rule calibrate:
         gpu=flow.gpu,
     params:
         call=flow.call("calibrate"),
-        given=flow.given("inference", "quality", "pose", "evaluation"),
+        given=flow.given(
+            "inference.max_false_accept_rate",
+            "inference.seed",
+            "quality",
+            "pose",
+            "evaluation",
+        ),
     message:
         "calibrate: {output.thresholds}"
     shell:
@@ -131,7 +137,7 @@ rule evaluate_inference:
         runtime=60,
     params:
         call=flow.call("evaluate_inference"),
-        given=flow.given("inference", "pose", "evaluation"),
+        given=flow.given("inference.seed", "pose", "evaluation"),
     message:
         "evaluate_inference: {output.metrics}"
     shell:

@@ -1,10 +1,13 @@
+tracked = flow.scattered("landmarks", "landmarks")
+
+
 rule landmarks:
     """Run MediaPipe Holistic over the clips of one shard."""
     input:
         code=code_of("landmarks"),
-        shard=flow.shard_list,
+        shard=tracked.list,
     output:
-        multiext(flow.build("landmarks/{shard}"), npy=".npy", parquet=".parquet"),
+        multiext(flow.build("landmarks/{shard}"), npy=".npy", parquet=".parquet", origin=".origin"),
     log:
         flow.build("logs/landmarks/{shard}.log"),
     benchmark:
@@ -18,7 +21,7 @@ rule landmarks:
         runtime=240,
     params:
         call=flow.call("landmarks"),
-        given=flow.given("landmarks"),
+        given=tracked.given,
     message:
         "landmarks: shard {wildcards.shard}"
     shell:

@@ -10,19 +10,26 @@ wildcard_constraints:
     setting=r"[a-z0-9_]+",
 
 
+side_windows = side.scattered("clip_features", "clip_features")
+
+
 use rule clip_features as side_clip_features with:
+    input:
+        code=code_of("clip_features"),
+        shard=side_windows.list,
     output:
         multiext(
             flow.build("side_by_side/{table}/{setting}/clip_features/{shard}"),
             npy=".npy",
             parquet=".parquet",
+            origin=".origin",
         ),
     log:
         flow.build("logs/side_by_side/{table}/{setting}/clip_features/{shard}.log"),
     benchmark:
         flow.build("benchmarks/side_by_side/{table}/{setting}/clip_features/{shard}.tsv")
     params:
-        given=side.given("clip_features"),
+        given=side_windows.given,
     message:
         "clip_features: {wildcards.table} {wildcards.setting}, shard {wildcards.shard}"
 
@@ -64,7 +71,7 @@ use rule train_gloss as side_train_gloss with:
     benchmark:
         flow.build("benchmarks/side_by_side/{table}/{setting}/train_gloss/{run}.tsv")
     params:
-        given=side.given_to_run(*GLOSS_TRAINING),
+        given=side.given_to_training,
     message:
         "train_gloss: {wildcards.table} {wildcards.setting}, {wildcards.run}"
 
@@ -129,19 +136,26 @@ rule backbones:
 
 if flow.reading("copies"):
 
+    side_copies = side.scattered("clip_features_augmented", "clip_features", "frames")
+
     use rule clip_features_augmented as side_clip_features_augmented with:
+        input:
+            code=code_of("clip_features_augmented"),
+            shard=side_copies.list,
+            splits=rules.splits.output.splits,
         output:
             multiext(
                 flow.build("side_by_side/{table}/{setting}/clip_features_augmented/{shard}"),
                 npy=".npy",
                 parquet=".parquet",
+                origin=".origin",
             ),
         log:
             flow.build("logs/side_by_side/{table}/{setting}/clip_features_augmented/{shard}.log"),
         benchmark:
             flow.build("benchmarks/side_by_side/{table}/{setting}/clip_features_augmented/{shard}.tsv")
         params:
-            given=side.given("clip_features", "frames"),
+            given=side_copies.given,
         message:
             "clip_features_augmented: {wildcards.table} {wildcards.setting}, shard {wildcards.shard}"
 

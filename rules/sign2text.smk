@@ -93,7 +93,7 @@ rule prototypes:
         runtime=20,
     params:
         call=flow.call("prototypes"),
-        given=flow.given("retrieval"),
+        given=flow.given("retrieval.prototype_min_clips"),
     message:
         "prototypes: {output.prototypes}"
     shell:

@@ -19,7 +19,7 @@ import yaml
 from pydantic import ValidationError
 
 from signloom.errors import SignloomError
-from signloom.files import hash_files
+from signloom.files import atomic, hash_files
 from signloom.params.base import Section
 
 S = TypeVar("S", bound=Section)
@@ -78,9 +78,28 @@ class Job:
             key = ".".join([name, *map(str, first["loc"])])
             raise SignloomError(f"{self.stage}: parameter {key}: {first['msg']}") from error
 
+    def section_if_used(self, name: str, kind: type[S]) -> S:
+        """Return the parameters of section `name`: its defaults where the rule left out what nothing uses."""
+        return self.section(name, kind) if name in self.params else kind()
+
+    def value(self, name: str, kind: type[Section]) -> Any:
+        """Return the parameter `name`, `section.key`, of a stage that is given no more of the section."""
+        section, _, key = name.partition(".")
+        if key not in self.params.get(section, {}):
+            raise SignloomError(f"{self.stage}: the parameters given have no {name}")
+        return getattr(self.section(section, kind), key)
+
+    def sign(self) -> None:
+        """Write what the outputs were made from, as the rule says it, where the rule asks for that."""
+        for path in self.outputs.get("origin", []):
+            with atomic(path) as part:
+                part.write_text(f"{self.params.get('origin', '')}\n", "utf-8")
+
     def scratch(self) -> Path:
-        """Return a folder for resumable state, keyed by inputs, parameters and the code loaded so far."""
+        """Return a folder for resumable state, keyed by inputs, outputs, parameters and loaded code."""
         key = hashlib.sha256()
+        # jobs that run side by side may have equal inputs: two shards without a clip
+        key.update(repr(sorted(self.outputs.items())).encode())
         for name, paths in sorted(self.inputs.items()):
             key.update(f"{name}:{hash_files(paths)}".encode())
         key.update(json.dumps(self.params, sort_keys=True).encode())
@@ -99,7 +118,9 @@ def _own_modules() -> list[Path]:
 def run_stage(stage: str, work: Callable[[Job], None], argv: list[str] | None, doc: str | None) -> int:
     """Parse `argv`, run `work` and turn errors that a user can mend into one line and exit code 2."""
     try:
-        work(parse(stage, argv, doc))
+        job = parse(stage, argv, doc)
+        work(job)
+        job.sign()
     except SignloomError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

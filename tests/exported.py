@@ -68,7 +68,7 @@ def write_inputs(folder: Path) -> Inputs:
     inputs |= {name: [path] for name, path in outputs.items()}
     asked = {name: inputs[name] for name in ("embeddings", "map")}
     prototype = {"prototypes": folder / "prototypes.npz"}
-    assert prototypes.main(arguments(asked, prototype, {"retrieval": {}})) == 0
+    assert prototypes.main(arguments(asked, prototype, {"retrieval": {"prototype_min_clips": 2}})) == 0
     inputs["prototypes"] = [prototype["prototypes"]]
     (folder / "glosses.json").write_text(json.dumps(VOCABULARY))
     (folder / "thresholds.json").write_text(json.dumps(THRESHOLDS))

@@ -21,7 +21,7 @@ from workflow_scripts import calibrate as stage
 from workflow_scripts import embed, prototypes
 
 PARAMS = {
-    "inference": {"max_false_accept_rate": 0.2},
+    "inference": {"max_false_accept_rate": 0.2, "seed": 42},
     "quality": {"motion_keep": 0.7, "motion_floor": 0.45},
     "pose": {"fps": 12.0},
     "evaluation": {"bootstrap": 100},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ ON_GPU = {
     *("clip_features", "clip_features_augmented", "text", "train_sign2text", "train_gloss", "embed"),
     *("calibrate", "evaluate_sign2text", "evaluate_retrieval", "evaluate_gloss"),
 }
+FIELDS: dict[str, Any] = dict(Params.model_fields)
 STAGES = sorted(path.stem for path in Path(__file__).parent.parent.glob("workflow_scripts/[a-z]*.py"))
 
 
@@ -115,6 +116,15 @@ def test_both_engines_agree_on_every_dependency_and_output(
         assert sorted(out.def_path for out in stages[name].outs) == sorted(map(str, job.output)), name
 
 
+def leaves(names: Iterable[str]) -> list[str]:
+    """Return sections and parameters as parameters alone."""
+    found = set()
+    for name in names:
+        section, _, key = name.partition(".")
+        found |= {f"{section}.{k}" for k in ([key] if key else FIELDS[section].annotation.model_fields)}
+    return sorted(found)
+
+
 def test_both_engines_agree_on_every_command_and_parameter(
     jobs: dict[str, Any], stages: dict[str, Any]
 ) -> None:
@@ -124,14 +134,16 @@ def test_both_engines_agree_on_every_command_and_parameter(
         call = job.params.call
         given = json.loads(job.params.given)
         tracked = [key for dep in stages[name].deps for key in getattr(dep, "params", [])]
-        assert sorted(set(given) - {"run"}) == sorted(tracked), name
+        assert leaves(tracked) == leaves(
+            f"{section}.{key}" for section in set(given) - {"run", "origin"} for key in given[section]
+        ), name
         assert f"workflow_scripts.{job.rule.name} " in call
 
 
 def test_every_section_is_used_by_some_stage(jobs: dict[str, Any]) -> None:
     # the report shows them all
     given = [json.loads(job.params.given) for name, job in jobs.items() if name != "report"]
-    used = {key for sections in given for key in sections} - {"run"}
+    used = {key for sections in given for key in sections} - {"run", "origin"}
     # which rules there are is no parameter of a stage, and the demo takes no positions from a table
     assert used == set(Params.model_fields) - {"pipeline", "positions"}
 
@@ -157,10 +169,47 @@ def test_every_seed_but_the_first_has_a_run_of_its_own(root: Path) -> None:
     assert flow.run("hybrid_pose-43") == {"variant": "hybrid_pose", "seed": 43}
 
 
-def test_a_preset_without_the_sentence_family_has_none_of_its_stages(root: Path) -> None:
-    tree = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
-    tree["pipeline"] = {"families": ["gloss"]}
-    assert Pipeline.load(tree).if_family("sign2text", "file") == []
+def test_a_training_is_given_what_its_network_and_its_features_use(jobs: dict[str, Any]) -> None:
+    def given(run: str) -> set[str]:
+        return set(json.loads(jobs[f"train_gloss-{run}"].params.given))
+
+    shared = {"run", "train_gloss", "gloss_augment", "gloss_recompose"}
+    assert given("tcn_ctc") == shared | {"tcn", "gloss_pose_augment", "gloss_positions"}
+    assert given("hybrid_pose") == shared | {"hybrid", "gloss_pose_augment", "gloss_positions"}
+    assert given("hybrid_clip") == given("hybrid_clip_aug") == shared | {"hybrid"}
+    assert given("hybrid_both") == shared | {"hybrid", "gloss_pose_augment"}
+
+
+def test_a_stage_that_is_given_single_parameters_reads_no_whole_section(
+    root: Path, jobs: dict[str, Any]
+) -> None:
+    partly = 0
+    for job in jobs.values():
+        source = (root / "workflow_scripts" / f"{job.rule.name}.py").read_text("utf-8")
+        for section, values in json.loads(job.params.given).items():
+            if section not in ("run", "origin") and set(values) != set(
+                FIELDS[section].annotation.model_fields
+            ):
+                partly += 1
+                assert f'section("{section}"' not in source, job.rule.name
+                assert all(f'value("{section}.{key}"' in source for key in values), job.rule.name
+    assert partly
+
+
+GLOSS_ONLY = {"train_gloss", "evaluate_gloss", "ablation", "report", "pose_features", "stats_pose", "text"}
+
+
+@pytest.mark.parametrize("preset", ["boston104", "phoenix2014"])
+def test_a_preset_without_the_sentence_family_has_none_of_its_stages(root: Path, preset: str) -> None:
+    with workflow(root, preset) as flow:
+        rules = {rule.name for rule in flow.rules}
+    assert rules >= GLOSS_ONLY
+    sentences = {"train_sign2text", "embed", "prototypes", "calibrate", "export", "evaluate_inference"}
+    assert not rules & sentences
+    assert ("landmarks" in rules) == (preset == "phoenix2014")
+    stages = yaml.safe_load(dvc_yaml.render(root, preset))["stages"]
+    report = stages["report"]["deps"]
+    assert not any("sign2text" in path or "inference" in path for path in report if "metrics/" in path)
 
 
 @pytest.mark.parametrize("stage", [name for name in STAGES if name != "demo_corpus"])

@@ -23,7 +23,11 @@ from signloom.text.sentences import read_splits
 from workflow_scripts import evaluate_inference as stage
 
 FPS = 12.0
-PARAMS: dict[str, object] = {"inference": {}, "pose": {"fps": FPS}, "evaluation": {"bootstrap": 100}}
+PARAMS: dict[str, object] = {
+    "inference": {"seed": 42},
+    "pose": {"fps": FPS},
+    "evaluation": {"bootstrap": 100},
+}
 FEW = EvaluationParams(bootstrap=100)
 
 

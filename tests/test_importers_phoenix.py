@@ -13,7 +13,8 @@ import pytest
 from signloom.dataset.forms.texts import sentence_number
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import annotation_files, load_table
-from signloom.dataset.manifest import Manifest, build_manifest, changed_clips
+from signloom.dataset.manifest import Manifest, build_manifest, shard_digests
+from signloom.dataset.shards import shard_of
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams, ManifestParams
 from workflow_scripts import landmarks
@@ -140,12 +141,12 @@ def test_folders_of_frames_become_clips_with_their_bytes_and_hash(tmp_path: Path
     assert first.rejects[["row", "reason"]].to_numpy().tolist() == [
         ["PHOENIX-2014-T.test.corpus.csv:2", "missing"]
     ]
-    # a frame more changes its clip and no other, and the engines know it before the manifest is built
-    write_frames(tmp_path / "frames/train/abend-2", count=4, seed=2)
+    # a frame more changes its clip's shard and no other, and the engines know it before the manifest is built
     dataset = DatasetParams(importer="phoenix2014t", table=str(tmp_path), videos=str(tmp_path / "frames"))
-    written = first.shard("00", 1).fillna("")
-    changed = changed_clips(dataset, written, HashCache(tmp_path / "hashes.json"))
-    assert changed == {"train/abend-2", "test/nacht-1"}
+    before = shard_digests(dataset, 8, HashCache(tmp_path / "hashes.json"))
+    write_frames(tmp_path / "frames/train/abend-2", count=4, seed=2)
+    after = shard_digests(dataset, 8, HashCache(tmp_path / "hashes.json"))
+    assert [name for name in before if before[name] != after[name]] == [shard_of("train/abend-2", 8)]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from signloom.dataset.forms.texts import sentence_number
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_table
-from signloom.dataset.manifest import Manifest, build_manifest, changed_clips
+from signloom.dataset.manifest import Manifest, build_manifest
 from signloom.dataset.shards import shard_names, shard_of
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams, ManifestParams
@@ -82,18 +82,6 @@ def test_segments_of_one_video_are_clips_of_their_own(tmp_path: Path) -> None:
     assert manifest.rejects["reason"].tolist() == ["duplicate"]
 
 
-def test_a_time_is_the_same_however_it_is_spelled(tmp_path: Path) -> None:
-    write_video(tmp_path / "videos/a.mp4")
-    manifest = build(tmp_path, "video,sentence,start_s,end_s\na.mp4,One.,0,0.10\na.mp4,Two.,0.1,.2\n")
-    manifest.shard("00", 1).to_csv(tmp_path / "00.csv", index=False)
-    written = pd.read_csv(tmp_path / "00.csv", dtype=str, keep_default_na=False)
-    dataset = DatasetParams(table=str(tmp_path / "clips.csv"), videos=str(tmp_path / "videos"))
-    assert changed_clips(dataset, written, HashCache(tmp_path / "hashes.json")) == set()
-    written.loc[0, "end_s"] = "0.11"
-    changed = changed_clips(dataset, written, HashCache(tmp_path / "hashes.json"))
-    assert changed == {"a@0-0.10"}
-
-
 def test_files_of_equal_name_keep_ids_apart(tmp_path: Path) -> None:
     for number, name in enumerate(["s1/a.mp4", "s2/a.mp4", "b.mp4", "b.avi"]):
         write_video(tmp_path / "videos" / name, seed=number)
@@ -114,9 +102,6 @@ def test_a_row_that_names_no_video_is_missing_and_reads_nothing(tmp_path: Path) 
         ["", "", row, "missing", "the row names no video"] for row in (3, 4)
     ]
     assert list(json.loads((tmp_path / "hashes.json").read_text())) == [str(tmp_path / "videos/a.mp4")]
-    dataset = DatasetParams(table=str(tmp_path / "clips.csv"), videos=str(tmp_path / "videos"))
-    written = manifest.shard("00", 1).fillna("")
-    assert changed_clips(dataset, written, HashCache(tmp_path / "hashes.json")) == set()
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv"])

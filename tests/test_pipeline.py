@@ -167,7 +167,9 @@ def test_changed_pose_feature_code_reruns_pose_features_and_not_landmarks(projec
     assert jobs_of(project) == {}
 
 
-def test_an_added_clip_reruns_one_landmark_shard(project: Path, root: Path) -> None:
+def test_an_added_clip_reruns_one_landmark_shard_also_after_a_build_that_was_cut_off(
+    project: Path, root: Path
+) -> None:
     table = project / "data/demo/clips.csv"
     before = table.read_bytes()
     have = set(pd.read_csv(table)["video"])
@@ -180,10 +182,25 @@ def test_an_added_clip_reruns_one_landmark_shard(project: Path, root: Path) -> N
     pd.concat([pd.read_csv(table, keep_default_na=False), new]).to_csv(table, index=False)
     jobs = jobs_of(project)
     assert (jobs["manifest"], jobs["landmarks"], jobs["pose_features"]) == (1, 1, 1)
+    run(project, "snakemake", "--cores", "all", "--until", "manifest")
+    jobs = jobs_of(project)
+    assert "manifest" not in jobs
+    assert (jobs["landmarks"], jobs["clip_features"]) == (1, 1)
     text = run(project, "snakemake", "--cores", "all", "--until", "landmarks")
     assert text.count("landmarks: shard") == 1
+    assert "landmarks" not in jobs_of(project)
     video.unlink()
     table.write_bytes(before)
+
+
+def test_a_rejected_video_that_is_mended_reruns_its_shard(project: Path, root: Path) -> None:
+    run(project, "snakemake", "--cores", "all", "--until", "landmarks", "clip_features")
+    broken = next((project / "data/demo/videos").rglob("*unreadable*"))
+    before = broken.read_bytes()
+    shutil.copy(root / "data/demo/videos/s6/001_1.mp4", broken)
+    jobs = jobs_of(project)
+    assert (jobs["manifest"], jobs["landmarks"], jobs["clip_features"]) == (1, 1, 1)
+    broken.write_bytes(before)
 
 
 def test_an_unknown_parameter_stops_before_any_job(project: Path) -> None:

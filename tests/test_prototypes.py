@@ -91,6 +91,11 @@ def test_embeddings_that_do_not_fit_their_map_are_refused(
     )
     np.save(tmp_path / "e.npy", VECTORS[:-1])
     inputs = {"embeddings": [tmp_path / "e.npy"], "map": [tmp_path / "m.csv"]}
-    assert stage.main(arguments(inputs, {"prototypes": tmp_path / "p.npz"}, {"retrieval": {}})) == 2
+    assert (
+        stage.main(
+            arguments(inputs, {"prototypes": tmp_path / "p.npz"}, {"retrieval": {"prototype_min_clips": 2}})
+        )
+        == 2
+    )
     assert "7 rows" in capsys.readouterr().err
     assert not (tmp_path / "p.npz").exists()

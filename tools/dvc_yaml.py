@@ -21,8 +21,9 @@ import yaml
 
 from signloom.dataset.shards import shard_names
 from signloom.params.load import read_yaml
+from signloom.params.schema import Params
 from tools.engine import workflow
-from tools.rule_helpers import PARAMS_FILE, PRESETS, Pipeline
+from tools.rule_helpers import BY_RULES, PARAMS_FILE, PRESETS, Pipeline
 
 HEADER = "# Written from the Snakemake rules by `make dvc`; change the rules, not this file.\n"
 
@@ -64,7 +65,7 @@ def _stage(rule: Any, flow: Pipeline, wildcards: SimpleNamespace) -> dict[str, A
     stage["deps"] = sorted(_paths(rule.input, wildcards))
     given = rule.params.given
     sections = json.loads(given(wildcards) if callable(given) else given)
-    stage["params"] = _params([name for name in sections if name != "run"], flow.presets)
+    stage["params"] = _params(_names(sections, flow.params), flow.presets)
     metrics = [path for path in outputs if path.startswith("metrics/")]
     stage["outs"] = [path for path in outputs if path not in metrics]
     stage["metrics"] = [{path: {"cache": False}} for path in metrics]
@@ -82,13 +83,29 @@ def _paths(items: Any, wildcards: SimpleNamespace) -> list[str]:
     return list(dict.fromkeys(re.sub(r"\{shard[^}]*\}", "${item.shard}", path) for path in paths))
 
 
-def _params(sections: list[str], presets: list[str]) -> list[Any]:
-    """Return DVC's parameter entries: sections of params.yaml, and of the presets that are laid over it."""
-    if not presets or not sections:
-        return list(sections)
+def _names(given: dict[str, Any], params: Params) -> list[str]:
+    """Return what a stage is given by name: whole sections, or single parameters as `section.key`."""
+    names = []
+    for section, values in given.items():
+        if section not in BY_RULES:
+            whole = set(values) == set(type(getattr(params, section)).model_fields)
+            names += [section] if whole else [f"{section}.{key}" for key in values]
+    return names
+
+
+def _params(names: list[str], presets: list[str]) -> list[Any]:
+    """Return DVC's parameter entries: those of params.yaml, and of the presets that are laid over it."""
+    if not presets or not names:
+        return names
     files = [PRESETS / f"{name}.yaml" for name in presets]
-    over = {file.as_posix(): [name for name in sections if name in read_yaml(file)] for file in files}
-    return [{PARAMS_FILE.as_posix(): list(sections)}, *({file: keys} for file, keys in over.items() if keys)]
+    over = {file.as_posix(): [name for name in names if _has(read_yaml(file), name)] for file in files}
+    return [{PARAMS_FILE.as_posix(): names}, *({file: keys} for file, keys in over.items() if keys)]
+
+
+def _has(tree: dict[str, Any], name: str) -> bool:
+    """Whether a preset sets a section, or the parameter `section.key`."""
+    section, _, key = name.partition(".")
+    return section in tree and (not key or key in tree[section])
 
 
 def _plots(flow: Pipeline) -> list[dict[str, Any]]:

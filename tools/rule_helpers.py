@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from snakemake.io import ancient
 
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import annotation_files
-from signloom.dataset.manifest import changed_clips
-from signloom.dataset.shards import shard_names, shard_of
+from signloom.dataset.manifest import shard_digests
+from signloom.dataset.shards import shard_names
 from signloom.errors import SignloomError
+from signloom.files import hash_files
 from signloom.params.load import check_params, overlay, read_yaml
 from signloom.params.schema import Params
+from tools.import_closure import code_of
 
 PARAMS_FILE = Path("params.yaml")
 PRESETS = Path("config/presets")
 PRODUCT_FOLDERS = {
     *("shards", "landmarks", "pose_features", "clip_features", "text", "models", "embeddings", "inference"),
-    *("predictions", "export", "report", "gloss", "seeds", "logs", "benchmarks", "scratch"),
+    *("predictions", "export", "report", "gloss", "seeds", "signers", "logs", "benchmarks", "scratch"),
     "side_by_side",
 }
+BY_RULES = {"run", "origin"}  # what rules give stages beside parameters
 NO_PARAMS = {"preset", "side_weights"}  # what `--config` may hold beside parameters
 
 
@@ -134,15 +137,27 @@ class Pipeline:
         files = [paths] if isinstance(paths, str) else paths
         return lambda wildcards: files if kind in self.reads(wildcards.run) else []
 
-    def given(self, *sections: str) -> str:
-        """Return the sections of a stage as sorted JSON: a plain string, so that Snakemake tracks it."""
-        tree = self.params.model_dump(mode="json", include=set(sections))
-        return json.dumps(tree, sort_keys=True)
+    def given(self, *names: str) -> str:
+        """Return what a stage gets as sorted JSON: a plain string, so that Snakemake tracks it."""
+        return json.dumps(chosen(self.params, names), sort_keys=True)
 
-    def given_to_run(self, *sections: str) -> Callable[[Any], str]:
-        """Return a params function: the sections as `given` does, and what the wildcard `run` stands for."""
-        tree = self.params.model_dump(mode="json", include=set(sections))
-        return lambda wildcards: json.dumps(tree | {"run": self.run(wildcards.run)}, sort_keys=True)
+    def given_to_run(self, *names: str) -> Callable[[Any], str]:
+        """Return a params function: the same, and what the wildcard `run` stands for."""
+        return lambda wildcards: json.dumps(
+            chosen(self.params, names) | {"run": self.run(wildcards.run)}, sort_keys=True
+        )
+
+    def given_to_training(self, wildcards: Any) -> str:
+        """Return what the training of a gloss run gets, for a rule with the wildcard `run`."""
+        return self.given_to_run(*self.gloss_training(wildcards.run))(wildcards)
+
+    def gloss_training(self, name: str) -> list[str]:
+        """Return the sections that the training of the gloss run `name` uses."""
+        network = "tcn" if self.run(name)["variant"] == "tcn_ctc" else "hybrid"
+        reads = self.reads(name)
+        of_pose = ["gloss_pose_augment"] if "pose" in reads else []
+        of_positions = ["gloss_positions"] if reads == {"pose"} else []
+        return [network, "train_gloss", "gloss_augment", "gloss_recompose", *of_pose, *of_positions]
 
     @property
     def table(self) -> list[str]:
@@ -157,36 +172,77 @@ class Pipeline:
         """Return one digest of all videos, so that Snakemake sees changed content whatever its time stamp."""
         return self._hashes.fingerprint(Path(self.params.dataset.videos))
 
-    def shard_list(self, wildcards: Any) -> Any:
-        """Return the path of a shard list, as `ancient` where building the manifest again will not change it.
-
-        Otherwise Snakemake would run every shard again after the manifest, whether its list changed or not.
-        """
-        path = self.build(f"shards/{wildcards.shard}.csv")
-        return path if wildcards.shard in self._changed_shards else ancient(path)
+    def scattered(self, stage: str, *names: str, folder: str = "") -> Scattered:
+        """Return what the rule of a stage asks that runs once a shard; `folder`: of its products."""
+        return Scattered(
+            self, stage, names, lambda wildcards: self.build(f"{folder or stage}/{wildcards.shard}.origin")
+        )
 
     @property
     def _hashes(self) -> HashCache:
         return HashCache(Path(self.build("scratch/video_hashes.json")))
 
     @cached_property
-    def _changed_shards(self) -> set[str]:
-        lists = [Path(self.build(f"shards/{name}.csv")) for name in self.shards]
-        rejects = Path(self.build("manifest_rejects.csv"))
-        if not all(path.exists() for path in [*lists, rejects]):
-            return set(self.shards)
-        written = pd.concat([pd.read_csv(path, dtype=str, keep_default_na=False) for path in lists])
+    def clips(self) -> dict[str, str]:
+        """A digest of the clips of every shard, known before the manifest is built."""
         try:
-            changed = changed_clips(self.params.dataset, written, self._hashes)
+            return shard_digests(self.params.dataset, self.params.shards.count, self._hashes)
         except SignloomError:
             # stage manifest will say what is wrong with the table
-            return set(self.shards)
-        rejected = set(pd.read_csv(rejects, dtype=str, keep_default_na=False)["clip_id"])
-        return {shard_of(clip_id, len(self.shards)) for clip_id in changed - rejected}
+            return {}
 
     def call(self, stage: str) -> Call:
         """Return what writes the command line of `stage`; its parameters come from `given`."""
         return Call(self, stage)
+
+
+def chosen(params: Params, names: Iterable[str]) -> dict[str, Any]:
+    """Return the parts of `params` that are named: whole sections, and single parameters as `section.key`."""
+    found: dict[str, Any] = {}
+    for name in names:
+        section, _, key = name.partition(".")
+        whole = getattr(params, section).model_dump(mode="json")
+        found[section] = found.get(section, {}) | {key: whole[key]} if key else whole
+    return found
+
+
+@dataclass(frozen=True)
+class Scattered:
+    """A stage that runs once a shard, and what its outputs say that they were made from.
+
+    Snakemake runs every job after one that runs again, whether its input changes or not, unless the input is
+    `ancient`; and it does not ask whether anything else of a job changed that only `ancient` inputs precede.
+    So a shard's list is `ancient` just where its outputs are of these clips, these parameters and this code.
+    """
+
+    flow: Pipeline
+    stage: str
+    names: tuple[str, ...]
+    place: Callable[[Any], str]
+    setting: Callable[[Any], Params] | None = None
+
+    def list(self, wildcards: Any) -> Any:
+        """Return the path of the shard's list, `ancient` or not."""
+        path, place = self.flow.build(f"shards/{wildcards.shard}.csv"), Path(self.place(wildcards))
+        same = place.exists() and place.read_text("utf-8").strip() == self.origin(wildcards)
+        return ancient(path) if same else path
+
+    def given(self, wildcards: Any) -> str:
+        """Return what the stage gets as sorted JSON, with the origin that it writes beside its outputs."""
+        return json.dumps(self._chosen(wildcards) | {"origin": self.origin(wildcards)}, sort_keys=True)
+
+    def origin(self, wildcards: Any) -> str:
+        """Return a digest of what the outputs are made from: clips, parameters, code."""
+        clips = self.flow.clips.get(wildcards.shard, "")
+        parts = [clips, json.dumps(self._chosen(wildcards), sort_keys=True), self._code]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def _chosen(self, wildcards: Any) -> dict[str, Any]:
+        return chosen(self.setting(wildcards) if self.setting else self.flow.params, self.names)
+
+    @cached_property
+    def _code(self) -> str:
+        return hash_files(Path(file) for file in code_of(self.stage))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from signloom.errors import SignloomError
 from signloom.params.base import Section
 from signloom.params.load import check_params, overlay, read_yaml
 from signloom.params.schema import Params
-from tools.rule_helpers import Pipeline
+from tools.rule_helpers import Pipeline, Scattered, chosen
 
 FILE = Path("config/side_by_side.yaml")
 # what the stages that a setting runs on its own read; a setting may change nothing else
@@ -83,19 +83,28 @@ class SideBySide:
         except KeyError:
             raise SignloomError(f"{FILE} has no {wildcards.table}.{wildcards.setting}") from None
 
-    def given(self, *sections: str) -> Callable[[Any], str]:
-        """Return a params function: the sections of a setting as sorted JSON."""
-        return lambda wildcards: json.dumps(self._sections(wildcards, sections), sort_keys=True)
+    def scattered(self, stage: str, *sections: str) -> Scattered:
+        """Return what the rule of a stage that runs once a shard of a setting asks."""
+
+        def place(wildcards: Any) -> str:
+            setting = f"side_by_side/{wildcards.table}/{wildcards.setting}"
+            return self.flow.build(f"{setting}/{stage}/{wildcards.shard}.origin")
+
+        return Scattered(self.flow, stage, sections, place, self.setting)
 
     def given_to_run(self, *sections: str) -> Callable[[Any], str]:
         """Return a params function: the same, and what the wildcard `run` stands for."""
         return lambda wildcards: json.dumps(
-            self._sections(wildcards, sections) | {"run": self.flow.run(wildcards.run)}, sort_keys=True
+            chosen(self.setting(wildcards), sections) | {"run": self.flow.run(wildcards.run)}, sort_keys=True
         )
+
+    def given_to_training(self, wildcards: Any) -> str:
+        """Return what the training of a run gets, for a rule with the wildcards of a setting and `run`."""
+        return self.given_to_run(*self.flow.gloss_training(wildcards.run))(wildcards)
 
     def given_to_table(self, *sections: str) -> Callable[[Any], str]:
         """Return a params function: sections of the parameters, and what the wildcard `table` stands for."""
-        tree = self.flow.params.model_dump(mode="json", include=set(sections))
+        tree = chosen(self.flow.params, sections)
 
         def given(wildcards: Any) -> str:
             table = self.tables[wildcards.table]
@@ -108,9 +117,6 @@ class SideBySide:
             return json.dumps(tree | {"side_by_side": made}, sort_keys=True)
 
         return given
-
-    def _sections(self, wildcards: Any, sections: tuple[str, ...]) -> dict[str, Any]:
-        return self.setting(wildcards).model_dump(mode="json", include=set(sections))
 
     def clips(self, suffix: str) -> Callable[[Any], list[str]]:
         """Return an input function: the files of the clip features that a setting reads, one a shard."""
@@ -149,9 +155,9 @@ class SideBySide:
         """Return the folder of the first that has the same sections: the pipeline itself, then settings."""
         settings = self.params[wildcards.table]
         folders = [(f"side_by_side/{wildcards.table}/{name}/", params) for name, params in settings.items()]
-        wanted = self._sections(wildcards, sections)
+        wanted = chosen(self.setting(wildcards), sections)
         return next(
             folder
             for folder, params in [("", self.flow.params), *folders]
-            if params.model_dump(mode="json", include=set(sections)) == wanted
+            if chosen(params, sections) == wanted
         )

@@ -27,12 +27,13 @@ from signloom.text.sentences import read_splits
 
 def work(job: Job) -> None:
     torch.set_num_threads(1)  # sums depend on the number of threads, and the bytes must not
-    params = job.section("inference", InferenceParams)
+    limit = job.value("inference.max_false_accept_rate", InferenceParams)
     floor = job.section("quality", QualityParams).motion_floor
     trained = load_trained(job.input("checkpoint"), job.input("stats"))
     shards = FeatureShards(job.input_list("features"), job.input_list("index"), job.input_list("mask"))
     fps = job.section("pose", PoseParams).fps
-    questions = Questions(read_splits(job.input("splits")), "val", shards, fps, params.seed)
+    seed = job.value("inference.seed", InferenceParams)
+    questions = Questions(read_splits(job.input("splits")), "val", shards, fps, seed)
     known = TrainedGallery(
         EmbeddedClips(job.input("embeddings"), job.input("map")),
         job.input("prototypes"),
@@ -42,12 +43,12 @@ def work(job: Job) -> None:
     evidence = known.ask(trained, questions)
     found = known.gallery.sentences[evidence.place]
     right = questions.right(found)
-    calibrated = calibrate(evidence, right, questions.out, floor, params.max_false_accept_rate)
+    calibrated = calibrate(evidence, right, questions.out, floor, limit)
     if calibrated.reason:
         print(f"warning: calibrate: {calibrated.reason}", file=sys.stderr)
     answers = answer_table(questions, evidence, found, judge(evidence, calibrated.thresholds))
     figures = acceptance_figures(answers, job.section("evaluation", EvaluationParams))
-    chosen = thresholds_entries(calibrated, params.max_false_accept_rate, figures)
+    chosen = thresholds_entries(calibrated, limit, figures)
     write_csv(job.output("curve"), curve_table(calibrated, evidence, right, questions.kinds))
     write_csv(job.output("predictions"), answers)
     write_json(job.output("metrics"), {"val": figures})

@@ -45,7 +45,7 @@ def work(job: Job) -> None:
         "test",
         FeatureShards(job.input_list("features"), job.input_list("index"), job.input_list("mask")),
         job.section("pose", PoseParams).fps,
-        job.section("inference", InferenceParams).seed,
+        job.value("inference.seed", InferenceParams),
     )
     every, inside = np.arange(len(questions.of)), np.flatnonzero(~questions.out)
     own = questions.sentences[inside]

@@ -14,9 +14,9 @@ from signloom.stage import Job, run_stage
 
 
 def work(job: Job) -> None:
-    params = job.section("retrieval", RetrievalParams)
     clips = EmbeddedClips(job.input("embeddings"), job.input("map"))
-    arrays = make_prototypes(clips.vectors, clips.table, params.prototype_min_clips)
+    fewest = job.value("retrieval.prototype_min_clips", RetrievalParams)
+    arrays = make_prototypes(clips.vectors, clips.table, fewest)
     with atomic(job.output("prototypes")) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 

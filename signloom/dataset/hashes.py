@@ -32,7 +32,7 @@ class HashCache:
                 store.unlink()
 
     def hash_all(self, paths: Iterable[Path]) -> dict[Path, str]:
-        """Return the hex digest of every file or folder of frames in `paths`."""
+        """Return the hex digest of every file or folder of frames; "" of a file that may not be read."""
         paths = list(paths)
         files = [file for path in paths for file in _files_of(path)]
         todo = [file for file in files if not self._is_fresh(file)]
@@ -79,5 +79,9 @@ def _status(file: Path) -> list[int | str]:
 
 
 def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Return the digest of `file`, "" where it may not be read: other permissions are a new change time."""
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except PermissionError:
+        return ""

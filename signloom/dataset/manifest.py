@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import ANNOTATIONS, load_table
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.dataset.row_tables import split_key
-from signloom.dataset.shards import shard_of
+from signloom.dataset.shards import shard_names, shard_of
 from signloom.dataset.sources import Sources
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams, ManifestParams
@@ -74,15 +75,13 @@ def build_manifest(dataset: DatasetParams, params: ManifestParams, hashes: HashC
     root = Path(dataset.videos)
     if not root.is_dir():
         raise SignloomError(f"dataset.videos: {root} is not a folder")
-    rows = load_table(dataset.importer, Path(dataset.table), root)
+    rows, paths, ids = _read_rows(dataset)
     if rows.empty:
         raise SignloomError(f"{dataset.table}: no clip in the table")
     variations = _load_variations(dataset.variations)
-    paths = [root / video for video in rows["video"]]
     checks = _Checks(Sources(root, paths, hashes), variations)
     clips: list[dict[str, Any]] = []
     rejects: list[dict[str, Any]] = []
-    ids = _clip_ids(rows)
     named = zip(rows.to_dict("records"), paths, ids, strict=True)
     for row, path, clip_id in track(list(named), "manifest", unit="row"):
         try:
@@ -105,36 +104,30 @@ def build_manifest(dataset: DatasetParams, params: ManifestParams, hashes: HashC
     return manifest
 
 
-def changed_clips(dataset: DatasetParams, written: pd.DataFrame, hashes: HashCache) -> set[str]:
-    """Return the ids of clips whose row or content differs between the table and the shard lists `written`.
+def shard_digests(dataset: DatasetParams, count: int, hashes: HashCache) -> dict[str, str]:
+    """Return a digest for each of `count` shards, known before the manifest is built.
 
-    It is known before the manifest is built again; clips that were rejected count as changed.
+    While it stays the same, so does the shard's list: it covers the rows that the table alone makes clips or
+    not, and the contents, which decide what can be read. Raises SignloomError where the table cannot be read.
     """
+    rows, paths, ids = _read_rows(dataset)
+    checks = _Checks(Sources(Path(dataset.videos), paths, hashes), {})
+    entries: dict[str, list[str]] = {name: [] for name in shard_names(count)}
+    for row, path, clip_id in zip(rows.to_dict("records"), paths, ids, strict=True):
+        if clip_id:
+            content = checks.sources.hashes.get(path)
+            entry = [clip_id, path.as_posix(), content, checks.would_accept(row, path, clip_id)]
+            entries[shard_of(clip_id, count)].append(json.dumps(entry))
+    return {
+        name: hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest() for name, lines in entries.items()
+    }
+
+
+def _read_rows(dataset: DatasetParams) -> tuple[pd.DataFrame, list[Path], list[str]]:
+    """Return the rows of the table, what each names, and its clip id."""
     root = Path(dataset.videos)
     rows = load_table(dataset.importer, Path(dataset.table), root)
-    paths = [root / video for video in rows["video"]]
-    known = Sources(root, paths, hashes).hashes
-    now = {
-        (clip_id, path.as_posix(), _seconds(start), _seconds(end), known.get(path, ""))
-        for clip_id, path, start, end in zip(
-            _clip_ids(rows), paths, rows["start_s"], rows["end_s"], strict=True
-        )
-        if clip_id
-    }
-    columns = (written[name].astype(str) for name in SHARD_COLUMNS)
-    before = {
-        (clip_id, path, _seconds(start), _seconds(end), digest)
-        for clip_id, path, start, end, digest in zip(*columns, strict=True)
-    }
-    return {clip[0] for clip in now ^ before}
-
-
-def _seconds(cell: str) -> str:
-    """One spelling of a time, whoever wrote it: `1` and `1.0` are the same."""
-    try:
-        return str(float(cell))
-    except ValueError:
-        return cell
+    return rows, [root / video for video in rows["video"]], _clip_ids(rows)
 
 
 def _clip_ids(rows: pd.DataFrame) -> list[str]:
@@ -170,6 +163,24 @@ class _Checks:
 
     def clip(self, row: dict[str, Any], path: Path, clip_id: str) -> dict[str, Any]:
         """Return the manifest row of one clip or raise Reject with the first thing that is wrong."""
+        found = self._said(row, path, clip_id)
+        problem = self.sources.why_unreadable(path)
+        if problem:
+            raise Reject("unreadable", problem)
+        self.seen[self._key(path, found)] = clip_id
+        return {**found, "video_hash": self.sources.hashes[path], "n_bytes": self.sources.size(path)}
+
+    def would_accept(self, row: dict[str, Any], path: Path, clip_id: str) -> bool:
+        """Whether a row is a clip if its content can be read, which is not tried."""
+        try:
+            found = self._said(row, path, clip_id)
+        except Reject:
+            return False
+        self.seen[self._key(path, found)] = clip_id
+        return True
+
+    def _said(self, row: dict[str, Any], path: Path, clip_id: str) -> dict[str, Any]:
+        """Return what the table says of one clip, checked against the rows above it."""
         self._locate(row, path)
         start, end = _time(row, "start_s"), _time(row, "end_s")
         if not math.isnan(end) and end <= (0.0 if math.isnan(start) else start):
@@ -178,35 +189,34 @@ class _Checks:
             raise Reject("bad_row", "rows of a table have no times; expected start_s and end_s to be empty")
         sentence = row["sentence"]
         sentence_id = _sentence_id(row, signed=bool(sentence))
-        others = _variations_of(row, sentence, self.variations.get(sentence_id, []))
-        times = _gloss_times(row)
-        key = (self.sources.hashes[path], start if start == start else -1.0, end if end == end else -1.0)
-        if key in self.seen:
-            raise Reject("duplicate", f"the same content and times as {self.seen[key]}")
-        first, first_clip = self.sentences.get(sentence_id, (sentence, clip_id))
-        if first != sentence:
-            detail = (
-                f"sentence_id {sentence_id} stands for {first!r} ({first_clip}) and here for {sentence!r}"
-            )
-            raise Reject("conflicting_sentence", detail)
-        problem = self.sources.why_unreadable(path)
-        if problem:
-            raise Reject("unreadable", problem)
-        self.seen[key] = clip_id
-        if sentence:
-            self.sentences[sentence_id] = (first, first_clip)
-        return {
+        found = {
             "clip_id": clip_id,
             "video_path": path.as_posix(),
             **{name: row[name] for name in ANNOTATIONS},
             "start_s": start,
             "end_s": end,
             "sentence_id": sentence_id,
-            "gloss_times": times,
-            "text_variations": others,
-            "video_hash": self.sources.hashes[path],
-            "n_bytes": self.sources.size(path),
+            "gloss_times": _gloss_times(row),
+            "text_variations": _variations_of(row, sentence, self.variations.get(sentence_id, [])),
         }
+        first, first_clip = self.sentences.get(sentence_id, (sentence, clip_id))
+        if first != sentence:
+            detail = (
+                f"sentence_id {sentence_id} stands for {first!r} ({first_clip}) and here for {sentence!r}"
+            )
+            raise Reject("conflicting_sentence", detail)
+        # also of a clip that cannot be read: which rows contradict each other is the table's affair
+        if sentence:
+            self.sentences[sentence_id] = (first, first_clip)
+        key = self._key(path, found)
+        if key in self.seen:
+            raise Reject("duplicate", f"the same content and times as {self.seen[key]}")
+        return found
+
+    def _key(self, path: Path, found: dict[str, Any]) -> tuple[str, float, float]:
+        """Return what no two clips may share: content, start and end (-1 where there is none)."""
+        start, end = (-1.0 if math.isnan(found[name]) else found[name] for name in ("start_s", "end_s"))
+        return self.sources.hashes[path], start, end
 
     def _locate(self, row: dict[str, Any], path: Path) -> None:
         if path == self.sources.root:

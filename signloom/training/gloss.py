@@ -48,11 +48,13 @@ def train(job: Job) -> None:
 
 def _train(job: Job, p: TrainGlossParams) -> None:
     run = job.section("run", RunParams)
-    hybrid, tcn = job.section("hybrid", HybridParams), job.section("tcn", TcnParams)
+    # the rule gives each run the sections that it uses
+    hybrid = job.section_if_used("hybrid", HybridParams)
+    tcn = job.section_if_used("tcn", TcnParams)
     features = job.section("gloss_augment", GlossAugmentParams)
-    pose = job.section("gloss_pose_augment", AugmentParams)
+    pose = job.section_if_used("gloss_pose_augment", AugmentParams)
     recompose = job.section("gloss_recompose", GlossRecomposeParams)
-    positions = job.section("gloss_positions", GlossPositionsParams)
+    positions = job.section_if_used("gloss_positions", GlossPositionsParams)
     corpus = GlossCorpus.load(job, run, tcn, p, timed=recompose.used)
     batches = TrainingGlosses(
         corpus.train, corpus.rows, run.seed, p.batch_size, features, pose, recompose, positions,
@@ -67,7 +69,7 @@ def _train(job: Job, p: TrainGlossParams) -> None:
     sections = {"run": run, "hybrid": hybrid, "tcn": tcn, "train_gloss": p}
     sections |= {"gloss_augment": features, "gloss_pose_augment": pose}
     sections |= {"gloss_recompose": recompose, "gloss_positions": positions}
-    plain = {name: section.model_dump() for name, section in sections.items()}
+    plain = {name: section.model_dump() for name, section in sections.items() if name in job.params}
     about = origin(job, run, config, plain, corpus)
     state: dict[str, Stateful] = {"optimiser": trainer.optimiser, "scaler": trainer.scaler}
     progress = Progress(job.scratch(), about, trainer.model, merit, COLUMNS, **state)

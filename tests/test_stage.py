@@ -1,0 +1,65 @@
+"""What stages share: where a job that was cut off finds its state again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from signloom.errors import SignloomError
+from signloom.params.evaluation import RetrievalParams
+from signloom.params.gloss import TcnParams
+from signloom.stage import Job, run_stage
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    (tmp_path / "00.csv").write_text("clip_id\n")
+    (tmp_path / "01.csv").write_text("clip_id\n")
+    inputs = {"shard": [tmp_path / "00.csv"]}
+    return Job(
+        "landmarks", inputs, {"npy": [tmp_path / "00.npy"]}, {"landmarks": {"a": 1}}, 1, tmp_path / "scratch"
+    )
+
+
+def test_a_job_finds_its_state_again_whatever_the_number_of_its_threads(job: Job) -> None:
+    assert job.scratch() == replace(job, threads=4).scratch()
+    assert job.scratch().is_dir()
+
+
+def test_jobs_with_equal_inputs_do_not_share_their_state(job: Job, tmp_path: Path) -> None:
+    empty_too = replace(job, inputs={"shard": [tmp_path / "01.csv"]}, outputs={"npy": [tmp_path / "01.npy"]})
+    assert empty_too.scratch() != job.scratch()
+
+
+def test_other_parameters_or_contents_start_anew(job: Job, tmp_path: Path) -> None:
+    first = job.scratch()
+    assert replace(job, params={"landmarks": {"a": 2}}).scratch() != first
+    (tmp_path / "00.csv").write_text("clip_id\na\n")
+    assert job.scratch() != first
+
+
+def test_a_stage_signs_its_outputs_with_what_the_rule_says_they_are_made_from(tmp_path: Path) -> None:
+    line = ["--output", f"origin={tmp_path}/00.origin", "--params", '{"origin": "abc"}']
+    assert run_stage("landmarks", lambda job: None, line, None) == 0
+    assert (tmp_path / "00.origin").read_text() == "abc\n"
+
+
+def test_a_stage_that_fails_signs_nothing(tmp_path: Path) -> None:
+    def fail(job: Job) -> None:
+        raise SignloomError("no")
+
+    line = ["--output", f"origin={tmp_path}/00.origin", "--params", '{"origin": "abc"}']
+    assert run_stage("landmarks", fail, line, None) == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_single_parameter_must_be_given_and_a_section_may_be_left_out(job: Job) -> None:
+    given = replace(job, params={"retrieval": {"prototype_min_clips": 3}})
+    assert given.value("retrieval.prototype_min_clips", RetrievalParams) == 3
+    with pytest.raises(SignloomError, match=r"have no retrieval\.exact_limit"):
+        given.value("retrieval.exact_limit", RetrievalParams)
+    assert given.section_if_used("tcn", TcnParams) == TcnParams()
+    with pytest.raises(SignloomError, match=r"tcn\.lr"):
+        replace(job, params={"tcn": {"lr": -1.0}}).section_if_used("tcn", TcnParams)
