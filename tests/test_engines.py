@@ -18,7 +18,7 @@ from signloom.params.schema import Params
 from tools import conda_env, dvc_yaml
 from tools.engine import workflow
 from tools.import_closure import code_of
-from tools.rule_helpers import Pipeline
+from tools.rule_helpers import Pipeline, cluster_has_gpus
 
 # stages that the specification gives a GPU
 ON_GPU = {
@@ -44,6 +44,21 @@ def test_every_rule_declares_what_a_cluster_and_the_report_need(root: Path) -> N
             assert ("gpu" in rule.resources) == (rule.name.removeprefix("side_") in ON_GPU), rule.name
             assert not rule.is_checkpoint, rule.name
             assert all(Path(str(output)).suffix for output in rule.output), "a folder of unknown contents"
+
+
+@pytest.mark.parametrize(
+    ("printed", "gpus"), [("(null)", False), ("gpu:a100:4(S:0-1)", True), ("(null)\\ngpu:2", True)]
+)
+def test_jobs_ask_a_cluster_for_a_gpu_where_it_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str, gpus: bool
+) -> None:
+    # what SLURM's own sinfo prints of nodes without and with GPUs
+    (tmp_path / "sinfo").write_text(f"#!/bin/sh\nprintf '{printed}\\n'\n")
+    (tmp_path / "sinfo").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    cluster_has_gpus.cache_clear()
+    assert cluster_has_gpus() == gpus
+    cluster_has_gpus.cache_clear()
 
 
 def test_a_preset_is_served_by_dvc_with_its_own_folders_and_parameter_files(root: Path) -> None:

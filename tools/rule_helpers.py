@@ -6,9 +6,10 @@ import hashlib
 import json
 import shlex
 import shutil
+import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ class Pipeline:
     @property
     def gpu(self) -> int:
         """1 where jobs can have a GPU, here or on a cluster; elsewhere they run side by side."""
-        return int(Path("/dev/nvidiactl").exists() or shutil.which("sbatch") is not None)
+        return int(Path("/dev/nvidiactl").exists() or cluster_has_gpus())
 
     @property
     def videos_read(self) -> bool:
@@ -194,6 +195,15 @@ class Pipeline:
     def call(self, stage: str) -> Call:
         """Return what writes the command line of `stage`; its parameters come from `given`."""
         return Call(self, stage)
+
+
+@cache
+def cluster_has_gpus() -> bool:
+    """Whether a node of the SLURM cluster, where there is one, has a GPU: elsewhere `--gpus=1` is refused."""
+    if shutil.which("sinfo") is None:
+        return False
+    listed = subprocess.run(["sinfo", "--noheader", "--format=%G"], capture_output=True, text=True)
+    return "gpu" in listed.stdout
 
 
 def chosen(params: Params, names: Iterable[str]) -> dict[str, Any]:
