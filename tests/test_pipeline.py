@@ -203,6 +203,21 @@ def test_a_rejected_video_that_is_mended_reruns_its_shard(project: Path, root: P
     broken.write_bytes(before)
 
 
+@pytest.mark.skipif(shutil.which("sbatch") is None, reason="no SLURM cluster here")
+def test_jobs_of_a_cluster_make_the_same_bytes(project: Path) -> None:
+    names = [
+        f"build/{stage}/{shard}.npy" for stage in ("landmarks", "pose_features") for shard in ("00", "01")
+    ]
+    run(project, "snakemake", "--cores", "all", "--", *names)
+    here = {name: (project / name).read_bytes() for name in names}
+    shutil.rmtree(project / "build/landmarks")
+    shutil.rmtree(project / "build/pose_features")
+    cluster = ("--workflow-profile", "profiles/slurm", "--max-threads", "2")
+    text = run(project, "snakemake", *cluster, "--slurm-init-seconds-before-status-checks", "5", "--", *names)
+    assert text.count("submitted with SLURM jobid") == len(names)
+    assert {name: (project / name).read_bytes() for name in names} == here
+
+
 def test_an_unknown_parameter_stops_before_any_job(project: Path) -> None:
     path = project / "params.yaml"
     before = path.read_text("utf-8")
