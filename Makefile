@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backbones demo test lint lock dvc env schema adopt demo-corpus clean
+.PHONY: help setup backbones demo test lint lock dvc env schema adopt pull demo-corpus clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -49,6 +49,11 @@ demo: setup ## raw demo videos to models, metrics and report, with Snakemake; th
 
 adopt: setup ## let DVC take over what Snakemake built; refused while Snakemake has work left
 	python -m tools.adopt $(if $(PRESET),--preset $(PRESET))
+
+pull: setup ## fetch products from the DVC remote; then Snakemake knows them too
+	dvc pull
+	@dvc status --quiet || { echo "error: dvc status is not clean; run dvc repro instead" >&2; exit 1; }
+	@snakemake --cores 1 --touch --forceall --quiet all
 
 backbones: setup ## add the networks of `clip_features.backbone` that need torchvision
 	uv pip install --no-deps --require-hashes -r requirements-backbones.lock

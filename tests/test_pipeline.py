@@ -120,6 +120,26 @@ def test_a_build_leaves_nothing_to_do_and_dvc_agrees(project: Path) -> None:
     assert not list((project / "build").rglob("*.part"))
 
 
+def test_what_a_colleague_pulls_is_up_to_date_under_both_engines(project: Path, tmp_path: Path) -> None:
+    run(project, "dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
+    run(project, "dvc", "push")
+    clone = tmp_path / "clone"
+    left = shutil.ignore_patterns("build", ".snakemake", "cache", "tmp", ".git")
+    shutil.copytree(project, clone, ignore=left)
+    run(clone, "git", "init", "-q")
+    run(clone, "dvc", "pull")
+    # what `make pull` does
+    assert "up to date" in run(clone, "dvc", "status")
+    run(clone, "snakemake", "--cores", "1", "--touch", "--forceall", "--quiet", "all")
+    assert jobs_of(clone) == {}
+    assert "up to date" in run(clone, "dvc", "status")
+    path = clone / "signloom/features/pose_features.py"
+    path.write_bytes(path.read_bytes() + b"\n# changed\n")
+    jobs = jobs_of(clone)
+    assert jobs["pose_features"] == 2
+    assert "landmarks" not in jobs
+
+
 def test_adopting_is_refused_while_work_is_left(project: Path) -> None:
     product = project / "build/embeddings/prototypes.npz"
     kept = product.read_bytes()
