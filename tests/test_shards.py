@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import pytest
 
-from signloom.dataset import hashes as hashing
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import build_manifest, shard_digests
 from signloom.dataset.shards import shard_names, shard_of
@@ -117,9 +117,21 @@ def test_a_video_that_may_not_be_read_is_rejected_and_the_run_goes_on(
             raise PermissionError(13, "Permission denied", str(self))
         return opened(self, *args, **options)
 
+    def no_decoder(name: str, *args: object, **options: object) -> object:
+        if name.endswith("g.mp4"):
+            raise PermissionError(13, "Permission denied", name)
+        return decoder(name, *args, **options)
+
+    decoder = av.open
     write(folder, [*ROWS, "g.mp4,7,Seven.,,\n"])
     monkeypatch.setattr(Path, "open", closed)
+    monkeypatch.setattr(av, "open", no_decoder)
     assert HashCache(folder / "other.json").fingerprint(folder / "videos")
     after = digests(folder)
-    assert hashing._sha256(folder / "videos/g.mp4") == ""
     assert {name for name in before if before[name] != after[name]} == {shard_of("g", COUNT)}
+    manifest = build_manifest(
+        dataset(folder), ManifestParams(max_reject_ratio=1.0), HashCache(folder / "hashes.json")
+    )
+    last = manifest.rejects.iloc[-1]
+    assert (last["clip_id"], last["reason"]) == ("g", "unreadable")
+    assert "Permission denied" in last["detail"]
