@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from signloom.cli.predict import BUNDLE
+from signloom.cli.parser import add_command
 from signloom.errors import SignloomError
 
 EPILOG = """\
@@ -33,19 +33,17 @@ A video that cannot be read is named and left out. The exit code is 2 where noth
 
 def add_parser(commands: Any) -> None:
     """Add this command to `commands`, the subparsers of `python -m signloom`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
+        run,
         "calibrate",
         help="choose when answers are given, on clips of your own camera",
         description="Write a bundle that differs in its thresholds, chosen on clips of your own camera.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("clips", type=Path, metavar="CLIPS.csv", help="what was recorded, see below")
     parser.add_argument(
         "--videos", type=Path, metavar="FOLDER", help="where the videos are (default: beside CLIPS.csv)"
-    )
-    parser.add_argument(
-        "--bundle", type=Path, default=BUNDLE, metavar="ZIP", help="exported model (default: %(default)s)"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="NEW.zip", help="bundle to write")
     parser.add_argument(
@@ -54,7 +52,6 @@ def add_parser(commands: Any) -> None:
         metavar="RATE",
         help="share of the clips to be refused that may be answered (default: the bundle's)",
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

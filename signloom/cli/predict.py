@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from signloom.cli.parser import add_command
 from signloom.errors import SignloomError
 
-BUNDLE = Path("build/export/sign_encoder_bundle.zip")
 EPILOG = """\
 examples:
   python -m signloom predict clip.mp4                     one clip
@@ -23,12 +23,13 @@ others are answered all the same.
 
 def add_parser(commands: Any) -> None:
     """Add this command to `commands`, the subparsers of `python -m signloom`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
+        run,
         "predict",
         help="say what videos say",
         description="Answer videos with the sentences of a trained model, or refuse to and say why.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     source = parser.add_argument_group("what to answer (one of)")
     source.add_argument(
@@ -41,9 +42,6 @@ def add_parser(commands: Any) -> None:
     source.add_argument("--stream", type=Path, metavar="VIDEO", help="a video as it would be answered live")
     source.add_argument(
         "--camera", type=int, nargs="?", const=0, metavar="N", help="camera N (default 0), until Ctrl-C"
-    )
-    parser.add_argument(
-        "--bundle", type=Path, default=BUNDLE, metavar="ZIP", help="exported model (default: %(default)s)"
     )
     parser.add_argument(
         "--top", type=int, metavar="K", help="sentences an answer names (default: the bundle's)"
@@ -59,7 +57,6 @@ def add_parser(commands: Any) -> None:
         metavar="PNG_OR_FOLDER",
         help="draw what was seen and answered: to a .png, or to one .png a video in a folder",
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,0 +1,27 @@
+"""What the commands' parsers share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+BUNDLE = Path("build/export/sign_encoder_bundle.zip")
+
+
+def add_command(
+    commands: Any, run: Callable[[argparse.Namespace], int], name: str, **texts: str
+) -> argparse.ArgumentParser:
+    """Add the command `name`, which `run` follows, to the subparsers `commands`; it asks for a bundle.
+
+    `texts` are argparse's help, description and epilog; the epilog keeps its lines.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, formatter_class=argparse.RawDescriptionHelpFormatter, **texts
+    )
+    parser.add_argument(
+        "--bundle", type=Path, default=BUNDLE, metavar="ZIP", help="exported model (default: %(default)s)"
+    )
+    parser.set_defaults(run=run)
+    return parser
