@@ -27,7 +27,7 @@ class Stage:
 
     name: str  # of the entry point; the rule has the same name, import_features apart
     purpose: str
-    scattered: str  # once, once a shard, once a gloss run
+    scattered: str  # once, or once for each shard or gloss run
     inputs: dict[str, list[str]]
     outputs: dict[str, list[str]]
     parameters: list[str]  # sections, or single parameters as `section.key`
@@ -74,7 +74,11 @@ def _stage(rule: Any, flow: Pipeline) -> Stage:
     return Stage(
         rule.params.call.stage,
         rule.docstring.strip(),
-        "once a shard" if "shard" in names else "once a gloss run" if "run" in names else "once",
+        "once for each shard"
+        if "shard" in names
+        else "once for each gloss run"
+        if "run" in names
+        else "once",
         _files(rule.input.items(), jobs, flow),
         _files(rule.output.items(), jobs, flow),
         parameters,
