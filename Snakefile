@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from signloom.errors import SignloomError
+from tools.emulation import emulation_warnings
 from tools.import_closure import code_of
 from tools.rule_helpers import Pipeline
 
@@ -68,6 +69,15 @@ include: "rules/deliver.smk"
 if flow.reading("clip"):
 
     include: "rules/side_by_side.smk"
+
+
+onstart:
+    # on a cluster the jobs run elsewhere; each says it in its own log
+    if workflow.local_exec:
+        for line in emulation_warnings(
+            flow.params, (job.rule.name for job in workflow.dag.needrun_jobs())
+        ):
+            print(f"warning: {line}", file=sys.stderr)
 
 
 rule all:
