@@ -8,7 +8,8 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import build_manifest
 from signloom.dataset.shards import shard_names
 from signloom.errors import SignloomError
-from signloom.files import write_csv, write_json, write_parquet
+from signloom.files import write_csv, write_parquet
+from signloom.metric_files import write_metrics
 from signloom.params.dataset import DatasetParams, ManifestParams, ShardsParams
 from signloom.stage import Job, run_stage
 
@@ -27,7 +28,7 @@ def work(job: Job) -> None:
     for name, path in zip(shard_names(count), job.output_list("shards"), strict=True):
         write_csv(path, manifest.shard(name, count))
     write_csv(job.output("rejects"), manifest.rejects)
-    write_json(job.output("metrics"), {"all": manifest.counts()})
+    write_metrics(job.output("metrics"), {"all": manifest.counts()})
     write_parquet(job.output("manifest"), manifest.clips)
 
 
