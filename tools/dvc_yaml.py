@@ -74,7 +74,9 @@ def _stage(rule: Any, flow: Pipeline, wildcards: SimpleNamespace) -> dict[str, A
     if "shard" in rule.wildcard_names:
         stage["matrix"] = {"shard": shard_names(flow.params.shards.count)}
     stage["cmd"] = f"snakemake {options}--cores all --allowed-rules {rule.name} -- {outputs[0]}"
-    stage["deps"] = sorted(_paths(rule.input, wildcards))
+    # a rule that has a digest of the videos: DVC has none, so it looks at their folder
+    folders = [flow.params.dataset.videos] if hasattr(rule.params, "contents") else []
+    stage["deps"] = sorted([*_paths(rule.input, wildcards), *folders])
     given = rule.params.given
     sections = json.loads(given(wildcards) if callable(given) else given)
     stage["params"] = _params(_names(sections, flow.params), flow.presets)
