@@ -1,7 +1,10 @@
 """Signloom: raw sign-language videos to features, trained models and honest metrics."""
 
+import shlex
 import sys
 from pathlib import Path
+
+from snakemake.settings.types import DeploymentMethod
 
 from signloom.errors import SignloomError
 from tools.emulation import emulation_warnings
@@ -17,9 +20,13 @@ try:
 except SignloomError as error:
     sys.exit(f"error: {error}")
 
-# jobs run the Python that runs the engine, whether its environment is active or not, and fail where a pipe does
-# threads that wait actively starve each other on a busy machine: training was ten times slower there
-shell.prefix(f"set -euo pipefail; export OMP_WAIT_POLICY=PASSIVE PATH={Path(sys.executable).parent}:$PATH; ")
+# a job fails where a pipe does; threads that wait actively starve each other on a busy machine: training was ten
+# times slower there
+start = "set -euo pipefail; export OMP_WAIT_POLICY=PASSIVE; "
+if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+    # jobs run the Python that runs the engine, whether its environment is active or not
+    start += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+shell.prefix(start)
 
 
 report: "docs/captions/workflow.rst"

@@ -1,8 +1,10 @@
-"""Read the annotation table, check every clip, write the manifest, its rejects and the shard lists."""
+"""Check every row of the annotation table; write the manifest, its rejects and the shard lists."""
 
 from __future__ import annotations
 
 import sys
+
+import pandas as pd
 
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import build_manifest
@@ -19,6 +21,7 @@ def work(job: Job) -> None:
     if len(job.output_list("shards")) != count:
         raise SignloomError(f"manifest: shards.count is {count}; name as many outputs shards=FILE")
     manifest = build_manifest(
+        pd.read_parquet(job.input("rows")),
         job.section("dataset", DatasetParams),
         job.section("manifest", ManifestParams),
         HashCache(job.scratch_root / "video_hashes.json"),
