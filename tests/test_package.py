@@ -12,7 +12,9 @@ from time import perf_counter
 
 import numpy as np
 import pytest
+import yaml
 from exported import Exported, clip_of
+from packaging.specifiers import SpecifierSet
 
 import signloom
 from signloom.inference.engine import SignEngine
@@ -138,3 +140,15 @@ def test_help_comes_before_anything_heavy_is_loaded(bare: Path, tmp_path: Path) 
         run(bare / "signloom", "--help", cwd=tmp_path)
         seconds.append(perf_counter() - begun)
     assert min(seconds) < 0.5
+
+
+def test_hosted_ci_runs_make_test_on_every_python_that_is_allowed(root: Path) -> None:
+    text = (root / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    tree = yaml.safe_load(text)
+    job = tree["jobs"]["test"]
+    allowed = SpecifierSet(
+        tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["requires-python"]
+    )
+    assert job["strategy"]["matrix"]["python"] == [f"3.{n}" for n in range(20) if f"3.{n}" in allowed]
+    assert [step["run"].split()[:2] for step in job["steps"] if "run" in step] == [["make", "test"]]
+    assert tree["permissions"] == {"contents": "read"} and "secrets" not in text
