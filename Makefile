@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backbones demo test lint lock dvc env schema adopt pull demo-corpus clean
+.PHONY: help setup backbones demo test lint lock dvc env schema docs adopt pull demo-corpus clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -88,6 +88,10 @@ env: setup ## write environment.yml from pyproject.toml and the locks
 
 schema: setup ## write config/params.schema.json from the typed parameters
 	python -m tools.params_schema
+
+docs: setup ## build the documentation site in build/site
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet
+	@echo "open build/site/index.html; its search needs: python -m http.server --directory build/site"
 
 demo-corpus: ## render the demo corpus again (in an environment of its own, .venv-corpus)
 	$(call make_venv,.venv-corpus)

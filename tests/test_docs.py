@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +28,7 @@ COMMAND = re.compile(r"python -m ((?:benchmarks|tools|workflow_scripts)\.\w+)")
 TARGET = re.compile(r"`make ([a-z-]+)")
 PARAMETER = re.compile(r"`(\w+)\.(\w+)(?=[`:= ])")
 FIGURES = re.compile(r"\| ([^|]+) \| `(metrics/[\w/-]+\.json)` ([\w., ]+) \|")
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SUFFIXES = {"npy", "npz", "csv", "json", "parquet", "yaml", "md", "py", "onnx", "pth"}
 
@@ -97,6 +100,66 @@ def test_every_link_leads_somewhere(page: str) -> None:
             headings = re.findall(r"^#+ (.*)$", linked.read_text("utf-8"), re.M)
             slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
             assert anchor in slugs, target
+
+
+def code_of(page: str, language: str) -> list[str]:
+    """Return the fenced blocks of `page` in one language."""
+    return [text for name, text in FENCED.findall(text_of(page)) if name == language]
+
+
+@pytest.fixture(scope="module")
+def options() -> dict[str, set[str]]:
+    """The options of each command of `python -m signloom`, as its help lists them."""
+    found = {}
+    for command in ("predict", "calibrate"):
+        call = [sys.executable, "-m", "signloom", command, "--help"]
+        text = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        found[command] = set(re.findall(r"--[a-z][a-z0-9-]*", text))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_of_a_page_can_be_given(page: str, options: dict[str, set[str]]) -> None:
+    presets = {path.stem for path in ROOT.glob("config/presets/*.yaml")} | {"mine"}
+    targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.M))
+    for line in "".join(code_of(page, "sh")).replace("\\\n", " ").splitlines():
+        command = line.partition("#")[0]
+        for name, rest in re.findall(r"python -m signloom (\w+)(.*)", command):
+            assert set(re.findall(r"--[a-z][a-z0-9-]*", rest)) <= options[name], line
+        assert {
+            name for names in re.findall(r"preset=([\w,]+)", command) for name in names.split(",")
+        } <= presets
+        assert set(re.findall(r"\bmake ([a-z-]+)", command)) <= targets, line
+        for section, key in re.findall(r"-S (\w+)\.(\w+)=", command):
+            assert key in Params.model_fields[section].annotation.model_fields, line  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_of_a_page_compiles_and_imports_what_is_there(page: str) -> None:
+    for text in code_of(page, "python"):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("signloom"):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                assert [name for name in names if not is_there(name)] == []
+
+
+def test_the_readme_fits_two_screens_and_shows_how_to_start() -> None:
+    assert len(text_of("README.md").splitlines()) <= 95
+    shell = "".join(code_of("README.md", "sh"))
+    assert all(command in shell for command in ("make demo", "dvc exp run", "signloom predict"))
+    assert "SignEngine.load" in "".join(code_of("README.md", "python"))
+
+
+def test_every_page_of_docs_is_in_the_navigation_of_the_site() -> None:
+    named = set(re.findall(r"[\w/-]+\.md", text_of("mkdocs.yml")))
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in ROOT.glob("docs/**/*.md")}
+    assert pages <= named
+
+
+def test_the_version_to_cite_is_that_of_the_package() -> None:
+    cited = re.search(r"^version: (\S+)$", text_of("CITATION.cff"), re.M)
+    packaged = re.search(r'^version = "([^"]+)"$', text_of("pyproject.toml"), re.M)
+    assert cited and packaged and cited[1] == packaged[1]
 
 
 def test_figures_beside_those_of_the_design_documents_stand_in_the_metric_files() -> None:

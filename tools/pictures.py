@@ -1,6 +1,7 @@
-"""Draw the pictures of the docs from a finished build.
+"""Draw the pictures of the docs.
 
-python -m tools.pictures                         docs/images/clip.png and motion.png from the demo
+python -m tools.pictures                         docs/images/answer.webp and motion.png from the demo
+python -m tools.pictures --bundle ZIP            docs/images/answer.webp alone, answered by that bundle
 python -m tools.pictures --clip ID --output PNG  a strip of four frames of one clip with its landmarks
 """
 
@@ -21,10 +22,14 @@ from signloom.features.shards import FeatureShards
 from signloom.params.load import load_params
 from signloom.report.overlay import draw_landmarks
 from signloom.video.decode import read_frames
+from tools.answer_picture import answer_picture
 
 FRAMES = 4
 TIMES = ("start_s", "end_s")
 HEIGHT = 360
+BUNDLE = Path("build/export/sign_encoder_bundle.zip")
+ANSWERED = Path("data/demo/videos/s6/001_1.mp4")
+IMAGES = Path("docs/images")
 
 
 def clip_strip(clip_id: str, build: Path = Path("build")) -> Image.Image:
@@ -73,19 +78,19 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--bundle", type=Path, metavar="ZIP")
     parser.add_argument("--clip", metavar="ID")
     parser.add_argument("--build", type=Path, default=Path("build"), metavar="DIR", help="build/<preset>")
-    parser.add_argument("--output", type=Path, default=Path("docs/images/clip.png"), metavar="PNG")
+    parser.add_argument("--output", type=Path, default=Path("clip.png"), metavar="PNG", help="of --clip")
     args = parser.parse_args(argv)
     mpl.use("Agg")
-    args.output.parent.mkdir(parents=True, exist_ok=True)
     if args.clip:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
         clip_strip(args.clip, args.build).save(args.output)
         return 0
-    metadata = pd.read_parquet("build/processed_metadata.parquet")
-    first = metadata[metadata["sentence_id"] >= 0].sort_values("clip_id")["clip_id"].iloc[0]
-    clip_strip(first).save(args.output)
-    motion_figure(args.output.with_name("motion.png"))
+    print(f"{ANSWERED}: {answer_picture(args.bundle or BUNDLE, ANSWERED, IMAGES / 'answer.webp')}")
+    if not args.bundle:
+        motion_figure(IMAGES / "motion.png")
     return 0
 
 

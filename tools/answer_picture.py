@@ -1,0 +1,89 @@
+"""A clip with its landmarks as a moving picture, with the answer of a bundle beside the last frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.font_manager import FontProperties, findfont
+from PIL import Image, ImageDraw, ImageFont
+
+from signloom.cli.words import decision
+from signloom.files import atomic
+from signloom.inference.answer import Answer
+from signloom.inference.engine import SignEngine
+from signloom.inference.video import VideoAnswer, answer_video
+from signloom.report.overlay import LEFT_COLOUR, RIGHT_COLOUR, draw_landmarks
+from signloom.video.decode import read_frames
+
+SIDE, PANEL, MARGIN = 320, 330, 18  # pixels of the video and of the text beside it
+EVERY = 2  # frames of the video for one of the picture
+STEP_MS, HOLD_MS = 80, 4000
+INK, GREY, ACCEPTED, REFUSED = "#1b1b1b", "#595959", "#0b4f9e", "#a14a00"
+
+
+def draw(video: Path, seen: VideoAnswer) -> list[Image.Image]:
+    """Return the pictures: `video` with `seen.raw` drawn over it, the answer beside the last one."""
+    numbers = range(0, len(seen.raw.rows), EVERY)
+    pictures = []
+    for number, frame in enumerate(read_frames(video)):
+        if number in numbers:
+            drawn = Image.fromarray(draw_landmarks(frame.image, seen.raw.rows[number]))
+            time_s = float(seen.raw.times[number])
+            pictures.append(_picture(drawn, video, time_s, seen.answer if number == numbers[-1] else None))
+    return pictures
+
+
+def _picture(drawn: Image.Image, video: Path, time_s: float, answer: Answer | None) -> Image.Image:
+    canvas = Image.new("RGB", (SIDE + PANEL, SIDE), "white")
+    small = drawn.resize((SIDE, round(SIDE * drawn.height / drawn.width)), Image.Resampling.LANCZOS)
+    canvas.paste(small, (0, (SIDE - small.height) // 2))
+    pen = ImageDraw.Draw(canvas)
+    y = MARGIN
+    for text, colour, points, bold in _lines(video, time_s, answer):
+        pen.text((SIDE + MARGIN, y), text, fill=colour, font=_font(points, bold))
+        y += round(1.75 * points)
+    x = SIDE + MARGIN
+    for label, hand in (("left hand", LEFT_COLOUR), ("right hand", RIGHT_COLOUR)):
+        pen.rectangle((x, SIDE - 30, x + 11, SIDE - 19), fill=hand, outline=GREY)
+        pen.text((x + 18, SIDE - 33), label, fill=GREY, font=_font(13, False))
+        x += 110
+    return canvas
+
+
+def _lines(video: Path, time_s: float, answer: Answer | None) -> list[tuple[str, str, int, bool]]:
+    """Return lines of text, their colour, their size and whether they are bold."""
+    lines = [
+        ("/".join(video.parts[-2:]), INK, 16, True),
+        (f"{time_s:.2f} s", GREY, 15, False),
+    ]
+    if answer is None:
+        return lines
+    first = answer.matches[0] if answer.matches else None
+    lines.append((decision(answer), ACCEPTED if answer.accepted else REFUSED, 18, True))
+    if first:
+        lines.append((first.sentence, INK, 24, True))
+        lines.append((f"confidence {first.confidence:.2f}", GREY, 15, False))
+    said = (("decoded", answer.text), ("glosses", answer.glosses))
+    return lines + [(f"{label}: {text}", INK, 15, False) for label, text in said if text]
+
+
+def _font(points: int, bold: bool) -> ImageFont.FreeTypeFont:
+    # matplotlib carries this font, so the picture is the same on every machine
+    name = findfont(FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal"))
+    return ImageFont.truetype(name, points)
+
+
+def answer_picture(bundle: Path, video: Path, output: Path) -> str:
+    """Write the picture of `video` to `output` (.webp or .gif) and return the answer in words.
+
+    Landmarks and answer are what `predict` gives with `bundle`.
+    """
+    seen = answer_video(SignEngine.load(bundle), video)
+    first, *others = draw(video, seen)
+    times = [STEP_MS] * len(others) + [HOLD_MS]
+    kind = output.suffix[1:]
+    with atomic(output) as part:
+        first.save(
+            part, kind, save_all=True, append_images=others, duration=times, loop=0, quality=80, method=6
+        )
+    return decision(seen.answer)

@@ -1,0 +1,221 @@
+"""Pages of the site that are written from the rules and from the typed parameters."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from signloom.params.load import read_yaml
+from signloom.params.schema import Params
+from tools.engine import workflow
+from tools.rule_helpers import PARAMS_FILE, Pipeline
+
+ROOT = Path(__file__).parent.parent
+# entry points that params.yaml leaves out, and a preset that runs them
+ELSEWHERE = {"import_features": "boston104"}
+BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One rule: its files by name, as patterns, and the parameters that it gets."""
+
+    name: str  # of the entry point; the rule has the same name, import_features apart
+    purpose: str
+    scattered: str  # once, once a shard, once a gloss run
+    inputs: dict[str, list[str]]
+    outputs: dict[str, list[str]]
+    parameters: list[str]  # sections, or single parameters as `section.key`
+
+    @property
+    def read(self) -> set[str]:
+        """Every pattern that the stage reads."""
+        return {path for paths in self.inputs.values() for path in paths}
+
+    @property
+    def written(self) -> set[str]:
+        """Every pattern that the stage writes."""
+        return {path for paths in self.outputs.values() for path in paths}
+
+
+def read_stages(root: Path) -> list[Stage]:
+    """Return every stage of the rules in `root`, in their order."""
+    stages = _read(root, None)
+    for name, preset in ELSEWHERE.items():
+        stages += [stage for stage in _read(root, preset) if stage.name == name]
+    return stages
+
+
+def _read(root: Path, preset: str | None) -> list[Stage]:
+    with workflow(root, preset) as opened:
+        flow = Pipeline.load(dict(opened.globals["config"]))
+        # a rule without outputs is a target; the tables on request are described with clip features
+        rules = [rule for rule in opened.rules if rule.output and "side_by_side" not in str(rule.snakefile)]
+        return [_stage(rule, flow) for rule in rules]
+
+
+def _stage(rule: Any, flow: Pipeline) -> Stage:
+    names = rule.wildcard_names
+    jobs = [SimpleNamespace(run=run, shard="{shard}") for run in (flow.runs if "run" in names else [""])]
+    given: dict[str, Any] = {}
+    for job in jobs:
+        found = rule.params.given
+        given |= json.loads(found(job) if callable(found) else found)
+    parameters = []
+    for section in Params.model_fields:
+        values = given.get(section, {})
+        whole = set(values) == set(_section(section).model_fields)
+        parameters += [section] if whole else [f"{section}.{key}" for key in values]
+    return Stage(
+        rule.params.call.stage,
+        rule.docstring.strip(),
+        "once a shard" if "shard" in names else "once a gloss run" if "run" in names else "once",
+        _files(rule.input.items(), jobs, flow),
+        _files(rule.output.items(), jobs, flow),
+        parameters,
+    )
+
+
+def _section(name: str) -> Any:
+    return Params.model_fields[name].annotation
+
+
+def _files(
+    items: Iterable[tuple[str, Any]], jobs: list[SimpleNamespace], flow: Pipeline
+) -> dict[str, list[str]]:
+    """Return the patterns of named files: `<shard>` and `<run>` stand for every shard and run."""
+    named: dict[str, list[str]] = {}
+    for name, value in items:
+        found = [one(job) if callable(one) else one for one in _list(value) for job in jobs]
+        paths = [str(path) for one in found for path in _list(one)]
+        if name != "code" and paths:
+            named[name] = list(dict.fromkeys(_pattern(path, flow) for path in paths))
+    return named
+
+
+def _list(value: Any) -> list[Any]:
+    return [value] if isinstance(value, str) or callable(value) else list(value)
+
+
+def _pattern(path: str, flow: Pipeline) -> str:
+    runs = "|".join(sorted(map(re.escape, flow.runs), key=len, reverse=True))
+    path = re.sub(r"\{(shard|run)[^}]*\}", r"<\1>", path)
+    path = re.sub(rf"/({'|'.join(flow.shards)})(?=\.)", "/<shard>", path)
+    return re.sub(rf"(?<=gloss/)({runs})(?=[./])", "<run>", path) if runs else path
+
+
+def stage_page(stage: Stage, stages: list[Stage]) -> str:
+    """Return the page of one stage."""
+    before = [other.name for other in stages if other.written & stage.read]
+    after = [other.name for other in stages if other.read & stage.written]
+    lines = [
+        f"# {stage.name}",
+        stage.purpose,
+        f"It runs {stage.scattered}. Its command is `python -m workflow_scripts.{stage.name}`.",
+        f"It reads the outputs of {_links(before)}" if before else "",
+        f"Its outputs are read by {_links(after)}" if after else "",
+        "## Inputs",
+        _file_table(stage.inputs),
+        "## Outputs",
+        _file_table(stage.outputs),
+        "## Parameters",
+        *_parameter_part(stage.parameters),
+    ]
+    return "\n\n".join(line for line in lines if line) + "\n"
+
+
+def _links(names: list[str]) -> str:
+    return ", ".join(f"[{name}]({name}.md)" for name in names) + "."
+
+
+def _file_table(files: dict[str, list[str]]) -> str:
+    rows = [f"| `{name}` | {'<br>'.join(f'`{path}`' for path in paths)} |" for name, paths in files.items()]
+    return "\n".join(["| name | files |", "|---|---|", *rows])
+
+
+def _parameter_part(parameters: list[str]) -> list[str]:
+    if not parameters:
+        return ["None: the stage depends on its inputs and its code alone."]
+    if parameters == [*Params.model_fields]:
+        return ["All sections of `params.yaml`, which [Parameters](../parameters.md) lists."]
+    chosen: dict[str, list[str]] = {}
+    for name in parameters:
+        section, _, key = name.partition(".")
+        chosen.setdefault(section, []).extend([key] if key else _section(section).model_fields)
+    note = "A change of one of these reruns the stage. No other parameter reaches it."
+    parts = [part for section, keys in chosen.items() for part in _section_part(section, keys, "###")]
+    return [note, *parts]
+
+
+def stages_index(stages: list[Stage]) -> str:
+    """Return the page that lists every stage."""
+    rows = [f"| [{stage.name}]({stage.name}.md) | {stage.scattered} | {stage.purpose} |" for stage in stages]
+    text = (
+        "Every stage is one rule of `rules/` with an entry point `workflow_scripts/<stage>.py`. "
+        "These pages are written from the rules and from the typed parameters when the site is built. "
+        "Paths are those of the demo. A preset has its name after `build/` and `metrics/`."
+    )
+    return "\n".join(
+        ["# Stages", "", text, "", "| stage | runs | what it does |", "|---|---|---|", *rows, ""]
+    )
+
+
+def parameters_page(root: Path) -> str:
+    """Return the page of all parameters."""
+    text = (
+        "All parameters live in `params.yaml`. A preset holds what differs. "
+        "*Default* is the value of the typed schema, which a stage takes where it is called without the "
+        "parameter; *demo* is the value in `params.yaml`."
+    )
+    sections = [
+        part
+        for name in Params.model_fields
+        for part in _section_part(name, [*_section(name).model_fields], "##", root)
+    ]
+    return "\n\n".join(["# Parameters", text, *sections]) + "\n"
+
+
+def _section_part(section: str, keys: list[str], level: str, root: Path = ROOT) -> list[str]:
+    """Return a heading and a table of the parameters `keys` of a section."""
+    schema = _section(section).model_json_schema()
+    demo = read_yaml(root / PARAMS_FILE)[section]
+    rows = []
+    for key in keys:
+        entry = schema["properties"][key]
+        cells = [f"`{key}`", _type(entry), _value(entry.get("default", "")), _value(demo[key])]
+        cells += [_bounds(entry), _text(entry.get("description", ""))]
+        rows.append("| " + " | ".join(cells) + " |")
+    head = ["| parameter | type | default | demo | allowed | what it is |", "|---|---|---|---|---|---|"]
+    return [f"{level} `{section}`", "\n".join([*head, *rows])]
+
+
+def _type(entry: dict[str, Any]) -> str:
+    if "anyOf" in entry:
+        return " or ".join(_type(one) for one in entry["anyOf"])
+    if "enum" in entry:
+        return "choice"
+    kind = str(entry["type"])
+    return f"list of {_type(entry['items'])}" if kind == "array" else kind.replace("null", "none")
+
+
+def _value(value: Any) -> str:
+    return "" if value == "" else f"`{json.dumps(value)}`" if not isinstance(value, str) else f"`{value}`"
+
+
+def _text(text: str) -> str:
+    """Return plain text for a cell of a table."""
+    return re.sub(r"([|<>*\[\]])", r"\\\1", text)
+
+
+def _bounds(entry: dict[str, Any]) -> str:
+    """Return the values that a parameter may have, in words."""
+    choices = entry.get("enum") or entry.get("items", {}).get("enum")
+    if choices:
+        return ", ".join(_value(choice) for choice in choices)
+    found = [f"{sign} {entry[name]:g}" for name, sign in BOUNDS.items() if name in entry]
+    return ", ".join(found)
