@@ -41,7 +41,7 @@ def fast_rows(backbone: Backbone, shape: tuple[int, int, int, int]) -> Rows:
     if not isinstance(backbone.network, Network):
         return backbone.rows
     backbone.check(torch.Size((shape[0], 3, *shape[1:])))
-    request = _compile(_Prepared(backbone), torch.zeros(shape[0], 3, *shape[1:])).create_infer_request()
+    request = _compile(Prepared(backbone), torch.zeros(shape[0], 3, *shape[1:])).create_infer_request()
 
     def rows(frames: Tensor) -> Tensor:
         # the request owns its output, and writes the next rows to the same place
@@ -51,7 +51,7 @@ def fast_rows(backbone: Backbone, shape: tuple[int, int, int, int]) -> Rows:
     return rows
 
 
-class _Prepared(nn.Module):
+class Prepared(nn.Module):
     """A network and the normalisation of its pictures, as one graph."""
 
     mean: Tensor
