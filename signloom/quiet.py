@@ -28,7 +28,9 @@ def only_errors() -> Iterator[None]:
     python = sys.stderr
     if isinstance(python, TextIOWrapper) and python is sys.__stderr__:
         # so that it still knows whether it writes to a terminal
-        sys.stderr = os.fdopen(os.dup(terminal), "w", buffering=1, encoding=python.encoding, errors="replace")
+        sys.stderr = os.fdopen(
+            os.dup(terminal), "w", buffering=1, encoding=python.encoding, errors=python.errors
+        )
     verdict = chatter.SHOW
     try:
         yield

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -121,7 +122,9 @@ def run_stage(stage: str, work: Callable[[Job], None], argv: list[str] | None, d
     """Parse `argv`, run `work` and turn errors that a user can mend into one line and exit code 2."""
     try:
         job = parse(stage, argv, doc)
-        # a program that is started owns its standard error; one that calls `main` keeps its own
+        # a program that is started owns its standard streams; one that calls `main` keeps its own
+        if argv is None and isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # not every locale has a ±
         with only_errors() if argv is None else nullcontext():
             work(job)
         job.sign()

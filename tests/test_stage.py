@@ -92,3 +92,17 @@ print(found.hexdigest())
         for threads in ("1", "2")
     }
     assert len(digests) == 1
+
+
+def test_a_stage_says_what_a_terminal_of_another_encoding_cannot_show(root: Path, tmp_path: Path) -> None:
+    program = """
+from signloom.stage import run_stage
+raise SystemExit(run_stage("splits", lambda job: print("0.2 \\u00b1 0.1"), None, None))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--output", f"csv={tmp_path}/a.csv"],
+        cwd=root,
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"},
+        capture_output=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, rb"0.2 \xb1 0.1" + b"\n", b"")
