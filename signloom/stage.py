@@ -11,6 +11,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 from signloom.errors import SignloomError
 from signloom.files import atomic, hash_files
 from signloom.params.base import Section
+from signloom.quiet import only_errors
 
 S = TypeVar("S", bound=Section)
 
@@ -119,7 +121,9 @@ def run_stage(stage: str, work: Callable[[Job], None], argv: list[str] | None, d
     """Parse `argv`, run `work` and turn errors that a user can mend into one line and exit code 2."""
     try:
         job = parse(stage, argv, doc)
-        work(job)
+        # a program that is started owns its standard error; one that calls `main` keeps its own
+        with only_errors() if argv is None else nullcontext():
+            work(job)
         job.sign()
     except SignloomError as error:
         print(f"error: {error}", file=sys.stderr)

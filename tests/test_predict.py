@@ -285,22 +285,6 @@ def test_a_camera_gives_its_pictures_upright_in_colour_and_in_time(tmp_path: Pat
         assert np.abs(frame.image.astype(int) - file.image).mean() < 3
 
 
-def test_native_chatter_is_dropped_and_errors_pass(root: Path) -> None:
-    program = """
-import os, sys
-from signloom.cli.quiet import only_errors
-with only_errors():
-    os.write(2, b"W0000 00:00:17.8 chatter\\nE0000 00:00:17.8 bad\\nINFO: Created TensorFlow\\n")
-    print("from Python", file=sys.stderr)
-os.write(2, b"W0000 afterwards\\n")
-print("and later", file=sys.stderr)
-"""
-    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True)
-    lines = done.stderr.splitlines()
-    assert sorted(lines[:2]) == ["E0000 00:00:17.8 bad", "from Python"]
-    assert lines[2:] == ["W0000 afterwards", "and later"]
-
-
 def test_the_command_runs_as_people_type_it(root: Path, bundle: Path, short: str, tmp_path: Path) -> None:
     copy = tmp_path / "clip with a space.mp4"
     shutil.copy(short, copy)
