@@ -1,9 +1,13 @@
 """Signloom: raw sign-language videos to features, trained models and honest metrics."""
 
+import shlex
 import sys
 from pathlib import Path
 
+from snakemake.settings.types import DeploymentMethod
+
 from signloom.errors import SignloomError
+from tools.emulation import emulation_warnings
 from tools.import_closure import code_of
 from tools.rule_helpers import Pipeline
 
@@ -16,9 +20,13 @@ try:
 except SignloomError as error:
     sys.exit(f"error: {error}")
 
-# jobs run the Python that runs the engine, whether its environment is active or not, and fail where a pipe does
-# threads that wait actively starve each other on a busy machine: training was ten times slower there
-shell.prefix(f"set -euo pipefail; export OMP_WAIT_POLICY=PASSIVE PATH={Path(sys.executable).parent}:$PATH; ")
+# a job fails where a pipe does; threads that wait actively starve each other on a busy machine: training was ten
+# times slower there
+start = "set -euo pipefail; export OMP_WAIT_POLICY=PASSIVE; "
+if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+    # jobs run the Python that runs the engine, whether its environment is active or not
+    start += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+shell.prefix(start)
 
 
 report: "docs/captions/workflow.rst"
@@ -68,6 +76,15 @@ include: "rules/deliver.smk"
 if flow.reading("clip"):
 
     include: "rules/side_by_side.smk"
+
+
+onstart:
+    # on a cluster the jobs run elsewhere; each says it in its own log
+    if workflow.local_exec:
+        for line in emulation_warnings(
+            flow.params, (job.rule.name for job in workflow.dag.needrun_jobs())
+        ):
+            print(f"warning: {line}", file=sys.stderr)
 
 
 rule all:

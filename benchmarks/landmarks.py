@@ -21,6 +21,7 @@ import pandas as pd
 
 from signloom.features.landmarks import read_tasks, track_clips, write_landmark_shard
 from signloom.params.features import LandmarksParams
+from signloom.quiet import only_errors
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
@@ -52,7 +53,7 @@ def stage(videos: list[Path], workers: int) -> int:
         table = pd.DataFrame({"clip_id": [video.name for video in videos], "video_path": videos})
         table.assign(start_s="", end_s="", video_hash="").to_csv(folder / "shard.csv", index=False)
         tasks = read_tasks(folder / "shard.csv", folder)
-        track_clips(tasks, LandmarksParams(), workers, folder)
+        track_clips(tasks, LandmarksParams(), workers)
         write_landmark_shard(tasks, folder / "x.npy", folder / "x.parquet")
         return int(pd.read_parquet(folder / "x.parquet", columns=["length"])["length"].sum())
 
@@ -97,4 +98,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with only_errors():
+        main()

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from signloom.features.pose_features import RawClip, body_sizes, clip_features, normalise, one_space
 from signloom.features.tracker import HolisticTracker
 from signloom.params.features import LandmarksParams, PoseParams, QualityParams
+from signloom.quiet import only_errors
 from signloom.video.decode import read_frames
 
 FROZEN_FRAMES = 60
@@ -84,4 +85,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with only_errors():
+        main()

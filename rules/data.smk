@@ -1,9 +1,36 @@
+rule sources:
+    """Read the annotation table into one form; note the content of what every row names."""
+    input:
+        code=code_of("sources"),
+        # its rows count, in the digest below, and not how it is written
+        table=ancient(flow.table),
+    output:
+        rows=flow.build("sources.parquet"),
+    log:
+        flow.build("logs/sources.log"),
+    benchmark:
+        flow.build("benchmarks/sources.tsv")
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        call=flow.call("sources"),
+        given=flow.given("dataset"),
+        contents=flow.sources,
+    message:
+        "sources: reading {input.table} and the files that it names"
+    shell:
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log} # {params.contents}"
+
+
 rule manifest:
     """Check every clip of the annotation table; write manifest, rejects and shard lists."""
     input:
         code=code_of("manifest"),
-        table=flow.table,
-        videos=flow.params.dataset.videos,
+        rows=rules.sources.output.rows,
         variations=flow.params.dataset.variations or [],
     output:
         manifest=flow.build("manifest.parquet"),
@@ -23,11 +50,10 @@ rule manifest:
     params:
         call=flow.call("manifest"),
         given=flow.given("dataset", "manifest", "shards"),
-        videos=flow.videos,
     message:
-        "manifest: checking the clips of {input.table}"
+        "manifest: checking every row"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log} # videos {params.videos}"
+        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
 
 
 rule metadata:

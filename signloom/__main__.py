@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from signloom import __version__
 from signloom.cli import calibrate, predict
 from signloom.errors import SignloomError
 
@@ -13,7 +14,8 @@ COMMANDS = (predict, calibrate)
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command that `argv` names; return the exit code, 2 for what a user can mend."""
-    parser = argparse.ArgumentParser(prog="python -m signloom", description=__doc__)
+    parser = argparse.ArgumentParser(prog="signloom", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"signloom {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands)

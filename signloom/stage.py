@@ -11,7 +11,9 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +23,7 @@ from pydantic import ValidationError
 from signloom.errors import SignloomError
 from signloom.files import atomic, hash_files
 from signloom.params.base import Section
+from signloom.quiet import only_errors
 
 S = TypeVar("S", bound=Section)
 
@@ -119,7 +122,11 @@ def run_stage(stage: str, work: Callable[[Job], None], argv: list[str] | None, d
     """Parse `argv`, run `work` and turn errors that a user can mend into one line and exit code 2."""
     try:
         job = parse(stage, argv, doc)
-        work(job)
+        # a program that is started owns its standard streams; one that calls `main` keeps its own
+        if argv is None and isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # not every locale has a ±
+        with only_errors() if argv is None else nullcontext():
+            work(job)
         job.sign()
     except SignloomError as error:
         print(f"error: {error}", file=sys.stderr)

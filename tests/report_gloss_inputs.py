@@ -75,6 +75,7 @@ def answers(clips: pd.DataFrame, run: str) -> pd.DataFrame:
         table.insert(0, "data", data)
         parts.append(table.assign(reference=mine["sentence_id"].map(LINES)))
     table = pd.concat(parts, ignore_index=True)
+    table = table.assign(blank_frames=99 if run.startswith("tcn_ctc") else 50, frames=100)
     if run.startswith("tcn_ctc"):
         return table.assign(ctc_greedy="", ctc_beam=table["reference"].str.split().str[0])
     read = table["reference"].str.replace("MOTHER", "FATHER").str.replace("OLD", "NEW")
@@ -93,8 +94,7 @@ def scores(table: pd.DataFrame, run: str) -> dict[str, object]:
     for data in (*_DATA, "val_unseen_sentences"):
         part = table[table["data"] == data]
         said = {name: [line.split() for line in part[name]] for name in decoders}
-        blank = 0.99 if run.startswith("tcn_ctc") else 0.5
-        blanks = np.tile([100 * blank, 100.0], (len(part), 1))
+        blanks = part[["blank_frames", "frames"]].to_numpy(np.float64)
         references = [line.split() for line in part["reference"]]
         answers[data] = Answers(references, said, blanks)
     for name, parts in TOGETHER.items():

@@ -86,9 +86,11 @@ def test_the_command_prints_a_table_and_answers_several_clips(
     np.savez(tmp_path / "nobody.npz", features=np.zeros((0, 540)), mask=np.zeros((0, 4)))
     done = bare(exported.bundle, clip, tmp_path / "same.npy", tmp_path / "nobody.npz", "--int8")
     assert done.returncode == 0, done.stderr
-    assert "clip.npz: accepted (30 frames, motion 1.50)" in done.stdout
-    assert "same.npy: accepted (30 frames)" in done.stdout
-    assert "nobody.npz: refused: no_person (0 frames)" in done.stdout
+    first, second, third = done.stdout.split("\n\n")
+    assert first.splitlines()[0] == str(clip)
+    assert first.splitlines()[1:3] == ["  accepted", "  30 frames, motion 1.50 shoulder widths/s"]
+    assert second.splitlines()[1:3] == ["  accepted", "  30 frames, motion unknown"]
+    assert third.splitlines()[1] == "  refused: nobody is in the picture (no_person)"
     assert done.stdout.count("Anna drinks tea.") == 2
 
 
@@ -118,6 +120,17 @@ def test_what_is_no_clip_is_named_in_one_line(
     assert said.startswith("error: ") and said.count("\n") == 1
 
 
+def test_a_file_that_is_no_clip_does_not_keep_the_others_from_an_answer(
+    exported: Exported, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from signloom.inference.command import main
+
+    assert main(exported.folder, ["none.npz", str(clip), "--json"]) == 2
+    said = capsys.readouterr()
+    assert json.loads(said.out)["clip"] == str(clip)
+    assert said.err.startswith("error: none.npz: not a clip")
+
+
 def test_a_part_is_there_where_it_has_a_number(exported: Exported) -> None:
     features, mask = clip_of(exported, "b/train1")
     parts = SignEngine.load(exported.folder).config["features"]["parts"]
@@ -135,7 +148,8 @@ def test_a_changed_byte_of_any_file_is_refused_with_its_name(exported: Exported,
     content = content_of(exported.bundle)
     for name in content:
         changed = bytearray(content[name])
-        changed[len(changed) // 2] ^= 1
+        # in the middle of the manifest stands the digest of another file, which would be named
+        changed[0 if name == MANIFEST else len(changed) // 2] ^= 1
         path = zipped({**content, name: bytes(changed)}, tmp_path / "changed.zip")
         with pytest.raises(SignloomError, match=MANIFEST if name == MANIFEST else name) as error:
             Bundle(path)

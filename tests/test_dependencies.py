@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
+import subprocess
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tools.conda_env import requirements
+
 # builds of torch differ by machine, so the Makefile installs it before the lock
 OUTSIDE_THE_LOCK = {"torch"}
 LOCKS = ("requirements.lock", "requirements-backbones.lock")
-FILES = ("requirements.in", "requirements-backbones.in", "requirements-corpus.in")
-
-
-def requirements(path: Path) -> list[Requirement]:
-    lines = [line.partition("#")[0].strip() for line in path.read_text("utf-8").splitlines()]
-    return [Requirement(line) for line in lines if line and not line.startswith("-")]
+EXTRAS = ("video", "train", "backbones", "workflow", "corpus", "docs", "dev")
+# what each lock is made of, as the Makefile says
+LOCKED = {"requirements.lock": ("train", "workflow", "dev"), "requirements-backbones.lock": ("backbones",)}
 
 
 def explained(root: Path) -> dict[str, list[str]]:
@@ -33,36 +34,51 @@ def explained(root: Path) -> dict[str, list[str]]:
     return found
 
 
-def locked(root: Path) -> dict[str, str]:
-    pins = re.findall(
-        r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", (root / "requirements.lock").read_text("utf-8"), re.M
-    )
-    return {canonicalize_name(name): version for name, version in pins}
+def locked(root: Path, lock: str = "requirements.lock") -> dict[str, set[str]]:
+    """Return the versions of each package that a lock pins, one a Python where they differ."""
+    found: dict[str, set[str]] = {}
+    for name, version in re.findall(
+        r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", (root / lock).read_text("utf-8"), re.M
+    ):
+        found.setdefault(canonicalize_name(name), set()).add(version)
+    return found
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_every_direct_dependency_is_explained_with_its_licence(root: Path, file: str) -> None:
-    wanted = requirements(root / file)
-    assert wanted
+def project(root: Path) -> dict[str, Any]:
+    return dict(tomllib.loads((root / "pyproject.toml").read_text("utf-8")))
+
+
+def test_every_direct_dependency_is_explained_with_its_licence(root: Path) -> None:
+    wanted = {canonicalize_name(one.name) for one in requirements(root, *EXTRAS)}
     table = explained(root)
-    unexplained = [one.name for one in wanted if not all(table.get(canonicalize_name(one.name), [""]))]
+    unexplained = [name for name in wanted if not all(table.get(name, [""]))]
     assert unexplained == [], "add a line to docs/dependencies.md"
+    assert set(table) == wanted, "remove what is not required from docs/dependencies.md"
 
 
-def test_nothing_is_explained_that_is_not_required(root: Path) -> None:
-    wanted = {canonicalize_name(one.name) for file in FILES for one in requirements(root / file)}
-    assert set(explained(root)) == wanted
+def test_every_dependency_stands_once(root: Path) -> None:
+    tree = project(root)["project"]
+    extras = tree["optional-dependencies"]
+    assert set(extras) == set(EXTRAS)
+    names = [Requirement(line).name for group in (tree["dependencies"], *extras.values()) for line in group]
+    assert sorted({*names} - {"signloom"}) == sorted(name for name in names if name != "signloom")
 
 
-def test_the_lock_holds_every_direct_dependency_at_the_version_asked_for(root: Path) -> None:
-    pins = locked(root)
-    for one in requirements(root / "requirements.in"):
-        if canonicalize_name(one.name) in OUTSIDE_THE_LOCK:
-            assert f"TORCH := {one}" in (root / "Makefile").read_text("utf-8")
-        else:
-            version = pins.get(canonicalize_name(one.name))
-            assert version is not None, f"{one.name} is not in requirements.lock; run `make lock`"
-            assert one.specifier.contains(version, prereleases=True), f"{one}: the lock has {version}"
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_holds_every_direct_dependency_at_a_version_asked_for(root: Path, lock: str) -> None:
+    pins = locked(root) | locked(root, lock)
+    for one in requirements(root, *LOCKED[lock]):
+        if canonicalize_name(one.name) not in OUTSIDE_THE_LOCK:
+            versions = pins.get(canonicalize_name(one.name))
+            assert versions, f"{one.name} is not in {lock}; run `make lock`"
+            assert all(one.specifier.contains(version, prereleases=True) for version in versions), one
+
+
+def test_the_makefile_installs_the_torch_of_pyproject(root: Path) -> None:
+    (torch,) = [one for one in requirements(root, "train") if one.name in OUTSIDE_THE_LOCK]
+    command = ["make", "--no-print-directory", "--dry-run", "--always-make", "setup"]
+    printed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    assert re.search(rf"uv pip install .* {re.escape(str(torch))}$", printed, re.M), printed
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -81,9 +97,7 @@ def test_no_server_is_named_in_a_lock(root: Path, lock: str) -> None:
 
 
 def test_what_mediapipe_asks_for_in_vain_is_not_in_the_lock(root: Path) -> None:
-    excluded = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["tool"]["uv"][
-        "exclude-dependencies"
-    ]
+    excluded = project(root)["tool"]["uv"]["exclude-dependencies"]
     assert {"jax", "jaxlib", "opencv-contrib-python"} <= set(excluded)
     assert set(map(canonicalize_name, excluded)).isdisjoint(locked(root))
 
@@ -92,5 +106,4 @@ def test_the_licence_file_is_the_whole_apache_licence(root: Path) -> None:
     # the SHA-256 of the text as the Apache Software Foundation publishes it
     digest = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
     assert hashlib.sha256((root / "LICENSE").read_bytes()).hexdigest() == digest
-    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
-    assert project["license"] == "Apache-2.0"
+    assert project(root)["project"]["license"] == "Apache-2.0"

@@ -127,7 +127,9 @@ def test_both_engines_agree_on_every_dependency_and_output(
 
     for name, job in jobs.items():
         files = [dep.def_path for dep in stages[name].deps if not isinstance(dep, ParamsDependency)]
-        assert sorted(files) == sorted({str(path) for path in job.input}), name
+        # Snakemake has a digest of the videos that the table names, where DVC looks at their folder
+        folder = ["data/demo/videos"] if name == "sources" else []
+        assert sorted(files) == sorted({*map(str, job.input), *folder}), name
         assert sorted(out.def_path for out in stages[name].outs) == sorted(map(str, job.output)), name
 
 

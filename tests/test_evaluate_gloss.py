@@ -79,7 +79,7 @@ def test_corpus_rates_are_those_of_jiwer(references: list[list[str]], data: st.D
     want = jiwer.process_words([" ".join(r) for r in references], [" ".join(h) for h in hypotheses])
     substitutions, deletions, insertions, count = error_stats(references, hypotheses).sum(0)
     assert (substitutions, deletions, insertions) == (want.substitutions, want.deletions, want.insertions)
-    assert (substitutions + deletions + insertions) / count == pytest.approx(want.wer)
+    assert (substitutions + deletions + insertions) / count == pytest.approx(want.wer, abs=0.5001e-4)
 
 
 def test_figures_of_a_hand_worked_data_set() -> None:
@@ -182,12 +182,12 @@ def test_every_decoder_of_a_variant_is_scored_on_each_data_set_apart(
             assert part[decoder]["n"] == part["n"] - part["n_empty_references"]
             if part[decoder]["n"]:
                 rates = [part[decoder][kind] for kind in ("sub", "del", "ins")]
-                assert part[decoder]["wer"] == pytest.approx(sum(rates))
+                assert part[decoder]["wer"] == pytest.approx(sum(rates), abs=2e-4)
             else:
                 assert part[decoder]["wer_reason"] == "no clip in this data set"
     table = pd.read_csv(predictions_file, keep_default_na=False, dtype=str)
     assert table.columns.tolist() == [
-        "data", "clip_id", "signer_id", "sentence_id", "seen", "reference", *mine,
+        "data", "clip_id", "signer_id", "sentence_id", "seen", "reference", *mine, "blank_frames", "frames",
     ]  # fmt: skip
     assert "val/030" not in set(table["clip_id"]), "clips that nobody signs have no glosses"
     assert table["reference"][table["clip_id"] == "val/027"].item() == "JOHN NEVER-SEEN", "not <unk>"
@@ -196,7 +196,7 @@ def test_every_decoder_of_a_variant_is_scored_on_each_data_set_apart(
     test = table[(table["data"] == "test") & (table["reference"] != "")]
     for decoder in mine:
         want = jiwer.process_words(test["reference"].tolist(), test[decoder].tolist())
-        assert metrics["test"][decoder]["wer"] == pytest.approx(want.wer)
+        assert metrics["test"][decoder]["wer"] == pytest.approx(want.wer, abs=0.5001e-4)
     times = ", ".join(rf"{part} [\d.]+" for part in ("encoder", *mine))
     assert re.search(f"test: 3 clips, ms a clip: {times}\n", capsys.readouterr().out)
 

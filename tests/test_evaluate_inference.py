@@ -82,14 +82,14 @@ def test_figures_are_those_of_the_predictions(
     inside = table["kind"] == "in_set"
     assert (figures["n_in"], figures["n_out"]) == (3, len(table) - 3)
     right = (table["accepted"] * table["right"])[inside].mean()
-    assert figures["accepted_and_right"] == pytest.approx(right)
-    assert figures["false_accept_rate"] == pytest.approx(table["accepted"][~inside].mean())
+    assert figures["accepted_and_right"] == pytest.approx(right, abs=0.5001e-4)
+    assert figures["false_accept_rate"] == pytest.approx(table["accepted"][~inside].mean(), abs=0.5001e-4)
     for kind in KINDS:
         own = table[table["kind"] == kind]
         assert figures[kind]["n"] == len(own) > 0
-        assert figures[kind]["false_accept_rate"] == pytest.approx(own["accepted"].mean())
+        assert figures[kind]["false_accept_rate"] == pytest.approx(own["accepted"].mean(), abs=0.5001e-4)
     assert figures["rerank"]["n"] == figures["int8"]["n"] == 3
-    assert figures["rerank"]["top1"] == pytest.approx(table["right"][inside].mean())
+    assert figures["rerank"]["top1"] == pytest.approx(table["right"][inside].mean(), abs=0.5001e-4)
     assert figures["int8"]["fp32"]["r_at_1"] == figures["rerank"]["top1"]
 
 

@@ -184,7 +184,8 @@ def test_the_public_sample_clip_is_playing_cricket_by_the_definition(
 def test_bf16_features_of_the_real_weights_point_where_fp32_features_do(
     real_data: Path, pretrained: Callable[[str], Backbone]
 ) -> None:
-    clip = sample_clip(real_data)[:, :, :16, 56:168, 56:168]
+    # as few frames and pixels as the network takes in: some processors emulate bf16, 40 times as slow
+    clip = sample_clip(real_data)[:, :, :9, 80:144, 80:144]
     exact, short = pretrained("fp32").rows(clip), pretrained("bf16").rows(clip)
     assert short.dtype == torch.float32 and not torch.equal(exact, short)
     assert torch.cosine_similarity(exact, short).item() > 0.999

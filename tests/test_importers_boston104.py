@@ -12,11 +12,12 @@ import pytest
 from signloom.dataset.forms.texts import sentence_number
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_table
-from signloom.dataset.manifest import Manifest, build_manifest, shard_digests
+from signloom.dataset.manifest import Manifest, shard_digests
 from signloom.dataset.row_tables import RowTable, split_key
 from signloom.dataset.shards import shard_of
 from signloom.errors import SignloomError
-from signloom.params.dataset import DatasetParams, ManifestParams
+from signloom.params.dataset import DatasetParams
+from tests.manifests import manifest_of
 
 HEAD = "video,speaker,word,startframe,endframe\n"
 WORDS = {
@@ -37,9 +38,7 @@ def write(folder: Path, **files: str) -> Path:
 
 
 def build(folder: Path, ratio: float = 1.0) -> Manifest:
-    return build_manifest(
-        params(folder), ManifestParams(max_reject_ratio=ratio), HashCache(folder / "h.json")
-    )
+    return manifest_of(params(folder), folder / "h.json", ratio)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -139,7 +138,7 @@ def test_any_table_may_name_clips_of_a_table_of_rows_which_cannot_be_cut(tmp_pat
     rows = "hands_condensed.csv#1,A,,\nhands_condensed.csv#3,B,0,1\nabsent.csv#1,C,,\n../x.csv#1,D,,\n"
     (tmp_path / "clips.csv").write_text("video,gloss,start_s,end_s\n" + rows)
     dataset = DatasetParams(table=str(tmp_path / "clips.csv"), videos=str(tmp_path))
-    manifest = build_manifest(dataset, ManifestParams(max_reject_ratio=1), HashCache(tmp_path / "h.json"))
+    manifest = manifest_of(dataset, tmp_path / "h.json", 1)
     assert manifest.clips["clip_id"].tolist() == ["hands_condensed/1"]
     assert manifest.rejects["reason"].tolist() == ["bad_row", "missing", "outside_root"]
     assert manifest.rejects["detail"][1] == f"{tmp_path}/absent.csv does not exist"
@@ -180,9 +179,7 @@ def test_the_real_corpus_has_201_sentences_in_its_official_split(real_data: Path
     folder = real_data / "boston104"
     if not folder.is_dir():
         pytest.skip("no folder boston104 among the real recordings")
-    manifest = build_manifest(
-        params(folder), ManifestParams(max_reject_ratio=0), HashCache(tmp_path / "h.json")
-    )
+    manifest = manifest_of(params(folder), tmp_path / "h.json", 0)
     clips = manifest.clips
     assert clips["split"].value_counts().to_dict() == {"train": 161, "test": 40}
     assert clips["signer_id"].nunique() == 3

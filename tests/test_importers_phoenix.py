@@ -13,10 +13,11 @@ import pytest
 from signloom.dataset.forms.texts import sentence_number
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import annotation_files, load_table
-from signloom.dataset.manifest import Manifest, build_manifest, shard_digests
+from signloom.dataset.manifest import Manifest, shard_digests
 from signloom.dataset.shards import shard_of
 from signloom.errors import SignloomError
-from signloom.params.dataset import DatasetParams, ManifestParams
+from signloom.params.dataset import DatasetParams
+from tests.manifests import manifest_of
 from workflow_scripts import landmarks
 
 HEAD_2014 = "id|folder|signer|annotation\n"
@@ -59,7 +60,7 @@ def write_frames(folder: Path, count: int = 3, seed: int = 0, suffix: str = ".pn
 
 def build(folder: Path, importer: str, ratio: float = 1.0) -> Manifest:
     dataset = DatasetParams(importer=importer, table=str(folder), videos=str(folder / "frames"))
-    return build_manifest(dataset, ManifestParams(max_reject_ratio=ratio), HashCache(folder / "hashes.json"))
+    return manifest_of(dataset, folder / "hashes.json", ratio)
 
 
 def test_2014_takes_the_gloss_line_for_the_sentence_and_quotes_for_letters(tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ def test_a_folder_that_is_no_clip_is_rejected(
     write_frames(tmp_path / "videos/b")
     (tmp_path / "clips.csv").write_text("video,sentence\na,One.\nb,One.\n")
     dataset = DatasetParams(table=str(tmp_path / "clips.csv"), videos=str(tmp_path / "videos"))
-    manifest = build_manifest(dataset, ManifestParams(max_reject_ratio=1), HashCache(tmp_path / "h.json"))
+    manifest = manifest_of(dataset, tmp_path / "h.json", 1)
     assert manifest.clips["clip_id"].tolist() == ["b"]
     assert manifest.rejects["reason"].tolist() == ["unreadable"]
     assert detail in manifest.rejects["detail"][0]

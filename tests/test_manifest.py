@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from signloom.dataset.forms.texts import sentence_number
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_table
-from signloom.dataset.manifest import Manifest, build_manifest
+from signloom.dataset.manifest import Manifest
 from signloom.dataset.shards import shard_names, shard_of
 from signloom.errors import SignloomError
-from signloom.params.dataset import DatasetParams, ManifestParams
+from signloom.params.dataset import DatasetParams
+from tests.manifests import manifest_of
 from tests.videos import write_video
 from workflow_scripts import manifest as stage
+from workflow_scripts import sources as sources_stage
 
 
 def build(folder: Path, table: str, importer: str = "csv", ratio: float = 1.0, **more: str) -> Manifest:
@@ -30,7 +32,7 @@ def build(folder: Path, table: str, importer: str = "csv", ratio: float = 1.0, *
     dataset = DatasetParams(
         importer=importer, table=str(folder / f"clips.{suffix}"), videos=str(folder / "videos"), **more
     )
-    return build_manifest(dataset, ManifestParams(max_reject_ratio=ratio), HashCache(folder / "hashes.json"))
+    return manifest_of(dataset, folder / "hashes.json", ratio)
 
 
 def test_every_bad_row_is_rejected_with_its_reason_and_line(tmp_path: Path) -> None:
@@ -231,13 +233,13 @@ def test_changed_content_is_noticed_under_an_old_time_stamp(tmp_path: Path) -> N
 
     video = write_video(tmp_path / "videos/a.mp4")
     before = video.stat()
-    first = HashCache(tmp_path / "hashes.json").fingerprint(tmp_path / "videos")
-    assert HashCache(tmp_path / "hashes.json").fingerprint(tmp_path / "videos") == first
+    first = HashCache(tmp_path / "hashes.json").hash_all([video])
+    assert HashCache(tmp_path / "hashes.json").hash_all([video]) == first
     data = bytearray(video.read_bytes())
     data[-1] ^= 1
     video.write_bytes(bytes(data))
     os.utime(video, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert HashCache(tmp_path / "hashes.json").fingerprint(tmp_path / "videos") != first
+    assert HashCache(tmp_path / "hashes.json").hash_all([video]) != first
 
 
 def test_signtalk_reads_the_workbook_and_rejects_videos_without_a_sentence(tmp_path: Path) -> None:
@@ -345,7 +347,9 @@ def test_the_stage_writes_all_its_files_and_shards_hold_every_clip(tmp_path: Pat
         "shards": {"count": 3},
     }
     out = tmp_path / "out"
-    argv = ["--params", json.dumps(params), "--scratch", str(out / "scratch"), "--output"]
+    common = ["--params", json.dumps(params), "--scratch", str(out / "scratch")]
+    assert sources_stage.main([*common, "--output", f"rows={out}/rows.parquet"]) == 0
+    argv = [*common, "--input", f"rows={out}/rows.parquet", "--output"]
     argv += [f"shards={out}/{name}.csv" for name in shard_names(3)]
     argv += [f"{name}={out}/{name}" for name in ("manifest", "rejects", "metrics")]
     assert stage.main(argv) == 0

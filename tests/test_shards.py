@@ -9,9 +9,10 @@ import av
 import pytest
 
 from signloom.dataset.hashes import HashCache
-from signloom.dataset.manifest import build_manifest, shard_digests
+from signloom.dataset.manifest import shard_digests
 from signloom.dataset.shards import shard_names, shard_of
-from signloom.params.dataset import DatasetParams, ManifestParams
+from signloom.params.dataset import DatasetParams
+from tests.manifests import manifest_of
 from tests.videos import write_video
 
 COUNT = 16
@@ -53,9 +54,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def lists(folder: Path) -> dict[str, str]:
-    manifest = build_manifest(
-        dataset(folder), ManifestParams(max_reject_ratio=1.0), HashCache(folder / "hashes.json")
-    )
+    manifest = manifest_of(dataset(folder), folder / "hashes.json", 1.0)
     return {name: manifest.shard(name, COUNT).to_csv(index=False) for name in shard_names(COUNT)}
 
 
@@ -126,12 +125,11 @@ def test_a_video_that_may_not_be_read_is_rejected_and_the_run_goes_on(
     write(folder, [*ROWS, "g.mp4,7,Seven.,,\n"])
     monkeypatch.setattr(Path, "open", closed)
     monkeypatch.setattr(av, "open", no_decoder)
-    assert HashCache(folder / "other.json").fingerprint(folder / "videos")
+    closed_video = folder / "videos/g.mp4"
+    assert HashCache(folder / "other.json").hash_all([closed_video]) == {closed_video: ""}
     after = digests(folder)
     assert {name for name in before if before[name] != after[name]} == {shard_of("g", COUNT)}
-    manifest = build_manifest(
-        dataset(folder), ManifestParams(max_reject_ratio=1.0), HashCache(folder / "hashes.json")
-    )
+    manifest = manifest_of(dataset(folder), folder / "hashes.json", 1.0)
     last = manifest.rejects.iloc[-1]
     assert (last["clip_id"], last["reason"]) == ("g", "unreadable")
     assert "Permission denied" in last["detail"]

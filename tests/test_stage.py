@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,3 +66,43 @@ def test_a_single_parameter_must_be_given_and_a_section_may_be_left_out(job: Job
     assert given.section_if_used("tcn", TcnParams) == TcnParams()
     with pytest.raises(SignloomError, match=r"tcn\.lr"):
         replace(job, params={"tcn": {"lr": -1.0}}).section_if_used("tcn", TcnParams)
+
+
+def test_products_of_matrices_in_a_stage_do_not_depend_on_the_number_of_cores(root: Path) -> None:
+    program = """
+import hashlib
+import workflow_scripts.stats_pose
+import numpy as np
+found = hashlib.sha256()
+draw = np.random.default_rng(0)
+for rows, columns, width in ((31, 112, 256), (143, 112, 256), (500, 1000, 256)):
+    a, b = (draw.standard_normal((n, width)).astype(np.float32) for n in (rows, columns))
+    found.update((a @ b.T).tobytes() + (b.astype(float) @ b[:rows].T.astype(float)).tobytes())
+print(found.hexdigest())
+"""
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=root,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    }
+    assert len(digests) == 1
+
+
+def test_a_stage_says_what_a_terminal_of_another_encoding_cannot_show(root: Path, tmp_path: Path) -> None:
+    program = """
+from signloom.stage import run_stage
+raise SystemExit(run_stage("splits", lambda job: print("0.2 \\u00b1 0.1"), None, None))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--output", f"csv={tmp_path}/a.csv"],
+        cwd=root,
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"},
+        capture_output=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, rb"0.2 \xb1 0.1" + b"\n", b"")

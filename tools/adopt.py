@@ -28,7 +28,12 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     # DVC may only believe what Snakemake found complete: a commit of stale files would bless them
     file = target(Path(), preset).as_posix()
-    return subprocess.run([sys.executable, "-m", "dvc", "commit", "--quiet", "--force", file]).returncode
+    commit = [sys.executable, "-m", "dvc", "commit", "--force", file]
+    done = subprocess.run(commit, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        # `dvc commit --quiet` would hide the reason
+        print(f"error: DVC did not take over the products of {file}\n{done.stdout}", file=sys.stderr)
+    return done.returncode
 
 
 def snakemake_jobs_left(preset: str | None = None) -> str:

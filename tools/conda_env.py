@@ -1,22 +1,28 @@
-"""Write environment.yml, for conda users, from requirements.in and requirements.lock.
+"""Write environment.yml, for conda users, from pyproject.toml and the locks.
 
 python -m tools.conda_env [--check]
 """
 
 from __future__ import annotations
 
-import re
 import sys
+import tomllib
 from pathlib import Path
 
-HEAD = """\
-# Written by `make env` from requirements.in and requirements.lock. `make setup` is the tested way; this one
-# is for people who live in conda: `conda env create --file environment.yml`.
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+PYTHON = "3.11"
+EXTRAS = ("backbones", "workflow", "dev")
+LOCKS = ("requirements.lock", "requirements-backbones.lock")
+HEAD = f"""\
+# Written by `make env` from pyproject.toml and the locks. `make setup` is the tested way; this one is for
+# people who live in conda: `conda env create --file environment.yml`.
 name: signloom
 channels:
   - conda-forge
 dependencies:
-  - python=3.11
+  - python={PYTHON}
   - pip
   - git
   - make
@@ -28,26 +34,53 @@ dependencies:
 
 
 def render(root: Path) -> str:
-    """Return the text of environment.yml: every direct requirement at the version of the lock."""
+    """Return the text of environment.yml: every direct requirement at the version of the locks."""
     locked = locked_versions(root)
-    lines = [f"      - {name}=={version}" for name, version in direct(root, locked).items()]
+    pins = [
+        (one.name, locked.get(canonicalize_name(one.name)) or exact(one))
+        for one in requirements(root, *EXTRAS)
+    ]
+    lines = [f"      - {name}=={version}" for name, version in pins]
     return HEAD + "\n".join(lines) + "\n"
 
 
-def direct(root: Path, locked: dict[str, str]) -> dict[str, str]:
-    """Return the direct requirements with the versions to install, in the order of requirements.in."""
-    found = {}
-    for line in (root / "requirements.in").read_text("utf-8").splitlines():
-        name, _, version = line.partition("#")[0].strip().partition("==")
-        if name:
-            found[name] = version or locked[name]
-    return found
+def requirements(root: Path, *extras: str) -> list[Requirement]:
+    """Return what the bare package, `extras` and the extras that these name require, each package once."""
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    found: dict[str, Requirement] = {}
+
+    def add(lines: list[str]) -> None:
+        for one in map(Requirement, lines):
+            if one.name == project["name"]:
+                for extra in sorted(one.extras):
+                    add(project["optional-dependencies"][extra])
+            else:
+                found.setdefault(canonicalize_name(one.name), one)
+
+    add(project["dependencies"])
+    for extra in extras:
+        add(project["optional-dependencies"][extra])
+    return list(found.values())
+
+
+def exact(one: Requirement) -> str:
+    """Return the version that a requirement of a package outside the locks names."""
+    (version,) = [spec.version for spec in one.specifier if spec.operator == "=="]
+    return version
 
 
 def locked_versions(root: Path) -> dict[str, str]:
-    """Return package versions by name as requirements.lock pins them."""
-    text = (root / "requirements.lock").read_text("utf-8")
-    return dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", text, re.MULTILINE))
+    """Return package versions by name as the locks pin them for `PYTHON` on Linux."""
+    here = {"python_version": PYTHON, "python_full_version": f"{PYTHON}.7", "sys_platform": "linux"}
+    found = {}
+    for lock in LOCKS:
+        for line in (root / lock).read_text("utf-8").splitlines():
+            if line[:1].isalnum():
+                one = Requirement(line.removesuffix("\\"))
+                if one.marker is None or one.marker.evaluate(here):
+                    (spec,) = one.specifier
+                    found[canonicalize_name(one.name)] = spec.version
+    return found
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -30,7 +30,7 @@ from tools.engine import workflow
 BEFORE = ["splits", "stats_pose", "stats_clip", "text"]
 EACH = ["train_gloss", "evaluate_gloss"]
 VARIANTS = get_args(Variant)
-KEPT = {"data", "clip_id", "signer_id", "sentence_id", "seen", "reference"}
+KEPT = {"data", "clip_id", "signer_id", "sentence_id", "seen", "reference", "blank_frames", "frames"}
 
 
 def folder_of(preset: str | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import io
 import json
 import re
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
 
 from signloom.dataset.shards import shard_names
 from signloom.params.load import read_yaml
@@ -35,7 +36,18 @@ def render(root: Path, preset: str | None = None) -> str:
         rules = [rule for rule in flow.rules if rule.name != "all" and not _by_request(rule)]
         stages = dict(stage for rule in rules for stage in _stages(rule, loaded))
     tree = {"stages": stages, "plots": _plots(loaded)}
-    return HEADER + yaml.safe_dump(tree, sort_keys=False, width=110, allow_unicode=True)
+    return HEADER + dump(tree)
+
+
+def dump(tree: dict[str, Any]) -> str:
+    """Return `tree` as YAML 1.2 text, by the library that DVC reads it with.
+
+    A writer of YAML 1.1 leaves `08` without quotes, which YAML 1.2 reads as the number 8.
+    """
+    writer, text = YAML(), io.StringIO()
+    writer.width = 1000  # commands stay on one line
+    writer.dump(tree, text)
+    return text.getvalue()
 
 
 def _by_request(rule: Any) -> bool:
@@ -62,7 +74,9 @@ def _stage(rule: Any, flow: Pipeline, wildcards: SimpleNamespace) -> dict[str, A
     if "shard" in rule.wildcard_names:
         stage["matrix"] = {"shard": shard_names(flow.params.shards.count)}
     stage["cmd"] = f"snakemake {options}--cores all --allowed-rules {rule.name} -- {outputs[0]}"
-    stage["deps"] = sorted(_paths(rule.input, wildcards))
+    # a rule that has a digest of the videos: DVC has none, so it looks at their folder
+    folders = [flow.params.dataset.videos] if hasattr(rule.params, "contents") else []
+    stage["deps"] = sorted([*_paths(rule.input, wildcards), *folders])
     given = rule.params.given
     sections = json.loads(given(wildcards) if callable(given) else given)
     stage["params"] = _params(_names(sections, flow.params), flow.presets)

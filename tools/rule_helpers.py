@@ -19,6 +19,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import annotation_files
 from signloom.dataset.manifest import shard_digests
 from signloom.dataset.shards import shard_names
+from signloom.dataset.sources import sources_digest
 from signloom.errors import SignloomError
 from signloom.files import hash_files
 from signloom.params.load import check_params, overlay, read_yaml
@@ -169,9 +170,13 @@ class Pipeline:
         except SignloomError:
             return [dataset.table]
 
-    def videos(self, wildcards: Any) -> str:
-        """Return one digest of all videos, so that Snakemake sees changed content whatever its time stamp."""
-        return self._hashes.fingerprint(Path(self.params.dataset.videos))
+    def sources(self, wildcards: Any) -> str:
+        """Return one digest of the table's rows and of the contents that they name."""
+        try:
+            return sources_digest(self.params.dataset, self._hashes)
+        except SignloomError:
+            # stage sources will say what is wrong with the table
+            return ""
 
     def scattered(self, stage: str, *names: str, folder: str = "") -> Scattered:
         """Return what the rule of a stage asks that runs once a shard; `folder`: of its products."""

@@ -6,7 +6,8 @@ import sys
 
 from signloom.evaluation.ablation import compare, read_runs, table
 from signloom.evaluation.ablation_text import describe
-from signloom.files import atomic, write_csv, write_json
+from signloom.files import atomic, write_csv
+from signloom.metric_files import meaningful, write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import GlossParams
 from signloom.stage import Job, run_stage
@@ -17,8 +18,8 @@ def work(job: Job) -> None:
     runs = read_runs(job.section("gloss", GlossParams), *(job.input_list(name) for name in names))
     compared = compare(runs, job.section("evaluation", EvaluationParams))
     text = describe(compared, runs)
-    write_csv(job.output("table"), table(compared))
-    write_json(job.output("metrics"), compared)
+    write_csv(job.output("table"), table(meaningful(compared)))
+    write_metrics(job.output("metrics"), compared)
     with atomic(job.output("text")) as part:
         part.write_text(text + "\n", "utf-8")
     print(text)

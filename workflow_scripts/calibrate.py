@@ -19,6 +19,7 @@ from signloom.evaluation.outofset import Questions
 from signloom.features.shards import FeatureShards
 from signloom.files import write_csv, write_json
 from signloom.inference.gates import judge
+from signloom.metric_files import write_metrics
 from signloom.params.evaluation import EvaluationParams, InferenceParams
 from signloom.params.features import PoseParams, QualityParams
 from signloom.stage import Job, run_stage
@@ -51,7 +52,7 @@ def work(job: Job) -> None:
     chosen = thresholds_entries(calibrated, limit, figures)
     write_csv(job.output("curve"), curve_table(calibrated, evidence, right, questions.kinds))
     write_csv(job.output("predictions"), answers)
-    write_json(job.output("metrics"), {"val": figures})
+    write_metrics(job.output("metrics"), {"val": figures})
     write_json(job.output("thresholds"), chosen)
 
 

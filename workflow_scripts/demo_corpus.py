@@ -24,8 +24,7 @@ def main(argv: list[str] | None = None) -> int:
         build.make_videos(options.output, options.jobs, options.only)
     except ImportError as error:
         print(
-            f"the demo corpus needs packages that are not installed ({error.name}): "
-            "pip install -r requirements-corpus.in",
+            f'the demo corpus needs packages that are not installed ({error.name}): pip install ".[corpus]"',
             file=sys.stderr,
         )
         return 2

@@ -19,7 +19,8 @@ from signloom.evaluation.gloss_model import (
     load_gloss,
     open_rows,
 )
-from signloom.files import write_csv, write_json
+from signloom.files import write_csv
+from signloom.metric_files import write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import DecodeGlossParams, RunParams
 from signloom.stage import Job, run_stage
@@ -59,13 +60,14 @@ def work(job: Job) -> None:
         table.insert(2, "signer_id", signer.loc[clip_ids].to_numpy())
         for column, glosses in {"reference": references, **found}.items():
             table[column] = [" ".join(line) for line in glosses]
+        table[["blank_frames", "frames"]] = decoded.blanks.astype("int64")
         tables.append(table)
         report_times(name, decoded, len(clip_ids))
     for name, parts in TOGETHER.items():
         metrics[name] = score_glosses(Answers.of([said[part] for part in parts]), p.normalisation, evaluation)
     said_of_all = random_weights(trained.backbone)
     write_csv(job.output("predictions"), pd.concat(tables, ignore_index=True))
-    write_json(job.output("metrics"), {name: entries | said_of_all for name, entries in metrics.items()})
+    write_metrics(job.output("metrics"), {name: entries | said_of_all for name, entries in metrics.items()})
 
 
 def load_run(job: Job) -> TrainedGloss:

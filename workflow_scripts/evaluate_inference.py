@@ -28,6 +28,7 @@ from signloom.features.shards import FeatureShards
 from signloom.files import write_csv, write_json
 from signloom.inference.engine import SignEngine
 from signloom.inference.stream import stream_latency
+from signloom.metric_files import write_metrics
 from signloom.params.evaluation import EvaluationParams, InferenceParams
 from signloom.params.features import PoseParams
 from signloom.stage import Job, run_stage
@@ -65,7 +66,7 @@ def work(job: Job) -> None:
     }
     predictions = job.output("predictions")
     write_csv(predictions, table)
-    write_json(job.output("metrics"), {"test": metrics})
+    write_metrics(job.output("metrics"), {"test": metrics})
     times = {"clip": latencies(engine, questions, inside)}
     if "shards" in job.inputs:
         ids = [questions.of[row].clip_id for row in inside]

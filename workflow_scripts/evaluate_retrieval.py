@@ -10,7 +10,8 @@ import pandas as pd
 
 from signloom.evaluation.datasets import EmbeddedClips, data_sets
 from signloom.evaluation.retrieval import Ranked, rank_leaving_one_out, rank_sentences, retrieval_figures
-from signloom.files import write_csv, write_json
+from signloom.files import write_csv
+from signloom.metric_files import write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.stage import Job, run_stage
 from signloom.text.sentences import read_splits
@@ -37,7 +38,7 @@ def work(job: Job) -> None:
         }
         tables.append(predictions(name, clips.table.iloc[rows], found, clips.table.iloc[gallery], among))
     write_csv(job.output("predictions"), pd.concat(tables, ignore_index=True))
-    write_json(job.output("metrics"), metrics)
+    write_metrics(job.output("metrics"), metrics)
 
 
 def predictions(

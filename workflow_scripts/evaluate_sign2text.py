@@ -17,7 +17,8 @@ from signloom.evaluation.embed import TrainedEncoder, encode_clips, load_trained
 from signloom.evaluation.sign2text import alignment, nearest, score_translations
 from signloom.evaluation.translation import wer_stats
 from signloom.features.shards import FeatureShards
-from signloom.files import write_csv, write_json
+from signloom.files import write_csv
+from signloom.metric_files import write_metrics
 from signloom.params.evaluation import DecodingParams, EvaluationParams
 from signloom.stage import Job, run_stage
 from signloom.text.sentences import read_splits
@@ -55,7 +56,7 @@ def work(job: Job) -> None:
         answers["wer"] = np.divide(edits, words, out=np.full(len(edits), np.nan), where=words > 0).round(6)
         tables.append(answers)
     write_csv(job.output("predictions"), pd.concat(tables, ignore_index=True))
-    write_json(job.output("metrics"), metrics)
+    write_metrics(job.output("metrics"), metrics)
 
 
 def load_tokenizer(path: Path, trained: TrainedEncoder) -> TextTokenizer:

@@ -18,7 +18,7 @@ def work(job: Job) -> None:
     """Track the clips that a killed run left, then join all to one shard."""
     scratch = job.scratch()
     tasks = read_tasks(job.input("shard"), scratch)
-    track_clips(tasks, job.section("landmarks", LandmarksParams), job.threads, scratch)
+    track_clips(tasks, job.section("landmarks", LandmarksParams), job.threads)
     write_landmark_shard(tasks, job.output("npy"), job.output("parquet"))
     shutil.rmtree(scratch)
 

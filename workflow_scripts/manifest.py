@@ -1,14 +1,17 @@
-"""Read the annotation table, check every clip, write the manifest, its rejects and the shard lists."""
+"""Check every row of the annotation table; write the manifest, its rejects and the shard lists."""
 
 from __future__ import annotations
 
 import sys
 
+import pandas as pd
+
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import build_manifest
 from signloom.dataset.shards import shard_names
 from signloom.errors import SignloomError
-from signloom.files import write_csv, write_json, write_parquet
+from signloom.files import write_csv, write_parquet
+from signloom.metric_files import write_metrics
 from signloom.params.dataset import DatasetParams, ManifestParams, ShardsParams
 from signloom.stage import Job, run_stage
 
@@ -18,6 +21,7 @@ def work(job: Job) -> None:
     if len(job.output_list("shards")) != count:
         raise SignloomError(f"manifest: shards.count is {count}; name as many outputs shards=FILE")
     manifest = build_manifest(
+        pd.read_parquet(job.input("rows")),
         job.section("dataset", DatasetParams),
         job.section("manifest", ManifestParams),
         HashCache(job.scratch_root / "video_hashes.json"),
@@ -27,7 +31,7 @@ def work(job: Job) -> None:
     for name, path in zip(shard_names(count), job.output_list("shards"), strict=True):
         write_csv(path, manifest.shard(name, count))
     write_csv(job.output("rejects"), manifest.rejects)
-    write_json(job.output("metrics"), {"all": manifest.counts()})
+    write_metrics(job.output("metrics"), {"all": manifest.counts()})
     write_parquet(job.output("manifest"), manifest.clips)
 
 

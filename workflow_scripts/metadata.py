@@ -18,7 +18,8 @@ from signloom.features.metadata import (
     read_indexes,
     warn_of_harsh_gates,
 )
-from signloom.files import write_csv, write_json, write_parquet
+from signloom.files import write_csv, write_parquet
+from signloom.metric_files import write_metrics
 from signloom.params.features import QualityParams
 from signloom.stage import Job, run_stage
 
@@ -32,7 +33,7 @@ def work(job: Job) -> None:
     warn_of_harsh_gates(clips)
     kept = processed_metadata(clips)
     write_csv(job.output("rejects"), all_rejects(rejected_rows, clips))
-    write_json(job.output("metrics"), {"all": count_features(clips, quality)})
+    write_metrics(job.output("metrics"), {"all": count_features(clips, quality)})
     write_csv(job.output("csv"), kept)
     write_parquet(job.output("parquet"), kept)
 

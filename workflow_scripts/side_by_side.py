@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 
 from signloom.evaluation.side_by_side import compare, describe, read_settings, table
-from signloom.files import write_csv, write_json
+from signloom.files import write_csv
+from signloom.metric_files import meaningful, write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.side_by_side import SideBySideParams
 from signloom.stage import Job, run_stage
@@ -20,8 +21,8 @@ def work(job: Job) -> None:
     runs = read_settings(params, job.input_list("metrics"), job.input_list("predictions"))
     compared = compare(runs, job.section("evaluation", EvaluationParams))
     text = describe(compared, params)
-    write_csv(job.output("table"), table(compared))
-    write_json(job.output("metrics"), compared | {"text": text})
+    write_csv(job.output("table"), table(meaningful(compared)))
+    write_metrics(job.output("metrics"), compared | {"text": text})
     print(text)
 
 

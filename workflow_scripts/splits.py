@@ -7,7 +7,8 @@ import sys
 import pandas as pd
 
 from signloom.dataset.splits import count_splits, make_splits
-from signloom.files import write_csv, write_json
+from signloom.files import write_csv
+from signloom.metric_files import write_metrics
 from signloom.params.splits import SplitsParams
 from signloom.stage import Job, run_stage
 
@@ -15,7 +16,7 @@ from signloom.stage import Job, run_stage
 def work(job: Job) -> None:
     clips = pd.read_parquet(job.input("metadata"))
     splits = make_splits(clips, job.section("splits", SplitsParams))
-    write_json(job.output("metrics"), count_splits(splits, clips))
+    write_metrics(job.output("metrics"), count_splits(splits, clips))
     write_csv(job.output("splits"), splits)
 
 

@@ -1,1 +1,1 @@
-"""The commands of `python -m signloom`, one module each."""
+"""The commands of `signloom`, one module each."""

@@ -6,7 +6,6 @@ import argparse
 import itertools
 import json
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,16 @@ import cv2
 from tqdm import tqdm
 
 from signloom.cli.picture import write_picture
-from signloom.cli.quiet import only_errors
-from signloom.cli.words import clip_table, stream_line
+from signloom.cli.words import stream_line
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
 from signloom.inference.answer import Answer
+from signloom.inference.command import load_engine
 from signloom.inference.engine import SignEngine
 from signloom.inference.stream import SignStream, StreamEvent
 from signloom.inference.video import Tracker, answer_video, bundle_tracker
+from signloom.inference.words import clip_table
+from signloom.quiet import only_errors
 from signloom.video.camera import camera_frames
 from signloom.video.decode import PICTURES, Frame, VideoUnreadable, read_frames
 
@@ -32,10 +33,7 @@ def answer(args: argparse.Namespace) -> int:
 
     Raises SignloomError where the bundle, a stream or a camera cannot be opened.
     """
-    warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
-    engine = SignEngine.load(args.bundle, int8=args.int8)
-    if args.top is not None:
-        engine.config["inference"]["top_k"] = args.top
+    engine = load_engine(args.bundle, int8=args.int8, top=args.top)
     with only_errors(), bundle_tracker(engine) as tracker:
         if args.videos:
             return _answer_clips(args, engine, tracker)

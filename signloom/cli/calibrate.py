@@ -1,4 +1,4 @@
-"""`python -m signloom calibrate`: when is an answer given to clips of this camera?"""
+"""`signloom calibrate`: when is an answer given to clips of this camera?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from signloom.cli.extras import need_video
 from signloom.cli.parser import add_command
 from signloom.errors import SignloomError
 
@@ -32,7 +33,7 @@ A video that cannot be read is named and left out. The exit code is 2 where noth
 
 
 def add_parser(commands: Any) -> None:
-    """Add this command to `commands`, the subparsers of `python -m signloom`."""
+    """Add this command to `commands`, the subparsers of `signloom`."""
     parser = add_command(
         commands,
         run,
@@ -57,6 +58,7 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Calibrate as `args` say; return the exit code."""
     _check(args)
+    need_video("calibrate")
     # takes its time: help and mistakes should not wait for it
     from signloom.cli.calibrating import calibrate
 

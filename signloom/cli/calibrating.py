@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from signloom.cli.quiet import only_errors
 from signloom.dataset.forms.tables import need, read_table
 from signloom.errors import SignloomError
 from signloom.evaluation.calibration import GATES
@@ -22,6 +20,7 @@ from signloom.export.recalibrated import write_recalibrated
 from signloom.inference.engine import SignEngine
 from signloom.inference.video import answer_video, bundle_tracker, seen_clip
 from signloom.progress import track
+from signloom.quiet import only_errors
 from signloom.video.decode import VideoUnreadable
 
 LEFT_OUT = "left_out"
@@ -47,7 +46,6 @@ def calibrate(args: argparse.Namespace) -> int:
 
     Raises SignloomError where the table or the bundle cannot be used, or nothing can be chosen.
     """
-    warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
     clips = read_clips(args.clips, args.videos or args.clips.parent)
     engine = SignEngine.load(args.bundle)
     if not any(kind_of(engine, clip.sentence_id) == IN_SET for clip in clips):

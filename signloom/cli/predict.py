@@ -1,4 +1,4 @@
-"""`python -m signloom predict`: what does this video say?"""
+"""`signloom predict`: what does this video say?"""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from signloom.cli.extras import need_video
 from signloom.cli.parser import add_command
 from signloom.errors import SignloomError
 
 EPILOG = """\
 examples:
-  python -m signloom predict clip.mp4                     one clip
-  python -m signloom predict videos/ --json > said.jsonl  all videos below a folder, one JSON object a line
-  python -m signloom predict clip.mp4 --picture clip.png  with a picture of what was seen
-  python -m signloom predict --camera                     a camera, until Ctrl-C
+  signloom predict clip.mp4                     one clip
+  signloom predict videos/ --json > said.jsonl  all videos below a folder, one JSON object a line
+  signloom predict clip.mp4 --picture clip.png  with a picture of what was seen
+  signloom predict --camera                     a camera, until Ctrl-C
+  signloom predict clip.npz                     features, which need no video packages
 
-A video is a file or a folder of numbered pictures. The exit code is 2 where one could not be read; the
-others are answered all the same.
+A video is a file or a folder of numbered pictures. Features are a .npz file with `features` (frames, 540),
+`mask` (frames, 4) and, where known, `motion_mean`; or a .npy file with features alone. The exit code is 2
+where a file could not be read; the others are answered all the same.
 """
+FEATURES = frozenset({".npz", ".npy"})
 
 
 def add_parser(commands: Any) -> None:
-    """Add this command to `commands`, the subparsers of `python -m signloom`."""
+    """Add this command to `commands`, the subparsers of `signloom`."""
     parser = add_command(
         commands,
         run,
@@ -36,8 +40,8 @@ def add_parser(commands: Any) -> None:
         "videos",
         nargs="*",
         type=Path,
-        metavar="VIDEO",
-        help="videos, or folders whose videos are all answered",
+        metavar="CLIP",
+        help="videos, folders whose videos are all answered, or features",
     )
     source.add_argument("--stream", type=Path, metavar="VIDEO", help="a video as it would be answered live")
     source.add_argument(
@@ -61,19 +65,28 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Answer what `args` names; return the exit code."""
-    _check(args)
+    features = [path for path in args.videos if path.suffix.lower() in FEATURES]
+    _check(args, features)
     # takes its time: help and mistakes should not wait for it
+    if features:
+        from signloom.inference.command import answer_files, load_engine
+
+        engine = load_engine(args.bundle, int8=args.int8, top=args.top)
+        return answer_files(engine, features, as_json=args.json, rerank=args.rerank)
+    need_video("predict")
     from signloom.cli.answering import answer
 
     return answer(args)
 
 
-def _check(args: argparse.Namespace) -> None:
+def _check(args: argparse.Namespace, features: list[Path]) -> None:
     """Raise SignloomError where the arguments do not go together."""
     given = [bool(args.videos), args.stream is not None, args.camera is not None]
     if sum(given) != 1:
         raise SignloomError("predict: give videos, --stream VIDEO or --camera; see --help")
+    if features and len(features) < len(args.videos):
+        raise SignloomError("predict: give videos or features (.npz, .npy), not both")
     if args.top is not None and args.top < 1:
         raise SignloomError(f"predict: --top {args.top}: expected 1 or more")
-    if args.picture and not args.videos:
-        raise SignloomError("predict: --picture is for videos, not for a stream")
+    if args.picture and (features or not args.videos):
+        raise SignloomError("predict: --picture is for videos, not for a stream or features")

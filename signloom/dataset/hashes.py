@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from signloom.dataset.probe import frames_in
 from signloom.files import write_json
 from signloom.progress import track
 
@@ -40,15 +41,6 @@ class HashCache:
             self._read(todo)
         return {path: self._digest(path) for path in paths}
 
-    def fingerprint(self, folder: Path) -> str:
-        """Return one digest over the names and contents of all files under `folder`."""
-        files = _files_of(folder)
-        digests = self.hash_all(files)
-        total = hashlib.sha256()
-        for file in files:
-            total.update(f"{file.relative_to(folder).as_posix()}\0{digests[file]}\n".encode())
-        return total.hexdigest()
-
     def _read(self, todo: list[Path]) -> None:
         shown: Iterable[Path] = todo
         if sum(file.stat().st_size for file in todo) > _SHOW_FROM_BYTES:
@@ -62,15 +54,17 @@ class HashCache:
         return self._known.get(str(file), [])[:-1] == _status(file)
 
     def _digest(self, path: Path) -> str:
-        if path.is_dir():
-            return self.fingerprint(path)
-        return str(self._known[str(path)][-1])
+        """Return the digest of a file, or one over the names and contents of the frames in a folder."""
+        if not path.is_dir():
+            return str(self._known[str(path)][-1])
+        total = hashlib.sha256()
+        for frame in frames_in(path):
+            total.update(f"{frame.name}\0{self._digest(frame)}\n".encode())
+        return total.hexdigest()
 
 
 def _files_of(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file())
+    return frames_in(path) if path.is_dir() else [path]
 
 
 def _status(file: Path) -> list[int | str]:

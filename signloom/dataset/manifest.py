@@ -67,15 +67,17 @@ class Manifest:
         }
 
 
-def build_manifest(dataset: DatasetParams, params: ManifestParams, hashes: HashCache) -> Manifest:
-    """Read the table of `dataset`, check every row and return what is usable and what is not.
+def build_manifest(
+    rows: pd.DataFrame, dataset: DatasetParams, params: ManifestParams, hashes: HashCache
+) -> Manifest:
+    """Check every row of the table of `dataset` and return what is usable and what is not.
 
-    Raises SignloomError where the table cannot be read, has no row, or too many rows are rejected.
+    Raises SignloomError where there is no row, or too many rows are rejected.
     """
     root = Path(dataset.videos)
     if not root.is_dir():
         raise SignloomError(f"dataset.videos: {root} is not a folder")
-    rows, paths, ids = _read_rows(dataset)
+    paths, ids = [root / video for video in rows["video"]], _clip_ids(rows)
     if rows.empty:
         raise SignloomError(f"{dataset.table}: no clip in the table")
     variations = _load_variations(dataset.variations)
@@ -110,8 +112,10 @@ def shard_digests(dataset: DatasetParams, count: int, hashes: HashCache) -> dict
     While it stays the same, so does the shard's list: it covers the rows that the table alone makes clips or
     not, and the contents, which decide what can be read. Raises SignloomError where the table cannot be read.
     """
-    rows, paths, ids = _read_rows(dataset)
-    checks = _Checks(Sources(Path(dataset.videos), paths, hashes), {})
+    root = Path(dataset.videos)
+    rows = load_table(dataset.importer, Path(dataset.table), root)
+    paths, ids = [root / video for video in rows["video"]], _clip_ids(rows)
+    checks = _Checks(Sources(root, paths, hashes), {})
     entries: dict[str, list[str]] = {name: [] for name in shard_names(count)}
     for row, path, clip_id in zip(rows.to_dict("records"), paths, ids, strict=True):
         if clip_id:
@@ -121,13 +125,6 @@ def shard_digests(dataset: DatasetParams, count: int, hashes: HashCache) -> dict
     return {
         name: hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest() for name, lines in entries.items()
     }
-
-
-def _read_rows(dataset: DatasetParams) -> tuple[pd.DataFrame, list[Path], list[str]]:
-    """Return the rows of the table, what each names, and its clip id."""
-    root = Path(dataset.videos)
-    rows = load_table(dataset.importer, Path(dataset.table), root)
-    return rows, [root / video for video in rows["video"]], _clip_ids(rows)
 
 
 def _clip_ids(rows: pd.DataFrame) -> list[str]:

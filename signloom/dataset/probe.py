@@ -22,6 +22,13 @@ def why_unreadable(path: Path) -> str | None:
     return _picture_problem(path)
 
 
+def frames_in(folder: Path) -> list[Path]:
+    """Return the pictures in `folder` by name; other files in it are not part of the clip."""
+    return sorted(
+        file for file in folder.iterdir() if file.suffix.lower() in FRAME_SUFFIXES and file.is_file()
+    )
+
+
 def _picture_problem(path: Path) -> str | None:
     """Return why the first picture of a video file, or a picture file, cannot be decoded."""
     try:
@@ -35,7 +42,7 @@ def _picture_problem(path: Path) -> str | None:
 
 
 def _folder_problem(path: Path) -> str | None:
-    frames = sorted(file for file in path.iterdir() if file.suffix.lower() in FRAME_SUFFIXES)
+    frames = frames_in(path)
     if not frames:
         return f"{path} holds no PNG or JPEG frame"
     nameless = [file.name for file in frames if not any(letter.isdecimal() for letter in file.stem)]

@@ -1,14 +1,36 @@
-"""What manifest rows name: a video or feature file, a folder of frames, or a clip of a table of rows."""
+"""What table rows name: a video or feature file, a folder of frames, or a clip of a table of rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
+import pandas as pd
+
 from signloom.dataset.hashes import HashCache
-from signloom.dataset.probe import why_unreadable
+from signloom.dataset.importers import load_table
+from signloom.dataset.probe import frames_in, why_unreadable
 from signloom.dataset.row_tables import RowTable, split_key
 from signloom.errors import SignloomError
+from signloom.params.dataset import DatasetParams
+
+
+def read_sources(dataset: DatasetParams, hashes: HashCache) -> pd.DataFrame:
+    """Return the rows of the table; `content` is the hash of what a row names, "" where it is missing.
+
+    Nothing else in the folder of videos is read. Raises SignloomError where a table cannot be read.
+    """
+    root = Path(dataset.videos)
+    rows = load_table(dataset.importer, Path(dataset.table), root)
+    paths = [root / video for video in rows["video"]]
+    found = Sources(root, paths, hashes).hashes
+    return rows.assign(content=[found.get(path, "") for path in paths])
+
+
+def sources_digest(dataset: DatasetParams, hashes: HashCache) -> str:
+    """Return one digest of the rows and of the contents that they name, however the table is written."""
+    return hashlib.sha256(read_sources(dataset, hashes).to_csv(index=False).encode()).hexdigest()
 
 
 class Sources:
@@ -60,12 +82,12 @@ class Sources:
         return None
 
     def size(self, path: Path) -> int:
-        """Return the bytes of a file, of all files of a folder, or of a clip's rows."""
+        """Return the bytes of a file, of all frames of a folder, or of a clip's rows."""
         if path in self._keyed:
             table, key = self._keyed[path]
             return table.size(key)
-        files: Iterator[Path] = path.rglob("*") if path.is_dir() else iter([path])
-        return sum(file.stat().st_size for file in files if file.is_file())
+        files = frames_in(path) if path.is_dir() else [path]
+        return sum(file.stat().st_size for file in files)
 
     def can_be_cut(self, path: Path) -> bool:
         """Whether start and end mean anything: a table of rows has no times."""

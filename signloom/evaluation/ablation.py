@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.evaluation.bootstrap import figure, ratio
-from signloom.evaluation.datasets import NAMES, TOGETHER
+from signloom.evaluation.bootstrap import Floats, figure, ratio
+from signloom.evaluation.datasets import NAMES, NO_CLIP, TOGETHER
 from signloom.evaluation.gloss import ERRORS, WEIGHTS, error_stats
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import GlossParams
@@ -40,11 +40,15 @@ Runs = dict[str, list[Run]]  # variant: one run a seed
 
 
 class Counts(NamedTuple):
-    """Errors of a variant's decoder on each clip, summed over `seeds`, and the clips' glosses."""
+    """Errors of a variant's decoder on each clip, summed over `seeds`, and the clips' glosses.
+
+    `rates` holds the value of every seed for each of `RATES`; none where no clip has a gloss.
+    """
 
     errors: npt.NDArray[np.float64]
     words: npt.NDArray[np.float64]
     seeds: int
+    rates: dict[str, list[float]]
 
 
 def read_runs(
@@ -154,7 +158,30 @@ def error_counts(variant: str, found: Sequence[Run], data: str, decoder: str) ->
     ]
     stats = [error_stats(*pair) for pair in lines]
     errors = np.sum([rows[:, :3].sum(1) for rows in stats], axis=0)
-    return Counts(errors, stats[0][:, 3], len(found))
+    return Counts(errors, stats[0][:, 3], len(found), _rates(lines, stats))
+
+
+def _rates(lines: Sequence[list[list[list[str]]]], stats: Sequence[Floats]) -> dict[str, list[float]]:
+    """Return each seed's `RATES` from its references and answers and their `error_stats`.
+
+    They are counted again because a metric file holds them rounded.
+    """
+    if not len(stats[0]):
+        return {rate: [] for rate in RATES}
+    each = [rows[:, :3].sum(0) / rows[:, 3].sum() for rows in stats]
+    return {
+        "wer": [float(errors.sum()) for errors in each],
+        **{name: [float(errors[i]) for errors in each] for i, name in enumerate(ERRORS)},
+        "sentence_acc": [sum(map(list.__eq__, *pair)) / len(pair[0]) for pair in lines],
+    }
+
+
+def blank_ratios(found: Sequence[Run], data: str) -> list[float]:
+    """Return the share of blank frames in `data` of every seed; none where it has no clip."""
+    parts = TOGETHER.get(data, (data,))
+    tables = [run.predictions[run.predictions["data"].isin(parts)] for run in found]
+    sums = [table[["blank_frames", "frames"]].astype("int64").sum() for table in tables]
+    return [float(total["blank_frames"] / total["frames"]) for total in sums if total["frames"]]
 
 
 def _variant(
@@ -165,14 +192,19 @@ def _variant(
     params: EvaluationParams,
 ) -> dict[str, Any]:
     scores = [run.metrics[data] for run in found]
-    entry: dict[str, Any] = {"n": scores[0]["n"], "seeds": len(found), **spread("blank_ratio", scores)}
+    entry: dict[str, Any] = {
+        "n": scores[0]["n"],
+        "seeds": len(found),
+    }
+    entry |= spread("blank_ratio", blank_ratios(found, data), NO_CLIP)
     entry |= weights_of(scores)
     for decoder in DECODERS:
         if (variant, decoder) not in counts:
             continue
         entry[decoder] = {"n": scores[0][decoder]["n"]}
         for rate in RATES:
-            entry[decoder] |= spread(rate, [score[decoder] for score in scores])
+            reason = scores[0][decoder].get(f"{rate}_reason", "")
+            entry[decoder] |= spread(rate, counts[variant, decoder].rates[rate], reason)
         if variant != BASELINE:
             rival = decoder if (BASELINE, decoder) in counts else "ctc_beam"
             entry[decoder] |= paired_difference(counts, (variant, decoder), (BASELINE, rival), params)
@@ -184,16 +216,14 @@ def weights_of(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {WEIGHTS: scores[0][WEIGHTS]} if WEIGHTS in scores[0] else {}
 
 
-def spread(name: str, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the mean and the sample deviation of `name` over seeds; null with a reason where undefined."""
-    values = [score[name] for score in scores if score[name] is not None]
+def spread(name: str, values: Sequence[float], reason: str) -> dict[str, Any]:
+    """Return mean and sample deviation of `values`, one a seed; null with `reason` where there is none."""
     if not values:
-        reason = scores[0][f"{name}_reason"]
         return {name: None, f"{name}_reason": reason, f"{name}_std": None, f"{name}_std_reason": reason}
-    mean = {name: round(float(np.mean(values)), 12)}
+    mean = {name: float(np.mean(values))}
     if len(values) < 2:
         return mean | {f"{name}_std": None, f"{name}_std_reason": ONE_SEED}
-    return mean | {f"{name}_std": round(float(np.std(values, ddof=1)), 12)}
+    return mean | {f"{name}_std": float(np.std(values, ddof=1))}
 
 
 def paired_difference(
@@ -225,8 +255,8 @@ def _training(found: Sequence[Run]) -> dict[str, Any]:
     return {
         "epochs": max(len(run.epochs) for run in found),
         "blank_ratio_of": part.split("_")[0],
-        "blank_ratio_last": round(float(np.mean([values[-1] for values in ratios])), 12),
-        "blank_ratio_lowest": round(min(map(min, ratios)), 12),
+        "blank_ratio_last": float(np.mean([values[-1] for values in ratios])),
+        "blank_ratio_lowest": min(map(min, ratios)),
     }
 
 

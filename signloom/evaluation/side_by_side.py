@@ -11,10 +11,18 @@ import numpy as np
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.evaluation.ablation import Run, Runs, error_counts, paired_difference, spread, weights_of
+from signloom.evaluation.ablation import (
+    Run,
+    Runs,
+    blank_ratios,
+    error_counts,
+    paired_difference,
+    spread,
+    weights_of,
+)
 from signloom.evaluation.ablation_text import random_weights, shown_data
 from signloom.evaluation.bootstrap import figure, ratio
-from signloom.evaluation.datasets import NAMES, TOGETHER
+from signloom.evaluation.datasets import NAMES, NO_CLIP, TOGETHER
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.side_by_side import SideBySideParams
 
@@ -62,7 +70,8 @@ def compare(runs: Runs, params: EvaluationParams) -> dict[str, Any]:
         result[data] = {}
         for setting, found in runs.items():
             scores = [run.metrics[data] for run in found]
-            entry = {"n": scores[0]["n"], "seeds": len(found), **spread("blank_ratio", scores)}
+            entry = {"n": scores[0]["n"], "seeds": len(found)}
+            entry |= spread("blank_ratio", blank_ratios(found, data), NO_CLIP)
             entry |= weights_of(scores)
             for decoder in DECODERS:
                 mine = counts[setting, decoder]

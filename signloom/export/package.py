@@ -15,13 +15,13 @@ import signloom.text
 from signloom import errors
 from signloom.export.archive import write_zip
 from signloom.files import atomic
-from signloom.inference import answer, beam, bundle, command, dtw, engine, gates, index, networks
+from signloom.inference import answer, beam, bundle, command, dtw, engine, gates, index, networks, words
 from signloom.text import tokenizer
 
 # what answers from features; it loads nothing but the standard library, NumPy and ONNX Runtime
 RUNTIME = (
     *(signloom, signloom.inference, signloom.text, errors, tokenizer),
-    *(answer, beam, bundle, command, dtw, engine, gates, index, networks),
+    *(answer, beam, bundle, command, dtw, engine, gates, index, networks, words),
 )
 MAIN = b'''"""Answer clips of features: python sign_encoder_bundle.zip CLIP.npz"""
 
@@ -41,7 +41,7 @@ EXTRAS = {
     "tokenizers": "decoded sentences",
     "dtaidistance": "faster re-ranking",
     "faiss-cpu": "approximate search in large galleries",
-    "mediapipe and opencv-python-headless, with signloom itself": "video input",
+    "signloom[video]": "video input, by `signloom predict`",
 }
 
 

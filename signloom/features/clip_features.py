@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
 from signloom.features.backbones.backbone import Backbone
+from signloom.features.backbones.compiled import Rows, fast_rows
 from signloom.features.clip_shard import ClipTask, OpenClip
 from signloom.features.dense import Slider, to_tensor
 from signloom.params.clips import ClipFeaturesParams
+from signloom.precision import warn_if_emulated
 from signloom.progress import track
 from signloom.video.decode import Frame, VideoUnreadable, open_video
 from signloom.video.windows import Cropper, completed, resampled, windows
@@ -82,6 +84,7 @@ def extract(
         print(f"{stage}: {len(tasks) - len(todo)} clips were finished before", file=sys.stderr)
     if not todo:
         return
+    warn_if_emulated("clip_features.precision", params.precision, "convolution")
     started = time.monotonic()
     if params.mode == "dense":
         finished = _dense(todo, Slider(backbone, params), params, source)
@@ -125,7 +128,8 @@ def _dense(
 class _Batch:
     """Windows of one or several clips that go through the network together."""
 
-    backbone: Backbone
+    rows: Rows
+    device: torch.device
     size: int
     clips: list[OpenClip] = field(default_factory=list)
     windows: list[list[Picture]] = field(default_factory=list)
@@ -143,7 +147,7 @@ class _Batch:
             return
         # always the same shape, so that a row does not depend on which clips were finished before
         full = self.windows + [self.windows[-1]] * (self.size - count)
-        rows = self.backbone.rows(to_tensor(full, self.backbone.device)).numpy()
+        rows = self.rows(to_tensor(full, self.device)).numpy()
         for number, clip in enumerate(clips):
             clip.append(rows[number : number + 1])
         self.clips, self.windows = [], []
@@ -158,7 +162,9 @@ class _Batch:
 def _windowed(
     todo: Sequence[ClipTask], backbone: Backbone, params: ClipFeaturesParams, source: Source
 ) -> Iterator[OpenClip]:
-    batch = _Batch(backbone, params.batch_size)
+    size = params.batch_size
+    rows = fast_rows(backbone, (size, params.stack_size, params.crop, params.crop))
+    batch = _Batch(rows, backbone.device, size)
     unfinished: deque[OpenClip] = deque()
     for task in todo:
         clip = OpenClip(task)

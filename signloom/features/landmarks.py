@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from signloom.errors import SignloomError
+from signloom.errors import ProcessDied
 from signloom.features.journal import join_clips, journal_path, read_shard_list
 from signloom.features.layout import RAW_DIM
 from signloom.features.tracker import HolisticTracker
@@ -58,10 +58,10 @@ def read_tasks(shard: Path, scratch: Path) -> list[ClipTask]:
     ]
 
 
-def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int, scratch: Path) -> None:
+def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int) -> None:
     """Track every clip of `tasks` that has no journal yet, in at most `workers` processes.
 
-    Raises SignloomError where a worker process dies.
+    Raises ProcessDied where a worker does.
     """
     todo = [task for task in tasks if not task.journal.exists()]
     if not todo:
@@ -72,7 +72,7 @@ def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int, sc
     todo.sort(key=_bytes, reverse=True)
     started = time.monotonic()
     workers = max(1, min(workers, len(todo)))
-    frames = sum(track(_finished(todo, params, workers, scratch), "landmarks", len(todo)))
+    frames = sum(track(_finished(todo, params, workers), "landmarks", len(todo)))
     seconds = time.monotonic() - started
     print(
         f"landmarks: {len(todo)} clips, {frames} frames in {seconds:.1f} s: "
@@ -86,11 +86,10 @@ def write_landmark_shard(tasks: list[ClipTask], npy: Path, index: Path) -> None:
     join_clips(tasks, npy, index, RAW_DIM)
 
 
-def _finished(todo: list[ClipTask], params: LandmarksParams, workers: int, scratch: Path) -> Iterator[int]:
+def _finished(todo: list[ClipTask], params: LandmarksParams, workers: int) -> Iterator[int]:
     """Yield the number of frames of every clip as it is finished."""
-    log = scratch / "workers.log"
     pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _start_worker, (params, os.getpid(), log)
+        workers, multiprocessing.get_context("spawn"), _start_worker, (params, os.getpid())
     )
     try:
         futures: list[Future[int]] = [pool.submit(_track_clip, task) for task in todo]
@@ -98,9 +97,9 @@ def _finished(todo: list[ClipTask], params: LandmarksParams, workers: int, scrat
             yield future.result()
     except BrokenProcessPool as error:
         unfinished = [task.clip_id for task in todo if not task.journal.exists()]
-        raise SignloomError(
+        raise ProcessDied(
             f"a landmark worker died; the finished clips are kept. Among the next clips: "
-            f"{', '.join(unfinished[: 2 * workers])}. See {log}, and whether memory ran out"
+            f"{', '.join(unfinished[: 2 * workers])}. See what the worker said, and whether memory ran out"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -109,14 +108,10 @@ def _finished(todo: list[ClipTask], params: LandmarksParams, workers: int, scrat
 _tracker: HolisticTracker | None = None
 
 
-def _start_worker(params: LandmarksParams, parent: int, log: Path) -> None:
-    """Make a process ready: it ends with its parent, logs MediaPipe's chatter to a file, builds one graph."""
+def _start_worker(params: LandmarksParams, parent: int) -> None:
+    """Make a process ready: it ends with its parent and builds one graph."""
     global _tracker
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    # the native libraries write to descriptor 2; Python's errors travel back through the pool
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
     _tracker = HolisticTracker(params)
 
 

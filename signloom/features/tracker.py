@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType, TracebackType
@@ -20,6 +21,8 @@ class HolisticTracker:
 
     def __init__(self, params: LandmarksParams) -> None:
         """Build the graph; its models ship in the wheel."""
+        # MediaPipe calls what its own protobuf deprecates, at the first frame
+        warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
         # takes its time: only a process that tracks should pay for it
         with _no_matplotlib():
             from mediapipe.python.solutions.holistic import Holistic

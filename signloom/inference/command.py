@@ -11,16 +11,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from signloom.errors import SignloomError
-from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
 from signloom.inference.networks import Clip
+from signloom.inference.words import clip_table
 
 
 def main(bundle: Path, argv: list[str] | None = None) -> int:
@@ -38,18 +38,40 @@ def main(bundle: Path, argv: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1, metavar="N")
     args = parser.parse_args(argv)
     try:
-        engine = SignEngine.load(bundle, threads=args.threads, int8=args.int8)
-        for path in args.clips:
-            clip, motion_mean = read_clip(path, engine.config["features"]["parts"])
-            answer = engine.answer(*clip, motion_mean, rerank=args.rerank, decode=not args.no_decode)
-            if args.json:
-                print(json.dumps({"clip": str(path), **answer.to_dict()}, ensure_ascii=False))
-            else:
-                print(table(path, answer))
+        engine = load_engine(bundle, threads=args.threads, int8=args.int8)
     except SignloomError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0
+    return answer_files(engine, args.clips, as_json=args.json, rerank=args.rerank, decode=not args.no_decode)
+
+
+def load_engine(bundle: Path, *, threads: int = 1, int8: bool = False, top: int | None = None) -> SignEngine:
+    """Return the engine of a bundle, whose answers name `top` sentences (None: as many as it says)."""
+    engine = SignEngine.load(bundle, threads=threads, int8=int8)
+    if top is not None:
+        engine.config["inference"]["top_k"] = top
+    return engine
+
+
+def answer_files(
+    engine: SignEngine, paths: Sequence[Path], *, as_json: bool, rerank: bool, decode: bool = True
+) -> int:
+    """Print the answers to files of features; return the exit code, 2 where one of them is no clip."""
+    failed = False
+    for number, path in enumerate(paths, 1):
+        try:
+            clip, motion_mean = read_clip(path, engine.config["features"]["parts"])
+            answer = engine.answer(*clip, motion_mean, rerank=rerank, decode=decode)
+        except SignloomError as error:
+            print(f"error: {path}: {error}", file=sys.stderr)
+            failed = True
+            continue
+        if as_json:
+            said = {"clip": str(path), **answer.to_dict()}
+            print(json.dumps(said, ensure_ascii=False, allow_nan=False), flush=True)
+        else:
+            print(clip_table(str(path), answer), end="\n\n" if number < len(paths) else "\n", flush=True)
+    return 2 if failed else 0
 
 
 def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | None]:
@@ -66,7 +88,7 @@ def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | No
         motion = float(content["motion_mean"]) if "motion_mean" in content else None
     except (OSError, EOFError, ValueError, TypeError, IndexError, KeyError) as error:
         raise SignloomError(
-            f"{path}: not a clip ({error}); expected .npz with features and mask, or .npy with features"
+            f"not a clip ({error}); expected .npz with features and mask, or .npy with features"
         ) from error
     return (features, mask), motion
 
@@ -75,19 +97,3 @@ def presence(features: npt.NDArray[np.floating], parts: dict[str, list[int]]) ->
     """Return the mask (T, 4) of `features` (T, 540): a part is there where it has a number."""
     columns = [~np.isnan(features[:, first:end]).all(axis=1) for first, end in parts.values()]
     return np.stack(columns, axis=1).astype(np.int8)
-
-
-def table(path: Path, answer: Answer) -> str:
-    """Return an answer in a few lines."""
-    motion = "" if answer.motion_mean is None else f", motion {answer.motion_mean:.2f}"
-    verdict = "accepted" if answer.accepted else f"refused: {answer.reason}"
-    lines = [f"{path}: {verdict} ({answer.frames} frames{motion})"]
-    if answer.matches:
-        lines.append("rank  similarity  confidence  sentence")
-    lines += [
-        f"{match.rank:4}  {match.similarity:10.3f}  {match.confidence:10.3f}  {match.sentence}"
-        for match in answer.matches
-    ]
-    said: dict[str, Any] = {"decoded": answer.text, "glosses": answer.glosses}
-    lines += [f"{name}: {line}" for name, line in said.items() if line is not None]
-    return "\n".join(lines)

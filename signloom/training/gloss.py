@@ -24,6 +24,7 @@ from signloom.params.gloss import (
     TrainGlossParams,
 )
 from signloom.params.sign2text import AugmentParams
+from signloom.precision import warn_if_emulated
 from signloom.stage import Job
 from signloom.training import checkpoints
 from signloom.training.gloss_corpus import GlossCorpus
@@ -32,8 +33,8 @@ from signloom.training.gloss_history import COLUMNS, collapse_warning, merit
 from signloom.training.gloss_losses import Loss
 from signloom.training.gloss_validation import Figures, GlossValidation
 from signloom.training.history import console_line
-from signloom.training.precision import reproducible
 from signloom.training.progress import Progress, Stateful
+from signloom.training.reproducible import reproducible
 from signloom.training.schedule import learning_rate
 
 _EPOCH_STRIDE = 1_000_003  # a prime, so that seeds of epochs and of runs rarely meet
@@ -55,6 +56,7 @@ def _train(job: Job, p: TrainGlossParams) -> None:
     pose = job.section_if_used("gloss_pose_augment", AugmentParams)
     recompose = job.section("gloss_recompose", GlossRecomposeParams)
     positions = job.section_if_used("gloss_positions", GlossPositionsParams)
+    warn_if_emulated("train_gloss.precision", p.precision, "product")
     corpus = GlossCorpus.load(job, run, tcn, p, timed=recompose.used)
     batches = TrainingGlosses(
         corpus.train, corpus.rows, run.seed, p.batch_size, features, pose, recompose, positions,

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from signloom.models.gloss import Hybrid, TcnCtc
 from signloom.params.gloss import HybridParams, RunParams
+from signloom.precision import autocast
 from signloom.text.vocabulary import BLANK, PAD, UNK
 from signloom.training.gloss_data import Batch
-from signloom.training.precision import autocast
 
 _FIRST = 5  # gloss
 

@@ -8,11 +8,11 @@ import torch
 from signloom.decoding.beam import Symbols, greedy_search
 from signloom.decoding.ctc import greedy
 from signloom.models.gloss import Hybrid, TcnCtc
+from signloom.precision import autocast
 from signloom.text.vocabulary import EOS, PAD, SOS
 from signloom.training.gloss_corpus import GlossCorpus
 from signloom.training.gloss_data import plain_batches
 from signloom.training.gloss_losses import Loss, LossSums
-from signloom.training.precision import autocast
 
 SYMBOLS = Symbols(PAD, SOS, EOS)
 

@@ -13,6 +13,7 @@ from signloom.files import hash_files
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.text import TextParams
+from signloom.precision import autocast, warn_if_emulated
 from signloom.stage import Job
 from signloom.training import checkpoints
 from signloom.training.corpus import Corpus, FrozenText
@@ -20,8 +21,8 @@ from signloom.training.data import Batch, TrainingClips, TrainingLoader
 from signloom.training.events import EventLog
 from signloom.training.history import console_line
 from signloom.training.losses import contrastive_loss, supervised_contrastive_loss, token_loss
-from signloom.training.precision import autocast, reproducible
 from signloom.training.progress import Progress
+from signloom.training.reproducible import reproducible
 from signloom.training.schedule import learning_rate
 from signloom.training.validation import Validation
 
@@ -37,6 +38,7 @@ def train(job: Job) -> None:
 
 def _train(job: Job, p: Sign2TextParams, augmentation: AugmentParams, text: TextParams) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    warn_if_emulated("sign2text.precision", p.precision, "product")
     corpus = Corpus.load(job, text.max_tokens, device)
     if p.cached_text:
         frozen = FrozenText.cached(job.input("embeddings"), len(corpus.texts.texts))

@@ -9,10 +9,10 @@ from signloom.decoding.beam import Symbols, greedy_search
 from signloom.evaluation.translation import bleu_score, bleu_stats, wer_stats
 from signloom.models.sign2text import Sign2Text
 from signloom.params.sign2text import Sign2TextParams
+from signloom.precision import autocast
 from signloom.training.corpus import Corpus, FrozenText
 from signloom.training.data import PlainClips, plain_loader
 from signloom.training.losses import contrastive_loss, token_loss
-from signloom.training.precision import autocast
 
 Figures = dict[str, float | None]
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from signloom.dataset.forms.tables import need, read_table, read_workbook
 from signloom.dataset.forms.texts import one_form
+from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
 
 
@@ -19,7 +20,8 @@ def read_signtalk(files: list[Path], videos: Path) -> pd.DataFrame:
     need(table, sheet, ["Sentence ID", "Sentence", "Text"])
     by_key = _by_sentence_id(table, sheet)
     found = []
-    for row, file in enumerate(sorted(path for path in videos.glob("*") if path.is_file()), start=1):
+    named = sorted(path for path in videos.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    for row, file in enumerate(named, start=1):
         name = re.fullmatch(r"(\d+)([A-Z]?)", file.stem)
         key = _whole(name[1]) if name else ""
         sentence, category = by_key.get(key, ("", ""))

@@ -12,6 +12,7 @@ from signloom.features.backbones import networks
 from signloom.features.backbones.registry import BackboneSpec
 from signloom.features.backbones.weights import load_weights
 from signloom.params.clips import ClipFeaturesParams
+from signloom.precision import autocast
 
 # measured: bf16 convolutions give channels last anyway, and turning their output costs as much as they do
 _LAYOUTS = {"fp32": torch.contiguous_format, "bf16": torch.channels_last_3d}
@@ -46,10 +47,11 @@ class Backbone:
             raise SignloomError(f"{self.spec.name} cannot slide over a clip; use clip_features.mode windowed")
         return self._features(frames)
 
-    def _features(self, frames: Tensor) -> Tensor:
-        if frames.ndim != 5 or frames.shape[1] != 3:
-            raise SignloomError(f"{self.spec.name}: expected (N, 3, T, H, W), not {tuple(frames.shape)}")
-        frame_count, *picture = frames.shape[2:]
+    def check(self, shape: torch.Size) -> None:
+        """Raise SignloomError where the network cannot take windows of `shape` (N, 3, T, H, W)."""
+        if len(shape) != 5 or shape[1] != 3:
+            raise SignloomError(f"{self.spec.name}: expected (N, 3, T, H, W), not {tuple(shape)}")
+        frame_count, *picture = shape[2:]
         if frame_count < self.spec.min_frames:
             raise SignloomError(
                 f"{self.spec.name} needs at least {self.spec.min_frames} frames, not {frame_count}"
@@ -58,13 +60,15 @@ class Backbone:
             raise SignloomError(
                 f"{self.spec.name} takes pictures of {self.spec.crop} x {self.spec.crop} only"
             )
+
+    def _features(self, frames: Tensor) -> Tensor:
+        self.check(frames.shape)
         frames = frames.to(self.device).contiguous(memory_format=_LAYOUTS[self.precision])
         mean = torch.tensor(self.spec.mean, device=self.device).view(1, 3, 1, 1, 1)
         std = torch.tensor(self.spec.std, device=self.device).view(1, 3, 1, 1, 1)
-        bf16 = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
         # on a GPU: the same kernels in every run, and fp32 that is not silently rounded to 10 bits
         exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        with torch.inference_mode(), bf16, exact:
+        with torch.inference_mode(), autocast(self.device, self.precision), exact:
             features: Tensor = self.network((frames - mean) / std)
         return features.float().cpu()
 

@@ -1,4 +1,4 @@
-"""Number formats, and what must be fixed for sums to come out the same in every run."""
+"""What must be fixed for sums to come out the same in every run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,6 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
-
-_FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Return a context in which products run in `precision`: fp32, bf16 or fp16."""
-    return torch.autocast(device.type, _FORMATS[precision], enabled=precision != "fp32")
 
 
 @contextmanager

@@ -1,0 +1,143 @@
+"""Video networks in fp32 on this processor: PyTorch, ONNX Runtime and OpenVINO, by batch size and layout.
+
+    python -m benchmarks.runtimes
+    python -m benchmarks.runtimes --backbones i3d --side 112 --frames 16 --batches 1 2 8
+
+Windows a second of processor time on one thread, the best of several runs in turns, and how far the rows lie
+from PyTorch's. I3D has its real weights, the other networks seeded random ones. The time to start is that of
+turning the loaded network into what runs: tracing, conversion, compilation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import platform
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor
+
+from signloom.errors import SignloomError
+from signloom.features.backbones.backbone import Backbone
+from signloom.features.backbones.compiled import Prepared, fast_rows
+from signloom.features.backbones.registry import BACKBONES, load_backbone
+from signloom.features.clip_features import one_thread
+from signloom.params.clips import ClipFeaturesParams
+
+Rows = Callable[[Tensor], Tensor]
+
+
+def pytorch(backbone: Backbone, windows: Tensor) -> Rows:
+    """Return PyTorch's eager network."""
+    return backbone.rows
+
+
+def channels_last(backbone: Backbone, windows: Tensor) -> Rows:
+    """Return PyTorch's eager network with channels as the last axis of pictures and weights."""
+    network = Prepared(backbone).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+
+    def rows(frames: Tensor) -> Tensor:
+        with torch.inference_mode():
+            features: Tensor = network(frames.contiguous(memory_format=torch.channels_last_3d))
+            return features.mean(1)
+
+    return rows
+
+
+def onnx_runtime(backbone: Backbone, windows: Tensor) -> Rows:
+    """Return the network in ONNX Runtime."""
+    file = io.BytesIO()
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network = Prepared(backbone).eval()
+        torch.onnx.export(network, (windows,), file, dynamo=False, opset_version=17, input_names=["frames"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+    return lambda frames: torch.from_numpy(session.run(None, {"frames": frames.numpy()})[0]).mean(1)
+
+
+def openvino(backbone: Backbone, windows: Tensor) -> Rows:
+    """Return the network in OpenVINO, as the stage runs it."""
+    count, _, *shape = windows.shape
+    return fast_rows(backbone, (count, shape[0], shape[1], shape[2]))
+
+
+RUNTIMES = {
+    "PyTorch": pytorch,
+    "PyTorch, channels last": channels_last,
+    "ONNX Runtime": onnx_runtime,
+    "OpenVINO": openvino,
+}
+
+
+def measure(name: str, side: int, frames: int, batches: list[int], repeats: int) -> None:
+    """Print a row of the table for every runtime and batch size of one network."""
+    spec = BACKBONES[name]
+    side, frames = spec.crop if spec.fixed_crop else side, max(frames, spec.min_frames)
+    given = {"backbone": name, "crop": side, "resize": side, "stack_size": frames}
+    weights = "pretrained" if name == "i3d" else "random"
+    try:
+        backbone = load_backbone(ClipFeaturesParams.model_validate(given | {"weights": weights}))
+    except SignloomError as error:
+        print(f"{name} left out: {error}")
+        return
+    for batch in batches:
+        windows = torch.rand(batch, 3, frames, side, side, generator=torch.Generator().manual_seed(0))
+        ways, starts = {}, {}
+        for runtime, make in RUNTIMES.items():
+            started = time.process_time()
+            ways[runtime] = make(backbone, windows)
+            starts[runtime] = time.process_time() - started
+        rows = {runtime: way(windows).numpy() for runtime, way in ways.items()}
+        seconds = dict.fromkeys(ways, float("inf"))
+        for _ in range(repeats):
+            for runtime, way in ways.items():
+                started = time.process_time()
+                way(windows)
+                seconds[runtime] = min(seconds[runtime], time.process_time() - started)
+        for runtime in ways:
+            speed, ratio = batch / seconds[runtime], seconds["PyTorch"] / seconds[runtime]
+            furthest = float(np.abs(rows[runtime] - rows["PyTorch"]).max())
+            print(
+                f"| {name}, {frames} x {side} | {batch} | {runtime} | {speed:.2f} | {ratio:.2f}x "
+                f"| {starts[runtime]:.1f} s | {furthest:.0e} of {np.abs(rows['PyTorch']).max():.2f} |",
+                flush=True,
+            )
+
+
+def processor() -> str:
+    """Return the name of the processor and what PyTorch uses of its instructions."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text("utf-8").splitlines() if info.exists() else []
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{(named or [platform.processor()])[0]}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def main() -> None:
+    """Measure and print rows of a Markdown table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--backbones", nargs="+", choices=list(BACKBONES), default=list(BACKBONES))
+    parser.add_argument("--side", type=int, default=112, help="pixels")
+    parser.add_argument("--frames", type=int, default=16, help="of a window")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 8])
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    one_thread()
+    print(f"{processor()}; one thread, processor time\n")
+    print("| network | windows at once | runtime | windows/s | against PyTorch | start | rows differ by |")
+    print("|---|---|---|---|---|---|---|")
+    for name in args.backbones:
+        measure(name, args.side, args.frames, args.batches, args.repeats)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""An answer in words, for people."""
+
+from __future__ import annotations
+
+from signloom.inference.answer import Answer, Match
+
+REASONS = {
+    "no_person": "nobody is in the picture",
+    "low_motion": "the person hardly moves",
+    "low_similarity": "no sentence that it knows is similar enough",
+    "ambiguous_top2": "two sentences are about equally similar",
+    "prototype_disagreement": "one clip of the sentence is similar, the others are not",
+}
+NONE = "-"
+
+
+def decision(answer: Answer) -> str:
+    """Return whether the clip was accepted, and why not."""
+    return "accepted" if answer.accepted else f"refused: {REASONS[answer.reason]} ({answer.reason})"
+
+
+def clip_table(name: str, answer: Answer) -> str:
+    """Return the answer to clip `name` as a few aligned lines."""
+    motion = "unknown" if answer.motion_mean is None else f"{answer.motion_mean:.2f} shoulder widths/s"
+    lines = [name, f"  {decision(answer)}", f"  {answer.frames} frames, motion {motion}"]
+    for label, text in (("decoded", answer.text), ("glosses", answer.glosses)):
+        if text is not None:
+            lines.append(f"  {label}: {text or NONE}")
+    return "\n".join([*lines, *_match_lines(answer.matches)])
+
+
+def _match_lines(matches: tuple[Match, ...]) -> list[str]:
+    """Return the table of `matches`; numbers that say nothing are left out, free text comes last."""
+    columns = {
+        "rank": [str(match.rank) for match in matches],
+        "confidence": [f"{match.confidence:.2f}" for match in matches],
+        "similarity": [f"{match.similarity:.3f}" for match in matches],
+        "cosine": [_number(match.raw_similarity) for match in matches],
+        "warping": [_number(match.dtw_score) for match in matches],
+        "prototype": [_number(match.proto_similarity) for match in matches],
+    }
+    if all(match.similarity == match.raw_similarity for match in matches):
+        del columns["cosine"]
+    columns = {name: cells for name, cells in columns.items() if set(cells) - {NONE}}
+    numbers = [[f"{cell:>{len(name)}}" for cell in (name, *cells)] for name, cells in columns.items()]
+    clips = ["most similar clip", *(match.clip_id for match in matches)]
+    width = max(map(len, clips))
+    texts = [[f"{clip:<{width}}" for clip in clips], ["sentence", *(match.sentence for match in matches)]]
+    return ["  " + "  ".join(line) for line in zip(*numbers, *texts, strict=True)] if matches else []
+
+
+def _number(value: float | None) -> str:
+    return NONE if value is None else f"{value:.3f}"

@@ -1,0 +1,74 @@
+"""Native libraries that chat on standard error, made to say errors alone."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from pathlib import Path
+
+from signloom import chatter
+from signloom.errors import ProcessDied, SignloomError
+
+
+@contextmanager
+def only_errors() -> Iterator[None]:
+    """Hold back the chatter that is written to descriptor 2; other lines, and all of Python's own, pass.
+
+    What was held back is shown where the work fails: where an error leaves the block that is no plain
+    SignloomError, or where the process dies inside it. Processes that the block starts are filtered too.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    filtering, control = _start_filter(terminal)
+    python = sys.stderr
+    if isinstance(python, TextIOWrapper) and python is sys.__stderr__:
+        # so that it still knows whether it writes to a terminal
+        sys.stderr = os.fdopen(
+            os.dup(terminal), "w", buffering=1, encoding=python.encoding, errors=python.errors
+        )
+    verdict = chatter.SHOW
+    try:
+        yield
+        verdict = chatter.DONE
+    except ProcessDied:
+        raise
+    except (SignloomError, KeyboardInterrupt, SystemExit):
+        verdict = chatter.DONE
+        raise
+    finally:
+        if sys.stderr is not python:
+            sys.stderr.close()
+            sys.stderr = python
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        # the filter shows all that was written before the byte, then it ends
+        with control, suppress(OSError):
+            control.sendall(verdict)
+        filtering.wait()
+
+
+def _start_filter(terminal: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Put descriptor 2 through a filter that writes to `terminal`; return it and the socket that ends it."""
+    ours, theirs = socket.socketpair()
+    out, into = os.pipe()
+    command = [sys.executable, "-I", "-S", str(Path(chatter.__file__))]
+    passed = (out, theirs.fileno(), terminal)
+    # a session of its own: Ctrl-C is for the work, whose last words are to pass
+    filtering = subprocess.Popen(
+        [*command, *map(str, passed)],
+        pass_fds=passed,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.close(out)
+    theirs.close()
+    os.dup2(into, 2)
+    os.close(into)
+    return filtering, ours

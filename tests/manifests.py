@@ -1,0 +1,17 @@
+"""A manifest of a data set, as stages sources and manifest build it together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from signloom.dataset.hashes import HashCache
+from signloom.dataset.manifest import Manifest, build_manifest
+from signloom.dataset.sources import read_sources
+from signloom.params.dataset import DatasetParams, ManifestParams
+
+
+def manifest_of(dataset: DatasetParams, store: Path, ratio: float = 1.0) -> Manifest:
+    """Return the manifest of `dataset`; content hashes are remembered in the file `store`."""
+    hashes = HashCache(store)
+    rows = read_sources(dataset, hashes)
+    return build_manifest(rows, dataset, ManifestParams(max_reject_ratio=ratio), hashes)

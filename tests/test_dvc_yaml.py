@@ -1,0 +1,86 @@
+"""The file that DVC gets: what DVC itself reads of it, whatever the number of shards."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+
+from signloom.dataset.shards import shard_names
+from tools import adopt, dvc_yaml
+
+CODE = (
+    "Snakefile",
+    "rules",
+    "workflow_scripts",
+    "signloom",
+    "tools",
+    "config",
+    "profiles",
+    "environment.yml",
+)
+
+
+@pytest.fixture
+def checkout(root: Path, tmp_path: Path) -> Path:
+    """A DVC repository with the project's code and parameters, and no products."""
+    for name in CODE:
+        (tmp_path / name).symlink_to(root / name)
+    shutil.copy(root / "params.yaml", tmp_path)
+    Repo.init(str(tmp_path), no_scm=True).close()
+    return tmp_path
+
+
+def with_shards(checkout: Path, count: int) -> None:
+    """Write params.yaml with `count` shards, and dvc.yaml from the rules."""
+    path = checkout / "params.yaml"
+    path.write_text(path.read_text("utf-8").replace("  count: 8", f"  count: {count}"), "utf-8")
+    (checkout / "dvc.yaml").write_text(dvc_yaml.render(checkout), "utf-8")
+
+
+@pytest.mark.parametrize("count", [1, 8, 9, 10, 12, 100, 101])
+def test_dvc_reads_a_stage_for_every_shard_with_the_files_of_that_shard(checkout: Path, count: int) -> None:
+    with_shards(checkout, count)
+    with Repo(str(checkout)) as repo:
+        stages = {stage.name: stage for stage in repo.index.stages}
+    names = shard_names(count)
+    for rule in ("landmarks", "pose_features", "clip_features", "clip_features_augmented"):
+        found = [name for name in stages if name.partition("@")[0] == rule]
+        assert sorted(found) == [f"{rule}@{name}" for name in names]
+    for name in names:
+        stage = stages[f"landmarks@{name}"]
+        assert f"build/shards/{name}.csv" in {dep.def_path for dep in stage.deps}
+        assert f"build/landmarks/{name}.npy" in {out.def_path for out in stage.outs}
+        assert stage.cmd.endswith(f"-- build/landmarks/{name}.npy")
+    written = {out.def_path for out in stages["manifest"].outs}
+    assert {f"build/shards/{name}.csv" for name in names} <= written
+
+
+@pytest.mark.parametrize(
+    "text", ["08", "8", "0o7", "1e3", "1_000", "on", "no", "null", "12:30", "2026-01-01"]
+)
+def test_a_text_stays_that_text_for_dvc(tmp_path: Path, text: str) -> None:
+    from dvc.utils.serialize import load_yaml
+
+    path = tmp_path / "tree.yaml"
+    path.write_text(dvc_yaml.dump({"matrix": {"shard": [text]}}), "utf-8")
+    assert load_yaml(path) == {"matrix": {"shard": [text]}}
+
+
+def test_a_command_stays_on_one_line() -> None:
+    command = "snakemake --cores all -- " + "build/" * 40 + "npy"
+    assert f"cmd: {command}\n" in dvc_yaml.dump({"cmd": command})
+
+
+def test_what_dvc_says_when_it_takes_nothing_over_is_shown(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with_shards(checkout, 1)
+    monkeypatch.chdir(checkout)
+    monkeypatch.setattr(adopt, "snakemake_jobs_left", lambda preset: "")
+    assert adopt.main([]) == 1
+    said = capfd.readouterr().err
+    assert said.startswith("error: DVC did not take over the products of dvc.yaml")
+    assert "does not exist" in said
