@@ -295,7 +295,7 @@ def test_a_bad_row_is_one_line_that_names_it(
         ({"--bundle": "text.zip"}, "not a whole zip file"),
         ({"--videos": "none"}, "--videos none: expected a folder"),
         ({"--max-false-accept-rate": "1.5"}, "expected 0 to 1"),
-        ({"": "none.csv"}, "none.csv: expected a file with a table"),
+        ({"": "none.csv"}, "none.csv: expected a table file"),
         ({"": "columns.csv"}, "column 'sentence_id' is missing"),
     ],
 )
