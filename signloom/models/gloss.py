@@ -98,8 +98,8 @@ class Hybrid(AttentionDecoder):
     def encode(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return memory (B, T, width), 0 at padding, and its validity (B, T) bool.
 
-        `x` is (B, T, input_dim) with T at most `max_frames`. Each clip has `lengths` (B,) rows; later rows are
-        padding and are ignored.
+        `x` is (B, T, input_dim) with T at most `max_frames`. Each clip has `lengths` (B,) rows. Rows after
+        them are padding and are ignored.
         """
         valid = valid_frames(lengths, x.shape[1])
         h = self.frame_positions(self.input(x, valid))
