@@ -33,10 +33,11 @@ def prefix_beam(log_probs: Tensor, lengths: Tensor, beam: int) -> list[Hypothesi
     """Return each clip's likeliest labelling by prefix search; its score is log P(labels | clip).
 
     `log_probs` is (B, T, V) and `lengths` (B,). The search follows Graves, "Supervised Sequence Labelling
-    with Recurrent Neural Networks" (2008), section 7.5. It goes frame by frame and keeps `beam` prefixes, as in
-    Hannun et al., "First-pass large vocabulary continuous speech recognition using bi-directional recurrent
-    DNNs" (2014), without a language model. All clips, prefixes and labels are processed together. Two ways to
-    reach the same prefix are always merged. The score is exact if no prefix was dropped, else a lower bound.
+    with Recurrent Neural Networks" (2008), section 7.5. It goes frame by frame and keeps `beam` prefixes, as
+    in Hannun et al., "First-pass large vocabulary continuous speech recognition using bi-directional
+    recurrent DNNs" (2014), without a language model. All clips, prefixes and labels are processed together.
+    Two ways to reach the same prefix are always merged. The score is exact if no prefix was dropped, and a
+    lower bound otherwise.
     """
     lengths = lengths.to(log_probs.device)
     order = lengths.argsort(descending=True, stable=True)

@@ -112,7 +112,7 @@ class Sign2Text(AttentionDecoder):
         return x * kept[:, :, None]
 
     def next_tokens(self, tokens: Tensor, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """Return logits (N, vocab_size) and targets (N,) for the real tokens of `tokens` (B, L) but the first.
+        """Return logits (N, vocab_size) and targets (N,) for `tokens` (B, L), skipping the first and padding.
 
         Leaving padding out of the projection saves time when the vocabulary is large.
         """
