@@ -292,7 +292,7 @@ def test_a_bad_row_is_one_line_that_names_it(
         ({"--output": "text.zip/new.zip"}, "give another name"),
         ({"--bundle": "none.zip"}, "none.zip does not exist"),
         ({"--bundle": "."}, "give the zip file in it"),
-        ({"--bundle": "text.zip"}, "not a whole zip file"),
+        ({"--bundle": "text.zip"}, "not a complete zip file"),
         ({"--videos": "none"}, "--videos none: expected a folder"),
         ({"--max-false-accept-rate": "1.5"}, "expected 0 to 1"),
         ({"": "none.csv"}, "none.csv: expected a file with a table"),
