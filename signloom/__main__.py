@@ -13,7 +13,7 @@ COMMANDS = (predict, calibrate)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command that `argv` names; return the exit code, 2 for what a user can mend."""
+    """Run the command that `argv` names; return the exit code (2 for an error that a user can fix)."""
     parser = argparse.ArgumentParser(prog="signloom", description=__doc__)
     parser.add_argument("--version", action="version", version=f"signloom {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return 130  # as shells count an interrupt
+        return 130  # the exit code of an interrupted command in a shell
 
 
 if __name__ == "__main__":

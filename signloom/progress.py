@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def track(items: Iterable[T], label: str, total: int | None = None, unit: str = "clip") -> Iterator[T]:
-    """Yield `items` while showing how far the work is, its speed and the time left."""
+    """Yield `items` and show the progress, the speed and the remaining time."""
     terminal = sys.stderr.isatty()
     bar = tqdm(
         items,
@@ -28,7 +28,7 @@ def track(items: Iterable[T], label: str, total: int | None = None, unit: str = 
 
 
 class _LineEnds:
-    """A stderr in which every carriage return of tqdm starts a new line, for logs."""
+    """A stderr for logs, in which every carriage return of tqdm starts a new line."""
 
     def write(self, text: str) -> int:
         line = text.replace("\r", "").rstrip()

@@ -288,7 +288,7 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_bytes(
     assert 1 <= finished < len(videos) and not (folder / "0.npy").exists()
     capsys.readouterr()
     run(shard, folder, mode=mode)
-    assert f"{finished} clips were finished before" in capsys.readouterr().err
+    assert f"{finished} clips are already finished" in capsys.readouterr().err
     for name in ("0.npy", "0.parquet"):
         assert (folder / name).read_bytes() == (tmp_path / "through" / name).read_bytes()
     assert not any((folder / "scratch").rglob("*.f32"))

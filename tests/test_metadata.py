@@ -182,7 +182,7 @@ def test_shards_of_another_manifest_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], in_manifest: list[str]
 ) -> None:
     assert run(tmp_path, [{"a": "", "b": ""}], in_manifest) == 2
-    assert "1 clips are in the manifest or in the feature shards but not in both" in capsys.readouterr().err
+    assert "1 clips are only in the manifest or only in the feature shards" in capsys.readouterr().err
 
 
 def test_a_clip_in_two_shards_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

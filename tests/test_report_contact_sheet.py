@@ -108,7 +108,7 @@ def test_pictures_stand_in_the_page_itself(html: str) -> None:
 
 def test_the_page_says_of_which_reasons_there_is_no_frame(html: str) -> None:
     text = Page(html).text
-    assert "No frame can be shown of clips rejected as unreadable ." in text
+    assert "No frame can be shown for clips rejected as unreadable ." in text
     assert "why &lt;it&gt; is so" in html
 
 

@@ -24,7 +24,7 @@ from tools.same_bytes import differences, products
 
 KILLS = 5
 TRAINING_LOG = "build/logs/train_sign2text.log"
-RESUMED = "going on after epoch"
+RESUMED = "resuming after epoch"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 def demand_resumed(work: Path) -> None:
     """End with an error unless the last training run says that it went on where it was."""
     if RESUMED not in (work / TRAINING_LOG).read_text("utf-8"):
-        raise SystemExit("training started again instead of going on")
+        raise SystemExit("training started again instead of resuming")
 
 
 def log_of(work: Path) -> Path:

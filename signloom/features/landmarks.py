@@ -1,4 +1,4 @@
-"""Stage landmarks: a shard's clips through MediaPipe, by a pool of warm workers, resumable clip by clip."""
+"""Stage landmarks: track a shard's clips with MediaPipe in a pool of workers, resumable clip by clip."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PARENT_CHECK_S = 0.5
 
 @dataclass(frozen=True)
 class ClipTask:
-    """One clip to track: seconds are None where the clip reaches to that end of the file."""
+    """One clip to track; `start_s` or `end_s` is None if the clip is not cut there."""
 
     clip_id: str
     video: Path
@@ -40,12 +40,12 @@ class ClipTask:
 
     @property
     def rows_file(self) -> Path:
-        """Raw float32 rows (length, 1662)."""
+        """The file of raw float32 rows (length, 1662)."""
         return self.journal.with_suffix(".f32")
 
 
 def read_tasks(shard: Path, scratch: Path) -> list[ClipTask]:
-    """Return the clips of a shard list in its order; their results go under `scratch`."""
+    """Return the clips of a shard list, in its order; their results go into the folder `scratch`."""
     return [
         ClipTask(
             clip["clip_id"],
@@ -61,14 +61,14 @@ def read_tasks(shard: Path, scratch: Path) -> list[ClipTask]:
 def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int) -> None:
     """Track every clip of `tasks` that has no journal yet, in at most `workers` processes.
 
-    Raises ProcessDied where a worker does.
+    Raises ProcessDied if a worker dies.
     """
     todo = [task for task in tasks if not task.journal.exists()]
     if not todo:
         return
     if len(todo) < len(tasks):
-        print(f"landmarks: {len(tasks) - len(todo)} clips were finished before", file=sys.stderr)
-    # the longest first, so that no worker is left alone with one at the end
+        print(f"landmarks: {len(tasks) - len(todo)} clips are already finished", file=sys.stderr)
+    # the largest files first, so that the workers finish at about the same time
     todo.sort(key=_bytes, reverse=True)
     started = time.monotonic()
     workers = max(1, min(workers, len(todo)))
@@ -82,12 +82,12 @@ def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int) ->
 
 
 def write_landmark_shard(tasks: list[ClipTask], npy: Path, index: Path) -> None:
-    """Join the finished clips, in their order, to `npy` float32 (rows, 1662) and its table `index`."""
+    """Join the finished clips, in their order, into `npy` float32 (rows, 1662) and the table `index`."""
     join_clips(tasks, npy, index, RAW_DIM)
 
 
 def _finished(todo: list[ClipTask], params: LandmarksParams, workers: int) -> Iterator[int]:
-    """Yield the number of frames of every clip as it is finished."""
+    """Yield the number of frames of every clip when it is finished."""
     pool = ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), _start_worker, (params, os.getpid())
     )
@@ -98,8 +98,8 @@ def _finished(todo: list[ClipTask], params: LandmarksParams, workers: int) -> It
     except BrokenProcessPool as error:
         unfinished = [task.clip_id for task in todo if not task.journal.exists()]
         raise ProcessDied(
-            f"a landmark worker died; the finished clips are kept. Among the next clips: "
-            f"{', '.join(unfinished[: 2 * workers])}. See what the worker said, and whether memory ran out"
+            f"landmarks: a worker died; finished clips are kept. It was probably working on one of these: "
+            f"{', '.join(unfinished[: 2 * workers])}. Read its output, check the free memory and run again"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -109,21 +109,21 @@ _tracker: HolisticTracker | None = None
 
 
 def _start_worker(params: LandmarksParams, parent: int) -> None:
-    """Make a process ready: it ends with its parent and builds one graph."""
+    """Prepare a worker process: make it end with its parent, and build its MediaPipe graph."""
     global _tracker
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _tracker = HolisticTracker(params)
 
 
 def _end_with(parent: int) -> None:
-    # a parent that is killed cannot tell its children; they are given another parent
+    # a killed parent cannot stop its children, but their parent id changes
     while os.getppid() == parent:
         time.sleep(_PARENT_CHECK_S)
     os._exit(1)
 
 
 def _track_clip(task: ClipTask) -> int:
-    """Track one clip and write its rows and then its journal; return the number of its frames."""
+    """Track one clip, write its rows and then its journal; return the number of frames."""
     if _tracker is None:
         raise RuntimeError("the worker was not started")
     try:

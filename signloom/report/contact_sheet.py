@@ -1,4 +1,4 @@
-"""A frame each of some clips, with the landmarks that were found drawn over it."""
+"""The contact sheet: one frame of each selected clip, with its landmarks drawn over it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from signloom.report.overlay import draw_landmarks
 from signloom.video.decode import VideoUnreadable, open_video
 
 _MOST = 12
-_SIDE = 360  # pixels of the longer side: two to a row of a phone
+_SIDE = 360  # pixels of the longer side; two fit side by side on a phone
 _QUALITY = 72
 _KINDS = ("train", "val", "test", "not signing")
 
 
 @dataclass(frozen=True)
 class Videos:
-    """Where the clips are to be seen: landmarks, and `video_path, start_s, end_s` of every clip."""
+    """The landmarks of the clips, and `video_path, start_s, end_s` of every clip."""
 
     landmarks: FeatureShards
     files: dict[str, dict[str, Any]]
@@ -38,7 +38,7 @@ class Videos:
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of the sheet: base64 WebP of `width` x `height` pixels, and what is said of it."""
+    """One picture of the sheet: base64 WebP of `width` x `height` pixels, with its texts."""
 
     clip: str
     about: str
@@ -50,13 +50,13 @@ class Tile:
 
 
 def read_videos(landmarks: Sequence[Path], index: Sequence[Path], shards: Sequence[Path]) -> Videos:
-    """Return the landmark shards, mapped, and the rows of the shard lists by clip."""
+    """Return the landmark shards, memory-mapped, and the rows of the shard lists by clip."""
     clips = (clip for path in shards for clip in read_shard_list(path))
     return Videos(FeatureShards(landmarks, index), {clip["clip_id"]: clip for clip in clips})
 
 
 def describe(videos: Videos, clips: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, Any]:
-    """Return what the template says: tiles of kept and of rejected clips, and reasons that have none."""
+    """Return the template's values: tiles of kept and of rejected clips, and reasons without a tile."""
     kept = [_kept(videos, clip) for clip in choose_kept(clips)]
     rejected, unseen = [], []
     for clip in choose_rejected(rejects, videos):
@@ -68,10 +68,10 @@ def describe(videos: Videos, clips: pd.DataFrame, rejects: pd.DataFrame) -> dict
 
 
 def choose_kept(clips: pd.DataFrame, most: int = _MOST) -> list[dict[str, Any]]:
-    """Return up to `most` clips, by split and those without signing last.
+    """Return up to `most` clips, sorted by split, clips without signing last.
 
-    The next is ever the one whose signer and split together, and then whose sentence, were taken least so
-    far; ties go by clip id.
+    Each choice is the clip whose pair of signer and split, and then whose sentence, was chosen least often so
+    far; ties are broken by clip id.
     """
     kind = clips["split"].where(clips["sentence_id"] >= 0, "not signing")
     left: list[dict[str, Any]] = clips.assign(kind=kind).sort_values("clip_id").to_dict("records")
@@ -95,7 +95,7 @@ def _shown(row: Mapping[str, Any], taken: Counter[Any]) -> tuple[int, int]:
 
 
 def choose_rejected(rejects: pd.DataFrame, videos: Videos) -> list[dict[str, Any]]:
-    """Return the first clip of every reason, one that can be seen if there is one; `seen` says so."""
+    """Return one clip per reason, the first with a visible frame if there is one; `seen` tells which."""
     seen = [clip in videos.landmarks and videos.landmarks.length(clip) > 0 for clip in rejects["clip_id"]]
     ranked = rejects.assign(seen=seen).sort_values(["seen", "clip_id"], ascending=[False, True])
     first = ranked.groupby(["stage", "reason"], sort=True).head(1)
@@ -104,12 +104,12 @@ def choose_rejected(rejects: pd.DataFrame, videos: Videos) -> list[dict[str, Any
 
 
 def parts_found(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return (T, 4), whether pose, hands and face of raw landmark rows (T, 1662) were found."""
+    """Return whether pose, left hand, right hand and face were found (T, 4) in raw rows (T, 1662)."""
     return np.stack([np.isfinite(rows[:, columns.start]) for columns in RAW_PARTS.values()], axis=1)
 
 
 def fullest_row(found: NDArray[np.bool_]) -> int:
-    """Return the row of `found` (T, 4) nearest to the middle among those with the most parts."""
+    """Return the row of `found` (T, 4) with the most parts; of several the one nearest to the middle."""
     parts = found.sum(1)
     rows = np.flatnonzero(parts == parts.max())
     return int(rows[np.abs(rows - (len(found) - 1) / 2).argmin()])
@@ -145,7 +145,7 @@ def _tile(videos: Videos, clip_id: str, about: str, said: str, row: int) -> Tile
 
 
 def _frame(clip: Mapping[str, Any], row: int) -> NDArray[np.uint8]:
-    """Return the RGB frame that landmark row `row` was found in; rows are the clip's frames in order."""
+    """Return the RGB frame of landmark row `row`; rows are the clip's frames in order."""
     path = Path(clip["video_path"])
     try:
         with open_video(path) as video:

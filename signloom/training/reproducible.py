@@ -1,4 +1,4 @@
-"""What must be fixed for sums to come out the same in every run."""
+"""Settings that make every run compute the same sums."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 @contextmanager
 def reproducible(threads: int) -> Iterator[None]:
-    """Fix the number of threads and the algorithms, and keep the caller's settings and random state."""
+    """Fix the number of threads and the algorithms, and restore the caller's settings and random state."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(threads)
