@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.context import SpawnContext
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,10 @@ def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int) ->
     todo.sort(key=_bytes, reverse=True)
     started = time.monotonic()
     workers = max(1, min(workers, len(todo)))
-    frames = sum(track(_finished(todo, params, workers), "landmarks", len(todo)))
+    context = multiprocessing.get_context("spawn")
+    tracked = context.Value("q")  # frames so far, those of unfinished clips too: a clip may take minutes
+    finished = _finished(todo, params, workers, context, tracked)
+    frames = sum(track(finished, "landmarks", len(todo), note=lambda: f"{tracked.value} frames"))
     seconds = time.monotonic() - started
     print(
         f"landmarks: {len(todo)} clips, {frames} frames in {seconds:.1f} s: "
@@ -86,11 +91,15 @@ def write_landmark_shard(tasks: list[ClipTask], npy: Path, index: Path) -> None:
     join_clips(tasks, npy, index, RAW_DIM)
 
 
-def _finished(todo: list[ClipTask], params: LandmarksParams, workers: int) -> Iterator[int]:
-    """Yield the number of frames of every clip when it is finished."""
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _start_worker, (params, os.getpid())
-    )
+def _finished(
+    todo: list[ClipTask],
+    params: LandmarksParams,
+    workers: int,
+    context: SpawnContext,
+    tracked: Synchronized[int],
+) -> Iterator[int]:
+    """Yield the number of frames of every clip when it is finished; the workers count them in `tracked`."""
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (params, os.getpid(), tracked))
     try:
         futures: list[Future[int]] = [pool.submit(_track_clip, task) for task in todo]
         for future in as_completed(futures):
@@ -106,11 +115,13 @@ def _finished(todo: list[ClipTask], params: LandmarksParams, workers: int) -> It
 
 
 _tracker: HolisticTracker | None = None
+_tracked: Synchronized[int] | None = None
 
 
-def _start_worker(params: LandmarksParams, parent: int) -> None:
+def _start_worker(params: LandmarksParams, parent: int, tracked: Synchronized[int]) -> None:
     """Prepare a worker process: make it end with its parent, and build its MediaPipe graph."""
-    global _tracker
+    global _tracker, _tracked
+    _tracked = tracked
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _tracker = HolisticTracker(params)
 
@@ -124,10 +135,10 @@ def _end_with(parent: int) -> None:
 
 def _track_clip(task: ClipTask) -> int:
     """Track one clip, write its rows and then its journal; return the number of frames."""
-    if _tracker is None:
+    if _tracker is None or _tracked is None:
         raise RuntimeError("the worker was not started")
     try:
-        entry = _stream(task, _tracker)
+        entry = _stream(task, _tracker, _tracked)
     except VideoUnreadable as error:
         entry = {"length": 0, "fps": math.nan, "width": 0, "height": 0, "frame_index": [], "time_s": []}
         entry |= {"status": "rejected", "reason": "unreadable", "detail": str(error)}
@@ -136,7 +147,7 @@ def _track_clip(task: ClipTask) -> int:
     return int(entry["length"])
 
 
-def _stream(task: ClipTask, tracker: HolisticTracker) -> dict[str, Any]:
+def _stream(task: ClipTask, tracker: HolisticTracker, tracked: Synchronized[int]) -> dict[str, Any]:
     tracker.restart()
     numbers: list[int] = []
     times: list[float] = []
@@ -144,6 +155,8 @@ def _stream(task: ClipTask, tracker: HolisticTracker) -> dict[str, Any]:
     with atomic(task.rows_file) as part, part.open("wb") as file, open_video(task.video) as video:
         for frame in video.frames(task.start_s, task.end_s):
             file.write(tracker.landmarks(frame.image).data)
+            with tracked.get_lock():
+                tracked.value += 1
             numbers.append(frame.number)
             times.append(frame.time_s)
             shape = frame.image.shape
