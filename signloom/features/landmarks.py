@@ -26,6 +26,7 @@ from signloom.files import atomic
 from signloom.params.features import LandmarksParams
 from signloom.progress import track
 from signloom.video.decode import VideoUnreadable, open_video
+from signloom.video.thinning import thinned
 
 _PARENT_CHECK_S = 0.5
 
@@ -116,12 +117,13 @@ def _finished(
 
 _tracker: HolisticTracker | None = None
 _tracked: Synchronized[int] | None = None
+_max_fps: float | None = None
 
 
 def _start_worker(params: LandmarksParams, parent: int, tracked: Synchronized[int]) -> None:
     """Prepare a worker process: make it end with its parent, and build its MediaPipe graph."""
-    global _tracker, _tracked
-    _tracked = tracked
+    global _tracker, _tracked, _max_fps
+    _tracked, _max_fps = tracked, params.max_fps
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _tracker = HolisticTracker(params)
 
@@ -153,7 +155,7 @@ def _stream(task: ClipTask, tracker: HolisticTracker, tracked: Synchronized[int]
     times: list[float] = []
     shape: tuple[int, ...] = (0, 0)
     with atomic(task.rows_file) as part, part.open("wb") as file, open_video(task.video) as video:
-        for frame in video.frames(task.start_s, task.end_s):
+        for frame in thinned(video.frames(task.start_s, task.end_s), _max_fps):
             file.write(tracker.landmarks(frame.image).data)
             with tracked.get_lock():
                 tracked.value += 1

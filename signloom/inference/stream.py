@@ -18,9 +18,17 @@ from signloom.features.pose_features import RawClip, clip_features
 from signloom.features.resample import time_grid
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
-from signloom.inference.video import Tracker, answer_landmarks, bundle_params, bundle_tracker, raw_clip
+from signloom.inference.video import (
+    Tracker,
+    answer_landmarks,
+    bundle_landmarks,
+    bundle_params,
+    bundle_tracker,
+    raw_clip,
+)
 from signloom.params.features import PoseParams, QualityParams
 from signloom.video.decode import read_frames
+from signloom.video.thinning import Thinner
 
 EVERY_S = 0.4
 PAUSE_S = 0.5
@@ -63,10 +71,10 @@ class _Row(NamedTuple):
 class SignStream:
     """A stream of frames from a camera or a file; `push` every frame, then call `finish`.
 
-    Every frame is tracked once, by a tracker that is restarted with the stream. Motion above
-    `quality.motion_floor` opens a passage, which starts `pre_roll_s` earlier; `pause_s` without motion closes
-    it, and it ends with the last frame that moved. Only the last frames of a passage are kept, at most
-    `seq_len` rows of features, so that memory does not grow.
+    Every frame is tracked once, or as many as the bundle's `landmarks.max_fps` says, by a tracker that is
+    restarted with the stream. Motion above `quality.motion_floor` opens a passage, which starts `pre_roll_s`
+    earlier; `pause_s` without motion closes it, and it ends with the last frame that moved. Only the last
+    frames of a passage are kept, at most `seq_len` rows of features, so that memory does not grow.
 
     Every answer equals `answer_landmarks(engine, event.raw)`, the offline answer to the same rows and times.
     To reproduce it from the video, track the video from its start and cut the window afterwards: a tracker
@@ -95,9 +103,10 @@ class SignStream:
         self._shape: tuple[int, ...] = ()
         self._begun_s: float | None = None  # of the open passage
         self._moved_s = self._answered_s = -np.inf
-        self._frames = 0
+        self._thinner = Thinner(bundle_landmarks(engine).max_fps)
+        self._frames = self._tracked = 0
         self._push_s = 0.0  # time that the last `push` took
-        self.tracking_s = 0.0  # time to track the last frame
+        self.tracking_s: float | None = None  # time to track the last frame; None if it was left out
         tracker.restart()
 
     def push(self, image: NDArray[np.uint8], time_s: float) -> list[StreamEvent]:
@@ -108,8 +117,12 @@ class SignStream:
         """
         handed_over = perf_counter()
         self._check(image, time_s)
-        self._rows.append(_Row(self._frames, time_s, self._tracker.landmarks(image)))
-        self._frames += 1
+        number, self._frames = self._frames, self._frames + 1
+        if not self._thinner.takes(time_s):
+            self.tracking_s = None
+            return []
+        self._rows.append(_Row(number, time_s, self._tracker.landmarks(image)))
+        self._tracked += 1
         self.tracking_s = perf_counter() - handed_over
         self._follow(time_s)
         self._roll()
@@ -121,7 +134,7 @@ class SignStream:
         """End the stream; return the answer to all of it or to the passage that is still open, if any."""
         # the latency leaves out the time that the caller spent since the last frame
         handed_over = perf_counter() - self._push_s
-        if self._rows and self._frames == len(self._rows) and self._fits(self._rows[-1].time_s):
+        if self._rows and self._tracked == len(self._rows) and self._fits(self._rows[-1].time_s):
             return [self._answer("end", self._window(), handed_over)]
         if self._begun_s is None:
             return []
@@ -209,7 +222,8 @@ def stream_latency(engine: SignEngine, videos: Iterable[Path], *, rerank: bool =
             events: list[StreamEvent] = []
             for frame in read_frames(video):
                 events += stream.push(frame.image, frame.time_s)
-                ms["tracking"].append(1000 * stream.tracking_s)
+                if stream.tracking_s is not None:
+                    ms["tracking"].append(1000 * stream.tracking_s)
             for event in events + stream.finish():
                 ms["partial" if event.kind == "partial" else "final"].append(1000 * event.latency_s)
     numbers: Latency = {"videos": count, "frames": len(ms["tracking"])}

@@ -18,6 +18,7 @@ from signloom.inference.engine import SignEngine
 from signloom.inference.networks import Clip
 from signloom.params.features import LandmarksParams, PoseParams, QualityParams
 from signloom.video.decode import Frame, open_video
+from signloom.video.thinning import thinned
 
 
 class Tracker(Protocol):
@@ -42,7 +43,12 @@ class VideoAnswer:
 
 def bundle_tracker(engine: SignEngine) -> HolisticTracker:
     """Return the tracker that made the bundle's features; close it after use."""
-    return HolisticTracker(LandmarksParams.model_validate(engine.config["landmarks"]))
+    return HolisticTracker(bundle_landmarks(engine))
+
+
+def bundle_landmarks(engine: SignEngine) -> LandmarksParams:
+    """Return the parameters of the tracker that made the bundle's features."""
+    return LandmarksParams.model_validate(engine.config["landmarks"])
 
 
 def bundle_params(engine: SignEngine) -> tuple[PoseParams, QualityParams]:
@@ -67,11 +73,12 @@ def answer_video(
     `tracker` can be reused for several clips; None builds a new one. The frames pass through `watch`, which
     may show progress. Raises VideoUnreadable if a frame cannot be read.
     """
+    max_fps = bundle_landmarks(engine).max_fps
     if tracker is None:
         with bundle_tracker(engine) as own:
-            raw = track_video(own, path, start_s, end_s, watch)
+            raw = track_video(own, path, start_s, end_s, watch, max_fps)
     else:
-        raw = track_video(tracker, path, start_s, end_s, watch)
+        raw = track_video(tracker, path, start_s, end_s, watch, max_fps)
     return VideoAnswer(answer_landmarks(engine, raw, rerank=rerank, decode=decode), raw)
 
 
@@ -102,15 +109,19 @@ def track_video(
     start_s: float | None = None,
     end_s: float | None = None,
     watch: Callable[[Iterable[Frame]], Iterable[Frame]] = iter,
+    max_fps: float | None = None,
 ) -> RawClip:
-    """Track a video with a restarted tracker and return its landmarks; arguments as for `answer_video`."""
+    """Track a video with a restarted tracker and return its landmarks; arguments as for `answer_video`.
+
+    At most `max_fps` frames a second are tracked (None: every frame).
+    """
     tracker.restart()
     rows: list[NDArray[np.float32]] = []
     numbers: list[int] = []
     times: list[float] = []
     shape: tuple[int, ...] = (0, 0)
     with open_video(path) as video:
-        for frame in watch(video.frames(start_s, end_s)):
+        for frame in thinned(watch(video.frames(start_s, end_s)), max_fps):
             rows.append(tracker.landmarks(frame.image))
             numbers.append(frame.number)
             times.append(frame.time_s)

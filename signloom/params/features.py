@@ -13,6 +13,9 @@ class LandmarksParams(Section):
     """Section `landmarks`: MediaPipe Holistic."""
 
     model_complexity: Literal[0, 1, 2] = Field(1, description="only 1 ships in the wheel")
+    max_fps: float | None = Field(
+        None, gt=0, description="frames a second that are tracked at most; null: every frame"
+    )
     min_detection_confidence: float = Field(0.5, ge=0, le=1)
     min_tracking_confidence: float = Field(0.5, ge=0, le=1)
 
