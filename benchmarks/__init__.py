@@ -1,1 +1,1 @@
-"""One command a benchmark; each prints a ratio against a plain reference in the same run."""
+"""Benchmarks, one command each; all print a ratio against a plain reference from the same run."""

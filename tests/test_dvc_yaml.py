@@ -82,5 +82,5 @@ def test_what_dvc_says_when_it_takes_nothing_over_is_shown(
     monkeypatch.setattr(adopt, "snakemake_jobs_left", lambda preset: "")
     assert adopt.main([]) == 1
     said = capfd.readouterr().err
-    assert said.startswith("error: DVC did not take over the products of dvc.yaml")
+    assert said.startswith("error: DVC could not record the products of dvc.yaml")
     assert "does not exist" in said

@@ -1,4 +1,4 @@
-"""Draw docs/images/pipeline.svg: every stage, and an arrow wherever one needs another and no path says so.
+"""Draw docs/images/pipeline.svg: every stage, and arrows from a stage to the stages that need it.
 
 python -m tools.pipeline_picture
 """
@@ -48,7 +48,7 @@ STYLE = (
 
 
 def arrows(stages: list[Stage]) -> list[tuple[str, str]]:
-    """Return the pairs (earlier, later) of stages that no longer path between them implies."""
+    """Return the pairs (earlier, later) of dependent stages, without those that a longer path implies."""
     after = {
         one.name: {other.name for other in stages if other.read & one.written and other is not one}
         for one in stages
@@ -67,7 +67,7 @@ def arrows(stages: list[Stage]) -> list[tuple[str, str]]:
 
 def render(stages: list[Stage]) -> str:
     """Return the picture as SVG."""
-    # ready-made features take the place of landmarks: another pipeline
+    # importing features is an alternative to tracking landmarks and is not drawn
     shown = [stage for stage in stages if stage.name != "import_features"]
     places = PLACES | ENDS
     columns, rows = (max(place[axis] for place in places.values()) for axis in (0, 1))
