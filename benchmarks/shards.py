@@ -10,7 +10,6 @@ are gathered into one array.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ import pandas as pd
 import torch
 from torch.utils.data import default_collate
 
+from benchmarks import usable_cores
 from signloom.features.shards import FeatureShards, append_npy
 
 DIM = 540
@@ -95,7 +95,7 @@ def main() -> None:
             mapped.append(epoch(lambda batch: gather(shards, batch, args.frames), order, args.batch))
             plain.append(epoch(lambda batch: collate(files, batch), order, args.batch))
     ours, theirs = args.clips / min(mapped), args.clips / min(plain)
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     print(f"{args.clips} clips of {args.frames} frames, batch {args.batch}, best of {args.repeats} epochs")
     print(
         f"| feature loading | {cores} cores, 1 process | {ours:.0f} clips/s mapped | "
