@@ -7,6 +7,7 @@ import sys
 
 from signloom import __version__
 from signloom.cli import calibrate, predict
+from signloom.console import run_program
 from signloom.errors import SignloomError
 
 COMMANDS = (predict, calibrate)
@@ -14,6 +15,11 @@ COMMANDS = (predict, calibrate)
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command that `argv` names; return the exit code, 2 for what a user can mend."""
+    # a program that is started owns its standard streams; one that calls `main` keeps its own
+    return run_program(lambda: _run(None)) if argv is None else _run(argv)
+
+
+def _run(argv: list[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="signloom", description=__doc__)
     parser.add_argument("--version", action="version", version=f"signloom {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

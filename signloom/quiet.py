@@ -12,6 +12,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from signloom import chatter
+from signloom.console import reader_gone
 from signloom.errors import ProcessDied, SignloomError
 
 
@@ -39,6 +40,9 @@ def only_errors() -> Iterator[None]:
         raise
     except (SignloomError, KeyboardInterrupt, SystemExit):
         verdict = chatter.DONE
+        raise
+    except BrokenPipeError:
+        verdict = chatter.DONE if reader_gone() else chatter.SHOW
         raise
     finally:
         if sys.stderr is not python:

@@ -13,13 +13,13 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
+from signloom.console import run_program
 from signloom.errors import SignloomError
 from signloom.files import atomic, hash_files
 from signloom.params.base import Section
@@ -120,11 +120,15 @@ def _own_modules() -> list[Path]:
 
 def run_stage(stage: str, work: Callable[[Job], None], argv: list[str] | None, doc: str | None) -> int:
     """Parse `argv`, run `work` and turn errors that a user can mend into one line and exit code 2."""
+    # a program that is started owns its standard streams; one that calls `main` keeps its own
+    if argv is None:
+        return run_program(lambda: _run(stage, work, None, doc))
+    return _run(stage, work, argv, doc)
+
+
+def _run(stage: str, work: Callable[[Job], None], argv: list[str] | None, doc: str | None) -> int:
     try:
         job = parse(stage, argv, doc)
-        # a program that is started owns its standard streams; one that calls `main` keeps its own
-        if argv is None and isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # not every locale has a ±
         with only_errors() if argv is None else nullcontext():
             work(job)
         job.sign()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from tqdm import tqdm
 
 from signloom.cli.picture import write_picture
 from signloom.cli.words import stream_line
+from signloom.console import json_line
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
 from signloom.inference.answer import Answer
@@ -96,7 +96,7 @@ def _print_events(args: argparse.Namespace, events: list[StreamEvent]) -> int:
 
 
 def _print_json(head: dict[str, Any], answer: Answer) -> None:
-    print(json.dumps(head | answer.to_dict(), ensure_ascii=False, allow_nan=False), flush=True)
+    print(json_line(head | answer.to_dict()), flush=True)
 
 
 def videos_in(given: Path) -> list[Path]:

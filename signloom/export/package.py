@@ -12,7 +12,7 @@ from typing import Any
 
 import signloom.inference
 import signloom.text
-from signloom import errors
+from signloom import console, errors
 from signloom.export.archive import write_zip
 from signloom.files import atomic
 from signloom.inference import answer, beam, bundle, command, dtw, engine, gates, index, networks, words
@@ -20,7 +20,7 @@ from signloom.text import tokenizer
 
 # what answers from features; it loads nothing but the standard library, NumPy and ONNX Runtime
 RUNTIME = (
-    *(signloom, signloom.inference, signloom.text, errors, tokenizer),
+    *(signloom, signloom.inference, signloom.text, console, errors, tokenizer),
     *(answer, beam, bundle, command, dtw, engine, gates, index, networks, words),
 )
 MAIN = b'''"""Answer clips of features: python sign_encoder_bundle.zip CLIP.npz"""

@@ -9,7 +9,6 @@ known, `motion_mean` in shoulder widths a second; a .npy file holds features alo
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from signloom.console import json_line, run_program
 from signloom.errors import SignloomError
 from signloom.inference.engine import SignEngine
 from signloom.inference.networks import Clip
@@ -25,6 +25,11 @@ from signloom.inference.words import clip_table
 
 def main(bundle: Path, argv: list[str] | None = None) -> int:
     """Answer the clips that `argv` names from `bundle`; return the exit code."""
+    # a program that is started owns its standard streams; one that calls `main` keeps its own
+    return run_program(lambda: _run(bundle, None)) if argv is None else _run(bundle, argv)
+
+
+def _run(bundle: Path, argv: list[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog=f"python {bundle.name}",
         description=__doc__,
@@ -67,8 +72,7 @@ def answer_files(
             failed = True
             continue
         if as_json:
-            said = {"clip": str(path), **answer.to_dict()}
-            print(json.dumps(said, ensure_ascii=False, allow_nan=False), flush=True)
+            print(json_line({"clip": str(path), **answer.to_dict()}), flush=True)
         else:
             print(clip_table(str(path), answer), end="\n\n" if number < len(paths) else "\n", flush=True)
     return 2 if failed else 0

@@ -1,0 +1,57 @@
+"""What a program prints: in every locale, and to a reader that may stop reading."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import select
+import sys
+from collections.abc import Callable
+from io import TextIOWrapper
+from typing import Any
+
+_CLOSED_PIPE = 141  # as shells count a program that writes to a closed pipe: 128 + SIGPIPE
+
+
+def run_program(work: Callable[[], int]) -> int:
+    """Return the exit code of `work`, a program that owns the standard streams of its process.
+
+    What the encoding of standard output lacks is printed as an escape. A reader that stops reading
+    (`| head -1`) ends the program quietly.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            code = work()
+        except SystemExit:  # as --help ends
+            _flush()
+            raise
+        _flush()
+    except BrokenPipeError:
+        if not reader_gone():
+            raise
+        # the interpreter flushes once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _CLOSED_PIPE
+    return code
+
+
+def reader_gone() -> bool:
+    """Return whether standard output is a pipe that nobody reads any more."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def json_line(value: Any) -> str:
+    """Return `value` as one line of JSON that standard output can encode; NaN is refused."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    unicode = codecs.lookup(encoding).name.startswith("utf")
+    return json.dumps(value, ensure_ascii=not unicode, allow_nan=False)
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # as it is where a program is started with it closed
+        sys.stdout.flush()

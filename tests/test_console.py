@@ -1,0 +1,118 @@
+"""What programs print reaches a reader in every locale, and one that stops reading ends them quietly."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exported import Exported, clip_of
+
+# runs a stage that prints and then does `{}`
+STAGE = """
+import os
+from signloom.stage import run_stage
+def work(job):
+    os.write(2, b"W0000 00:00:17.8 chatter\\n")
+    print("said", flush=True)
+    {}
+raise SystemExit(run_stage("splits", work, None, None))
+"""
+ASCII = {"PYTHONIOENCODING": "ascii"}
+
+
+@pytest.fixture
+def clip(exported: Exported, tmp_path: Path) -> Path:
+    """A clip of features whose name is not in ASCII."""
+    features, mask = clip_of(exported, "b/train1")
+    path = tmp_path / "Ügür çlips" / "ışık 手.npz"
+    path.parent.mkdir()
+    with path.open("wb") as file:
+        np.savez(file, features=features, mask=mask, motion_mean=1.5)
+    return path
+
+
+def started(
+    root: Path, *command: str | Path, stdout: int = subprocess.PIPE, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=root,
+        env={**os.environ, **environment},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+
+
+def with_no_reader(root: Path, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `command` with standard output that its reader has closed, as `head` does when it has enough."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        return started(root, *command, stdout=writer, **environment)
+    finally:
+        os.close(writer)
+
+
+def commands_that_answer(exported: Exported, clip: Path) -> list[list[str | Path]]:
+    """Return the commands that answer `clip`: ours, and the bundle by itself."""
+    return [["-m", "signloom", "predict", clip, "--bundle", exported.bundle], [exported.bundle, clip]]
+
+
+def test_an_answer_is_printed_where_the_encoding_lacks_its_letters(
+    root: Path, exported: Exported, clip: Path
+) -> None:
+    shown = str(clip).encode("ascii", "backslashreplace").decode()
+    for command in commands_that_answer(exported, clip):
+        done = started(root, *command, **ASCII)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.splitlines()[0] == shown
+
+
+def test_json_is_json_in_every_encoding_and_legible_in_utf_8(
+    root: Path, exported: Exported, clip: Path
+) -> None:
+    for command in commands_that_answer(exported, clip):
+        ascii = started(root, *command, "--json", **ASCII)
+        utf_8 = started(root, *command, "--json", PYTHONIOENCODING="utf-8")
+        assert json.loads(ascii.stdout) == json.loads(utf_8.stdout)
+        assert clip.name in utf_8.stdout and "\\u624b" in ascii.stdout
+
+
+def test_a_reader_that_stops_reading_ends_a_command_quietly(
+    root: Path, exported: Exported, clip: Path
+) -> None:
+    asked: list[list[str | Path]] = [
+        *commands_that_answer(exported, clip),
+        ["-m", "signloom", "predict", "--help"],
+        ["-c", STAGE.format("pass"), "--output", "csv=build/none.csv"],
+    ]
+    for command in asked:
+        for unbuffered in ("", "1"):
+            done = with_no_reader(root, *command, PYTHONUNBUFFERED=unbuffered)
+            # argparse takes no notice of help that it cannot write
+            assert done.returncode == 141 or (unbuffered and "--help" in command and done.returncode == 0)
+            assert done.stderr == "", command
+
+
+def test_a_video_whose_answer_nobody_reads_shows_no_chatter(root: Path, exported: Exported) -> None:
+    video = root / "data/demo/videos/bad/too_few_frames.mp4"
+    done = with_no_reader(root, "-m", "signloom", "predict", video, "--bundle", exported.bundle)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_pipe_that_breaks_elsewhere_is_not_taken_for_the_reader(root: Path) -> None:
+    done = started(root, "-c", STAGE.format("raise BrokenPipeError('worker')"), "--output", "csv=build/x.csv")
+    assert (done.returncode, done.stdout) == (1, "said\n")
+    assert "W0000" in done.stderr and "BrokenPipeError: worker" in done.stderr
+
+
+def test_a_program_runs_with_standard_output_closed(root: Path) -> None:
+    program = ["sh", "-c", '"$0" -m signloom --version >&-', sys.executable]
+    assert subprocess.run(program, cwd=root, capture_output=True).returncode == 0
