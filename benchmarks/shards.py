@@ -9,7 +9,6 @@ loader: load every clip of the batch, then `default_collate`. The shards are gat
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ import pandas as pd
 import torch
 from torch.utils.data import default_collate
 
+from benchmarks import usable_cores
 from signloom.features.shards import FeatureShards, append_npy
 
 DIM = 540
@@ -94,7 +94,7 @@ def main() -> None:
             mapped.append(epoch(lambda batch: gather(shards, batch, args.frames), order, args.batch))
             plain.append(epoch(lambda batch: collate(files, batch), order, args.batch))
     ours, theirs = args.clips / min(mapped), args.clips / min(plain)
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     print(f"{args.clips} clips of {args.frames} frames, batch {args.batch}, best of {args.repeats} epochs")
     print(
         f"| feature loading | {cores} cores, 1 process | {ours:.0f} clips/s mapped | "

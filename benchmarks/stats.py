@@ -9,11 +9,11 @@ moves far from zero, and single-precision sums of squares are shown on it too.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 
 import numpy as np
 
+from benchmarks import usable_cores
 from signloom.features.layout import FEATURE_DIM, FEATURE_PARTS
 from signloom.features.stats import PartMoments
 
@@ -66,7 +66,7 @@ def main() -> None:
     single = np.mean(column**2, dtype=np.float32) - np.mean(column, dtype=np.float32) ** 2
     error = np.abs(deviation / exact - 1).max()
     gigabytes = sum(rows.nbytes for rows in features) / 1e9
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     print(
         f"largest error of a mean {np.abs(mean - exact_mean).max():.1e}, of a deviation {error:.1e} (float32)"
     )
