@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backbones demo test lint lock dvc env schema docs adopt pull demo-corpus clean
+.PHONY: help setup backbones demo test test-all lint lock dvc env schema docs adopt pull demo-corpus clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -68,9 +68,12 @@ backbones: setup ## add the networks of `clip_features.backbone` that need torch
 	uv pip install --no-deps --require-hashes -r requirements-backbones.lock
 	python -c "import torchvision" || { echo "error: install the torchvision that fits your torch" >&2; exit 1; }
 
-test: setup $(VENV)/backbones/.locked ## the whole test suite and the linters
+test: setup $(VENV)/backbones/.locked ## the linters and all tests but the long ones
 	@$(MAKE) --no-print-directory lint
 	python -m pytest
+
+test-all: test ## `make test`, then the tests that take minutes each
+	python -m pytest -m long
 
 lint: setup
 	ruff check .
