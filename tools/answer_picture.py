@@ -14,22 +14,26 @@ from signloom.inference.engine import SignEngine
 from signloom.inference.video import VideoAnswer, answer_video
 from signloom.report.overlay import LEFT_COLOUR, RIGHT_COLOUR, draw_landmarks
 from signloom.video.decode import read_frames
+from signloom.video.thinning import Thinner
 
 SIDE, PANEL, MARGIN = 320, 330, 18  # pixels of the video and of the text beside it
-EVERY = 2  # use every second frame of the video
+MAX_FPS = 12.5  # of the picture
 STEP_MS, HOLD_MS = 80, 4000
 INK, GREY, ACCEPTED, REFUSED = "#1b1b1b", "#595959", "#0b4f9e", "#a14a00"
 
 
 def draw(video: Path, seen: VideoAnswer) -> list[Image.Image]:
     """Return the frames of `video` with `seen.raw` drawn over them and the answer beside the last one."""
-    numbers = range(0, len(seen.raw.rows), EVERY)
+    thinner = Thinner(MAX_FPS)
+    rows = {int(n): row for row, n in enumerate(seen.raw.frame_index) if thinner.takes(seen.raw.times[row])}
+    last = max(rows)
     pictures = []
-    for number, frame in enumerate(read_frames(video)):
-        if number in numbers:
-            drawn = Image.fromarray(draw_landmarks(frame.image, seen.raw.rows[number]))
-            time_s = float(seen.raw.times[number])
-            pictures.append(_picture(drawn, video, time_s, seen.answer if number == numbers[-1] else None))
+    for frame in read_frames(video):
+        if frame.number in rows:
+            row = rows[frame.number]
+            drawn = Image.fromarray(draw_landmarks(frame.image, seen.raw.rows[row]))
+            time_s = float(seen.raw.times[row])
+            pictures.append(_picture(drawn, video, time_s, seen.answer if frame.number == last else None))
     return pictures
 
 

@@ -57,10 +57,11 @@ def _drawn(video: Path, raw: RawClip) -> tuple[list[Image], list[float]]:
     width = round(DPI * _frame_width())
     size = (width, max(1, round(width * raw.height / raw.width)))
     images = []
-    for row, frame in enumerate(read_frames(video)):
-        if row in wanted:
+    rows = {int(raw.frame_index[row]): raw.rows[row] for row in wanted}
+    for frame in read_frames(video):
+        if frame.number in rows:
             small = np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), np.uint8)
-            images.append(draw_landmarks(small, raw.rows[row]))
+            images.append(draw_landmarks(small, rows[frame.number]))
     return images, [float(time_s) for time_s in raw.times[wanted]]
 
 

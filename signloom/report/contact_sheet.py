@@ -6,7 +6,6 @@ import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,11 @@ class Videos:
 
     landmarks: FeatureShards
     files: dict[str, dict[str, Any]]
+
+    def frame_number(self, clip_id: str, row: int) -> int:
+        """Return the number in the video of the frame that landmark row `row` of a clip comes from."""
+        index = self.landmarks.index
+        return int(index.loc[index["clip_id"] == clip_id, "frame_index"].iloc[0][row])
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def _rejected(videos: Videos, clip: Mapping[str, Any]) -> Tile:
 
 def _tile(videos: Videos, clip_id: str, about: str, said: str, row: int) -> Tile:
     rows = videos.landmarks.clip(clip_id)
-    image = shrink(_frame(videos.files[clip_id], row), _SIDE)
+    image = shrink(_frame(videos.files[clip_id], videos.frame_number(clip_id, row)), _SIDE)
     drawn = draw_landmarks(image, rows[row])
     ok, code = cv2.imencode(".webp", drawn[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
     if not ok:
@@ -138,18 +142,19 @@ def _tile(videos: Videos, clip_id: str, about: str, said: str, row: int) -> Tile
     names = [name.replace("_", " ") for name in RAW_PARTS]
     found = [name for name, there in zip(names, parts_found(rows[row : row + 1])[0], strict=True) if there]
     alt = (
-        f"Frame {row + 1} of {len(rows)} of clip {clip_id}. "
+        f"Tracked frame {row + 1} of {len(rows)} of clip {clip_id}. "
         f"Landmarks drawn: {', '.join(found) if found else 'none, as none were found'}."
     )
     return Tile(clip_id, about, said, alt, base64.b64encode(code.tobytes()).decode(), width, height)
 
 
-def _frame(clip: Mapping[str, Any], row: int) -> NDArray[np.uint8]:
-    """Return the RGB frame of landmark row `row`; rows are the clip's frames in order."""
+def _frame(clip: Mapping[str, Any], number: int) -> NDArray[np.uint8]:
+    """Return the RGB frame `number` of the video of `clip`."""
     path = Path(clip["video_path"])
     try:
         with open_video(path) as video:
-            frame = next(islice(video.frames(clip["start_s"], clip["end_s"]), row, None), None)
+            frames = video.frames(clip["start_s"], clip["end_s"])
+            frame = next((frame for frame in frames if frame.number == number), None)
     except VideoUnreadable as error:
         raise SignloomError(f"report: {path}: {error}; build the manifest again") from error
     if frame is None:
