@@ -302,7 +302,10 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_bytes(
             {"mode": "dense", "step_size": 3},
             "clip_features.step_size 3: mode dense takes multiples and divisors of 8",
         ),
-        ({"crop": 40}, "clip_features.crop 40 is larger than clip_features.resize 34"),
+        (
+            {"crop": 40},
+            "clip_features.crop 40 is larger than clip_features.resize 34; lower crop or raise resize",
+        ),
     ],
 )
 def test_parameters_that_cannot_be_are_an_error_of_one_line(

@@ -187,7 +187,7 @@ def test_shards_of_another_manifest_are_refused(
 
 def test_a_clip_in_two_shards_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, [{"a": ""}, {"a": ""}], ["a"]) == 2
-    assert "'a' twice" in capsys.readouterr().err
+    assert "clip 'a' is in the feature shards twice" in capsys.readouterr().err
 
 
 def test_ready_made_rows_of_another_width_have_no_motion_and_say_so(tmp_path: Path) -> None:
