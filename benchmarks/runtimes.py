@@ -61,7 +61,7 @@ def onnx_runtime(backbone: Backbone, windows: Tensor) -> Rows:
         warnings.simplefilter("ignore")
         network = Prepared(backbone).eval()
         program = torch.onnx.export(
-            network, (windows,), dynamo=True, opset_version=OPSET, input_names=["frames"]
+            network, (windows,), dynamo=True, opset_version=OPSET, input_names=["frames"], verbose=False
         )
         assert program is not None
         program.save(file)
