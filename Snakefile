@@ -20,8 +20,8 @@ try:
 except SignloomError as error:
     sys.exit(f"error: {error}")
 
-# a job fails where a pipe does; threads that wait actively starve each other on a busy machine: training was ten
-# times slower there
+# pipefail: a job fails if any command of its pipe fails. PASSIVE: threads that wait actively starve each
+# other on a busy machine, where they made training ten times slower
 start = "set -euo pipefail; export OMP_WAIT_POLICY=PASSIVE; "
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     # jobs run the Python that runs the engine, whether its environment is active or not
@@ -40,7 +40,7 @@ wildcard_constraints:
 include: "rules/data.smk"
 
 
-# features come from videos, or ready-made
+# pose features are computed from videos or imported
 if flow.videos_read:
 
     include: "rules/landmarks.smk"
@@ -79,7 +79,7 @@ if flow.reading("clip"):
 
 
 onstart:
-    # on a cluster the jobs run elsewhere; each says it in its own log
+    # on a cluster the jobs run on other machines, and each warns in its own log
     if workflow.local_exec:
         for line in emulation_warnings(
             flow.params, (job.rule.name for job in workflow.dag.needrun_jobs())

@@ -1,4 +1,4 @@
-"""One command a benchmark; each prints a ratio against a plain reference in the same run."""
+"""Benchmarks, one command each; all print a ratio against a plain reference from the same run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batched, cached beam search against the plain one: same tokens, how many times faster.
+"""Compare batched, cached beam search with a plain one: same tokens, and how many times faster.
 
     python -m benchmarks.beam_search                  # the full comparison; the plain search takes minutes
     python -m benchmarks.beam_search --samples 4      # the plain search on 4 clips only, its time scaled
@@ -34,8 +34,8 @@ def plain_beam(
 ) -> Hypothesis:
     """Return the best hypothesis of one clip, `frames` (T, D) without padding.
 
-    The textbook search: every prefix is read anew at every step, one after the other or, `stacked`, a clip's
-    beams together; it goes on to the last step without looking whether anything can still win.
+    This is the textbook search: it decodes every prefix from the start at every step, one after the other or,
+    with `stacked`, all beams of a clip together. It runs all steps, even if no beam can still win.
     """
     alive: list[tuple[float, list[int]]] = [(0.0, [])]
     best: Hypothesis | None = None
@@ -66,7 +66,7 @@ def plain_beam(
 
 
 def _next_log_p(model: Sign2Text, prefixes: Tensor, frames: Tensor) -> Tensor:
-    """Return log-probabilities (N, V) of the token after each of `prefixes` (N, L) for one clip (T, D)."""
+    """Return log-probabilities (N, V) of the next token of `prefixes` (N, L) for one clip (T, D)."""
     context = frames.expand(len(prefixes), -1, -1)
     everywhere = torch.ones(context.shape[:2], dtype=torch.bool)
     return torch.log_softmax(model.decode(prefixes, context, everywhere)[:, -1].float(), -1)
@@ -86,7 +86,7 @@ def make_model(seed: int) -> Sign2Text:
     )
     model = Sign2Text(config).eval()
     with torch.no_grad():
-        # random logits are nearly flat: sharpen them, so that no two beams are equal but for rounding
+        # random logits are nearly flat; sharpen them, so that rounding does not decide between beams
         model.output.weight.mul_(6.0)
     return model
 
@@ -97,7 +97,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--batch", type=int, default=32, help="clips")
-    parser.add_argument("--samples", type=int, help="clips of the plain search (default: all)")
+    parser.add_argument("--samples", type=int, help="number of clips for the plain search (default: all)")
     parser.add_argument("--seed", type=int, default=42)
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,10 +1,11 @@
-"""Text embeddings read from stage `text` against a frozen encoder that runs at every step, at the full sizes.
+"""Compare cached text embeddings with a frozen encoder that runs at every training step, at full size.
 
     OMP_NUM_THREADS=1 python -m benchmarks.cached_text --steps 3
 
-Prints processor seconds a training step in fp32 both ways, taken in turns, and their ratio; fails below 1.1.
-Processor time, because a busy machine upsets the clock. The encoder has DistilBERT's shape, random weights:
-its speed is the same, and nothing is downloaded. The gain grows with the tokens of a sentence.
+It prints processor seconds per training step in fp32 both ways, measured in turns, and their ratio; it fails
+below 1.1. Processor time is used, because wall time varies on a busy machine. The encoder has DistilBERT's
+shape and random weights: its speed is the same, and nothing is downloaded. The gain grows with the number of
+tokens of a sentence.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ TARGET = 1.1
 
 
 def make_step(batch: int, frames: int, tokens: int) -> Callable[[bool], None]:
-    """Return a training step of the full model on made-up input; its argument says if text is cached."""
+    """Return a training step of the full model on random input; its argument says whether text is cached."""
     torch.manual_seed(0)
     bert = DistilBertModel(DistilBertConfig()).eval().requires_grad_(False)
     model = Sign2Text(Sign2TextConfig(30522, 0, 101, 102, bert.config.dim))

@@ -1,10 +1,10 @@
-"""Clip features of real videos, rows a second: modes windowed and dense against one window at a time.
+"""Measure clip features of real videos in rows per second: modes windowed and dense, and a plain loop.
 
     python -m benchmarks.clip_features --videos data/demo/videos
 
-The plain loop is what a first draft does: it stacks the video, resizes every picture whole with PIL, and
-sends one window after another through the network in fp32. I3D has its real weights, the others seeded random
-ones; decoding is part of every figure. The last column says how far the rows lie from the plain loop's.
+The plain loop is a simple first draft: it stacks the video, resizes every whole picture with PIL, and runs
+the network on one window after another in fp32. I3D has its real weights, the others seeded random weights.
+Every figure includes decoding. The last column is the difference from the plain loop's rows.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ def ours(videos: list[Path], backbone: Backbone, params: ClipFeaturesParams) -> 
 
 
 def seconds(work: object) -> tuple[float, list[np.ndarray]]:
-    """Return processor seconds of `work()` and its answer."""
+    """Return the processor seconds of `work()` and its result."""
     started = time.process_time()
     answer = work()  # type: ignore[operator]
     return time.process_time() - started, answer
 
 
 def apart(rows: np.ndarray, other: np.ndarray) -> str:
-    """Return mean cosine and mean ratio of lengths of `other` to `rows`."""
+    """Return the mean cosine and the mean ratio of norms of `other` to `rows` as text."""
     lengths, others = (np.linalg.norm(values, axis=1) for values in (rows, other))
     cosine = (rows * other).sum(1) / lengths / others
     return f"cosine {cosine.mean():.4f} (least {cosine.min():.4f}), length x {(others / lengths).mean():.3f}"
@@ -104,7 +104,9 @@ def main() -> None:
     parser.add_argument(
         "--videos", type=Path, required=True, help="folder of .mp4 files of 25 frames a second"
     )
-    parser.add_argument("--clips", type=int, default=1, help="how many of them, in the order of their names")
+    parser.add_argument(
+        "--clips", type=int, default=1, help="number of videos to use, in the order of their names"
+    )
     parser.add_argument("--backbones", nargs="+", choices=list(BACKBONES), default=list(BACKBONES))
     parser.add_argument("--crop", type=int, default=112)
     parser.add_argument("--resize", type=int, default=128)

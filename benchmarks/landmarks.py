@@ -1,9 +1,9 @@
-"""Landmarks of a folder of videos: the stage's warm workers on all cores, against plain loops.
+"""Compare landmark tracking by the stage's warm workers on all cores with plain loops.
 
     python -m benchmarks.landmarks --videos data/demo/videos --clips 12
 
-The plain loop is one process that decodes with OpenCV and feeds one MediaPipe graph a clip, as its examples
-do; it runs once on all cores and, where the system can do that (macOS cannot), once pinned to one.
+The plain loop is one process that decodes with OpenCV and makes one MediaPipe graph per clip, as MediaPipe's
+examples do. It runs once on all cores and, where the system allows it (not on macOS), once pinned to one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
 
 def plain_loop(videos: list[Path], one_core: bool) -> int:
-    """Return the number of frames tracked by one process, one new graph a clip."""
+    """Return the number of frames tracked by one process with a new graph per clip."""
     if one_core:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     from mediapipe.python.solutions.holistic import Holistic
@@ -82,7 +82,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--videos", type=Path, required=True, help="folder of videos")
-    parser.add_argument("--clips", type=int, default=12, help="how many of them, in the order of their names")
+    parser.add_argument(
+        "--clips", type=int, default=12, help="number of videos to use, in the order of their names"
+    )
     args = parser.parse_args()
     videos = sorted(path for path in args.videos.rglob("*") if path.suffix.lower() in SUFFIXES)[: args.clips]
     if not videos:

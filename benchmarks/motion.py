@@ -1,9 +1,9 @@
-"""How far the motion of people is from the tracker's jitter on frozen ones, and how steady their scale is.
+"""Compare the motion of people with the tracker's jitter on frozen frames, and measure the scale's stability.
 
     python -m benchmarks.motion --videos data/demo/videos --clips 12
 
-Every clip is measured as it is, then one of its frames repeated, plain and with the noise of a sensor.
-`quality.motion_floor` belongs between the groups, `quality.motion_keep` over the jitter's 95th percentile.
+Every clip is measured as it is, and then with one of its frames repeated, with and without sensor noise.
+`quality.motion_floor` belongs between these groups, `quality.motion_keep` above the jitter's 95th percentile.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def motion(clip: RawClip) -> tuple[float, float]:
 
 
 def steadiness(clip: RawClip) -> tuple[float, float, float]:
-    """Return deviation over mean of the body's size, and of the eyes' distance with clip and frame scale."""
+    """Return deviation / mean of the body's size, and of the eyes' distance by clip and by frame scale."""
     body = one_space(clip)
     sizes = body_sizes(body["pose"])
     spreads = []
@@ -55,15 +55,19 @@ def steadiness(clip: RawClip) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    """Measure and print one line a clip."""
+    """Measure and print one line per clip."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--videos", type=Path, required=True, help="folder of readable .mp4 files with people"
     )
-    parser.add_argument("--clips", type=int, default=12, help="how many of them, in the order of their names")
-    parser.add_argument("--frame", type=float, default=0.5, help="which frame is frozen, share of the clip")
+    parser.add_argument(
+        "--clips", type=int, default=12, help="number of videos to use, in the order of their names"
+    )
+    parser.add_argument(
+        "--frame", type=float, default=0.5, help="position of the frozen frame, as a share of the clip"
+    )
     args = parser.parse_args()
     rng = np.random.default_rng(0)
     times = [number / 25 for number in range(FROZEN_FRAMES)]

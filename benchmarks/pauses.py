@@ -1,9 +1,9 @@
-"""How long people stand still inside what they sign: what SignStream must not take for a pause.
+"""Measure how long people stand still while they sign, which SignStream must not mistake for a pause.
 
     python -m benchmarks.pauses --landmarks build/landmarks
 
-For every kept clip, the longest time that its motion, as the stream sees it, stays under the floor and under
-the share of it that closes a passage; `PAUSE_S` must be longer than that of signed clips.
+For every kept clip it measures the longest time that the stream's motion stays below the floor, and below the
+share of the floor that closes a passage. `PAUSE_S` must be longer than these times of signed clips.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from signloom.params.load import load_params
 
 
 def longest_rest(times: NDArray[np.float64], moves: NDArray[np.bool_]) -> float:
-    """Return the longest time between two frames that move, in seconds; NaN where none does."""
+    """Return the longest time in seconds between two frames with motion, NaN if there are none."""
     moved = times[moves]
     return float(np.diff(moved).max(initial=0.0)) if len(moved) else float("nan")
 

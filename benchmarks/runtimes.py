@@ -1,11 +1,11 @@
-"""Video networks in fp32 on this processor: PyTorch, ONNX Runtime and OpenVINO, by batch size and layout.
+"""Compare PyTorch, ONNX Runtime and OpenVINO for video networks in fp32, by batch size and layout.
 
     python -m benchmarks.runtimes
     python -m benchmarks.runtimes --backbones i3d --side 112 --frames 16 --batches 1 2 8
 
-Windows a second of processor time on one thread, the best of several runs in turns, and how far the rows lie
-from PyTorch's. I3D has its real weights, the other networks seeded random ones. The time to start is that of
-turning the loaded network into what runs: tracing, conversion, compilation.
+It prints windows per second of processor time on one thread, the best of several runs in turns, and the
+difference of the rows from PyTorch's. I3D has its real weights, the others have seeded random weights.
+The start time covers tracing, conversion and compilation of the loaded network.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ Rows = Callable[[Tensor], Tensor]
 
 
 def pytorch(backbone: Backbone, windows: Tensor) -> Rows:
-    """Return PyTorch's eager network."""
+    """Return the network in eager PyTorch."""
     return backbone.rows
 
 
 def channels_last(backbone: Backbone, windows: Tensor) -> Rows:
-    """Return PyTorch's eager network with channels as the last axis of pictures and weights."""
+    """Return the network in eager PyTorch with channels-last pictures and weights."""
     network = Prepared(backbone).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     def rows(frames: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ def measure(name: str, side: int, frames: int, batches: list[int], repeats: int)
 
 
 def processor() -> str:
-    """Return the name of the processor and what PyTorch uses of its instructions."""
+    """Return the name of the processor and the instruction set that PyTorch uses."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text("utf-8").splitlines() if info.exists() else []
     named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

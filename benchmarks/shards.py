@@ -1,9 +1,10 @@
-"""Batches of clips in random order: memory-mapped shards, against PyTorch's collation of one .npy a clip.
+"""Compare batches from memory-mapped shards with PyTorch's collation of one .npy file per clip.
 
     python -m benchmarks.shards
 
-One process, a warm page cache, 128-frame clips. The plain side is what a data set of files does in a PyTorch
-loader: load every clip of the batch, then `default_collate`. The shards are gathered into one array.
+Clips have 128 frames and are read in random order by one process with a warm page cache. The plain side works
+as a PyTorch loader of files: it loads every clip of the batch and calls `default_collate`. Clips of shards
+are gathered into one array.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ DIM = 540
 
 
 def write_clips(folder: Path, clips: int, frames: int, shards: int) -> tuple[FeatureShards, dict[str, Path]]:
-    """Write `clips` clips of noise as `shards` shards and as a file each; return how to read either."""
+    """Write `clips` clips of noise as `shards` shards and as one file each; return readers of both."""
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(frames + 64, DIM)).astype(np.float32)
     files: dict[str, Path] = {}
@@ -57,13 +58,13 @@ def gather(shards: FeatureShards, ids: list[str], frames: int) -> torch.Tensor:
 
 
 def collate(files: dict[str, Path], ids: list[str]) -> torch.Tensor:
-    """Return the same batch from one file a clip."""
+    """Return the same batch from one file per clip."""
     batch: torch.Tensor = default_collate([np.load(files[clip_id]) for clip_id in ids])
     return batch
 
 
 def epoch(load: Callable[[list[str]], torch.Tensor], order: list[str], batch: int) -> float:
-    """Return the seconds that it takes to load all clips of `order` in batches."""
+    """Return the seconds to load all clips of `order` in batches."""
     started = time.perf_counter()
     for start in range(0, len(order), batch):
         load(order[start : start + batch])

@@ -1,9 +1,9 @@
-"""Global statistics in one pass, against two passes in float64 with NaN-aware NumPy functions.
+"""Compare one-pass global statistics with two passes in float64 with NaN-aware NumPy functions.
 
     python -m benchmarks.stats
 
-The accuracy is the largest relative error of a deviation against the two passes; one column hardly
-moves far from zero, and single-precision sums of squares are shown on it too.
+The accuracy is the largest relative error of a deviation against the two passes. One column varies little
+around a value far from zero; the error of single-precision sums of squares is shown for it as well.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from signloom.features.stats import PartMoments
 
 
 def make_clips(clips: int, frames: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return features with missing parts and their masks; column 0 moves by 1e-3 about 100."""
+    """Return features with missing parts and their masks; column 0 varies by 1e-3 around 100."""
     rng = np.random.default_rng(0)
     features, masks = [], []
     for _ in range(clips):
@@ -34,7 +34,7 @@ def make_clips(clips: int, frames: int) -> tuple[list[np.ndarray], list[np.ndarr
 
 
 def two_passes(features: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and deviation of all clips: every clip is read twice, one at a time."""
+    """Return mean and deviation of all clips, reading the clips one at a time, twice."""
     count = sum(np.isfinite(rows).sum(axis=0) for rows in features)
     mean = sum(np.nansum(rows.astype(np.float64), axis=0) for rows in features) / count
     squares = sum(np.nansum((rows.astype(np.float64) - mean) ** 2, axis=0) for rows in features)

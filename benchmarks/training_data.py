@@ -1,8 +1,8 @@
-"""Training batches from memory-mapped shards against one file a clip, both augmented and padded.
+"""Compare training batches from memory-mapped shards and from one file per clip, augmented and padded.
 
     OMP_NUM_THREADS=1 python -m benchmarks.training_data --clips 512
 
-Prints clips a second of each way, taken in turns, and their ratio, without and with augmentation.
+It prints clips per second both ways, measured in turns, and their ratio, without and with augmentation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from signloom.training.data import pad
 
 
 class Files:
-    """The plain way: features and mask of every clip in a file of their own."""
+    """The plain way: one file for the features and one for the mask of every clip."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -39,7 +39,7 @@ class Files:
 
 
 def write(folder: Path, clips: int, frames: int) -> tuple[list[str], FeatureShards, Files]:
-    """Write the same clips both ways."""
+    """Write the same clips as shards and as files."""
     rng = np.random.default_rng(0)
     ids = [f"{number:05d}" for number in range(clips)]
     features = rng.standard_normal((clips * frames, 540), dtype=np.float32)

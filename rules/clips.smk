@@ -3,7 +3,7 @@ copies = flow.scattered("clip_features_augmented", "clip_features", "frames")
 
 
 rule clip_features:
-    """Windows of frames of one shard's clips through a video network."""
+    """Run a video network over frame windows of one shard's clips."""
     input:
         code=code_of("clip_features"),
         shard=windows.list,
@@ -15,7 +15,7 @@ rule clip_features:
         flow.build("benchmarks/clip_features/{shard}.tsv")
     conda:
         "../environment.yml"
-    # sums depend on the number of threads; shards run side by side instead
+    # one thread, because sums depend on the number of threads; shards run in parallel instead
     threads: 1
     resources:
         mem_mb=3000,
@@ -33,7 +33,7 @@ rule clip_features:
 if flow.reading("copies"):
 
     rule clip_features_augmented:
-        """The same of augmented copies of the training clips."""
+        """Run the video network over augmented copies of one shard's training clips."""
         input:
             code=code_of("clip_features_augmented"),
             shard=copies.list,
@@ -66,7 +66,7 @@ if flow.reading("copies"):
 
 
 rule stats_clip:
-    """Mean and deviation of every clip feature over the training clips."""
+    """Compute mean and standard deviation of every clip feature over the training clips."""
     input:
         code=code_of("stats_clip"),
         splits=rules.splits.output.splits,

@@ -1,8 +1,8 @@
 rule sources:
-    """Read the annotation table into one form; note the content of what every row names."""
+    """Convert the annotation table to one format; record a digest of every file that it names."""
     input:
         code=code_of("sources"),
-        # its rows count, in the digest below, and not how it is written
+        # only the table's rows count (in the digest below), not how the file is written
         table=ancient(flow.table),
     output:
         rows=flow.build("sources.parquet"),
@@ -57,7 +57,7 @@ rule manifest:
 
 
 rule metadata:
-    """Join the manifest with what the features say of each clip; collect all rejects."""
+    """Join the manifest with the feature index of each clip; collect all rejects."""
     input:
         code=code_of("metadata"),
         manifest=rules.manifest.output.manifest,
@@ -88,7 +88,7 @@ rule metadata:
 
 
 rule splits:
-    """Divide the clips into train, val and test; mark the sentences that training saw."""
+    """Divide the clips into train, val and test; mark the sentences that also occur in training."""
     input:
         code=code_of("splits"),
         metadata=rules.metadata.output.parquet,

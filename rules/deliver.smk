@@ -2,7 +2,7 @@ REPORT_TEMPLATES = sorted(str(path) for path in Path("signloom/report/templates"
 
 
 rule report:
-    """One self-contained page: corpus, curves, scores, examples, times and where it all came from."""
+    """Write one self-contained page: corpus, training curves, scores, examples, times and provenance."""
     input:
         code=[*code_of("report"), *REPORT_TEMPLATES],
         metrics=[

@@ -1,5 +1,5 @@
 rule train_gloss:
-    """Train features to glosses: one variant with one seed."""
+    """Train one variant of the gloss family with one seed."""
     input:
         code=code_of("train_gloss"),
         splits=rules.splits.output.splits,
@@ -79,7 +79,7 @@ rule evaluate_gloss:
 
 
 rule ablation:
-    """Set the gloss variants side by side, over all seeds."""
+    """Compare the gloss variants over all seeds."""
     input:
         code=code_of("ablation"),
         metrics=flow.of_runs(flow.metrics("gloss/{run}.json")),

@@ -2,7 +2,7 @@ ready = flow.scattered("import_features", "quality", "positions", folder="pose_f
 
 
 rule pose_features:
-    """Take ready-made features of one shard; in place of landmarks and pose_features."""
+    """Import ready-made features of one shard, instead of computing landmarks and pose features."""
     input:
         code=code_of("import_features"),
         shard=ready.list,

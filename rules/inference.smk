@@ -1,5 +1,5 @@
 rule calibrate:
-    """Choose the thresholds that answers must reach, on validation clips and on clips to be refused."""
+    """Choose the acceptance thresholds from validation clips and from clips that should be refused."""
     input:
         code=code_of("calibrate"),
         checkpoint=rules.train_sign2text.output.best,
@@ -45,7 +45,7 @@ rule calibrate:
 
 
 rule export:
-    """Write the bundle: networks as ONNX, checked against PyTorch, and all that answers need."""
+    """Write the bundle: ONNX networks, checked against PyTorch, and everything else that answers need."""
     input:
         code=code_of("export"),
         checkpoint=rules.train_sign2text.output.best,
@@ -113,7 +113,7 @@ rule export:
 
 
 rule evaluate_inference:
-    """Score the exported bundle on clips to be answered and clips to be refused."""
+    """Score the exported bundle on clips to answer and on clips to refuse."""
     input:
         code=code_of("evaluate_inference"),
         bundle=rules.export.output.bundle,

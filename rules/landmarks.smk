@@ -14,7 +14,7 @@ rule landmarks:
         flow.build("benchmarks/landmarks/{shard}.tsv")
     conda:
         "../environment.yml"
-    # one tracker a core, of those there are, each 400-470 MB
+    # one tracker per available core; each needs 400-470 MB
     threads: 8
     resources:
         mem_mb=lambda wildcards, threads: 800 + 500 * threads,
@@ -29,7 +29,7 @@ rule landmarks:
 
 
 rule pose_features:
-    """Turn raw landmarks of one shard into one smoothed, centred body a frame; reject what is unusable."""
+    """Turn one shard's raw landmarks into one smoothed, centred pose per frame; reject unusable clips."""
     input:
         code=code_of("pose_features"),
         npy=rules.landmarks.output.npy,

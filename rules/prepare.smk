@@ -1,5 +1,5 @@
 rule stats_pose:
-    """Mean and deviation of every feature over the training clips."""
+    """Compute mean and standard deviation of every pose feature over the training clips."""
     input:
         code=code_of("stats_pose"),
         splits=rules.splits.output.splits,
@@ -22,13 +22,13 @@ rule stats_pose:
         call=flow.call("stats_pose"),
         given=flow.given(),
     message:
-        "stats_pose: statistics of the training features"
+        "stats_pose: statistics of the training clips' features"
     shell:
         "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
 
 
 rule text:
-    """Tokenizer, gloss vocabulary and the frozen embeddings of every sentence."""
+    """Build the tokenizer and the gloss vocabulary; embed every sentence with the frozen encoder."""
     input:
         code=code_of("text"),
         splits=rules.splits.output.splits,

@@ -1,6 +1,6 @@
 from tools.side_by_side import SideBySide
 
-# Two tables outside `all` and dvc.yaml: the other files' rules on the settings of config/side_by_side.yaml.
+# Two comparison tables outside `all` and dvc.yaml: the usual rules with settings of config/side_by_side.yaml.
 # Networks besides i3d need `make backbones` (videomae does not) and download their weights when first used.
 side = SideBySide(flow, config.get("side_weights"))
 
@@ -101,7 +101,7 @@ use rule evaluate_gloss as side_evaluate_gloss with:
 
 
 rule side_by_side:
-    """Set the settings of one table side by side, each against the first."""
+    """Compare the settings of one table, each against the first."""
     input:
         code=code_of("side_by_side"),
         metrics=side.of_runs("scores.json"),
@@ -129,7 +129,7 @@ rule side_by_side:
 
 
 rule backbones:
-    """The networks of the registry side by side."""
+    """Compare the networks of the registry."""
     input:
         flow.metrics("side_by_side/backbones.json"),
 
@@ -160,6 +160,6 @@ if flow.reading("copies"):
             "clip_features_augmented: {wildcards.table} {wildcards.setting}, shard {wildcards.shard}"
 
     rule augmentation:
-        """Levels of augmentation of the frames side by side."""
+        """Compare levels of frame augmentation."""
         input:
             flow.metrics("side_by_side/augmentation.json"),

@@ -1,5 +1,5 @@
 rule train_sign2text:
-    """Train landmarks to sentence: contrastive alignment and translation."""
+    """Train the landmarks-to-sentence model on contrastive alignment and translation."""
     input:
         code=code_of("train_sign2text"),
         features=expand(rules.pose_features.output.npy, shard=flow.shards),
@@ -74,7 +74,7 @@ rule embed:
 
 
 rule prototypes:
-    """Mean embedding of every sentence that has enough training clips."""
+    """Compute the mean embedding of every sentence that has enough training clips."""
     input:
         code=code_of("prototypes"),
         embeddings=rules.embed.output.embeddings,

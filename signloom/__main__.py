@@ -14,7 +14,7 @@ COMMANDS = (predict, calibrate)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command that `argv` names; return the exit code, 2 for what a user can mend."""
+    """Run the command that `argv` names; return the exit code (2 for an error that a user can fix)."""
     # a program that is started owns its standard streams; one that calls `main` keeps its own
     return run_program(lambda: _run(None)) if argv is None else _run(argv)
 
@@ -32,7 +32,7 @@ def _run(argv: list[str] | None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return 130  # as shells count an interrupt
+        return 130  # the exit code of an interrupted command in a shell
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The process that stands between native libraries and the terminal: `python chatter.py DATA CONTROL OUT`.
+"""A process that filters what native libraries write to the terminal: `python chatter.py DATA CONTROL OUT`.
 
-It reads lines from descriptor DATA and passes on to OUT all but chatter, which it holds back. A byte on the
-socket CONTROL says how the work ended: `d` (done) drops what is held back, `s` (show) passes it on. A socket
-that closes without a byte means that the process died, which is when its chatter is wanted most.
-Only the standard library is imported: the program starts in the time of a bare interpreter.
+It reads lines from descriptor DATA, holds chatter back and passes every other line on to OUT. A byte on the
+socket CONTROL says how the work ended: `d` (done) drops the held lines, `s` (show) passes them on. If the
+socket closes without a byte, the process died, and its chatter may say why, so it is shown.
+This module imports only the standard library, so that the process starts as fast as a bare interpreter.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _HELD_LINES = 1000
 
 
 class Filter:
-    """Passes lines on to a descriptor, chatter aside."""
+    """Passes lines on to a descriptor and holds chatter back."""
 
     def __init__(self, out: int) -> None:
         """Write to the descriptor `out`."""
         self._out = out
         self._held: deque[bytes] = deque(maxlen=_HELD_LINES)
-        self._begun = b""  # a line whose end has not come yet
+        self._begun = b""  # a line that is not complete yet
 
     def take(self, data: bytes) -> None:
-        """Take what was written, whole lines or not."""
+        """Take bytes that were written; the last line may be incomplete."""
         *lines, self._begun = (self._begun + data).split(b"\n")
         for line in lines:
             if CHATTER.match(line):
@@ -43,7 +43,7 @@ class Filter:
                 self._write(line + b"\n")
 
     def end(self, show: bool) -> None:
-        """Write the line that is not finished and, if `show`, what was held back."""
+        """Write the unfinished line and, if `show`, the held lines."""
         begun, self._begun = self._begun, b""
         if begun:
             self.take(begun + b"\n")
@@ -58,13 +58,13 @@ class Filter:
 
 
 def main(data: int, control: socket.socket, out: int) -> None:
-    """Filter `data` to `out` until a byte comes on `control`; without one, until `data` ends."""
+    """Filter `data` to `out` until a byte arrives on `control`, or else until `data` ends."""
     lines = Filter(out)
     os.set_blocking(data, False)
     watched: list[int | socket.socket] = [data, control]
     while data in watched:
         ready = select.select(watched, [], [])[0]
-        # asked first: what was written before the byte is there when the byte is
+        # read the byte before the data: everything written before it is then already there
         asked = control.recv(1) if control in ready else None
         if not _drain(data, lines):
             watched.remove(data)
@@ -77,7 +77,7 @@ def main(data: int, control: socket.socket, out: int) -> None:
 
 
 def _drain(data: int, lines: Filter) -> bool:
-    """Take all that is there; return False at the end of the data."""
+    """Take all data that is available; return False at the end of the data."""
     while True:
         try:
             part = os.read(data, 65536)

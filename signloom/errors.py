@@ -1,11 +1,11 @@
-"""Errors that a user can mend."""
+"""Errors that a user can fix."""
 
 from __future__ import annotations
 
 
 class SignloomError(Exception):
-    """What was wrong, where, what was expected and what to do: shown as one line, exit code 2."""
+    """An error that says what was wrong, where, and what to do; shown as one line with exit code 2."""
 
 
 class ProcessDied(SignloomError):
-    """A process ended without a word of its own: what native libraries said may tell why, and is shown."""
+    """A process died without an error of its own, so the output of native libraries is shown."""

@@ -15,7 +15,7 @@ import pandas as pd
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is synced and takes the name `path`."""
+    """Yield a temporary path beside `path`; on success the file is synced and renamed to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -28,13 +28,13 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON; NaN is refused, as JSON has none."""
+    """Write `value` as indented JSON; raises ValueError for NaN, which JSON does not have."""
     with atomic(path) as part:
         part.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write `table` as UTF-8 CSV without its index, lines ending in a line feed."""
+    """Write `table` as UTF-8 CSV without its index; lines end with a line feed."""
     with atomic(path) as part:
         table.to_csv(part, index=False, lineterminator="\n")
 

@@ -1,4 +1,4 @@
-"""Number formats of networks, and a warning where this machine emulates one, many times slower than fp32."""
+"""Number formats of networks, and a warning if this machine emulates one, which is much slower than fp32."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 Work = Literal["convolution", "product"]
 
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-# native half precision was measured at 0.3 to 2 times the time of fp32, emulated at 4 to 30 times
+# measured: native half precision takes 0.3 to 2 times as long as fp32, emulated half precision 4 to 30 times
 _EMULATED = 3.0
 
 
@@ -24,10 +24,11 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
 
 def emulation_warning(key: str, precision: str, work: Work) -> str | None:
-    """Return one line that says how slow `precision` of parameter `key` is here, or None where it is native.
+    """Return one line that says how slow `precision` of parameter `key` is here, or None if it is native.
 
-    A processor is measured for a fraction of a second and not looked up in a list: what it emulates depends
-    on its instructions, on PyTorch's kernels, and on settings that hide instructions. A GPU is asked.
+    A processor is measured for a fraction of a second instead of looked up in a list, because emulation
+    depends on its instructions, on PyTorch's kernels, and on settings that hide instructions. A GPU reports
+    it by itself.
     """
     if precision == "fp32":
         return None
@@ -45,7 +46,7 @@ def emulation_warning(key: str, precision: str, work: Work) -> str | None:
 
 
 def warn_if_emulated(key: str, precision: str, work: Work) -> None:
-    """Print `emulation_warning` on standard error, where there is one."""
+    """Print `emulation_warning` on standard error, if there is one."""
     if warning := emulation_warning(key, precision, work):
         print(f"warning: {warning}", file=sys.stderr, flush=True)
 
@@ -75,7 +76,7 @@ _WORKS: dict[Work, Callable[[], Tensor]] = {"convolution": _convolution, "produc
 
 
 def _shortest(work: Callable[[], Tensor]) -> float:
-    """Return the shortest of several times in seconds: the least disturbed by other processes."""
+    """Return the shortest of several times in seconds, which other processes disturbed least."""
     times = []
     for _ in range(4):
         started = time.perf_counter()

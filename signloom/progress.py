@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
 
 
-def track(items: Iterable[T], label: str, total: int | None = None, unit: str = "clip") -> Iterator[T]:
-    """Yield `items` while showing how far the work is, its speed and the time left."""
+def track(
+    items: Iterable[T],
+    label: str,
+    total: int | None = None,
+    unit: str = "clip",
+    note: Callable[[], str] | None = None,
+) -> Iterator[T]:
+    """Yield `items` and show the progress, the speed and the remaining time.
+
+    `note` is called every second on a terminal, and every five in a log, for what to show behind the bar: how
+    far the work is within an item that takes long.
+    """
     terminal = sys.stderr.isatty()
     bar = tqdm(
         items,
@@ -20,15 +32,37 @@ def track(items: Iterable[T], label: str, total: int | None = None, unit: str = 
         total=total,
         unit=unit,
         file=_LineEnds() if not terminal else sys.stderr,
-        mininterval=0.2 if terminal else 10.0,
+        mininterval=0.2 if terminal else 5.0,
         ascii=not terminal,
         ncols=None if terminal else 96,
     )
-    yield from bar
+    with _noted(bar, note, 1.0 if terminal else 5.0):
+        yield from bar
+
+
+@contextmanager
+def _noted(bar: Any, note: Callable[[], str] | None, every_s: float) -> Iterator[None]:
+    """Write `note` behind `bar` every so many seconds, from a thread of its own."""
+    if note is None:
+        yield
+        return
+    done = threading.Event()
+
+    def write() -> None:
+        while not done.wait(every_s):
+            bar.set_postfix_str(note())
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    try:
+        yield
+    finally:
+        done.set()
+        writer.join()
 
 
 class _LineEnds:
-    """A stderr in which every carriage return of tqdm starts a new line, for logs."""
+    """A stderr for logs, in which every carriage return of tqdm starts a new line."""
 
     def write(self, text: str) -> int:
         line = text.replace("\r", "").rstrip()

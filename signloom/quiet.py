@@ -1,4 +1,4 @@
-"""Native libraries that chat on standard error, made to say errors alone."""
+"""Limit what native libraries write to standard error to errors."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from signloom.errors import ProcessDied, SignloomError
 
 @contextmanager
 def only_errors() -> Iterator[None]:
-    """Hold back the chatter that is written to descriptor 2; other lines, and all of Python's own, pass.
+    """Hold back chatter that is written to descriptor 2; other lines, and all lines of Python's own, pass.
 
-    What was held back is shown where the work fails: where an error leaves the block that is no plain
-    SignloomError, or where the process dies inside it. Processes that the block starts are filtered too.
+    The held lines are shown if the work fails: if the process dies inside the block, or an error other than a
+    plain SignloomError leaves it. Processes that the block starts are filtered too.
     """
     sys.stderr.flush()
     terminal = os.dup(2)
     filtering, control = _start_filter(terminal)
     python = sys.stderr
     if isinstance(python, TextIOWrapper) and python is sys.__stderr__:
-        # so that it still knows whether it writes to a terminal
+        # a copy of the original descriptor, so that isatty() still gives the right answer
         sys.stderr = os.fdopen(
             os.dup(terminal), "w", buffering=1, encoding=python.encoding, errors=python.errors
         )
@@ -50,19 +50,19 @@ def only_errors() -> Iterator[None]:
             sys.stderr = python
         os.dup2(terminal, 2)
         os.close(terminal)
-        # the filter shows all that was written before the byte, then it ends
+        # the filter shows everything that was written before the byte and then ends
         with control, suppress(OSError):
             control.sendall(verdict)
         filtering.wait()
 
 
 def _start_filter(terminal: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Put descriptor 2 through a filter that writes to `terminal`; return it and the socket that ends it."""
+    """Send descriptor 2 through a filter that writes to `terminal`; return it and its control socket."""
     ours, theirs = socket.socketpair()
     out, into = os.pipe()
     command = [sys.executable, "-I", "-S", str(Path(chatter.__file__))]
     passed = (out, theirs.fileno(), terminal)
-    # a session of its own: Ctrl-C is for the work, whose last words are to pass
+    # its own session, so that Ctrl-C stops the work but not the filter, which still has to pass its output on
     filtering = subprocess.Popen(
         [*command, *map(str, passed)],
         pass_fds=passed,

@@ -1,4 +1,4 @@
-"""The command line that every stage shares: named inputs, named outputs, its own parameters.
+"""The command line that all stages share: named inputs, named outputs and the stage's parameters.
 
     python -m workflow_scripts.splits --input metadata=build/processed_metadata.parquet \
         --output splits=build/splits.csv metrics=metrics/splits.json --params params.yaml
@@ -30,7 +30,7 @@ S = TypeVar("S", bound=Section)
 
 @dataclass(frozen=True)
 class Job:
-    """What one run of a stage was given."""
+    """The inputs, outputs and parameters of one run of a stage."""
 
     stage: str
     inputs: dict[str, list[Path]]
@@ -43,7 +43,7 @@ class Job:
         """Return the one input called `name`."""
         paths = self.input_list(name)
         if len(paths) != 1:
-            raise SignloomError(f"{self.stage}: --input {name}=... takes one file, not {len(paths)}")
+            raise SignloomError(f"{self.stage}: --input {name}=FILE takes one file, not {len(paths)}")
         return paths[0]
 
     def input_list(self, name: str) -> list[Path]:
@@ -56,14 +56,14 @@ class Job:
         return self.inputs[name]
 
     def output(self, name: str) -> Path:
-        """Return the one output called `name`; its folder is made."""
+        """Return the one output called `name` and create its folder."""
         paths = self.output_list(name)
         if len(paths) != 1:
-            raise SignloomError(f"{self.stage}: --output {name}=... takes one file, not {len(paths)}")
+            raise SignloomError(f"{self.stage}: --output {name}=FILE takes one file, not {len(paths)}")
         return paths[0]
 
     def output_list(self, name: str) -> list[Path]:
-        """Return all outputs called `name`, in the order given; their folders are made."""
+        """Return all outputs called `name`, in the order given, and create their folders."""
         if name not in self.outputs:
             raise SignloomError(f"{self.stage}: --output {name}=FILE is missing")
         for path in self.outputs[name]:
@@ -73,7 +73,7 @@ class Job:
     def section(self, name: str, kind: type[S]) -> S:
         """Return the parameters of section `name`."""
         if name not in self.params:
-            raise SignloomError(f"{self.stage}: the parameters given have no section {name!r}")
+            raise SignloomError(f"{self.stage}: --params has no section {name!r}; add it")
         try:
             return kind.model_validate(self.params[name])
         except ValidationError as error:
@@ -82,18 +82,18 @@ class Job:
             raise SignloomError(f"{self.stage}: parameter {key}: {first['msg']}") from error
 
     def section_if_used(self, name: str, kind: type[S]) -> S:
-        """Return the parameters of section `name`: its defaults where the rule left out what nothing uses."""
+        """Return the parameters of section `name`, or its defaults if the rule leaves the section out."""
         return self.section(name, kind) if name in self.params else kind()
 
     def value(self, name: str, kind: type[Section]) -> Any:
-        """Return the parameter `name`, `section.key`, of a stage that is given no more of the section."""
+        """Return the parameter `name` (`section.key`), for a stage that gets only this key of the section."""
         section, _, key = name.partition(".")
         if key not in self.params.get(section, {}):
-            raise SignloomError(f"{self.stage}: the parameters given have no {name}")
+            raise SignloomError(f"{self.stage}: --params has no key {name}; add it")
         return getattr(self.section(section, kind), key)
 
     def sign(self) -> None:
-        """Write what the outputs were made from, as the rule says it, where the rule asks for that."""
+        """Write to the output `origin`, if there is one, what the rule says the outputs were made from."""
         for path in self.outputs.get("origin", []):
             with atomic(path) as part:
                 part.write_text(f"{self.params.get('origin', '')}\n", "utf-8")
@@ -101,7 +101,7 @@ class Job:
     def scratch(self) -> Path:
         """Return a folder for resumable state, keyed by inputs, outputs, parameters and loaded code."""
         key = hashlib.sha256()
-        # jobs that run side by side may have equal inputs: two shards without a clip
+        # jobs that run side by side may have equal inputs, such as two shards without clips
         key.update(repr(sorted(self.outputs.items())).encode())
         for name, paths in sorted(self.inputs.items()):
             key.update(f"{name}:{hash_files(paths)}".encode())
@@ -119,7 +119,7 @@ def _own_modules() -> list[Path]:
 
 
 def run_stage(stage: str, work: Callable[[Job], None], argv: list[str] | None, doc: str | None) -> int:
-    """Parse `argv`, run `work` and turn errors that a user can mend into one line and exit code 2."""
+    """Parse `argv` and run `work`; an error that a user can fix becomes one line and exit code 2."""
     # a program that is started owns its standard streams; one that calls `main` keeps its own
     if argv is None:
         return run_program(lambda: _run(stage, work, None, doc))

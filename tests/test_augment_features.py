@@ -123,5 +123,5 @@ def test_mixed_clips_are_what_a_plain_loop_makes(first: int, second: int, share:
 
 
 def test_a_clip_cannot_be_mixed_in_both_ways() -> None:
-    with pytest.raises(ValidationError, match="together are at most 1"):
+    with pytest.raises(ValidationError, match="mixup_p and cutmix_p must be at most 1"):
         GlossAugmentParams(mixup_p=0.6, cutmix_p=0.5)

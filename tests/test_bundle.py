@@ -168,7 +168,7 @@ def test_a_byte_that_changes_on_the_way_is_refused(exported: Exported, tmp_path:
             Bundle(tmp_path / "changed.zip")
     for cut in (0, 1, 100, len(raw) // 2, len(raw) - 1):
         (tmp_path / "cut.zip").write_bytes(raw[:cut])
-        with pytest.raises(SignloomError, match=r"cut\.zip .*not a whole"):
+        with pytest.raises(SignloomError, match=r"cut\.zip .*not a complete"):
             Bundle(tmp_path / "cut.zip")
 
 
@@ -183,7 +183,7 @@ def test_a_missing_or_superfluous_file_is_refused_with_its_name(exported: Export
     with pytest.raises(SignloomError, match="does not exist"):
         Bundle(tmp_path / "nowhere.zip")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(SignloomError, match="not a bundle"):
+    with pytest.raises(SignloomError, match="not a complete bundle"):
         Bundle(tmp_path / "empty")
 
 
@@ -229,7 +229,7 @@ def test_an_unpacked_bundle_and_the_folder_of_the_export_serve_as_well(
     assert not set(OPTIONAL) & set(Bundle(tmp_path / "unpacked").names)
     assert set(OPTIONAL) < Bundle(exported.folder).names
     (tmp_path / "unpacked" / "embeddings.npy").write_bytes(b"")
-    with pytest.raises(SignloomError, match=r"embeddings\.npy is not the file"):
+    with pytest.raises(SignloomError, match=r"embeddings\.npy has changed since the export"):
         SignEngine.load(tmp_path / "unpacked")
 
 

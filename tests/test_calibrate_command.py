@@ -201,14 +201,14 @@ def test_clips_of_ones_own_camera_give_a_bundle_that_answers(
     ]
     rows = [line.rsplit(maxsplit=3)[:2] for line in said.out.splitlines()[1:6]]
     assert [(label.strip(), count) for label, count in rows] == [
-        ("signed: accepted with their sentence", "2"),
-        ("to be refused: accepted", "5"),
+        ("signed, accepted with their sentence", "2"),
+        ("to be refused, but accepted", "5"),
         ("without a sentence_id", "2"),
-        ("whose sentence_id the bundle lacks", "1"),
-        ("the signed ones, their sentence taken out", "2"),
+        ("with a sentence_id that the bundle lacks", "1"),
+        ("signed clips without their sentence in the gallery", "2"),
     ]
     assert "nobody is seen in 1 of these clips" in said.out
-    assert "left out, as they could not be read: 1" in said.out
+    assert "videos left out because they could not be read: 1" in said.out
     thresholds = Bundle(new).json("thresholds.json")
     assert SignEngine.load(new).thresholds.to_dict().items() <= thresholds.items()
     assert (thresholds["n_in"], thresholds["n_out"], thresholds["max_false_accept_rate"]) == (2, 5, 0.5)
@@ -225,7 +225,7 @@ def test_without_a_clip_that_is_not_signed_there_is_a_warning(
     assert main(["calibrate", *given, "--output", str(tmp_path / "new.zip")]) == 0
     said = capsys.readouterr()
     warnings = [line for line in said.err.splitlines() if line.startswith("warning")]
-    assert "no clip without signing shows anybody" in warnings[0]
+    assert "no clip shows a person who does not sign" in warnings[0]
     right = said.out.splitlines()[1].split()[-1]
     assert len(warnings) == (1 if right == "1" else 2)
     assert Bundle(tmp_path / "new.zip").json("thresholds.json")["max_false_accept_rate"] == 0.05
@@ -246,7 +246,7 @@ def test_clips_that_cannot_be_read_leave_nothing_to_choose_by(
 
 def test_rows_are_read_as_spreadsheets_write_them(tmp_path: Path) -> None:
     clips = table(tmp_path, "a.mp4, 3 ,Anna", "b.mp4,-1,", "b.mp4", header="\ufeffvideo,sentence_id,signer")
-    with pytest.raises(SignloomError, match="line 4: the same clip as in line 3"):
+    with pytest.raises(SignloomError, match="line 4: repeats the clip of line 3"):
         read_clips(clips, tmp_path)
     table(tmp_path, "a.mp4, 3 ,Anna", "b.mp4,-1,", "c.mp4", header="\ufeffvideo,sentence_id,signer")
     assert read_clips(clips, tmp_path / "v") == [
@@ -292,10 +292,10 @@ def test_a_bad_row_is_one_line_that_names_it(
         ({"--output": "text.zip/new.zip"}, "give another name"),
         ({"--bundle": "none.zip"}, "none.zip does not exist"),
         ({"--bundle": "."}, "give the zip file in it"),
-        ({"--bundle": "text.zip"}, "not a whole zip file"),
+        ({"--bundle": "text.zip"}, "not a complete zip file"),
         ({"--videos": "none"}, "--videos none: expected a folder"),
         ({"--max-false-accept-rate": "1.5"}, "expected 0 to 1"),
-        ({"": "none.csv"}, "none.csv: expected a file with a table"),
+        ({"": "none.csv"}, "none.csv: expected a table file"),
         ({"": "columns.csv"}, "column 'sentence_id' is missing"),
     ],
 )

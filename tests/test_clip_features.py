@@ -288,7 +288,7 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_bytes(
     assert 1 <= finished < len(videos) and not (folder / "0.npy").exists()
     capsys.readouterr()
     run(shard, folder, mode=mode)
-    assert f"{finished} clips were finished before" in capsys.readouterr().err
+    assert f"{finished} clips are already finished" in capsys.readouterr().err
     for name in ("0.npy", "0.parquet"):
         assert (folder / name).read_bytes() == (tmp_path / "through" / name).read_bytes()
     assert not any((folder / "scratch").rglob("*.f32"))
@@ -302,7 +302,10 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_bytes(
             {"mode": "dense", "step_size": 3},
             "clip_features.step_size 3: mode dense takes multiples and divisors of 8",
         ),
-        ({"crop": 40}, "clip_features.crop 40 is larger than clip_features.resize 34"),
+        (
+            {"crop": 40},
+            "clip_features.crop 40 is larger than clip_features.resize 34; lower crop or raise resize",
+        ),
     ],
 )
 def test_parameters_that_cannot_be_are_an_error_of_one_line(

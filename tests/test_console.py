@@ -91,6 +91,7 @@ def test_a_reader_that_stops_reading_ends_a_command_quietly(
     asked: list[list[str | Path]] = [
         *commands_that_answer(exported, clip),
         ["-m", "signloom", "predict", "--help"],
+        ["-m", "workflow_scripts.splits", "--help"],
         ["-c", STAGE.format("pass"), "--output", "csv=build/none.csv"],
     ]
     for command in asked:

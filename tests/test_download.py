@@ -150,7 +150,7 @@ def test_a_line_that_breaks_without_a_byte_is_given_up_and_what_came_is_kept(
     server: Server, tmp_path: Path
 ) -> None:
     server.cut_after = [1_000_000, *[0] * 100]
-    with pytest.raises(SignloomError, match=r"cannot be fetched .* what arrived so far is kept"):
+    with pytest.raises(SignloomError, match=r"cannot be fetched .* the data so far is kept"):
         fetched(server, tmp_path / "weights.bin")
     assert (tmp_path / "weights.bin.part").read_bytes() == CONTENT[:1_000_000]
     assert len(server.asked) == 5

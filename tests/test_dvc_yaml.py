@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def checkout(root: Path, tmp_path: Path) -> Path:
 def with_shards(checkout: Path, count: int) -> None:
     """Write params.yaml with `count` shards, and dvc.yaml from the rules."""
     path = checkout / "params.yaml"
-    path.write_text(path.read_text("utf-8").replace("  count: 8", f"  count: {count}"), "utf-8")
+    text = re.sub(r"^(shards:\n  count: )\d+", rf"\g<1>{count}", path.read_text("utf-8"), flags=re.MULTILINE)
+    path.write_text(text, "utf-8")
     (checkout / "dvc.yaml").write_text(dvc_yaml.render(checkout), "utf-8")
 
 
@@ -82,5 +84,5 @@ def test_what_dvc_says_when_it_takes_nothing_over_is_shown(
     monkeypatch.setattr(adopt, "snakemake_jobs_left", lambda preset: "")
     assert adopt.main([]) == 1
     said = capfd.readouterr().err
-    assert said.startswith("error: DVC did not take over the products of dvc.yaml")
+    assert said.startswith("error: DVC could not record the products of dvc.yaml")
     assert "does not exist" in said

@@ -18,6 +18,9 @@ import yaml
 from tests.test_dvc_yaml import CODE
 from tests.test_pipeline import jobs_of, run
 
+# two builds of twelve shards and many starts of both engines
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800, func_only=True)]
+
 SHARDS = 12
 TABLE, VIDEOS = "data/ready/clips.csv", "data/ready/videos"
 SENTENCES = {1: ("One.", "ONE"), 2: ("One two.", "ONE TWO"), 3: ("Two.", "TWO")}
@@ -89,7 +92,6 @@ def test_dvc_has_nothing_to_do_after_snakemake_built_twelve_shards(built: Path) 
     assert len(list((built / "build/pose_features").glob("*.mask.npy"))) == SHARDS
 
 
-@pytest.mark.long
 def test_snakemake_has_nothing_to_do_after_dvc_built_twelve_shards(root: Path, tmp_path: Path) -> None:
     folder = checkout(root, tmp_path)
     run(folder, "dvc", "repro")

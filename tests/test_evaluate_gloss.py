@@ -198,7 +198,7 @@ def test_every_decoder_of_a_variant_is_scored_on_each_data_set_apart(
         want = jiwer.process_words(test["reference"].tolist(), test[decoder].tolist())
         assert metrics["test"][decoder]["wer"] == pytest.approx(want.wer, abs=0.5001e-4)
     times = ", ".join(rf"{part} [\d.]+" for part in ("encoder", *mine))
-    assert re.search(f"test: 3 clips, ms a clip: {times}\n", capsys.readouterr().out)
+    assert re.search(f"test: 3 clips, ms per clip: {times}\n", capsys.readouterr().out)
 
 
 def test_random_weights_of_the_video_network_are_said_beside_every_figure(
@@ -294,7 +294,7 @@ def test_another_vocabulary_other_stats_or_another_run_is_refused(
     assert "other statistics than pose_stats" in refused(changed, "tcn_ctc", tmp_path, capsys)
     assert "'seed': 42" in refused(corpus, "hybrid_pose", tmp_path, capsys, seed=43)
     changed = corpus | {"hybrid_pose": corpus["tcn_ctc"]}
-    assert "is the run" in refused(changed, "hybrid_pose", tmp_path, capsys)
+    assert "is of run" in refused(changed, "hybrid_pose", tmp_path, capsys)
 
 
 def test_clip_features_of_another_network_are_refused(
@@ -351,7 +351,7 @@ def test_a_checkpoint_of_the_other_family_or_without_its_weights_is_refused(
 ) -> None:
     content = checkpoints.load(corpus["tcn_ctc"][0])
     for change, words_of_it in (
-        ({"family": "sign2text"}, "'sign2text' family"),
+        ({"family": "sign2text"}, "of family 'sign2text'"),
         ({"model": {}}, "not a gloss checkpoint"),
         ({"model_config": {"network": "cnn"}}, "not a gloss checkpoint"),
     ):

@@ -306,11 +306,11 @@ def refused(exported: Exported, folder: Path, capsys: pytest.CaptureFixture[str]
     ("changed", "reason"),
     [
         ({"input": "clip"}, "it reads clip features"),
-        ({"stack": 3}, "it reads 3 rows side by side"),
-        ({"every": 2}, "it reads every 2. row"),
+        ({"stack": 3}, "it joins 3 rows into one"),
+        ({"every": 2}, "it reads only one row in 2"),
         (
             {"signers": ["a"], "signer_mean": torch.zeros(1, 540), "signer_std": torch.ones(1, 540)},
-            "signer by signer",
+            "standardises features by signer",
         ),
         ({"pose_mean": torch.zeros(540)}, "other statistics"),
         ({"vocabulary": [*VOCABULARY[:-1], "COFFEE"]}, "another vocabulary"),
@@ -333,7 +333,8 @@ def test_inputs_of_another_build_are_refused(
 ) -> None:
     thresholds = {name: value for name, value in THRESHOLDS.items() if name != "min_margin"}
     (tmp_path / "thresholds.json").write_text(json.dumps(thresholds))
-    assert "no min_margin" in refused(exported, tmp_path, capsys, thresholds=tmp_path / "thresholds.json")
+    said = refused(exported, tmp_path, capsys, thresholds=tmp_path / "thresholds.json")
+    assert "min_margin is missing" in said
     pd.read_parquet(exported.inputs["frames_index"][0])[1:].to_parquet(tmp_path / "frames.parquet")
     said = refused(exported, tmp_path, capsys, frames_index=tmp_path / "frames.parquet")
     assert "other clips" in said
@@ -341,9 +342,7 @@ def test_inputs_of_another_build_are_refused(
     assert "another checkpoint" in refused(exported, tmp_path, capsys, embeddings=tmp_path / "others.npy")
     content = checkpoints.load(exported.inputs["checkpoint"][0])
     checkpoints.save(tmp_path / "old.pth", {name: content[name] for name in content if name != "data_hash"})
-    assert "does not say its data_hash" in refused(
-        exported, tmp_path, capsys, checkpoint=tmp_path / "old.pth"
-    )
+    assert "lacks the entry data_hash" in refused(exported, tmp_path, capsys, checkpoint=tmp_path / "old.pth")
 
 
 def test_an_output_that_has_another_name_or_no_source_is_refused(

@@ -85,7 +85,7 @@ def test_a_network_that_answers_otherwise_stops_the_export(
         checks.check_torchscript("script", script, other, [batch([3])])
     outputs = [Port("embedding", ("batch", 6)), Port("frames", ("batch", "kept", 320))]
     wrong = to_onnx(for_onnx(other), EXAMPLE, CLIPS, outputs)
-    with pytest.raises(SignloomError, match="int8: in 8 bits"):
+    with pytest.raises(SignloomError, match="int8: an embedding in 8 bits"):
         checks.check_int8("int8", wrong, recurrent_file, [batch([3])])
 
 

@@ -78,7 +78,7 @@ def test_a_reader_travels_to_another_process_without_its_arrays(
 
 def test_what_does_not_belong_together_is_refused(tmp_path: Path, clips: dict[str, np.ndarray]) -> None:
     npy, index, mask = write_shard(tmp_path, "0", clips)
-    with pytest.raises(SignloomError, match="one of each a shard"):
+    with pytest.raises(SignloomError, match="one of each per shard"):
         FeatureShards([npy], [index, index], [mask])
     with pytest.raises(SignloomError, match="'clip0' is in the shards twice"):
         FeatureShards([npy, npy], [index, index], [mask, mask])
@@ -87,7 +87,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path, clips: dict[st
     with pytest.raises(SignloomError, match="opened without their masks"):
         FeatureShards([npy], [index]).mask("clip1")
     np.save(npy, np.zeros((7, 540), np.float32))
-    with pytest.raises(SignloomError, match="7 rows, its index 54; build the shard again"):
+    with pytest.raises(SignloomError, match="7 rows but its index has 54; build the shard again"):
         FeatureShards([npy], [index], [mask]).clip("clip1")
 
 

@@ -290,11 +290,11 @@ def test_clips_without_glosses_are_left_out_and_counted(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"glosses": ["<pad>", "BOOK"]}, "begins with"),
+        ({"glosses": ["<pad>", "BOOK"]}, "starts with"),
         ({"glosses": ["<pad>", "<unk>", "<blank>", "<sos>", "<eos>"]}, "no gloss in the training split"),
         ({"drop": "train/003"}, "clip train/003 of splits.csv has no pose feature rows"),
         ({"forget": "val/030"}, "clip val/030 of splits.csv has no gloss line"),
-        ({"empty": "train"}, "no clip with a gloss is in the training split"),
+        ({"empty": "train"}, "the training split has no clip with a gloss"),
         ({"variant": "hybrid_clip_aug"}, "raise frames.copies"),
     ],
 )

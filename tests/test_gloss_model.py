@@ -126,5 +126,5 @@ def test_dilation_doubles_so_that_five_layers_see_31_frames_to_each_side() -> No
 
 
 def test_an_unknown_network_is_refused() -> None:
-    with pytest.raises(ValueError, match="no network called 'rnn'"):
+    with pytest.raises(ValueError, match="unknown network 'rnn'"):
         build({"network": "rnn", "input_dim": 3, "vocab_size": 6})

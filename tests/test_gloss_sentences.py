@@ -282,7 +282,7 @@ def test_position_augmentation_needs_pairs(tmp_path: Path) -> None:
     assert np.abs(change[:, 4:12]).mean() > 0.03 and not change[:, 12:].any()
     for dim in (540, 11, 2):
         wrong = corpus(write_corpus(tmp_path / str(dim), Size(train=3, val=1, pose_dim=dim)), tmp_path)
-        with pytest.raises(SignloomError, match=f"pairs of x and y.*not for pose features of {dim} columns"):
+        with pytest.raises(SignloomError, match=f"pairs of x and y.*not pose features of {dim} columns"):
             training(wrong, {}, **moved)
     assert training(corpus(write_corpus(tmp_path / "c"), tmp_path, "hybrid_clip"), {}, **moved)
 

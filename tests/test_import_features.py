@@ -108,7 +108,7 @@ def test_a_clip_of_a_table_that_cannot_be_used_is_rejected_with_its_reason(tmp_p
     write_table(tmp_path, {"a": 9, "b": 3, "c": 0})
     index = run_stage(tmp_path, {"min_frames": 4}, {"groups": ["hands"]}).index
     assert index["reason"].tolist() == ["", "too_few_frames", "unreadable"]
-    assert index["detail"][2] == f"{tmp_path}/hands.csv: no row whose column `video` is 'c'"
+    assert index["detail"][2] == f"{tmp_path}/hands.csv: no row has 'c' in column `video`"
 
 
 def test_the_form_of_the_clips_must_fit_positions_groups(tmp_path: Path) -> None:

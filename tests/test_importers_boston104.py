@@ -128,8 +128,8 @@ def test_clips_without_rows_with_bad_rows_or_with_the_rows_of_another_are_reject
     }
     assert rejects["detail"].tolist() == [
         f"{tmp_path}/hands_condensed.csv: line 5: 'eleven': expected a number or an empty cell",
-        "the same content and times as hands_condensed/3",
-        f"{tmp_path}/hands_condensed.csv has no row whose column `video` is '2'",
+        "has the same content and times as hands_condensed/3",
+        f"{tmp_path}/hands_condensed.csv: no row has '2' in column `video`",
     ]
 
 
@@ -154,7 +154,7 @@ def test_a_path_is_split_only_behind_the_suffix_of_a_table() -> None:
     ("text", "message"),
     [
         ("video,frame,x\n1,zero,5\n", r"line 2: frame 'zero': expected a whole number"),
-        ("video,frame\n1,0\n", "expected columns of values beside video and frame"),
+        ("video,frame\n1,0\n", "expected at least one column of values besides video and frame"),
         ("frame,x\n0,5\n", "column 'video' is missing"),
     ],
 )

@@ -102,9 +102,9 @@ def test_a_folder_without_one_of_the_files_and_a_strange_file_are_named(tmp_path
     (tmp_path / "dev.corpus.csv").rename(tmp_path / "other.csv")
     with pytest.raises(SignloomError, match=r"dev\.corpus\.csv is missing; expected train\.corpus\.csv"):
         load_table("phoenix2014", tmp_path, tmp_path)
-    with pytest.raises(SignloomError, match=r"other\.csv: expected its folder or one of train\.corpus\.csv"):
+    with pytest.raises(SignloomError, match=r"other\.csv: expected a folder or one of train\.corpus\.csv"):
         load_table("phoenix2014", tmp_path / "other.csv", tmp_path)
-    with pytest.raises(SignloomError, match="expected a file with a table, found a folder"):
+    with pytest.raises(SignloomError, match="expected a table file, found a folder"):
         load_table("csv", tmp_path, tmp_path)
 
 

@@ -74,6 +74,27 @@ def test_a_video_is_answered_as_the_features_that_the_stages_make_of_it(
     np.testing.assert_array_equal(seen.raw.rows, np.load(raw[0]))
 
 
+def test_the_frames_that_max_fps_leaves_are_those_that_the_stage_tracks(
+    engine: SignEngine, tracker: HolisticTracker, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(engine.config, "landmarks", {"max_fps": 12.5})
+    seen = answer_video(engine, clip, 0, 0.8, tracker=tracker).raw
+    assert seen.frame_index.tolist() == list(range(0, 20, 2))
+    shard, raw = tmp_path / "list.csv", [tmp_path / "raw.npy", tmp_path / "raw.parquet"]
+    columns = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
+    pd.DataFrame([("a", clip, 0, 0.8, "h")], columns=columns).to_csv(shard, index=False)
+    outputs = [f"npy={raw[0]}", f"parquet={raw[1]}"]
+    params = [
+        "--params",
+        json.dumps({"landmarks": {"max_fps": 12.5}}),
+        "--scratch",
+        str(tmp_path / "scratch"),
+    ]
+    assert landmarks.main(["--input", f"shard={shard}", "--output", *outputs, *params]) == 0
+    np.testing.assert_array_equal(seen.rows, np.load(raw[0]))
+    assert pd.read_parquet(raw[1])["frame_index"][0].tolist() == seen.frame_index.tolist()
+
+
 def test_a_folder_of_its_pictures_is_answered_like_the_file(
     engine: SignEngine, tracker: HolisticTracker, seen: VideoAnswer, clip: Path, tmp_path: Path
 ) -> None:

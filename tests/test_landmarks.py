@@ -202,7 +202,7 @@ def test_a_killed_run_takes_its_workers_along_and_the_next_goes_on(
 
     command[command.index("--threads") + 1] = "1"
     again = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert f"landmarks: {finished} clips were finished before" in again.stderr
+    assert f"landmarks: {finished} clips are already finished" in again.stderr
     shards = FeatureShards([tmp_path / "0.npy"], [tmp_path / "0.parquet"])
     for clip_id, path, start, end in parts_of(person, 7):
         tracker.restart()

@@ -180,14 +180,14 @@ def test_a_second_sentence_of_one_id_is_rejected_and_another_spelling_in_unicode
     manifest = build(tmp_path, table)
     assert manifest.clips["sentence"].tolist() == [composed, composed]
     assert manifest.rejects[["row", "reason"]].to_numpy().tolist() == [[4, "conflicting_sentence"]]
-    assert manifest.rejects["detail"][0] == f"sentence_id 1 stands for {composed!r} (a) and here for 'Danke.'"
+    assert manifest.rejects["detail"][0] == f"sentence_id 1 means 'Danke.' here and {composed!r} in clip a"
 
 
 @pytest.mark.parametrize("texts", ['"One."', "[1]", '["One.", " "]', "null"])
 def test_variations_that_are_no_list_of_texts_name_their_sentence(tmp_path: Path, texts: str) -> None:
     write_video(tmp_path / "videos/a.mp4")
     (tmp_path / "v.json").write_text(f'{{"8": ["Eight."], "12": {texts}}}')
-    with pytest.raises(SignloomError, match=r"v\.json: sentence_id 12: expected a list of texts"):
+    with pytest.raises(SignloomError, match=r"v\.json: sentence_id 12: expected a list of non-empty texts"):
         build(tmp_path, "video,sentence\na.mp4,One.\n", variations=str(tmp_path / "v.json"))
 
 
@@ -314,8 +314,8 @@ def test_signtalk_sampled_and_processed_forms_are_read(tmp_path: Path) -> None:
     [
         ("", "does not exist"),
         ("sentence_id,sentence\n1,One.\n", "column 'video' is missing; the table has: sentence_id, sentence"),
-        ("video,signer_id\na.mp4,s1\n", "no column `sentence`"),
-        ("video,sentence_id,sentence\n", "no clip in the table"),
+        ("video,signer_id\na.mp4,s1\n", "column `sentence` or `gloss` is missing"),
+        ("video,sentence_id,sentence\n", "the table has no clip"),
     ],
 )
 def test_a_bad_table_is_one_clear_error(tmp_path: Path, table: str, message: str) -> None:

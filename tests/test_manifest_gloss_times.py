@@ -29,7 +29,7 @@ def with_times(folder: Path, gloss: str, cell: str) -> Manifest:
         ("A B", "[]", "0 pairs of gloss_times for 2 glosses"),
         ("", "[[0, 1]]", "1 pairs of gloss_times for 0 glosses"),
         ("A", "[[1, 0.5]]", "gloss 1 ends at 0.5 s, before its start 1 s"),
-        ("A B", "[[1, 2], [0.5, 3]]", "gloss 2 starts at 0.5 s, before the gloss ahead of it (1 s)"),
+        ("A B", "[[1, 2], [0.5, 3]]", "gloss 2 starts at 0.5 s, before gloss 1 (1 s)"),
         ("A", "[[-1, 2]]", "gloss_times[0][0]: "),
         ("A", '[["0", 1]]', "gloss_times[0][0]: "),
         ("A", "[[0, true]]", "gloss_times[0][1]: "),

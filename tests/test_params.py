@@ -131,8 +131,8 @@ def test_an_unknown_key_is_named_with_line_and_nearest_key(root: Path, tmp_path:
             "mode: sideways",
             "Input should be 'predefined', 'sentence', 'signer' or 'clip'",
         ),
-        ("  count: 8", "  count: eight", "valid integer"),
-        ("  count: 8", "  count: 0", "greater than or equal to 1"),
+        ("  count: 4", "  count: eight", "valid integer"),
+        ("  count: 4", "  count: 0", "greater than or equal to 1"),
     ],
 )
 def test_a_bad_value_says_what_was_expected_and_found(

@@ -174,7 +174,7 @@ def test_pictures_are_named_as_far_up_as_tells_them_apart() -> None:
     ]
     assert picture_paths(target, [Path("v/1.mp4")] * 2) == [target / "1.mp4.png"] * 2
     assert picture_paths(Path("a.png"), [Path("v/1.mp4")]) == [Path("a.png")]
-    with pytest.raises(SignloomError, match="2 videos need a folder"):
+    with pytest.raises(SignloomError, match="expected a folder for 2 videos"):
         picture_paths(Path("a.png"), [Path("1.mp4"), Path("2.mp4")])
 
 
@@ -232,7 +232,7 @@ def test_ctrl_c_ends_a_camera_like_its_last_frame(
     found = json.loads(line)
     assert (found["event"], found["end_s"]) == ("end", pytest.approx(7 / 25))
     assert main(["predict", "--camera", "-6", "--bundle", str(bundle)]) == 0
-    assert capsys.readouterr().err == "no answer: nobody was seen to move\n"
+    assert capsys.readouterr().err == "no answer: nobody was seen moving\n"
 
 
 @pytest.mark.parametrize(
@@ -241,8 +241,8 @@ def test_ctrl_c_ends_a_camera_like_its_last_frame(
         ([], "give videos, --stream VIDEO or --camera"),
         (["a.mp4", "--camera"], "give videos, --stream VIDEO or --camera"),
         (["a.mp4", "--top", "0"], "expected 1 or more"),
-        (["--camera", "--picture", "a.png"], "--picture is for videos"),
-        (["a.npz", "--picture", "a.png"], "--picture is for videos"),
+        (["--camera", "--picture", "a.png"], "--picture works for videos"),
+        (["a.npz", "--picture", "a.png"], "--picture works for videos"),
         (["a.npz", "a.mp4"], "videos or features (.npz, .npy), not both"),
         (["a.mp4", "--bundle", "none.zip"], "none.zip does not exist"),
     ],

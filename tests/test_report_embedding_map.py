@@ -93,8 +93,8 @@ def test_the_page_says_how_much_of_the_variance_the_map_shows(tmp_path: Path) ->
     html = build(tmp_path / "build")
     text = Page(html).text
     shares = embedding_map.project(np.load(tmp_path / "build/embeddings.npy"))[1]
-    assert f"which hold {100 * shares.sum():.0f} % of the variance" in text
-    assert "the 14 dimensions that a picture cannot show" in text
+    assert f"which explain {100 * shares.sum():.0f} % of the variance" in text
+    assert "the other 14 dimensions" in text
     assert re.search(r"<dt>A</dt><dd>[^<]* \(\d+ clips\)</dd>", html)
 
 

@@ -107,8 +107,8 @@ def test_what_int8_and_reranking_change_is_shown_and_what_is_not_defined_has_its
 
 def test_times_are_shown_as_they_were_written_down(html: str) -> None:
     text = Page(html).text
-    assert "to 20 test clips of 82 frames in the mean" in text
-    assert "answer to it, without text 3.2 12.8 –" in text
+    assert "for 20 test clips with 82 frames on average" in text
+    assert "answer to the clip, without text 3.2 12.8 –" in text
     assert "from the last frame to the final answer 40.0 – –" in text
     odd = inference.latency_table({"video": {"decode": {"p50_ms": 1.0}}})
     assert cells(odd) == [["video: decode", "1.0", "–", "–"]]

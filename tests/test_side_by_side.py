@@ -217,7 +217,7 @@ def test_only_the_last_level_of_augmentation_mixes_clips(tree: dict[str, Any]) -
 def test_random_weights_can_be_laid_over_every_setting(tree: dict[str, Any]) -> None:
     tables = settings(tree, "random")
     assert {p.clip_features.weights for table in tables.values() for p in table.values()} == {"random"}
-    with pytest.raises(SignloomError, match="only random fits every network"):
+    with pytest.raises(SignloomError, match="expected random, which fits every network"):
         settings(tree, "some.pt")
 
 
@@ -226,8 +226,8 @@ def test_random_weights_can_be_laid_over_every_setting(tree: dict[str, Any]) -> 
     [
         ({"clip_features": {"backbon": "i3d"}}, r"levels\.b: .*unknown key clip_features\.backbon"),
         ({"clip_features": {"crop": 1}}, r"levels\.b: .*clip_features\.crop"),
-        ({"splits": {"seed": 1}}, r"levels\.b: splits is none of clip_features"),
-        ({"frames": {"copies": 0}}, r"levels\.b: frames\.copies 0"),
+        ({"splits": {"seed": 1}}, r"levels\.b: splits is not one of clip_features"),
+        ({"frames": {"copies": 0}}, r"levels\.b: frames\.copies is 0"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_by_name(

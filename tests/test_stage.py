@@ -61,7 +61,7 @@ def test_a_stage_that_fails_signs_nothing(tmp_path: Path) -> None:
 def test_a_single_parameter_must_be_given_and_a_section_may_be_left_out(job: Job) -> None:
     given = replace(job, params={"retrieval": {"prototype_min_clips": 3}})
     assert given.value("retrieval.prototype_min_clips", RetrievalParams) == 3
-    with pytest.raises(SignloomError, match=r"have no retrieval\.exact_limit"):
+    with pytest.raises(SignloomError, match=r"--params has no key retrieval\.exact_limit"):
         given.value("retrieval.exact_limit", RetrievalParams)
     assert given.section_if_used("tcn", TcnParams) == TcnParams()
     with pytest.raises(SignloomError, match=r"tcn\.lr"):

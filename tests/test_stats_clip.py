@@ -62,7 +62,7 @@ def test_training_clips_that_all_lack_features_are_an_error_of_one_line(
     argv, _ = write_inputs(tmp_path, 12, a=0, b=0)
     assert stats_clip.main(argv) == 2
     assert capsys.readouterr().err == (
-        "error: stats_clip: no training clip has clip features; see their index for the reasons\n"
+        "error: stats_clip: no training clip has clip features; see column `detail` of their index\n"
     )
     assert not (tmp_path / "stats.npz").exists()
 

@@ -122,7 +122,7 @@ def test_no_training_clip_is_an_error_of_one_line(tmp_path: Path, capsys: pytest
     clips = some_clips()
     assert stats_pose.main(write_inputs(tmp_path, clips, dict.fromkeys(clips, ("test", 0)))) == 2
     assert capsys.readouterr().err == (
-        "error: stats_pose: the training split has no signed clip; see splits.mode and the rejects\n"
+        "error: stats_pose: the training split has no signed clip; check splits.mode and build/rejects.csv\n"
     )
     assert not (tmp_path / "stats.npz").exists()
 

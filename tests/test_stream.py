@@ -32,7 +32,7 @@ SECTIONS = {"pose": {"fps": FPS}, "quality": {"motion_keep": 0.7, "motion_floor"
 class ListeningEngine:
     """In the engine's place: its answer names every value that it was given."""
 
-    config: ClassVar[dict[str, Any]] = {**SECTIONS, "seq_len": SEQ_LEN}
+    config: ClassVar[dict[str, Any]] = {**SECTIONS, "landmarks": {}, "seq_len": SEQ_LEN}
 
     def answer(
         self,
@@ -316,9 +316,15 @@ def tracker(engine: SignEngine) -> Iterator[HolisticTracker]:
         yield shared
 
 
+@pytest.mark.parametrize("max_fps", [None, 12.5])
 def test_a_real_clip_streamed_gives_the_offline_answer_in_every_field(
-    engine: SignEngine, tracker: HolisticTracker, clip: Path
+    max_fps: float | None,
+    engine: SignEngine,
+    tracker: HolisticTracker,
+    clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setitem(engine.config, "landmarks", {"max_fps": max_fps})
     stream = SignStream(engine, tracker)
     events = [event for frame in read_frames(clip) for event in stream.push(frame.image, frame.time_s)]
     ended = stream.finish()

@@ -194,7 +194,7 @@ def test_without_validation_clips_the_last_epoch_is_the_best(
     splits = pd.read_csv(corpus["splits"][0])
     splits[splits["split"] != "val"].to_csv(tmp_path / "splits.csv", index=False)
     assert run(corpus | {"splits": [tmp_path / "splits.csv"]}, tmp_path) == 0
-    assert "no validation clip has a gloss: the last epoch" in capsys.readouterr().out
+    assert "no validation clip has a gloss, so the last epoch" in capsys.readouterr().out
     history = pd.read_csv(tmp_path / "history.csv")
     assert history[["val_loss", "val_wer", "val_blank_ratio"]].isna().all(axis=None)
     assert checkpoints.load(tmp_path / "best.pth")["epoch"] == 3

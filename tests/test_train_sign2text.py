@@ -185,7 +185,7 @@ def test_a_resumed_run_does_not_train_finished_epochs_again(
     capsys.readouterr()
     run(corpus, tmp_path, tmp_path / "scratch")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "going on after epoch 2" and lines[1].startswith("epoch 3/3")
+    assert lines[0] == "resuming after epoch 2" and lines[1].startswith("epoch 3/3")
 
 
 def test_a_score_that_never_rises_above_0_leaves_a_best_checkpoint_and_ties_go_by_loss(
@@ -237,7 +237,7 @@ def test_no_training_clip_is_an_error(
     splits.loc[splits["split"] == "train", "sentence_id"] = -1
     splits.to_csv(tmp_path / "splits.csv", index=False)
     assert run(corpus | {"splits": [tmp_path / "splits.csv"]}, tmp_path, tmp_path / "scratch") == 2
-    assert "no clip with a sentence is in the training split" in capsys.readouterr().err
+    assert "the training split has no clip with a sentence" in capsys.readouterr().err
     assert not (tmp_path / "best.pth").exists()
 
 

@@ -1,4 +1,4 @@
-"""Let DVC take over what Snakemake built: `dvc commit`, only while Snakemake has nothing left to do.
+"""Record Snakemake's products in DVC with `dvc commit`, if Snakemake has nothing left to build.
 
 python -m tools.adopt [--preset NAME]
 """
@@ -22,22 +22,20 @@ def main(argv: list[str] | None = None) -> int:
     preset = parser.parse_args(argv).preset
     left = snakemake_jobs_left(preset)
     if left:
-        print(
-            f"error: Snakemake has work left, so DVC takes nothing over; build first\n{left}", file=sys.stderr
-        )
+        print(f"error: Snakemake has work left, so DVC records nothing; build first\n{left}", file=sys.stderr)
         return 1
-    # DVC may only believe what Snakemake found complete: a commit of stale files would bless them
+    # committing stale files would make DVC treat them as up to date
     file = target(Path(), preset).as_posix()
     commit = [sys.executable, "-m", "dvc", "commit", "--force", file]
     done = subprocess.run(commit, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         # `dvc commit --quiet` would hide the reason
-        print(f"error: DVC did not take over the products of {file}\n{done.stdout}", file=sys.stderr)
+        print(f"error: DVC could not record the products of {file}\n{done.stdout}", file=sys.stderr)
     return done.returncode
 
 
 def snakemake_jobs_left(preset: str | None = None) -> str:
-    """Return Snakemake's list of jobs that a build would run, empty where there are none."""
+    """Return Snakemake's list of jobs that a build would run, empty if there are none."""
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1"]
     command += ["--config", f"preset={preset}"] if preset else []
     result = subprocess.run(command, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""A clip with its landmarks as a moving picture, with the answer of a bundle beside the last frame."""
+"""Draw a clip with its landmarks as a moving picture, with a bundle's answer beside the last frame."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ from signloom.inference.engine import SignEngine
 from signloom.inference.video import VideoAnswer, answer_video
 from signloom.report.overlay import LEFT_COLOUR, RIGHT_COLOUR, draw_landmarks
 from signloom.video.decode import read_frames
+from signloom.video.thinning import Thinner
 
 SIDE, PANEL, MARGIN = 320, 330, 18  # pixels of the video and of the text beside it
-EVERY = 2  # frames of the video for one of the picture
+MAX_FPS = 12.5  # of the picture
 STEP_MS, HOLD_MS = 80, 4000
 INK, GREY, ACCEPTED, REFUSED = "#1b1b1b", "#595959", "#0b4f9e", "#a14a00"
 
 
 def draw(video: Path, seen: VideoAnswer) -> list[Image.Image]:
-    """Return the pictures: `video` with `seen.raw` drawn over it, the answer beside the last one."""
-    numbers = range(0, len(seen.raw.rows), EVERY)
+    """Return the frames of `video` with `seen.raw` drawn over them and the answer beside the last one."""
+    thinner = Thinner(MAX_FPS)
+    rows = {int(n): row for row, n in enumerate(seen.raw.frame_index) if thinner.takes(seen.raw.times[row])}
+    last = max(rows)
     pictures = []
-    for number, frame in enumerate(read_frames(video)):
-        if number in numbers:
-            drawn = Image.fromarray(draw_landmarks(frame.image, seen.raw.rows[number]))
-            time_s = float(seen.raw.times[number])
-            pictures.append(_picture(drawn, video, time_s, seen.answer if number == numbers[-1] else None))
+    for frame in read_frames(video):
+        if frame.number in rows:
+            row = rows[frame.number]
+            drawn = Image.fromarray(draw_landmarks(frame.image, seen.raw.rows[row]))
+            time_s = float(seen.raw.times[row])
+            pictures.append(_picture(drawn, video, time_s, seen.answer if frame.number == last else None))
     return pictures
 
 
@@ -51,7 +55,7 @@ def _picture(drawn: Image.Image, video: Path, time_s: float, answer: Answer | No
 
 
 def _lines(video: Path, time_s: float, answer: Answer | None) -> list[tuple[str, str, int, bool]]:
-    """Return lines of text, their colour, their size and whether they are bold."""
+    """Return the lines of text with their colour, their size and whether they are bold."""
     lines = [
         ("/".join(video.parts[-2:]), INK, 16, True),
         (f"{time_s:.2f} s", GREY, 15, False),
@@ -68,7 +72,7 @@ def _lines(video: Path, time_s: float, answer: Answer | None) -> list[tuple[str,
 
 
 def _font(points: int, bold: bool) -> ImageFont.FreeTypeFont:
-    # matplotlib carries this font, so the picture is the same on every machine
+    # this font comes with matplotlib, so the picture is the same on every machine
     name = findfont(FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal"))
     return ImageFont.truetype(name, points)
 
@@ -76,7 +80,7 @@ def _font(points: int, bold: bool) -> ImageFont.FreeTypeFont:
 def answer_picture(bundle: Path, video: Path, output: Path) -> str:
     """Write the picture of `video` to `output` (.webp or .gif) and return the answer in words.
 
-    Landmarks and answer are what `predict` gives with `bundle`.
+    Landmarks and answer are those of `signloom predict` with `bundle`.
     """
     seen = answer_video(SignEngine.load(bundle), video)
     first, *others = draw(video, seen)

@@ -16,8 +16,8 @@ PYTHON = "3.11"
 EXTRAS = ("backbones", "workflow", "dev")
 LOCKS = ("requirements.lock", "requirements-backbones.lock")
 HEAD = f"""\
-# Written by `make env` from pyproject.toml and the locks. `make setup` is the tested way; this one is for
-# people who live in conda: `conda env create --file environment.yml`.
+# Written by `make env` from pyproject.toml and the locks. `make setup` is the tested way to install; with
+# conda, run `conda env create --file environment.yml` instead.
 name: signloom
 channels:
   - conda-forge
@@ -26,7 +26,7 @@ dependencies:
   - pip
   - git
   - make
-  # the OpenCV that MediaPipe's package asks for wants these
+  # libraries of the OpenCV that MediaPipe requires
   - libgl
   - glib
   - pip:
@@ -34,7 +34,7 @@ dependencies:
 
 
 def render(root: Path) -> str:
-    """Return the text of environment.yml: every direct requirement at the version of the locks."""
+    """Return the text of environment.yml: every direct requirement at its locked version."""
     locked = locked_versions(root)
     pins = [
         (one.name, locked.get(canonicalize_name(one.name)) or exact(one))
@@ -45,7 +45,7 @@ def render(root: Path) -> str:
 
 
 def requirements(root: Path, *extras: str) -> list[Requirement]:
-    """Return what the bare package, `extras` and the extras that these name require, each package once."""
+    """Return the requirements of the package and of `extras`, nested extras included, without repeats."""
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
     found: dict[str, Requirement] = {}
 
@@ -64,13 +64,13 @@ def requirements(root: Path, *extras: str) -> list[Requirement]:
 
 
 def exact(one: Requirement) -> str:
-    """Return the version that a requirement of a package outside the locks names."""
+    """Return the exact version that a requirement outside the locks asks for."""
     (version,) = [spec.version for spec in one.specifier if spec.operator == "=="]
     return version
 
 
 def locked_versions(root: Path) -> dict[str, str]:
-    """Return package versions by name as the locks pin them for `PYTHON` on Linux."""
+    """Return the package versions that the locks pin for `PYTHON` on Linux, by name."""
     here = {"python_version": PYTHON, "python_full_version": f"{PYTHON}.7", "sys_platform": "linux"}
     found = {}
     for lock in LOCKS:

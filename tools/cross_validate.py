@@ -2,9 +2,9 @@
 
     python -m tools.cross_validate --preset boston104 --folds 5 --jobs 2
 
-A finished build of the preset is needed: features and metadata come from it. Each fold takes its share of the
-training clips as validation and trains on the rest. Products go to build/<preset>/seeds/fold-<k>/. The table
-pools the folds' clips: errors of all over words of all.
+It needs a finished build of the preset, whose features and metadata it reads. Each fold uses its share of the
+training clips for validation and trains on the rest. Products go to build/<preset>/seeds/fold-<k>/. The table
+pools the clips of all folds: the errors of all over the reference words of all.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ KEPT = {"data", "clip_id", "signer_id", "sentence_id", "seen", "reference", "bla
 
 
 def folder_of(preset: str | None) -> str:
-    """Return where the products of `preset` are; presets laid over each other share a folder."""
+    """Return the folder of the products of `preset`; a list of presets has one folder."""
     return f"build/{preset.replace(',', '-')}" if preset else "build"
 
 
 def commands(preset: str | None, folds: int) -> list[tuple[list[str], list[list[str]]]]:
-    """Return, for every fold, the command lines before training, and those of every variant's first seed."""
+    """Return for every fold the command lines before training, and those of each variant's first seed."""
     with workflow(Path(), preset, dag=True) as flow:
         jobs = [job for job in flow.dag.jobs if job.rule.name in BEFORE + EACH]
     if not any(job.rule.name == "train_gloss" for job in jobs):
-        raise SignloomError(f"preset {preset!r} trains no gloss variant")
+        raise SignloomError(f"preset {preset!r} trains no gloss variant; choose one with gloss.variants")
     root = folder_of(preset)
     plan = []
     for fold in range(folds):
         first = [moved(job, root, folds, fold) for name in BEFORE for job in jobs if job.rule.name == name]
-        # other seeds say how much luck there is, which the folds show as well
+        # the folds already show the variance that more seeds would show
         runs = sorted({job.wildcards.run for job in jobs if job.rule.name in EACH} & set(VARIANTS))
         each = [
             [
@@ -64,7 +64,7 @@ def commands(preset: str | None, folds: int) -> list[tuple[list[str], list[list[
 
 
 def moved(job: Any, root: str, folds: int, fold: int) -> str:
-    """Return the command line of `job` for one fold: other splits, other places of its products."""
+    """Return the command line of `job` for one fold, with the fold's splits and product folders."""
     given: dict[str, Any] = json.loads(job.params.given)
     if "splits" in given:
         given["splits"] |= {"folds": folds, "fold": fold}
@@ -76,7 +76,7 @@ def moved(job: Any, root: str, folds: int, fold: int) -> str:
 
 
 def run(lines: list[str]) -> None:
-    """Run command lines one after another; a failing one ends the program with its output."""
+    """Run command lines one after another; if one fails, print its output and exit."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for line in lines:
         done = subprocess.run(line, shell=True, env=environment, text=True, capture_output=True)
@@ -111,7 +111,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--preset")
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=2, help="folds or runs side by side")
+    parser.add_argument("--jobs", type=int, default=2, help="number of folds or runs at a time")
     args = parser.parse_args(argv)
     plan = commands(args.preset, args.folds)
     with ThreadPoolExecutor(args.jobs) as pool:

@@ -1,6 +1,6 @@
-"""MkDocs hooks: pages made from the rules and the typed parameters, and pages that live beside `docs/`.
+"""MkDocs hooks: add pages generated from the rules and the typed parameters, and pages outside `docs/`.
 
-`make docs` builds the site. Nothing that this module makes is committed.
+`make docs` builds the site. The generated pages are not committed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mkdocs.structure.pages import Page
 from tools.stage_pages import parameters_page, read_stages, stage_page, stages_index
 
 ROOT = Path(__file__).parent.parent
-# pages that GitHub shows outside docs/, and where the site has them
+# pages outside docs/ in the repository, and their paths on the site
 BESIDE = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -29,7 +29,7 @@ LINK = re.compile(r"(\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put the generated pages of the stages into the navigation, in the order of the rules."""
+    """Add the generated pages of the stages to the navigation, in the order of the rules."""
     config["stages"] = read_stages(ROOT)
     pages = [f"stages/{stage.name}.md" for stage in config["stages"]]
     for entry in config.nav or []:
@@ -39,7 +39,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are generated, and those that live beside `docs/`."""
+    """Add the generated pages and the pages outside `docs/`."""
     stages = config["stages"]
     pages = {f"stages/{stage.name}.md": stage_page(stage, stages) for stage in stages}
     pages |= {"stages/index.md": stages_index(stages), "parameters.md": parameters_page(ROOT)}
@@ -51,12 +51,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead links out of `docs/` to where the site has those pages."""
+    """Rewrite links to pages outside `docs/` to their paths on the site."""
     return site_links(markdown, f"docs/{page.file.src_uri}", page.file.src_uri)
 
 
 def site_links(text: str, source: str, page: str) -> str:
-    """Return `text` of the file `source` with its links as the page `page` of the site needs them."""
+    """Return `text` of the file `source` with its links rewritten for the page `page` of the site."""
 
     def moved(match: re.Match[str]) -> str:
         before, target, after = match.groups()

@@ -1,4 +1,4 @@
-"""Write dvc.yaml from the Snakemake rules, which own every command, dependency, output and parameter.
+"""Write dvc.yaml from the Snakemake rules, which define every command, dependency, output and parameter.
 
 python -m tools.dvc_yaml                    write dvc.yaml
 python -m tools.dvc_yaml --preset NAME      write config/presets/NAME/dvc.yaml
@@ -30,7 +30,7 @@ HEADER = "# Written from the Snakemake rules by `make dvc`; change the rules, no
 
 
 def render(root: Path, preset: str | None = None) -> str:
-    """Return the text of the dvc.yaml that serves `preset` (None: params.yaml as it stands)."""
+    """Return the text of the dvc.yaml of `preset` (None: that of params.yaml alone)."""
     with workflow(root, preset) as flow:
         loaded = Pipeline.load(dict(flow.globals["config"]))
         rules = [rule for rule in flow.rules if rule.name != "all" and not _by_request(rule)]
@@ -40,7 +40,7 @@ def render(root: Path, preset: str | None = None) -> str:
 
 
 def dump(tree: dict[str, Any]) -> str:
-    """Return `tree` as YAML 1.2 text, by the library that DVC reads it with.
+    """Return `tree` as YAML 1.2 text, written with the library that DVC reads it with.
 
     A writer of YAML 1.1 leaves `08` without quotes, which YAML 1.2 reads as the number 8.
     """
@@ -51,12 +51,12 @@ def dump(tree: dict[str, Any]) -> str:
 
 
 def _by_request(rule: Any) -> bool:
-    """Return whether `rule` is of the tables that only Snakemake builds, and only when asked."""
+    """Return whether `rule` belongs to the tables that Snakemake builds on request and DVC does not."""
     return Path(rule.snakefile).name == "side_by_side.smk"
 
 
 def _stages(rule: Any, flow: Pipeline) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the DVC stages of a rule: one, or one a gloss run, whose dependencies differ."""
+    """Yield the DVC stages of a rule: one, or one per gloss run, as the runs' dependencies differ."""
     if "run" in rule.wildcard_names:
         for run in flow.runs:
             yield f"{rule.name}-{run}", _stage(rule, flow, SimpleNamespace(run=run))
@@ -65,7 +65,7 @@ def _stages(rule: Any, flow: Pipeline) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _stage(rule: Any, flow: Pipeline, wildcards: SimpleNamespace) -> dict[str, Any]:
-    """Return one DVC stage: a matrix over shards where the rule scatters."""
+    """Return one DVC stage, a matrix over shards if the rule runs once per shard."""
     outputs = _paths(rule.output, wildcards)
     options = f"--config preset={','.join(flow.presets)} " if flow.presets else ""
     stage: dict[str, Any] = {"desc": rule.docstring.strip()}
@@ -74,7 +74,7 @@ def _stage(rule: Any, flow: Pipeline, wildcards: SimpleNamespace) -> dict[str, A
     if "shard" in rule.wildcard_names:
         stage["matrix"] = {"shard": shard_names(flow.params.shards.count)}
     stage["cmd"] = f"snakemake {options}--cores all --allowed-rules {rule.name} -- {outputs[0]}"
-    # a rule that has a digest of the videos: DVC has none, so it looks at their folder
+    # Snakemake gives this rule a digest of the videos; DVC depends on their folder instead
     folders = [flow.params.dataset.videos] if hasattr(rule.params, "contents") else []
     stage["deps"] = sorted([*_paths(rule.input, wildcards), *folders])
     given = rule.params.given
@@ -87,7 +87,7 @@ def _stage(rule: Any, flow: Pipeline, wildcards: SimpleNamespace) -> dict[str, A
 
 
 def _paths(items: Any, wildcards: SimpleNamespace) -> list[str]:
-    """Return paths without doubles: those of a gloss run, or Snakemake's `{shard}` as DVC writes it."""
+    """Return paths without repeats, with wildcards filled in or, for `{shard}`, in DVC's syntax."""
     paths: list[str] = []
     for item in items:
         found = item(wildcards) if callable(item) else item
@@ -98,7 +98,7 @@ def _paths(items: Any, wildcards: SimpleNamespace) -> list[str]:
 
 
 def _names(given: dict[str, Any], params: Params) -> list[str]:
-    """Return what a stage is given by name: whole sections, or single parameters as `section.key`."""
+    """Return the names of a stage's parameters: whole sections, or single keys as `section.key`."""
     names = []
     for section, values in given.items():
         if section not in BY_RULES:
@@ -108,7 +108,7 @@ def _names(given: dict[str, Any], params: Params) -> list[str]:
 
 
 def _params(names: list[str], presets: list[str]) -> list[Any]:
-    """Return DVC's parameter entries: those of params.yaml, and of the presets that are laid over it."""
+    """Return DVC's parameter entries for params.yaml and for the presets laid over it."""
     if not presets or not names:
         return names
     files = [PRESETS / f"{name}.yaml" for name in presets]
@@ -117,14 +117,14 @@ def _params(names: list[str], presets: list[str]) -> list[Any]:
 
 
 def _has(tree: dict[str, Any], name: str) -> bool:
-    """Whether a preset sets a section, or the parameter `section.key`."""
+    """Return whether a preset sets a section, or the parameter `section.key`."""
     section, _, key = name.partition(".")
     return section in tree and (not key or key in tree[section])
 
 
 def _plots(flow: Pipeline) -> list[dict[str, Any]]:
     """Return the plots of `dvc plots`: training curves of both families, calibration and ablation."""
-    # DVC reads these paths from the folder of dvc.yaml, whatever the stages' wdir
+    # DVC resolves these paths from the folder of dvc.yaml, not from the stages' wdir
     up = "../../../" if flow.preset else ""
     plots = []
     if "sign2text" in flow.params.pipeline.families:
@@ -142,7 +142,7 @@ def _plots(flow: Pipeline) -> list[dict[str, Any]]:
         files = [up + flow.build(f"models/gloss/{run}/history.csv") for run in flow.runs]
         for column in ("train_loss", "val_wer", "val_blank_ratio"):
             plots.append(_curves(f"gloss: {column}", {file: [column] for file in files}))
-        # the template of .dvc/plots: DVC's own bars do not start at 0, and know no decoders
+        # template in .dvc/plots: DVC's own bars do not start at 0 and cannot group by decoder
         table = up + flow.build("predictions/ablation.csv")
         bars = {"x": {table: "wer"}, "y": {table: "variant"}}
         plots.append({"gloss ablation": {**bars, "template": "ablation", "title": "gloss: ablation"}})
@@ -150,13 +150,13 @@ def _plots(flow: Pipeline) -> list[dict[str, Any]]:
 
 
 def _curves(title: str, columns: dict[str, list[str]]) -> dict[str, Any]:
-    # DVC's own lines take an empty cell for a 0
+    # DVC's own line template reads an empty cell as 0
     curves = {"x": dict.fromkeys(columns, "epoch"), "y": columns, "template": "curves", "title": title}
     return {title.replace(":", ""): curves}
 
 
 def target(root: Path, preset: str | None) -> Path:
-    """Return where the dvc.yaml of `preset` stands."""
+    """Return the path of the dvc.yaml of `preset`."""
     return root / (PRESETS / preset.replace(",", "-") / "dvc.yaml" if preset else Path("dvc.yaml"))
 
 

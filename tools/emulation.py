@@ -1,4 +1,4 @@
-"""Before the first job: one line for every number format that this machine would emulate."""
+"""Warn before the first job about number formats that this machine would emulate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from signloom.params.schema import Params
 
 _CLIPS = ("clip_features.precision", "convolution")
-# the parameter that a rule computes in, and what it does most
+# the precision parameter of a rule, and its main work
 _PRECISIONS: dict[str, tuple[str, Any]] = {
     "clip_features": _CLIPS,
     "clip_features_augmented": _CLIPS,
@@ -18,7 +18,7 @@ _PRECISIONS: dict[str, tuple[str, Any]] = {
 
 
 def emulation_warnings(params: Params, rules: Iterable[str]) -> list[str]:
-    """Return a line for each precision of `params` that jobs of `rules` would have to emulate here."""
+    """Return a warning for each precision of `params` that jobs of `rules` would emulate on this machine."""
     asked = {}
     for rule in {name.removeprefix("side_") for name in rules} & set(_PRECISIONS):
         key, work = _PRECISIONS[rule]
@@ -27,7 +27,7 @@ def emulation_warnings(params: Params, rules: Iterable[str]) -> list[str]:
     half = [(key, precision, work) for (key, precision), work in sorted(asked.items()) if precision != "fp32"]
     if not half:
         return []
-    # loads PyTorch, which takes its time
+    # imports PyTorch, which is slow
     from signloom.precision import emulation_warning
 
     return [line for key, precision, work in half if (line := emulation_warning(key, precision, work))]

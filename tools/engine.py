@@ -1,4 +1,4 @@
-"""Reading the Snakemake workflow from Python: its rules and the jobs of a full build."""
+"""Read the Snakemake workflow from Python: its rules and the jobs of a full build."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def workflow(
 ) -> Iterator[Any]:
     """Yield the parsed workflow in `root`; with `dag`, the jobs of a full build are in `.dag.jobs`.
 
-    The build is that of rule `target` (None: the default target).
+    `target` is the rule to build (None: the default target).
     """
     here = Path.cwd()
     os.chdir(root)

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Print the command of the Python that the environment is built with.
+# Print the command of the Python to build the environment with.
 #
-# The first of the versions below that is on the PATH and runs; then python3, where it is one of them; then one
-# that uv manages, where uv is there. A name on the PATH proves nothing: pyenv's python3.12 fails where no 3.12
-# is chosen, and Debian's Python makes no environments without its package python3-venv.
+# It takes the first version below that is on the PATH and runs, else python3 if it is one of them, else one
+# that uv manages, if uv is installed. A name on the PATH is not enough: pyenv's python3.12 fails if no 3.12
+# is selected, and Debian's Python cannot make environments without its package python3-venv.
 set -u
 versions="3.11 3.12"
 

@@ -1,7 +1,7 @@
-"""Which of the project's modules a stage is made of: the code dependencies of both engines.
+"""Find the project's modules that a stage uses, which both engines need as code dependencies.
 
-Neither engine follows Python imports, so the closure is read from the source: every `import signloom...` in
-the entry point and, in turn, in what it imports, functions' own imports included.
+Neither engine follows Python imports, so they are collected from the source: every `import signloom...` in
+the entry point and, recursively, in the imported modules, imports inside functions included.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def code_of(stage: str, root: Path = Path()) -> list[str]:
-    """Return the sorted paths, relative to `root`, of the modules that make up `stage`."""
+    """Return the sorted paths, relative to `root`, of the modules that `stage` uses."""
     entry = f"workflow_scripts/{stage}.py"
     todo, found = [entry], set()
     while todo:
@@ -25,7 +25,7 @@ def code_of(stage: str, root: Path = Path()) -> list[str]:
 
 @cache
 def _imports(root: Path, path: str) -> tuple[str, ...]:
-    """Return the project's files that the module at `path` imports, package files on the way included."""
+    """Return the project's files that the module at `path` imports, `__init__.py` files included."""
     names: set[str] = set()
     for node in ast.walk(ast.parse((root / path).read_text("utf-8"))):
         if isinstance(node, ast.Import):

@@ -1,12 +1,11 @@
-"""Kill a build ten times with SIGKILL, five times in landmarks and five in training, and compare its bytes.
+"""Kill a build ten times with SIGKILL, five times each in landmarks and in training, and compare its bytes.
 
     python -m tools.kill_and_resume REFERENCE WORK [--seed N]
 
-REFERENCE is a checkout with a finished, undisturbed build, all of it at one commit: checkpoints name theirs.
-WORK is a folder that does not exist yet: the commit of REFERENCE is cloned into it and built there while
-being killed. After every kill no file may stand under a final name unless it is, byte for byte, that of the
-reference; training must say that it resumes.
-What the builds print goes to WORK.log.
+REFERENCE is a checkout with a complete, undisturbed build at one commit, because checkpoints record theirs.
+WORK is a new folder: the commit of REFERENCE is cloned into it, built there and killed. After every kill,
+each file with a final name must equal the reference byte for byte, and training must report that it resumes.
+The output of the builds goes to WORK.log.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     subprocess.run(["git", "clone", "--quiet", str(args.reference), str(args.work)], check=True)
     presets = {file.stem for file in args.work.glob("config/presets/*.yaml")}
     for file in args.work.glob("metrics/**/*.json"):
-        # those of presets are committed, and this build makes none of them again
+        # metrics of presets are committed, and this build does not make them
         if not presets.intersection(file.relative_to(args.work).parts):
             file.unlink()
     reference = products(args.reference)
@@ -57,18 +56,18 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def demand_resumed(work: Path) -> None:
-    """End with an error unless the last training run says that it went on where it was."""
+    """Exit with an error unless the log of the last training run reports that it resumed."""
     if RESUMED not in (work / TRAINING_LOG).read_text("utf-8"):
-        raise SystemExit("training started again instead of going on")
+        raise SystemExit("training started from the beginning instead of resuming")
 
 
 def log_of(work: Path) -> Path:
-    """Return where the builds in `work` say what they do: a pipe that nobody reads would stop them."""
+    """Return the log file of the builds in `work`; an unread pipe would block them."""
     return work.with_name(work.name + ".log")
 
 
 def build(work: Path) -> subprocess.Popen[bytes]:
-    """Start a build in a process group of its own, unlocked after a kill."""
+    """Start a build in its own process group, after removing the lock that a kill left."""
     environment = {**os.environ, "PYTHONPATH": str(work)}
     subprocess.run(
         ["snakemake", "--cores", "1", "--unlock"], cwd=work, check=True, capture_output=True, env=environment
@@ -85,7 +84,7 @@ def build(work: Path) -> subprocess.Popen[bytes]:
 
 
 def kill_in(work: Path, sign: str, delay: float, name: str, reference: dict[str, str]) -> None:
-    """Build until `sign` changes, wait `delay` seconds, kill the whole group and check what stands."""
+    """Build until `sign` changes, wait `delay` seconds, kill the process group and check the products."""
     started = time.time()
     process = build(work)
     while process.poll() is None and not _touched_since(work / sign, started):
@@ -104,7 +103,7 @@ def kill_in(work: Path, sign: str, delay: float, name: str, reference: dict[str,
 
 
 def _touched_since(path: Path, start: float) -> bool:
-    """Whether a log in the folder `path` is new, or the training log `path` is and tells of a whole epoch."""
+    """Return whether the folder `path` has a new log, or the training log `path` is new and has an epoch."""
     if path.is_dir():
         return any(file.stat().st_mtime >= start for file in path.glob("*"))
     return path.exists() and path.stat().st_mtime >= start and "epoch " in path.read_text("utf-8")

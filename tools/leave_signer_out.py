@@ -1,14 +1,16 @@
-"""Calibrate on one signer and score another, each training signer left out in turn; no test clip is read.
+"""Calibrate on one signer and score on another, for each training signer in turn; no test clip is read.
 
     python -m tools.leave_signer_out
 
-A finished build is needed; features and texts come from it. For each signer of the training split the encoder
-is trained on the others; thresholds are chosen on the validation clips and scored on the signer's, and the
-other way round. Products go to build/signers/<signer>/. Printed, pooled over all of these: false accepts of
-clips that ought to be refused, and in-set clips accepted rightly, of those whose first sentence is right; for
-the rule of stage calibrate (loosest), for the fewest false accepts where as many are accepted rightly, for
-thresholds that hug those, and for the first rule without the score of frame sequences. Then: in-set clips
-whose first sentence is right by cosine, and re-ranked.
+It needs a finished build, whose features and texts it reads. For each signer of the training split, the
+encoder is trained on the others. Thresholds are chosen on the validation clips and scored on the signer's
+clips, and the other way round. Products go to build/signers/<signer>/.
+
+The first table has the false accepts of clips that ought to be refused, and the in-set clips accepted rightly
+out of those whose first sentence is right, pooled over all signers. It compares four rules for thresholds:
+that of stage calibrate (loosest), the fewest false accepts at the same number accepted rightly, the strictest
+that still accept these, and the first rule without frame sequences. The second table has the in-set clips
+whose first sentence is right by cosine, and after re-ranking.
 """
 
 from __future__ import annotations
@@ -44,12 +46,12 @@ TOP = 5
 
 
 class Asked(NamedTuple):
-    """The questions of one signer, answered by a network that did not learn from them."""
+    """The answers to one signer's clips, from a network that was not trained on them."""
 
     evidence: Evidence
     right: npt.NDArray[np.bool_]
     out: npt.NDArray[np.bool_]
-    first: dict[str, npt.NDArray[np.bool_]]  # which in-set clips are answered rightly, by what ranks
+    first: dict[str, npt.NDArray[np.bool_]]  # whether in-set clips are answered rightly, by ranking
 
 
 def main() -> int:
@@ -78,7 +80,7 @@ def main() -> int:
 
 
 def commands() -> tuple[list[str], FeatureShards]:
-    """Return the command lines of the stages that a fold runs, and the shards of pose features."""
+    """Return the command lines of the stages to run per signer, and the shards of pose features."""
     with workflow(Path(), dag=True) as flow:
         jobs = {job.rule.name: job for job in flow.dag.jobs}
         lines = [
@@ -91,7 +93,7 @@ def commands() -> tuple[list[str], FeatureShards]:
 
 
 def without(splits: pd.DataFrame, left_out: npt.NDArray[np.bool_]) -> pd.DataFrame:
-    """Return `splits` with the clips `left_out` as the test split, in place of the real one."""
+    """Return `splits` with the clips `left_out` as the test split, instead of the real one."""
     table = splits.assign(split=splits["split"].where(~left_out, "held out"))
     table = table[table["split"] != "test"].replace({"split": {"held out": "test"}})
     trained = table["sentence_id"][(table["split"] == "train") & (table["sentence_id"] >= 0)]
@@ -100,14 +102,14 @@ def without(splits: pd.DataFrame, left_out: npt.NDArray[np.bool_]) -> pd.DataFra
 
 def moved(line: str, folder: Path) -> str:
     """Return the command `line` with its own splits and products under `folder`, in one thread."""
-    line = re.sub(r'"threads": \d+', '"threads": 1', line)  # two that wait for each other take far longer
+    line = re.sub(r'"threads": \d+', '"threads": 1', line)  # threads that wait for each other are far slower
     for product in ("splits.csv", "global_stats.npz", "models/", "embeddings/"):
         line = line.replace(f"=build/{product}", f"={folder}/{product}")
     return re.sub(r"=metrics/", f"={folder}/metrics/", line)
 
 
 def ask(folder: Path, questions: Questions) -> Asked:
-    """Put `questions` to the gallery of `folder`, and find what ranks in-set clips best."""
+    """Answer `questions` with the gallery of `folder`, in-set clips by cosine and re-ranked."""
     trained = load_trained(folder / "models/sign2text/best.pth", folder / "global_stats.npz")
     made = folder / "embeddings"
     clips = EmbeddedClips(made / "embeddings.npy", made / "embeddings_map.csv")
@@ -133,7 +135,7 @@ def ask(folder: Path, questions: Questions) -> Asked:
 
 
 def report(pairs: list[tuple[Asked, ...]], floor: float, limit: float) -> None:
-    """Print the two tables of `pairs`: questions to choose by, and questions to score."""
+    """Print the two tables; each pair has the questions to choose thresholds on and those to score."""
     rules = {
         "loosest": lambda asked: calibrate(asked.evidence, asked.right, asked.out, floor, limit).thresholds,
         "fewest false accepts": lambda asked: fewest(asked, floor, limit),
@@ -157,7 +159,7 @@ def report(pairs: list[tuple[Asked, ...]], floor: float, limit: float) -> None:
 def scores(
     pairs: list[tuple[Asked, ...]], rule: Callable[[Asked], Thresholds], floor: float
 ) -> tuple[int, int, int, int]:
-    """Return accepted rightly, answered rightly, accepted falsely, to be refused: sums over `pairs`."""
+    """Return sums over `pairs`: accepted rightly, answered rightly, accepted falsely, to be refused."""
     total = np.zeros(4, np.int64)
     for chosen_by, scored in pairs:
         accepted = np.array(judge(scored.evidence, rule(chosen_by))) == OK
@@ -167,15 +169,15 @@ def scores(
 
 
 def fewest(asked: Asked, floor: float, limit: float) -> Thresholds:
-    """Return the loosest thresholds that accept as many rightly with the fewest false accepts."""
+    """Return the loosest thresholds with the fewest false accepts at the same number accepted rightly."""
     points = search(asked.evidence, asked.right, asked.out, floor)
     most = choose(points, int(limit * asked.out.sum() + 1e-9)).right
-    point = next(point for point in points if point.right == most)  # points come by false accepts
+    point = next(point for point in points if point.right == most)  # points are sorted by false accepts
     return Thresholds(*point.thresholds, motion_floor=floor)
 
 
 def hugging(asked: Asked, floor: float, limit: float) -> Thresholds:
-    """Return the strictest thresholds that accept what `fewest` accepts rightly."""
+    """Return the strictest thresholds that accept the clips that `fewest` accepts rightly."""
     kept = asked.right & (np.array(judge(asked.evidence, fewest(asked, floor, limit))) == OK)
     e = asked.evidence
     columns = (e.similarity, e.margin, e.proto_similarity, e.dtw_score)

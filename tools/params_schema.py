@@ -2,8 +2,8 @@
 
 python -m tools.params_schema
 
-It is made from `signloom.params`, by which keys are checked. No key is required in it, as a preset holds only
-what differs; that params.yaml has every key is checked when it is loaded.
+It is generated from `signloom.params`, which checks the keys. The schema requires no key, because a preset
+has only the keys that differ; loading params.yaml checks that it has every key.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _plain(node: Any) -> Any:
 
 
 def _is_title(key: str, value: Any) -> bool:
-    # a parameter could be called `title`: that one has a schema, not a text
+    # the value of a parameter named `title` is a schema, not a text
     return key == "title" and isinstance(value, str)
 
 

@@ -1,4 +1,4 @@
-"""Draw docs/images/pipeline.svg: every stage, and an arrow wherever one needs another and no path says so.
+"""Draw docs/images/pipeline.svg: every stage, and arrows from a stage to the stages that need it.
 
 python -m tools.pipeline_picture
 """
@@ -13,31 +13,32 @@ from tools.stage_pages import ROOT, Stage, read_stages
 TARGET = Path("docs/images/pipeline.svg")
 # column and row of every box
 PLACES: dict[str, tuple[float, float]] = {
-    "manifest": (1.5, 1),
-    "landmarks": (1, 2),
-    "clip_features": (3, 2),
-    "pose_features": (1, 3),
-    "metadata": (1, 4),
-    "splits": (1, 5),
-    "stats_pose": (0, 6),
-    "text": (1, 6),
-    "clip_features_augmented": (2, 6),
-    "stats_clip": (3, 6),
-    "train_sign2text": (1, 7),
-    "train_gloss": (2.5, 7),
-    "embed": (1, 8),
-    "prototypes": (0, 9),
-    "evaluate_sign2text": (1, 9),
-    "evaluate_retrieval": (2, 9),
-    "evaluate_gloss": (3, 9),
-    "calibrate": (0, 10),
-    "export": (1.5, 11),
-    "ablation": (3, 11),
-    "evaluate_inference": (1.5, 12),
-    "report": (2.25, 13),
+    "sources": (1.5, 1),
+    "manifest": (1.5, 2),
+    "landmarks": (1, 3),
+    "clip_features": (3, 3),
+    "pose_features": (1, 4),
+    "metadata": (1, 5),
+    "splits": (1, 6),
+    "stats_pose": (0, 7),
+    "text": (1, 7),
+    "clip_features_augmented": (2, 7),
+    "stats_clip": (3, 7),
+    "train_sign2text": (1, 8),
+    "train_gloss": (2.5, 8),
+    "embed": (1, 9),
+    "prototypes": (0, 10),
+    "evaluate_sign2text": (1, 10),
+    "evaluate_retrieval": (2, 10),
+    "evaluate_gloss": (3, 10),
+    "calibrate": (0, 11),
+    "export": (1.5, 12),
+    "ablation": (3, 12),
+    "evaluate_inference": (1.5, 13),
+    "report": (2.25, 14),
 }
-ENDS: dict[str, tuple[float, float]] = {"videos and table": (1.5, 0), "bundle": (0, 12)}
-END_ARROWS = [("videos and table", "manifest"), ("export", "bundle")]
+ENDS: dict[str, tuple[float, float]] = {"videos and table": (1.5, 0), "bundle": (0, 13)}
+END_ARROWS = [("videos and table", "sources"), ("export", "bundle")]
 ACROSS, DOWN, WIDTH, HEIGHT, MARGIN = 126, 60, 116, 36, 10
 STYLE = (
     "text{font:11.5px system-ui,sans-serif;fill:#1b1b1b;text-anchor:middle}"
@@ -47,7 +48,7 @@ STYLE = (
 
 
 def arrows(stages: list[Stage]) -> list[tuple[str, str]]:
-    """Return the pairs (earlier, later) of stages that no longer path between them implies."""
+    """Return the pairs (earlier, later) of dependent stages, without those that a longer path implies."""
     after = {
         one.name: {other.name for other in stages if other.read & one.written and other is not one}
         for one in stages
@@ -66,7 +67,7 @@ def arrows(stages: list[Stage]) -> list[tuple[str, str]]:
 
 def render(stages: list[Stage]) -> str:
     """Return the picture as SVG."""
-    # ready-made features take the place of landmarks: another pipeline
+    # importing features is an alternative to tracking landmarks and is not drawn
     shown = [stage for stage in stages if stage.name != "import_features"]
     places = PLACES | ENDS
     columns, rows = (max(place[axis] for place in places.values()) for axis in (0, 1))

@@ -1,9 +1,9 @@
-"""Write the page around `dvc plots` with its scripts inside, so that the plots open without a network.
+"""Write a template for `dvc plots` that includes its scripts, so that the plots open offline.
 
 python -m tools.plots_page build/plots.html
 dvc plots show --html-template build/plots.html
 
-DVC's own page loads Vega from a server; Snakemake's report brings the same scripts along.
+DVC's own page loads Vega from a server; Snakemake's report package includes the same scripts.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ SCRIPTS = ("vega/vega.js", "vega-lite/vega-lite.js", "vega-embed/vega-embed.js")
 
 
 def page() -> str:
-    """Return the template; DVC puts its plots in the place of `{plot_divs}`."""
-    # a script in a page ends at the first closing tag, wherever that stands
+    """Return the template; DVC replaces `{plot_divs}` by its plots."""
+    # a script in a page ends at the first closing tag, even inside a string
     scripts = [Assets.get_content(name).replace("</script", "<\\/script") for name in SCRIPTS]
     inside = "".join(f"<script>{script}</script>\n" for script in scripts)
     head = f'<meta charset="utf-8">\n<title>Signloom plots</title>\n{inside}'

@@ -1,4 +1,4 @@
-"""What the rules share: where products go, which parameters a stage gets, how its command line is made."""
+"""Helpers of the rules: paths of products, parameters of a stage, and its command line."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ PRODUCT_FOLDERS = {
     *("predictions", "export", "report", "gloss", "seeds", "signers", "logs", "benchmarks", "scratch"),
     "side_by_side",
 }
-BY_RULES = {"run", "origin"}  # what rules give stages beside parameters
-NO_PARAMS = {"preset", "side_weights"}  # what `--config` may hold beside parameters
+BY_RULES = {"run", "origin"}  # keys that rules pass to stages besides parameters
+NO_PARAMS = {"preset", "side_weights"}  # keys that `--config` may have besides parameters
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Pipeline:
 
     @classmethod
     def load(cls, config: dict[str, Any]) -> Pipeline:
-        """Check Snakemake's config (params.yaml and `--config`) with its presets laid over it, in order."""
+        """Return the checked Snakemake config (params.yaml and `--config`) with its presets laid over it."""
         tree = {key: value for key, value in config.items() if key not in NO_PARAMS}
         presets = [name for name in str(config.get("preset") or "").split(",") if name]
         taken = PRODUCT_FOLDERS.intersection(presets)
         if taken:
             raise SignloomError(
-                f"preset {min(taken)!r}: build/{min(taken)}/ holds products; choose another name"
+                f"preset {min(taken)!r}: build/{min(taken)}/ is a folder of products; choose another name"
             )
         files = [PARAMS_FILE, *(PRESETS / f"{name}.yaml" for name in presets)]
         for file in files[1:]:
@@ -61,25 +61,25 @@ class Pipeline:
 
     @property
     def preset(self) -> str:
-        """The names of the presets joined, which folders are called by; empty without presets."""
+        """The joined names of the presets, which name their folders; empty without presets."""
         return "-".join(self.presets)
 
     def build(self, path: str) -> str:
-        """Return where the product `path` goes."""
+        """Return the path of the product `path` under build/."""
         return f"build/{self.preset}/{path}" if self.preset else f"build/{path}"
 
     def metrics(self, path: str) -> str:
-        """Return where the metric file `path` goes."""
+        """Return the path of the metric file `path` under metrics/."""
         return f"metrics/{self.preset}/{path}" if self.preset else f"metrics/{path}"
 
     @property
     def gpu(self) -> int:
-        """1 where jobs can have a GPU, here or on a cluster; elsewhere they run side by side."""
+        """1 if jobs can get a GPU, on this machine or on a cluster, else 0, so that jobs run side by side."""
         return int(Path("/dev/nvidiactl").exists() or cluster_has_gpus())
 
     @property
     def videos_read(self) -> bool:
-        """Whether features are made from videos here, rather than given."""
+        """Whether features are made from videos; imported features need none."""
         return self.params.dataset.importer not in ("processed", "boston104")
 
     @property
@@ -88,12 +88,12 @@ class Pipeline:
         return shard_names(self.params.shards.count)
 
     def shards_of(self, stage: str, suffix: str) -> list[str]:
-        """Return the files of `stage`, one a shard, that end in `suffix`."""
+        """Return the files of `stage` that end in `suffix`, one per shard."""
         return [self.build(f"{stage}/{shard}{suffix}") for shard in self.shards]
 
     @property
     def runs(self) -> list[str]:
-        """The gloss runs: every variant with every seed; the first seed has the variant's plain name."""
+        """The names of the gloss runs, one per variant and seed; the first seed has the plain name."""
         others = self.params.gloss.seeds[1:]
         return [
             variant + ending
@@ -117,40 +117,40 @@ class Pipeline:
         return [name for name in self.if_family("gloss", *self.runs) if kind in self.reads(name)]
 
     def if_family(self, family: str, *paths: str) -> list[str]:
-        """Return `paths` where the run builds `family`, else nothing."""
+        """Return `paths` if `family` is built, else nothing."""
         return list(paths) if family in self.params.pipeline.families else []
 
     def of_runs(self, pattern: str) -> list[str]:
-        """Return `pattern` with each gloss run in the place of `{run}`."""
+        """Return `pattern` once per gloss run, with `{run}` filled in."""
         return [pattern.replace("{run}", name) for name in self.if_family("gloss", *self.runs)]
 
     def of_exported_run(self, path: str, variant: str = "") -> list[str]:
-        """Return `path` with the gloss run that a bundle carries in the place of `{run}`, or nothing.
+        """Return `path` with `{run}` replaced by the gloss run that is exported, or nothing.
 
-        It is the first run that reads pose features alone, the hybrid before the baseline. With `variant`,
-        nothing is returned unless it is of that one.
+        The first run that reads only pose features is exported, the hybrid before the baseline. With
+        `variant`, the result is empty unless the run is of that variant.
         """
         pose = [name for name in self.if_family("gloss", *self.runs) if self.reads(name) == {"pose"}]
         chosen = sorted(pose, key=lambda name: name != "hybrid_pose")[:1]
         return [path.replace("{run}", name) for name in chosen if variant in ("", name)]
 
     def if_read(self, kind: str, paths: str | list[str]) -> Callable[[Any], list[str]]:
-        """Return an input function: `paths` for gloss runs that read features of `kind`, else nothing."""
+        """Return an input function that gives `paths` to gloss runs that read features of `kind`."""
         files = [paths] if isinstance(paths, str) else paths
         return lambda wildcards: files if kind in self.reads(wildcards.run) else []
 
     def given(self, *names: str) -> str:
-        """Return what a stage gets as sorted JSON: a plain string, so that Snakemake tracks it."""
+        """Return the parameters of a stage as sorted JSON, a plain string that Snakemake can track."""
         return json.dumps(chosen(self.params, names), sort_keys=True)
 
     def given_to_run(self, *names: str) -> Callable[[Any], str]:
-        """Return a params function: the same, and what the wildcard `run` stands for."""
+        """Return a params function that gives the same and the variant and seed of the wildcard `run`."""
         return lambda wildcards: json.dumps(
             chosen(self.params, names) | {"run": self.run(wildcards.run)}, sort_keys=True
         )
 
     def given_to_training(self, wildcards: Any) -> str:
-        """Return what the training of a gloss run gets, for a rule with the wildcard `run`."""
+        """Return the parameters of a gloss training, for a rule with the wildcard `run`."""
         return self.given_to_run(*self.gloss_training(wildcards.run))(wildcards)
 
     def gloss_training(self, name: str) -> list[str]:
@@ -163,7 +163,7 @@ class Pipeline:
 
     @property
     def table(self) -> list[str]:
-        """The files that the annotation table is made of; where one is missing, the engines say so."""
+        """The files of the annotation table; the engines report a missing one."""
         dataset = self.params.dataset
         try:
             return [str(path) for path in annotation_files(dataset.importer, Path(dataset.table))]
@@ -171,15 +171,15 @@ class Pipeline:
             return [dataset.table]
 
     def sources(self, wildcards: Any) -> str:
-        """Return one digest of the table's rows and of the contents that they name."""
+        """Return one digest of the table's rows and of the files that they name."""
         try:
             return sources_digest(self.params.dataset, self._hashes)
         except SignloomError:
-            # stage sources will say what is wrong with the table
+            # stage sources will report what is wrong with the table
             return ""
 
     def scattered(self, stage: str, *names: str, folder: str = "") -> Scattered:
-        """Return what the rule of a stage asks that runs once a shard; `folder`: of its products."""
+        """Return the inputs and parameters of a stage that runs once per shard; `folder` has its products."""
         return Scattered(
             self, stage, names, lambda wildcards: self.build(f"{folder or stage}/{wildcards.shard}.origin")
         )
@@ -190,21 +190,21 @@ class Pipeline:
 
     @cached_property
     def clips(self) -> dict[str, str]:
-        """A digest of the clips of every shard, known before the manifest is built."""
+        """A digest of each shard's clips, by shard, available before the manifest is built."""
         try:
             return shard_digests(self.params.dataset, self.params.shards.count, self._hashes)
         except SignloomError:
-            # stage manifest will say what is wrong with the table
+            # stage manifest will report what is wrong with the table
             return {}
 
     def call(self, stage: str) -> Call:
-        """Return what writes the command line of `stage`; its parameters come from `given`."""
+        """Return the params function that builds the command line of `stage`, without its parameters."""
         return Call(self, stage)
 
 
 @cache
 def cluster_has_gpus() -> bool:
-    """Whether a node of the SLURM cluster, where there is one, has a GPU: elsewhere `--gpus=1` is refused."""
+    """Return whether a node of a SLURM cluster has a GPU; without one, SLURM refuses `--gpus=1`."""
     if shutil.which("sinfo") is None:
         return False
     listed = subprocess.run(["sinfo", "--noheader", "--format=%G"], capture_output=True, text=True)
@@ -212,7 +212,7 @@ def cluster_has_gpus() -> bool:
 
 
 def chosen(params: Params, names: Iterable[str]) -> dict[str, Any]:
-    """Return the parts of `params` that are named: whole sections, and single parameters as `section.key`."""
+    """Return the named parts of `params`: whole sections, and single parameters as `section.key`."""
     found: dict[str, Any] = {}
     for name in names:
         section, _, key = name.partition(".")
@@ -223,11 +223,11 @@ def chosen(params: Params, names: Iterable[str]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Scattered:
-    """A stage that runs once a shard, and what its outputs say that they were made from.
+    """A stage that runs once per shard and records the origin of its outputs.
 
-    Snakemake runs every job after one that runs again, whether its input changes or not, unless the input is
-    `ancient`; and it does not ask whether anything else of a job changed that only `ancient` inputs precede.
-    So a shard's list is `ancient` just where its outputs are of these clips, these parameters and this code.
+    After a rerun job Snakemake reruns all jobs that depend on it, even if their inputs are unchanged, unless
+    these inputs are `ancient`. It then no longer checks the other reasons to rerun a job. So a shard's list
+    is `ancient` only if its outputs were made from the current clips, parameters and code.
     """
 
     flow: Pipeline
@@ -243,11 +243,11 @@ class Scattered:
         return ancient(path) if same else path
 
     def given(self, wildcards: Any) -> str:
-        """Return what the stage gets as sorted JSON, with the origin that it writes beside its outputs."""
+        """Return the stage's parameters as sorted JSON, with the origin that it writes beside its outputs."""
         return json.dumps(self._chosen(wildcards) | {"origin": self.origin(wildcards)}, sort_keys=True)
 
     def origin(self, wildcards: Any) -> str:
-        """Return a digest of what the outputs are made from: clips, parameters, code."""
+        """Return a digest of the clips, parameters and code that the outputs are made from."""
         clips = self.flow.clips.get(wildcards.shard, "")
         parts = [clips, json.dumps(self._chosen(wildcards), sort_keys=True), self._code]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -262,9 +262,9 @@ class Scattered:
 
 @dataclass(frozen=True)
 class Call:
-    """A params function: the named inputs and outputs of one stage as a command line.
+    """A params function that gives the command line of a stage with its named inputs and outputs.
 
-    Snakemake does not compare parameters that are made from inputs and outputs, since it compares those.
+    Snakemake does not track parameters made from inputs and outputs, because it tracks these themselves.
     """
 
     flow: Pipeline
@@ -282,7 +282,7 @@ class Call:
 
 
 def _named(files: Any) -> str:
-    """Return NAME=FILE for every named file but the code."""
+    """Return NAME=FILE for every named file except the code."""
     return " ".join(
         shlex.quote(f"{name}={path}")
         for name, paths in files.items()

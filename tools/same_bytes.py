@@ -1,9 +1,9 @@
-"""Prove that two builds are the same: every product in build/ and metrics/, byte for byte.
+"""Compare two builds: every product in build/ and metrics/, byte for byte.
 
     python -m tools.same_bytes FOLDER_A FOLDER_B
 
-Logs, benchmark files, scratch and the report are left out: they tell times. So are the runs
-of tools.seeds and tools.leave_signer_out.
+Logs, benchmark files, scratch and the report are left out, because they contain times. So are the
+runs of tools.seeds and tools.leave_signer_out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LEFT_OUT = {"logs", "benchmarks", "scratch", "report", "seeds", "signers"}
 
 
 def products(folder: Path) -> dict[str, str]:
-    """Return the hashes of all products in `folder` by their relative path."""
+    """Return the hashes of all products in `folder` by relative path."""
     files = [path for top in ("build", "metrics") for path in (folder / top).rglob("*") if path.is_file()]
     kept = [path for path in files if not LEFT_OUT.intersection(path.relative_to(folder).parts)]
     kept = [path for path in kept if path.suffix != ".part"]

@@ -2,7 +2,7 @@
 
     python -m tools.seeds 42 43 44 45 46
 
-A finished build is needed; features, statistics and texts come from it. Products go to build/seeds/<seed>/.
+It needs a finished build, whose features, statistics and texts it reads. Products go to build/seeds/<seed>/.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def commands() -> list[str]:
 
 
 def moved(command: str, seed: int) -> str:
-    """Return `command` with the training seed `seed` and its products under build/seeds/<seed>/."""
+    """Return `command` with training seed `seed` and products under build/seeds/<seed>/."""
     command = re.sub(r'("sign2text": {.*?"seed": )\d+', rf"\g<1>{seed}", command)
     folder = f"build/seeds/{seed}"
     for top in ("models", "embeddings", "predictions"):

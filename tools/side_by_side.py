@@ -1,4 +1,4 @@
-"""The tables of config/side_by_side.yaml for the rules: parameters of settings, where their features are."""
+"""The tables of config/side_by_side.yaml for the rules: parameters of settings and paths of features."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from signloom.params.schema import Params
 from tools.rule_helpers import Pipeline, Scattered, chosen
 
 FILE = Path("config/side_by_side.yaml")
-# what the stages that a setting runs on its own read; a setting may change nothing else
+# sections of the stages that run once per setting; a setting may change no others
 SECTIONS = {"clip_features", "frames", "hybrid", "train_gloss", "gloss_augment", "decode_gloss"}
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
 
@@ -32,9 +32,9 @@ class Table(Section):
 
 @dataclass(frozen=True)
 class SideBySide:
-    """What the rules of rules/side_by_side.smk ask; the file is read when a table is asked for.
+    """Helpers of rules/side_by_side.smk; the file is read when a table is requested.
 
-    `weights` is Snakemake's `--config side_weights=random`: every network has random weights.
+    `weights` is Snakemake's `--config side_weights=random`, which gives every network random weights.
     """
 
     flow: Pipeline
@@ -42,7 +42,7 @@ class SideBySide:
 
     @cached_property
     def tables(self) -> dict[str, Table]:
-        """The tables of the file by name; SignloomError where it is none."""
+        """The tables of the file by name; raises SignloomError if the file is invalid."""
         try:
             return TypeAdapter(dict[str, Table]).validate_python(read_yaml(FILE))
         except ValidationError as error:
@@ -62,10 +62,10 @@ class SideBySide:
         over, where = table.settings[setting], f"{FILE}: {name}.{setting}"
         strange = sorted(set(over) - SECTIONS)
         if strange:
-            raise SignloomError(f"{where}: {strange[0]} is none of {', '.join(sorted(SECTIONS))}")
+            raise SignloomError(f"{where}: {strange[0]} is not one of {', '.join(sorted(SECTIONS))}")
         tree = overlay(self.flow.params.model_dump(mode="json"), over)
         if self.weights not in (None, "random"):
-            raise SignloomError(f"side_weights {self.weights!r}: only random fits every network")
+            raise SignloomError(f"side_weights {self.weights!r}: expected random, which fits every network")
         if self.weights:
             tree = overlay(tree, {"clip_features": {"weights": self.weights, "weights_sha256": None}})
         try:
@@ -73,18 +73,20 @@ class SideBySide:
         except SignloomError as error:
             raise SignloomError(f"{where}: {error}") from error
         if table.variant == "hybrid_clip_aug" and not params.frames.copies:
-            raise SignloomError(f"{where}: frames.copies 0 makes no augmented copy to train on")
+            raise SignloomError(
+                f"{where}: frames.copies is 0, so there are no augmented copies; set 1 or more"
+            )
         return params
 
     def setting(self, wildcards: Any) -> Params:
-        """Return the parameters of the setting that the wildcards `table` and `setting` stand for."""
+        """Return the parameters of the setting given by the wildcards `table` and `setting`."""
         try:
             return self.params[wildcards.table][wildcards.setting]
         except KeyError:
-            raise SignloomError(f"{FILE} has no {wildcards.table}.{wildcards.setting}") from None
+            raise SignloomError(f"{FILE} has no setting {wildcards.table}.{wildcards.setting}") from None
 
     def scattered(self, stage: str, *sections: str) -> Scattered:
-        """Return what the rule of a stage that runs once a shard of a setting asks."""
+        """Return the inputs and parameters of a stage that runs once per shard and setting."""
 
         def place(wildcards: Any) -> str:
             setting = f"side_by_side/{wildcards.table}/{wildcards.setting}"
@@ -93,17 +95,17 @@ class SideBySide:
         return Scattered(self.flow, stage, sections, place, self.setting)
 
     def given_to_run(self, *sections: str) -> Callable[[Any], str]:
-        """Return a params function: the same, and what the wildcard `run` stands for."""
+        """Return a params function that gives the sections, and variant and seed of the wildcard `run`."""
         return lambda wildcards: json.dumps(
             chosen(self.setting(wildcards), sections) | {"run": self.flow.run(wildcards.run)}, sort_keys=True
         )
 
     def given_to_training(self, wildcards: Any) -> str:
-        """Return what the training of a run gets, for a rule with the wildcards of a setting and `run`."""
+        """Return the parameters of a training, for a rule with the wildcards of a setting and `run`."""
         return self.given_to_run(*self.flow.gloss_training(wildcards.run))(wildcards)
 
     def given_to_table(self, *sections: str) -> Callable[[Any], str]:
-        """Return a params function: sections of the parameters, and what the wildcard `table` stands for."""
+        """Return a params function that gives the sections, and the settings of the wildcard `table`."""
         tree = chosen(self.flow.params, sections)
 
         def given(wildcards: Any) -> str:
@@ -119,17 +121,17 @@ class SideBySide:
         return given
 
     def clips(self, suffix: str) -> Callable[[Any], list[str]]:
-        """Return an input function: the files of the clip features that a setting reads, one a shard."""
+        """Return an input function that gives the clip features of a setting, one file per shard."""
         return lambda wildcards: self.flow.shards_of(
             self._folder(wildcards, "clip_features") + "clip_features", suffix
         )
 
     def stats(self, wildcards: Any) -> str:
-        """Return the statistics of the clip features that a setting reads."""
+        """Return the path of the statistics of a setting's clip features."""
         return self.flow.build(self._folder(wildcards, "clip_features") + "clip_stats.npz")
 
     def copies(self, suffix: str) -> Callable[[Any], list[str]]:
-        """Return an input function: the files of the augmented copies that a run reads, one a shard."""
+        """Return an input function that gives the augmented copies of a run, one file per shard."""
         return lambda wildcards: (
             self.flow.shards_of(
                 self._folder(wildcards, "clip_features", "frames") + "clip_features_augmented", suffix
@@ -139,7 +141,7 @@ class SideBySide:
         )
 
     def of_runs(self, file: str) -> Callable[[Any], list[str]]:
-        """Return an input function: `file` of every setting and seed of a table."""
+        """Return an input function that gives `file` of every setting and seed of a table."""
 
         def paths(wildcards: Any) -> list[str]:
             table, others = self.tables[wildcards.table], self.flow.params.gloss.seeds[1:]
@@ -152,7 +154,7 @@ class SideBySide:
         return paths
 
     def _folder(self, wildcards: Any, *sections: str) -> str:
-        """Return the folder of the first that has the same sections: the pipeline itself, then settings."""
+        """Return the folder with features of the same `sections`: the pipeline's, or the first setting's."""
         settings = self.params[wildcards.table]
         folders = [(f"side_by_side/{wildcards.table}/{name}/", params) for name, params in settings.items()]
         wanted = chosen(self.setting(wildcards), sections)

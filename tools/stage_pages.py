@@ -1,4 +1,4 @@
-"""Pages of the site that are written from the rules and from the typed parameters."""
+"""Generate pages of the site from the rules and the typed parameters."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from tools.engine import workflow
 from tools.rule_helpers import PARAMS_FILE, Pipeline
 
 ROOT = Path(__file__).parent.parent
-# entry points that params.yaml leaves out, and a preset that runs them
+# entry points that params.yaml does not use, and a preset that runs them
 ELSEWHERE = {"import_features": "boston104"}
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One rule: its files by name, as patterns, and the parameters that it gets."""
+    """A rule with its parameters and its files, as patterns by name."""
 
-    name: str  # of the entry point; the rule has the same name, import_features apart
+    name: str  # of the entry point, also that of the rule except for import_features
     purpose: str
-    scattered: str  # once, once a shard, once a gloss run
+    scattered: str  # once, once per shard, once per gloss run
     inputs: dict[str, list[str]]
     outputs: dict[str, list[str]]
     parameters: list[str]  # sections, or single parameters as `section.key`
 
     @property
     def read(self) -> set[str]:
-        """Every pattern that the stage reads."""
+        """All patterns that the stage reads."""
         return {path for paths in self.inputs.values() for path in paths}
 
     @property
     def written(self) -> set[str]:
-        """Every pattern that the stage writes."""
+        """All patterns that the stage writes."""
         return {path for paths in self.outputs.values() for path in paths}
 
 
@@ -54,7 +54,7 @@ def read_stages(root: Path) -> list[Stage]:
 def _read(root: Path, preset: str | None) -> list[Stage]:
     with workflow(root, preset) as opened:
         flow = Pipeline.load(dict(opened.globals["config"]))
-        # a rule without outputs is a target; the tables on request are described with clip features
+        # skip targets (no outputs) and tables on request, which the page of clip_features describes
         rules = [rule for rule in opened.rules if rule.output and "side_by_side" not in str(rule.snakefile)]
         return [_stage(rule, flow) for rule in rules]
 
@@ -74,7 +74,7 @@ def _stage(rule: Any, flow: Pipeline) -> Stage:
     return Stage(
         rule.params.call.stage,
         rule.docstring.strip(),
-        "once a shard" if "shard" in names else "once a gloss run" if "run" in names else "once",
+        "once per shard" if "shard" in names else "once per gloss run" if "run" in names else "once",
         _files(rule.input.items(), jobs, flow),
         _files(rule.output.items(), jobs, flow),
         parameters,
@@ -88,7 +88,7 @@ def _section(name: str) -> Any:
 def _files(
     items: Iterable[tuple[str, Any]], jobs: list[SimpleNamespace], flow: Pipeline
 ) -> dict[str, list[str]]:
-    """Return the patterns of named files: `<shard>` and `<run>` stand for every shard and run."""
+    """Return the patterns of named files, with `<shard>` and `<run>` for every shard and run."""
     named: dict[str, list[str]] = {}
     for name, value in items:
         found = [one(job) if callable(one) else one for one in _list(value) for job in jobs]
@@ -140,14 +140,14 @@ def _file_table(files: dict[str, list[str]]) -> str:
 
 def _parameter_part(parameters: list[str]) -> list[str]:
     if not parameters:
-        return ["None: the stage depends on its inputs and its code alone."]
+        return ["None. The stage depends only on its inputs and its code."]
     if parameters == [*Params.model_fields]:
         return ["All sections of `params.yaml`, which [Parameters](../parameters.md) lists."]
     chosen: dict[str, list[str]] = {}
     for name in parameters:
         section, _, key = name.partition(".")
         chosen.setdefault(section, []).extend([key] if key else _section(section).model_fields)
-    note = "A change of one of these reruns the stage. No other parameter reaches it."
+    note = "The stage runs again if one of these changes. It reads no other parameter."
     parts = [part for section, keys in chosen.items() for part in _section_part(section, keys, "###")]
     return [note, *parts]
 
@@ -157,8 +157,8 @@ def stages_index(stages: list[Stage]) -> str:
     rows = [f"| [{stage.name}]({stage.name}.md) | {stage.scattered} | {stage.purpose} |" for stage in stages]
     text = (
         "Every stage is one rule of `rules/` with an entry point `workflow_scripts/<stage>.py`. "
-        "These pages are written from the rules and from the typed parameters when the site is built. "
-        "Paths are those of the demo. A preset has its name after `build/` and `metrics/`."
+        "These pages are generated from the rules and the typed parameters when the site is built. "
+        "Paths are those of the demo. A preset's paths have its name after `build/` and `metrics/`."
     )
     return "\n".join(
         ["# Stages", "", text, "", "| stage | runs | what it does |", "|---|---|---|", *rows, ""]
@@ -168,8 +168,8 @@ def stages_index(stages: list[Stage]) -> str:
 def parameters_page(root: Path) -> str:
     """Return the page of all parameters."""
     text = (
-        "All parameters live in `params.yaml`. A preset holds what differs. "
-        "*Default* is the value of the typed schema, which a stage takes where it is called without the "
+        "All parameters are in `params.yaml`. A preset has only the values that differ. "
+        "*Default* is the value of the typed schema, which a stage uses if it is called without the "
         "parameter; *demo* is the value in `params.yaml`."
     )
     sections = [
@@ -208,12 +208,12 @@ def _value(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Return plain text for a cell of a table."""
+    """Return text as plain Markdown for a table cell."""
     return re.sub(r"([|<>*\[\]])", r"\\\1", text)
 
 
 def _bounds(entry: dict[str, Any]) -> str:
-    """Return the values that a parameter may have, in words."""
+    """Return the allowed values of a parameter in words."""
     choices = entry.get("enum") or entry.get("items", {}).get("enum")
     if choices:
         return ", ".join(_value(choice) for choice in choices)

@@ -1,4 +1,4 @@
-"""Print the headline metrics and where the report is."""
+"""Print the headline metrics and the path of the report."""
 
 from __future__ import annotations
 

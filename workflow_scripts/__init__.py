@@ -1,7 +1,7 @@
-"""One entry point a stage: `python -m workflow_scripts.<stage> --input ... --output ...`."""
+"""One entry point per stage: `python -m workflow_scripts.<stage> --input ... --output ...`."""
 
 import os
 
-# NumPy's products depend on the number of OpenBLAS threads, which is that of the cores; the bytes must not.
-# It is read when NumPy is imported, so it stands before every stage.
+# NumPy's matrix products depend on the number of OpenBLAS threads, by default one per core; outputs must not.
+# NumPy reads the variable at import, so it is set before every stage.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"

@@ -1,4 +1,4 @@
-"""Set the gloss variants side by side over all seeds: metrics, a table, and what they say."""
+"""Compare the gloss variants over all seeds; write metrics, a table and a text that sums them up."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Choose when an answer is given, on validation clips and on clips that ought to be refused.
+"""Choose the acceptance thresholds from validation clips and from clips that should be refused.
 
-The thresholds are those that accept the most in-set clips with their sentence while at most
-`inference.max_false_accept_rate` of the others are accepted; among equals, the loosest.
+The thresholds accept the most in-set clips with their own sentence, while at most
+`inference.max_false_accept_rate` of the other clips are accepted. Among equals, the loosest are chosen.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from signloom.text.sentences import read_splits
 
 
 def work(job: Job) -> None:
-    torch.set_num_threads(1)  # sums depend on the number of threads, and the bytes must not
+    torch.set_num_threads(1)  # sums depend on the number of threads, but outputs must not
     limit = job.value("inference.max_false_accept_rate", InferenceParams)
     floor = job.section("quality", QualityParams).motion_floor
     trained = load_trained(job.input("checkpoint"), job.input("stats"))

@@ -1,4 +1,4 @@
-"""Windows of frames of a shard's clips through a video network, one row a window.
+"""Run a video network over frame windows of a shard's clips; each window gives one row.
 
 Inputs: shard (list of clips). Outputs: npy (rows, dim), parquet (index). Parameters: clip_features.
 """
@@ -17,7 +17,7 @@ from signloom.stage import Job, run_stage
 
 
 def work(job: Job) -> None:
-    """Extract the clips that a killed run left, then join all to one shard."""
+    """Extract the clips that an interrupted run left undone, then join all into one shard."""
     params = job.section("clip_features", ClipFeaturesParams)
     npy, index = job.output("npy"), job.output("parquet")
     clips = read_shard_list(job.input("shard"))

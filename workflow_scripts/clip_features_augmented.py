@@ -1,7 +1,7 @@
-"""Clip features of augmented copies of a shard's training clips, as clips `<clip_id>#<copy>`.
+"""Compute clip features of augmented copies of a shard's training clips, named `<clip_id>#<copy>`.
 
 Inputs: shard (list of clips), splits. Outputs: npy (rows, dim), parquet (index).
-Parameters: clip_features, frames; with frames.copies 0 the shard is empty.
+Parameters: clip_features, frames. If frames.copies is 0, the shard is empty.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from signloom.stage import Job, run_stage
 
 
 def work(job: Job) -> None:
-    """Extract the copies that a killed run left, then join all to one shard."""
+    """Extract the copies that an interrupted run left undone, then join all into one shard."""
     params, frames = job.section("clip_features", ClipFeaturesParams), job.section("frames", FramesParams)
     npy, index = job.output("npy"), job.output("parquet")
     splits = pd.read_csv(job.input("splits"), dtype={"clip_id": str, "split": str}, keep_default_na=False)

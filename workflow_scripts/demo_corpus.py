@@ -11,12 +11,12 @@ from pathlib import Path
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point; 0 if all went well."""
+    """Render the corpus; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder of the corpus, usually data/demo")
-    parser.add_argument("--jobs", type=int, default=2, help="processes that render or detect at a time")
+    parser.add_argument("--jobs", type=int, default=2, help="number of processes that render or detect")
     parser.add_argument("--check", action="store_true", help="also run MediaPipe and write detection.csv")
-    parser.add_argument("--only", nargs="*", help="render these clip ids alone, and no tables")
+    parser.add_argument("--only", nargs="*", help="render only these clip ids, and no tables")
     options = parser.parse_args(argv)
     try:
         from signloom.demo_corpus import build

@@ -15,7 +15,7 @@ from signloom.text.sentences import read_splits
 
 
 def work(job: Job) -> None:
-    torch.set_num_threads(1)  # sums depend on the number of threads, and the bytes must not
+    torch.set_num_threads(1)  # sums depend on the number of threads, but outputs must not
     trained = load_trained(job.input("checkpoint"), job.input("stats"))
     shards = FeatureShards(job.input_list("features"), job.input_list("index"), job.input_list("mask"))
     clips = embedding_map(read_splits(job.input("splits")), pd.read_parquet(job.input("metadata")))

@@ -1,4 +1,4 @@
-"""Decode every held-out clip with every decoder that a gloss network has, and score the gloss sequences."""
+"""Decode every held-out clip with every decoder of a gloss network, and score the gloss sequences."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from signloom.text.vocabulary import UNK
 
 
 def work(job: Job) -> None:
-    torch.set_num_threads(1)  # sums depend on the number of threads, and the bytes must not
+    torch.set_num_threads(1)  # sums depend on the number of threads, but outputs must not
     p = job.section("decode_gloss", DecodeGlossParams)
     evaluation = job.section("evaluation", EvaluationParams)
     trained = load_run(job)
@@ -42,7 +42,7 @@ def work(job: Job) -> None:
     lost = [clip for clip in splits["clip_id"][splits["sentence_id"] >= 0] if clip not in lines]
     if lost:
         raise SignloomError(
-            f"{len(lost)} clips have no gloss line (first: {lost[0]}); build stage text again"
+            f"{len(lost)} clips of splits.csv have no gloss line (first: {lost[0]}); build stage text again"
         )
     by_name = decoders(trained.model, p, language_model(trained, splits, lines, p))
     metrics, tables, said = {}, [], {}
@@ -71,11 +71,11 @@ def work(job: Job) -> None:
 
 
 def load_run(job: Job) -> TrainedGloss:
-    """Load the checkpoint; SignloomError where it is another run's, or its vocabulary another."""
+    """Load the checkpoint; raises SignloomError if its run or its vocabulary is another one."""
     path, run = job.input("checkpoint"), job.section("run", RunParams)
     trained = load_gloss(path)
     if trained.run != run.model_dump():
-        raise SignloomError(f"{path} is the run {trained.run}, not {run.model_dump()}; train it again")
+        raise SignloomError(f"{path} is of run {trained.run}, expected {run.model_dump()}; train it again")
     if trained.vocabulary != read_vocabulary(job.input("glosses")):
         raise SignloomError(
             f"{path} was trained with another vocabulary than {job.input('glosses')}; train it again"
@@ -86,7 +86,7 @@ def load_run(job: Job) -> TrainedGloss:
 def language_model(
     trained: TrainedGloss, splits: pd.DataFrame, lines: dict[str, str], p: DecodeGlossParams
 ) -> GlossNgram | None:
-    """Return the n-gram model of the training clips' glosses, or None where it has no weight."""
+    """Return the n-gram model of the training clips' glosses, or None if its weight is 0."""
     if not p.lm_weight:
         return None
     place = {gloss: number for number, gloss in enumerate(trained.vocabulary)}
@@ -96,10 +96,10 @@ def language_model(
 
 
 def report_times(name: str, decoded: Decoded, clips: int) -> None:
-    """Print the milliseconds a clip of the encoder and of each decoder."""
+    """Print the milliseconds per clip of the encoder and of each decoder."""
     if clips:
         each = ", ".join(f"{part} {1000 * wall / clips:.2f}" for part, wall in decoded.seconds.items())
-        print(f"{name}: {clips} clips, ms a clip: {each}", flush=True)
+        print(f"{name}: {clips} clips, ms per clip: {each}", flush=True)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,8 +1,8 @@
-"""Score an exported bundle on test clips and on clips that ought to be refused; time its answers.
+"""Score an exported bundle on test clips and on clips that should be refused; time its answers.
 
-Inputs: bundle (the zip file), features, mask, index, splits and, where clips are videos, shards (every shard
-list), for the latency of streaming. Outputs: metrics, predictions. Times go to `benchmarks/latency.json`
-beside the folder of predictions: no output, as they differ from run to run.
+Inputs: bundle (the zip file), features, mask, index, splits and, if clips are videos, shards (every shard
+list) for the latency of streaming. Outputs: metrics, predictions. Times go to `benchmarks/latency.json`
+beside the folder of predictions. They are not an output, because they differ from run to run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from signloom.params.features import PoseParams
 from signloom.stage import Job, run_stage
 from signloom.text.sentences import read_splits
 
-_STREAMED = 8  # videos, tracked anew and as they come
+_STREAMED = 8  # videos that are tracked again as a stream
 
 
 def work(job: Job) -> None:
@@ -75,7 +75,7 @@ def work(job: Job) -> None:
 
 
 def whole_videos(shards: list[Path], clip_ids: list[str]) -> list[Path]:
-    """Return the videos of `clip_ids`, in their order, that hold one clip and nothing else."""
+    """Return the videos of `clip_ids`, in their order, that hold exactly one clip."""
     lists = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in shards]
     clips = pd.concat(lists).set_index("clip_id")
     whole = clips[(clips["start_s"] == "") & (clips["end_s"] == "")]["video_path"]

@@ -1,4 +1,4 @@
-"""Find each held-out clip's sentence by its nearest training clips, and among the held-out clips."""
+"""Find each held-out clip's sentence among the training clips and among the other held-out clips."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def work(job: Job) -> None:
 def predictions(
     name: str, clips: pd.DataFrame, found: Ranked, gallery: pd.DataFrame, among: Ranked
 ) -> pd.DataFrame:
-    """Return one row a query: the rank of its sentence and the most similar training clip."""
+    """Return one row per query: the rank of its sentence and the most similar training clip."""
     top = gallery.iloc[found.top] if len(gallery) else clips.assign(clip_id="", sentence_id=-1, sentence="")
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""Decode every held-out clip by beam search and score the sentences, with intervals and a plain rival."""
+"""Decode every held-out clip by beam search; score the sentences, with intervals and a retrieval baseline."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from signloom.text.tokenizer import TextTokenizer
 
 
 def work(job: Job) -> None:
-    torch.set_num_threads(1)  # sums depend on the number of threads, and the bytes must not
+    torch.set_num_threads(1)  # sums depend on the number of threads, but outputs must not
     decoding = job.section("decoding", DecodingParams)
     params = job.section("evaluation", EvaluationParams)
     trained = load_trained(job.input("checkpoint"), job.input("stats"))
@@ -60,7 +60,7 @@ def work(job: Job) -> None:
 
 
 def load_tokenizer(path: Path, trained: TrainedEncoder) -> TextTokenizer:
-    """Read tokenizer.json; SignloomError where the checkpoint was trained with another."""
+    """Read tokenizer.json; raises SignloomError if the checkpoint was trained with another one."""
     tokenizer, config = TextTokenizer.load(path), trained.model.config
     ids = (tokenizer.size, tokenizer.pad, tokenizer.start, tokenizer.end)
     if ids != (config.vocab_size, config.pad_id, config.bos_id, config.eos_id):
@@ -107,7 +107,7 @@ def nearest_sentences(clips: EmbeddedClips, rows: npt.NDArray[np.intp]) -> list[
 def text_vectors(
     trained: TrainedEncoder, texts: pd.DataFrame, frozen: npt.NDArray[np.float32], answers: pd.DataFrame
 ) -> npt.NDArray[np.float32]:
-    """Return (N, E): the projected embedding of each answer's reference, unit rows."""
+    """Return the projected embedding (N, E) of each answer's reference; rows have unit length."""
     main = texts[texts["variation"] == 0]
     row = dict(zip(main["sentence_id"], main.index, strict=True))
     wanted = frozen[[row[sentence] for sentence in answers["sentence_id"]]]

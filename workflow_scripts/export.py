@@ -1,4 +1,4 @@
-"""Export networks, gallery and texts in formats that others read, each checked against what was trained."""
+"""Export networks, gallery and texts for other programs, each checked against the trained original."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from signloom.stage import Job, run_stage
 
 
 def work(job: Job) -> None:
-    torch.set_num_threads(1)  # sums depend on the number of threads, and the bytes must not
+    torch.set_num_threads(1)  # sums depend on the number of threads, but outputs must not
     export(job)
 
 

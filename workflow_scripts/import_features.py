@@ -1,7 +1,8 @@
-"""Take ready-made features as pose features, where a dataset comes without videos.
+"""Import ready-made pose features of a dataset without videos.
 
-A clip is one .npy of shape (T, 540), or, with positions.groups, the rows of one clip in a table of hand and
-nose positions. Inputs: shard (list of clips). Outputs: npy (rows, dim), mask (rows, 4), parquet (index).
+A clip is one .npy file of shape (T, 540). With positions.groups, it is the rows of one clip in a table of
+hand and nose positions. Inputs: shard (list of clips). Outputs: npy (rows, dim), mask (rows, 4), parquet
+(index).
 Parameters: quality, positions.
 """
 

@@ -1,4 +1,4 @@
-"""Raw MediaPipe Holistic landmarks of every frame of a shard's clips.
+"""Compute raw MediaPipe Holistic landmarks for every frame of a shard's clips.
 
 Inputs: shard (list of clips). Outputs: npy (rows, 1662), parquet (index). Parameters: landmarks.
 `--threads` is the number of worker processes; the result does not depend on it.
@@ -15,7 +15,7 @@ from signloom.stage import Job, run_stage
 
 
 def work(job: Job) -> None:
-    """Track the clips that a killed run left, then join all to one shard."""
+    """Track the clips that an interrupted run left undone, then join all into one shard."""
     scratch = job.scratch()
     tasks = read_tasks(job.input("shard"), scratch)
     track_clips(tasks, job.section("landmarks", LandmarksParams), job.threads)

@@ -19,7 +19,7 @@ from signloom.stage import Job, run_stage
 def work(job: Job) -> None:
     count = job.section("shards", ShardsParams).count
     if len(job.output_list("shards")) != count:
-        raise SignloomError(f"manifest: shards.count is {count}; name as many outputs shards=FILE")
+        raise SignloomError(f"manifest: shards.count is {count}; give that many outputs shards=FILE")
     manifest = build_manifest(
         pd.read_parquet(job.input("rows")),
         job.section("dataset", DatasetParams),

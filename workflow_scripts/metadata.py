@@ -1,4 +1,4 @@
-"""The processed metadata of all kept clips, and all rejects with their stage and reason.
+"""Write the metadata of all kept clips, and all rejects with their stage and reason.
 
 Inputs: manifest, rejects (of the manifest), features (every pose-feature index). Outputs: parquet, csv,
 rejects, metrics. Parameters: quality.
@@ -25,7 +25,7 @@ from signloom.stage import Job, run_stage
 
 
 def work(job: Job) -> None:
-    """Join the manifest and the shards' indexes."""
+    """Join the manifest and the indexes of all shards."""
     quality = job.section("quality", QualityParams)
     rejected_rows = pd.read_csv(job.input("rejects"), dtype=str, keep_default_na=False)
     index = read_indexes(job.input_list("features"))

@@ -1,4 +1,4 @@
-"""Raw landmarks to the 540 features of a frame, and the gates that reject a clip.
+"""Turn raw landmarks into 540 features per frame, and reject clips that fail a quality gate.
 
 Inputs: npy, parquet (of landmarks). Outputs: npy (rows, 540), mask (rows, 4), parquet (index).
 Parameters: pose, quality.

@@ -1,17 +1,17 @@
 """Write one self-contained page about a build: scores, corpus, curves, examples, times, provenance.
 
 Inputs: metrics (manifest, features, splits .json), metadata, rejects, splits, index (every pose-feature
-parquet); where clips are videos, landmarks, landmarks_index and shards (every landmark array, its parquet,
-and shard list). Of the landmarks-to-sentence family, where it was built: metrics (sign2text, retrieval
-.json), history (history.csv), epochs (metrics.jsonl), predictions (sign2text.csv, retrieval.csv), embeddings
-and map; where it was calibrated, curve, thresholds and metrics (calibration.json); of the bundle, metrics
-(inference.json), predictions (inference.csv), bundle (export_manifest.json). Of the gloss family, where it
-was built: metrics (ablation.json), ablation (ablation.csv), ablation_text, gloss_metrics, gloss_epochs,
-gloss_predictions (one file a run each), clip_index (every clip-feature parquet, where a run reads them).
+parquet). If clips are videos: landmarks, landmarks_index and shards (every landmark array, its parquet, and
+shard list). If the landmarks-to-sentence family was built: metrics (sign2text, retrieval .json), history
+(history.csv), epochs (metrics.jsonl), predictions (sign2text.csv, retrieval.csv), embeddings and map. If it
+was calibrated: curve, thresholds and metrics (calibration.json). If it was exported: metrics
+(inference.json), predictions (inference.csv), bundle (export_manifest.json). If the gloss family was built:
+metrics (ablation.json), ablation (ablation.csv), ablation_text, gloss_metrics, gloss_epochs and
+gloss_predictions (one file per run each), clip_index (every clip-feature parquet, if a run reads them).
 Output: html.
-Parameters: the sections that the page shows. Snakemake's benchmark files and latency.json are read, if there
-are any, from the folder `benchmarks` beside the folder of html; they are no dependency, as times differ from
-run to run.
+Parameters: the sections that the page shows. Snakemake's benchmark files and latency.json are read from the
+folder `benchmarks` beside the folder of html if they exist. They are not a dependency, because times differ
+from run to run.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from signloom.report.sources import (
 )
 from signloom.stage import Job, run_stage
 
-# the page shows checksums of these; features' indexes are too many
+# the page shows checksums of these files; feature indexes are left out because there are too many
 _SHOWN = [
     *(
         "metrics",
@@ -60,7 +60,7 @@ _SHOWN = [
 
 def work(job: Job) -> None:
     if "history" not in job.inputs and "gloss_metrics" not in job.inputs:
-        raise SignloomError("report: no model family was given: history=... or gloss_metrics=... is missing")
+        raise SignloomError("report: no model family was given; add --input history=... or gloss_metrics=...")
     index = job.input_list("index")
     runs = [path.stem for path in job.inputs.get("gloss_metrics", [])]
     html = job.output("html")
@@ -95,7 +95,7 @@ def _sentences(job: Job) -> SentenceSources:
     predictions = {path.stem: path for path in job.input_list("predictions")}
     for name in ("sign2text", "retrieval"):
         if name not in predictions:
-            raise SignloomError(f"report: --input predictions=... lacks {name}.csv")
+            raise SignloomError(f"report: --input predictions=... lacks {name}.csv; add it")
     return SentenceSources(
         scores=metrics["sign2text"],
         ranks=metrics["retrieval"],

@@ -1,6 +1,6 @@
-"""Set one gloss variant under several settings side by side: one metric file, one table, and what they say.
+"""Compare one gloss variant under several settings; write a metric file, a table and a summary in words.
 
-Inputs: metrics, predictions (those of evaluate_gloss, one of each a setting and seed, as
+Inputs: metrics, predictions (those of evaluate_gloss, one of each per setting and seed, as
 `<setting>/<run>/<file>`). Outputs: metrics, table. Parameters: side_by_side, evaluation.
 """
 

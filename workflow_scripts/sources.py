@@ -1,4 +1,4 @@
-"""Read the annotation table into one form; note the content of what every row names."""
+"""Convert the annotation table to one format, and record a digest of every file that it names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Divide the clips into train, val and test, and mark which sentences training saw."""
+"""Divide the clips into train, val and test, and mark the sentences that also occur in training."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Mean and deviation of the clip features over the training split.
+"""Compute mean and standard deviation of the clip features over the training split.
 
-Inputs: splits, features (npy), index (parquet), one each a shard. Outputs: stats (.npz).
+Inputs: splits, features (npy) and index (parquet), one of each per shard. Outputs: stats (.npz).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Mean and deviation of the pose features over the training split's present values.
+"""Compute mean and standard deviation of the pose features over the present values of the training split.
 
-Inputs: splits, features (npy), index (parquet), mask, one each a shard. Outputs: stats (.npz).
+Inputs: splits, features (npy), index (parquet) and mask, one of each per shard. Outputs: stats (.npz).
 """
 
 from __future__ import annotations

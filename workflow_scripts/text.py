@@ -21,14 +21,17 @@ from signloom.text.vocabulary import build_vocabulary
 
 def work(job: Job) -> None:
     params = job.section("text", TextParams)
-    torch.set_num_threads(1)  # sums depend on the number of threads, and the bytes must not
+    torch.set_num_threads(1)  # sums depend on the number of threads, but outputs must not
     metadata = pd.read_parquet(job.input("metadata"))
     splits = read_splits(job.input("splits"))
     training = splits[(splits["split"] == "train") & (splits["sentence_id"] >= 0)]
     texts = gather_texts(metadata)
     trained_on = texts["text"][texts["sentence_id"].isin(training["sentence_id"])]
     if trained_on.empty:
-        raise SignloomError(f"{job.input('splits')}: no signed clip in the training split")
+        raise SignloomError(
+            f"{job.input('splits')}: the training split has no signed clip; "
+            "check the splits section and build/rejects.csv"
+        )
     encoder = load_encoder(params)
     if torch.cuda.is_available():
         encoder.model.to("cuda")
@@ -39,7 +42,7 @@ def work(job: Job) -> None:
     if cut:
         print(
             f"warning: {cut} of {len(lengths)} training texts are longer than text.max_tokens "
-            f"{params.max_tokens} (the longest has {max(lengths)}) and lose their ends",
+            f"{params.max_tokens} (the longest has {max(lengths)}) and are cut off; raise text.max_tokens",
             file=sys.stderr,
         )
     glosses = metadata["gloss"][metadata["clip_id"].isin(training["clip_id"])].fillna("")

@@ -1,8 +1,8 @@
 """Train one variant of the gloss family with one seed.
 
-inputs: splits, glosses, gloss_lines; pose, pose_index, mask (one of each a shard), pose_stats and/or clip,
-clip_index, clip_stats; for hybrid_clip_aug also copies, copies_index
-outputs: best, latest (checkpoints), history (CSV), metrics (one JSON line an epoch)
+Inputs: splits, glosses, gloss_lines; pose, pose_index, mask (one of each per shard), pose_stats and/or clip,
+clip_index, clip_stats; for hybrid_clip_aug also copies, copies_index.
+Outputs: best, latest (checkpoints), history (CSV), metrics (one JSON line per epoch).
 """
 
 from __future__ import annotations

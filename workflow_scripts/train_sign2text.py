@@ -1,7 +1,7 @@
 """Train the landmarks-to-sentence model.
 
-inputs: features, mask, index (one of each a shard), stats, splits, texts, embeddings, tokenizer
-outputs: best, latest (checkpoints), history (CSV), metrics (one JSON line an epoch)
+Inputs: features, mask, index (one of each per shard), stats, splits, texts, embeddings, tokenizer.
+Outputs: best, latest (checkpoints), history (CSV), metrics (one JSON line per epoch).
 """
 
 from __future__ import annotations

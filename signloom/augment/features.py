@@ -1,7 +1,7 @@
-"""Augmentation of feature rows whatever made them: pure functions of rows, parameters and a generator.
+"""Augment feature rows of any source: pure functions of rows, parameters and a generator.
 
-Rows are (T, D), T from 1 up, NaN where something is missing; masks are (T, M). A gloss never leaves a clip:
-nothing is cropped. Nothing is flipped.
+Rows are (T, D) with T at least 1; a missing value is NaN. Masks are (T, M). Nothing is cropped, so that no
+gloss leaves a clip, and nothing is flipped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Mask = npt.NDArray[Any]  # presence, as bits or as shares
 def augment_rows(
     values: Array, mask: Mask, params: AugmentParams, rng: np.random.Generator
 ) -> tuple[Array, Mask]:
-    """Return a copy of pose rows of any layout: time warp, frame dropout, shift, noise; at least one row."""
+    """Return pose rows of any layout after time warp, frame dropout, shift and noise; at least one row."""
     values, mask = augment_time(values, mask, params, rng)
     if rng.random() < params.noise_p:
         values = add_noise(values, params.noise, rng)
@@ -32,10 +32,9 @@ def augment_rows(
 def augment_features(
     values: Array, mask: Mask, params: GlossAugmentParams, rng: np.random.Generator
 ) -> tuple[Array, Mask]:
-    """Return an augmented copy of standardised rows: column dropout, noise, time masks; T stays.
+    """Return an augmented copy of standardised rows: column dropout, noise, time masks; T does not change.
 
-    Noise in standard deviations is the same before and after standardising; a column or a row that is hidden
-    becomes 0, the training mean, which can only be said afterwards.
+    Rows must be standardised, because a hidden column or row becomes 0, the training mean.
     """
     if rng.random() < params.feature_dropout_p:
         values = drop_columns(values, params.feature_dropout, rng)
@@ -52,9 +51,9 @@ def add_noise(values: Array, deviation: float, rng: np.random.Generator) -> Arra
 
 
 def drop_columns(values: Array, share: float, rng: np.random.Generator) -> Array:
-    """Return rows in which each column is 0 for the whole clip with probability `share`, the rest rescaled.
+    """Set each column to 0 for the whole clip with probability `share`.
 
-    The rest is divided by 1 - `share`, which keeps the expectation (Srivastava et al. 2014).
+    The other columns are divided by 1 - `share`, which keeps the expectation (Srivastava et al. 2014).
     """
     kept = rng.random(values.shape[1]) >= share
     return np.where(kept, values / np.float32(1 - share), np.float32(0))
@@ -63,10 +62,10 @@ def drop_columns(values: Array, share: float, rng: np.random.Generator) -> Array
 def mask_time(
     values: Array, mask: Mask, masks: int, longest: int, rng: np.random.Generator
 ) -> tuple[Array, Mask]:
-    """Hide `masks` runs of up to `longest` rows each: values 0, nothing present.
+    """Hide `masks` runs of up to `longest` rows each: values and mask become 0.
 
     Each run hides at most half of the clip, so that a clip of one row keeps it (Park et al. 2019, section 2,
-    bound their masks alike).
+    limit their masks in the same way).
     """
     values, mask = values.copy(), mask.copy()
     for _ in range(masks):
@@ -77,17 +76,17 @@ def mask_time(
 
 
 class Mixed(NamedTuple):
-    """Two clips in one: `x` (T, D) and the share of the first one's labels in the loss."""
+    """Two mixed clips: `x` (T, D) and the share of the first clip's labels in the loss."""
 
     x: Array
     share: float
 
 
 def mix_up(first: Array, second: Array, share: float) -> Mixed:
-    """Return `share` of `first` (T1, D) plus the rest of `second` (T2, D), the shorter one followed by 0.
+    """Return `share` * `first` (T1, D) + (1 - `share`) * `second` (T2, D); the shorter one is padded with 0.
 
-    Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2018), equation 1; T is the longer of both, so
-    that both label sequences fit as they did.
+    Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2018), equation 1. T is the longer length, so
+    that both label sequences still fit.
     """
     x = np.zeros((max(len(first), len(second)), first.shape[1]), np.float32)
     x[: len(first)] += np.float32(share) * first
@@ -96,9 +95,9 @@ def mix_up(first: Array, second: Array, share: float) -> Mixed:
 
 
 def cut_mix(first: Array, second: Array, share: float, rng: np.random.Generator) -> Mixed:
-    """Return `first` (T1, D) in which a run of rows, about 1 - `share` of them, comes from `second` (T2, D).
+    """Replace a run of about 1 - `share` of the rows of `first` (T1, D) by rows of `second` (T2, D).
 
-    Yun et al., "CutMix" (2019), section 3.1, in time: T is T1, and the share returned is the true one.
+    Yun et al., "CutMix" (2019), section 3.1, applied to time. T is T1, and the returned share is exact.
     """
     length = min(round((1 - share) * len(first)), len(second))
     to = int(rng.integers(0, len(first) - length + 1))

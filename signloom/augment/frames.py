@@ -1,8 +1,8 @@
-"""Frame augmentation by level: one draw for a whole clip, applied to its frames as they stream by.
+"""Frame augmentation by level: one random draw per clip, applied to its frames as a stream.
 
-A clip is (T, H, W, 3), RGB with values 0 to 1, T from 1 up. What happens in time is a list of source frames
-that never goes back, so that no clip need be held whole. Nothing flips left and right: in a sign language
-that changes the meaning.
+A clip is (T, H, W, 3), RGB with values 0 to 1 and T at least 1. Augmentation in time is an ascending list of
+source frames, so that a clip never has to be in memory as a whole. Nothing flips left and right, because that
+changes the meaning in a sign language.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SMALLEST_SIDE = 0.1
 
 @dataclass(frozen=True)
 class Level:
-    """What may happen to a clip: `<what>_p` is the probability that it does, the rest how far it goes."""
+    """The augmentations of a level: `<name>_p` is the probability of each, the other values its strength."""
 
     rotation: float = 0.0  # degrees either way
     rotation_p: float = 0.0
@@ -45,10 +45,10 @@ class Level:
     mask_p: float = 0.0
     speeds: tuple[float, ...] = (1.0,)
     speed_p: float = 0.0
-    crop: float = 1.0  # share of the frames that is left
+    crop: float = 1.0  # share of frames that is kept
     crop_p: float = 0.0
     drop: float = 0.0  # share of frames
-    duplicate: float = 0.0
+    duplicate: float = 0.0  # share of frames
     jitter_time_p: float = 0.0
     time_masks: int = 0
     time_mask: int = 0  # longest, in frames
@@ -107,7 +107,7 @@ LEVELS: dict[LevelName, Level] = {
 
 @dataclass(frozen=True)
 class Draw:
-    """What happens to one copy of one clip."""
+    """The augmentation drawn for one copy of a clip."""
 
     order: Order  # source frame of every frame of the copy
     dark: NDArray[np.bool_]  # frames of the copy that are masked
@@ -121,15 +121,15 @@ class Draw:
 
 
 def copy_generator(seed: int, copy: int, clip_id: str) -> np.random.Generator:
-    """Return the generator of one augmented copy of a clip: the same in every process and order."""
+    """Return the generator of one augmented copy of a clip, independent of process and order."""
     digest = int.from_bytes(hashlib.sha256(clip_id.encode()).digest()[:8], "little")
     return np.random.default_rng([seed, copy, digest])
 
 
 def draw(level: Level, frames: int, rng: np.random.Generator, temporal_crop: bool = False) -> Draw:
-    """Draw what happens to a clip of `frames` frames, at least 1.
+    """Draw the augmentation of a clip of `frames` frames, at least 1.
 
-    `temporal_crop` may cut signs off: it is for clips without gloss targets, or with known gloss times.
+    `temporal_crop` may cut off signs: use it only for clips without gloss targets or with known gloss times.
     """
     angle = float(rng.uniform(-level.rotation, level.rotation)) if rng.random() < level.rotation_p else 0.0
     zoom = float(rng.uniform(*level.scale)) if rng.random() < level.scale_p else 1.0
@@ -156,13 +156,13 @@ def draw(level: Level, frames: int, rng: np.random.Generator, temporal_crop: boo
 
 
 def apply(frames: Iterable[Array], plan: Draw) -> Iterator[Array]:
-    """Yield the frames of the copy that `plan` describes, from the clip's frames (H, W, 3) in their order."""
+    """Yield the frames of the copy that `plan` describes, given the clip's frames (H, W, 3) in order."""
     for place, frame in enumerate(pick(frames, plan.order)):
         yield alter(frame, plan, place)
 
 
 def pick(items: Iterable[T], order: Order) -> Iterator[T]:
-    """Yield the items that `order` numbers, which never goes back, as they stream by."""
+    """Yield the items with the numbers in `order`, which must not descend, from a stream."""
     source = enumerate(items)
     number = -1
     for wanted in order:
@@ -172,9 +172,9 @@ def pick(items: Iterable[T], order: Order) -> Iterator[T]:
 
 
 def alter(frame: Array, plan: Draw, place: int) -> Array:
-    """Return `frame` (H, W, 3) as frame `place` of the copy: turned, coloured, blurred, noisy, covered.
+    """Return `frame` (H, W, 3) as frame `place` of the copy: turned, recoloured, blurred, noisy, covered.
 
-    The same for all frames of the clip, the noise aside: a camera's differs from frame to frame.
+    All frames of the clip change in the same way, except that the noise differs from frame to frame.
     """
     if plan.dark[place]:
         return np.zeros_like(frame)
@@ -190,7 +190,7 @@ def alter(frame: Array, plan: Draw, place: int) -> Array:
 
 
 def turn(frame: Array, angle: float, zoom: float) -> Array:
-    """Turn by `angle` degrees counter-clockwise about the middle, enlarge by `zoom`; edges are repeated."""
+    """Rotate by `angle` degrees counter-clockwise about the middle and enlarge by `zoom`; edges repeat."""
     height, width = frame.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom)
     turned = cv2.warpAffine(frame, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
@@ -198,7 +198,7 @@ def turn(frame: Array, angle: float, zoom: float) -> Array:
 
 
 def recolour(frame: Array, brightness: float, contrast: float, saturation: float) -> Array:
-    """Multiply brightness, then distances from the picture's mean grey, then those from each pixel's grey."""
+    """Scale brightness, then contrast (distance to mean grey), then saturation (distance to pixel grey)."""
     bright = np.clip(frame * np.float32(brightness), 0, 1)
     middle = np.float32((bright @ _LUMA).mean())
     firm = np.clip(middle + (bright - middle) * np.float32(contrast), 0, 1)
@@ -207,7 +207,7 @@ def recolour(frame: Array, brightness: float, contrast: float, saturation: float
 
 
 def blur(frame: Array, kernel: int) -> Array:
-    """Blur with a Gaussian kernel of side `kernel`, an odd number, and OpenCV's deviation for that side."""
+    """Blur with a Gaussian kernel of odd side `kernel` and OpenCV's default deviation for that side."""
     blurred = cv2.GaussianBlur(frame, (kernel, kernel), 0, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(blurred, np.float32).reshape(frame.shape)
 
@@ -240,21 +240,21 @@ def cover(frame: Array, boxes: Sequence[Box]) -> Array:
 
 
 def at_speed(frames: int, speed: float) -> Order:
-    """Return the frames of a clip shown `speed` times as fast: round(frames / speed) of them, at least 1."""
+    """Return the frames of a clip at `speed` times its speed: round(frames / speed), at least 1."""
     count = max(1, round(frames / speed))
     return np.minimum(((np.arange(count) + 0.5) * frames / count).astype(np.intp), frames - 1)
 
 
 def random_part(frames: int, share: float, rng: np.random.Generator) -> Order:
-    """Return successive frames from a random place: `share` of all, at least 1."""
+    """Return a random run of successive frames: `share` of all, at least 1."""
     count = max(1, round(frames * share))
     return int(rng.integers(0, frames - count + 1)) + np.arange(count)
 
 
 def jitter_time(frames: int, drop: float, duplicate: float, rng: np.random.Generator) -> Order:
-    """Return the frames left when each is dropped with probability `drop`, else shown twice with `duplicate`.
+    """Drop each frame with probability `drop`, else repeat it with probability `duplicate`.
 
-    Never none.
+    Returns the numbers of the remaining frames, at least one.
     """
     times = np.where(rng.random(frames) < drop, 0, 1 + (rng.random(frames) < duplicate))
     order = np.repeat(np.arange(frames), times)
@@ -262,12 +262,12 @@ def jitter_time(frames: int, drop: float, duplicate: float, rng: np.random.Gener
 
 
 def shifted(frames: int, by: int) -> Order:
-    """Return the frame that each place shows when a clip moves `by` frames later, edges repeated."""
+    """Return the frame at each place after moving a clip `by` frames later; the edges are repeated."""
     return np.clip(np.arange(frames) - by, 0, frames - 1)
 
 
 def time_mask(frames: int, count: int, longest: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return which frames are masked: `count` runs of 1 to `longest` frames, never all frames of the clip."""
+    """Return which frames to mask: `count` runs of 1 to `longest` frames, but never all frames."""
     dark = np.zeros(frames, bool)
     for _ in range(count):
         length = min(int(rng.integers(1, longest + 1)), frames - 1)

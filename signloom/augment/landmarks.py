@@ -1,7 +1,7 @@
 """Landmark augmentation: pure functions of features, parameters and a generator.
 
-Features are (T, 540) in body units with NaN where a part is missing, T from 1 up; masks are (T, 4). Nothing
-flips left and right: in a sign language that changes the meaning.
+Features are (T, 540) in body units, NaN for a missing part, with T at least 1; masks are (T, 4). Nothing
+flips left and right, because that changes the meaning in a sign language.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Mask = npt.NDArray[np.uint8]
 
 POSE_LANDMARKS = 33
 VISIBILITY = np.arange(3, 4 * POSE_LANDMARKS, 4)
-# columns of x, y and z of the 169 landmarks: pose has a visibility after each z, the rest has none
+# columns of x, y and z of the 169 landmarks; only the pose has a visibility after each z
 _FIRST = np.concatenate([np.arange(0, 4 * POSE_LANDMARKS, 4), np.arange(4 * POSE_LANDMARKS, 540, 3)])
 X, Y, Z = _FIRST, _FIRST + 1, _FIRST + 2
 # landmark number of each wrist, and the landmarks of its hand
@@ -51,7 +51,7 @@ def augment(
 def augment_time(
     features: Array, mask: npt.NDArray[Any], params: AugmentParams, rng: np.random.Generator
 ) -> tuple[Array, npt.NDArray[Any]]:
-    """Return rows of any layout warped, thinned and shifted in time; at least one."""
+    """Return rows of any layout after time warp, frame dropout and shift; at least one row."""
     if rng.random() < params.time_warp_p:
         factor = 1 + rng.uniform(-params.time_warp, params.time_warp)
         features, mask = resample(features, mask, max(1, round(len(features) * factor)))
@@ -65,9 +65,9 @@ def augment_time(
 
 
 def resample(features: Array, mask: Mask, frames: int) -> tuple[Array, Mask]:
-    """Return the clip stretched to `frames` frames by linear interpolation, first and last frame kept.
+    """Return the clip stretched to `frames` frames by linear interpolation; the first and last frame stay.
 
-    Where one of the two neighbours lacks a part, the nearer one decides, so that features and mask agree.
+    If one of the two neighbours lacks a part, the nearer one is copied, so that features and mask agree.
     """
     at = np.linspace(0, len(features) - 1, frames)
     low = np.floor(at).astype(np.intp)
@@ -79,18 +79,18 @@ def resample(features: Array, mask: Mask, frames: int) -> tuple[Array, Mask]:
 
 
 def drop_frames(frames: int, share: float, rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Return the frames that are left when each is dropped with probability `share`: never none."""
+    """Return the remaining frames, at least one, after dropping each with probability `share`."""
     kept = np.flatnonzero(rng.random(frames) >= share)
     return kept if len(kept) else rng.integers(0, frames, 1)
 
 
 def shifted(frames: int, by: int) -> npt.NDArray[np.intp]:
-    """Return the frame that each place shows when a clip moves `by` frames later, edges repeated."""
+    """Return the frame at each place after moving a clip `by` frames later; the edges are repeated."""
     return np.clip(np.arange(frames) - by, 0, frames - 1)
 
 
 def rotate(features: Array, angle: float) -> Array:
-    """Turn pose, hands and face as one body by `angle` radians about the vertical axis; visibility stays."""
+    """Rotate pose, hands and face as one body by `angle` radians about the vertical axis, not visibility."""
     cos, sin = np.float32(math.cos(angle)), np.float32(math.sin(angle))
     turned = features.copy()
     turned[:, X] = cos * features[:, X] + sin * features[:, Z]
@@ -99,10 +99,10 @@ def rotate(features: Array, angle: float) -> Array:
 
 
 def other_body(features: Array, amount: float, rng: np.random.Generator) -> Array:
-    """Give the signer other proportions for the whole clip; visibility stays, and hands stay at their wrists.
+    """Change the signer's proportions for the whole clip, but not visibility.
 
-    Each axis is scaled by 1 +- `amount`, and each landmark of pose and face moves by a constant offset of
-    deviation `amount` / 3; a hand moves with its wrist and keeps its shape.
+    Each axis is scaled by 1 +- `amount`, and each landmark of pose and face moves by a constant offset with
+    deviation `amount` / 3. A hand moves with its wrist, by the same offset.
     """
     scale = rng.uniform(1 - amount, 1 + amount, 3).astype(np.float32)
     offsets = rng.normal(0, amount / 3, (len(X), 3)).astype(np.float32)
@@ -115,7 +115,7 @@ def other_body(features: Array, amount: float, rng: np.random.Generator) -> Arra
 
 
 def add_noise(features: Array, deviation: float, rng: np.random.Generator) -> Array:
-    """Add Gaussian noise of `deviation` body units to coordinates, not to visibility; NaN stays NaN."""
+    """Add Gaussian noise of `deviation` body units to coordinates but not to visibility; NaN stays NaN."""
     noisy = features.copy()
     draws = rng.standard_normal((len(features), len(COORDINATES)), dtype=np.float32)
     noisy[:, COORDINATES] += np.float32(deviation) * draws
@@ -123,18 +123,18 @@ def add_noise(features: Array, deviation: float, rng: np.random.Generator) -> Ar
 
 
 def random_crop(features: Array, mask: Mask, longest: int, rng: np.random.Generator) -> tuple[Array, Mask]:
-    """Return `longest` successive frames from a random place, or the whole clip where it is no longer."""
+    """Return `longest` successive frames from a random place, or the whole clip if it is not longer."""
     start = int(rng.integers(0, max(len(features) - longest, 0) + 1))
     return features[start : start + longest], mask[start : start + longest]
 
 
 def centre_crop(features: Array, mask: Mask, longest: int) -> tuple[Array, Mask]:
-    """Return the middle `longest` frames, or the whole clip where it is no longer: for all but training."""
+    """Return the middle `longest` frames, or the whole clip if it is not longer; used outside training."""
     start = max(len(features) - longest, 0) // 2
     return features[start : start + longest], mask[start : start + longest]
 
 
 def half_views(features: Array, mask: Mask) -> list[tuple[Array, Mask]]:
-    """Return the even and the odd frames as two views; a clip of one frame is both."""
+    """Return the even and the odd frames as two views; a single frame is in both."""
     odd = slice(1, None, 2) if len(features) > 1 else slice(0, 1)
     return [(features[::2], mask[::2]), (features[odd], mask[odd])]

@@ -1,7 +1,7 @@
-"""Augmentation of columns that are pairs of x and y: pure functions of rows, parameters and a generator.
+"""Augment columns that are pairs of x and y: pure functions of rows, parameters and a generator.
 
-Rows are (T, D), D even, in standard deviations, NaN where something is missing. Scaling and turning commute
-with differences, so that pairs of velocities stay those of the positions beside them.
+Rows are (T, D) with even D, in standard deviations; a missing value is NaN. Scaling and rotation commute with
+differences, so velocity columns still match the position columns beside them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Array = npt.NDArray[np.float32]
 
 
 def augment_positions(values: Array, params: GlossPositionsParams, rng: np.random.Generator) -> Array:
-    """Return an augmented copy (T, D) of `values`: one scale, angle and offset a clip, noise a value."""
+    """Return an augmented copy (T, D) of `values`: one scale, angle and offset per clip, noise per value."""
     if params.scale:
         values = scale_pairs(values, rng.uniform(1 - params.scale, 1 + params.scale, 2))
     if params.rotation:
@@ -30,12 +30,12 @@ def augment_positions(values: Array, params: GlossPositionsParams, rng: np.rando
 
 
 def scale_pairs(values: Array, factors: npt.NDArray[np.float64]) -> Array:
-    """Multiply every x by the first and every y by the second of `factors` (2,)."""
+    """Multiply every x by the first of `factors` (2,) and every y by the second."""
     return values * np.tile(factors.astype(np.float32), values.shape[1] // 2)
 
 
 def rotate_pairs(values: Array, angle: float) -> Array:
-    """Turn every pair by `angle` radians, from x to y; a pair that lacks one number lacks both."""
+    """Rotate every pair by `angle` radians, from x to y; if one number is NaN, the result has NaN in both."""
     cos, sin = np.float32(math.cos(angle)), np.float32(math.sin(angle))
     x, y = values[:, ::2], values[:, 1::2]
     turned = np.empty_like(values)

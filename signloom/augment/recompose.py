@@ -1,7 +1,7 @@
-"""New sentences from signed ones whose glosses have known times: parts, joined parts, swapped glosses.
+"""Make new sentences from signed ones with known gloss times: parts, joined parts, swapped glosses.
 
 Rows are cut only between glosses, halfway between the end of one and the start of the next, so that every
-row keeps its gloss. Rows are (T, D), T from 1 up; masks are (T, M).
+row keeps its gloss. Rows are (T, D) with T at least 1; masks are (T, M).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _ROUNDING = 2e-6  # of times in files, which have six decimals
 
 
 class Signed(NamedTuple):
-    """Rows, their glosses' ids in order, and where each gloss's rows begin and end.
+    """Rows, the ids of their glosses in order, and where the rows of each gloss begin and end.
 
-    `cuts` has one number more than `ids`, ascending from 0 to T: gloss i has the rows `cuts[i]` to
+    `cuts` ascends from 0 to T and has one number more than `ids`: gloss i has the rows `cuts[i]` to
     `cuts[i + 1] - 1`.
     """
 
@@ -30,7 +30,7 @@ class Signed(NamedTuple):
     cuts: tuple[int, ...]
 
 
-# where each gloss was signed: sentence and number of the gloss in it
+# where each gloss was signed: a sentence and the gloss's number in it
 Places = Mapping[int, Sequence[tuple[Signed, int]]]
 
 
@@ -39,11 +39,11 @@ def cut_places(
 ) -> tuple[int, ...]:
     """Return `Signed.cuts` for glosses from `starts[i]` to just before `ends[i]`.
 
-    `times` (T,) are those of the rows, ascending, in the same unit. Glosses are in the order of their starts;
-    where two overlap, the cut is in the middle of the overlap. Cuts never go back, so a gloss between two
-    that overlap may have no row.
+    `times` (T,) are the times of the rows, ascending, in the same unit. Glosses are ordered by start. If two
+    overlap, the cut is in the middle of the overlap. Cuts never descend, so a gloss between two overlapping
+    ones may have no row.
     """
-    # a row in the very middle goes with the later gloss, however its time was rounded
+    # a row exactly in the middle belongs to the later gloss, even if its time was rounded down
     middles = (np.asarray(ends[:-1], np.float64) + np.asarray(starts[1:], np.float64)) / 2
     inner = np.maximum.accumulate(np.searchsorted(times, middles - _ROUNDING))
     return (0, *(int(place) for place in inner), len(times))
@@ -67,9 +67,9 @@ def join(first: Signed, second: Signed) -> Signed:
 
 
 def random_part(signed: Signed, fewest: int, most: int, rng: np.random.Generator) -> Signed:
-    """Return successive glosses, `fewest` to `most` of them, any number and any place equally likely.
+    """Return `fewest` to `most` successive glosses; every number and every place is equally likely.
 
-    A part without rows, of glosses that overlap others wholly, is not taken: the whole sentence is returned.
+    If the part has no rows, because its glosses lie within others, the whole sentence is returned.
     """
     count = int(rng.integers(fewest, most + 1))
     first = int(rng.integers(0, len(signed.ids) - count + 1))
@@ -78,7 +78,7 @@ def random_part(signed: Signed, fewest: int, most: int, rng: np.random.Generator
 
 
 def places_of(sentences: Sequence[Signed]) -> Places:
-    """Return where `sentences` sign each gloss, without places that have no row."""
+    """Return the places in `sentences` where each gloss is signed; places without rows are left out."""
     places: dict[int, list[tuple[Signed, int]]] = defaultdict(list)
     for signed in sentences:
         for place, gloss in enumerate(signed.ids):
@@ -88,10 +88,10 @@ def places_of(sentences: Sequence[Signed]) -> Places:
 
 
 def swap_glosses(signed: Signed, places: Places, swap_p: float, rng: np.random.Generator) -> Signed:
-    """Return the same glosses, each with `swap_p` as it was signed in another place, drawn from `places`.
+    """Return the same glosses, where with probability `swap_p` each takes its rows from a draw of `places`.
 
-    A first gloss comes with the rest before it and a last one with the rest after it: a draw that is first
-    (or last) in its sentence where the gloss is not, or the other way round, is left out.
+    A first gloss includes the pause before it and a last gloss the pause after it. So a gloss is replaced
+    only if both places are first in their sentence or neither is, and likewise for last.
     """
     last = len(signed.ids) - 1
     parts = []
@@ -115,9 +115,9 @@ def swap_glosses(signed: Signed, places: Places, swap_p: float, rng: np.random.G
 def recompose(
     signed: Signed, other: Signed, crop_p: float, join_p: float, rng: np.random.Generator
 ) -> Signed:
-    """Return `signed` as another sentence: shorter with `crop_p`, then with a part of `other` with `join_p`.
+    """Shorten `signed` with probability `crop_p`, then join a part of `other` with probability `join_p`.
 
-    The part of `other`, up to all of it, comes before or after. One gloss alone has no shorter part.
+    The part may be all of `other`, and it comes before or after. A single gloss is not shortened.
     """
     if rng.random() < crop_p and len(signed.ids) > 1:
         signed = random_part(signed, 1, len(signed.ids) - 1, rng)

@@ -1,4 +1,4 @@
-"""Answers to videos, streams and cameras, printed as they come."""
+"""`signloom predict`: print the answers to videos, streams and cameras as they come."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from signloom.video.decode import PICTURES, Frame, VideoUnreadable, read_frames
 
 
 def answer(args: argparse.Namespace) -> int:
-    """Answer what the arguments of `predict` name; return the exit code, 2 where a video cannot be read.
+    """Answer the sources that `predict` was given; return the exit code, 2 if a video cannot be read.
 
-    Raises SignloomError where the bundle, a stream or a camera cannot be opened.
+    Raises SignloomError if the bundle, a stream or a camera cannot be opened.
     """
     engine = load_engine(args.bundle, int8=args.int8, top=args.top)
     with only_errors(), bundle_tracker(engine) as tracker:
@@ -71,7 +71,7 @@ def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker
 def _answer_stream(
     args: argparse.Namespace, engine: SignEngine, tracker: Tracker, frames: Iterable[Frame]
 ) -> None:
-    """Print every answer as it comes; Ctrl-C ends a stream like its last frame."""
+    """Print every answer as it comes; Ctrl-C ends the stream as if its last frame had been read."""
     stream = SignStream(engine, tracker, rerank=args.rerank)
     answers = 0
     try:
@@ -80,7 +80,7 @@ def _answer_stream(
     except KeyboardInterrupt:
         pass
     if not answers + _print_events(args, stream.finish()):
-        print("no answer: nobody was seen to move", file=sys.stderr)
+        print("no answer: nobody was seen moving", file=sys.stderr)
 
 
 def _print_events(args: argparse.Namespace, events: list[StreamEvent]) -> int:
@@ -100,34 +100,34 @@ def _print_json(head: dict[str, Any], answer: Answer) -> None:
 
 
 def videos_in(given: Path) -> list[Path]:
-    """Return the video files below a folder, by path; all else, a folder of pictures too, is one video."""
+    """Return the video files below a folder, by path; a file or a folder of pictures is one video."""
     if not given.is_dir() or any(file.suffix.lower() in PICTURES for file in given.iterdir()):
         return [given]
     return sorted(file for file in given.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES) or [given]
 
 
 def picture_paths(target: Path, videos: list[Path]) -> list[Path]:
-    """Return the picture of every video: `target` if it is a .png, else files below the folder `target`.
+    """Return the path of each video's picture: `target` if it is a .png, else a file in the folder `target`.
 
-    In a folder they are named as the videos are, with as many folders as tell these apart. Raises
-    SignloomError where several would share a .png.
+    Files in a folder are named after their videos, with the parent folders needed to tell these apart. Raises
+    SignloomError if several videos would share a .png.
     """
     if target.suffix.lower() != ".png":
         parts = [video.resolve().parts[1:] for video in videos]
         deep = next(n for n in itertools.count(1) if len({part[-n:] for part in parts}) == len({*parts}))
         return [target / Path(*part[-deep:-1], f"{part[-1]}.png") for part in parts]
     if len(videos) > 1:
-        raise SignloomError(f"--picture {target}: {len(videos)} videos need a folder, not one file")
+        raise SignloomError(f"--picture {target}: expected a folder for {len(videos)} videos, not one file")
     return [target]
 
 
 def _bar(label: str, video: Path) -> Callable[[Iterable[Frame]], Iterable[Frame]]:
-    """Return what shows how far the tracking of a long video is, on a terminal."""
+    """Return a wrapper of frames that shows a progress bar for long videos on a terminal."""
     if not sys.stderr.isatty():
         return iter
 
     def watch(frames: Iterable[Frame]) -> Iterator[Frame]:
-        # a folder of pictures has no count
+        # a folder of pictures has no frame count
         total = int(cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT)) if video.is_file() else 0
         yield from tqdm(frames, label, total or None, leave=False, unit="frame", delay=1.0)
 

@@ -1,4 +1,4 @@
-"""`signloom calibrate`: when is an answer given to clips of this camera?"""
+"""`signloom calibrate`: choose the thresholds of answers for your own camera."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from signloom.cli.parser import add_command
 from signloom.errors import SignloomError
 
 EPILOG = """\
-CLIPS.csv has one row a clip:
-  video         file, or folder of numbered pictures, relative to --videos
-  sentence_id   of a sentence that the bundle answers with (embeddings_map.csv in it lists them); empty or
-                -1 for a clip that ought to be refused: somebody does not sign, or signs something else. An
-                id that the bundle does not have ought to be refused too.
-  start_s       optional: where the clip starts and ends in the video, in seconds
-  end_s
+CLIPS.csv has one row per clip:
+  video         file or folder of numbered pictures, relative to --videos
+  sentence_id   the sentence that is signed, as in the bundle's embeddings_map.csv; empty or -1 for a clip
+                that should be refused, because nobody signs in it or the bundle lacks the sentence. An
+                unknown id also counts as a clip that should be refused.
+  start_s       optional: start of the clip in the video, in seconds
+  end_s         optional: end of the clip in the video, in seconds
 
   video,sentence_id
   anna/01.mp4,12
   anna/scratches_her_head.mp4,
 
-Take signed clips of people whom the model was not trained on, 15 or more, and half a dozen of people who move
-but do not sign. Few of these will do, as every signed clip is also asked with its own sentence taken out of
-the gallery, and ought to be refused then; none will not, as nothing else stands for them. The figures printed
-are those of the clips that the thresholds were chosen on: others come out a little worse.
+Record 15 or more signed clips of people whom the model was not trained on, and about six clips of people who
+move but do not sign. Six are enough, because every signed clip is also tested without its own sentence in the
+gallery, and should be refused then. Do not leave them out: nothing else shows how movement without signing is
+answered. The rates printed are for these clips; expect slightly worse ones for new clips.
 
-A video that cannot be read is named and left out. The exit code is 2 where nothing can be chosen.
+A video that cannot be read is reported and left out. The exit code is 2 if no thresholds can be chosen.
 """
 
 
@@ -38,35 +38,37 @@ def add_parser(commands: Any) -> None:
         commands,
         run,
         "calibrate",
-        help="choose when answers are given, on clips of your own camera",
-        description="Write a bundle that differs in its thresholds, chosen on clips of your own camera.",
+        help="choose the thresholds of answers on clips from your own camera",
+        description="Write a copy of a bundle with thresholds chosen on clips from your own camera.",
         epilog=EPILOG,
     )
-    parser.add_argument("clips", type=Path, metavar="CLIPS.csv", help="what was recorded, see below")
     parser.add_argument(
-        "--videos", type=Path, metavar="FOLDER", help="where the videos are (default: beside CLIPS.csv)"
+        "clips", type=Path, metavar="CLIPS.csv", help="table of the recorded clips, see below"
+    )
+    parser.add_argument(
+        "--videos", type=Path, metavar="FOLDER", help="folder of the videos (default: that of CLIPS.csv)"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="NEW.zip", help="bundle to write")
     parser.add_argument(
         "--max-false-accept-rate",
         type=float,
         metavar="RATE",
-        help="share of the clips to be refused that may be answered (default: the bundle's)",
+        help="highest share of clips answered that should be refused (default: the bundle's)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Calibrate as `args` say; return the exit code."""
+    """Calibrate a bundle as `args` ask; return the exit code."""
     _check(args)
     need_video("calibrate")
-    # takes its time: help and mistakes should not wait for it
+    # slow to import: --help and wrong arguments should not wait for it
     from signloom.cli.calibrating import calibrate
 
     return calibrate(args)
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raise SignloomError where the arguments cannot be followed."""
+    """Raise SignloomError if an argument is not usable."""
     rate = args.max_false_accept_rate
     if rate is not None and not 0 <= rate <= 1:
         raise SignloomError(f"calibrate: --max-false-accept-rate {rate:g}: expected 0 to 1")

@@ -1,4 +1,4 @@
-"""Thresholds chosen on the clips of a table, from their videos to a new bundle."""
+"""Choose thresholds on the clips of a table and write a new bundle with them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from signloom.video.decode import VideoUnreadable
 LEFT_OUT = "left_out"
 _REFUSED = {
     "unsigned": "without a sentence_id",
-    "unseen_sentence": "whose sentence_id the bundle lacks",
-    LEFT_OUT: "the signed ones, their sentence taken out",
+    "unseen_sentence": "with a sentence_id that the bundle lacks",
+    LEFT_OUT: "signed clips without their sentence in the gallery",
 }
 _LARGEST_ID = 2**31 - 1
 
 
 class TableClip(NamedTuple):
-    """A row of the table; -1 stands for no sentence, None for an end of the video."""
+    """A row of the table. `sentence` -1 means no sentence; an end of None is that of the video."""
 
     video: Path
     start_s: float | None
@@ -42,9 +42,9 @@ class TableClip(NamedTuple):
 
 
 def calibrate(args: argparse.Namespace) -> int:
-    """Write the bundle that the arguments of `calibrate` ask for; return the exit code.
+    """Run `calibrate`: choose thresholds and write the new bundle; return the exit code.
 
-    Raises SignloomError where the table or the bundle cannot be used, or nothing can be chosen.
+    Raises SignloomError if the table or the bundle cannot be used, or no thresholds can be chosen.
     """
     clips = read_clips(args.clips, args.videos or args.clips.parent)
     engine = SignEngine.load(args.bundle)
@@ -69,9 +69,9 @@ def calibrate(args: argparse.Namespace) -> int:
 
 
 def read_clips(table: Path, videos: Path) -> list[TableClip]:
-    """Return the rows of `table`, whose videos are below the folder `videos`.
+    """Return the rows of `table`; its video paths are relative to the folder `videos`.
 
-    Raises SignloomError naming the line of a value that is none, or of a clip that stands there twice.
+    Raises SignloomError with the line of an invalid value or of a repeated clip.
     """
     rows = read_table(table)
     need(table, rows, ["video", "sentence_id"])
@@ -80,24 +80,24 @@ def read_clips(table: Path, videos: Path) -> list[TableClip]:
     for row in rows.to_dict("records"):
         where = f"{table}: line {row['row']}"
         if not row["video"].strip():
-            raise SignloomError(f"{where}: video is empty; expected a file")
+            raise SignloomError(f"{where}: video is empty; expected a file name")
         start, end = (_seconds(row.get(name, "").strip(), name, where) for name in ("start_s", "end_s"))
         if end is not None and end <= (start or 0.0):
             raise SignloomError(f"{where}: end_s {end:g} is not after start_s {start or 0:g}")
         key = videos / row["video"].strip(), start, end
         if lines.setdefault(key, row["row"]) != row["row"]:
-            raise SignloomError(f"{where}: the same clip as in line {lines[key]}; remove one")
+            raise SignloomError(f"{where}: repeats the clip of line {lines[key]}; remove one of them")
         clips.append(TableClip(*key, _sentence_id(row["sentence_id"].strip(), where)))
     return clips
 
 
 def ask(engine: SignEngine, clips: Sequence[TableClip]) -> list[AskedClip]:
-    """Return the answers to `clips`, each signed one's followed by that with its sentence taken out.
+    """Return the answers to `clips`; signed clips are also asked without their sentence in the gallery.
 
-    A video that cannot be read is named on standard error and left out.
+    A video that cannot be read is reported on standard error and left out.
     """
     inference = engine.config["inference"]
-    inference["top_k"] = max(2, inference["top_k"])  # the margin is that to the second sentence
+    inference["top_k"] = max(2, inference["top_k"])  # the margin needs the second sentence
     asked: list[AskedClip] = []
     with only_errors(), bundle_tracker(engine) as tracker:
         for video, start_s, end_s, sentence in track(clips, "track videos"):
@@ -116,27 +116,27 @@ def ask(engine: SignEngine, clips: Sequence[TableClip]) -> list[AskedClip]:
 
 
 def summary(asked: Sequence[AskedClip], unreadable: int, found: Recalibrated) -> list[str]:
-    """Return how many clips of each kind there were, and how many were accepted before and are now."""
+    """Return the number of clips of each kind, and how many were accepted before and after."""
     both = (found.before, found.after)
     cells = [["", "clips", "before", "now"]]
     right = [_count(figures, "accepted_and_right", "n_in") for figures in both]
-    cells.append(["signed: accepted with their sentence", str(found.after["n_in"]), *right])
+    cells.append(["signed, accepted with their sentence", str(found.after["n_in"]), *right])
     wrong = [_count(figures, "false_accept_rate", "n_out") for figures in both]
-    cells.append(["to be refused: accepted", str(found.after["n_out"]), *wrong])
+    cells.append(["to be refused, but accepted", str(found.after["n_out"]), *wrong])
     for kind, label in _REFUSED.items():
         counts = [_count(figures[kind], "false_accept_rate", "n") for figures in both]
         cells.append([f"  {label}", str(found.after[kind]["n"]), *counts])
     nobody = sum(not one.answer.matches for one in asked)
     lines = _aligned(cells)
     if nobody:
-        lines.append(f"nobody is seen in {nobody} of these clips: refused whatever the thresholds")
+        lines.append(f"nobody is seen in {nobody} of these clips; no threshold changes that they are refused")
     if unreadable:
-        lines.append(f"left out, as they could not be read: {unreadable}")
+        lines.append(f"videos left out because they could not be read: {unreadable}")
     return lines
 
 
 def changes(engine: SignEngine, found: Recalibrated) -> list[str]:
-    """Return thresholds and rates, as they were and as they are."""
+    """Return thresholds and rates before and after."""
     old, new = engine.thresholds.to_dict(), found.thresholds
     cells = [["", "before", "now"]]
     cells += [[name, f"{old[name]:.3f}", f"{new[name]:.3f}"] for name in (*GATES, "motion_floor")]
@@ -146,22 +146,24 @@ def changes(engine: SignEngine, found: Recalibrated) -> list[str]:
 
 
 def doubts(asked: Sequence[AskedClip], found: Recalibrated) -> list[str]:
-    """Return why the thresholds may not be fit for use."""
+    """Return warnings about why the thresholds may not be usable."""
     said = []
     if all(one.kind in (IN_SET, LEFT_OUT) for one in asked if one.answer.matches):
-        said.append("no clip without signing shows anybody: whether such clips are refused was not tried")
+        said.append(
+            "no clip shows a person who does not sign, so it was not tested whether such clips are refused"
+        )
     if not found.after["accepted_and_right"]:
         said.append("no signed clip is accepted with its sentence")
     return said
 
 
 def _count(figures: dict[str, Any], rate: str, total: str) -> str:
-    """Return how many clips a rate is, `-` where there are none."""
+    """Return the number of clips that a rate stands for, `-` if it is undefined."""
     return "-" if figures[rate] is None else str(round(figures[rate] * figures[total]))
 
 
 def _aligned(cells: Iterable[Sequence[str]]) -> list[str]:
-    """Return lines of a left column of texts and right ones of numbers."""
+    """Return table lines with the first column left-aligned and the others right-aligned."""
     rows = list(cells)
     left, *right = (max(map(len, column)) for column in zip(*rows, strict=True))
     numbers = [[f"{cell:>{width}}" for cell, width in zip(row[1:], right, strict=True)] for row in rows]
@@ -175,7 +177,7 @@ def _sentence_id(text: str, where: str) -> int:
         number = -2
     if not -1 <= number <= _LARGEST_ID:
         raise SignloomError(
-            f"{where}: sentence_id {text!r}: expected that of a sentence, -1 or nothing where there is none"
+            f"{where}: sentence_id {text!r}: expected the id of a sentence, or -1 or nothing for no sentence"
         )
     return number
 
@@ -193,7 +195,7 @@ def _seconds(text: str, column: str, where: str) -> float | None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make `folder` before the work, so that a name that cannot be does not cost it."""
+    """Make `folder` before the long work, so that an invalid name fails early."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a command needs beyond the bare package."""
+"""Check for packages that a command needs beyond the bare install."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ VIDEO = ("mediapipe", "av", "cv2", "scipy", "pydantic", "pandas", "matplotlib", 
 
 
 def need_video(command: str) -> None:
-    """Raise SignloomError where a package that reads and tracks videos is not installed."""
+    """Raise SignloomError if a package that reads or tracks videos is not installed."""
     missing = [name for name in VIDEO if find_spec(name) is None]
     if missing:
         raise SignloomError(
-            f"{command}: videos need packages that are not installed ({', '.join(missing)}): "
-            'pip install "signloom[video]"'
+            f"{command}: videos need packages that are not installed ({', '.join(missing)}); "
+            'run pip install "signloom[video]"'
         )
     try:
         import cv2  # noqa: F401
     except ImportError as error:
-        # the one that MediaPipe's package asks for needs a desktop's libraries, and pip may put it over ours
+        # pip may replace ours with the OpenCV that MediaPipe requires, which needs desktop libraries
         raise SignloomError(
-            f"{command}: OpenCV cannot be loaded ({error}): "
-            "pip install --force-reinstall --no-deps opencv-python-headless"
+            f"{command}: OpenCV cannot be loaded ({error}); "
+            "run pip install --force-reinstall --no-deps opencv-python-headless"
         ) from error

@@ -1,4 +1,4 @@
-"""What the commands' parsers share."""
+"""Options that all commands share."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ BUNDLE = Path("build/export/sign_encoder_bundle.zip")
 def add_command(
     commands: Any, run: Callable[[argparse.Namespace], int], name: str, **texts: str
 ) -> argparse.ArgumentParser:
-    """Add the command `name`, which `run` follows, to the subparsers `commands`; it asks for a bundle.
+    """Add the command `name`, with the option `--bundle`, to the subparsers `commands`; `run` executes it.
 
-    `texts` are argparse's help, description and epilog; the epilog keeps its lines.
+    `texts` are argparse's help, description and epilog; the epilog keeps its line breaks.
     """
     parser: argparse.ArgumentParser = commands.add_parser(
         name, formatter_class=argparse.RawDescriptionHelpFormatter, **texts

@@ -1,4 +1,4 @@
-"""A clip and its answer as one picture: a few frames with their landmarks, and what they seem to say."""
+"""Draw a clip and its answer as one picture: a few frames with their landmarks, and the answer's text."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ FRAMES = 5
 # inches
 WIDTH, MARGIN, GAP, LINE = 10.0, 0.2, 0.08, 0.26
 DPI = 160
-LETTERS = 92  # of a line
+LETTERS = 92  # per line
 INK, GREY = "#1b1b1b", "#595959"
-# blue and orange differ to every eye, and the words say it too
+# blue and orange stay distinct for colour-blind readers, and the words say the same
 ACCEPTED, REFUSED = "#0b4f9e", "#a14a00"
 _STYLE = {"font.family": "sans-serif", "text.parse_math": False}
 
@@ -50,17 +50,18 @@ def write_picture(path: Path, video: Path, seen: VideoAnswer) -> None:
 
 
 def _drawn(video: Path, raw: RawClip) -> tuple[list[Image], list[float]]:
-    """Return evenly spaced frames with their landmarks, as large as they are shown, and their times."""
+    """Return evenly spaced frames with their landmarks, at the size shown, and their times in seconds."""
     count = min(FRAMES, len(raw.rows))
     # the middle of each of `count` equal parts
     wanted = ((np.arange(count) + 0.5) * len(raw.rows) / count).astype(int)
     width = round(DPI * _frame_width())
     size = (width, max(1, round(width * raw.height / raw.width)))
     images = []
-    for row, frame in enumerate(read_frames(video)):
-        if row in wanted:
+    rows = {int(raw.frame_index[row]): raw.rows[row] for row in wanted}
+    for frame in read_frames(video):
+        if frame.number in rows:
             small = np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), np.uint8)
-            images.append(draw_landmarks(small, raw.rows[row]))
+            images.append(draw_landmarks(small, rows[frame.number]))
     return images, [float(time_s) for time_s in raw.times[wanted]]
 
 
@@ -84,7 +85,7 @@ def _lines(answer: Answer) -> list[_Line]:
 
 
 def _step(line: _Line) -> float:
-    """Return how high a line of text is, in inches."""
+    """Return the height of a line of text in inches."""
     return line.points * 1.6 / 72
 
 
@@ -93,7 +94,7 @@ def _frame_width() -> float:
 
 
 def _figure(name: str, images: list[Image], times: list[float], lines: list[_Line]) -> Figure:
-    """Lay out name, frames, their times and the answer from top to bottom, in inches."""
+    """Lay out the name, the frames, their times and the answer from top to bottom."""
     width = _frame_width()
     height = width * images[0].shape[0] / images[0].shape[1]
     total = 2 * MARGIN + LINE + height + LINE + sum(map(_step, lines))
@@ -121,7 +122,7 @@ def _figure(name: str, images: list[Image], times: list[float], lines: list[_Lin
 
 
 def _legend(figure: Figure, y: float, total: float) -> None:
-    """Say which hand has which colour, at the right end of the line at `y`."""
+    """Draw the colours of both hands at the right end of the line at `y`."""
     x = WIDTH - MARGIN - 2.2
     for label, colour in (("left hand", LEFT_COLOUR), ("right hand", RIGHT_COLOUR)):
         square = Rectangle(

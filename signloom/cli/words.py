@@ -1,4 +1,4 @@
-"""The answers of a stream, one a line."""
+"""Print the answers of a stream, one per line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from signloom.inference.words import NONE, decision
 
 
 def stream_line(event: StreamEvent) -> str:
-    """Return one event of a stream: when, how sure, what; and how long the answer took."""
+    """Return one event of a stream as a line: times, kind, latency, confidence and sentence."""
     answer = event.answer
     begun_s, ended_s = event.span_s
     kind = "partial" if event.kind == "partial" else "final"

@@ -1,4 +1,4 @@
-"""Content hashes of videos, remembered by file status so that an unchanged file is read once."""
+"""Content hashes of videos, cached by file status so that an unchanged file is read only once."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _SHOW_FROM_BYTES = 200_000_000
 class HashCache:
     """SHA-256 of files; a file is read again when its size, times or inode change.
 
-    The change time is part of the key because a copy that keeps its modification time still changes it.
+    The key includes the change time (ctime), because a copy can keep its modification time but not its ctime.
     """
 
     def __init__(self, store: Path) -> None:
-        """Load what `store` remembers; a damaged store is only a slower start."""
+        """Load the cache file `store`; a damaged one is deleted and built again."""
         self._store = store
         self._known: dict[str, list[int | str]] = {}
         if store.exists():
@@ -33,7 +33,7 @@ class HashCache:
                 store.unlink()
 
     def hash_all(self, paths: Iterable[Path]) -> dict[Path, str]:
-        """Return the hex digest of every file or folder of frames; "" of a file that may not be read."""
+        """Return the hex digest of every file or folder of frames; "" for a file without read permission."""
         paths = list(paths)
         files = [file for path in paths for file in _files_of(path)]
         todo = [file for file in files if not self._is_fresh(file)]
@@ -54,7 +54,7 @@ class HashCache:
         return self._known.get(str(file), [])[:-1] == _status(file)
 
     def _digest(self, path: Path) -> str:
-        """Return the digest of a file, or one over the names and contents of the frames in a folder."""
+        """Return the digest of a file, or the digest of the names and contents of all frames in a folder."""
         if not path.is_dir():
             return str(self._known[str(path)][-1])
         total = hashlib.sha256()
@@ -73,7 +73,7 @@ def _status(file: Path) -> list[int | str]:
 
 
 def _sha256(file: Path) -> str:
-    """Return the digest of `file`, "" where it may not be read: other permissions are a new change time."""
+    """Return the digest of `file`, or "" without read permission; new permissions change its ctime later."""
     try:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,10 +1,9 @@
-"""Annotation tables to rows of one form; a registry by name, one function a form.
+"""Importers turn annotation tables into rows of one form; they are registered by name, one per format.
 
-Every importer returns a table with the columns `COLUMNS`; `row` is the line of the source that a person would
-look at. Values are strings as they stand in the source ("" where there is none); the manifest checks them.
-Two things are done to the texts here: sentences and gloss lines get one form (NFC, single spaces), and a row
-with a gloss line but no sentence takes the sentence that the table has for its `sentence_id` in another row,
-or else the gloss line itself.
+Every importer returns a table with the columns `COLUMNS`; `row` is the line in the source file. Values are
+strings as in the source ("" for a missing one); the manifest checks them. Sentences and gloss lines are
+normalised here (NFC, single spaces). A row with a gloss line but no sentence takes the sentence of another
+row with the same `sentence_id`, or else its own gloss line.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from signloom.dataset.forms.signtalk import read_signtalk, read_signtalk_sampled
 from signloom.dataset.forms.texts import one_form
 from signloom.errors import SignloomError
 
-# what a row says of its clip; the manifest keeps these names
+# the columns that describe a clip; the manifest keeps these names
 ANNOTATIONS = [
     "start_s",
     "end_s",
@@ -39,7 +38,7 @@ COLUMNS = ["row", "video", *ANNOTATIONS]
 
 
 class Importer(NamedTuple):
-    """How a form is read: from one table, or from the files `names` of one folder."""
+    """A format's reader, which reads one table or the files `names` of one folder."""
 
     read: Callable[[list[Path], Path], pd.DataFrame]
     names: Sequence[str] = ()
@@ -57,9 +56,9 @@ IMPORTERS: dict[str, Importer] = {
 
 
 def annotation_files(importer: str, table: Path) -> list[Path]:
-    """Return the files that `importer` reads when it is given `table`: a file, or a folder or one file of it.
+    """Return the files that `importer` reads for `table`: one file, or all annotation files of a folder.
 
-    Raises SignloomError where `table` or one of the files of its folder is missing.
+    Raises SignloomError if `table` or one of the files of its folder is missing.
     """
     if not table.exists():
         raise SignloomError(f"dataset.table: {table} does not exist")
@@ -70,7 +69,7 @@ def annotation_files(importer: str, table: Path) -> list[Path]:
 def load_table(importer: str, table: Path, videos: Path) -> pd.DataFrame:
     """Return the rows of `table` as the importer called `importer` reads them.
 
-    Raises SignloomError where the table is missing, unreadable or lacks a column.
+    Raises SignloomError if the table is missing, unreadable or lacks a column.
     """
     rows = IMPORTERS[importer].read(annotation_files(importer, table), videos)
     for column in COLUMNS:
@@ -84,7 +83,7 @@ def load_table(importer: str, table: Path, videos: Path) -> pd.DataFrame:
 
 
 def _sentences(rows: pd.DataFrame) -> list[str]:
-    """Return the sentence of every row; see the module for rows that have a gloss line alone."""
+    """Return the sentence of every row; the module docstring says how rows without a sentence get one."""
     by_id: dict[str, str] = {}
     for number, sentence in zip(rows["sentence_id"], rows["sentence"], strict=True):
         if sentence:

@@ -1,4 +1,4 @@
-"""Rows of an annotation table, checked one by one: the manifest, its rejects and the shard lists."""
+"""Check the rows of an annotation table one by one: the manifest, its rejects and the shard lists."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _GLOSS_TIMES = TypeAdapter(list[tuple[_Seconds, _Seconds]])
 
 
 class Reject(Exception):
-    """Why a row cannot be a clip."""
+    """Raised for a row that cannot become a clip."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -48,12 +48,12 @@ class Manifest:
     rejects: pd.DataFrame
 
     def shard(self, name: str, count: int) -> pd.DataFrame:
-        """Return the shard list `name` of `count`: which clips it holds and their content hashes."""
+        """Return the list of shard `name` out of `count`: its clips and their content hashes."""
         mine = [shard_of(clip_id, count) == name for clip_id in self.clips["clip_id"]]
         return self.clips.loc[mine, SHARD_COLUMNS]
 
     def counts(self) -> dict[str, Any]:
-        """Return the plain numbers of metrics/manifest.json."""
+        """Return the counts for metrics/manifest.json."""
         signed = self.clips[self.clips["sentence_id"] >= 0]
         return {
             "clips": len(self.clips),
@@ -70,16 +70,16 @@ class Manifest:
 def build_manifest(
     rows: pd.DataFrame, dataset: DatasetParams, params: ManifestParams, hashes: HashCache
 ) -> Manifest:
-    """Check every row of the table of `dataset` and return what is usable and what is not.
+    """Check every row of the table of `dataset` and return accepted clips and rejected rows.
 
-    Raises SignloomError where there is no row, or too many rows are rejected.
+    Raises SignloomError if there is no row, or if too many rows are rejected.
     """
     root = Path(dataset.videos)
     if not root.is_dir():
         raise SignloomError(f"dataset.videos: {root} is not a folder")
     paths, ids = [root / video for video in rows["video"]], _clip_ids(rows)
     if rows.empty:
-        raise SignloomError(f"{dataset.table}: no clip in the table")
+        raise SignloomError(f"{dataset.table}: the table has no clip; add at least one row")
     variations = _load_variations(dataset.variations)
     checks = _Checks(Sources(root, paths, hashes), variations)
     clips: list[dict[str, Any]] = []
@@ -107,10 +107,11 @@ def build_manifest(
 
 
 def shard_digests(dataset: DatasetParams, count: int, hashes: HashCache) -> dict[str, str]:
-    """Return a digest for each of `count` shards, known before the manifest is built.
+    """Return a digest for each of `count` shards, before the manifest is built.
 
-    While it stays the same, so does the shard's list: it covers the rows that the table alone makes clips or
-    not, and the contents, which decide what can be read. Raises SignloomError where the table cannot be read.
+    A shard's list stays the same as long as its digest does. The digest covers the shard's rows, whether the
+    table alone makes each row acceptable, and the content hashes, which decide whether a clip can be read.
+    Raises SignloomError if the table cannot be read.
     """
     root = Path(dataset.videos)
     rows = load_table(dataset.importer, Path(dataset.table), root)
@@ -128,9 +129,9 @@ def shard_digests(dataset: DatasetParams, count: int, hashes: HashCache) -> dict
 
 
 def _clip_ids(rows: pd.DataFrame) -> list[str]:
-    """Ids from paths below the video root; the suffix stays where two files differ in it alone.
+    """Return clip ids made from paths below the video root; a suffix stays if two files differ only in it.
 
-    A row that names no file has the id "", clip 98 of the table hands.csv the id hands/98.
+    A row that names no file has the id ""; clip 98 of the table hands.csv has the id hands/98.
     """
     keyed = ((split_key(Path(video)), Path(video)) for video in rows["video"])
     videos = [parts[0].with_suffix("") / parts[1] if parts else video for parts, video in keyed]
@@ -151,7 +152,7 @@ def _clip_ids(rows: pd.DataFrame) -> list[str]:
 
 @dataclass
 class _Checks:
-    """The checks of one row, and what the rows above it leave to be compared with."""
+    """The checks of one row, which include comparisons with the rows above it."""
 
     sources: Sources
     variations: dict[int, list[str]]
@@ -159,7 +160,7 @@ class _Checks:
     sentences: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def clip(self, row: dict[str, Any], path: Path, clip_id: str) -> dict[str, Any]:
-        """Return the manifest row of one clip or raise Reject with the first thing that is wrong."""
+        """Return the manifest row of one clip, or raise Reject with the first problem."""
         found = self._said(row, path, clip_id)
         problem = self.sources.why_unreadable(path)
         if problem:
@@ -168,7 +169,7 @@ class _Checks:
         return {**found, "video_hash": self.sources.hashes[path], "n_bytes": self.sources.size(path)}
 
     def would_accept(self, row: dict[str, Any], path: Path, clip_id: str) -> bool:
-        """Whether a row is a clip if its content can be read, which is not tried."""
+        """Return whether a row passes all checks that do not read its content."""
         try:
             found = self._said(row, path, clip_id)
         except Reject:
@@ -177,13 +178,13 @@ class _Checks:
         return True
 
     def _said(self, row: dict[str, Any], path: Path, clip_id: str) -> dict[str, Any]:
-        """Return what the table says of one clip, checked against the rows above it."""
+        """Return what the table says about one clip, checked against the rows above it."""
         self._locate(row, path)
         start, end = _time(row, "start_s"), _time(row, "end_s")
         if not math.isnan(end) and end <= (0.0 if math.isnan(start) else start):
             raise Reject("bad_row", f"end_s {end:g} is not after start_s {start:g}")
         if not self.sources.can_be_cut(path) and (start == start or end == end):
-            raise Reject("bad_row", "rows of a table have no times; expected start_s and end_s to be empty")
+            raise Reject("bad_row", "a clip of a table cannot be cut; leave start_s and end_s empty")
         sentence = row["sentence"]
         sentence_id = _sentence_id(row, signed=bool(sentence))
         found = {
@@ -198,20 +199,18 @@ class _Checks:
         }
         first, first_clip = self.sentences.get(sentence_id, (sentence, clip_id))
         if first != sentence:
-            detail = (
-                f"sentence_id {sentence_id} stands for {first!r} ({first_clip}) and here for {sentence!r}"
-            )
+            detail = f"sentence_id {sentence_id} means {sentence!r} here and {first!r} in clip {first_clip}"
             raise Reject("conflicting_sentence", detail)
-        # also of a clip that cannot be read: which rows contradict each other is the table's affair
+        # recorded for unreadable clips too: contradictions depend on the table alone
         if sentence:
             self.sentences[sentence_id] = (first, first_clip)
         key = self._key(path, found)
         if key in self.seen:
-            raise Reject("duplicate", f"the same content and times as {self.seen[key]}")
+            raise Reject("duplicate", f"has the same content and times as {self.seen[key]}")
         return found
 
     def _key(self, path: Path, found: dict[str, Any]) -> tuple[str, float, float]:
-        """Return what no two clips may share: content, start and end (-1 where there is none)."""
+        """Return the key that no two clips may share: content hash, start and end (-1 if not given)."""
         start, end = (-1.0 if math.isnan(found[name]) else found[name] for name in ("start_s", "end_s"))
         return self.sources.hashes[path], start, end
 
@@ -219,14 +218,14 @@ class _Checks:
         if path == self.sources.root:
             raise Reject("missing", "the row names no video")
         if not self.sources.is_inside(path):
-            raise Reject("outside_root", f"{row['video']} leads out of {self.sources.root}")
+            raise Reject("outside_root", f"{row['video']} is outside {self.sources.root}")
         missing = self.sources.why_missing(path)
         if missing:
             raise Reject("missing", missing)
 
 
 def _time(row: dict[str, Any], column: str) -> float:
-    """Return seconds, NaN where the cell is empty."""
+    """Return the time in seconds, or NaN for an empty cell."""
     if row[column] == "":
         return math.nan
     try:
@@ -239,7 +238,7 @@ def _time(row: dict[str, Any], column: str) -> float:
 
 
 def _sentence_id(row: dict[str, Any], signed: bool) -> int:
-    """Return the sentence id; -1 stands for a clip in which nothing is signed."""
+    """Return the sentence id; -1 means that nothing is signed in the clip."""
     try:
         number = int(row["sentence_id"] or "-1")
     except ValueError:
@@ -252,7 +251,7 @@ def _sentence_id(row: dict[str, Any], signed: bool) -> int:
 
 
 def _gloss_times(row: dict[str, Any]) -> str:
-    """Return [start_s, end_s] of every gloss of the row as a JSON list, "" where the times are unknown."""
+    """Return [start_s, end_s] of every gloss of the row as a JSON list, or "" if the times are unknown."""
     given, count = row["gloss_times"].strip(), len(row["gloss"].split())
     if not given:
         return ""
@@ -271,7 +270,7 @@ def _gloss_times(row: dict[str, Any]) -> str:
         if end < start:
             raise Reject("bad_gloss_times", f"gloss {number} ends at {end:g} s, before its start {start:g} s")
         if start < before:
-            detail = f"gloss {number} starts at {start:g} s, before the gloss ahead of it ({before:g} s)"
+            detail = f"gloss {number} starts at {start:g} s, before gloss {number - 1} ({before:g} s)"
             raise Reject("bad_gloss_times", detail)
         before = start
     return json.dumps(times) if times else ""
@@ -285,13 +284,14 @@ def _load_variations(path: str | None) -> dict[int, list[str]]:
         numbers = {int(number): texts for number, texts in given.items()}
     except (OSError, ValueError, AttributeError) as error:
         raise SignloomError(
-            f"dataset.variations: {path}: expected a JSON object of sentence_id to a list of texts: {error}"
+            f"dataset.variations: {path}: expected a JSON object that maps each sentence_id to a list of "
+            f"texts: {error}"
         ) from error
     for number, texts in numbers.items():
         if not _are_texts(texts) or not all(text.strip() for text in texts):
             raise SignloomError(
-                f"dataset.variations: {path}: sentence_id {number}: expected a list of texts, "
-                f"none of them empty, found {texts!r}"
+                f"dataset.variations: {path}: sentence_id {number}: expected a list of non-empty texts, "
+                f"found {texts!r}"
             )
     return {number: [one_form(text) for text in texts] for number, texts in numbers.items()}
 
@@ -301,7 +301,7 @@ def _are_texts(value: object) -> TypeGuard[list[str]]:
 
 
 def _variations_of(row: dict[str, Any], sentence: str, given: list[str]) -> str:
-    """Return the other ways to say `sentence`, of the file and then of the row, as a JSON list."""
+    """Return the variations of `sentence` as a JSON list, first those of the file, then those of the row."""
     own = row["text_variations"]
     try:
         texts = json.loads(own) if own.strip() else []
@@ -319,5 +319,5 @@ def _stop_if_too_many(manifest: Manifest, params: ManifestParams, table: str) ->
         first = manifest.rejects.iloc[0]
         raise SignloomError(
             f"{table}: {len(manifest.rejects)} of {total} rows rejected, more than manifest.max_reject_ratio "
-            f"{params.max_reject_ratio:g}; first, row {first['row']}: {first['reason']}: {first['detail']}"
+            f"{params.max_reject_ratio:g}; first: row {first['row']}: {first['reason']}: {first['detail']}"
         )

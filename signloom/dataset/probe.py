@@ -1,4 +1,4 @@
-"""A first look at a clip's file: can it be read at all?"""
+"""A quick check whether a clip's file can be read at all."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def why_unreadable(path: Path) -> str | None:
 
 
 def frames_in(folder: Path) -> list[Path]:
-    """Return the pictures in `folder` by name; other files in it are not part of the clip."""
+    """Return the pictures in `folder`, sorted by name; other files are not part of the clip."""
     return sorted(
         file for file in folder.iterdir() if file.suffix.lower() in FRAME_SUFFIXES and file.is_file()
     )
 
 
 def _picture_problem(path: Path) -> str | None:
-    """Return why the first picture of a video file, or a picture file, cannot be decoded."""
+    """Return why the first picture of a video or picture file cannot be decoded, or None if it can."""
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:

@@ -1,7 +1,7 @@
 """Clips that are rows of one CSV table: `hands.csv#98` is clip 98 of hands.csv.
 
-Such a table has the columns `video` (which clip), `frame` (a whole number, one more from row to row of a
-clip) and one column a value; an empty cell is a missing value.
+Such a table has the columns `video` (the clip), `frame` (a whole number that grows by one from row to row of
+a clip) and one column per value; an empty cell is a missing value.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MARK = ".csv#"
 
 
 def split_key(path: Path) -> tuple[Path, str] | None:
-    """Return table and clip of a path such as `hands.csv#98`; None for a path of another form."""
+    """Return table and clip of a path such as `hands.csv#98`, or None for any other path."""
     stem, mark, key = path.as_posix().partition(_MARK)
     return (Path(stem + _MARK[:-1]), key) if mark and key else None
 
@@ -29,13 +29,13 @@ class RowTable:
     """The clips of one table of rows, by key."""
 
     def __init__(self, path: Path) -> None:
-        """Read `path`; raises SignloomError naming file and line where a frame is no whole number."""
+        """Read `path`; raises SignloomError with file and line if a frame is not a whole number."""
         rows = read_table(path)
         need(path, rows, ["video", "frame"])
         self.path = path
         self.columns: list[str] = [name for name in rows.columns if name not in ("video", "frame", "row")]
         if not self.columns:
-            raise SignloomError(f"{path}: expected columns of values beside video and frame")
+            raise SignloomError(f"{path}: expected at least one column of values besides video and frame")
         self._clips: dict[str, list[tuple[int, int, tuple[str, ...]]]] = {}
         for video, frame, line, *cells in rows[["video", "frame", "row", *self.columns]].itertuples(
             index=False, name=None
@@ -50,11 +50,11 @@ class RowTable:
         return key in self._clips
 
     def digest(self, key: str) -> str:
-        """Return the SHA-256 of the clip's rows and of the names of their columns, but not of `key`."""
+        """Return the SHA-256 of the clip's rows and column names; `key` does not count."""
         return hashlib.sha256(self._text(key)).hexdigest()
 
     def size(self, key: str) -> int:
-        """Return the bytes of the clip's rows as text."""
+        """Return the size in bytes of the clip's rows as text."""
         return len(self._text(key))
 
     def frames(self, key: str) -> NDArray[np.int64]:
@@ -62,15 +62,16 @@ class RowTable:
         return np.array([frame for frame, _, _ in self._rows(key)], np.int64)
 
     def values(self, key: str) -> NDArray[np.float64]:
-        """Return the values (T, columns) of the clip in the order of its frames, NaN where a cell is empty.
+        """Return the values (T, columns) of the clip in the order of its frames; an empty cell is NaN.
 
-        Raises SignloomError naming the line of a cell that is no finite number or of a frame that is not the
-        one after the frame before.
+        Raises SignloomError with the line if a cell is not a finite number or frame numbers have a gap.
         """
         rows = self._rows(key)
         for (before, _, _), (frame, line, _) in pairwise(rows):
             if frame != before + 1:
-                raise SignloomError(f"{self.path}: line {line}: frame {frame} follows {before}")
+                raise SignloomError(
+                    f"{self.path}: line {line}: frame {frame} follows {before}; expected {before + 1}"
+                )
         found = [[self._number(cell, line) for cell in cells] for _, line, cells in rows]
         return np.array(found, np.float64).reshape(len(rows), len(self.columns))
 
@@ -88,7 +89,7 @@ class RowTable:
 
     def _rows(self, key: str) -> list[tuple[int, int, tuple[str, ...]]]:
         if key not in self._clips:
-            raise SignloomError(f"{self.path}: no row whose column `video` is {key!r}")
+            raise SignloomError(f"{self.path}: no row has {key!r} in column `video`")
         return self._clips[key]
 
     def _text(self, key: str) -> bytes:

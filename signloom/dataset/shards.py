@@ -1,4 +1,4 @@
-"""Which shard a clip belongs to: a stable hash of its id, so that adding clips moves none."""
+"""Assign clips to shards by a stable hash of the clip id, so that new clips do not move the others."""
 
 from __future__ import annotations
 

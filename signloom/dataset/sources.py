@@ -1,4 +1,4 @@
-"""What table rows name: a video or feature file, a folder of frames, or a clip of a table of rows."""
+"""The sources that table rows name: video or feature files, folders of frames, clips of a table of rows."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from signloom.params.dataset import DatasetParams
 
 
 def read_sources(dataset: DatasetParams, hashes: HashCache) -> pd.DataFrame:
-    """Return the rows of the table; `content` is the hash of what a row names, "" where it is missing.
+    """Return the rows of the table; `content` is the hash of the row's source, or "" if it is missing.
 
-    Nothing else in the folder of videos is read. Raises SignloomError where a table cannot be read.
+    Other files in the folder of videos are not read. Raises SignloomError if a table cannot be read.
     """
     root = Path(dataset.videos)
     rows = load_table(dataset.importer, Path(dataset.table), root)
@@ -29,15 +29,15 @@ def read_sources(dataset: DatasetParams, hashes: HashCache) -> pd.DataFrame:
 
 
 def sources_digest(dataset: DatasetParams, hashes: HashCache) -> str:
-    """Return one digest of the rows and of the contents that they name, however the table is written."""
+    """Return one digest of the rows and the contents that they name; the table's layout does not count."""
     return hashlib.sha256(read_sources(dataset, hashes).to_csv(index=False).encode()).hexdigest()
 
 
 class Sources:
-    """The sources `paths` below the folder `root`, each with its content hash; others are not read."""
+    """The sources `paths` below the folder `root` with their content hashes; other files are not read."""
 
     def __init__(self, root: Path, paths: Iterable[Path], hashes: HashCache) -> None:
-        """Hash every source that exists; raises SignloomError where a table of rows cannot be read."""
+        """Hash every source that exists; raises SignloomError if a table of rows cannot be read."""
         self.root = root
         inside = {path for path in paths if path != root and self.is_inside(path)}
         keyed = {path: parts for path in inside if (parts := split_key(path)) and not path.exists()}
@@ -52,7 +52,7 @@ class Sources:
         self.hashes |= {path: table.digest(key) for path, (table, key) in self._keyed.items()}
 
     def is_inside(self, path: Path) -> bool:
-        """Whether `path` stays below the root by name; a link inside it may point elsewhere on purpose."""
+        """Return whether `path` names a place below the root; links inside may point elsewhere on purpose."""
         parts = path.relative_to(self.root).parts if path.is_relative_to(self.root) else ("..",)
         depth = 0
         for part in parts:
@@ -62,16 +62,16 @@ class Sources:
         return True
 
     def why_missing(self, path: Path) -> str | None:
-        """Return what is not there of a source inside the root, or None if it is there."""
+        """Return why a source inside the root is missing, or None if it exists."""
         if path in self.hashes:
             return None
         parts = split_key(path)
         if parts and parts[0] in self._tables:
-            return f"{parts[0]} has no row whose column `video` is {parts[1]!r}"
+            return f"{parts[0]}: no row has {parts[1]!r} in column `video`"
         return f"{parts[0] if parts else path} does not exist"
 
     def why_unreadable(self, path: Path) -> str | None:
-        """Return why a source that is there cannot be read, or None if it can."""
+        """Return why an existing source cannot be read, or None if it can."""
         if path not in self._keyed:
             return why_unreadable(path)
         table, key = self._keyed[path]
@@ -82,7 +82,7 @@ class Sources:
         return None
 
     def size(self, path: Path) -> int:
-        """Return the bytes of a file, of all frames of a folder, or of a clip's rows."""
+        """Return the size in bytes of a file, of all frames of a folder, or of a clip's rows."""
         if path in self._keyed:
             table, key = self._keyed[path]
             return table.size(key)
@@ -90,5 +90,5 @@ class Sources:
         return sum(file.stat().st_size for file in files)
 
     def can_be_cut(self, path: Path) -> bool:
-        """Whether start and end mean anything: a table of rows has no times."""
+        """Return whether the clip may have a start and end; a clip of a table of rows may not."""
         return path not in self._keyed

@@ -1,4 +1,4 @@
-"""Division of clips into train, val and test, and which sentences training saw."""
+"""Divide clips into train, val and test, and mark the sentences that training has seen."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def make_splits(clips: pd.DataFrame, params: SplitsParams) -> pd.DataFrame:
     """Return `clip_id, split, sentence_id, seen` for every row of `clips`, sorted by clip.
 
     `clips` needs `clip_id, sentence_id, signer_id, split`. Unsigned clips (sentence_id -1) never train.
-    Raises SignloomError where no clip is left to train on, a predefined split is missing or unknown, or clips
-    divided by signer name none, or folds are asked for that cannot be made. A drawn split that stays empty is
-    said on stderr. With `splits.folds`, one fold of the predefined training clips becomes val.
+    With `splits.folds`, one fold of the predefined training clips becomes val. A drawn split that stays empty
+    gives a warning on stderr. Raises SignloomError if no clip is left for training, a predefined split is
+    missing or unknown, a signer is missing in mode signer, or the folds are impossible.
     """
     clips = clips.sort_values("clip_id").reset_index(drop=True)
     signed = clips["sentence_id"].to_numpy() >= 0
@@ -56,7 +56,7 @@ def make_splits(clips: pd.DataFrame, params: SplitsParams) -> pd.DataFrame:
 
 
 def count_splits(splits: pd.DataFrame, clips: pd.DataFrame) -> dict[str, Any]:
-    """Return plain counts for every split: clips, sentences, signers, unseen clips and unsigned clips."""
+    """Return the counts of every split: clips, sentences, signers, unseen clips and unsigned clips."""
     table = splits.merge(clips[["clip_id", "signer_id"]], on="clip_id")
     counts: dict[str, Any] = {}
     for name, part in table.groupby("split", sort=True):
@@ -107,9 +107,9 @@ def _hold_out_fold(split: Names, signed: npt.NDArray[np.bool_], params: SplitsPa
 
 
 def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsParams) -> Names:
-    """Deal shuffled sentences, signers or clips to test, then val, until each has its share of clips.
+    """Assign shuffled sentences, signers or clips to test, then to val, until each has its share of clips.
 
-    The last group is never dealt, so that training keeps at least one.
+    The last group is never assigned, so that training keeps at least one.
     """
     if params.mode == "signer":
         _need_signers(clips[signed])
@@ -134,7 +134,7 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
                 f"{signed.sum()} clips are too few for splits.{name}_share {target / signed.sum():g}",
                 file=sys.stderr,
             )
-    # clips that nobody signs serve as outsiders, half in each evaluated split
+    # unsigned clips serve as clips to refuse; half of them go to each evaluated split
     unsigned = np.flatnonzero(~signed)
     split[unsigned[0::2]] = "val"
     split[unsigned[1::2]] = "test"

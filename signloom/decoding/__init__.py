@@ -1,1 +1,1 @@
-"""From a decoder's next-token scores to sentences."""
+"""Turn a network's token scores into sentences or gloss sequences."""

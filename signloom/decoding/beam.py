@@ -1,4 +1,4 @@
-"""Greedy and beam search over all clips of a batch at once, with the decoder's keys and values kept."""
+"""Greedy and beam search over all clips of a batch at once, with cached keys and values of the decoder."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ from torch import Tensor
 
 
 class StepDecoder(Protocol):
-    """A decoder that reads one token a row and remembers the rest in a cache of its own making."""
+    """A decoder that reads one token per row and keeps what it has read in its own cache."""
 
     def start(self, frames: Tensor, valid: Tensor) -> Any:
-        """Return a cache for `frames` (B, T, D) whose padding `valid` (B, T) marks False."""
+        """Return a cache for `frames` (B, T, D); `valid` (B, T) is False at padding."""
 
     def step(self, tokens: Tensor, cache: Any) -> tuple[Tensor, Any]:
-        """Return logits (rows, V) of the token that follows `tokens` (rows,), and the new cache."""
+        """Return logits (rows, V) for the token that follows `tokens` (rows,), and the new cache."""
 
     def reorder(self, cache: Any, index: Tensor, cross: bool = True) -> Any:
-        """Return the cache of rows `index`; `cross` False where no row changes its clip."""
+        """Return the cache of rows `index`; `cross` may be False if no row changes its clip."""
 
 
 class Hypothesis(NamedTuple):
-    """The tokens between start and end, and log-probability / length penalty (n counts the end token)."""
+    """The tokens between start and end, and their score.
+
+    The score is log-probability / length penalty; the penalty counts the end token.
+    """
 
     tokens: list[int]
     score: float
 
 
 class Symbols(NamedTuple):
-    """Token ids: padding and start are never decoded, end closes a sentence."""
+    """Ids of special tokens: padding and start are never decoded, and end closes a sentence."""
 
     pad: int
     start: int
@@ -45,9 +48,9 @@ def length_penalty(tokens: int, alpha: float) -> float:
 def greedy_search(
     model: StepDecoder, frames: Tensor, valid: Tensor, symbols: Symbols, max_tokens: int
 ) -> list[list[int]]:
-    """Return the tokens of each clip of `frames` (B, T, D), the likeliest one at every step, without the end.
+    """Return the tokens of each clip of `frames` (B, T, D), taking the likeliest one at every step.
 
-    At most `max_tokens` with start and end counted. The first of equal scores wins.
+    The end token is left out. `max_tokens` includes start and end. Of equal scores, the first wins.
     """
     clips = frames.shape[0]
     cache = model.start(frames, valid)
@@ -80,11 +83,12 @@ def beam_search(
 ) -> list[Hypothesis]:
     """Return the best hypothesis of each clip of `frames` (B, T, D); `valid` (B, T) is False at padding.
 
-    A step ranks all continuations of a clip's beams by log-probability. Ends among the first `beam` are
-    finished sentences; the first `beam` others go on. Equal scores rank by beam, then by token id. The
-    answer is the finished sentence with the highest log-probability / length_penalty; a clip stops as soon as
-    none of its beams could still exceed it, which changes no answer. After `max_tokens` (start and end
-    counted) a clip with nothing finished answers with its likeliest beam.
+    Each step ranks all continuations of a clip's beams by log-probability. End tokens among the first `beam`
+    finish a sentence; the first `beam` other continuations become the new beams. Equal scores are ordered by
+    beam, then by token id. The answer is the finished sentence with the highest log-probability /
+    length_penalty. A clip stops as soon as none of its beams can exceed its answer, so stopping early changes
+    nothing. If no sentence is finished after `max_tokens` (start and end included), the answer is the
+    likeliest beam.
     """
     state = _Search(model, frames, valid, symbols, beam, alpha, max_tokens - 1)
     while state.step < state.limit and len(state.active):
@@ -93,7 +97,10 @@ def beam_search(
 
 
 class _Search:
-    """Beams of the active clips: `scores` (A, W), `history` (A, W, step); one row of the cache each."""
+    """The beams of the active clips: `scores` (A, W) and `history` (A, W, step).
+
+    Each beam has one row in the cache.
+    """
 
     def __init__(
         self,
@@ -110,7 +117,7 @@ class _Search:
         clips, device = frames.shape[0], frames.device
         self.cache = model.start(frames, valid)
         self.active = torch.arange(clips, device=device)
-        # all clips begin with one beam; the first step spreads it
+        # each clip begins with one beam, and the first step adds the others
         self.scores = torch.zeros(clips, 1, device=device)
         self.history = torch.empty(clips, 1, 0, dtype=torch.long, device=device)
         self.best = torch.full((clips,), -torch.inf, device=device)
@@ -133,7 +140,7 @@ class _Search:
         self.step += 1
         ends = token == self.symbols.end
         self._collect(values, parent, ends)
-        # a stable sort puts the continuations first and keeps their ranks
+        # a stable sort puts the continuations first and keeps their order
         going = ends.long().argsort(dim=1, stable=True)[:, : min(self.beam, flat.shape[1] - width)]
         self._continue(values.gather(1, going), parent.gather(1, going), token.gather(1, going), width)
 
@@ -148,11 +155,11 @@ class _Search:
             self.found[clip] = self.history[row, parent[row, place[row]]].tolist()
 
     def _continue(self, values: Tensor, parent: Tensor, token: Tensor, width: int) -> None:
-        """Make the beams `parent` + `token` the new ones, without the clips that are decided."""
+        """Replace the beams by `parent` + `token`, and drop clips whose answer is final."""
         clips, new_width = parent.shape
         bound = values[:, 0] / length_penalty(self.limit, self.alpha)
         undecided = (bound > self.best[self.active]).nonzero().flatten()
-        # dropping rows copies the frames' keys and values: do it only when it halves the batch
+        # dropping rows copies the frames' keys and values, so do it only when it halves the batch
         drop = 2 * len(undecided) <= clips
         rows = undecided if drop else torch.arange(clips, device=parent.device)
         index = (rows[:, None] * width + parent[rows]).flatten()
@@ -163,7 +170,7 @@ class _Search:
         self.active = self.active[rows]
 
     def answers(self) -> list[Hypothesis]:
-        """Return one hypothesis a clip; a cut one only where none is finished."""
+        """Return one hypothesis per clip, a truncated one if none is finished."""
         penalty = length_penalty(max(self.limit, 1), self.alpha)
         for row, clip in enumerate(self.active.tolist()):
             if self.best[clip] == -torch.inf:
@@ -175,11 +182,12 @@ class _Search:
 
 
 def top_candidates(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return the `count` highest of each row of `scores` (rows, N) and their columns, both (rows, count).
+    """Return the `count` highest scores of each row of `scores` (rows, N) and their columns.
 
-    Highest first; equal scores by column. `torch.topk` alone leaves the order of equal scores open.
+    Both results are (rows, count), highest first, with equal scores ordered by column. `torch.topk` does not
+    define the order of equal scores.
     """
-    # one more than asked: where it equals the last, topk chose among equals, and the choice is made again
+    # ask for one more: if it equals the last, topk chose among equal scores, and that row is chosen again
     values, columns = scores.topk(min(count + 1, scores.shape[1]), dim=1)
     crowded = (values[:, count:] == values[:, count - 1 : count]).any(1)
     lowest, columns = values[:, count - 1], columns[:, :count].contiguous()

@@ -1,4 +1,4 @@
-"""Gloss sequences from CTC posteriors alone: the best path, and the best labelling by prefix search."""
+"""Gloss sequences from CTC probabilities alone: the best path, or the best labelling by prefix search."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
 
 @torch.inference_mode()
 def greedy(log_probs: Tensor, lengths: Tensor) -> list[list[int]]:
-    """Return each clip's labels on the likeliest path: repeats merged, then blanks dropped.
+    """Return each clip's labels on the likeliest path, with repeats merged and then blanks dropped.
 
-    `log_probs` (B, T, V) and `lengths` (B,), the clips' frames. Padding, start and end are never emitted; the
-    first of equal scores wins.
+    `log_probs` is (B, T, V) and `lengths` (B,) counts the frames of each clip. Padding, start and end are
+    never emitted. Of equal scores, the first wins.
     """
     batch, frames, _ = log_probs.shape
     if not frames:
@@ -32,11 +32,12 @@ def greedy(log_probs: Tensor, lengths: Tensor) -> list[list[int]]:
 def prefix_beam(log_probs: Tensor, lengths: Tensor, beam: int) -> list[Hypothesis]:
     """Return each clip's likeliest labelling by prefix search; its score is log P(labels | clip).
 
-    `log_probs` (B, T, V) and `lengths` (B,). Graves, "Supervised Sequence Labelling with Recurrent Neural
-    Networks" (2008), section 7.5, frame by frame with `beam` prefixes kept as in Hannun et al., "First-pass
-    large vocabulary continuous speech recognition using bi-directional recurrent DNNs" (2014), without a
-    language model. All clips, prefixes and labels are looked at together; two ways to one prefix are always
-    merged. The score is exact where no prefix was dropped, and a lower bound otherwise.
+    `log_probs` is (B, T, V) and `lengths` (B,). The search follows Graves, "Supervised Sequence Labelling
+    with Recurrent Neural Networks" (2008), section 7.5. It goes frame by frame and keeps `beam` prefixes, as
+    in Hannun et al., "First-pass large vocabulary continuous speech recognition using bi-directional
+    recurrent DNNs" (2014), without a language model. All clips, prefixes and labels are processed together.
+    Two ways to reach the same prefix are always merged. The score is exact if no prefix was dropped, and a
+    lower bound otherwise.
     """
     lengths = lengths.to(log_probs.device)
     order = lengths.argsort(descending=True, stable=True)
@@ -47,7 +48,7 @@ def prefix_beam(log_probs: Tensor, lengths: Tensor, beam: int) -> list[Hypothesi
     clips = len(order)
     for frame in range(log_p.shape[1] + 1):
         going = sum(length > frame for length in remaining[:clips])
-        for row in range(going, clips):  # clips stand longest first, so the finished are the last
+        for row in range(going, clips):  # clips are sorted longest first, so the last ones finish first
             answers[int(order[row])] = prefixes.best(row)
         if not going:
             break
@@ -59,39 +60,39 @@ def prefix_beam(log_probs: Tensor, lengths: Tensor, beam: int) -> list[Hypothesi
 
 
 def emittable(log_probs: Tensor) -> Tensor:
-    """Return `log_probs` (..., V) with padding, start and end impossible."""
+    """Return `log_probs` (..., V) with padding, start and end set to minus infinity."""
     banned = torch.tensor([PAD, SOS, EOS], device=log_probs.device)
     return log_probs.index_fill(-1, banned, -torch.inf)
 
 
 class Prefixes(NamedTuple):
-    """The kept prefixes of every clip, distinct within a clip, likeliest first.
+    """The kept prefixes of every clip, likeliest first; no prefix occurs twice in a clip.
 
-    A prefix of log-probability -inf is no prefix, only the rest of a rectangle.
+    An entry with log-probability -inf only fills the array.
     """
 
-    labels: Tensor  # (B, W, L), -1 behind a prefix's end
+    labels: Tensor  # (B, W, L), -1 after a prefix's end
     length: Tensor  # (B, W)
     blank: Tensor  # (B, W): log-probability of the paths to the prefix that end in a blank
-    label: Tensor  # (B, W): and of those that end in its last label
+    label: Tensor  # (B, W): log-probability of the paths to the prefix that end in its last label
 
     @classmethod
     def empty(cls, clips: int, log_p: Tensor) -> Prefixes:
-        """Return the empty prefix alone, before the first frame, for each of `clips`."""
+        """Return the state before the first frame: only the empty prefix, for each of `clips`."""
         certain = log_p.new_zeros(clips, 1)
         count = torch.zeros(clips, 1, dtype=torch.long, device=log_p.device)
         return cls(count[:, :, None].expand(-1, -1, 0), count, certain, torch.full_like(certain, -torch.inf))
 
     def read(self, log_p: Tensor, beam: int) -> Prefixes:
-        """Return the `beam` likeliest prefixes after one more frame of log-probabilities `log_p` (B, V)."""
+        """Return the `beam` likeliest prefixes after one more frame with log-probabilities `log_p` (B, V)."""
         width, vocabulary = self.length.shape[1], log_p.shape[1]
         either = torch.logaddexp(self.blank, self.label)
         last = self._last()
-        held = last.clamp(min=0)  # of the empty prefix padding, which is impossible
-        # the same prefix again: by a blank, or by its last label held on
+        held = last.clamp(min=0)  # the empty prefix gets padding, which has probability 0
+        # the prefix stays the same after a blank or a repeat of its last label
         blank = either + log_p[:, BLANK, None]
         label = self.label + log_p.gather(1, held)
-        # one label more: a label after itself needs a blank between
+        # the prefix gets one more label; equal labels in a row need a blank between them
         longer = either[:, :, None] + log_p[:, None, :]
         again = self.blank + log_p.gather(1, held)
         longer.scatter_(2, held[:, :, None], again[:, :, None])
@@ -112,20 +113,20 @@ class Prefixes(NamedTuple):
         )
 
     def _last(self) -> Tensor:
-        """Return (B, W) the last label, -1 of the empty prefix."""
+        """Return the last label of each prefix (B, W), -1 for the empty prefix."""
         if not self.labels.shape[2]:
             return torch.full_like(self.length, -1)
         last = self.labels.gather(2, (self.length - 1).clamp(min=0)[:, :, None]).squeeze(2)
         return torch.where(self.length > 0, last, -1)
 
     def _merge(self, longer: Tensor, label: Tensor, last: Tensor, either: Tensor) -> Tensor:
-        """Take out of `longer` (B, W, V) what is a kept prefix already; return `label` with it."""
+        """Move probability from `longer` (B, W, V) to `label` where the longer prefix is already kept."""
         room = torch.arange(self.labels.shape[2], device=last.device)
         shorter = self.labels.masked_fill(room == (self.length - 1)[:, :, None], -1)
-        # parent[b, i, j]: prefix j is prefix i and one label more
+        # parent[b, i, j]: prefix j is prefix i plus one label
         parent = (self.labels[:, :, None] == shorter[:, None]).all(3)
         parent &= self.length[:, :, None] + 1 == self.length[:, None]
-        # what only fills the rectangle may repeat a prefix, and must take no part
+        # entries that only fill the array may repeat a prefix, so they are excluded
         alive = either > -torch.inf
         parent &= alive[:, :, None] & alive[:, None]
         clip, shorter_one, longer_one = parent.nonzero(as_tuple=True)
@@ -138,7 +139,7 @@ class Prefixes(NamedTuple):
         return label
 
     def _extend(self, parent: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
-        """Return labels and lengths of prefixes `parent` (B, W) with `token` behind, -1 for none."""
+        """Return labels and lengths of prefixes `parent` (B, W) with `token` appended; -1 appends nothing."""
         labels = self.labels.gather(1, parent[:, :, None].expand(-1, -1, self.labels.shape[2]))
         old = self.length.gather(1, parent)
         length = old + (token >= 0)

@@ -11,7 +11,7 @@ from signloom.decoding.beam import Hypothesis, StepDecoder, top_candidates
 from signloom.decoding.language_model import GlossNgram
 from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
 
-_IMPOSSIBLE = -1000.0  # a log-probability that is 0 in float64, but finite: sums of it stay numbers
+_IMPOSSIBLE = -1000.0  # exp() of it is 0 in float64, but it is finite, so sums never become NaN
 
 
 @torch.inference_mode()
@@ -30,16 +30,16 @@ def joint_beam(
 ) -> list[Hypothesis]:
     """Return the best hypothesis of each clip of `frames` (B, T, D); `valid` (B, T) is False at padding.
 
-    `log_probs` (B, T, V) are the CTC head's. Watanabe et al., "Hybrid CTC/Attention Architecture for
-    End-to-End Speech Recognition" (2017), section II-D: a hypothesis has the score
+    `log_probs` (B, T, V) come from the CTC head. Hypotheses are scored as in Watanabe et al., "Hybrid
+    CTC/Attention Architecture for End-to-End Speech Recognition" (2017), section II-D:
     ctc_weight * log P_ctc(prefix ...) + (1 - ctc_weight) * log P_attention(prefix)
-    + lm_weight * log P_lm(prefix) + length_bonus * labels;
-    a finished one has P_ctc of exactly its labels, and the decoder's and the language model's end.
+    + lm_weight * log P_lm(prefix) + length_bonus * labels.
+    A finished hypothesis uses P_ctc of exactly its labels, and includes the end token in the other terms.
 
-    A step ranks all continuations of a clip's beams. Ends among the first `beam` are finished; the first
-    `beam` others go on. Equal scores rank by beam, then by label. A clip stops as soon as none of its beams
-    could still exceed its best finished one: no term but the bonus can raise a score. The token numbered
-    `max_tokens`, start and end counted, is the end of every beam.
+    Each step ranks all continuations of a clip's beams. End tokens among the first `beam` finish a
+    hypothesis; the first `beam` other continuations become the new beams. Equal scores are ordered by beam,
+    then by label. A clip stops as soon as none of its beams can exceed its best finished hypothesis; only the
+    bonus can raise a score. Every beam ends after `max_tokens` tokens, start and end included.
     """
     search = _Search(model, frames, valid, beam, ctc_weight, max_tokens - 1)
     search.lm, search.lm_weight, search.bonus = lm, lm_weight if lm else 0.0, length_bonus
@@ -53,8 +53,8 @@ def joint_beam(
 class CtcPrefixes(NamedTuple):
     """CTC forward probabilities of every beam's labels (A, W), for all frames at once.
 
-    `blank` and `label` (A, W, T + 1): log-probability that the first t frames say exactly the labels, and
-    end in a blank or in the last label. What follows a clip's end is never read.
+    `blank` and `label` (A, W, T + 1) are log-probabilities that the first t frames give exactly the labels
+    and end in a blank or in the last label. Values after a clip's end are never read.
     """
 
     log_p: Tensor  # (A, T, V), at least _IMPOSSIBLE
@@ -62,11 +62,11 @@ class CtcPrefixes(NamedTuple):
     length: Tensor  # (A,)
     blank: Tensor
     label: Tensor
-    last: Tensor  # (A, W), -1 of the empty prefix
+    last: Tensor  # (A, W), -1 for the empty prefix
 
     @classmethod
     def empty(cls, log_probs: Tensor, valid: Tensor) -> CtcPrefixes:
-        """Return the empty prefix of each clip; `log_probs` (A, T, V), `valid` (A, T)."""
+        """Return the empty prefix of each clip; `log_probs` is (A, T, V), `valid` (A, T)."""
         log_p = log_probs.double().clamp(min=_IMPOSSIBLE)
         blank = _from_start(log_p[:, :, BLANK].cumsum(1))[:, None]
         last = torch.full((len(log_p), 1), -1, device=log_p.device)
@@ -74,18 +74,18 @@ class CtcPrefixes(NamedTuple):
         return cls(log_p, p, valid.sum(1), blank, torch.full_like(blank, -torch.inf), last)
 
     def scores(self) -> Tensor:
-        """Return (A, W, V): log P_ctc(labels + v ...), in column EOS log P_ctc of exactly the labels.
+        """Return (A, W, V): log P_ctc(labels + v ...), and in column EOS log P_ctc of exactly the labels.
 
-        The former sums, over the frame in which v begins, the paths that say the labels before it.
+        The first is a sum over the frame in which v begins, of all paths that give the labels before it.
         """
         clips, width, _ = self.blank.shape
         either = torch.logaddexp(self.blank, self.label)
         before = torch.arange(either.shape[2] - 1, device=either.device) < self.length[:, None]
         phi = either[:, :, :-1].masked_fill(~before[:, None], -torch.inf)
         highest = phi.amax(2, keepdim=True).clamp(min=torch.finfo(phi.dtype).min)
-        # what underflows here is beyond e^-700 times the likeliest way to say the labels
+        # terms that underflow here are smaller than e^-700 times the likeliest path
         scores = highest + torch.log((phi - highest).exp() @ self.p)
-        # a label after itself needs a blank between
+        # equal labels in a row need a blank between them
         column = self.last.clamp(min=0)[:, :, None]
         again = self.log_p.transpose(1, 2).gather(1, column.expand(-1, -1, self.log_p.shape[1]))
         paths = (self.blank[:, :, :-1] + again).masked_fill(~before[:, None], -torch.inf)
@@ -95,10 +95,11 @@ class CtcPrefixes(NamedTuple):
         return scores
 
     def extend(self, parent: Tensor, token: Tensor) -> CtcPrefixes:
-        """Return the prefixes of beams `parent` (A, W') with label `token` (A, W') behind.
+        """Return the prefixes of beams `parent` (A, W') with label `token` (A, W') appended.
 
-        r_t = (r_{t-1} + phi_{t-1}) p_t is a sum over where the label began: with L the running sum of log p,
-        log r_t = L_t + log sum_{s <= t} exp(phi_{s-1} - L_{s-1}), one cumulative sum instead of a loop.
+        r_t = (r_{t-1} + phi_{t-1}) p_t is a sum over the frame in which the label began. With L the running
+        sum of log p, log r_t = L_t + log sum_{s <= t} exp(phi_{s-1} - L_{s-1}). This needs one cumulative sum
+        and no loop.
         """
         expand = parent[:, :, None].expand(-1, -1, self.blank.shape[2])
         blank, label = self.blank.gather(1, expand), self.label.gather(1, expand)
@@ -110,12 +111,12 @@ class CtcPrefixes(NamedTuple):
         return self._replace(blank=_held(new_label, silence), label=new_label, last=token)
 
     def rows(self, index: Tensor) -> CtcPrefixes:
-        """Return the clips `index` (A',)."""
+        """Return the prefixes of the clips `index` (A',)."""
         return CtcPrefixes(*(part[index] for part in self))
 
 
 def _from_start(sums: Tensor) -> Tensor:
-    """Return running sums (..., T) with the 0 before the first frame, (..., T + 1)."""
+    """Return running sums (..., T) with a 0 prepended for the time before the first frame: (..., T + 1)."""
     return torch.cat([torch.zeros_like(sums[..., :1]), sums], -1)
 
 
@@ -126,7 +127,7 @@ def _held(entering: Tensor, held: Tensor) -> Tensor:
 
 
 class _Search:
-    """Beams of the active clips: `plain` (A, W) is their score without CTC, `history` (A, W, step)."""
+    """The beams of the active clips: `plain` (A, W) are scores without CTC, `history` is (A, W, step)."""
 
     lm: GlossNgram | None = None
     lm_weight = bonus = 0.0
@@ -147,7 +148,7 @@ class _Search:
         self.step = 0
 
     def advance(self) -> None:
-        """Read the last labels, rank the continuations, collect finished ones, drop finished clips."""
+        """Read the last labels, rank the continuations, collect finished hypotheses, drop finished clips."""
         plain = self._continuations()
         _, width, vocabulary = plain.shape
         total = plain if self.ctc is None else plain + self.ctc_weight * self.ctc.scores()
@@ -159,18 +160,18 @@ class _Search:
         if self.step < self.limit:
             first = values[:, : self.beam].masked_fill(~ends[:, : self.beam], -torch.inf)
             self._collect(first, parent[:, : self.beam])
-        else:  # nothing goes on from here, so that every beam may end
+        else:  # this is the last step, so every beam may end
             self._collect(total[:, :, EOS], torch.arange(width, device=token.device).expand(len(total), -1))
-        # a stable sort puts the continuations first and keeps their ranks
+        # a stable sort puts the continuations first and keeps their order
         going = ends.long().argsort(dim=1, stable=True)[:, : min(self.beam, flat.shape[1] - width)]
         self.scores = values.gather(1, going)
-        # what cannot be said stays so: a beam that only fills the rectangle must not come back
+        # a beam that only fills the array must stay impossible
         impossible = self.scores == -torch.inf
         self.plain = plain.flatten(1).gather(1, flat.gather(1, going)).masked_fill(impossible, -torch.inf)
         self._continue(parent.gather(1, going), token.gather(1, going), width)
 
     def _continuations(self) -> Tensor:
-        """Return (A, W, V): the score without CTC of every beam and one token more, the end included."""
+        """Return (A, W, V): the score without CTC of every beam plus one token, the end token included."""
         clips, width = self.plain.shape
         last = self.history[:, :, -1] if self.step else torch.full_like(self.plain, SOS).long()
         logits, self.cache = self.model.step(last.reshape(-1), self.cache)
@@ -185,7 +186,10 @@ class _Search:
         return plain + bonus
 
     def _collect(self, values: Tensor, parent: Tensor) -> None:
-        """Keep each clip's best end: beam `parent` (A, K) ends with score `values` (A, K), -inf if not."""
+        """Keep each clip's best finished hypothesis.
+
+        Beam `parent` (A, K) ends with score `values` (A, K), which is -inf if the beam does not end.
+        """
         top, place = values.max(1)
         for row in (top > self.best[self.active]).nonzero().flatten().tolist():
             clip = int(self.active[row])
@@ -193,11 +197,11 @@ class _Search:
             self.found[clip] = self.history[row, parent[row, place[row]]].tolist()
 
     def _continue(self, parent: Tensor, token: Tensor, width: int) -> None:
-        """Make the beams `parent` + `token` the new ones, without the clips that are decided."""
+        """Replace the beams by `parent` + `token`, and drop clips whose answer is final."""
         clips, new_width = parent.shape
         bound = self.scores[:, 0] + self.bonus * (self.limit - self.step)
         undecided = (bound > self.best[self.active]).nonzero().flatten()
-        # dropping rows copies the frames' keys and values: do it only when it halves the batch
+        # dropping rows copies the frames' keys and values, so do it only when it halves the batch
         drop = 2 * len(undecided) <= clips
         rows = undecided if drop else torch.arange(clips, device=parent.device)
         if drop:
@@ -211,7 +215,7 @@ class _Search:
             self.ctc = self.ctc.extend(parent[rows], token[rows])
 
     def answers(self) -> list[Hypothesis]:
-        """Return one hypothesis a clip, of score -inf and without labels where none can end."""
+        """Return one hypothesis per clip; if none can end, it has no labels and score -inf."""
         return [
             Hypothesis(tokens, score) for tokens, score in zip(self.found, self.best.tolist(), strict=True)
         ]

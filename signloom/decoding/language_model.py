@@ -1,4 +1,4 @@
-"""A small n-gram model of gloss sequences, scored for all labels of all beams at once."""
+"""A small n-gram model of gloss sequences that scores all labels of all beams at once."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class GlossNgram:
     """Interpolated Witten-Bell bigram or trigram over gloss ids, from the lines of the training split.
 
     P(v | h) = (c(h v) + N(h) P(v | h')) / (c(h) + N(h)), with N(h) the number of distinct successors of h and
-    h' the history without its first label (Witten and Bell 1991, method C, interpolated); below the unigram
-    stands the uniform distribution over what can be emitted: <unk>, the glosses and the end.
+    h' the history without its first label (Witten and Bell 1991, method C, interpolated). The unigram is
+    interpolated with a uniform distribution over <unk>, the glosses and the end.
     """
 
     def __init__(self, lines: Sequence[Sequence[int]], vocabulary: int, order: int) -> None:
         """Count `lines` of gloss ids, without start and end, for `vocabulary` ids."""
         if order not in (2, 3):
-            raise ValueError(f"order {order}: only bigrams and trigrams are built")
+            raise ValueError(f"order {order} is not supported; use 2 (bigram) or 3 (trigram)")
         self.order, self.size = order, vocabulary
         counts: list[dict[tuple[int, ...], dict[int, int]]] = [
             defaultdict(lambda: defaultdict(int)) for _ in range(order)
@@ -38,7 +38,7 @@ class GlossNgram:
         self.bigram = unigram.expand(vocabulary, -1).clone()
         for (label,), after in counts[1].items():
             self.bigram[label] = _interpolate(after, unigram)
-        # trigram histories that occur, as sorted numbers, and their successors as a rectangle
+        # trigram histories that occur, as sorted numbers, and a padded table of their successors
         seen = sorted(counts[2]) if order == 3 else []
         self.histories = torch.tensor([a * vocabulary + b for a, b in seen], dtype=torch.long)
         longest = max((len(counts[2][key]) for key in seen), default=1)
@@ -65,7 +65,7 @@ class GlossNgram:
         return p.log()
 
     def _trigram(self, key: Tensor, lower: Tensor) -> Tensor:
-        """Return (..., V) for histories `key` (...), `lower` (..., V) where one never occurred."""
+        """Return (..., V) for histories `key` (...), and `lower` (..., V) for those that never occurred."""
         row = torch.searchsorted(self.histories, key).clamp(max=len(self.histories) - 1)
         known = (self.histories[row] == key)[..., None]
         counts = self.counts[row] * known
@@ -75,7 +75,7 @@ class GlossNgram:
 
 
 def _interpolate(after: dict[int, int], lower: Tensor) -> Tensor:
-    """Return (V,) probabilities from the counts `after` a history and the shorter history's `lower` (V,)."""
+    """Return probabilities (V,) from the counts `after` a history and `lower` (V,) of the shorter history."""
     if not after:
         return lower
     p = lower * len(after)

@@ -2,7 +2,7 @@
 
 The lexicon is made up for testing. It is no natural sign language and imitates none.
 
-``lexicon`` and ``sentences`` say what is signed, ``signers`` who signs it; ``motion`` turns a gloss line
-into hand targets over time, ``ik`` into joint rotations, ``body`` into a posed mesh, ``render`` into
-pixels; ``build`` writes the corpus and ``check`` runs MediaPipe over it.
+``lexicon`` and ``sentences`` define what is signed, ``signers`` who signs it. ``motion`` turns a gloss line
+into hand targets over time, ``ik`` turns these into joint rotations, ``body`` into a posed mesh, and
+``render`` into pixels. ``build`` writes the corpus, and ``check`` runs MediaPipe on it.
 """

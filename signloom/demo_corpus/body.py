@@ -65,15 +65,15 @@ class Skeleton:
     heads: Array
 
     def index(self, name: str) -> int:
-        """Position of a bone."""
+        """Return the index of a bone."""
         return self.names.index(name)
 
     def head(self, name: str) -> Array:
-        """Rest position (3,) of a bone's head."""
+        """Return the rest position (3,) of a bone's head."""
         return np.asarray(self.heads[self.index(name)])
 
     def place(self, deltas: Array, root: Array) -> Array:
-        """Heads ``(T, bones, 3)`` for world rotations ``(T, bones, 3, 3)`` and root shift ``(T, 3)``."""
+        """Return heads ``(T, bones, 3)`` for world rotations ``(T, bones, 3, 3)``, root shift ``(T, 3)``."""
         heads = np.empty((*deltas.shape[:2], 3))
         for bone, parent in enumerate(self.parents):
             if parent < 0:
@@ -86,7 +86,7 @@ class Skeleton:
 
 @dataclass(frozen=True)
 class RestMesh:
-    """What is taken from ``anny`` for one body shape."""
+    """The data of one body shape from ``anny``."""
 
     skeleton: Skeleton
     points: Array  # (V, 3)
@@ -107,7 +107,7 @@ def _model() -> Any:
 
 
 def rest_mesh(shape: dict[str, float]) -> RestMesh:
-    """The unposed body of one shape (``anny`` phenotypes in 0..1)."""
+    """Return the unposed body of one shape (``anny`` phenotypes in 0..1)."""
     import torch
 
     model = _model()
@@ -144,7 +144,7 @@ def rest_mesh(shape: dict[str, float]) -> RestMesh:
 
 
 def vertex_normals(points: Array, triangles: Ints) -> Array:
-    """Area-weighted normals ``(N, 3)`` of a triangle mesh."""
+    """Return area-weighted normals ``(N, 3)`` of a triangle mesh."""
     a, b, c = (points[triangles[:, k]] for k in range(3))
     normals = np.zeros_like(points)
     faces = np.cross(b - a, c - a)
@@ -164,7 +164,7 @@ class Body:
         self.parts: list[Part] = dress(self.rest, signer)
 
     def pose(self, deltas: Array, heads: Array, face: Array) -> list[tuple[Array, Array]]:
-        """Points and normals of every part for one frame.
+        """Return points and normals of every part for one frame.
 
         ``deltas`` (bones, 3, 3), ``heads`` (bones, 3) posed, ``face`` (actions,) in 0..1.
         """

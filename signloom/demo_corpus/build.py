@@ -1,4 +1,4 @@
-"""Write the whole corpus: videos in parallel, then tables and ground truth. Safe to kill and resume."""
+"""Write the whole corpus: videos in parallel, then tables and ground truth. It can be killed and resumed."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from signloom.files import atomic, write_csv, write_json
 from signloom.progress import track
 
 CRF = 25  # H.264 quality
-TRUTH_STEP = 2  # every second frame goes into the joint file
-TOO_FEW, FROZEN = 30, 60  # frames of two of the clips made to be rejected
-LEAVING = 68  # frames of the clip whose person leaves
+TRUTH_STEP = 2  # every second frame is in the joint file
+TOO_FEW, FROZEN = 30, 60  # lengths in frames of two clips that must be rejected
+LEAVING = 68  # length in frames of the clip in which the person leaves
 BROKEN_BYTES = 4096
 
 
@@ -44,7 +44,7 @@ def _rng(clip: Clip) -> np.random.Generator:
 
 
 def motion_of(clip: Clip, figure: Figure) -> Motion:
-    """The motion of a clip; depends on nothing but the clip and the figure."""
+    """Return the motion of a clip, which depends on the clip and the figure alone."""
     signer = BY_ID[clip.signer_id]
     if clip.kind == "unsigned":
         number = int(clip.note) - 1 + (6 if signer.split == "test" else 0)
@@ -54,7 +54,7 @@ def motion_of(clip: Clip, figure: Figure) -> Motion:
 
 
 def frames_of(clip: Clip, figure: Figure, stage: Stage) -> Iterator[Frame]:
-    """The pictures of a clip, one at a time."""
+    """Yield the pictures of a clip."""
     motion = motion_of(clip, figure)
     posed = figure.pose(motion)
     for k in _frame_order(clip, motion):
@@ -75,12 +75,12 @@ def _frame_order(clip: Clip, motion: Motion) -> list[int]:
 
 
 def _leaving(frame: int) -> float:
-    """Sideways shift in metres of someone who walks out of the picture."""
+    """Return the sideways shift in metres of a person who walks out of the picture."""
     return 0.11 * max(frame - 12, 0)
 
 
 def _empty_room(signer_id: str) -> Iterator[Frame]:
-    """A room with no person: a wall, a table edge, a picture and a slowly moving shadow, 58 frames."""
+    """Yield 58 frames of an empty room: a wall, a table edge, a picture and a slowly moving shadow."""
     signer = BY_ID[signer_id]
     width, height = signer.size
     x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
@@ -94,7 +94,7 @@ def _empty_room(signer_id: str) -> Iterator[Frame]:
 
 
 def make_clip(clip: Clip, videos: Path) -> str:
-    """Write one video under ``videos``; its clip id."""
+    """Write one video under ``videos`` and return its clip id."""
     path = videos / f"{clip.clip_id}.mp4"
     signer = BY_ID[clip.signer_id]
     if clip.note == "unreadable":
@@ -111,7 +111,7 @@ def make_clip(clip: Clip, videos: Path) -> str:
 
 
 def make_videos(output: Path, jobs: int, only: list[str] | None = None) -> None:
-    """Render every clip that is not there yet, ``jobs`` at a time."""
+    """Render every clip that does not exist yet, ``jobs`` at a time."""
     videos = output / "videos"
     wanted = [
         c
@@ -125,7 +125,7 @@ def make_videos(output: Path, jobs: int, only: list[str] | None = None) -> None:
         for clip in track(wanted, "render"):
             make_clip(clip, videos)
         return
-    # spawned processes: the renderer's library must not be forked
+    # processes are spawned, because VTK must not be forked
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         done = as_completed([pool.submit(make_clip, clip, videos) for clip in wanted])
         for finished in track(done, "render", total=len(wanted)):
@@ -133,7 +133,7 @@ def make_videos(output: Path, jobs: int, only: list[str] | None = None) -> None:
 
 
 def clip_table() -> pd.DataFrame:
-    """``clips.csv``."""
+    """Return the rows of ``clips.csv``."""
     rows = []
     for clip in clips():
         s = clip.sentence
@@ -152,7 +152,7 @@ def clip_table() -> pd.DataFrame:
 
 
 def lexicon_table() -> pd.DataFrame:
-    """``lexicon.csv``."""
+    """Return the rows of ``lexicon.csv``."""
     words = {"one": "one", "two": "two, alike", "base": "two, the other holds still"}
     return pd.DataFrame(
         [
@@ -171,14 +171,14 @@ def lexicon_table() -> pd.DataFrame:
 
 
 def write_tables(output: Path) -> None:
-    """Clip table, variations, lexicon."""
+    """Write the clip table, the sentence variations and the lexicon."""
     write_csv(output / "clips.csv", clip_table())
     write_csv(output / "lexicon.csv", lexicon_table())
     write_json(output / "sentence_variations.json", {str(s.sentence_id): list(s.texts) for s in sentences()})
 
 
 def write_truth(output: Path) -> None:
-    """Gloss times of signed clips, joints of every clip that shows a person throughout."""
+    """Write gloss times of signed clips, and joints of clips that show a person in every frame."""
     arrays: dict[str, Array] = {}
     rows: list[dict[str, object]] = []
     names: list[str] = []
@@ -214,7 +214,7 @@ def write_truth(output: Path) -> None:
 
 
 def write_npz(path: Path, arrays: dict[str, Array]) -> None:
-    """``np.savez_compressed`` with fixed dates, so that equal arrays give equal bytes."""
+    """Write as ``np.savez_compressed`` with fixed dates, so that equal arrays give equal bytes."""
     with atomic(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name in sorted(arrays):
             buffer = io.BytesIO()
@@ -225,7 +225,7 @@ def write_npz(path: Path, arrays: dict[str, Array]) -> None:
 
 
 def summary(output: Path) -> str:
-    """Counts and bytes of what lies in ``output``, as JSON."""
+    """Return counts and sizes of the files in ``output`` as JSON."""
     files = [p for p in output.rglob("*") if p.is_file()]
     table = clip_table()
     return json.dumps(

@@ -1,4 +1,4 @@
-"""How often MediaPipe Holistic finds the pose and the signing hand in every clip of the corpus."""
+"""Measure how often MediaPipe Holistic finds the pose and the signing hand in every clip."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _tracker() -> Any:
 
 
 def presence(path: Path) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which of pose, left hand, right hand and face are found: ``(frames, 4)``; empty if undecodable."""
+    """Return whether pose, left hand, right hand and face are found ``(frames, 4)``; empty if undecodable."""
     import av
 
     tracker = _tracker()
@@ -53,7 +53,7 @@ def presence(path: Path) -> np.ndarray[Any, np.dtype[np.bool_]]:
 def examine(
     videos: Path, clip_id: str, signer_id: str, kind: str, span: tuple[float, float] | None, checksum: int
 ) -> dict[str, Any]:
-    """One row of ``detection.csv``; ``span``: seconds from first sign to last; ``checksum``: of the file."""
+    """Return a row of ``detection.csv``; ``span``: seconds, first to last sign; ``checksum``: of the file."""
     found = presence(videos / f"{clip_id}.mp4")
     signer = BY_ID[signer_id]
     times = np.arange(len(found)) / signer.fps
@@ -77,9 +77,9 @@ def examine(
 
 
 def check(output: Path, jobs: int) -> pd.DataFrame:
-    """Run MediaPipe over all clips and write ``detection.csv``: one row a clip, a signer, and the whole.
+    """Run MediaPipe on all clips and write ``detection.csv``: a row per clip, per signer, and for all.
 
-    Rows of videos that have not changed since the last run are kept; the file is written as the work goes on.
+    Rows of videos that have not changed since the last run are kept. The file is saved while the check runs.
     """
     tasks = _tasks(output)
     rows = _known(output, {task[1]: task[-1] for task in tasks})
@@ -97,7 +97,7 @@ def check(output: Path, jobs: int) -> pd.DataFrame:
 
 
 def _tasks(output: Path) -> list[Task]:
-    """What ``examine`` is to be called with, for every clip."""
+    """Return the arguments of ``examine`` for every clip."""
     table = pd.read_csv(output / "clips.csv", keep_default_na=False)
     times = pd.read_csv(output / "truth" / "gloss_times.csv")
     starts, ends = times.groupby("clip_id")["start_s"].min(), times.groupby("clip_id")["end_s"].max()
@@ -112,7 +112,7 @@ def _tasks(output: Path) -> list[Task]:
 
 
 def _known(output: Path, checksums: dict[str, int]) -> dict[str, dict[str, Any]]:
-    """Rows of the last run, by clip id, whose video is the same."""
+    """Return the last run's rows of unchanged videos, by clip id."""
     path = output / "detection.csv"
     if not path.exists():
         return {}
@@ -129,7 +129,7 @@ def _known(output: Path, checksums: dict[str, int]) -> dict[str, dict[str, Any]]
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add rates, and rows for every signer and for all; bad clips count only for themselves."""
+    """Add rates, and rows for every signer and for all; bad clips are left out of these sums."""
     rows = rows.sort_values("clip_id")
     good = rows[rows["kind"] != "bad"]
     counts = [c for c in rows.columns if c.endswith("frames")]

@@ -16,7 +16,7 @@ HIDDEN_BELOW = -0.34  # metres under the hips: never in the picture
 
 
 def dress(rest: RestMesh, signer: Signer) -> list[Part]:
-    """The parts of a clothed figure, skin first."""
+    """Return the parts of a clothed figure, skin first."""
     shirt, trousers = _shirt_field(rest, signer.sleeve), _trouser_field(rest)
     hair = _hair_field(rest, signer.hair_style)
     normals = vertex_normals(rest.points, rest.triangles)
@@ -33,7 +33,7 @@ def dress(rest: RestMesh, signer: Signer) -> list[Part]:
 
 
 def _skin(rest: RestMesh, normals: Array, kept: Any) -> Part:
-    """The uncovered skin; vertices are split along texture seams."""
+    """Return the uncovered skin, with vertices split along texture seams."""
     corners = np.stack([rest.triangles[kept].ravel(), rest.uv_triangles[kept].ravel()], axis=1)
     pairs, inverse = np.unique(corners, axis=0, return_inverse=True)
     vertex = pairs[:, 0]
@@ -51,7 +51,7 @@ def _skin(rest: RestMesh, normals: Array, kept: Any) -> Part:
 def _layer(
     name: str, rest: RestMesh, normals: Array, triangles: Ints, field: Array, thickness: Array | float
 ) -> Part:
-    """The region where ``field`` (V,) is positive, moved outwards by ``thickness`` metres."""
+    """Return the region where ``field`` (V,) is positive, moved outwards by ``thickness`` metres."""
     lifted = rest.points + normals * np.broadcast_to(thickness, field.shape)[:, None]
     data = np.concatenate([lifted, normals, rest.weights], axis=1)
     data, cut = clip(data, triangles, field)
@@ -68,7 +68,7 @@ def _layer(
 
 
 def clip(data: Array, triangles: Ints, field: Array) -> tuple[Array, Ints]:
-    """Cut a mesh along ``field`` = 0, keep the positive side; ``data`` (V, D) is interpolated on the cut."""
+    """Cut a mesh along ``field`` = 0 and keep the positive side; ``data`` (V, D) is interpolated."""
     inside = field[triangles] > 0
     count = inside.sum(1)
     kept = [triangles[count == 3]]
@@ -92,7 +92,7 @@ def clip(data: Array, triangles: Ints, field: Array) -> tuple[Array, Ints]:
 
 
 def _along_arm(rest: RestMesh) -> Array:
-    """Coordinate (V,) along an arm: 0 at the shoulder, 1 at the elbow, 2 at the wrist; -1 off the arms."""
+    """Return the position (V,) along an arm: shoulder 0, elbow 1, wrist 2; -1 outside the arms."""
     result = np.full(len(rest.points), -1.0)
     names = rest.skeleton.names
     for side in "LR":
@@ -120,7 +120,7 @@ def _along_arm(rest: RestMesh) -> Array:
 
 
 def _shirt_field(rest: RestMesh, sleeve: float) -> Array:
-    """Positive under the shirt: torso and sleeves, with a round collar and a hem on the hips (metres)."""
+    """Return a field in metres, positive under the shirt: torso, sleeves, round collar, hem on the hips."""
     skeleton = rest.skeleton
     neck = skeleton.head("neck01")
     local = rest.points - (neck + np.array([0.0, -0.02, -0.005]))
@@ -135,25 +135,25 @@ def _shirt_field(rest: RestMesh, sleeve: float) -> Array:
 
 
 def _trouser_field(rest: RestMesh) -> Array:
-    """Positive below the waist (metres)."""
+    """Return a field in metres, positive below the waist."""
     torso = np.where(_along_arm(rest) >= 0, -0.1, 0.1)
     hands = _bone_share(rest, ("wrist", "finger", "metacarpal"))
     return np.asarray(np.minimum.reduce([-0.045 - rest.points[:, 2], torso, 0.5 - hands]))
 
 
 def _bone_share(rest: RestMesh, prefixes: tuple[str, ...]) -> Array:
-    """Skin weight (V,) of the bones whose names start so."""
+    """Return the skin weight (V,) of the bones whose names start with one of ``prefixes``."""
     bones = [i for i, name in enumerate(rest.skeleton.names) if name.startswith(prefixes)]
     return np.asarray(rest.weights[:, bones].sum(1))
 
 
 def eye_centre(rest: RestMesh) -> Array:
-    """Point (3,) midway between the eyes."""
+    """Return the point (3,) midway between the eyes."""
     return (rest.skeleton.head("eye.L") + rest.skeleton.head("eye.R")) / 2
 
 
 def _hair_field(rest: RestMesh, style: str) -> Array:
-    """Positive on the scalp (metres): behind a line from the forehead past the ears to the nape."""
+    """Return a field in metres, positive on the scalp: behind a line from forehead past ears to nape."""
     centre = eye_centre(rest)
     side, back, up = (rest.points - centre).T
     back = back - 0.02
@@ -168,7 +168,7 @@ def _hair_field(rest: RestMesh, style: str) -> Array:
 
 
 def _extra_hair(rest: RestMesh, style: str) -> list[Part]:
-    """A bun, or hair falling behind the neck, or the peak of a cap; rigid on the head."""
+    """Return a bun, hair falling behind the neck, or the peak of a cap; all are rigid on the head."""
     centre, bone = eye_centre(rest), rest.skeleton.index("head")
     blobs = {
         "bun": [((0.0, 0.155, 0.128), (0.046, 0.044, 0.042))],

@@ -13,7 +13,7 @@ from signloom.demo_corpus.hands import finger_rotations, rest_frame
 from signloom.demo_corpus.motion import HandTrack, Motion
 from signloom.demo_corpus.signers import Signer
 
-REFERENCE_ARM = 0.53  # metres from shoulder to wrist for which the lexicon's places were written
+REFERENCE_ARM = 0.53  # metres from shoulder to wrist; the places in the lexicon are for this arm length
 SIDE_SIGN = {"R": -1.0, "L": 1.0}
 SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
 NECK = ("neck01", "neck02", "neck03", "head")
@@ -30,7 +30,7 @@ class Posed:
 
 
 class Figure:
-    """A body with what posing needs: rest hand axes, finger tips, the scale of the signing space."""
+    """A body that can be posed, with its rest hand axes, finger tips and scale of the signing space."""
 
     def __init__(self, body: Body, signer: Signer) -> None:
         self.body, self.signer, self.skeleton = body, signer, body.skeleton
@@ -44,11 +44,11 @@ class Figure:
         self.face_from_chest = np.array([0.0, -eyes[1], eyes[2]]) / self.scale
 
     def side(self, which: str) -> str:
-        """L or R for ``dominant`` or ``other``."""
+        """Return L or R for ``dominant`` or ``other``."""
         return self.dominant if which == "dominant" else {"L": "R", "R": "L"}[self.dominant]
 
     def pose(self, motion: Motion) -> Posed:
-        """Joint rotations and positions for every frame."""
+        """Return joint rotations and positions for every frame."""
         skeleton = self.skeleton
         deltas = np.tile(np.eye(3), (motion.frames, len(skeleton.names), 1, 1))
         lean = _angles(motion.sway, SIDE_SIGN[self.dominant])
@@ -77,18 +77,18 @@ class Figure:
         return Posed(deltas, heads, tails)
 
     def _knuckles(self, side: str, track: HandTrack) -> Array:
-        """World position (T, 3) of the knuckle of the middle finger."""
+        """Return the world position (T, 3) of the middle finger's knuckle."""
         mirror = np.array([SIDE_SIGN[side], -1.0, 1.0])
         return np.asarray(self.chest + track.place * self.scale * mirror)
 
     def _hand(self, side: str, track: HandTrack) -> Array:
-        """World rotation (T, 3, 3) of the hand."""
+        """Return the world rotation (T, 3, 3) of the hand."""
         mirror = np.array([SIDE_SIGN[side], -1.0, 1.0])
         goal = ik.frame(track.axes[..., 0] * mirror, track.axes[..., 1] * mirror)
         return np.asarray(goal @ rest_frame(self.skeleton, side).T)
 
     def _arm_plan(self, side: str, track: HandTrack) -> dict[str, Array]:
-        """The collar bone lifts and comes forward with a raised or reaching hand."""
+        """Return the rotation of the collar bone, which lifts and comes forward with the hand."""
         lift = np.radians(np.clip(28 * (track.place[:, 2] + 0.1), 0, 11))
         reach = np.radians(np.clip(14 * (track.place[:, 1] - 0.24) - 10 * track.place[:, 0] + 1.5, -3, 6))
         up = ik.turn(np.array([0.0, 1.0, 0.0]), -SIDE_SIGN[side] * lift)
@@ -125,7 +125,7 @@ class Figure:
             deltas[:, index(name)] = hand @ bend
 
     def joints(self, posed: Posed) -> tuple[list[str], Array]:
-        """Names and world positions ``(T, joints, 3)`` of the ground-truth joints."""
+        """Return names and world positions ``(T, joints, 3)`` of the ground-truth joints."""
         index = self.skeleton.index
         names, columns = [], []
         for name, bone in (("head", "head"), ("neck", "neck01"), ("chest", "spine01")):
@@ -151,20 +151,20 @@ class Figure:
 
 
 def _share_twist(deltas: Array, bone: int, base: Array, end: Array, axis: Array, share: float) -> None:
-    """Give ``bone`` the rotation ``base`` plus a share of the twist that leads from it to ``end``."""
+    """Set the rotation of ``bone`` to ``base`` plus a share of the twist from ``base`` to ``end``."""
     twist = ik.twist_angle(end @ np.swapaxes(base, -1, -2), axis)
     deltas[:, bone] = ik.turn(axis, share * twist) @ base
 
 
 def _angles(degrees: Array, outward: float) -> tuple[Array, Array]:
-    """Nod, turn and tilt ``(T, 3)`` in degrees as axis ``(T, 3)`` and angle (T,) in radians."""
+    """Convert nod, turn and tilt ``(T, 3)`` in degrees to axis ``(T, 3)`` and angle (T,) in radians."""
     vector = np.radians(degrees) * np.array([1.0, -outward, outward])
     vector = np.stack([vector[:, 0], vector[:, 2], vector[:, 1]], axis=1)
     return ik.unit(vector), np.linalg.norm(vector, axis=1)
 
 
 def _finger_tips(body: Body) -> dict[str, Array]:
-    """Rest position of the end of every last finger bone: the farthest vertex along the finger."""
+    """Return the rest positions of the finger tips: the farthest vertex along each finger."""
     skeleton, tips = body.skeleton, {}
     for side in "LR":
         for finger in range(1, 6):

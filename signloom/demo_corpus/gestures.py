@@ -121,7 +121,7 @@ _DUST_A: Path = tuple(
     )
 )
 
-# name, dominant hand, other hand, head (nod, turn, tilt) in degrees at its widest
+# name, dominant hand, other hand, largest head rotation (nod, turn, tilt) in degrees
 GESTURES: tuple[tuple[str, Path, Path, Vector], ...] = (
     ("scratching the head", _SCRATCH, (), (6.0, 4.0, 6.0)),
     ("adjusting the collar", _COLLAR, _COLLAR, (4.0, 0.0, -4.0)),
@@ -139,7 +139,7 @@ GESTURES: tuple[tuple[str, Path, Path, Vector], ...] = (
 
 
 def gesture(number: int, signer: Signer, face_from_chest: Array, rng: np.random.Generator) -> Motion:
-    """The motion of gesture ``number`` (0..11)."""
+    """Return the motion of gesture ``number`` (0..11)."""
     _, dominant, other, swing = GESTURES[number]
     length = MIN_SECONDS + float(rng.uniform(0.0, 0.08))
     times = np.arange(round(length * signer.fps)) / signer.fps

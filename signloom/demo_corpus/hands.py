@@ -29,7 +29,7 @@ class HandShape:
     thumb: str
 
     def vector(self) -> Array:
-        """All of it as one vector (25,) that can be interpolated."""
+        """Return the handshape as one vector (25,) that can be interpolated."""
         return np.concatenate([np.ravel(self.flexion), self.spread, np.ravel(THUMBS[self.thumb])])
 
 
@@ -38,7 +38,7 @@ def _same(flexion: tuple[float, float, float], spread: float, thumb: str) -> Han
 
 
 def _some(straight: tuple[int, ...], spread: float, thumb: str) -> HandShape:
-    """Fingers of these numbers (0 index .. 3 little) straight, the others folded."""
+    """Return a shape with these fingers (0 index .. 3 little) straight and the others folded."""
     flexion = tuple(STRAIGHT if finger in straight else FOLDED for finger in range(4))
     return HandShape(flexion, (spread, -spread if straight == (0, 1) else 0.0, -0.5 * spread, -spread), thumb)
 
@@ -66,7 +66,7 @@ SHAPES = {
 
 
 def rest_frame(skeleton: Skeleton, side: str) -> Array:
-    """Hand axes at rest, columns (fingers, palm, fingers x palm); ``side`` is L or R."""
+    """Return the hand axes at rest as columns (fingers, palm, fingers x palm); ``side`` is L or R."""
     wrist, middle = skeleton.head(f"wrist.{side}"), skeleton.head(f"finger3-1.{side}")
     fingers = unit(middle - wrist)
     across = skeleton.head(f"finger2-1.{side}") - skeleton.head(f"finger5-1.{side}")
@@ -75,9 +75,9 @@ def rest_frame(skeleton: Skeleton, side: str) -> Array:
 
 
 def finger_rotations(skeleton: Skeleton, tips: dict[str, Array], side: str, shape: Array) -> dict[str, Array]:
-    """Rotations ``(T, 3, 3)`` of the 15 finger bones relative to the hand, for shapes ``(T, 25)``.
+    """Return rotations ``(T, 3, 3)`` of the 15 finger bones relative to the hand, for shapes ``(T, 25)``.
 
-    ``tips`` holds the rest position of the end of every last bone.
+    ``tips`` has the rest positions of the finger tips.
     """
     axes = rest_frame(skeleton, side)
     fingers, palm, bend = axes.T

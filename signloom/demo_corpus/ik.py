@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-REACH = 0.985  # largest share of the stretched arm's length that a target may ask for
+REACH = 0.985  # largest distance of a target, as a share of the stretched arm's length
 
 
 def unit(v: Array) -> Array:
-    """Vectors ``(..., 3)`` scaled to length 1; a null vector stays null."""
+    """Scale vectors ``(..., 3)`` to length 1; a null vector stays null."""
     return np.asarray(v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9))
 
 
 def frame(first: Array, second: Array) -> Array:
-    """Frames ``(..., 3, 3)``: column 0 along ``first``, column 1 as near ``second`` as can be."""
+    """Return frames ``(..., 3, 3)``: column 0 along ``first``, column 1 nearest to ``second``."""
     a = unit(first)
     b = unit(second - (second * a).sum(-1, keepdims=True) * a)
     return np.stack([a, b, np.cross(a, b)], axis=-1)
 
 
 def turn(axis: Array, angle: Array) -> Array:
-    """Rotations ``(..., 3, 3)`` by ``angle`` (...,) radians about unit ``axis`` (..., 3), after Rodrigues."""
+    """Return rotations ``(..., 3, 3)`` by ``angle`` radians about unit ``axis`` (..., 3) (Rodrigues)."""
     axis, angle = np.broadcast_arrays(np.asarray(axis, float), np.asarray(angle, float)[..., None])
     angle = angle[..., :1, None]
     k = np.zeros((*axis.shape[:-1], 3, 3))
@@ -37,7 +37,7 @@ def turn(axis: Array, angle: Array) -> Array:
 
 
 def swing(start: Array, end: Array) -> Array:
-    """Smallest rotations ``(..., 3, 3)`` that carry unit ``start`` to unit ``end``, both ``(..., 3)``."""
+    """Return the smallest rotations ``(..., 3, 3)`` from unit ``start`` to unit ``end`` (..., 3)."""
     start, end = np.broadcast_arrays(start, end)
     cross = np.cross(start, end)
     angle = np.arctan2(np.linalg.norm(cross, axis=-1), (start * end).sum(-1))
@@ -45,7 +45,7 @@ def swing(start: Array, end: Array) -> Array:
 
 
 def twist_angle(rotation: Array, axis: Array) -> Array:
-    """Radians (...,) of the part of ``rotation`` (..., 3, 3) that turns about unit ``axis`` (..., 3)."""
+    """Return the angle (...,) in radians of ``rotation`` (..., 3, 3) about unit ``axis`` (..., 3)."""
     vector = np.stack(
         [
             rotation[..., 2, 1] - rotation[..., 1, 2],
@@ -61,10 +61,10 @@ def twist_angle(rotation: Array, axis: Array) -> Array:
 
 
 def elbow(shoulder: Array, wrist: Array, upper: float, lower: float, pole: Array) -> tuple[Array, Array]:
-    """Elbow and reachable wrist ``(T, 3)`` of a two-bone arm of lengths ``upper`` and ``lower`` (metres).
+    """Return elbow and reachable wrist ``(T, 3)`` of an arm with bones of ``upper`` and ``lower`` metres.
 
-    The elbow lies in the plane of shoulder, wrist and ``pole`` (a direction ``(T, 3)``). A wrist too far away
-    is drawn in along the line from the shoulder.
+    The elbow lies in the plane of shoulder, wrist and ``pole`` (a direction ``(T, 3)``). A wrist out of reach
+    is moved towards the shoulder.
     """
     line = wrist - shoulder
     wanted = np.linalg.norm(line, axis=-1, keepdims=True)
@@ -78,7 +78,7 @@ def elbow(shoulder: Array, wrist: Array, upper: float, lower: float, pole: Array
 
 
 def pole_direction(shoulder: Array, wrist: Array, fingers: Array, outward: float, lower: float) -> Array:
-    """Where the elbow should point ``(T, 3)``: down, a little out and back, and in line with the hand.
+    """Return the elbow's direction ``(T, 3)``: down, a little out and back, and in line with the hand.
 
     ``fingers`` (T, 3) is the hand's direction; ``outward`` is the sign of x on the arm's own side.
     An elbow placed ``lower`` metres behind the hand along its direction would leave the wrist straight.

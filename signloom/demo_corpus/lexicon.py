@@ -1,4 +1,4 @@
-"""The invented lexicon: 28 signs, each handshape x place x movement x hands, some with a face.
+"""The invented lexicon: 28 signs of handshape, place, movement and hands, some with a facial expression.
 
 Invented for testing; it is no natural sign language.
 """

@@ -1,4 +1,4 @@
-"""From a gloss line to hand targets over time: schedule, way-points, minimum-jerk paths, face and sway."""
+"""Turn a gloss line into hand targets over time: schedule, way-points, minimum-jerk paths, face and sway."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class Waypoint:
-    """A hand at one time, in its own coordinates from the chest (metres)."""
+    """A hand at one time, in metres from the chest along its own axes."""
 
     time: float
     place: Array
@@ -53,7 +53,7 @@ class HandTrack:
 
 @dataclass(frozen=True)
 class Motion:
-    """What moves in a clip. ``head``, ``sway``: degrees (T, 3) of nod, turn, tilt to the dominant side."""
+    """The motion of a clip. ``head``, ``sway``: degrees (T, 3) of nod, turn, tilt to the dominant side."""
 
     fps: int
     hands: dict[str, HandTrack]  # dominant, other
@@ -69,7 +69,7 @@ class Motion:
 
 
 def waypoint(time: float, key: Key, face_from_chest: Array, jitter: Array | None = None) -> Waypoint:
-    """A key of the lexicon at a time, moved to chest coordinates; ``jitter`` (3,) metres."""
+    """Return a key of the lexicon at ``time`` in chest coordinates, shifted by ``jitter`` (3,) metres."""
     place = np.array(key.place) + (face_from_chest if key.anchor == "face" else 0.0)
     axes = frame(np.array(key.fingers, float), np.array(key.palm, float))
     moved = place if jitter is None else place + jitter
@@ -77,7 +77,7 @@ def waypoint(time: float, key: Key, face_from_chest: Array, jitter: Array | None
 
 
 def schedule(glosses: list[str], tempo: float, rng: np.random.Generator) -> tuple[list[Timed], float]:
-    """Start and end of every sign and the clip's length, in seconds; short sentences are signed slowly."""
+    """Return start and end of every sign and the clip's length in seconds; short sentences are slower."""
     signs = [BY_GLOSS[g] for g in glosses]
     lengths = np.array([s.seconds for s in signs]) * rng.uniform(0.94, 1.06, len(signs)) / tempo
     gaps = np.zeros(len(signs))
@@ -101,7 +101,7 @@ def _chest(key: Key) -> Array:
 def _sign_waypoints(
     timed: list[Timed], which: str, face: Array, rng: np.random.Generator
 ) -> list[list[Waypoint]]:
-    """Way-points of one hand, sign by sign (empty where the sign does not use it)."""
+    """Return the way-points of one hand, sign by sign; empty for signs that do not use it."""
     groups = []
     for item in timed:
         sign = BY_GLOSS[item.gloss]
@@ -119,7 +119,7 @@ def _sign_waypoints(
 
 
 def _coarticulate(groups: list[list[Waypoint]], share: float = 0.07) -> None:
-    """Draw the ends of every sign a little towards its neighbours."""
+    """Move the ends of every sign a little towards its neighbours."""
     filled = [g for g in groups if g]
     for left, right in pairwise(filled):
         if len(left) > 2:
@@ -129,7 +129,7 @@ def _coarticulate(groups: list[list[Waypoint]], share: float = 0.07) -> None:
 
 
 def _with_rests(groups: list[list[Waypoint]], length: float, rest: Waypoint) -> list[Waypoint]:
-    """Join the groups; the hand sinks to rest at both ends and in gaps that are long enough."""
+    """Join the groups; the hand moves to rest at both ends and in long gaps."""
     path = [replace(rest, time=0.0)]
     filled = [g for g in groups if g]
     before = 0.0
@@ -149,7 +149,7 @@ def _with_rests(groups: list[list[Waypoint]], length: float, rest: Waypoint) -> 
 
 
 def interpolate(path: list[Waypoint], times: Array) -> HandTrack:
-    """Minimum-jerk motion through the way-points, sampled at ``times`` (T,) seconds."""
+    """Return the minimum-jerk motion through the way-points at ``times`` (T,) in seconds."""
     stops = np.array([w.time for w in path])
     index = np.clip(np.searchsorted(stops, times, side="right") - 1, 0, len(path) - 2)
     span = np.maximum(stops[index + 1] - stops[index], 1e-6)
@@ -171,7 +171,7 @@ def interpolate(path: list[Waypoint], times: Array) -> HandTrack:
 
 
 def _bump(times: Array, start: float, end: float, edge: float = 0.14) -> Array:
-    """A smooth 0-1-0 window (T,) that rises and falls over ``edge`` seconds around start and end."""
+    """Return a smooth 0-1-0 window (T,) that rises and falls over ``edge`` seconds at start and end."""
     rise = np.clip((times - start + edge) / edge, 0, 1)
     fall = np.clip((end + edge - times) / edge, 0, 1)
     s = np.minimum(rise, fall)
@@ -179,7 +179,7 @@ def _bump(times: Array, start: float, end: float, edge: float = 0.14) -> Array:
 
 
 def idle(times: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    """Someone at ease: blinks ``(T, actions)``, head and torso sway, each ``(T, 3)`` degrees."""
+    """Return idle motion: blinks ``(T, actions)``, head and torso sway, each ``(T, 3)`` degrees."""
     face = np.zeros((len(times), len(FACE_ACTIONS)))
     blink = rng.uniform(0.3, max(times[-1] - 0.3, 0.4))
     closed = _bump(times, blink, blink + 0.03, 0.07)
@@ -193,7 +193,7 @@ def idle(times: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
 
 
 def signing(glosses: list[str], signer: Signer, face_from_chest: Array, rng: np.random.Generator) -> Motion:
-    """The motion of one signed sentence; ``face_from_chest`` (3,): the face anchor in own coordinates."""
+    """Return the motion of a signed sentence; ``face_from_chest`` (3,) is the face anchor from the chest."""
     tempo = signer.tempo * rng.uniform(0.98, 1.02)
     timed, length = schedule(glosses, tempo, rng)
     count = round(length * signer.fps)

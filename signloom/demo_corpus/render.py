@@ -14,12 +14,12 @@ from signloom.demo_corpus.body import Array, Body
 from signloom.demo_corpus.clothes import eye_centre
 from signloom.demo_corpus.signers import Signer
 
-os.environ.setdefault("LP_NUM_THREADS", "1")  # the software rasteriser's own threads
+os.environ.setdefault("LP_NUM_THREADS", "1")  # threads of the software rasteriser
 
 Frame = NDArray[np.uint8]
 VIEW_ANGLE = 24.0  # degrees, vertical
 EDGE_BLUR = 0.55  # pixels
-BELOW, ABOVE = -0.055, 0.30  # lower edge from the hips, upper edge from the eyes, metres
+BELOW, ABOVE = -0.055, 0.30  # metres from the hips to the lower edge, and from the eyes to the upper edge
 
 
 class Camera:
@@ -38,7 +38,7 @@ class Camera:
         self.back = back
 
     def project(self, points: Array) -> Array:
-        """Pixels ``(..., 2)`` (x right, y down) of world points ``(..., 3)`` in metres."""
+        """Project world points ``(..., 3)`` in metres to pixels ``(..., 2)`` (x right, y down)."""
         right = np.cross(np.array([0.0, 0.0, 1.0]), self.back)
         right /= np.linalg.norm(right)
         up = np.cross(self.back, right)
@@ -110,7 +110,7 @@ class Stage:
             )
 
     def draw(self, deltas: Array, heads: Array, face: Array) -> Frame:
-        """One picture ``(height, width, 3)``, uint8 RGB; arguments as for ``Body.pose``."""
+        """Return one picture ``(height, width, 3)``, uint8 RGB; arguments as for ``Body.pose``."""
         if self.meshes:
             for mesh, (points, normals) in zip(self.meshes, self.body.pose(deltas, heads, face), strict=True):
                 mesh.points = points.astype(np.float32)
@@ -119,7 +119,7 @@ class Stage:
 
         self.plotter.render()
         image = np.ascontiguousarray(self.plotter.screenshot(return_img=True))
-        # a slight blur costs a hundredth of multisampling in software
+        # a slight blur takes a hundredth of the time of multisampling in software
         return np.asarray(cv2.GaussianBlur(image, (3, 3), EDGE_BLUR), np.uint8)
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class Stage:
 
 
 def write_video(path: Path, frames: Iterable[Frame], fps: int, size: tuple[int, int], crf: int) -> int:
-    """Encode H.264 (yuv420p, fast start) to ``path`` through a temporary file; frames written."""
+    """Encode H.264 (yuv420p, fast start) to ``path`` through a temporary file; return the frame count."""
     import av
     import cv2
 
@@ -148,7 +148,7 @@ def write_video(path: Path, frames: Iterable[Frame], fps: int, size: tuple[int, 
             "x264-params": "threads=1:keyint=120:cpu-independent=1",
         }
         for image in frames:
-            # the container library's own conversion rounds by the alignment of the memory
+            # the rounding of the container library's own conversion depends on memory alignment
             planes = np.ascontiguousarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420))
             for packet in stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")):
                 container.mux(packet)

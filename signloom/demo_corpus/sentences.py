@@ -1,4 +1,4 @@
-"""The sentences: a small grammar, English that follows the glosses, variations, and who signs what.
+"""The sentences: a small grammar, English in gloss order, variations, and who signs which sentence.
 
 Gloss order is TIME? PERSON ACTION QUALITY? THING PLACE-OR-QUESTION?; every gloss stands for one fixed
 English phrase, in the same order, in lower case and without punctuation. A variation differs from the
@@ -33,7 +33,7 @@ TOPICS = {
     "HOUSE": "home",
     "BALL": "play",
 }
-# how many sentences of each pattern occur in training, only in validation, only in testing
+# number of sentences of each pattern in training, only in validation, and only in testing
 PATTERNS: tuple[tuple[str, int, int, int], ...] = (
     ("QO", 3, 0, 0),
     ("PAO", 14, 1, 3),
@@ -59,7 +59,7 @@ UNSIGNED_PER_SIGNER = 6
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of the corpus; ``texts`` starts with the canonical one; ``home`` is where it may occur."""
+    """A sentence of the corpus; ``texts`` starts with the canonical one; ``home`` is train, val or test."""
 
     sentence_id: int
     glosses: tuple[str, ...]
@@ -70,7 +70,7 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Clip:
-    """One video to make. ``kind`` is signed, unsigned or bad; ``note`` the gesture or the reject reason."""
+    """A video to make. ``kind`` is signed, unsigned or bad; ``note`` is the gesture or the reject reason."""
 
     clip_id: str
     signer_id: str
@@ -81,14 +81,14 @@ class Clip:
 
 
 def english(glosses: tuple[str, ...], synonym_at: int | None = None) -> str:
-    """The English of a gloss line; optionally with another word for one of its signs."""
+    """Return the English of a gloss line, optionally with another word for one of its signs."""
     return " ".join(
         BY_GLOSS[g].synonym if i == synonym_at else BY_GLOSS[g].english for i, g in enumerate(glosses)
     )
 
 
 def variations(glosses: tuple[str, ...], rng: np.random.Generator) -> tuple[str, ...]:
-    """The canonical sentence and two or three others that differ from it in one place each."""
+    """Return the canonical sentence and two or three others that differ from it in one place each."""
     texts = [english(glosses)]
     if glosses[0] in SLOTS["T"] and glosses[-1] != "TRUE":
         texts.append(english((*glosses[1:], glosses[0])))
@@ -108,7 +108,7 @@ def _draw(
     familiar: bool,
     rng: np.random.Generator,
 ) -> tuple[str, ...]:
-    """A new sentence that prefers rare signs, and rare neighbours (or, if ``familiar``, known ones)."""
+    """Return a new sentence that prefers rare signs and rare (if ``familiar``, known) neighbours."""
     best: tuple[float, tuple[str, ...]] | None = None
     for _ in range(400):
         line = tuple(str(rng.choice(SLOTS[slot])) for slot in pattern)
@@ -131,7 +131,7 @@ def _draw(
 
 @lru_cache(maxsize=1)
 def sentences() -> tuple[Sentence, ...]:
-    """All sentences, numbered from 1: those of training first, then validation's, then the test's own."""
+    """Return all sentences, numbered from 1: training, then validation only, then test only."""
     rng = np.random.default_rng(SEED)
     used: Counter[str] = Counter()
     pairs: Counter[tuple[str, str]] = Counter()
@@ -148,7 +148,7 @@ def sentences() -> tuple[Sentence, ...]:
 
 @lru_cache(maxsize=1)
 def clips() -> tuple[Clip, ...]:
-    """Every clip of the corpus, by clip id."""
+    """Return every clip of the corpus, sorted by clip id."""
     rng = np.random.default_rng(SEED + 1)
     seen = [s for s in sentences() if s.home == "train"]
     result = []

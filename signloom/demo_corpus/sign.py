@@ -1,9 +1,8 @@
-"""What a sign of the invented lexicon is made of.
+"""The parts of a sign of the invented lexicon.
 
-A key says where the knuckles of a hand are at one
-moment of the sign. Coordinates are the hand's own: x metres towards its own side, y forward, z up;
-``fingers`` and ``palm`` are directions in the same axes. ``anchor`` is ``chest`` (midway between the
-shoulders) or ``face`` (midway between the eyes).
+A key gives the position of a hand's knuckles at one moment of the sign. Coordinates are in metres along the
+hand's own axes: x towards its own side, y forward, z up. ``fingers`` and ``palm`` are directions in the same
+axes. ``anchor`` is ``chest`` (midway between the shoulders) or ``face`` (midway between the eyes).
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class Sign:
 def path(
     shape: str, fingers: Vector, palm: Vector, *places: Vector, anchor: str = "chest"
 ) -> tuple[Key, ...]:
-    """Keys evenly spaced in time that share handshape and orientation."""
+    """Return keys evenly spaced in time with the same handshape and orientation."""
     last = max(len(places) - 1, 1)
     return tuple(Key(i / last, place, fingers, palm, shape, anchor) for i, place in enumerate(places))
 

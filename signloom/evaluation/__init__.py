@@ -1,1 +1,1 @@
-"""What a trained model is worth: translation, retrieval, and intervals around both."""
+"""Score trained models: translation, glosses, retrieval and acceptance, with intervals."""

@@ -1,4 +1,4 @@
-"""The gloss variants side by side: means and spreads over seeds, paired differences, and what they say."""
+"""Compare the gloss variants: means and spreads over seeds, and paired differences."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Run:
     epochs: list[dict[str, Any]]
 
 
-Runs = dict[str, list[Run]]  # variant: one run a seed
+Runs = dict[str, list[Run]]  # variant: one run per seed
 
 
 class Counts(NamedTuple):
     """Errors of a variant's decoder on each clip, summed over `seeds`, and the clips' glosses.
 
-    `rates` holds the value of every seed for each of `RATES`; none where no clip has a gloss.
+    `rates` holds the value of every seed for each of `RATES`. It is empty if no clip has a gloss.
     """
 
     errors: npt.NDArray[np.float64]
@@ -56,8 +56,8 @@ def read_runs(
 ) -> Runs:
     """Return the runs of every variant and seed.
 
-    Files are known by name: `<run>.json`, `<run>.csv`, `<run>/metrics.jsonl`; the first seed's run is called
-    as its variant, others have `-<seed>` behind. Raises SignloomError where a file is missing or empty.
+    Files are found by name: `<run>.json`, `<run>.csv`, `<run>/metrics.jsonl`. The run of the first seed has
+    the name of its variant; other runs append `-<seed>`. Raises SignloomError if a file is missing or empty.
     """
     files = (
         {path.stem: path for path in metrics},
@@ -70,7 +70,7 @@ def read_runs(
             name = variant if seed == params.seeds[0] else f"{variant}-{seed}"
             if not all(name in by_name for by_name in files):
                 raise SignloomError(
-                    f"run {name} lacks metrics, predictions or epochs; build it, or take it out of "
+                    f"run {name} lacks metrics, predictions or epochs; build it, or remove it from "
                     "gloss.variants and gloss.seeds"
                 )
             scores, table, log = (by_name[name] for by_name in files)
@@ -84,11 +84,12 @@ def read_runs(
 
 
 def compare(runs: Runs, params: EvaluationParams) -> dict[str, Any]:
-    """Return the content of ablation.json but its text: data set, variant, decoder, figures.
+    """Return the content of ablation.json without its text: data set, variant, decoder, figures.
 
-    A decoder's `wer`, `sub`, `del`, `ins` and `sentence_acc` are means over seeds, `<rate>_std` their sample
-    deviation. `difference` is its WER minus that of `tcn_ctc` with the same decoder, or with `ctc_beam` where
-    that has none; negative is better. Errors are averaged over seeds clip by clip, clips are drawn in pairs.
+    A decoder's `wer`, `sub`, `del`, `ins` and `sentence_acc` are means over seeds, and `<rate>_std` are their
+    sample deviations. `difference` is its WER minus that of `tcn_ctc` with the same decoder, or with
+    `ctc_beam` if `tcn_ctc` lacks that decoder; negative is better. Errors are averaged over seeds for each
+    clip, and the bootstrap draws clips in pairs.
     """
     result: dict[str, Any] = {}
     for data in (*NAMES, *TOGETHER):
@@ -113,7 +114,7 @@ def compare(runs: Runs, params: EvaluationParams) -> dict[str, Any]:
 
 
 def claims(runs: Runs) -> list[tuple[str, str, str, str, str]]:
-    """Return what is expected of these variants: (better, its decoder, worse, its decoder, in words).
+    """Return the expectations to test: (better variant, its decoder, worse variant, its decoder, in words).
 
     The decoders are fixed beforehand: joint for a hybrid, prefix beam for the baseline.
     """
@@ -132,14 +133,14 @@ def claims(runs: Runs) -> list[tuple[str, str, str, str, str]]:
 
 
 def headline(variant: str) -> str:
-    """Return the decoder that stands for `variant` where one is enough."""
+    """Return the decoder whose scores represent `variant`."""
     return "ctc_beam" if variant == BASELINE else "joint"
 
 
 def error_counts(variant: str, found: Sequence[Run], data: str, decoder: str) -> Counts:
-    """Return the errors of `decoder` on the clips of `data` with glosses, in the order of their ids.
+    """Return the errors of `decoder` on the clips of `data` with glosses, sorted by id.
 
-    Raises SignloomError where the seeds were not scored on the same clips and references.
+    Raises SignloomError if the seeds were not scored on the same clips and references.
     """
     parts = TOGETHER.get(data, (data,))
     tables = [
@@ -162,9 +163,9 @@ def error_counts(variant: str, found: Sequence[Run], data: str, decoder: str) ->
 
 
 def _rates(lines: Sequence[list[list[list[str]]]], stats: Sequence[Floats]) -> dict[str, list[float]]:
-    """Return each seed's `RATES` from its references and answers and their `error_stats`.
+    """Return each seed's `RATES` from its references, its answers and their `error_stats`.
 
-    They are counted again because a metric file holds them rounded.
+    The rates are computed again because a metric file holds rounded values.
     """
     if not len(stats[0]):
         return {rate: [] for rate in RATES}
@@ -177,7 +178,7 @@ def _rates(lines: Sequence[list[list[list[str]]]], stats: Sequence[Floats]) -> d
 
 
 def blank_ratios(found: Sequence[Run], data: str) -> list[float]:
-    """Return the share of blank frames in `data` of every seed; none where it has no clip."""
+    """Return the share of blank frames in `data` for every seed; empty if `data` has no clip."""
     parts = TOGETHER.get(data, (data,))
     tables = [run.predictions[run.predictions["data"].isin(parts)] for run in found]
     sums = [table[["blank_frames", "frames"]].astype("int64").sum() for table in tables]
@@ -212,12 +213,12 @@ def _variant(
 
 
 def weights_of(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the entry of random weights where the runs' metric files have it."""
+    """Return the entry about random weights if the runs' metric files have it."""
     return {WEIGHTS: scores[0][WEIGHTS]} if WEIGHTS in scores[0] else {}
 
 
 def spread(name: str, values: Sequence[float], reason: str) -> dict[str, Any]:
-    """Return mean and sample deviation of `values`, one a seed; null with `reason` where there is none."""
+    """Return mean and sample deviation of `values`, one per seed; null with `reason` if there are none."""
     if not values:
         return {name: None, f"{name}_reason": reason, f"{name}_std": None, f"{name}_std_reason": reason}
     mean = {name: float(np.mean(values))}
@@ -232,7 +233,7 @@ def paired_difference(
     other: tuple[str, str],
     params: EvaluationParams,
 ) -> dict[str, Any]:
-    """Return `difference` of WER, `one` minus `other`, (variant, decoder) each, with a paired interval."""
+    """Return the `difference` of WER, `one` minus `other` (variant and decoder), with a paired interval."""
     if other not in counts:
         return {"difference": None, "difference_reason": NO_BASELINE}
     a, b = counts[one], counts[other]
@@ -240,14 +241,14 @@ def paired_difference(
         raise SignloomError(
             f"{one[0]} and {other[0]} were scored on different clips; build the predictions again"
         )
-    # means over seeds as whole numbers, so that their sums are exact
+    # scale means over seeds to whole numbers, so that their sums are exact
     paired = np.stack([a.errors * b.seeds - b.errors * a.seeds, a.words * a.seeds * b.seeds], 1)
     why = "no reference gloss in this data set"
     return figure("difference", paired, ratio, params.bootstrap, params.seed, why)
 
 
 def _training(found: Sequence[Run]) -> dict[str, Any]:
-    """Return the epochs, and blank ratios of validation, or training: mean of the last, lowest of all."""
+    """Return the epochs, and the mean last and the lowest blank ratio in validation, or else in training."""
     part = (
         "val_blank_ratio" if found[0].epochs[-1].get("val_blank_ratio") is not None else "train_blank_ratio"
     )
@@ -261,7 +262,7 @@ def _training(found: Sequence[Run]) -> dict[str, Any]:
 
 
 def table(compared: dict[str, Any]) -> pd.DataFrame:
-    """Return one row a data set, variant and decoder, from what `compare` returned."""
+    """Return one row per data set, variant and decoder from the result of `compare`."""
     rows = []
     for data in (*NAMES, *TOGETHER):
         for variant, entry in compared[data].items():

@@ -1,4 +1,4 @@
-"""What an ablation says, in words made from its numbers alone."""
+"""Describe an ablation in words that are generated from its numbers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 from signloom.evaluation.ablation import BASELINE, DECODERS, Runs, claims, headline
 from signloom.evaluation.gloss import WEIGHTS
 
-COLLAPSED = 0.95  # blank ratio above which a network says next to nothing
+COLLAPSED = 0.95  # blank ratio above which a network emits almost no gloss
 _SHOWN = ("test", "test_unseen_sentences", "test_all_sentences")
 
 
 def describe(compared: dict[str, Any], runs: Runs) -> str:
-    """Return one paragraph: what helps, what does not, and where it disagrees with what was expected.
+    """Return one paragraph: what helps, what does not, and which expectations were wrong.
 
-    A difference whose 95 % interval includes 0 is said to be undecided.
+    A difference is called undecided if its 95 % interval includes 0.
     """
     shown = shown_data(compared)
     if not shown:
@@ -34,13 +34,13 @@ def describe(compared: dict[str, Any], runs: Runs) -> str:
 
 
 def random_weights(entries: dict[str, Any]) -> str:
-    """Return a warning that names those of `entries` whose clip features come of random weights, or ""."""
+    """Return a warning that names the `entries` with clip features from random weights, or ""."""
     names = [name for name, entry in entries.items() if WEIGHTS in entry]
     return f"The clip features of {', '.join(names)} come of random weights: a trial." if names else ""
 
 
 def shown_data(compared: dict[str, Any]) -> list[str]:
-    """Return the data sets to speak of: those of test that have references, else those of val."""
+    """Return the data sets to describe: those of test that have references, else those of val."""
     shown = [data for data in _SHOWN if _scored(compared, data)]
     return shown or [data for data in ("val", "val_unseen_sentences") if _scored(compared, data)]
 
@@ -82,7 +82,7 @@ def _verdict(found: dict[str, Any], better: str, worse: str, words: str) -> str:
 
 
 def _collapse(compared: dict[str, Any], data: str) -> str:
-    """Return whether the baseline has collapsed to blanks, as a network with CTC alone is expected to."""
+    """Return a sentence on whether the baseline collapsed to blanks, as expected of CTC without a decoder."""
     if BASELINE not in compared[data]:
         return "tcn_ctc is not among the variants, so what attention beside CTC brings is not measured."
     share = compared[data][BASELINE]["blank_ratio"]

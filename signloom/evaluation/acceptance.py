@@ -1,4 +1,4 @@
-"""How often clips are accepted that should be, and that should not, kind by kind."""
+"""Rates of right and wrong acceptance, in all and for each kind of clip."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _EVIDENCE = ("similarity", "margin", "proto_similarity", "dtw_score", "motion_me
 
 
 def acceptance_figures(answers: pd.DataFrame, params: EvaluationParams) -> dict[str, Any]:
-    """Return the metric entries of `answers` (`kind, accepted, right`, one row a question).
+    """Return the metric entries of `answers` (`kind, accepted, right`, one row per question).
 
-    `false_accept_rate` is the share of clips out of the set that were accepted, in all and of each kind;
-    `accepted_and_right` that of in-set clips that were accepted with their sentence.
+    `false_accept_rate` is the share of out-of-set clips that were accepted, in all and for each kind.
+    `accepted_and_right` is the share of in-set clips that were accepted with their own sentence.
     """
     draw = (params.bootstrap, params.seed)
     inside = answers["kind"] == IN_SET
@@ -46,10 +46,10 @@ def _of_kind(accepted: npt.NDArray[np.float64], draw: tuple[int, int]) -> dict[s
 def answer_table(
     questions: Questions, evidence: Evidence, found: npt.NDArray[np.integer], reasons: list[str]
 ) -> pd.DataFrame:
-    """Return one row a question: what was asked, the sentence `found` (Q,), the evidence and the verdict.
+    """Return one row per question: the question, the sentence `found` (Q,), the evidence and the verdict.
 
-    `right` says whether the sentence is the clip's own, accepted or not; it never is where the clip ought to
-    be refused.
+    `right` says whether the sentence is the clip's own, accepted or not. It is False for every clip that
+    should be refused.
     """
     table = pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""Percentile bootstrap over clips, from per-clip counts rather than from texts."""
+"""Percentile bootstrap over clips, computed from per-clip counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Floats = npt.NDArray[np.float64]
 Score = Callable[[Floats], Floats]
 
 _LEVEL = (2.5, 97.5)
-_CHUNK = 4_000_000  # resampled clips held at once
+_CHUNK = 4_000_000  # resampled clips in memory at a time
 
 
 def resamples(clips: int, count: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
@@ -27,7 +27,7 @@ def interval(stats: Floats, score: Score, count: int, seed: int) -> tuple[float,
     """Return the 95 % percentile interval of `score` over `count` resamples of clips (Efron 1979).
 
     `stats` (clips, K) are counts that add up over clips; `score` maps sums (R, K) to values (R,).
-    A resample in which the score is undefined (NaN) is left out; None where every one is.
+    Resamples with an undefined score (NaN) are left out. Returns None if all are undefined.
     """
     if not len(stats):
         return None
@@ -42,7 +42,7 @@ def median_interval(values: Floats, count: int, seed: int) -> tuple[float, float
 
 
 def _sums(rows: npt.NDArray[np.int64], stats: Floats) -> Floats:
-    """Return (R, K): the sums of `stats` over each resample, by how often it holds each clip."""
+    """Return the sums (R, K) of `stats` over each resample, from how often it holds each clip."""
     clips = len(stats)
     shifted = rows + np.arange(len(rows))[:, None] * clips
     weights = np.bincount(shifted.ravel(), minlength=len(rows) * clips).reshape(len(rows), clips)
@@ -60,28 +60,28 @@ def _bounds(chunks: list[Floats]) -> tuple[float, float] | None:
 
 
 def ratio(sums: Floats) -> Floats:
-    """Return column 0 over column 1 of `sums` (R, 2), NaN where column 1 is 0."""
+    """Return column 0 divided by column 1 of `sums` (R, 2), and NaN where column 1 is 0."""
     undefined = np.full(len(sums), np.nan)
     return np.asarray(np.divide(sums[:, 0], sums[:, 1], out=undefined, where=sums[:, 1] > 0))
 
 
 def figure(name: str, stats: Floats, score: Score, count: int, seed: int, reason: str) -> dict[str, Any]:
-    """Return `name`, `name_low`, `name_high` for a metric file; null with `name_reason` where undefined.
+    """Return `name`, `name_low`, `name_high` for a metric file; null with `name_reason` if undefined.
 
-    `stats` (clips, K) and `score` as in `interval`; `reason` says why the value may be undefined.
+    `stats` (clips, K) and `score` are as in `interval`; `reason` says why the value may be undefined.
     """
     value = float(score(stats.sum(0, keepdims=True))[0]) if len(stats) else float("nan")
     return _entry(name, value, interval(stats, score, count, seed), reason)
 
 
 def mean_figure(name: str, values: Floats, count: int, seed: int, reason: str) -> dict[str, Any]:
-    """Return the entries of the mean of `values` (clips,); a clip without a value is NaN and left out."""
+    """Return the entries of the mean of `values` (clips,); clips without a value (NaN) are left out."""
     defined = values[~np.isnan(values)]
     return figure(name, np.stack([defined, np.ones_like(defined)], 1), ratio, count, seed, reason)
 
 
 def median_figure(name: str, values: Floats, count: int, seed: int, reason: str) -> dict[str, Any]:
-    """Return the entries of the median of `values` (clips,); a clip without a value is NaN and left out."""
+    """Return the entries of the median of `values` (clips,); clips without a value (NaN) are left out."""
     defined = values[~np.isnan(values)]
     value = float(np.median(defined)) if len(defined) else float("nan")
     return _entry(name, value, median_interval(defined, count, seed), reason)
@@ -90,6 +90,6 @@ def median_figure(name: str, values: Floats, count: int, seed: int, reason: str)
 def _entry(name: str, value: float, bounds: tuple[float, float] | None, reason: str) -> dict[str, Any]:
     if np.isnan(value) or bounds is None:
         return {name: None, f"{name}_low": None, f"{name}_high": None, f"{name}_reason": reason}
-    # twelve digits: below them sums of floats differ by the order of their terms
+    # round to twelve decimals: beyond them, sums of floats depend on the order of the terms
     low, high = bounds
     return {name: round(value, 12), f"{name}_low": round(low, 12), f"{name}_high": round(high, 12)}

@@ -1,4 +1,4 @@
-"""Which thresholds accept the most clips rightly while clips that ought to be refused are."""
+"""Choose the thresholds that accept the most clips rightly and still refuse the clips they should."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Counts = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 GATES = ("min_similarity", "min_margin", "min_proto_similarity", "min_dtw_score")
-OPEN, SHUT = -1.0, 2.0  # under every cosine and score, and over every one
-FALLBACK = (0.6, 0.05, OPEN, OPEN)  # the design document's, where there is nothing to choose by
-MOST_STEPS = 100  # thresholds of a gate that are tried
+OPEN, SHUT = -1.0, 2.0  # below and above every cosine and score
+FALLBACK = (0.6, 0.05, OPEN, OPEN)  # from the design document, for when no clips can decide
+MOST_STEPS = 100  # the most thresholds tried per gate
 
 
 class Point(NamedTuple):
@@ -29,12 +29,12 @@ class Point(NamedTuple):
 
     false_accepts: int
     right: int  # in-set clips accepted with their sentence
-    under: int  # clips under each threshold, added over gates: the fewer, the looser
+    under: int  # clips below each threshold, summed over gates; fewer means looser
     thresholds: tuple[float, ...]
 
 
 class Calibrated(NamedTuple):
-    """The thresholds chosen, the points that they were chosen from, and why none could be, if so."""
+    """The chosen thresholds, the points they were chosen from, and a reason if none could be chosen."""
 
     thresholds: Thresholds
     points: list[Point]
@@ -44,10 +44,10 @@ class Calibrated(NamedTuple):
 def calibrate(
     evidence: Evidence, right: Bools, out: Bools, motion_floor: float, max_false_accept_rate: float
 ) -> Calibrated:
-    """Choose thresholds by clips that are answered with their sentence and by clips that ought to be refused.
+    """Choose thresholds from rightly answered clips and from clips that should be refused.
 
-    `right` (Q,) are the first, `out` (Q,) the second. Without in-set clips, or clips to be refused, there is
-    nothing to choose by, and the design document's thresholds stay.
+    `right` (Q,) marks the first and `out` (Q,) the second. Without in-set clips, or without clips to refuse,
+    the thresholds of the design document are returned.
     """
     asked = [("of a sentence that training saw", ~out), ("that ought to be refused", out)]
     lacking = [what for what, which in asked if not which.any()]
@@ -55,7 +55,7 @@ def calibrate(
         reason = f"no validation clip {lacking[0]}: the thresholds are the design document's, not chosen here"
         return Calibrated(_thresholds(FALLBACK, motion_floor), [], reason)
     points = search(evidence, right, out, motion_floor)
-    # the small term undoes the rounding of a rate times a count that is whole
+    # the small term protects a whole product of rate and count from being rounded down
     chosen = choose(points, math.floor(max_false_accept_rate * out.sum() + 1e-9))
     return Calibrated(_thresholds(chosen.thresholds, motion_floor), points, "")
 
@@ -63,7 +63,7 @@ def calibrate(
 def thresholds_entries(
     calibrated: Calibrated, max_false_accept_rate: float, figures: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return thresholds.json: the thresholds, and the rate asked for beside the `figures` that they reach."""
+    """Return thresholds.json: the thresholds, the requested rate and the `figures` that they reach."""
     scored = ("false_accept_rate", "accepted_and_right", "n_in", "n_out")
     return {
         **calibrated.thresholds.to_dict(),
@@ -74,10 +74,10 @@ def thresholds_entries(
 
 
 def search(evidence: Evidence, right: Bools, out: Bools, motion_floor: float) -> list[Point]:
-    """Return, by their number of false accepts, the thresholds that accept the most in-set clips rightly.
+    """Return the thresholds that accept the most in-set clips rightly, for each number of false accepts.
 
-    `right` and `out` are as in `calibrate`. All combinations of thresholds that the values of these clips
-    tell apart are counted; of equal ones the loosest is returned. A threshold lies halfway between two
+    `right` and `out` are as in `calibrate`. All combinations of thresholds that make a difference for these
+    clips are counted. Among equal combinations, the loosest is returned. A threshold lies halfway between two
     values, so that rounding does not matter.
     """
     values = _values(evidence)
@@ -94,7 +94,7 @@ def search(evidence: Evidence, right: Bools, out: Bools, motion_floor: float) ->
         passed = gates[0].level >= step
         levels = [gate.level[passed] for gate in gates[1:]]
         hits, errors = (_accepted(levels, which[passed], shape[1:]) for which in (right, out))
-        # one number that puts the best first: most right, then loosest, then the first of equals
+        # one number per point that ranks the most right first, then the loosest
         rank = hits * (most + 1) + most - under - gates[0].under[step]
         packed = rank * total + total - 1 - (step * under.size + cells)
         np.maximum.at(found, errors.ravel(), packed.ravel())
@@ -108,17 +108,17 @@ def search(evidence: Evidence, right: Bools, out: Bools, motion_floor: float) ->
 
 
 def choose(points: Sequence[Point], most: int) -> Point:
-    """Return the point with the most right ones among those of at most `most` false accepts.
+    """Return the point with the most right answers among those with at most `most` false accepts.
 
-    Among equals it is the loosest, as those who are not asked here (other signers, other cameras) are more
-    often refused wrongly by thresholds that hug these clips; then the one with the fewest false accepts.
+    Among equal points it is the loosest, because tight thresholds would wrongly refuse other signers and
+    cameras more often. After that, it is the one with the fewest false accepts.
     """
     within = [point for point in points if point.false_accepts <= most]
     return max(within, key=lambda point: (point.right, -point.under, -point.false_accepts))
 
 
 def staircase(points: Sequence[Point]) -> list[Point]:
-    """Return the points that accept more rightly than every point with fewer false accepts."""
+    """Return the points with more right answers than every point with fewer false accepts."""
     highest = itertools.accumulate((point.right for point in points), max, initial=-1)
     return [point for point, before in zip(points, highest, strict=False) if point.right > before]
 
@@ -126,10 +126,10 @@ def staircase(points: Sequence[Point]) -> list[Point]:
 def curve_table(
     calibrated: Calibrated, evidence: Evidence, right: Bools, kinds: npt.NDArray[np.str_]
 ) -> pd.DataFrame:
-    """Return staircase, chosen point and open gates, for all kinds together (`all`) and for each apart.
+    """Return the staircase, the chosen point and open gates, for all kinds together (`all`) and for each.
 
-    One row a point and kind: `kind, false_accept_rate, accepted_and_right, chosen`, then the thresholds,
-    which the kinds share. `kinds` (Q,) are those of the clips.
+    There is one row per point and kind: `kind, false_accept_rate, accepted_and_right, chosen`, then the
+    thresholds, which all kinds share. `kinds` (Q,) are those of the clips.
     """
     floor = calibrated.thresholds.motion_floor
     tried = [_thresholds(point.thresholds, floor) for point in staircase(calibrated.points)]
@@ -155,15 +155,15 @@ def _thresholds(chosen: Sequence[float], motion_floor: float) -> Thresholds:
 
 
 class _Gate:
-    """The thresholds (K,) of one gate that are tried, ascending from the open one.
+    """The thresholds (K,) that are tried for one gate, ascending from the open one.
 
-    `under` (K,) counts the clips under each; `level` (Q,) is the last threshold that each clip passes. Where
-    more values occur than are tried, thresholds lie at even steps through the ranks of those that are
-    answered rightly, and of the others.
+    `under` (K,) counts the clips below each; `level` (Q,) is the last threshold that each clip passes. If
+    there are more values than thresholds to try, the thresholds are evenly spaced over the ranks of rightly
+    answered clips and over those of the others.
     """
 
     def __init__(self, values: Floats, right: Bools, shuts: bool) -> None:
-        """Take values (Q,), infinite where nothing is known; `shuts` adds a threshold over all of them."""
+        """Take values (Q,), infinite if unknown; `shuts` adds a threshold above all of them."""
         occurring = np.unique(values[np.isfinite(values)])
         between = (occurring[1:] + occurring[:-1]) / 2
         if len(between) > MOST_STEPS:
@@ -175,16 +175,16 @@ class _Gate:
 
 
 def _even_steps(values: Floats) -> Floats:
-    """Return half as many of the sorted `values` as steps are tried, or all where there are fewer."""
+    """Return MOST_STEPS / 2 evenly spaced values of the sorted `values`, or all if there are fewer."""
     count = min(MOST_STEPS // 2, len(values))
     return np.sort(values)[np.linspace(0, len(values) - 1, count).round().astype(np.intp)]
 
 
 def _values(evidence: Evidence) -> Floats:
-    """Return (Q, 4) in the order of GATES; what is not known passes every threshold."""
+    """Return values (Q, 4) in the order of GATES; an unknown value passes every threshold."""
     known = (evidence.similarity, evidence.margin, evidence.proto_similarity, evidence.dtw_score)
     values = np.nan_to_num(np.stack(known, axis=1).astype(np.float64), nan=np.inf, posinf=np.inf)
-    return np.maximum(values, OPEN)  # a cosine may be rounded to less than -1
+    return np.maximum(values, OPEN)  # rounding may give a cosine below -1
 
 
 def _accepted(levels: Sequence[Counts], which: Bools, shape: tuple[int, ...]) -> Counts:

@@ -1,4 +1,4 @@
-"""The data sets that metrics are told apart by, and the embeddings that they are computed from."""
+"""The data sets that are scored separately, and the embeddings that metrics are computed from."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ NAMES = {
     "test_unseen_sentences": ("test", 0),
     "val_unseen_sentences": ("val", 0),
 }
-# data sets of the gloss family that are others together: an official test split is scored as a whole
+# data sets of the gloss family that join others, because an official test split is scored as a whole
 TOGETHER = {"test_all_sentences": ("test", "test_unseen_sentences")}
 NO_CLIP = "no clip in this data set"
 
 
 def data_sets(splits: pd.DataFrame) -> dict[str, list[str]]:
-    """Return the clips of each data set, sorted: test and val, of sentences that training saw and did not.
+    """Return the sorted clips of each data set: test and val, each with seen and unseen sentences.
 
-    Unsigned clips are in none of them.
+    Seen sentences also occur in training. Unsigned clips are in no data set.
     """
     signed = splits[splits["sentence_id"] >= 0]
     return {
@@ -34,10 +34,10 @@ def data_sets(splits: pd.DataFrame) -> dict[str, list[str]]:
 
 
 class EmbeddedClips:
-    """embeddings.npy and embeddings_map.csv: `table` has one row a clip, `vectors` (N, E) its unit rows."""
+    """embeddings.npy and embeddings_map.csv: `table` has one row per clip, `vectors` (N, E) its unit rows."""
 
     def __init__(self, embeddings: Path, table: Path) -> None:
-        """Read both; SignloomError where they do not have the same number of rows."""
+        """Read both; raises SignloomError if their numbers of rows differ."""
         self.vectors: npt.NDArray[np.float32] = np.load(embeddings, allow_pickle=False)
         self.table = read_map(table)
         if len(self.vectors) != len(self.table):
@@ -47,13 +47,13 @@ class EmbeddedClips:
         self._row = {clip_id: row for row, clip_id in enumerate(self.table["clip_id"])}
 
     def gallery(self) -> npt.NDArray[np.intp]:
-        """Return the rows of the training clips that carry a sentence, sorted by clip."""
+        """Return the rows of the training clips that have a sentence, sorted by clip."""
         table = self.table
         rows = np.flatnonzero((table["split"] == "train") & (table["sentence_id"] >= 0))
         return rows[np.argsort(table["clip_id"].to_numpy(dtype=object)[rows], kind="stable")]
 
     def rows(self, clip_ids: list[str]) -> npt.NDArray[np.intp]:
-        """Return the rows of `clip_ids`; SignloomError where one has no embedding."""
+        """Return the rows of `clip_ids`; raises SignloomError if one has no embedding."""
         lost = [clip_id for clip_id in clip_ids if clip_id not in self._row]
         if lost:
             raise SignloomError(
@@ -63,6 +63,6 @@ class EmbeddedClips:
 
 
 def read_map(path: Path) -> pd.DataFrame:
-    """Return embeddings_map.csv with its texts as they were written."""
+    """Return embeddings_map.csv, with texts such as "NA" kept as text."""
     texts = ("clip_id", "video_file", "feature_path", "sentence", "category", "split")
     return pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False)

@@ -1,4 +1,4 @@
-"""Clips through a trained encoder: batches of like lengths, answers in the order asked."""
+"""Run clips through a trained encoder in batches of similar length, and write their embeddings."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ _BATCH = 32
 
 
 class Clips(Protocol):
-    """Where clips are read from: feature shards, or what was made of them."""
+    """A source of clips, such as feature shards or clips made from them."""
 
     def length(self, clip_id: str) -> int:
         """Return the number of frames of a clip."""
         ...
 
     def clip(self, clip_id: str) -> npt.NDArray[np.float32]:
-        """Return its features (T, 540)."""
+        """Return the features (T, 540) of a clip."""
         ...
 
     def mask(self, clip_id: str) -> npt.NDArray[np.uint8]:
-        """Return its presence (T, 4) of pose, hands and face."""
+        """Return the presence bits (T, 4) of pose, hands and face of a clip."""
         ...
 
 
 @dataclass(frozen=True)
 class TrainedEncoder:
-    """A trained network in evaluation mode and the standardising that it was trained with."""
+    """A trained network in evaluation mode, with the feature stats that it was trained with."""
 
     model: Sign2Text
     mean: Tensor  # (540,)
@@ -59,7 +59,7 @@ class TrainedEncoder:
 def load_trained(checkpoint: Path, stats: Path) -> TrainedEncoder:
     """Load a sign2text checkpoint onto the GPU if there is one.
 
-    Raises SignloomError where `stats` (global_stats.npz) are not those that the checkpoint was trained with.
+    Raises SignloomError if the checkpoint was trained with other `stats` (global_stats.npz).
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     content = checkpoints.load(checkpoint, device)
@@ -75,17 +75,17 @@ def load_trained(checkpoint: Path, stats: Path) -> TrainedEncoder:
             given["feature_std"], std.cpu().numpy()
         )
     if not same:
-        raise SignloomError(f"{checkpoint} was trained with other statistics than {stats}; train it again")
+        raise SignloomError(f"{checkpoint}: trained with other statistics than {stats}; train it again")
     return TrainedEncoder(model.to(device).eval(), mean.to(device), std.to(device), device)
 
 
 def encode_clips(
     trained: TrainedEncoder, clips: Clips, clip_ids: Sequence[str], batch_size: int, label: str
 ) -> Iterator[tuple[list[int], Encoded]]:
-    """Yield the positions in `clip_ids` of a batch, and what the encoder makes of those clips.
+    """Yield each batch's positions in `clip_ids` and the encoder's output for those clips.
 
-    Batches hold clips of like lengths, so that there is little padding; what they hold depends on lengths and
-    order alone. A clip longer than the model's `seq_len` gives its middle. Raises SignloomError for a clip
+    Batches hold clips of similar length, so that there is little padding. They depend only on lengths and
+    order. Of a clip longer than the model's `seq_len`, the middle is encoded. Raises SignloomError for a clip
     without frames.
     """
     lengths = [min(clips.length(clip_id), trained.seq_len) for clip_id in clip_ids]
@@ -108,7 +108,7 @@ def encode_clips(
 def _pad(
     trained: TrainedEncoder, clips: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]]
 ) -> tuple[Tensor, Tensor]:
-    """Return standardised input (B, T, 544), zero at padding, and validity (B, T)."""
+    """Return standardised inputs (B, T, 544), 0 at padding, and their validity (B, T)."""
     longest = max(len(features) for features, _ in clips)
     x = torch.zeros(len(clips), longest, clips[0][0].shape[1] + 4, device=trained.device)
     for row, (features, mask) in enumerate(clips):
@@ -123,16 +123,17 @@ def _pad(
 
 
 def embedding_map(splits: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
-    """Return embeddings_map.csv: every clip of `splits`, sorted by clip, unsigned ones (-1) included.
+    """Return embeddings_map.csv: every clip of `splits`, sorted by clip, including unsigned ones (-1).
 
-    Raises SignloomError where `metadata` lacks a clip.
+    Raises SignloomError if `metadata` lacks a clip.
     """
     columns = ["clip_id", "video_file", "feature_path", "sentence_id", "sentence", "category"]
     table = splits[["clip_id", "split"]].merge(metadata[columns], on="clip_id", how="left", validate="1:1")
     lost = table["clip_id"][table["sentence_id"].isna()]
     if len(lost):
         raise SignloomError(
-            f"{len(lost)} clips of the splits are not in the metadata (first: {lost.iloc[0]})"
+            f"{len(lost)} clips of splits.csv are not in the metadata (first: {lost.iloc[0]}); "
+            "run stages metadata and splits again"
         )
     table = table.sort_values("clip_id").reset_index(drop=True).astype({"sentence_id": "int64"})
     return table[[*columns, "split"]]
@@ -143,7 +144,7 @@ def write_embeddings(
 ) -> pd.DataFrame:
     """Write unit rows float32 (N, E) for all `clips` and float16 frames (rows, D) for the gallery.
 
-    `clips` is an embedding map. The gallery are its signed training clips; their frame sequences follow one
+    `clips` is an embedding map. The gallery is its signed training clips; their frame sequences follow one
     another in the order of `clips`. Returns the table `clip_id, offset, length` of the gallery.
     """
     gallery = clips[(clips["split"] == "train") & (clips["sentence_id"] >= 0)]
@@ -153,7 +154,7 @@ def write_embeddings(
     vectors = np.empty((len(clips), trained.model.config.embedding_dim), np.float32)
     with atomic(frames) as part:
         shape = (sum(length), trained.model.encoder.frame_dim)
-        # a map cannot be empty, an array can
+        # a memory map cannot be empty, so an empty file is written as an array
         sequences = (
             np.lib.format.open_memmap(part, "w+", np.float16, shape)
             if sum(length)

@@ -1,4 +1,4 @@
-"""What the gates look at, of questions put to the training gallery through the trained encoder."""
+"""Compute the evidence that the gates check, from the trained encoder and the training gallery."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _BATCH = 32
 
 
 class TrainedGallery:
-    """The gallery of stage embed and its frame sequences, as the encoder left them."""
+    """The gallery of stage embed and its encoded frame sequences."""
 
     def __init__(self, clips: EmbeddedClips, prototypes: Path, frames: Path, frames_index: Path) -> None:
-        """Raise SignloomError where there is no signed training clip, or one has no frames."""
+        """Open the files; raises SignloomError if there is no signed training clip or one has no frames."""
         rows = clips.gallery()
         if not len(rows):
             raise SignloomError(
-                "no signed training clip has an embedding: there is nothing to answer with; see splits.csv"
+                "no signed training clip has an embedding: there is nothing to answer with; check splits.csv"
             )
         of = clips.table.iloc[rows]
         with np.load(prototypes, allow_pickle=False) as given:
@@ -51,7 +51,7 @@ class TrainedGallery:
         return np.asarray(self._states[offset : offset + length])
 
     def ask(self, trained: TrainedEncoder, questions: Questions) -> Evidence:
-        """Return the evidence of all questions, in their order."""
+        """Return the evidence for all questions, in their order."""
         names = questions.names
         count = len(names)
         best = np.full((count, len(self.gallery.sentences)), -np.inf, np.float32)

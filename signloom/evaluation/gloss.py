@@ -1,4 +1,4 @@
-"""Figures of stage evaluate_gloss: errors of each decoder by kind, whole sentences, and blank frames."""
+"""Scores of stage evaluate_gloss: errors of each decoder by kind, sentence accuracy and blank frames."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from signloom.params.evaluation import EvaluationParams
 
 ERRORS = ("sub", "del", "ins")
 SIGNATURE = "glosses|case:kept|normalisation:{}|lib:jiwer"
-# stands beside the figures of a network whose clip features come of random weights
+# marks the scores of a network whose clip features come from random weights
 WEIGHTS = "clip_weights"
 
 
 def error_stats(references: Sequence[Sequence[str]], hypotheses: Sequence[Sequence[str]]) -> Floats:
     """Return (clips, 4): substitutions, deletions, insertions and reference glosses of each clip.
 
-    jiwer's alignment with the fewest errors. A hypothesis without glosses is all deletions, one to a
-    reference without glosses all insertions.
+    Errors come from jiwer's alignment. An empty hypothesis counts only deletions, and an empty reference only
+    insertions.
     """
     if not references:
         return np.zeros((0, 4))
@@ -41,7 +41,7 @@ def error_stats(references: Sequence[Sequence[str]], hypotheses: Sequence[Sequen
 
 
 class Answers(NamedTuple):
-    """Glosses of references and of each decoder, a line a clip; `blanks` (clips, 2): blank and all frames."""
+    """Gloss lines of references and of each decoder; `blanks` (clips, 2) counts blank and all frames."""
 
     references: list[list[str]]
     found: dict[str, list[list[str]]]
@@ -49,7 +49,7 @@ class Answers(NamedTuple):
 
     @classmethod
     def of(cls, parts: Sequence[Answers]) -> Answers:
-        """Return the answers of several data sets, one after the other."""
+        """Join the answers of several data sets."""
         return cls(
             [line for part in parts for line in part.references],
             {name: [line for part in parts for line in part.found[name]] for name in parts[0].found},
@@ -58,15 +58,15 @@ class Answers(NamedTuple):
 
 
 def random_weights(backbone: Mapping[str, str]) -> dict[str, str]:
-    """Return the entry that says so where the clip features of `backbone` come of random weights."""
+    """Return an entry that marks clip features of `backbone` from random weights, or {}."""
     return {WEIGHTS: "random"} if backbone.get("weights") == "random" else {}
 
 
 def score_glosses(answers: Answers, normalisation: str, params: EvaluationParams) -> dict[str, Any]:
     """Return the metric entries of one data set.
 
-    A frame is blank where its likeliest CTC label is. Clips without a gloss in the reference are counted in
-    `n_empty_references` and enter no rate but the blank ratio.
+    A frame is blank if blank is its likeliest CTC label. Clips without a gloss in the reference are counted
+    in `n_empty_references` and enter no rate except the blank ratio.
     """
     references, hypotheses, blanks = answers
     draw = (params.bootstrap, params.seed)

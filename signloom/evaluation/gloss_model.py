@@ -1,4 +1,4 @@
-"""A trained gloss network, and what it says of clips."""
+"""Load a trained gloss network and decode clips with it."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ SYMBOLS = Symbols(pad=PAD, start=SOS, end=EOS)
 
 @dataclass(frozen=True)
 class TrainedGloss:
-    """A trained network in evaluation mode and what it was trained with."""
+    """A trained network in evaluation mode, with the settings and stats of its training."""
 
     model: Hybrid | TcnCtc
     kind: Kind  # the features that it reads
     vocabulary: list[str]
     stats: dict[str, Stats]
-    signers: dict[str, Stats] | None  # of each signer of the training clips, where they are what standardises
-    stack: int  # rows side by side
-    every: int  # a row every n-th one
-    backbone: dict[str, str]  # what made the clip features, nothing where none are read
+    signers: dict[str, Stats] | None  # stats of each training signer, if features are standardised by signer
+    stack: int  # consecutive rows joined into one
+    every: int  # only every n-th row is read
+    backbone: dict[str, str]  # the network that made the clip features; empty if none are read
     run: dict[str, Any]  # variant and seed
     device: torch.device
 
     def glosses(self, ids: Sequence[int]) -> str:
-        """Return the gloss line of `ids`."""
+        """Return the gloss line for `ids`."""
         return " ".join(self.vocabulary[i] for i in ids)
 
 
 def load_gloss(path: Path) -> TrainedGloss:
-    """Load a gloss checkpoint onto the GPU if there is one; SignloomError where it is none."""
+    """Load a gloss checkpoint, onto the GPU if there is one; raises SignloomError for any other file."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     content = checkpoints.load(path, device)
     if content.get("family") != "gloss":
         raise SignloomError(
-            f"{path}: a checkpoint of the {content.get('family')!r} family, not of gloss; train it again"
+            f"{path}: a checkpoint of family {content.get('family')!r}, expected 'gloss'; train it again"
         )
     try:
         model = build(content["model_config"])
@@ -91,7 +91,7 @@ def _signers(content: dict[str, Any]) -> dict[str, Stats] | None:
 
 
 def open_rows(job: Job, trained: TrainedGloss) -> GlossRows:
-    """Open a stage's features as the network read them in training; signers are those of `gloss_lines`."""
+    """Open a stage's features as the network read them in training; signers come from `gloss_lines`."""
     rows = GlossRows.open(
         job, trained.kind, trained.model.config.max_frames, stack=trained.stack, every=trained.every
     )
@@ -104,7 +104,7 @@ def open_rows(job: Job, trained: TrainedGloss) -> GlossRows:
 
 
 def check_features(trained: TrainedGloss, rows: GlossRows) -> None:
-    """Raise SignloomError where stats or clip features are not those that the checkpoint was trained with."""
+    """Raise SignloomError if the checkpoint was trained with other stats or clip features."""
     if rows.backbone() != trained.backbone:
         raise SignloomError(
             f"the checkpoint was trained on clip features of {trained.backbone}, not of {rows.backbone()}; "
@@ -119,7 +119,7 @@ def check_features(trained: TrainedGloss, rows: GlossRows) -> None:
 
 
 class Encoded(NamedTuple):
-    """What the encoder makes of a batch of clips."""
+    """The encoder's output for a batch of clips."""
 
     memory: Tensor  # (B, T, width), 0 at padding
     valid: Tensor  # (B, T) bool
@@ -127,7 +127,7 @@ class Encoded(NamedTuple):
 
     @property
     def lengths(self) -> Tensor:
-        """Return (B,) the frames of each clip."""
+        """Return the number of frames of each clip (B,)."""
         return self.valid.sum(1)
 
 
@@ -145,7 +145,7 @@ class Decoded(NamedTuple):
 def decoders(
     model: Hybrid | TcnCtc, p: DecodeGlossParams, lm: GlossNgram | None = None
 ) -> dict[str, Decoder]:
-    """Return the decoders that `model` has, by name; `lm` only counts with `lm_weight` above 0."""
+    """Return the decoders of `model` by name; `lm` is used only with `lm_weight` above 0."""
     found: dict[str, Decoder] = {
         "ctc_greedy": lambda e: greedy(e.log_probs, e.lengths),
         "ctc_beam": lambda e: [h.tokens for h in prefix_beam(e.log_probs, e.lengths, p.ctc_beam)],
@@ -178,7 +178,7 @@ def decode_clips(
     batch_size: int,
     label: str,
 ) -> Decoded:
-    """Return what each decoder says of each clip; SignloomError for a clip without feature rows."""
+    """Return each decoder's answer for each clip; raises SignloomError for a clip without feature rows."""
     answers = {name: [""] * len(clip_ids) for name in by_name}
     blanks = np.zeros((len(clip_ids), 2))
     seconds = dict.fromkeys(["encoder", *by_name], 0.0)
@@ -202,15 +202,16 @@ def decode_clips(
 def _batches(
     rows: GlossRows, clip_ids: Sequence[str], size: int, label: str
 ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
-    """Yield places in `clip_ids`, features (B, T, D) and lengths (B,) of clips of like lengths.
+    """Yield places in `clip_ids`, features (B, T, D) and lengths (B,) of clips of similar length.
 
-    What a batch holds depends on lengths and ids alone, not on the order asked for.
+    Batches depend only on lengths and ids, not on the order of `clip_ids`.
     """
     missing = [clip_id for clip_id in clip_ids if clip_id not in rows or not rows.length(clip_id)]
     if missing:
         raise SignloomError(
-            f"{len(missing)} clips of splits.csv have no {rows.kind} feature rows (first: {missing[0]}); see "
-            "build/rejects.csv and the index of its shard, mend or remove their videos and build again"
+            f"{len(missing)} clips of splits.csv have no {rows.kind} feature rows (first: {missing[0]}); "
+            "look for them in build/rejects.csv and in the index of their shard, repair or remove their "
+            "videos and build again"
         )
     if not clip_ids:
         return

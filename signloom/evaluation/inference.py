@@ -1,4 +1,4 @@
-"""What an exported bundle accepts, and what int8, re-ranking and other thresholds change."""
+"""Score an exported bundle: acceptance, and the effects of int8, re-ranking and other thresholds."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from signloom.progress import track
 Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]  # of questions
 
-# the design document's thresholds, and its margin between the two best clips whatever their sentences
+# the thresholds of the design document; its margin compares the two best clips of any sentences
 FIXED_SIMILARITY, FIXED_MARGIN = 0.6, 0.05
 TOP = 5
 NO_CLIP = "no clip of a sentence that training saw"
 _NOBODY = Match(1, "", "", -1, "", "", math.nan, math.nan, math.nan, None, None)
 _BATCH = 16
-_TIMED = 50  # clips whose answers are timed
+_TIMED = 50  # how many clips are timed
 _PERCENTILES = (50, 95, 99)
 
 
@@ -51,9 +51,9 @@ def answer_questions(
 
 
 def evidence_of(engine: SignEngine, answers: Sequence[Answer]) -> Evidence:
-    """Return what the gates looked at in `answers` that no re-ranking changed.
+    """Return the evidence that the gates checked in `answers`, which must not be re-ranked.
 
-    A clip in which nobody was seen has 0 frames, place 0, and nothing else is known of it.
+    A clip in which nobody was seen has 0 frames and place 0; the rest of its evidence is unknown.
     """
     firsts = [answer.matches[0] if answer.matches else _NOBODY for answer in answers]
     cosine = np.array([first.raw_similarity for first in firsts], np.float64)
@@ -82,7 +82,7 @@ def embed_questions(engine: SignEngine, questions: Questions, rows: Rows) -> Vec
 def fixed_figures(
     engine: SignEngine, questions: Questions, embeddings: Vectors, params: EvaluationParams
 ) -> dict[str, Any]:
-    """Return the acceptance figures of all questions under the design document's fixed thresholds."""
+    """Return the acceptance figures of all questions with the design document's fixed thresholds."""
     gallery = engine.gallery
     cosine = embeddings @ gallery.embeddings.T
     own = gallery.sentences[gallery.place]
@@ -101,11 +101,11 @@ def int8_figures(
     cosines: tuple[Vectors, Vectors],
     params: EvaluationParams,
 ) -> dict[str, Any]:
-    """Return how far the int8 encoder answers as fp32 does, and how often either is right.
+    """Return how well the int8 encoder agrees with fp32, and how often each is right.
 
     `cosines` (Q, S) are those of fp32 and of int8 to `sentences` (S,); `own` (Q,) are the clips' sentences.
-    `top1_agreement` is the share of clips with the same first sentence, `top5_agreement` the mean share of
-    the first five in common.
+    `top1_agreement` is the share of clips with the same first sentence. `top5_agreement` is the mean share of
+    the first five sentences that both have.
     """
     draw = (params.bootstrap, params.seed)
     tops = [[sentences[highest(row, TOP)] for row in part] for part in cosines]
@@ -130,7 +130,7 @@ def int8_figures(
 def rerank_figures(
     own: npt.NDArray[np.int64], plain: Sequence[Answer], reranked: Sequence[Answer], params: EvaluationParams
 ) -> dict[str, Any]:
-    """Return how often the first sentence is right: by cosine, and after re-ranking by warping."""
+    """Return how often the first sentence is right, by cosine and after re-ranking by time warping."""
     draw = (params.bootstrap, params.seed)
     hits = [
         np.array([a.matches[0].sentence_id == right for a, right in zip(part, own, strict=True)], np.float64)
@@ -144,9 +144,9 @@ def rerank_figures(
 
 
 def latencies(engine: SignEngine, questions: Questions, rows: Rows) -> dict[str, Any]:
-    """Return percentiles, in ms, of one clip at a time: encoded, answered, re-ranked, decoded.
+    """Return percentiles in ms for one clip at a time: encoded, answered, re-ranked, decoded.
 
-    `answer` is encoding, search and gates; `answer_reranked` and `answer_decoded` are that and the rest.
+    `answer` is encoding, search and gates; `answer_reranked` and `answer_decoded` add the step they name.
     """
     calls: dict[str, Callable[[Any], Any]] = {
         "encode": lambda clip: engine.embed([clip]),
@@ -156,7 +156,7 @@ def latencies(engine: SignEngine, questions: Questions, rows: Rows) -> dict[str,
     }
     clips = [questions.read(questions.names[row]) for row in rows[:_TIMED]]
     spent: dict[str, list[float]] = {name: [] for name in calls}
-    for turn, clip in enumerate([*clips[:1], *clips]):  # the first turn loads what is loaded once
+    for turn, clip in enumerate([*clips[:1], *clips]):  # the first turn is a warm-up
         for name, call in calls.items():
             start = time.perf_counter()
             call(clip)

@@ -1,4 +1,4 @@
-"""Clips that ought to be refused, of several kinds, made of the clips of one split."""
+"""Make clips of several kinds that should be refused, from the clips of one split."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Clip = tuple[Array, Mask]  # features (T, 540), presence (T, 4)
 
 IN_SET = "in_set"
 KINDS = ("unsigned", "unseen_sentence", "left_out", "reversed", "shuffled", "spliced")
-PIECE_S = 1 / 3  # about as long as a sign, so that shuffling takes signs apart and puts them elsewhere
+PIECE_S = 1 / 3  # seconds, about as long as a sign, so that shuffling breaks signs apart
 
 
 @dataclass(frozen=True)
@@ -27,36 +27,36 @@ class Question:
 
     kind: str  # in_set, or one of KINDS
     clip_id: str
-    sentence_id: int  # of the clip, -1 where nothing is signed
-    other: str = ""  # the clip that a spliced one ends as
+    sentence_id: int  # of the clip, -1 if nothing is signed
+    other: str = ""  # for a spliced clip, the clip that its second half comes from
 
     @property
     def name(self) -> str:
-        """Return what tells this question from the others."""
+        """Return a name that identifies this question."""
         return f"{self.kind}/{self.clip_id}"
 
     @property
     def made(self) -> bool:
-        """Return whether the clip is not as it was recorded."""
+        """Return whether the clip was altered after recording."""
         return self.kind in ("reversed", "shuffled", "spliced")
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:
-    """Return the random numbers of one clip, whatever other clips there are."""
+    """Return a random generator for one clip that does not depend on other clips."""
     digest = hashlib.sha256("\0".join(names).encode()).digest()[:8]
     return np.random.default_rng([seed, int.from_bytes(digest, "little")])
 
 
 def reverse(clip: Clip) -> Clip:
-    """Return the clip from its end to its start."""
+    """Return the clip played backwards."""
     features, mask = clip
     return features[::-1], mask[::-1]
 
 
 def shuffle(clip: Clip, piece: int, rng: np.random.Generator) -> Clip:
-    """Return the clip in pieces of `piece` frames (the last may be shorter), of which none keeps its place.
+    """Return the clip with its pieces of `piece` frames in a new order, in which none keeps its place.
 
-    A clip of a single piece is returned as it is.
+    The last piece may be shorter. A clip with only one piece is returned unchanged.
     """
     features, mask = clip
     pieces = np.split(np.arange(len(features)), np.arange(piece, len(features), piece))
@@ -68,28 +68,28 @@ def shuffle(clip: Clip, piece: int, rng: np.random.Generator) -> Clip:
 
 
 def splice(start: Clip, end: Clip) -> Clip:
-    """Return the first half of `start` and the second half of `end`; a middle frame is in second halves."""
+    """Return the first half of `start` and the second half of `end`; a middle frame is in the second half."""
     cuts = [len(features) // 2 for features, _ in (start, end)]
     features = np.concatenate([start[0][: cuts[0]], end[0][cuts[1] :]])
     return features, np.concatenate([start[1][: cuts[0]], end[1][cuts[1] :]])
 
 
 class Questions:
-    """The questions of one split, and their clips as `encode_clips` reads them by name.
+    """The questions of one split, with their clips by name for `encode_clips`.
 
-    `of` holds them in order; of each, (Q,), `kinds` has the kind, `out` whether it ought to be refused,
-    `sentences` the sentence of its clip, `left_out` the one that it may not be answered with (or -1), and
-    `motion_means` the motion of the clip, NaN where it was not measured as it is.
+    `of` holds the questions in order. Arrays (Q,) describe each one: `kinds`, `out` (whether it should be
+    refused), `sentences` (of its clip), `left_out` (the sentence that it may not be answered with, or -1) and
+    `motion_means` (the motion of the clip, NaN if it was not measured on this form of the clip).
 
-    In-set are the split's clips of sentences that training saw. `left_out` are the same, for a gallery
-    without their sentence; reversed, shuffled and spliced ones are made of them too, one a clip and kind,
-    unless it would be too short to differ.
+    In-set questions are the split's clips of sentences that training saw. Questions of kind `left_out` use
+    the same clips with a gallery that lacks their sentence. Each of these clips also gives one reversed, one
+    shuffled and one spliced question, unless it is too short to differ.
     """
 
     def __init__(
         self, splits: pd.DataFrame, split: str, shards: FeatureShards, fps: float, seed: int
     ) -> None:
-        """Take clips of `fps` rows a second from `shards`; `splits` is splits.csv."""
+        """Read clips of `fps` rows per second from `shards`; `splits` is splits.csv."""
         self._shards, self._split, self._seed = shards, split, seed
         self._piece = max(1, round(PIECE_S * fps))
         table = splits[splits["split"] == split].sort_values("clip_id")
@@ -112,7 +112,7 @@ class Questions:
         self._by_name = dict(zip(self.names, self.of, strict=True))
 
     def right(self, found: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
-        """Return which in-set questions (Q,) the sentences `found` (Q,) are those of."""
+        """Return which questions (Q,) are in-set and have their own sentence in `found` (Q,)."""
         return np.asarray(~self.out & (self.sentences == found))
 
     def length(self, name: str) -> int:
@@ -129,11 +129,11 @@ class Questions:
         return self.read(name)[0]
 
     def mask(self, name: str) -> Mask:
-        """Return the presence (T, 4) of a question's clip."""
+        """Return the presence bits (T, 4) of a question's clip."""
         return self.read(name)[1]
 
     def read(self, name: str) -> Clip:
-        """Return features (T, 540) and presence (T, 4) of a question's clip."""
+        """Return features (T, 540) and presence bits (T, 4) of a question's clip."""
         question = self._by_name[name]
         clip = self._recorded(question.clip_id)
         if question.kind == "reversed":

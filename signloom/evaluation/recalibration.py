@@ -1,4 +1,4 @@
-"""Thresholds for another camera: chosen as stage calibrate does, from a bundle's answers to clips of it."""
+"""Choose thresholds for another camera from a bundle's answers, in the same way as stage calibrate."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from signloom.params.evaluation import EvaluationParams
 
 
 class AskedClip(NamedTuple):
-    """A clip that was put to a bundle, and the bundle's answer by cosine."""
+    """A clip and a bundle's answer to it by cosine."""
 
-    kind: str  # in_set, or one of the kinds that ought to be refused
-    sentence_id: int  # of the clip, -1 where it has none
+    kind: str  # in_set, or one of the kinds that should be refused
+    sentence_id: int  # of the clip, -1 if it has none
     answer: Answer
 
 
 class Recalibrated(NamedTuple):
-    """thresholds.json, and the acceptance figures of the clips under the old thresholds and under these."""
+    """thresholds.json, and the acceptance figures of the clips with the old and the new thresholds."""
 
     thresholds: dict[str, Any]
     before: dict[str, Any]
@@ -36,16 +36,17 @@ class Recalibrated(NamedTuple):
 
 
 def kind_of(engine: SignEngine, sentence_id: int) -> str:
-    """Return the kind of a clip of sentence `sentence_id`, -1 where it has none."""
+    """Return the kind of a clip with sentence `sentence_id`, which is -1 if it has none."""
     if sentence_id in engine.gallery.sentences:
         return IN_SET
     return "unsigned" if sentence_id == -1 else "unseen_sentence"
 
 
 def recalibrate(engine: SignEngine, asked: Sequence[AskedClip], max_false_accept_rate: float) -> Recalibrated:
-    """Choose the thresholds of `engine` anew by the clips `asked`; its motion floor stays.
+    """Choose new thresholds for `engine` from the clips `asked`, and keep its motion floor.
 
-    Clips in which nobody is seen count as refused. Raises SignloomError where the others are all of one sort.
+    Clips in which nobody is seen count as refused. Raises SignloomError unless the others include both clips
+    to answer and clips to refuse.
     """
     seen = {one.kind for one in asked if one.answer.matches}
     if IN_SET not in seen:
@@ -72,4 +73,7 @@ def recalibrate(engine: SignEngine, asked: Sequence[AskedClip], max_false_accept
 
 
 def _lacking(what: str) -> str:
-    return f"no clip {what} shows anybody: thresholds need clips of both sorts; see calibrate --help"
+    return (
+        f"no clip {what} shows anybody: thresholds need clips to answer and clips to refuse; "
+        "add some, see calibrate --help"
+    )

@@ -1,4 +1,4 @@
-"""Where the right sentence comes when clips are ranked by cosine, and the figures made of those ranks."""
+"""Rank sentences by the cosine of clips, and compute retrieval scores from the ranks."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from signloom.params.evaluation import EvaluationParams
 Unit = npt.NDArray[np.floating]
 Ids = npt.NDArray[np.int64]
 
-_CHUNK = 256  # queries compared at once
+_CHUNK = 256  # queries compared at a time
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """One entry a query, in the order of the queries."""
+    """The results of a ranking, one entry per query in the order of the queries."""
 
-    rank: Floats  # of the right sentence among distinct sentences, from 1; NaN where no clip of it is there
-    top: npt.NDArray[np.intp]  # row of the most similar clip, -1 where there is none to compare with
-    similarity: Floats  # of that clip, NaN where there is none
-    positive: Floats  # mean cosine to the clips of the same sentence, NaN where there is none
-    negative: Floats  # mean cosine to the clips of other sentences, NaN where there is none
+    rank: Floats  # of the right sentence among distinct sentences, from 1; NaN if it has no clip
+    top: npt.NDArray[np.intp]  # row of the most similar clip, -1 if there is none
+    similarity: Floats  # cosine to that clip, NaN if there is none
+    positive: Floats  # mean cosine to the clips of the same sentence, NaN if there is none
+    negative: Floats  # mean cosine to the clips of other sentences, NaN if there is none
 
 
 def rank_sentences(queries: Unit, sentences: Ids, gallery: Unit, gallery_sentences: Ids) -> Ranked:
-    """Rank the distinct sentences of the gallery for each query, a sentence by its most similar clip.
+    """Rank the distinct sentences of the gallery for each query, each by its most similar clip.
 
-    `queries` (Q, E) and `gallery` (G, E) are unit rows. A sentence as similar as the right one
-    counts as before it: no credit for a model that finds everything alike.
+    `queries` (Q, E) and `gallery` (G, E) are unit rows. A tie with the right sentence counts against it, so
+    that a model to which all clips look alike gets no credit.
     """
     return _rank(queries, sentences, gallery, gallery_sentences, None)
 
 
 def rank_leaving_one_out(clips: Unit, sentences: Ids, gallery: Unit, gallery_sentences: Ids) -> Ranked:
-    """Rank as `rank_sentences` for each of `clips` (N, E) among the gallery (G, E) and all other clips.
+    """Rank as `rank_sentences`, for each of `clips` (N, E) among the gallery (G, E) and all other clips.
 
-    `top` counts the gallery's rows first, then those of the clips.
+    Row numbers in `top` count the gallery's rows first, then those of the clips.
     """
     everything = np.concatenate([gallery, clips])
     labels = np.concatenate([gallery_sentences, sentences])
@@ -55,7 +55,7 @@ def _rank(
     rank, similarity, positive, negative = np.full((4, count), np.nan)
     out = Ranked(rank, np.full(count, -1, np.intp), similarity, positive, negative)
     if len(gallery):
-        # in float64, so that the threads of the product do not show in the figures
+        # in float64, so that the number of threads does not change the scores
         queries, gallery = queries.astype(np.float64), gallery.astype(np.float64)
         blocks = _Blocks(gallery_sentences)
         for start in range(0, count, _CHUNK):
@@ -66,7 +66,7 @@ def _rank(
 
 
 class _Blocks:
-    """The gallery's columns put in one block a sentence."""
+    """The gallery's columns, grouped into one block per sentence."""
 
     def __init__(self, gallery_sentences: Ids) -> None:
         self.order = np.argsort(gallery_sentences, kind="stable")
@@ -105,9 +105,9 @@ def _mean(total: Floats, count: Ids) -> Floats:
 
 
 def retrieval_figures(ranked: Ranked, params: EvaluationParams, place: str) -> dict[str, Any]:
-    """Return the metric entries of one block; `place` names what was searched, for the reasons of nulls.
+    """Return the metric entries of one block; `place` names what was searched, to explain nulls.
 
-    `n` counts the queries, `n_ranked` those whose sentence is there to be found: the rank figures are theirs.
+    `n` counts the queries. `n_ranked` counts those whose sentence can be found; rank figures cover only them.
     """
     draw = (params.bootstrap, params.seed)
     rank = ranked.rank[~np.isnan(ranked.rank)]

@@ -1,4 +1,4 @@
-"""One gloss variant under several settings side by side: scores, paired differences to the first, words."""
+"""Compare one gloss variant under several settings: scores, and paired differences to the first setting."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ NO_GLOSS = "no reference gloss in this data set"
 
 
 def read_settings(params: SideBySideParams, metrics: Sequence[Path], predictions: Sequence[Path]) -> Runs:
-    """Return the runs of every setting, one a seed; files are known by `<setting>/<run>/<file>`.
+    """Return the runs of every setting, one per seed; files are found as `<setting>/<run>/<file>`.
 
-    Raises SignloomError where a file is missing.
+    Raises SignloomError if a file is missing.
     """
     scores, said = (
         {(path.parts[-3], path.parts[-2]): path for path in paths} for paths in (metrics, predictions)
@@ -54,10 +54,11 @@ def read_settings(params: SideBySideParams, metrics: Sequence[Path], predictions
 
 
 def compare(runs: Runs, params: EvaluationParams) -> dict[str, Any]:
-    """Return data set, setting, decoder, figures.
+    """Return figures by data set, setting and decoder.
 
-    `wer` is the mean over seeds, `difference` that of the setting minus that of the first setting; both have
-    percentile intervals over clips, with errors averaged over seeds clip by clip and clips drawn in pairs.
+    `wer` is the mean over seeds, and `difference` is the WER of the setting minus that of the first setting.
+    Both have percentile intervals over clips. Errors are averaged over seeds for each clip, and clips are
+    drawn in pairs.
     """
     first = next(iter(runs))
     result: dict[str, Any] = {}
@@ -85,7 +86,7 @@ def compare(runs: Runs, params: EvaluationParams) -> dict[str, Any]:
 
 
 def table(compared: dict[str, Any]) -> pd.DataFrame:
-    """Return one row a data set, setting and decoder, from what `compare` returned."""
+    """Return one row per data set, setting and decoder from the result of `compare`."""
     columns = [f"{name}{ending}" for name in ("wer", "difference") for ending in ("", "_low", "_high")]
     return pd.DataFrame(
         {"data": data, "setting": setting, "decoder": decoder}
@@ -98,9 +99,9 @@ def table(compared: dict[str, Any]) -> pd.DataFrame:
 
 
 def describe(compared: dict[str, Any], params: SideBySideParams) -> str:
-    """Return one paragraph made from the numbers of the joint decoder alone.
+    """Return one paragraph generated from the numbers of the joint decoder.
 
-    A difference whose 95 % interval includes 0 is said to be undecided.
+    A difference is called undecided if its 95 % interval includes 0.
     """
     shown = shown_data(compared)
     if not shown:

@@ -1,4 +1,4 @@
-"""Figures of stage evaluate_sign2text: sentences, alignment of clips and sentences, a plain rival."""
+"""Scores of stage evaluate_sign2text: translation, clip-sentence alignment, and a retrieval baseline."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from signloom.params.evaluation import EvaluationParams
 
 Unit = npt.NDArray[np.float32]
 
-_CHUNK = 1024  # clips compared with the gallery at once
+_CHUNK = 1024  # clips compared with the gallery at a time
 
 
 def nearest(queries: Unit, gallery: Unit) -> npt.NDArray[np.intp]:
-    """Return (Q,) the row of `gallery` (G, E) most similar to each of `queries` (Q, E), first of equals."""
+    """Return the row (Q,) of `gallery` (G, E) most similar to each of `queries` (Q, E); ties: the first."""
     wide = gallery.astype(np.float64).T
     parts = [
         (queries[start : start + _CHUNK].astype(np.float64) @ wide).argmax(1)
@@ -30,11 +30,11 @@ def nearest(queries: Unit, gallery: Unit) -> npt.NDArray[np.intp]:
 
 
 def alignment(clips: Unit, sentences: Sequence[str], embeddings: Unit) -> dict[str, Floats]:
-    """Return `inst_top1`, `pos_sim`, `neg_sim` (N,) of each clip against the distinct sentences of all.
+    """Return `inst_top1`, `pos_sim`, `neg_sim` (N,) of each clip against all distinct sentences.
 
-    `clips` (N, E) and `embeddings` (N, E), those of `sentences`, are unit rows. A clip is right
-    where its own sentence is more similar than every other one, however many clips have that sentence.
-    `neg_sim` is the mean over the other sentences, NaN where there is none.
+    `clips` (N, E) and `embeddings` (N, E), those of `sentences`, are unit rows. A clip is right if its own
+    sentence is more similar to it than every other one. `neg_sim` is the mean over the other sentences, NaN
+    if there are none.
     """
     _, first, own = np.unique(
         np.array(sentences, dtype=object).astype(str), return_index=True, return_inverse=True
@@ -58,9 +58,9 @@ def score_translations(
 ) -> dict[str, Any]:
     """Return the metric entries of one data set.
 
-    `answers` has `sentence_id, reference, hypothesis, nearest`, one row a clip; `texts` gives a sentence and
-    its variations; `aligned` is what `alignment` returned. `nearest_*` score the sentence of the nearest
-    training clip in the hypothesis's place, and `wer_gain` is nearest_wer - wer on the same resamples.
+    `answers` has `sentence_id, reference, hypothesis, nearest`, one row per clip. `texts` gives a sentence
+    and its variations; `aligned` is the result of `alignment`. `nearest_*` score the sentence of the nearest
+    training clip instead of the hypothesis. `wer_gain` is nearest_wer - wer on the same resamples.
     """
     draw = (params.bootstrap, params.seed)
     reference, hypothesis = answers["reference"].tolist(), answers["hypothesis"].tolist()

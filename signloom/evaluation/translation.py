@@ -1,4 +1,4 @@
-"""Word error rate, BLEU and chrF from counts that each clip contributes."""
+"""Word error rate, BLEU and chrF, computed from per-clip counts."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ WER_SIGNATURE = "words|case:folded|punctuation:dropped|apostrophes in words:kept
 def normalise(text: str) -> str:
     """Return the words of `text` for WER and exact match, separated by one space.
 
-    NFKC, case folded; punctuation and symbols are dropped, except apostrophes inside a word. Neither capitals
-    nor punctuation are signed, and BLEU and chrF see the raw text anyway.
+    Text is NFKC-normalised and case-folded. Punctuation and symbols are dropped, except apostrophes inside a
+    word. Capitals and punctuation are not signed, and BLEU and chrF score the raw text anyway.
     """
     folded = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
     kept = [
@@ -40,7 +40,7 @@ def _inside_word(text: str, place: int) -> bool:
 
 
 def wer_stats(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:
-    """Return (clips, 2): word edits and reference words of each clip; their sums give corpus WER (jiwer)."""
+    """Return (clips, 2): word edits and reference words of each clip (jiwer); their sums give corpus WER."""
     if not references:
         return np.zeros((0, 2))
     out = jiwer.process_words([normalise(r) for r in references], [normalise(h) for h in hypotheses])
@@ -55,9 +55,9 @@ def _cost(chunk: jiwer.AlignmentChunk) -> int:
 
 
 def wer_multi_stats(references: Sequence[Sequence[str]], hypotheses: Sequence[str]) -> Floats:
-    """Return (clips, 2) as `wer_stats` against the reference of each clip with the lowest error rate.
+    """Return (clips, 2) as `wer_stats` does, against the reference of each clip with the lowest error rate.
 
-    Of equal rates the first counts. A reference without words is passed over where another has some.
+    Of equal rates, the first counts. A reference without words is skipped if another one has words.
     """
     flat = wer_stats(
         [text for texts in references for text in texts],
@@ -82,8 +82,8 @@ def bleu_stats(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:
 def bleu_score(sums: Floats) -> Floats:
     """Return corpus BLEU-4 (R,), 0-100, from sums (R, 10) of `bleu_stats` (Papineni et al. 2002).
 
-    Smoothing `exp` as sacreBLEU's default: the k-th order without a match counts as 1 / 2^k matches. An
-    order that no hypothesis is long enough for makes BLEU 0, as does no match at all. NaN without references.
+    Smoothing is `exp`, sacreBLEU's default: the k-th order without a match counts as 1 / 2^k matches. BLEU is
+    0 if all hypotheses are too short for an order or if nothing matches. It is NaN without references.
     """
     sys_len, ref_len = sums[:, 0], sums[:, 1]
     correct, total = sums[:, 2 : 2 + _ORDER], sums[:, 2 + _ORDER :]
@@ -101,7 +101,7 @@ def chrf_stats(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:
     """Return (clips, 18): character n-grams 1-6 of the hypothesis, the reference and both (sacreBLEU)."""
     if not references:
         return np.zeros((0, 3 * _CHRF_ORDER))
-    # the only door to counts a clip; its sums are tested against the public corpus score
+    # sacreBLEU has no public access to per-clip counts; a test compares the sums with its corpus score
     stats = CHRF()._extract_corpus_statistics(list(hypotheses), [list(references)])
     return np.array(stats, np.float64)
 
@@ -109,7 +109,7 @@ def chrf_stats(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:
 def chrf_score(sums: Floats) -> Floats:
     """Return corpus chrF2 (R,), 0-100, from sums (R, 18) of `chrf_stats` (Popović 2015).
 
-    Precision and recall are means over the orders that both sides have n-grams of. NaN without references.
+    Precision and recall are means over the orders for which both sides have n-grams. NaN without references.
     """
     counts = sums.reshape(len(sums), _CHRF_ORDER, 3)
     hypothesis, reference, match = counts[:, :, 0], counts[:, :, 1], counts[:, :, 2]
@@ -123,7 +123,7 @@ def chrf_score(sums: Floats) -> Floats:
 
 
 def signatures() -> dict[str, str]:
-    """Return what sacreBLEU and jiwer were asked for, to be kept beside the figures."""
+    """Return the sacreBLEU and jiwer signatures, to be stored with the scores."""
     bleu, chrf = BLEU(), CHRF()
     for metric in (bleu, chrf):
         metric.corpus_score(["a"], [["a"]])

@@ -1,1 +1,1 @@
-"""What leaves the building: networks, gallery, texts and numbers in formats that others read."""
+"""Export networks, gallery, texts and scores in formats that other programs read."""

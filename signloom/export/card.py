@@ -1,4 +1,4 @@
-"""The model card: what the bundle is for, what it is not for, what was measured."""
+"""The model card: intended use, limits and measured scores of a bundle."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ Rates are fractions; intervals are 95 % bootstrap intervals over clips; n is the
 def write_card(
     manifest: Tree, corpus: dict[str, Tree], networks: list[str], sentences: int, demo: bool
 ) -> str:
-    """Return MODEL_CARD.md of the bundle that `manifest` describes; `corpus` are metric files on the data."""
+    """Return MODEL_CARD.md for the bundle of `manifest`; `corpus` holds the metric files on the data."""
     hashes = manifest["hashes"] | {"git commit of the training": manifest["git_commit"]}
     return CARD.format(
         what="\n".join(networks),
@@ -84,7 +84,7 @@ def write_card(
 
 
 def _data(corpus: dict[str, Tree]) -> str:
-    """Return a table of the splits, with what the quality gates kept above it."""
+    """Return a table of the splits, after a line on how many clips passed the quality gates."""
     lines = []
     if "features" in corpus:
         all_clips = corpus["features"]["all"]

@@ -1,4 +1,4 @@
-"""Exported networks answer as the trained ones do, or they are not exported."""
+"""Check that exported networks give the same answers as the trained ones."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from signloom.export.networks import DecoderNetwork
 from signloom.inference.networks import Clip, pad, session
 
 TOLERANCE = 1e-4
-INT8_COSINE = 0.99  # of embeddings to the float ones: far below what a gallery's sentences differ by
+INT8_COSINE = 0.99  # lowest cosine to the float embeddings; sentences of a gallery differ by far more
 
 Arrays = list[npt.NDArray[Any]]
 
 
 def check_clips(name: str, model: bytes, network: nn.Module, batches: Sequence[list[Clip]]) -> str:
-    """Return how well ONNX Runtime agrees with PyTorch on `batches`; SignloomError where it does not."""
+    """Return how well ONNX Runtime agrees with PyTorch on `batches`; raises SignloomError if it does not."""
     runtime, worst = session(model, 1, name), 0.0
     for batch in batches:
         inputs = pad(batch)
@@ -39,7 +39,7 @@ def check_clips(name: str, model: bytes, network: nn.Module, batches: Sequence[l
 def check_decoder(
     name: str, model: bytes, network: DecoderNetwork, frames: Sequence[npt.NDArray[Any]], longest: int
 ) -> str:
-    """Return the same of a decoder on prefixes over `frames` (T, width) of clips, up to `longest` tokens."""
+    """Check a decoder in the same way, on clips' `frames` (T, width) and prefixes up to `longest` tokens."""
     runtime, worst = session(model, 1, name), 0.0
     rng, vocabulary = np.random.default_rng(0), network.model.output.out_features
     lengths = sorted({1, min(3, longest), longest})
@@ -54,18 +54,21 @@ def check_decoder(
 
 
 def check_int8(name: str, model: bytes, exact: bytes, batches: Sequence[list[Clip]]) -> str:
-    """Return the lowest cosine of embeddings to those of `exact`; SignloomError where it is too low."""
+    """Return the lowest cosine of embeddings to those of `exact`; raises SignloomError if it is too low."""
     runtimes, lowest = [session(model, 1, name), session(exact, 1, name)], 1.0
     for batch in batches:
         one, other = (runtime.run(["embedding"], pad(batch))[0] for runtime in runtimes)
         lowest = min(lowest, float((one * other).sum(1).min()))
     if not lowest >= INT8_COSINE:
-        raise SignloomError(f"{name}: in 8 bits an embedding has cosine {lowest:.3f} to its own in 32 bits")
+        raise SignloomError(
+            f"{name}: an embedding in 8 bits has cosine {lowest:.3f} to the same embedding in 32 bits, less "
+            f"than {INT8_COSINE}; nothing was exported"
+        )
     return f"{name}: {len(model) / 1e6:.1f} MB, cosine to 32 bits {lowest:.5f} or more"
 
 
 def check_torchscript(name: str, model: bytes, network: nn.Module, batches: Sequence[list[Clip]]) -> str:
-    """Return the same as `check_clips` of a TorchScript file."""
+    """Check a TorchScript file as `check_clips` checks an ONNX file."""
     loaded, worst = torch.jit.load(io.BytesIO(model)), 0.0  # type: ignore[no-untyped-call]
     for batch in batches:
         inputs = pad(batch)
@@ -77,14 +80,17 @@ def check_torchscript(name: str, model: bytes, network: nn.Module, batches: Sequ
 
 
 def _deviation(name: str, found: Arrays, expected: Arrays, what: str) -> float:
-    """Return the largest difference of numbers; SignloomError where it is above the tolerance, or NaN."""
+    """Return the largest difference; raises SignloomError if it is NaN or above the tolerance."""
     worst = 0.0
     for one, other in zip(found, expected, strict=True):
         if one.shape != other.shape:
-            raise SignloomError(f"{name}: shape {one.shape} where PyTorch has {other.shape}, on input {what}")
+            raise SignloomError(
+                f"{name}: shape {one.shape}, but PyTorch gives {other.shape}, on input {what}; "
+                "nothing was exported"
+            )
         if one.dtype == np.int64:
-            continue  # what is likeliest may be a matter of rounding
-        same = one == other  # minus infinity is no number, but equal to itself
+            continue  # rounding may change which label is likeliest
+        same = one == other  # equal infinities would have a difference of NaN
         difference = np.abs(np.where(same, 0.0, one) - np.where(same, 0.0, other)).max()
         if not difference <= TOLERANCE:
             raise SignloomError(
@@ -104,7 +110,9 @@ def _check_greedy(
     lengths = np.minimum((mask[:, :, 0] >= 0).sum(1), log_probs.shape[1])
     expected = greedy(torch.from_numpy(log_probs), torch.from_numpy(lengths))
     if [row[row >= 0].tolist() for row in path] != expected:
-        raise SignloomError(f"{name}: its best path is not that of its own log-probabilities")
+        raise SignloomError(
+            f"{name}: its best path does not match its own log-probabilities; nothing was exported"
+        )
 
 
 def _shape(inputs: dict[str, npt.NDArray[Any]]) -> str:

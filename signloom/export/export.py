@@ -1,4 +1,4 @@
-"""Everything that leaves the building, from the stage's inputs to one zip file."""
+"""Export everything that answers need, from the stage's inputs to one zip file."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ _CLIPS = (
     Port("sequence", ("batch", "time", FEATURE_DIM)),
     Port("mask", ("batch", "time", len(FEATURE_PARTS))),
 )
-_SAME = 0.999  # cosine of a clip's embedding now and in the gallery: devices round differently
-_TRIED = 3  # clips of the gallery that are embedded again
+_SAME = 0.999  # lowest cosine of a clip's new embedding to the gallery's; devices round differently
+_TRIED = 3  # how many clips of the gallery are embedded again
 
 
 def export(job: Job) -> None:
     """Write every output of the stage.
 
-    Raises SignloomError where inputs do not belong together, or a network disagrees with its original.
+    Raises SignloomError if inputs do not belong together or an exported network disagrees with its original.
     """
     check_thresholds(job.input("thresholds"))
     sign, gloss = open_sign2text(job), open_gloss(job)
@@ -66,13 +66,13 @@ def export(job: Job) -> None:
     write_papers(job, files, sign, gloss, gallery)
     digest = write_bundle(job.output("bundle"), files, job.output("manifest"))
     write(job, "digest", f"{digest}  {ZIP}\n".encode())
-    # the finished file opens and answers, text included
+    # check that the finished file opens and answers, text included
     SignEngine.load(job.output("bundle")).answer(*clips.read(gallery.table["clip_id"].iloc[0]))
     print(f"{job.output('bundle')}: sha256 {digest}", flush=True)
 
 
 def write_sign2text(job: Job, sign: Sign2TextSource, clips: RealClips) -> None:
-    """Write encoder, its int8 and TorchScript variants, and the decoder, each tried on real clips."""
+    """Write the encoder, its int8 and TorchScript variants and the decoder, each checked on real clips."""
     config, network = sign.model.config, sign.encoder
     width = sign.model.encoder.frame_dim
     batches = clips.batches(config.seq_len)
@@ -87,7 +87,7 @@ def write_sign2text(job: Job, sign: Sign2TextSource, clips: RealClips) -> None:
 
 
 def write_gloss(job: Job, gloss: GlossSource, clips: RealClips) -> None:
-    """Write the gloss network, and its decoder where it has one."""
+    """Write the gloss network, and its decoder if it has one."""
     config, network = gloss.trained.model.config, gloss.network
     made = [
         Port("frames", ("batch", "kept", config.width)),
@@ -104,7 +104,7 @@ def write_gloss(job: Job, gloss: GlossSource, clips: RealClips) -> None:
 def write_decoder(
     job: Job, output: str, decoder: DecoderNetwork, width: int, encoder: nn.Module, clips: RealClips
 ) -> None:
-    """Write a decoder over frames of `width` values, tried on those that `encoder` makes of real clips."""
+    """Write a decoder over frames of `width` values, checked on frames that `encoder` makes of real clips."""
     config = decoder.model.config
     inputs = [Port("tokens", ("rows", "length")), Port("frames", (1, "time", width))]
     example = torch.zeros(2, 3, dtype=torch.long), torch.zeros(1, 5, width)
@@ -119,12 +119,12 @@ def write_decoder(
 
 
 def clip_example() -> tuple[Tensor, Tensor]:
-    """Return inputs of an encoder for tracing: two clips, since one would be taken for the only number."""
+    """Return inputs for tracing an encoder: two clips, because with one the batch size would become fixed."""
     return torch.zeros(2, 5, FEATURE_DIM), torch.ones(2, 5, len(FEATURE_PARTS), dtype=torch.int8)
 
 
 def states_of(encoder: nn.Module, clip: Clip) -> npt.NDArray[np.float32]:
-    """Return the frames (T', width) that an exported encoder's original makes of one clip."""
+    """Return the frame vectors (T', width) of one clip from the PyTorch original of an exported encoder."""
     with torch.inference_mode():
         made = encoder(*map(torch.from_numpy, pad([clip]).values()))
     frames = made[1] if isinstance(encoder, EncoderNetwork) else made[0]
@@ -132,7 +132,7 @@ def states_of(encoder: nn.Module, clip: Clip) -> npt.NDArray[np.float32]:
 
 
 def weights(sign: Sign2TextSource, gloss: GlossSource | None) -> dict[str, Tensor]:
-    """Return all weights, `sign2text.` or `gloss.` before their names in the checkpoints."""
+    """Return all weights by their checkpoint names, prefixed with `sign2text.` or `gloss.`."""
     models: dict[str, nn.Module] = {"sign2text": sign.model}
     if gloss is not None:
         models["gloss"] = gloss.trained.model
@@ -144,24 +144,24 @@ def weights(sign: Sign2TextSource, gloss: GlossSource | None) -> dict[str, Tenso
 
 
 def write_gallery(job: Job, gallery: Gallery) -> None:
-    """Write embeddings, map, frames and their places of the gallery alone."""
+    """Write embeddings, map, frames and frame index of the gallery only."""
     with atomic(job.output("embeddings")) as part, part.open("wb") as file:
         np.save(file, gallery.embeddings)
     write_csv(job.output("map"), gallery.table)
-    copy(job, "frames")  # stage embed keeps those of the gallery alone
+    copy(job, "frames")  # stage embed keeps only those of the gallery
     write_csv(job.output("frames_index"), gallery.frames)
 
 
 def check_thresholds(path: Path) -> None:
-    """Raise SignloomError where thresholds.json lacks one that the gates need."""
+    """Raise SignloomError if thresholds.json lacks a threshold that the gates need."""
     given = json.loads(path.read_text("utf-8"))
     missing = [name for name in Thresholds.__annotations__ if not isinstance(given.get(name), int | float)]
     if missing:
-        raise SignloomError(f"{path} has no {missing[0]}; run stage calibrate again")
+        raise SignloomError(f"{path}: {missing[0]} is missing or not a number; run stage calibrate again")
 
 
 def check_gallery(sign: Sign2TextSource, gallery: Gallery, clips: RealClips) -> None:
-    """Embed a few clips of the gallery; SignloomError where they are not as the gallery has them."""
+    """Embed a few clips of the gallery; raises SignloomError if they differ from the gallery's embeddings."""
     rows = np.unique(np.linspace(0, len(gallery.table) - 1, _TRIED).astype(int))
     asked = pad([clips.read(gallery.table["clip_id"].iloc[row]) for row in rows])
     with torch.inference_mode():
@@ -169,12 +169,12 @@ def check_gallery(sign: Sign2TextSource, gallery: Gallery, clips: RealClips) -> 
     cosines = (embedding.numpy() * gallery.embeddings[rows]).sum(1)
     if not (cosines >= _SAME).all():
         raise SignloomError(
-            f"a gallery clip has cosine {cosines.min():.3f} to its own embedding: the embeddings are of "
-            "another checkpoint or of other features; run stage embed again"
+            f"a gallery clip has cosine {cosines.min():.3f} to its own embedding: the embeddings come from "
+            "another checkpoint or other features; run stage embed again"
         )
 
 
 def put(job: Job, output: str, content: bytes, check: Callable[[str], str]) -> None:
-    """Write an output that its check lets pass, and print what the check found."""
+    """Write an output if its check passes, and print the result of the check."""
     print(check(FILES[output]), flush=True)
     write(job, output, content)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-# of each metric file, what its reader wants to know first; a gloss run's file stands in a folder `gloss`
+# the most important figures of each metric file; files of gloss runs are in a folder `gloss`
 HEADLINES = {
     "sign2text": ("wer", "bleu4", "chrf", "inst_top1"),
     "retrieval": ("ret_top1", "ret_mrr"),
@@ -15,25 +15,25 @@ HEADLINES = {
     "gloss": ("wer",),
 }
 CORPUS = ("features", "splits")
-# other tasks, and decoders that a bundle does not use
+# parts that are left out: other tasks, and decoders that a bundle does not use
 _LEFT_OUT = ("leave_one_out", "ctc_beam", "joint")
 
 Tree = dict[str, Any]
 
 
 def read_metrics(paths: Sequence[Path]) -> dict[str, Tree]:
-    """Return the metric files by name, those of gloss runs as `gloss/<run>`."""
+    """Return the metric files by name; those of gloss runs are named `gloss/<run>`."""
     return {_name(path): json.loads(path.read_text("utf-8")) for path in paths}
 
 
 def headlines(metrics: dict[str, Tree]) -> dict[str, Tree]:
-    """Return of each file the figures of `HEADLINES`, with bounds and `n`, nested as they stand there."""
+    """Return the figures of `HEADLINES` for each file, with bounds and `n`, nested as in the file."""
     found = {name: _pick(tree, _wanted(name)) for name, tree in sorted(metrics.items()) if _wanted(name)}
     return {name: tree for name, tree in found.items() if tree}
 
 
 def figures(tree: Tree, where: tuple[str, ...] = ()) -> Iterator[tuple[str, str, Tree]]:
-    """Yield where it stands, its name and its neighbours for every figure of `headlines` of one file."""
+    """Yield path, name and enclosing entries of every figure in one file of `headlines`."""
     for name, value in tree.items():
         if isinstance(value, dict):
             yield from figures(value, (*where, name))
@@ -50,7 +50,7 @@ def _wanted(name: str) -> tuple[str, ...]:
 
 
 def _pick(tree: Tree, wanted: tuple[str, ...]) -> Tree:
-    """Return the part of `tree` that leads to those of the figures `wanted` that are defined."""
+    """Return the part of `tree` that holds the figures `wanted`, without undefined ones."""
     names = [name for name in wanted if isinstance(tree.get(name), int | float)]
     bounds = [f"{name}_{end}" for name in names for end in ("low", "high")]
     kept = {name: tree[name] for name in (*names, *bounds, "n") if names and name in tree}

@@ -1,4 +1,4 @@
-"""The networks as others call them: clips as they are stored in, all preparation inside."""
+"""Networks for export: they read clips as the pipeline stores them and do all preparation themselves."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from signloom.text.vocabulary import BLANK
 
 
 class ClipInput(nn.Module):
-    """Standardising, clip by clip: `sequence` (B, T, 540) and `mask` (B, T, 4) to rows (B, T, 544).
+    """Standardise `sequence` (B, T, 540) and `mask` (B, T, 4) clip by clip into rows (B, T, 544).
 
-    `mask` is 1 where a part is there, 0 where it is missing, and -1 in frames that are only padding.
+    `mask` is 1 for a part that is present, 0 for a missing one, and -1 in padding frames.
     """
 
     mean: Tensor
@@ -31,10 +31,10 @@ class ClipInput(nn.Module):
         self.register_buffer("std", std)
         widths = [len(range(FEATURE_DIM)[columns]) for columns in FEATURE_PARTS.values()]
         part = torch.arange(len(widths)).repeat_interleave(torch.tensor(widths))
-        self.register_buffer("part", part)  # (540,) of each column, the column of its bit in the mask
+        self.register_buffer("part", part)  # (540,) for each feature column, the mask column of its part
 
     def forward(self, sequence: Tensor, mask: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the rows `index` (B, T') of each clip, 0 where a part is missing, and their validity."""
+        """Return the rows `index` (B, T') of each clip, with 0 for missing parts, and their validity."""
         rows = sequence.gather(1, index[:, :, None].expand(-1, -1, sequence.shape[2]))
         bits = mask.gather(1, index[:, :, None].expand(-1, -1, mask.shape[2]))
         missing = (bits < 1).index_select(2, self.part) | rows.isnan()
@@ -43,7 +43,7 @@ class ClipInput(nn.Module):
 
 
 def clip_lengths(mask: Tensor) -> Tensor:
-    """Return (B,) the frames of each clip of `mask` (B, T, 4)."""
+    """Return the number of frames (B,) of each clip in `mask` (B, T, 4)."""
     return (mask[:, :, 0] >= 0).sum(1)
 
 
@@ -55,7 +55,7 @@ def middle(lengths: Tensor, frames: int, longest: int) -> Tensor:
 
 
 def spread(lengths: Tensor, frames: int, most: int) -> Tensor:
-    """Return at most `most` rows (B, T') of each clip, evenly spaced, as `GlossRows.subsample` picks them."""
+    """Return at most `most` evenly spaced rows (B, T') of each clip, chosen as in `GlossRows.subsample`."""
     rows = torch.arange(frames, device=lengths.device)[:most][None]
     step = (lengths[:, None] - 1).double() / max(most - 1, 1)
     spaced = (rows.double() * step).round().long()
@@ -63,7 +63,7 @@ def spread(lengths: Tensor, frames: int, most: int) -> Tensor:
 
 
 class EncoderNetwork(nn.Module):
-    """Clips to unit embeddings and frame vectors."""
+    """The network from clips to unit embeddings and frame vectors."""
 
     def __init__(self, model: Sign2Text, mean: Tensor, std: Tensor) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class EncoderNetwork(nn.Module):
 
 
 class DecoderNetwork(nn.Module):
-    """Prefixes over the frames of one clip to the next token, of either family's decoder."""
+    """The decoder of either family, from token prefixes over the frames of one clip to the next token."""
 
     def __init__(self, model: Sign2Text | Hybrid) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class DecoderNetwork(nn.Module):
         x = self.model.positions(self.model.tokens(tokens))
         for layer in self.model.layers:
             assert isinstance(layer, DecoderLayer)
-            # made once for all rows: they are of one clip
+            # computed once for all rows, because they belong to one clip
             keys, values = layer.cross_attention.keys_values(frames)
             across = (tokens.shape[0], -1, -1, -1)
             x, _ = layer(x, (keys.expand(across), values.expand(across)), None)
@@ -96,7 +96,7 @@ class DecoderNetwork(nn.Module):
 
 
 class GlossNetwork(nn.Module):
-    """Clips to frame vectors, CTC log-probabilities and the glosses of the best path."""
+    """The network from clips to frame vectors, CTC log-probabilities and the glosses of the best path."""
 
     def __init__(self, model: Hybrid | TcnCtc, mean: Tensor, std: Tensor) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class GlossNetwork(nn.Module):
     def forward(self, sequence: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return `frames` (B, T', width), `log_probs` (B, T', V) and `greedy` (B, T').
 
-        `greedy` is a gloss where the best path says a new one, else -1.
+        `greedy` is a gloss at frames where the best path begins a new one, else -1.
         """
         index = spread(clip_lengths(mask), sequence.shape[1], self.model.config.max_frames)
         x, valid = self.prepare(sequence, mask, index)
@@ -118,7 +118,7 @@ class GlossNetwork(nn.Module):
 
 
 class OnnxGru(nn.Module):
-    """A one-layer GRU as ONNX's own operator, which torch.onnx does not make of nn.GRU by itself."""
+    """A one-layer GRU as a single ONNX operator, which torch.onnx does not create from nn.GRU."""
 
     weights: Tensor
     recurrent: Tensor
@@ -127,7 +127,7 @@ class OnnxGru(nn.Module):
     def __init__(self, gru: nn.GRU) -> None:
         super().__init__()
         self.hidden = gru.hidden_size
-        # ONNX has the gates in the order update, reset, new; PyTorch reset, update, new
+        # ONNX orders the gates update, reset, new; PyTorch orders them reset, update, new
         order = torch.arange(3 * self.hidden).view(3, -1)[[1, 0, 2]].flatten()
         own = {name: values.detach()[order][None] for name, values in gru.named_parameters()}
         self.register_buffer("weights", own["weight_ih_l0"])
@@ -135,7 +135,7 @@ class OnnxGru(nn.Module):
         self.register_buffer("bias", torch.cat([own["bias_ih_l0"], own["bias_hh_l0"]], 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
-        """Return states (B, T, H) for `x` (B, T, D), in export only: in PyTorch itself they are zeros."""
+        """Return states (B, T, H) for `x` (B, T, D); in PyTorch they are 0, only ONNX computes them."""
         states = torch.onnx.ops.symbolic(
             "GRU",
             (x.transpose(0, 1), self.weights, self.recurrent, self.bias),
@@ -148,7 +148,7 @@ class OnnxGru(nn.Module):
 
 
 def for_onnx(network: EncoderNetwork) -> EncoderNetwork:
-    """Return `network` itself, or where its encoder is recurrent, a copy that ONNX can express."""
+    """Return `network`, or a copy that ONNX can express if its encoder is recurrent."""
     if not isinstance(network.model.encoder, GruAttentionEncoder):
         return network
     twin = copy.deepcopy(network)

@@ -1,4 +1,4 @@
-"""Networks to ONNX files: equal networks give equal bytes, without traces of the machine that wrote them."""
+"""Write ONNX files: equal networks give equal bytes, whichever machine writes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OPSET = 20  # the first with GELU as one operator
 
 
 class Port(NamedTuple):
-    """An input or output by name; an axis has a name where its length is free."""
+    """A named input or output; an axis of variable length has a name instead of a number."""
 
     name: str
     axes: tuple[str | int, ...]
@@ -29,7 +29,7 @@ class Port(NamedTuple):
 def to_onnx(
     network: nn.Module, examples: Sequence[Tensor], inputs: Sequence[Port], outputs: Sequence[Port]
 ) -> bytes:
-    """Return the checked ONNX file of `network`; `examples` have two rows or more on every free axis."""
+    """Return the checked ONNX file of `network`; `examples` have length 2 or more on every variable axis."""
     free = [
         {place: torch.export.Dim.DYNAMIC for place, axis in enumerate(port.axes) if isinstance(axis, str)}
         for port in inputs
@@ -43,12 +43,12 @@ def to_onnx(
             input_names=[port.name for port in inputs],
             output_names=[port.name for port in outputs],
             dynamic_shapes=tuple(free),
-            # its rewriting takes a constant of 1e-8 for 0 and drops it
+            # the exporter's optimisation treats a constant of 1e-8 as 0 and drops it
             optimize=False,
             verbose=False,
         )
     assert program is not None
-    # weights stand transposed in a file, so that quantising finds them
+    # store weights already transposed, so that quantisation finds them
     optimizer.fold_constants(
         program.model, should_fold=lambda node: True if node.op_type == "Transpose" else None
     )
@@ -63,8 +63,8 @@ def to_onnx(
 def to_int8(model: bytes) -> bytes:
     """Return the ONNX file `model` with the weights of its matrix products in 8 bits.
 
-    Activations are quantised as they come. One bit of the weights stays unused: without it, processors that
-    lack VNNI add up products in 16 bits and overflow.
+    Activations are quantised at run time. One bit of the weights stays unused, because processors without
+    VNNI add products in 16 bits and would overflow.
     """
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "int8.onnx"
@@ -90,7 +90,7 @@ def _set_axes(value: onnx.ValueInfoProto, port: Port) -> None:
 
 
 def _clean(model: onnx.ModelProto) -> bytes:
-    """Return the bytes of `model` without names of source files, versions and inner shapes."""
+    """Return the bytes of `model` without source file names, versions and intermediate shapes."""
     graph = model.graph
     for part in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
         part.doc_string = ""
@@ -103,7 +103,7 @@ def _clean(model: onnx.ModelProto) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep advice to developers of exporters out of the log; errors are raised as always."""
+    """Keep the exporter's advice to its developers out of the log; errors are still raised."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

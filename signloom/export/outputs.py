@@ -1,4 +1,4 @@
-"""The files of an export: the stage's outputs and the names that their readers know them by."""
+"""The files of an export: the stage's outputs and the file names that readers expect."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ GLOSS_OUTPUTS = ("gloss_model", "gloss_decoder")
 
 
 def outputs(job: Job, gloss: GlossSource | None) -> dict[str, Path]:
-    """Return the files that the manifest lists, by the names that readers know them by.
+    """Return the files that the manifest lists, by the file names that readers expect.
 
-    Raises SignloomError where an output is missing, superfluous, or has another name.
+    Raises SignloomError if an output is missing, not expected or has another file name.
     """
     absent = set(GLOSS_OUTPUTS[1:] if gloss and not gloss.has_decoder else () if gloss else GLOSS_OUTPUTS)
     for name in job.outputs:
         if name not in FILES or name in absent:
-            raise SignloomError(
-                f"export: --output {name}=... is nothing that these inputs give; leave it out"
-            )
+            raise SignloomError(f"export: these inputs cannot produce --output {name}=...; leave it out")
     paths = {name: job.output(name) for name in FILES if name not in absent}
     for name, path in paths.items():
         if path.name != FILES[name]:
-            raise SignloomError(f"export: output {name} is {path}; its readers look for {FILES[name]}")
+            raise SignloomError(
+                f"export: output {name} is {path}, but readers look for {FILES[name]}; give it that name"
+            )
     return {path.name: path for name, path in paths.items() if name not in ("manifest", "bundle", "digest")}
 
 

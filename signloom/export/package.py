@@ -1,4 +1,4 @@
-"""The manifest of an export, and the one file that answers where Python, NumPy and ONNX Runtime are all."""
+"""The manifest of an export, and its bundle: one file that needs only Python, NumPy and ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from signloom.files import atomic
 from signloom.inference import answer, beam, bundle, command, dtw, engine, gates, index, networks, words
 from signloom.text import tokenizer
 
-# what answers from features; it loads nothing but the standard library, NumPy and ONNX Runtime
+# the modules that answer from features; they import only the standard library, NumPy and ONNX Runtime
 RUNTIME = (
     *(signloom, signloom.inference, signloom.text, console, errors, tokenizer),
     *(answer, beam, bundle, command, dtw, engine, gates, index, networks, words),
@@ -36,7 +36,7 @@ except ModuleNotFoundError as error:
 sys.exit(main(Path(__file__).parent))
 '''
 PACKAGES = ("torch", "numpy", "onnx", "onnxscript", "onnxruntime", "safetensors", "tokenizers")
-# optional packages of the runtime, and what each is for
+# optional packages of the runtime and their uses
 EXTRAS = {
     "tokenizers": "decoded sentences",
     "dtaidistance": "faster re-ranking",
@@ -46,14 +46,14 @@ EXTRAS = {
 
 
 def code() -> dict[str, bytes]:
-    """Return the code of the bundle by file name."""
+    """Return the bundle's code by file name."""
     root = Path(__file__).parents[2]
     files = [Path(str(module.__file__)) for module in RUNTIME]
     return {file.relative_to(root).as_posix(): file.read_bytes() for file in files} | {"__main__.py": MAIN}
 
 
 def write_bundle(target: Path, files: Mapping[str, Path], manifest: Path) -> str:
-    """Write the zip file of `files` by name and the code, and return its SHA-256."""
+    """Write the zip file with `files` by name and the code, and return its SHA-256."""
     content: dict[str, bytes | Path] = {
         name: path for name, path in files.items() if name not in bundle.OPTIONAL
     }
@@ -63,7 +63,7 @@ def write_bundle(target: Path, files: Mapping[str, Path], manifest: Path) -> str
 
 
 def make_manifest(about: dict[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
-    """Return export_manifest.json: SHA-256 and size of `files` and of the code, then what `about` says."""
+    """Return export_manifest.json: SHA-256 and size of `files` and of the code, then `about`."""
     modules = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         for name, content in sorted(code().items())
@@ -90,5 +90,5 @@ def hash_of(value: Any) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return Python and the packages that the bytes of an export depend on."""
+    """Return the versions of Python and of the packages that the bytes of an export depend on."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}

@@ -1,4 +1,4 @@
-"""What describes an export: configuration, manifest and model card."""
+"""The files that describe an export: configuration, manifest and model card."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def model_config(job: Job, sign: Sign2TextSource, gloss: GlossSource | None) -> 
 
 
 def gloss_config(gloss: GlossSource) -> dict[str, Any]:
-    """Return what model_config.json says of the gloss network."""
+    """Return the part of model_config.json about the gloss network."""
     c = gloss.trained.model.config
     tokens = {"pad": PAD, "start": SOS, "end": EOS, "blank": BLANK, "longest": c.max_tokens}
     return {"run": gloss.trained.run, **c.to_dict(), "tokens": tokens | {"vocabulary": c.vocab_size}}
@@ -62,7 +62,7 @@ def gloss_config(gloss: GlossSource) -> dict[str, Any]:
 def write_papers(
     job: Job, files: dict[str, Path], sign: Sign2TextSource, gloss: GlossSource | None, gallery: Gallery
 ) -> None:
-    """Write model card and manifest, which describe the other files."""
+    """Write the model card and the manifest, which describe the other files."""
     metrics = read_metrics(job.input_list("metrics"))
     demo = all(file.startswith("data/demo/") for file in gallery.table["video_file"])
     text = job.section("text", TextParams)
@@ -86,7 +86,7 @@ def write_papers(
 
 
 def hashes(job: Job, sign: Sign2TextSource) -> dict[str, str]:
-    """Return what identifies the data, parameters and checkpoints that the bundle comes from."""
+    """Return hashes of the data, parameters and checkpoints that the bundle comes from."""
     origin = sign.origin
     sections = {name: job.params[name] for name in SECTIONS}
     found = {
@@ -100,7 +100,7 @@ def hashes(job: Job, sign: Sign2TextSource) -> dict[str, str]:
 
 
 def licences(text: TextParams, demo: bool) -> dict[str, str]:
-    """Return under what each part may be passed on, as far as that is known."""
+    """Return the licence of each part, as far as it is known."""
     own = f"{text.encoder}: see its own licence"
     encoder = {"minilm": "all-MiniLM-L6-v2, Apache-2.0"}.get(text.encoder, own)
     return {
@@ -116,7 +116,7 @@ def licences(text: TextParams, demo: bool) -> dict[str, str]:
 
 
 def described(sign: Sign2TextSource, gloss: GlossSource | None) -> list[str]:
-    """Return a line on each network."""
+    """Return one line per network."""
     c = sign.model.config
     lines = [
         f"- Features of a clip ({FEATURE_DIM} a frame, at most {c.seq_len} frames) to an embedding of "
@@ -133,5 +133,5 @@ def described(sign: Sign2TextSource, gloss: GlossSource | None) -> list[str]:
 
 
 def count(model: nn.Module) -> int:
-    """Return how many weights a network has."""
+    """Return the number of weights of a network."""
     return sum(part.numel() for part in model.parameters())

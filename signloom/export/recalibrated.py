@@ -1,4 +1,4 @@
-"""The same bundle with other thresholds."""
+"""Write a copy of a bundle with other thresholds."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ THRESHOLDS = "thresholds.json"
 
 
 def write_recalibrated(source: Path, target: Path, thresholds: Mapping[str, Any]) -> str:
-    """Write the bundle `source`, a zip file, with `thresholds`, and its digest beside it; return the SHA-256.
+    """Copy the bundle `source` (a zip file) to `target` with `thresholds`; return its SHA-256.
 
-    The manifest's entry of thresholds.json changes with it, and nothing else does. Raises SignloomError where
-    `source` is not as it was exported.
+    The digest is also written beside `target`. Only thresholds.json and its entry in the manifest change.
+    Raises SignloomError if `source` has changed since its export.
     """
     bundle = Bundle(source)
     with TemporaryDirectory() as folder:

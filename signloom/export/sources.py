@@ -1,4 +1,4 @@
-"""What a bundle is made of: trained networks, their gallery and their texts, checked against each other."""
+"""The sources of a bundle: trained networks, gallery and texts, checked against each other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from signloom.training import checkpoints
 
 @dataclass(frozen=True)
 class Sign2TextSource:
-    """The network of the sign2text family, on the processor."""
+    """The sign2text network, on the CPU."""
 
     model: Sign2Text
     encoder: EncoderNetwork
@@ -39,39 +39,41 @@ class Sign2TextSource:
 
 @dataclass(frozen=True)
 class GlossSource:
-    """A gloss network that reads pose features alone, on the processor."""
+    """A gloss network that reads only pose features, on the CPU."""
 
     trained: TrainedGloss
     network: GlossNetwork
 
     @property
     def has_decoder(self) -> bool:
-        """Return whether it has an attention decoder beside the CTC head."""
+        """Return whether the network has an attention decoder besides the CTC head."""
         return self.trained.model.config.network == "hybrid"
 
 
 def open_sign2text(job: Job) -> Sign2TextSource:
-    """Load the checkpoint; SignloomError where statistics or tokenizer are not those of its training."""
+    """Load the checkpoint; raises SignloomError if it was trained with other statistics or tokenizer."""
     path = job.input("checkpoint")
     trained = load_trained(path, job.input("stats"))
     model = trained.model.cpu()
     tokenizer, config = TextTokenizer.load(job.input("tokenizer")), model.config
     ids = (tokenizer.size, tokenizer.pad, tokenizer.start, tokenizer.end)
     if ids != (config.vocab_size, config.pad_id, config.bos_id, config.eos_id):
-        raise SignloomError(f"{path} was trained with another tokenizer than {job.input('tokenizer')}")
+        raise SignloomError(
+            f"{path} was trained with another tokenizer than {job.input('tokenizer')}; train it again"
+        )
     names = ("parameters", "data_hash", "stats_hash", "vocabulary_hash", "git_commit")
     content = checkpoints.load(path)
     missing = [name for name in names if name not in content]
     if missing:
-        raise SignloomError(f"{path} does not say its {missing[0]}; train it again")
+        raise SignloomError(f"{path} lacks the entry {missing[0]}; train it again")
     encoder = EncoderNetwork(model, trained.mean.cpu(), trained.std.cpu()).eval()
     return Sign2TextSource(model, encoder, {name: content[name] for name in names})
 
 
 def open_gloss(job: Job) -> GlossSource | None:
-    """Load the gloss checkpoint, where one is given.
+    """Load the gloss checkpoint if one is given.
 
-    Raises SignloomError where it cannot answer from the pose features of one clip.
+    Raises SignloomError if it cannot answer from the pose features of one clip.
     """
     if "gloss" not in job.inputs:
         return None
@@ -79,15 +81,15 @@ def open_gloss(job: Job) -> GlossSource | None:
     trained = load_gloss(path)
     reasons = {
         f"reads {trained.kind} features": trained.kind != "pose",
-        "is standardised signer by signer, and who signs a new clip is not known": trained.signers
+        "standardises features by signer, and the signer of a new clip is not known": trained.signers
         is not None,
-        f"reads {trained.stack} rows side by side": trained.stack > 1,
-        f"reads every {trained.every}. row": trained.every > 1,
+        f"joins {trained.stack} rows into one": trained.stack > 1,
+        f"reads only one row in {trained.every}": trained.every > 1,
     }
     for reason, holds in reasons.items():
         if holds:
             raise SignloomError(
-                f"{path} cannot be exported: it {reason}; export a run that reads pose features alone"
+                f"{path} cannot be exported: it {reason}; export a run that reads only pose features"
             )
     stats, own = Stats.read(job.input("stats")), trained.stats["pose"]
     if not (np.array_equal(own.mean, stats.mean) and np.array_equal(own.std, stats.std)):
@@ -95,16 +97,21 @@ def open_gloss(job: Job) -> GlossSource | None:
             f"{path} was trained with other statistics than {job.input('stats')}; train it again"
         )
     if len(own.mean) != FEATURE_DIM:
-        raise SignloomError(f"{path} cannot be exported: it reads {len(own.mean)} columns, not {FEATURE_DIM}")
+        raise SignloomError(
+            f"{path} cannot be exported: it reads {len(own.mean)} columns, not {FEATURE_DIM}; "
+            "export a run on landmark features"
+        )
     if trained.vocabulary != read_vocabulary(job.input("glosses")):
-        raise SignloomError(f"{path} was trained with another vocabulary than {job.input('glosses')}")
+        raise SignloomError(
+            f"{path} was trained with another vocabulary than {job.input('glosses')}; train it again"
+        )
     mean, std = torch.from_numpy(own.mean), torch.from_numpy(own.std)
     return GlossSource(trained, GlossNetwork(trained.model.cpu(), mean, std).eval())
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """The signed training clips: `table` as the embedding map has them, embeddings (N, E), frames' places."""
+    """The signed training clips: their `table` from the embedding map, embeddings (N, E) and frame index."""
 
     table: pd.DataFrame
     embeddings: np.ndarray[Any, np.dtype[np.float32]]
@@ -112,12 +119,12 @@ class Gallery:
 
     @classmethod
     def open(cls, job: Job) -> Gallery:
-        """Read the embeddings; SignloomError where the frames are of other clips, or there are none."""
+        """Read the embeddings; raises SignloomError if there are none or the frames belong to other clips."""
         clips = EmbeddedClips(job.input("embeddings"), job.input("map"))
         rows = clips.gallery()
         if not len(rows):
             raise SignloomError(
-                f"{job.input('map')}: no signed training clip, so that nothing can be answered"
+                f"{job.input('map')}: no signed training clip, so nothing can be answered; check splits.csv"
             )
         table = clips.table.iloc[rows].reset_index(drop=True)
         frames = pd.read_parquet(job.input("frames_index"))
@@ -131,7 +138,7 @@ class Gallery:
 
 
 def relative(files: list[str]) -> list[str]:
-    """Return `files` without the folders that all absolute ones have in common: those are the machine's."""
+    """Return `files` without the folders shared by all absolute paths, which depend on the machine."""
     absolute = [Path(file) for file in files if Path(file).is_absolute()]
     if not absolute:
         return files
@@ -140,16 +147,19 @@ def relative(files: list[str]) -> list[str]:
 
 
 class RealClips:
-    """Clips of the corpus that exported networks are tried on."""
+    """Clips of the corpus for checking exported networks."""
 
     def __init__(self, job: Job) -> None:
-        """Open the features; SignloomError where no clip has frames."""
+        """Open the features; raises SignloomError if no clip has frames."""
         self.shards = FeatureShards(
             job.input_list("features"), job.input_list("index"), job.input_list("mask")
         )
         clip_ids = [clip for clip in read_splits(job.input("splits"))["clip_id"] if self.shards.length(clip)]
         if not clip_ids:
-            raise SignloomError(f"{job.input('splits')}: no clip with frames to try the networks on")
+            raise SignloomError(
+                f"{job.input('splits')}: no clip has frames to check the networks on; "
+                "build the features again"
+            )
         self.by_length = sorted(clip_ids, key=lambda clip_id: (self.shards.length(clip_id), clip_id))
 
     def read(self, clip_id: str) -> Clip:
@@ -157,7 +167,7 @@ class RealClips:
         return np.array(self.shards.clip(clip_id)), np.array(self.shards.mask(clip_id))
 
     def batches(self, over: int) -> list[list[Clip]]:
-        """Return batches of one and of three clips: of several lengths from one frame to more than `over`."""
+        """Return batches of one and of three clips, with lengths from one frame to more than `over`."""
         last = len(self.by_length) - 1
         chosen = [self.read(self.by_length[last * quarter // 4]) for quarter in range(5)]
         first, longest = chosen[0], chosen[-1]

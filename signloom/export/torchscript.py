@@ -1,4 +1,4 @@
-"""The encoder as TorchScript, for programs in C++ and on phones."""
+"""Export the encoder as TorchScript, for C++ programs and phones."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from torch import Tensor, nn
 
 from signloom.export.archive import write_zip
 
-# how often this process has traced such a class before, which says nothing of the network
+# a counter of earlier traces in this process, which is not a property of the network
 _COUNTED = re.compile(rb"[./]?___torch_mangle_\d+")
 
 
 def to_torchscript(network: nn.Module, examples: Sequence[Tensor]) -> bytes:
-    """Return the TorchScript file of `network`, without source positions and counters of this process."""
+    """Return the TorchScript file of `network`, without source positions and process counters."""
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # that tracing is old, and that sizes are traced as numbers
+        warnings.simplefilter("ignore")  # tracing is deprecated, and sizes are traced as constants
         traced = torch.jit.trace(network, tuple(examples), check_trace=False)  # type: ignore[no-untyped-call]
         torch.jit.save(torch.jit.freeze(traced), buffer)
     kept: dict[str, bytes | Path] = {}
     with zipfile.ZipFile(buffer) as file:
         for name in file.namelist():
             if name.endswith((".debug_pkl", ".data/serialization_id")):
-                continue  # paths of source files, and a hash of all that is dropped here
+                continue  # these hold paths of source files, and a hash over files that are dropped here
             content = file.read(name)
             if name.endswith((".py", "/data.pkl")):
                 content = _COUNTED.sub(b"", content)

@@ -1,4 +1,4 @@
-"""Stage clip_features_augmented: augmented copies of a shard's training clips, as sources of frames."""
+"""Stage clip_features_augmented: frames of augmented copies of a shard's training clips."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from signloom.video.decode import Frame
 
 
 def clips_to_copy(clips: list[dict[str, Any]], splits: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return those of the shard's `clips` that are training clips with a sentence, in their order."""
+    """Return the training clips with a sentence among the shard's `clips`, in the same order."""
     training = set(training_clips(splits))
     return [clip for clip in clips if clip["clip_id"] in training]
 
 
 def augmented_frames(frames: FramesParams) -> Source:
-    """Return the source of frames that augments as `frames` says; see `signloom.augment.frames`.
+    """Return a source of frames that augments them as `frames` says; see `signloom.augment.frames`.
 
-    A clip is decoded twice: once to count its frames, as what happens in time depends on their number, and
-    once to let them stream by. Copies are gloss targets without gloss times, so none is cropped in time.
+    A clip is decoded twice: first to count its frames, which augmentation in time needs, and then to stream
+    them. Copies keep all glosses of their clip but no gloss times, so copies are never cropped in time.
     """
     level = augment.LEVELS[frames.level]
 

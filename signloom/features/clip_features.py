@@ -1,4 +1,4 @@
-"""Stage clip_features: the frames of a shard's clips through a video network, resumable clip by clip."""
+"""Stage clip_features: run a shard's clips through a video network, resumable clip by clip."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from signloom.video.decode import Frame, VideoUnreadable, open_video
 from signloom.video.windows import Cropper, completed, resampled, windows
 
 Picture = NDArray[np.uint8]
-# gives the frames of a clip as the network is to see them: evenly timed, cropped, perhaps augmented
+# yields a clip's frames as network input: resampled, cropped and perhaps augmented
 Source = Callable[[OpenClip, ClipFeaturesParams], Iterator[Frame]]
 
 
 def plain_frames(clip: OpenClip, params: ClipFeaturesParams) -> Iterator[Frame]:
-    """Yield the resampled frames of `clip`, images (crop, crop, 3); frame rate and size are noted in it.
+    """Yield the resampled frames of `clip`, images (crop, crop, 3), and store frame rate and size in `clip`.
 
-    Raises VideoUnreadable where the clip cannot be read to its end.
+    Raises VideoUnreadable if the clip cannot be read to its end.
     """
     before: Frame | None = None
     cropper: Cropper | None = None
@@ -49,13 +49,13 @@ def plain_frames(clip: OpenClip, params: ClipFeaturesParams) -> Iterator[Frame]:
 
 
 def one_thread() -> None:
-    """Keep this process to one core: sums depend on the number of threads, and shards run side by side."""
+    """Limit this process to one thread: sums depend on the thread count, and shards run side by side."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
 
 
 def made_by(backbone: Backbone, params: ClipFeaturesParams) -> dict[str, str]:
-    """Return the columns of the index that say where the rows come from."""
+    """Return the index columns that say which network made the rows."""
     return {
         "backbone": backbone.spec.name,
         "weights": backbone.weights_name,
@@ -71,17 +71,18 @@ def extract(
     stage: str,
     source: Source = plain_frames,
 ) -> None:
-    """Put every clip of `tasks` that has no journal yet through `backbone`; see `clip_shard` for the journal.
+    """Run every clip of `tasks` that has no journal yet through `backbone`; see `clip_shard` for the journal.
 
-    Raises SignloomError where the parameters contradict each other.
+    Raises SignloomError if the parameters contradict each other.
     """
     if params.crop > params.resize:
         raise SignloomError(
-            f"clip_features.crop {params.crop} is larger than clip_features.resize {params.resize}"
+            f"clip_features.crop {params.crop} is larger than clip_features.resize {params.resize}; "
+            "lower crop or raise resize"
         )
     todo = [task for task in tasks if not task.journal.exists()]
     if len(todo) < len(tasks):
-        print(f"{stage}: {len(tasks) - len(todo)} clips were finished before", file=sys.stderr)
+        print(f"{stage}: {len(tasks) - len(todo)} clips are already finished", file=sys.stderr)
     if not todo:
         return
     warn_if_emulated("clip_features.precision", params.precision, "convolution")
@@ -126,7 +127,7 @@ def _dense(
 
 @dataclass
 class _Batch:
-    """Windows of one or several clips that go through the network together."""
+    """A batch of windows from one or more clips."""
 
     rows: Rows
     device: torch.device
@@ -141,11 +142,11 @@ class _Batch:
             self.run()
 
     def run(self) -> None:
-        """Compute the windows at hand and write their rows."""
+        """Compute the windows of the batch and write their rows."""
         clips, count = self.clips, len(self.clips)
         if not count:
             return
-        # always the same shape, so that a row does not depend on which clips were finished before
+        # always the same shape, so that a row does not depend on which clips are already finished
         full = self.windows + [self.windows[-1]] * (self.size - count)
         rows = self.rows(to_tensor(full, self.device)).numpy()
         for number, clip in enumerate(clips):
@@ -153,7 +154,7 @@ class _Batch:
         self.clips, self.windows = [], []
 
     def drop(self, clip: OpenClip) -> None:
-        """Take the windows of a clip out that turned out to be unreadable."""
+        """Remove the windows of an unreadable clip."""
         kept = [number for number, owner in enumerate(self.clips) if owner is not clip]
         self.clips = [self.clips[number] for number in kept]
         self.windows = [self.windows[number] for number in kept]
@@ -182,6 +183,6 @@ def _windowed(
 
 
 def _done(unfinished: deque[OpenClip], params: ClipFeaturesParams) -> Iterator[OpenClip]:
-    """Take out and yield the clips, first come first, whose rows are all written."""
+    """Remove and yield, in order, the clips at the front whose rows are all written."""
     while unfinished and unfinished[0].read and unfinished[0].rows == unfinished[0].expected(params):
         yield unfinished.popleft()

@@ -1,7 +1,7 @@
-"""A clip's way into a clip-feature shard: its task, its journal while the stage runs, its row in the index.
+"""How a clip gets into a clip-feature shard: its task, its journal while the stage runs, its index row.
 
-A finished clip is two files in the scratch folder: its rows as plain float32, and a small JSON file that is
-written last. A stage that is killed goes on with the clips that have no JSON file.
+A finished clip has two files in the scratch folder: its rows as raw float32, and a small JSON file, the
+journal, which is written last. A killed stage continues with the clips that have no journal.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MORE |= dict.fromkeys(("backbone", "weights", "weights_sha256", "mode"), "str")
 
 @dataclass(frozen=True)
 class ClipTask:
-    """One clip, or one augmented copy of it (`copy` from 1; 0 is the clip itself), and its journal."""
+    """One clip (`copy` 0) or one augmented copy of it (`copy` from 1), and its journal."""
 
     source_id: str
     video: Path
@@ -42,23 +42,23 @@ class ClipTask:
 
     @property
     def clip_id(self) -> str:
-        """The id in the index."""
+        """The clip id in the index."""
         return f"{self.source_id}#{self.copy}" if self.copy else self.source_id
 
     @property
     def journal(self) -> Path:
-        """Written when the clip is finished."""
+        """The journal, which is written when the clip is finished."""
         return journal_path(self.scratch, self.clip_id)
 
     @property
     def rows_file(self) -> Path:
-        """Raw float32 rows (length, dim)."""
+        """The file of raw float32 rows (length, dim)."""
         return self.journal.with_suffix(".f32")
 
 
 @dataclass
 class OpenClip:
-    """A clip that is being read: its resampled frames so far and how many of its rows are on disk."""
+    """A clip while it is read: the resampled frames so far and the number of rows on disk."""
 
     task: ClipTask
     fps: float = math.nan
@@ -71,25 +71,25 @@ class OpenClip:
     read: bool = False
 
     def note(self, frame: Frame) -> None:
-        """Remember which source frame comes next, and when it was shown."""
+        """Store the source number and the time of the next frame."""
         self.numbers.append(frame.number)
         self.times.append(frame.time_s)
 
     def append(self, rows: NDArray[np.float32]) -> None:
-        """Write `rows` (n, dim) behind the others; the first ones replace what a killed run left."""
+        """Append `rows` (n, dim) to the file; the first rows replace what a killed run left."""
         with self.task.rows_file.open("ab" if self.rows else "wb") as file:
             file.write(np.ascontiguousarray(rows, np.float32).data)
         self.rows += len(rows)
 
     def reject(self, problem: str) -> None:
-        """Forget everything but why the clip cannot be read."""
+        """Drop all data of the clip and store why it cannot be read."""
         self.problem = problem
         self.fps, self.width, self.height, self.rows = math.nan, 0, 0, 0
         del self.numbers[:], self.times[:]
         self.task.rows_file.unlink(missing_ok=True)
 
     def finish(self, params: ClipFeaturesParams) -> None:
-        """Write the journal: the clip is done."""
+        """Write the journal, which marks the clip as finished."""
         if self.rows:
             with self.task.rows_file.open("rb") as written:
                 os.fsync(written.fileno())
@@ -101,12 +101,12 @@ class OpenClip:
             part.write_text(json.dumps(entry), "utf-8")
 
     def expected(self, params: ClipFeaturesParams) -> int:
-        """Return the number of rows of the frames noted."""
+        """Return the number of rows for the frames noted so far."""
         frames = len(self.numbers)
         return window_count(frames, params.stack_size, params.step_size) if frames else 0
 
     def _places(self, params: ClipFeaturesParams) -> dict[str, list[int] | list[float]]:
-        """Return source frame and time of the middle of every row's window, and its first and last frame."""
+        """Return middle frame, its time, first frame and last frame of every row's window."""
         starts = np.arange(self.expected(params)) * params.step_size
         numbers, times = np.asarray(self.numbers, np.int64), np.asarray(self.times, np.float64)
         first, middle, last = (
@@ -124,7 +124,7 @@ class OpenClip:
 def clip_tasks(
     clips: Sequence[dict[str, Any]], scratch: Path, copies: Sequence[int] = (0,)
 ) -> list[ClipTask]:
-    """Return one task for each of `clips` and each of `copies`, a clip's copies side by side."""
+    """Return one task for each of `clips` and each of `copies`; the copies of a clip follow each other."""
     return [
         ClipTask(clip["clip_id"], Path(clip["video_path"]), clip["start_s"], clip["end_s"], scratch, copy)
         for clip in clips
@@ -135,8 +135,8 @@ def clip_tasks(
 def write_clip_shard(
     tasks: Sequence[ClipTask], npy: Path, index: Path, dim: int, made_by: dict[str, str]
 ) -> None:
-    """Join the finished clips, in their order, to `npy` float32 (rows, `dim`) and the table `index`.
+    """Join the finished clips, in their order, into `npy` float32 (rows, `dim`) and the table `index`.
 
-    `made_by` has the columns that are the same for every clip: `backbone, weights, weights_sha256, mode`.
+    `made_by` holds the columns that are the same for every clip: `backbone, weights, weights_sha256, mode`.
     """
     join_clips(tasks, npy, index, dim, _MORE, made_by)

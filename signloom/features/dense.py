@@ -1,9 +1,9 @@
-"""Mode dense: a network slides over a clip once, where mode windowed computes every window from scratch.
+"""Mode dense: a network slides over a clip once, while mode windowed computes every window from scratch.
 
-Inception-I3D halves time three times. To have a position every 4 frames and not every 8, only what lies
-behind the last halving is computed twice, from the even and from the odd places; every 2 and every 1 alike.
-These are the fragments of Giusti et al. 2013 ("Fast image scanning with deep max-pooling convolutional neural
-networks"), in time.
+Inception-I3D halves time three times. For a position every 4 frames instead of every 8, only the layers after
+the last halving run twice: on the even and on the odd places. The same trick at earlier halvings gives a
+position every 2 frames or every frame. These are the fragments of Giusti et al. 2013 ("Fast image scanning
+with deep max-pooling convolutional neural networks"), applied to time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from signloom.features.backbones.networks import I3d
 from signloom.params.clips import ClipFeaturesParams
 
 Picture = NDArray[np.uint8]
-# a position of I3D sees 44 frames before and 47 after the 8 that it stands for; phases cut up to 8 more
+# a position of I3D covers 8 frames and sees 44 before and 47 after them; odd places cut off up to 8 more
 _BEFORE, _AFTER = 48, 56
 
 
@@ -41,9 +41,9 @@ class SlidingI3d(nn.Module):
         ]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, P, 1024) of frames (N, 3, T, H, W) in -1 to 1, T a multiple of 8: P = (T - 8) / hop + 1.
+        """Return features (N, P, 1024) of frames (N, 3, T, H, W) in -1 to 1, where T is a multiple of 8.
 
-        Position p stands for the 8 frames from p * hop on.
+        P is (T - 8) / hop + 1, and position p covers the 8 frames from p * hop on.
         """
         return self._slide(x, 0).transpose(1, 2)
 
@@ -78,15 +78,15 @@ class SlidingI3d(nn.Module):
 
 
 def _whole_pairs(x: Tensor) -> Tensor:
-    """Return `x` (N, C, T, H, W) without a last place that would be alone, so that padding stays the same."""
+    """Return `x` (N, C, T, H, W) without an unpaired last place, so that padding stays the same."""
     return x[:, :, : x.shape[2] // 2 * 2]
 
 
 class Slider:
-    """The rows of one clip after another, from frames as they come."""
+    """Computes the rows of clips from streams of frames."""
 
     def __init__(self, backbone: Backbone, params: ClipFeaturesParams) -> None:
-        """Prepare `backbone`. Raises SignloomError, naming the key, where it cannot slide with `params`."""
+        """Prepare `backbone`; raises SignloomError, naming the key, if it cannot slide with `params`."""
         check_dense(params, backbone.spec.stride)
         stack, step = params.stack_size, params.step_size
         self._stride = backbone.spec.stride or 1
@@ -98,7 +98,7 @@ class Slider:
         if isinstance(backbone.network, I3d):
             self._network = replace(backbone, network=SlidingI3d(backbone.network.model, self._hop).eval())
             self._before, self._after = _BEFORE, _AFTER
-            # the network's own head averages pairs of neighbours and then the pairs
+            # the network's own head averages pairs of neighbours and then averages the pairs
             weights[1:-1] = 2
         self._weights = weights / weights.sum()
         core = max(stack, params.batch_size * stack) // self._stride * self._stride
@@ -106,9 +106,9 @@ class Slider:
         self._step = step
 
     def rows(self, pictures: Iterable[Picture]) -> Iterator[NDArray[np.float32]]:
-        """Yield the rows (n, dim) of a clip, some at a time, from its `pictures` (H, W, 3).
+        """Yield the rows (n, dim) of a clip in parts, from its `pictures` (H, W, 3).
 
-        The clip must be completed to a whole last window; rows beyond that are the caller's to cut.
+        The caller must complete the last window with repeated frames, and cut off any rows after it.
         """
         apart, every = self._stride // self._hop, self._step // self._hop
         span = (len(self._weights) - 1) * apart + 1
@@ -128,9 +128,9 @@ class Slider:
             held = held[done:]
 
     def _positions(self, pictures: Iterator[Picture]) -> Iterator[NDArray[np.float32]]:
-        """Yield the positions (n, dim), one every hop, of the whole clip: block after block, with context."""
+        """Yield the positions (n, dim) of the whole clip, one every hop, block by block with context."""
         frames: list[Picture] = []
-        first = 0  # of the positions wanted next, counted in frames from the beginning of `frames`
+        first = 0  # start of the next position, in frames from the beginning of `frames`
         for picture in pictures:
             if len(frames) == self._block:
                 until = self._block - self._after
@@ -146,7 +146,7 @@ class Slider:
 
 
 def check_dense(params: ClipFeaturesParams, stride: int | None) -> None:
-    """Raise SignloomError, naming the key, where `params` cannot be had by sliding a network of `stride`."""
+    """Raise SignloomError, naming the key, if a network with `stride` cannot slide with `params`."""
     if stride is None:
         raise SignloomError(
             f"clip_features.mode dense: {params.backbone} cannot slide over a clip; use windowed"

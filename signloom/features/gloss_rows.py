@@ -1,4 +1,4 @@
-"""What a gloss network reads of a clip: rows of pose features, of clip features, or both side by side."""
+"""The input rows of a gloss network: pose features, clip features, or both side by side."""
 
 from __future__ import annotations
 
@@ -26,42 +26,44 @@ class Stats(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> Stats:
-        """Read global_stats.npz or clip_stats.npz; SignloomError where they cannot standardise."""
+        """Read global_stats.npz or clip_stats.npz; raises SignloomError if they cannot standardise."""
         with np.load(path, allow_pickle=False) as file:
             stats = cls(*(file[name].astype(np.float32) for name in ("feature_mean", "feature_std")))
         if not (np.isfinite(stats.mean).all() and np.isfinite(stats.std).all() and (stats.std > 0).all()):
-            raise SignloomError(f"{path}: means must be finite and deviations above 0; build the stats again")
+            raise SignloomError(
+                f"{path}: expected finite means and deviations above 0; build the stats again"
+            )
         return stats
 
 
 class Rows(NamedTuple):
-    """A clip before standardising: `values` (T, D), NaN where missing, and `mask` (T, 4) or (T, 0)."""
+    """A clip before standardising: `values` (T, D), NaN if missing, and `mask` (T, 4) or (T, 0)."""
 
     values: Array
-    mask: npt.NDArray[Any]  # presence; of `both`, in which share of a window; no column for clip rows alone
+    mask: npt.NDArray[Any]  # presence as bits, or as shares of a window for `both`; (T, 0) for clip rows
 
 
 class SignerStats:
-    """Mean and deviation of each signer's training clips, and whose each clip is.
+    """Mean and deviation of each signer's training clips, and the signer of each clip.
 
-    `stats` are by signer; an augmented copy `<clip_id>#<k>` belongs to the signer of its clip.
+    `stats` has signers as keys; an augmented copy `<clip_id>#<k>` belongs to the signer of its clip.
     """
 
     def __init__(self, stats: dict[str, Stats], signer_of: dict[str, str]) -> None:
         self.stats, self.signer_of = stats, signer_of
 
     def of(self, clip_id: str) -> Stats | None:
-        """Return the stats of a clip's signer, None where the training clips have none of that signer."""
+        """Return the stats of a clip's signer, or None if the signer has no training clip."""
         signer = self.signer_of.get(clip_id) or self.signer_of.get(clip_id.rpartition("#")[0], "")
         return self.stats.get(signer)
 
 
 class GlossRows:
-    """Clips by id, as `kind` says; `stats` holds the stats of each family of features that `kind` needs.
+    """Rows of clips by id; `stats` holds the stats of each family of features that `kind` needs.
 
-    `copies` names the augmented copies of a clip, whose rows are in the clip shards too.
-    `dim` is the width of a network's input: pose features, clip features, mask bits, in this order, `stack`
-    rows side by side. It reads every `every`-th row. `signers`, where set, standardise instead of `stats`.
+    `copies` lists the augmented copies of each clip; their rows are in the clip shards too.
+    `dim` is the width of the network's input: pose features, clip features and mask bits, in this order,
+    times `stack` rows side by side. Only every `every`-th row is read. `signers`, if set, replaces `stats`.
     """
 
     def __init__(
@@ -101,8 +103,8 @@ class GlossRows:
     ) -> GlossRows:
         """Open a stage's inputs `pose`, `pose_index`, `mask` and/or `clip`, `clip_index`.
 
-        Stats come from `pose_stats` and `clip_stats` unless given; `copies` adds `copies` and `copies_index`,
-        whose clips are named `<clip_id>#<k>`.
+        Stats come from the inputs `pose_stats` and `clip_stats` unless given. `copies` adds the inputs
+        `copies` and `copies_index`, whose clips are named `<clip_id>#<k>`.
         """
         pose = clip = None
         copies_of: dict[str, list[str]] = {}
@@ -126,9 +128,9 @@ class GlossRows:
         return self._copies.get(clip_id, [])
 
     def backbone(self) -> dict[str, str]:
-        """Return `backbone`, `weights` and `weights_sha256` of the clip rows, nothing without them.
+        """Return `backbone`, `weights` and `weights_sha256` of the clip rows, or {} without clip rows.
 
-        Raises SignloomError where the shards come from different networks.
+        Raises SignloomError if the shards come from different networks.
         """
         if self.clip is None:
             return {}
@@ -142,12 +144,12 @@ class GlossRows:
         return all(clip_id in shards for shards in (self.pose, self.clip) if shards is not None)
 
     def length(self, clip_id: str) -> int:
-        """Return how many rows of a clip a network reads, 1 to `max_frames`; 0 where a family rejected it."""
+        """Return how many rows of a clip a network reads, 1 to `max_frames`; 0 for a rejected clip."""
         lengths = [shards.length(clip_id) for shards in (self.pose, self.clip) if shards is not None]
         return min(-(-lengths[-1] // self.every), self.max_frames) if all(lengths) else 0
 
     def times(self, clip_id: str) -> npt.NDArray[np.float64]:
-        """Return when each row of `read` is, seconds from the clip's start."""
+        """Return the time of each row of `read`, in seconds from the clip's start."""
         shards = self.clip if self.clip is not None else self.pose
         assert shards is not None
         if self._times is None:
@@ -155,7 +157,7 @@ class GlossRows:
         return np.asarray(self._times[clip_id], np.float64)
 
     def read(self, clip_id: str) -> Rows:
-        """Return all rows of a clip; SignloomError where a number is NaN or infinite that may not be."""
+        """Return all rows of a clip; raises SignloomError for an infinite value or an unexpected NaN."""
         if self.kind == "pose":
             return self.read_pose(clip_id)
         if self.kind == "clip":
@@ -164,18 +166,19 @@ class GlossRows:
         return self.join(clip_id, self.read_pose(clip_id))
 
     def read_pose(self, clip_id: str) -> Rows:
-        """Return the pose rows of a clip, one a frame."""
+        """Return the pose rows of a clip, one per frame."""
         assert self.pose is not None
         values, mask = self.pose.clip(clip_id), self.pose.mask(clip_id)
-        # a part that is there has numbers; which columns belong to which part differs between sources
+        # check only rows with all parts: which columns belong to which part differs between sources
         if np.isinf(values).any() or np.isnan(values[mask.all(1)]).any():
             raise SignloomError(
-                f"clip {clip_id}: a pose feature is infinite, or NaN where nothing is missing"
+                f"clip {clip_id}: a pose feature is infinite, or NaN although no part is missing; build its "
+                "shard again"
             )
         return Rows(values, mask)
 
     def read_clip(self, clip_id: str) -> Array:
-        """Return the clip rows of a clip, one a window."""
+        """Return the clip rows of a clip, one per window."""
         assert self.clip is not None
         values = self.clip.clip(clip_id)
         if not np.isfinite(values).all():
@@ -183,57 +186,58 @@ class GlossRows:
         return values
 
     def join(self, clip_id: str, pose: Rows) -> Rows:
-        """Return the clip rows of `clip_id` beside the mean of `pose`, its pose rows, over each window."""
+        """Return the clip rows of `clip_id`, each beside the mean of its pose rows `pose` over the window."""
         frames, first, last = self._windows[clip_id]
         average = window_means(pose, frames, first, last)
         return Rows(np.concatenate([average.values, self.read_clip(clip_id)], axis=1), average.mask)
 
     def subsample(self, rows: Rows) -> Rows:
-        """Return at most `max_frames` rows, evenly spaced, first and last kept."""
+        """Return at most `max_frames` evenly spaced rows, including the first and the last."""
         if len(rows.values) <= self.max_frames:
             return rows
         kept = np.rint(np.linspace(0, len(rows.values) - 1, self.max_frames)).astype(np.intp)
         return Rows(rows.values[kept], rows.mask[kept])
 
     def thin(self, rows: Rows, phase: int = 0) -> Rows:
-        """Return every `every`-th row from `phase` on, or the last one, with its neighbours at its side."""
+        """Return every `every`-th row from `phase` on, at least the last row, stacked with neighbours."""
         if self.stack == self.every == 1:
             return rows
         start = min(phase, len(rows.values) - 1)
         return Rows(*(stack_frames(part, self.stack, self.every, start) for part in rows))
 
     def stats_of(self, clip_id: str) -> Stats:
-        """Return what standardises a clip: its signer's mean and deviation, or those of all."""
+        """Return the mean and deviation that standardise a clip: its signer's, or those of all signers."""
         own = self.signers.of(clip_id) if self.signers is not None else None
         return own or Stats(self.mean, self.std)
 
     def standardise(self, rows: Rows, clip_id: str | None = None) -> Rows:
-        """Return the rows in standard deviations from the training mean, still NaN where missing.
+        """Return the rows in standard deviations from the training mean; missing values stay NaN.
 
-        Mean and deviation are those of `stats_of` the clip, or of all clips where none is named.
+        Mean and deviation come from `stats_of` the clip, or from all clips if no clip is given.
         """
         if rows.values.shape[1] != len(self.mean):
             raise SignloomError(
-                f"{rows.values.shape[1]} feature columns, stats of {len(self.mean)}; build the stats again"
+                f"the features have {rows.values.shape[1]} columns but the stats {len(self.mean)}; build the "
+                "stats again"
             )
         stats = Stats(self.mean, self.std) if clip_id is None else self.stats_of(clip_id)
         return Rows((rows.values - stats.mean) / stats.std, rows.mask)
 
     def network_input(self, clip_id: str) -> Array:
-        """Return a clip as a network reads it outside training: (T, dim), T from 1 to `max_frames`."""
+        """Return the network input (T, dim) of a clip outside training; T is 1 to `max_frames`."""
         return finish(self.subsample(self.thin(self.standardise(self.read(clip_id), clip_id))))
 
 
 def finish(rows: Rows) -> Array:
-    """Return standardised rows (T, D + mask bits) with 0, the mean, where something is missing."""
+    """Return standardised rows (T, D + mask bits) in which 0, the mean, replaces missing values."""
     return np.concatenate([np.nan_to_num(rows.values, nan=0.0), rows.mask], axis=1)
 
 
 def window_means(pose: Rows, frames: Sequence[int], first: Sequence[int], last: Sequence[int]) -> Rows:
-    """Return `pose` averaged over windows of source frames, `first` to `last` with both ends.
+    """Return `pose` averaged over windows of source frames from `first` to `last`, both included.
 
-    `frames` are the source frames, ascending, of the pose rows. A column is averaged over the rows that have
-    it and NaN where none has; a mask bit becomes the share of rows with the part, 0 in a window without rows.
+    `frames` are the source frames of the pose rows, ascending. A column is averaged over the rows that have a
+    value, and is NaN if none has. A mask bit becomes the share of rows with the part, or 0 without rows.
     """
     start = np.searchsorted(frames, first, side="left")
     stop = np.searchsorted(frames, last, side="right")
@@ -258,7 +262,7 @@ _Window = tuple[Sequence[int], Sequence[int], Sequence[int]]
 
 
 def _windows(pose: FeatureShards, clip: FeatureShards) -> dict[str, _Window]:
-    """Return the source frames of the pose rows, and first and last of the windows, of clips in both."""
+    """Return, for clips in both, the source frames of the pose rows and the ends of the clip windows."""
     frames = dict(zip(pose.index["clip_id"], pose.index["frame_index"], strict=True))
     columns = (clip.index[name] for name in ("clip_id", "first_frame", "last_frame"))
     return {name: (frames[name], *ends) for name, *ends in zip(*columns, strict=True) if name in frames}

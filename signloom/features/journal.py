@@ -1,7 +1,7 @@
-"""A shard clip by clip, so that a killed stage goes on with the clips that are not finished.
+"""Build a shard clip by clip, so that a killed stage continues with its unfinished clips.
 
-A finished clip is two files in the scratch folder: its rows as plain float32, and a small JSON file that is
-written last and says how many rows there are. Finished clips are joined to the shard's array and index.
+A finished clip has two files in the scratch folder: its rows as raw float32, and a small JSON file, the
+journal, which is written last. Finished clips are joined into the shard's array and index.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LISTS = {"frame_index": np.int64, "time_s": np.float64, "first_frame": np.int64
 
 
 class ClipFiles(Protocol):
-    """A clip and where its journal and its raw float32 rows (length, dim) are."""
+    """A clip with the paths of its journal and its raw float32 rows (length, dim)."""
 
     @property
     def clip_id(self) -> str: ...
@@ -48,12 +48,12 @@ class ClipFiles(Protocol):
 
 
 def journal_path(scratch: Path, clip_id: str) -> Path:
-    """Return where the journal of a clip is; ids may hold what file names may not."""
+    """Return the path of a clip's journal; the id is hashed, because it may not be a valid file name."""
     return scratch / f"{hashlib.sha256(clip_id.encode()).hexdigest()[:24]}.json"
 
 
 def read_shard_list(shard: Path) -> list[dict[str, Any]]:
-    """Return the rows of a shard list: `clip_id`, `video_path`, `start_s`, `end_s` (None: the file's end)."""
+    """Return the rows of a shard list: `clip_id`, `video_path`, `start_s`, `end_s` (None: not cut)."""
     kinds = {"clip_id": str, "video_path": str}
     table = pd.read_csv(shard, dtype=kinds, keep_default_na=False, na_values=[""])
     clips: list[dict[str, Any]] = table.to_dict("records")
@@ -71,10 +71,10 @@ def join_clips(
     more: Mapping[str, str] | None = None,
     same: Mapping[str, str] | None = None,
 ) -> None:
-    """Join finished clips, in their order, to `npy` float32 (rows, `dim`) and the table `index`.
+    """Join finished clips, in their order, into `npy` float32 (rows, `dim`) and the table `index`.
 
-    `more` are columns besides those of every index, and their types; `same` has the values of those that all
-    clips share, the others are in the journals.
+    `more` maps additional index columns to their types. `same` holds the values that all clips share; the
+    other values come from the journals.
     """
     kinds = _INDEX | dict(more or {})
     rows: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Stage landmarks: a shard's clips through MediaPipe, by a pool of warm workers, resumable clip by clip."""
+"""Stage landmarks: track a shard's clips with MediaPipe in a pool of workers, resumable clip by clip."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.context import SpawnContext
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,14 @@ from signloom.files import atomic
 from signloom.params.features import LandmarksParams
 from signloom.progress import track
 from signloom.video.decode import VideoUnreadable, open_video
+from signloom.video.thinning import thinned
 
 _PARENT_CHECK_S = 0.5
 
 
 @dataclass(frozen=True)
 class ClipTask:
-    """One clip to track: seconds are None where the clip reaches to that end of the file."""
+    """One clip to track; `start_s` or `end_s` is None if the clip is not cut there."""
 
     clip_id: str
     video: Path
@@ -40,12 +43,12 @@ class ClipTask:
 
     @property
     def rows_file(self) -> Path:
-        """Raw float32 rows (length, 1662)."""
+        """The file of raw float32 rows (length, 1662)."""
         return self.journal.with_suffix(".f32")
 
 
 def read_tasks(shard: Path, scratch: Path) -> list[ClipTask]:
-    """Return the clips of a shard list in its order; their results go under `scratch`."""
+    """Return the clips of a shard list, in its order; their results go into the folder `scratch`."""
     return [
         ClipTask(
             clip["clip_id"],
@@ -61,18 +64,21 @@ def read_tasks(shard: Path, scratch: Path) -> list[ClipTask]:
 def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int) -> None:
     """Track every clip of `tasks` that has no journal yet, in at most `workers` processes.
 
-    Raises ProcessDied where a worker does.
+    Raises ProcessDied if a worker dies.
     """
     todo = [task for task in tasks if not task.journal.exists()]
     if not todo:
         return
     if len(todo) < len(tasks):
-        print(f"landmarks: {len(tasks) - len(todo)} clips were finished before", file=sys.stderr)
-    # the longest first, so that no worker is left alone with one at the end
+        print(f"landmarks: {len(tasks) - len(todo)} clips are already finished", file=sys.stderr)
+    # the largest files first, so that the workers finish at about the same time
     todo.sort(key=_bytes, reverse=True)
     started = time.monotonic()
     workers = max(1, min(workers, len(todo)))
-    frames = sum(track(_finished(todo, params, workers), "landmarks", len(todo)))
+    context = multiprocessing.get_context("spawn")
+    tracked = context.Value("q")  # frames so far, those of unfinished clips too: a clip may take minutes
+    finished = _finished(todo, params, workers, context, tracked)
+    frames = sum(track(finished, "landmarks", len(todo), note=lambda: f"{tracked.value} frames"))
     seconds = time.monotonic() - started
     print(
         f"landmarks: {len(todo)} clips, {frames} frames in {seconds:.1f} s: "
@@ -82,15 +88,19 @@ def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int) ->
 
 
 def write_landmark_shard(tasks: list[ClipTask], npy: Path, index: Path) -> None:
-    """Join the finished clips, in their order, to `npy` float32 (rows, 1662) and its table `index`."""
+    """Join the finished clips, in their order, into `npy` float32 (rows, 1662) and the table `index`."""
     join_clips(tasks, npy, index, RAW_DIM)
 
 
-def _finished(todo: list[ClipTask], params: LandmarksParams, workers: int) -> Iterator[int]:
-    """Yield the number of frames of every clip as it is finished."""
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _start_worker, (params, os.getpid())
-    )
+def _finished(
+    todo: list[ClipTask],
+    params: LandmarksParams,
+    workers: int,
+    context: SpawnContext,
+    tracked: Synchronized[int],
+) -> Iterator[int]:
+    """Yield the number of frames of every clip when it is finished; the workers count them in `tracked`."""
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (params, os.getpid(), tracked))
     try:
         futures: list[Future[int]] = [pool.submit(_track_clip, task) for task in todo]
         for future in as_completed(futures):
@@ -98,36 +108,39 @@ def _finished(todo: list[ClipTask], params: LandmarksParams, workers: int) -> It
     except BrokenProcessPool as error:
         unfinished = [task.clip_id for task in todo if not task.journal.exists()]
         raise ProcessDied(
-            f"a landmark worker died; the finished clips are kept. Among the next clips: "
-            f"{', '.join(unfinished[: 2 * workers])}. See what the worker said, and whether memory ran out"
+            f"landmarks: a worker died; finished clips are kept. It was probably working on one of these: "
+            f"{', '.join(unfinished[: 2 * workers])}. Read its output, check the free memory and run again"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 _tracker: HolisticTracker | None = None
+_tracked: Synchronized[int] | None = None
+_max_fps: float | None = None
 
 
-def _start_worker(params: LandmarksParams, parent: int) -> None:
-    """Make a process ready: it ends with its parent and builds one graph."""
-    global _tracker
+def _start_worker(params: LandmarksParams, parent: int, tracked: Synchronized[int]) -> None:
+    """Prepare a worker process: make it end with its parent, and build its MediaPipe graph."""
+    global _tracker, _tracked, _max_fps
+    _tracked, _max_fps = tracked, params.max_fps
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _tracker = HolisticTracker(params)
 
 
 def _end_with(parent: int) -> None:
-    # a parent that is killed cannot tell its children; they are given another parent
+    # a killed parent cannot stop its children, but their parent id changes
     while os.getppid() == parent:
         time.sleep(_PARENT_CHECK_S)
     os._exit(1)
 
 
 def _track_clip(task: ClipTask) -> int:
-    """Track one clip and write its rows and then its journal; return the number of its frames."""
-    if _tracker is None:
+    """Track one clip, write its rows and then its journal; return the number of frames."""
+    if _tracker is None or _tracked is None:
         raise RuntimeError("the worker was not started")
     try:
-        entry = _stream(task, _tracker)
+        entry = _stream(task, _tracker, _tracked)
     except VideoUnreadable as error:
         entry = {"length": 0, "fps": math.nan, "width": 0, "height": 0, "frame_index": [], "time_s": []}
         entry |= {"status": "rejected", "reason": "unreadable", "detail": str(error)}
@@ -136,14 +149,16 @@ def _track_clip(task: ClipTask) -> int:
     return int(entry["length"])
 
 
-def _stream(task: ClipTask, tracker: HolisticTracker) -> dict[str, Any]:
+def _stream(task: ClipTask, tracker: HolisticTracker, tracked: Synchronized[int]) -> dict[str, Any]:
     tracker.restart()
     numbers: list[int] = []
     times: list[float] = []
     shape: tuple[int, ...] = (0, 0)
     with atomic(task.rows_file) as part, part.open("wb") as file, open_video(task.video) as video:
-        for frame in video.frames(task.start_s, task.end_s):
+        for frame in thinned(video.frames(task.start_s, task.end_s), _max_fps):
             file.write(tracker.landmarks(frame.image).data)
+            with tracked.get_lock():
+                tracked.value += 1
             numbers.append(frame.number)
             times.append(frame.time_s)
             shape = frame.image.shape

@@ -1,4 +1,4 @@
-"""Which column of a row of landmarks or features is what, and which points are joined by a bone."""
+"""The columns of landmark and feature rows, and the bones that join landmarks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RAW_PARTS = {
 }
 RAW_DIM = 1662
 
-# columns of a row of features; of the face, every fifth landmark
+# columns of a row of features; the face keeps every fifth landmark
 FACE_STEP = 5
 FEATURE_PARTS = {
     "pose": slice(0, 132),

@@ -1,4 +1,4 @@
-"""Stage metadata: the clips that have features, those that have none and why."""
+"""Stage metadata: list the clips that have features, and the rejected clips with reasons."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ REJECT_COLUMNS = ["clip_id", "video_path", "stage", "reason", "detail", "motion_
 
 
 def read_indexes(indexes: Sequence[Path]) -> pd.DataFrame:
-    """Return the pose-feature indexes as one table with the .npy of every row in `feature_path`."""
+    """Return the pose-feature indexes as one table; `feature_path` is the .npy file of each row."""
     skipped = {"frame_index", "time_s"}
     tables = []
     for path in indexes:
@@ -53,27 +53,28 @@ def read_indexes(indexes: Sequence[Path]) -> pd.DataFrame:
 
 
 def join_clips(manifest: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
-    """Return every row of `manifest`, in its order, with what `index` says of the clip.
+    """Return every row of `manifest`, in its order, joined with the clip's row of `index`.
 
-    Raises SignloomError where a clip is missing from either or stands in `index` twice.
+    Raises SignloomError if a clip is missing from either table or is in `index` twice.
     """
     if index["clip_id"].duplicated().any():
         raise SignloomError(
-            f"metadata: clip {index['clip_id'][index['clip_id'].duplicated()].iloc[0]!r} twice"
+            f"metadata: clip {index['clip_id'][index['clip_id'].duplicated()].iloc[0]!r} is in the feature "
+            "shards twice; build the shards again"
         )
     strangers = sorted(set(index["clip_id"]) ^ set(manifest["clip_id"]))
     if strangers:
         raise SignloomError(
-            f"metadata: {len(strangers)} clips are in the manifest or in the feature shards but not in both, "
-            f"such as {strangers[0]!r}; build the shards again"
+            f"metadata: {len(strangers)} clips are only in the manifest or only in the feature shards "
+            f"(first: {strangers[0]!r}); build the shards again"
         )
     return manifest.merge(index, on="clip_id", how="left", validate="one_to_one")
 
 
 def processed_metadata(clips: pd.DataFrame) -> pd.DataFrame:
-    """Return the kept rows of `clips` with the columns of the processed metadata, `COLUMNS`.
+    """Return the kept rows of `clips` with the columns `COLUMNS` of the processed metadata.
 
-    Landmark features are 540 wide; ready-made ones have their width in the column `dim` of their index.
+    Landmark features are 540 wide; the index of ready-made features gives their width in the column `dim`.
     """
     kept = clips[clips["status"] == "ok"].rename(
         columns={"video_path": "video_file", "offset": "feature_offset", "length": "num_frames"}
@@ -82,7 +83,7 @@ def processed_metadata(clips: pd.DataFrame) -> pd.DataFrame:
 
 
 def all_rejects(manifest_rejects: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
-    """Return the rejects of both stages; `motion_mean` is empty where no motion was measured."""
+    """Return the rejects of both stages; `motion_mean` is empty if no motion was measured."""
     early = manifest_rejects.assign(
         stage="manifest",
         detail="row " + manifest_rejects["row"].astype(str) + ": " + manifest_rejects["detail"].astype(str),
@@ -94,7 +95,7 @@ def all_rejects(manifest_rejects: pd.DataFrame, clips: pd.DataFrame) -> pd.DataF
 
 
 def count_features(clips: pd.DataFrame, quality: QualityParams) -> dict[str, Any]:
-    """Return the plain numbers of metrics/features.json, under its key `all`; a mean of nothing is null."""
+    """Return the figures for the key `all` of metrics/features.json; the mean of no values is null."""
     kept = clips[clips["status"] == "ok"]
     rejected = clips[clips["status"] != "ok"]["reason"].value_counts()
     flagged = kept.loc[kept["quality_flag"] != "ok", "quality_flag"].value_counts()
@@ -115,7 +116,7 @@ def count_features(clips: pd.DataFrame, quality: QualityParams) -> dict[str, Any
 
 
 def warn_of_harsh_gates(clips: pd.DataFrame) -> None:
-    """Say so where one gate removed over half of the clips that reached it."""
+    """Print a warning for every gate that removed more than half of the clips that reached it."""
     reaching = len(clips)
     counts = clips["reason"].value_counts()
     for reason in REJECT_REASONS:

@@ -1,4 +1,4 @@
-"""How fast a person moves, in shoulder widths a second, whatever the camera."""
+"""How fast a person moves, in shoulder widths per second, independent of the camera."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from signloom.features.layout import ARM_JOINTS, SHOULDERS
 
 Array = NDArray[np.float64]
-# a joint that the tracker itself holds for hidden wanders, which is no motion of the person
+# joints that the tracker reports as hidden drift, which is not motion of the person
 VISIBLE = 0.5
 
 
@@ -20,11 +20,11 @@ def shoulder_width(pose: Array) -> float:
 
 
 def frame_motion(pose: Array, left: Array, right: Array, fps: float) -> Array:
-    """Return the motion (T,) of every frame, in shoulder widths a second.
+    """Return the motion (T,) of every frame, in shoulder widths per second.
 
-    It is the mean of the 2-D speeds, against the frame before, of the shoulders, elbows and wrists of `pose`
-    (T, 33, 4) that are visible in both frames and of the points of the hands (T, 21, 3) that are present in
-    both; NaN where there is none, as in the first frame.
+    It is the mean 2-D speed since the previous frame of all points that both frames show: visible shoulders,
+    elbows and wrists of `pose` (T, 33, 4), and points of the hands (T, 21, 3). Without such a point, as in
+    the first frame, it is NaN.
     """
     joints = pose[:, ARM_JOINTS, :2].copy()
     joints[~(pose[:, ARM_JOINTS, 3] >= VISIBLE)] = np.nan
@@ -41,7 +41,7 @@ def frame_motion(pose: Array, left: Array, right: Array, fps: float) -> Array:
 
 
 def summarise(motion: Array) -> dict[str, float]:
-    """Return mean, median, 95th percentile and maximum of `motion` (T,) where it is defined, else NaN."""
+    """Return mean, median, 95th percentile and maximum of the finite values of `motion` (T,), else NaN."""
     known = motion[np.isfinite(motion)]
     if not len(known):
         return dict.fromkeys(("motion_mean", "motion_p50", "motion_p95", "motion_max"), float("nan"))

@@ -1,6 +1,6 @@
-"""Raw landmarks to one smoothed body: the 540 numbers of a frame.
+"""Turn raw landmarks into the 540 features of a frame: one smoothed body.
 
-docs/design/pose-features.md gives the reasons and the measurements behind every choice.
+docs/design/pose-features.md gives the reasons and measurements for every choice.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ Array = NDArray[np.float64]
 Body = dict[str, Array]
 
 TORSO = (*SHOULDERS, *HIPS)
-# lengths that are no longer than this, in pixels, are those of a collapsed skeleton
+# lengths up to this, in pixels, belong to a collapsed skeleton
 MIN_LENGTH = 1e-4
 REJECT_REASONS = ("unreadable", "no_person", "low_detection", "too_few_frames", "low_motion")
 
 
 @dataclass(frozen=True)
 class RawClip:
-    """One clip as the tracker saw it: `rows` (n, 1662), `times` (n,) s, size in pixels."""
+    """The tracker's output for one clip: `rows` (n, 1662), `times` (n,) in seconds, size in pixels."""
 
     rows: NDArray[np.float32]
     times: Array
@@ -54,9 +54,9 @@ class RawClip:
 class ClipFeatures:
     """The kept frames of one clip.
 
-    `features` float32 (T, 540), NaN where a part is missing; `mask` uint8 (T, 4), presence of pose, left
-    hand, right hand and face; `frame_index` (T,) and `time_s` (T,) of every row; `diagnostics` of the whole
-    clip; `reason` is the first gate that closed, empty if none did.
+    `features` float32 (T, 540) is NaN where a part is missing; `mask` uint8 (T, 4) is the presence of pose,
+    left hand, right hand and face; `frame_index` (T,) and `time_s` (T,) belong to the rows; `diagnostics`
+    describes the whole clip; `reason` is the first gate that the clip fails, or "".
     """
 
     features: NDArray[np.float32]
@@ -68,7 +68,7 @@ class ClipFeatures:
 
 
 def clip_features(raw: RawClip, pose: PoseParams, quality: QualityParams) -> ClipFeatures:
-    """Return the features of one clip and the gate, if any, that it does not pass."""
+    """Return the features of one clip and the first gate, if any, that it fails."""
     body = one_space(raw)
     has_pose, has_person = _detected(raw.rows)
     grid = time_grid(raw.times, pose.fps)
@@ -92,8 +92,8 @@ def clip_features(raw: RawClip, pose: PoseParams, quality: QualityParams) -> Cli
 def one_space(raw: RawClip) -> Body:
     """Return pose (n, 33, 4), hands (n, 21, 3) and face (n, 94, 3) in pixels, as one body in one space.
 
-    MediaPipe's z is on the scale of x; that of a hand counts from its wrist and that of the face from the
-    face, so they are moved to the depth of the pose's wrist and nose. NaN where that anchor is missing.
+    MediaPipe's z has the scale of x. The z of a hand is relative to its wrist and that of the face to the
+    face, so hands and face are moved to the depth of the pose's wrists and nose; without those, z is NaN.
     """
     n = len(raw.rows)
     unit = np.array([raw.width, raw.height, raw.width], np.float64)
@@ -116,18 +116,17 @@ def _resampled(values: Array, times: Array, grid: Array, pose: PoseParams) -> Ar
 
 
 def keep_frames(body: Body, motion: Array, quality: QualityParams) -> NDArray[np.bool_]:
-    """Return which frames (T,) show a pose or a hand and are clear enough or move enough."""
+    """Return which frames (T,) to keep: they show a pose or a hand, and are clear enough or move enough."""
     shown = _present(body["pose"]) | _present(body["left_hand"]) | _present(body["right_hand"])
     clear = body["pose"][..., 3].mean(axis=1) >= quality.min_visibility
     return np.asarray(shown & (clear | (motion > quality.motion_keep)))
 
 
 def normalise(body: Body, scale: str) -> Body:
-    """Centre every frame on its torso and divide by the body's size, of the clip or of the frame.
+    """Centre every frame on its torso and divide by the body size of the clip or of the frame.
 
-    The centre is the mean of shoulders and hips; the size is the median of those among shoulder width, hip
-    width and torso height, in x and y, that exceed `MIN_LENGTH`; a clip's is the median of its frames'. NaN
-    where there is no pose. Visibility is left alone.
+    The centre is the mean of shoulders and hips. The size of a frame comes from `body_sizes`; the size of a
+    clip is the median over its frames. A frame without a pose becomes NaN. Visibility does not change.
     """
     sizes = body_sizes(body["pose"])
     if scale == "clip":
@@ -143,7 +142,11 @@ def normalise(body: Body, scale: str) -> Body:
 
 
 def body_sizes(pose: Array) -> Array:
-    """Return the size of the body (T,) in every frame of `pose` (T, 33, 4), NaN where it has none."""
+    """Return the body size (T,) in every frame of `pose` (T, 33, 4), NaN if it is unknown.
+
+    It is the median of those among shoulder width, hip width and torso height, in x and y, that are longer
+    than `MIN_LENGTH`.
+    """
     xy = pose[..., :2]
     lengths = np.stack(
         [
@@ -163,8 +166,8 @@ def body_sizes(pose: Array) -> Array:
 def smoothed(values: Array, frames: NDArray[np.int64], a: float, max_gap: int) -> Array:
     """Return the exponential moving average out[t] = a x[t] + (1 - a) out[t-1] of `values` (T, points, d).
 
-    It starts anew, from the value itself, after a missing row and where more than `max_gap` frames lie
-    between two rows; `frames` (T,) are the rows' numbers before any was dropped.
+    It restarts from the current value after a missing row, and after a gap of more than `max_gap` frames.
+    `frames` (T,) are the frame numbers of the rows before any frame was dropped.
     """
     out = np.full_like(values, np.nan)
     present = _present(values)
@@ -193,14 +196,14 @@ def _first_reason(has_pose: bool, diagnostics: dict[str, Any], kept: int, qualit
         return "low_detection"
     if kept < quality.min_frames:
         return "too_few_frames"
-    # a motion that is not defined is not over the floor either
+    # an undefined motion (NaN) also counts as low
     if not diagnostics["motion_mean"] >= quality.motion_floor:
         return "low_motion"
     return ""
 
 
 def _detected(rows: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which raw rows show a pose, and which a pose or a hand."""
+    """Return which raw rows show a pose, and which show a pose or a hand."""
     pose, left, right = (np.isfinite(rows[:, RAW_PARTS[part].start]) for part in PARTS[:3])
     return pose, pose | left | right
 

@@ -1,4 +1,4 @@
-"""Stage pose_features: a shard of raw landmarks to a shard of features, one clip in memory at a time."""
+"""Stage pose_features: turn a shard of raw landmarks into a shard of features, one clip at a time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DIAGNOSTICS = {
     "total_frames": "int64",
     "quality_flag": "str",
 }
-# gates that a clip may pass with a flag under quality.keep_low; without a person there is nothing to keep
+# gates that only flag a clip under quality.keep_low; a clip without a person is always rejected
 FLAGGABLE = frozenset({"low_detection", "too_few_frames", "low_motion"})
 
 
@@ -55,7 +55,7 @@ def _one_clip(
     pose: PoseParams,
     quality: QualityParams,
 ) -> dict[str, Any]:
-    """Append the rows of one clip, if it has any to keep, and return its row of the index."""
+    """Append the rows of one clip, unless it is rejected, and return its index row."""
     row = {name: clip[name] for name in ("clip_id", "fps", "width", "height", "detail")}
     row |= {"offset": features.rows, "length": 0, "frame_index": [], "time_s": [], "quality_flag": ""}
     if clip["status"] != "ok":
@@ -90,11 +90,11 @@ def _one_clip(
 
 
 def _why(found: ClipFeatures, quality: QualityParams) -> str:
-    """Return the figure that closed the gate and the parameter that it fell under."""
+    """Return the value that failed the gate and the parameter that sets its limit."""
     figures = found.diagnostics
     return {
         "no_person": f"no pose in any of {figures['total_frames']} frames",
-        "low_detection": f"pose or hand in {figures['detection_ratio']:.3f} of the frames, "
+        "low_detection": f"a pose or hand in {figures['detection_ratio']:.3f} of the frames, "
         f"quality.min_detection is {quality.min_detection:g}",
         "too_few_frames": f"{len(found.features)} frames kept, quality.min_frames is {quality.min_frames}",
         "low_motion": f"mean motion {figures['motion_mean']:.3f} shoulder widths/s, "
@@ -103,7 +103,7 @@ def _why(found: ClipFeatures, quality: QualityParams) -> str:
 
 
 def _index_table(rows: list[dict[str, Any]], landmarks: pd.DataFrame) -> pd.DataFrame:
-    """Return the index: the columns of the landmark shard's in their order, then the diagnostics."""
+    """Return the index: the columns of the landmark index in their order, then the diagnostics."""
     columns = [name for name in landmarks.columns if name != "shard"]
     table = pd.DataFrame(rows, columns=[*columns, *DIAGNOSTICS])
     kinds = {name: landmarks[name].dtype for name in columns} | DIAGNOSTICS

@@ -1,7 +1,7 @@
-"""Features of a clip of which only the places of both hands and the nose are known, in pixels.
+"""Features of a clip that has only the positions of both hands and the nose, in pixels.
 
-A point is missing where a coordinate is empty or negative or both are 0, as trackers write it. A feature is
-NaN in the frames that lack a point it is made of, so that missing never looks like a place.
+A point is missing if a coordinate is empty or negative, or if both are 0, as trackers write it. A feature is
+NaN in frames that lack one of its points, so that a missing point never looks like a position.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from signloom.params.positions import Group
 Array = NDArray[np.float64]
 POINTS = ("left", "right", "nose")
 COLUMNS = [f"{point}-{axis}" for point in POINTS for axis in "xy"]
-# a hand that rests does not move less than this: pixels
+# lower bound of a deviation in pixels, so that the jitter of a resting hand is not blown up
 _LEAST_SPREAD = 1.0
 
 
 def read_points(columns: Sequence[str], values: Array) -> Array:
-    """Return where left hand, right hand and nose are (T, 3, 2), NaN where missing, of `values` (T, columns).
+    """Return the positions (T, 3, 2) of left hand, right hand and nose from `values` (T, columns).
 
-    Raises SignloomError where one of the six columns `left-x` to `nose-y` is not among `columns`.
+    A missing point is NaN. Raises SignloomError if `columns` lacks one of `left-x` to `nose-y`.
     """
     lacking = [name for name in COLUMNS if name not in columns]
     if lacking:
@@ -39,7 +39,7 @@ def read_points(columns: Sequence[str], values: Array) -> Array:
 
 
 def presence(points: Array) -> NDArray[np.uint8]:
-    """Return the mask (T, 4) of pose, left hand, right hand, face: the nose stands for the pose."""
+    """Return the mask (T, 4) of pose, left hand, right hand and face; the nose represents the pose."""
     mask = np.zeros((len(points), len(PARTS)), np.uint8)
     seen = np.isfinite(points).all(axis=2)
     mask[:, [PARTS.index(part) for part in ("left_hand", "right_hand", "pose")]] = seen
@@ -49,10 +49,10 @@ def presence(points: Array) -> NDArray[np.uint8]:
 def position_features(points: Array, groups: Sequence[Group], span: int) -> Array:
     """Return the columns (T, D) of `groups`, in their order, for `points` (T, 3, 2).
 
-    hands: both hands relative to the nose (4 columns); nose: its place (2); hands_clip: hands less their mean
-    over the clip, in deviations (4); nose_clip: nose less its median over the clip (2); between: from the
-    right to the left hand (2); velocity: of hands and nose over `span` frames to each side, pixels a frame
-    (6); acceleration: the same, pixels a frame squared (6); speed: length of the hands' velocities (2).
+    hands: both hands relative to the nose (4 columns); nose: its position (2); hands_clip: hands minus their
+    mean over the clip, in standard deviations (4); nose_clip: nose minus its median over the clip (2);
+    between: from the right to the left hand (2); velocity: of hands and nose over `span` frames to each side,
+    pixels per frame (6); acceleration: likewise, pixels per frame squared (6); speed: of both hands (2).
     """
     nose = points[:, 2]
     hands = (points[:, :2] - nose[:, None]).reshape(len(points), 4)
@@ -72,9 +72,9 @@ def position_features(points: Array, groups: Sequence[Group], span: int) -> Arra
 
 
 def stack_frames(x: NDArray[Any], count: int, every: int, start: int = 0) -> NDArray[Any]:
-    """Return every `every`-th row of `x` (T, D) from `start` on, with its neighbours: `count` side by side.
+    """Return every `every`-th row of `x` (T, D) from `start` on, as `count` neighbouring rows side by side.
 
-    The row itself stands in the middle, or right of it where `count` is even; the ends are repeated.
+    The row itself is in the middle, or right of the middle if `count` is even; the ends are repeated.
     """
     at = np.arange(start, len(x), every)
     places = at[:, None] + np.arange(count) - count // 2
@@ -88,9 +88,9 @@ def width_of(groups: Sequence[Group]) -> int:
 
 
 def velocities(x: Array, span: int) -> Array:
-    """Return the change of `x` (T, D) a frame, from `span` frames before to as many after, or to the ends.
+    """Return the mean change of `x` (T, D) per frame, from `span` frames before to `span` frames after.
 
-    A clip of one frame does not move.
+    At the ends of the clip the range is shorter; the velocity of a single frame is 0.
     """
     before, after = _neighbours(len(x), span)
     change: Array = (x[after] - x[before]) / np.maximum(after - before, 1)[:, None]
@@ -104,7 +104,7 @@ def accelerations(x: Array, span: int) -> Array:
 
 
 def standardise(x: Array) -> Array:
-    """Return `x` (T, D) less its mean over the clip, in deviations of at least one pixel; NaN is left out."""
+    """Return `x` (T, D) minus its mean over the clip, in deviations of at least one pixel; NaN is ignored."""
     return (x - _over_clip(np.nanmean, x)) / np.maximum(_over_clip(np.nanstd, x), _LEAST_SPREAD)
 
 
@@ -114,7 +114,7 @@ def _neighbours(length: int, span: int) -> tuple[NDArray[np.int64], NDArray[np.i
 
 
 def _over_clip(summary: Callable[..., Array], x: Array) -> Array:
-    """Return `summary`, one of NumPy's nan-functions, of every column (D,); NaN where nothing is known."""
+    """Return `summary`, one of NumPy's nan-functions, of every column (D,); NaN for an empty column."""
     known = np.isfinite(x).any(axis=0)
     found = np.full(x.shape[1], np.nan)
     if known.any():

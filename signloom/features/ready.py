@@ -1,4 +1,4 @@
-"""Features that a user already has as a pose-feature shard: .npy files, or clips of a table of positions."""
+"""Import ready-made features as a pose-feature shard: .npy files, or clips of a table of positions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Mask = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Rows:
-    """One clip: features (T, dim), presence (T, 4), source frame (T,), number of source frames in all."""
+    """One clip: features (T, dim), presence (T, 4), source frames (T,) and the count of all source frames."""
 
     features: Values
     present: Mask
@@ -37,7 +37,7 @@ class Rows:
 
 
 class Source(Protocol):
-    """A form of ready-made features; `load` raises SignloomError where a clip cannot be read."""
+    """A format of ready-made features; `load` raises SignloomError if a clip cannot be read."""
 
     @property
     def dim(self) -> int:
@@ -46,7 +46,7 @@ class Source(Protocol):
 
     @property
     def fps(self) -> float:
-        """Source frames a second."""
+        """Source frames per second."""
         ...
 
     def load(self, path: Path) -> Rows:
@@ -54,20 +54,20 @@ class Source(Protocol):
         ...
 
     def diagnostics(self, rows: Rows) -> dict[str, float]:
-        """Return mean_visibility and the four motions of a clip, NaN where they are not defined."""
+        """Return mean_visibility and the four motion figures of a clip, NaN if undefined."""
         ...
 
 
 class Arrays:
-    """One .npy of shape (T, 540) a clip; a part whose numbers are all zero in a frame is missing there."""
+    """One .npy of shape (T, 540) per clip; a part that is all zero in a frame is missing there."""
 
     dim = FEATURE_DIM
     fps = ARRAY_FPS
 
     def load(self, path: Path) -> Rows:
-        """Read one array; SignloomError where it is none, has another width, or infinite values."""
+        """Read one array; raises SignloomError if it is unreadable, has another width or infinite values."""
         if split_key(path):
-            raise SignloomError("a clip of a table needs positions.groups; name the columns to make of it")
+            raise SignloomError("a clip of a table needs positions.groups; set the groups of columns to use")
         try:
             values = np.load(path, allow_pickle=False)
         except (OSError, ValueError) as error:
@@ -75,12 +75,12 @@ class Arrays:
         if values.ndim != 2 or values.shape[1] != FEATURE_DIM:
             raise SignloomError(f"shape {values.shape}, expected (T, {FEATURE_DIM})")
         if np.isinf(values).any():
-            raise SignloomError("infinite values")
+            raise SignloomError("the array has infinite values")
         marked, present = _mark_missing(values.astype(np.float32))
         return Rows(marked, present, np.arange(len(values)), len(values))
 
     def diagnostics(self, rows: Rows) -> dict[str, float]:
-        """Measure visibility and motion as for landmarks."""
+        """Measure visibility and motion in the same way as for landmarks."""
         length = len(rows.features)
         parts = {
             name: rows.features[:, columns].astype(np.float64) for name, columns in FEATURE_PARTS.items()
@@ -96,26 +96,28 @@ class Arrays:
 
 @dataclass
 class Positions:
-    """Clips of tables of hand and nose positions, such as `hands.csv#98`; every table is read once."""
+    """Clips of tables of hand and nose positions, such as `hands.csv#98`; a table is read only once."""
 
     params: PositionsParams
     _tables: dict[Path, RowTable] = field(default_factory=dict)
 
     @property
     def dim(self) -> int:
-        """The columns of the chosen groups, for every frame of a row."""
+        """The number of columns of the chosen groups times the number of frames in a row."""
         return width_of(self.params.groups) * self.params.stack
 
     @property
     def fps(self) -> float:
-        """Frames a second of the table."""
+        """Frames per second of the table."""
         return self.params.fps
 
     def load(self, path: Path) -> Rows:
-        """Make the chosen columns of one clip; SignloomError where its rows cannot be read."""
+        """Compute the chosen columns of one clip; raises SignloomError if its rows cannot be read."""
         place = split_key(path)
         if place is None:
-            raise SignloomError("positions.groups is set; expected a clip of a table, such as hands.csv#98")
+            raise SignloomError(
+                "expected a clip of a table, such as hands.csv#98, because positions.groups is set"
+            )
         table, key = self._table(place[0]), place[1]
         points = read_points(table.columns, table.values(key))
         made = position_features(points, self.params.groups, self.params.span)
@@ -124,7 +126,7 @@ class Positions:
         return Rows(rows, presence(points)[kept], table.frames(key)[kept], len(points))
 
     def diagnostics(self, rows: Rows) -> dict[str, float]:
-        """Nothing is known of visibility, and without shoulders no motion has a unit."""
+        """Return NaN for all: visibility is unknown, and motion has no unit without a shoulder width."""
         return {"mean_visibility": float("nan"), **summarise(np.zeros(0))}
 
     def _table(self, path: Path) -> RowTable:
@@ -136,9 +138,9 @@ class Positions:
 def write_ready_shard(
     clips: pd.DataFrame, outputs: tuple[Path, Path, Path], quality: QualityParams, positions: PositionsParams
 ) -> None:
-    """Copy the clips that `clips` (`clip_id, video_path`) names into features, mask and index.
+    """Write the features, mask and index of the clips in `clips` (`clip_id, video_path`) to `outputs`.
 
-    Of the gates only `unreadable` and `too_few_frames` apply: the others need raw landmarks.
+    Only the gates `unreadable` and `too_few_frames` apply, because the others need raw landmarks.
     """
     source: Source = Positions(positions) if positions.groups else Arrays()
     npy, mask, index = outputs
@@ -159,13 +161,13 @@ def write_ready_shard(
 
 
 def _checked(source: Source, path: Path, min_frames: int) -> tuple[Rows, str, str]:
-    """Return the rows of a clip, and why they cannot be used: reason and detail, or empty strings."""
+    """Return the rows of a clip, and the reason and detail of a failed gate, or empty strings."""
     try:
         found = source.load(path)
     except SignloomError as error:
         return _nothing(source), "unreadable", str(error)
     if len(found.features) < min_frames:
-        return found, "too_few_frames", f"{len(found.features)} frames, min_frames is {min_frames}"
+        return found, "too_few_frames", f"{len(found.features)} frames, quality.min_frames is {min_frames}"
     return found, "", ""
 
 
@@ -176,7 +178,7 @@ def _nothing(source: Source) -> Rows:
 
 
 def _mark_missing(values: Values) -> tuple[Values, Mask]:
-    """Return `values` with NaN for every part that a frame lacks, and the presence (T, 4) of the parts."""
+    """Return `values` with NaN for missing parts, and the presence (T, 4) of the parts."""
     present = np.zeros((len(values), len(PARTS)), np.uint8)
     values = values.copy()
     for number, columns in enumerate(FEATURE_PARTS.values()):
@@ -190,7 +192,7 @@ def _mark_missing(values: Values) -> tuple[Values, Mask]:
 def _row(
     clip_id: str, offset: int, source: Source, found: Rows, rejected: bool, reason: str, detail: str
 ) -> dict[str, Any]:
-    """Return the index row of one clip: the columns of the pose-feature index, and the width of its rows."""
+    """Return the index row of one clip: the columns of the pose-feature index, and `dim`, its width."""
     frames = found.frames[:0] if rejected else found.frames
     return {
         "clip_id": clip_id,

@@ -1,4 +1,4 @@
-"""A part of the body at even times: short gaps are interpolated, long ones stay missing."""
+"""Resample a part of the body to even times: short gaps are interpolated, long gaps stay missing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-# share of a frame: times in files are rounded
+# share of a frame, because times in files are rounded
 _SLACK = 1e-3
 
 
@@ -19,17 +19,17 @@ def time_grid(times: Array, fps: float) -> Array:
 
 
 def nearest_frames(times: Array, grid: Array) -> NDArray[np.int64]:
-    """Return for every time of `grid` (T,) the number of the nearest of `times` (n,), the earlier of two."""
+    """Return for every time of `grid` (T,) the index of the nearest of `times` (n,), the earlier at a tie."""
     middles = (times[1:] + times[:-1]) / 2
     return np.searchsorted(middles, grid, side="left").astype(np.int64)
 
 
 def resample_part(values: Array, times: Array, grid: Array, fps: float, max_gap: int) -> Array:
-    """Return `values` (n, d) of `times` (n,) at `grid` (T,), linearly interpolated.
+    """Return `values` (n, d) at `times` (n,), linearly interpolated to `grid` (T,).
 
-    A row of `values` with a NaN is missing. Between two neighbouring frames, and across a run of missing ones
-    that is at most `max_gap` frames of 1 / `fps` s long, values are interpolated; elsewhere a time takes the
-    value of its nearest frame, or NaN where that is missing.
+    A row with a NaN is missing. Values are interpolated between neighbouring frames, and across runs of
+    missing rows of at most `max_gap` frames of 1 / `fps` s. Every other time takes the value of its nearest
+    frame, which is NaN if that row is missing.
     """
     present = np.asarray(np.isfinite(values).all(axis=1))
     known = np.flatnonzero(present)
@@ -37,7 +37,7 @@ def resample_part(values: Array, times: Array, grid: Array, fps: float, max_gap:
     out = np.where(present[nearest, None], values[nearest], np.nan)
     if len(known) < 2:
         return out
-    # the known frames on either side of every time
+    # the known frames before and after every time
     right = np.searchsorted(times[known], grid, side="left").clip(1, len(known) - 1)
     before, after = known[right - 1], known[right]
     span = times[after] - times[before]

@@ -1,4 +1,4 @@
-"""Feature shards: one big array a shard, one row of a table a clip; read through a memory map."""
+"""Feature shards: one array per shard, read through a memory map, and one index row per clip."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from signloom.files import atomic
 
 
 class NpyAppender:
-    """A two-dimensional .npy file that grows by rows; memory does not grow with it."""
+    """A two-dimensional .npy file that grows row by row; memory use stays constant."""
 
     def __init__(self, file: BinaryIO, dim: int, dtype: DTypeLike) -> None:
         """Start an empty array of `dim` columns in `file`."""
@@ -35,7 +35,7 @@ class NpyAppender:
         self.rows += len(rows)
 
     def finish(self) -> None:
-        """Write the number of rows into the header, which numpy pads so that it fits any number."""
+        """Write the number of rows into the header, which NumPy pads so that any number fits."""
         self._file.seek(0)
         self._write_header()
         if self._file.tell() != self._data_start:
@@ -52,7 +52,7 @@ class NpyAppender:
 
 @contextmanager
 def append_npy(path: Path, dim: int, dtype: DTypeLike) -> Iterator[NpyAppender]:
-    """Write a .npy array (rows, `dim`) row by row; it takes the name `path` when it is whole."""
+    """Write a .npy array (rows, `dim`) row by row; the file is renamed to `path` when it is complete."""
     with atomic(path) as part, part.open("wb") as file:
         appender = NpyAppender(file, dim, dtype)
         yield appender
@@ -62,19 +62,19 @@ def append_npy(path: Path, dim: int, dtype: DTypeLike) -> Iterator[NpyAppender]:
 class FeatureShards:
     """The clips of several shards, each a view into a memory-mapped array.
 
-    `index` is one table of all shards: the rows of the shards' index files in the order given, and the
-    column `shard`, the number of the shard.
+    `index` is one table of all shards: the rows of their index files in the order given, and a column `shard`
+    with the number of the shard.
     """
 
     def __init__(self, features: Sequence[Path], index: Sequence[Path], mask: Sequence[Path] = ()) -> None:
-        """Read the index files; arrays are mapped when they are first used.
+        """Read the index files; arrays are mapped on first use.
 
-        Raises SignloomError where the lists do not belong together or a clip appears twice.
+        Raises SignloomError if the lists differ in length or a clip appears twice.
         """
         if len(features) != len(index) or (mask and len(mask) != len(features)):
             raise SignloomError(
                 f"{len(features)} feature shards, {len(index)} index files and {len(mask)} masks: "
-                "expected one of each a shard, in the same order"
+                "expected one of each per shard, in the same order"
             )
         self._features = list(features)
         self._mask = list(mask)
@@ -84,11 +84,11 @@ class FeatureShards:
         self._maps: dict[Path, NDArray[Any]] = {}
 
     def clip(self, clip_id: str) -> NDArray[np.float32]:
-        """Return the rows (T, dim) of a clip: a read-only view into the map."""
+        """Return the rows (T, dim) of a clip as a read-only view into the map."""
         return self._rows(self._features, clip_id)
 
     def mask(self, clip_id: str) -> NDArray[np.uint8]:
-        """Return the presence (T, 4) of pose, left hand, right hand and face: a read-only view."""
+        """Return the presence (T, 4) of pose, left hand, right hand and face as a read-only view."""
         if not self._mask:
             raise SignloomError("these shards were opened without their masks")
         return self._rows(self._mask, clip_id)
@@ -101,7 +101,7 @@ class FeatureShards:
         return clip_id in self._place
 
     def __getstate__(self) -> dict[str, Any]:
-        # a pickled map would be a copy of the whole array
+        # pickling a map would copy the whole array
         return {**self.__dict__, "_maps": {}}
 
     def _rows(self, files: list[Path], clip_id: str) -> NDArray[Any]:
@@ -122,7 +122,9 @@ class FeatureShards:
         array: NDArray[Any] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
         rows = sum(length for number, _, length in self._place.values() if number == shard)
         if len(array) != rows:
-            raise SignloomError(f"{path} has {len(array)} rows, its index {rows}; build the shard again")
+            raise SignloomError(
+                f"{path} has {len(array)} rows but its index has {rows}; build the shard again"
+            )
         self._maps[path] = array
         return array
 
@@ -132,6 +134,6 @@ def _places(index: pd.DataFrame) -> dict[str, tuple[int, int, int]]:
         return {}
     if index["clip_id"].duplicated().any():
         twice = index.loc[index["clip_id"].duplicated(), "clip_id"].iloc[0]
-        raise SignloomError(f"clip {twice!r} is in the shards twice")
+        raise SignloomError(f"clip {twice!r} is in the shards twice; build the shards again")
     columns = (index[name].tolist() for name in ("clip_id", "shard", "offset", "length"))
     return {clip_id: (shard, offset, length) for clip_id, shard, offset, length in zip(*columns, strict=True)}

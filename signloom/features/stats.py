@@ -1,4 +1,4 @@
-"""Mean and deviation of every feature over the training clips, in one pass."""
+"""Mean and standard deviation of every feature over the training clips, in one pass."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class RunningMoments:
     """Count, mean and sum of squared deviations of columns, merged chunk by chunk in float64.
 
     Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances"
-    (1979): no sum of squares is ever formed, so nearly constant columns keep their digits.
+    (1979). It forms no raw sum of squares, so nearly constant columns keep their precision.
     """
 
     def __init__(self, dim: int) -> None:
-        """Start with nothing seen of `dim` columns."""
+        """Start with no rows of `dim` columns."""
         self.count = 0
         self.mean = np.zeros(dim)
         self.squares = np.zeros(dim)
@@ -40,12 +40,12 @@ class RunningMoments:
         chunk = rows.astype(np.float64)
         mean = chunk.mean(axis=0)
         chunk -= mean
-        # the second sum takes back what rounding left in the mean
+        # the second sum corrects for rounding in the mean
         squares = np.einsum("ij,ij->j", chunk, chunk) - chunk.sum(axis=0) ** 2 / n
         self.merge(n, mean, squares)
 
     def merge(self, n: int, mean: NDArray[np.float64], squares: NDArray[np.float64]) -> None:
-        """Take in `n` more rows, of which `mean` and `squares` (sums of squared deviations) are known."""
+        """Merge `n` more rows with known `mean` and `squares` (sums of squared deviations)."""
         if not n:
             return
         total = self.count + n
@@ -55,7 +55,7 @@ class RunningMoments:
         self.count = total
 
     def deviation(self) -> NDArray[np.float64]:
-        """Return sqrt(max(variance, 1e-8)) of every column; 1 where no row was seen, as nothing is known."""
+        """Return sqrt(max(variance, 1e-8)) of every column, or 1 if there was no row."""
         if not self.count:
             return np.ones_like(self.mean)
         variance: NDArray[np.float64] = self.squares / self.count
@@ -66,7 +66,7 @@ class PartMoments:
     """The moments of every part of the body over the rows in which it is present."""
 
     def __init__(self) -> None:
-        """Start with nothing seen."""
+        """Start with no rows."""
         self._parts = {
             name: RunningMoments(columns.stop - columns.start) for name, columns in FEATURE_PARTS.items()
         }
@@ -90,15 +90,15 @@ class PartMoments:
 
 
 class ColumnMoments:
-    """The moments of every column over its present values, whatever the columns are: missing ones are NaN."""
+    """The moments of every column over its present values; missing values are NaN."""
 
     def __init__(self, dim: int) -> None:
-        """Start with nothing seen of `dim` columns."""
+        """Start with no rows of `dim` columns."""
         self._whole = RunningMoments(dim)
         self._single = [RunningMoments(1) for _ in range(dim)]
 
     def add(self, features: NDArray[np.float32], mask: NDArray[np.uint8] | None = None) -> None:
-        """Merge a clip: `features` (T, dim); `mask` says nothing that NaN does not."""
+        """Merge a clip: `features` (T, dim); `mask` is not needed, because missing values are NaN."""
         for start in range(0, len(features), _CHUNK_ROWS):
             rows = features[start : start + _CHUNK_ROWS]
             present = ~np.isnan(rows)
@@ -114,7 +114,7 @@ class ColumnMoments:
         return mean, np.array([column.deviation()[0] for column in columns], np.float32)
 
     def _merged(self, number: int) -> RunningMoments:
-        """Return the moments of one column over whole and broken rows."""
+        """Return the moments of one column over complete and incomplete rows."""
         column, single = RunningMoments(1), self._single[number]
         column.merge(self._whole.count, self._whole.mean[number], self._whole.squares[number])
         column.merge(single.count, single.mean[0], single.squares[0])
@@ -122,7 +122,7 @@ class ColumnMoments:
 
 
 def training_clips(splits: pd.DataFrame) -> list[str]:
-    """Return the ids, sorted, of the training clips in which a sentence is signed."""
+    """Return the sorted ids of the training clips in which a sentence is signed."""
     train = splits[(splits["split"] == "train") & (splits["sentence_id"] >= 0)]
     return sorted(train["clip_id"])
 
@@ -130,8 +130,8 @@ def training_clips(splits: pd.DataFrame) -> list[str]:
 def write_pose_stats(splits: pd.DataFrame, shards: FeatureShards, path: Path) -> None:
     """Write feature_mean, feature_std (dim,) and the training clips' seq_lengths and motion_means to `path`.
 
-    Of the 540 features of a frame, parts are missing as the mask says; of features of another width, every
-    value that is NaN. Raises SignloomError where the training split is empty.
+    With 540 features per frame, the mask says which parts are missing; with any other width, a NaN is a
+    missing value. Raises SignloomError if the training split is empty.
     """
     clips = _some_training_clips(splits, "stats_pose")
     dim = shards.clip(clips[0]).shape[1]
@@ -145,11 +145,13 @@ def write_pose_stats(splits: pd.DataFrame, shards: FeatureShards, path: Path) ->
 def write_clip_stats(splits: pd.DataFrame, shards: FeatureShards, path: Path) -> None:
     """Write feature_mean, feature_std (dim,) and the training clips' seq_lengths to `path`.
 
-    Raises SignloomError where the training split is empty or none of its clips has a row.
+    Raises SignloomError if the training split is empty or none of its clips has a row.
     """
     clips = _some_training_clips(splits, "stats_clip")
     if not any(shards.length(clip_id) for clip_id in clips):
-        raise SignloomError("stats_clip: no training clip has clip features; see their index for the reasons")
+        raise SignloomError(
+            "stats_clip: no training clip has clip features; see column `detail` of their index"
+        )
     moments = ColumnMoments(shards.clip(clips[0]).shape[1])
     for clip_id in track(clips, "stats_clip"):
         moments.add(shards.clip(clip_id))
@@ -160,7 +162,7 @@ def _some_training_clips(splits: pd.DataFrame, stage: str) -> list[str]:
     clips = training_clips(splits)
     if not clips:
         raise SignloomError(
-            f"{stage}: the training split has no signed clip; see splits.mode and the rejects"
+            f"{stage}: the training split has no signed clip; check splits.mode and build/rejects.csv"
         )
     return clips
 

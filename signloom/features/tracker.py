@@ -1,4 +1,4 @@
-"""MediaPipe Holistic: pictures to landmarks."""
+"""Track landmarks in pictures with MediaPipe Holistic."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from signloom.params.features import LandmarksParams
 
 
 class HolisticTracker:
-    """One MediaPipe graph in tracking mode; `restart` before every clip."""
+    """One MediaPipe graph in tracking mode; call `restart` before every clip."""
 
     def __init__(self, params: LandmarksParams) -> None:
-        """Build the graph; its models ship in the wheel."""
-        # MediaPipe calls what its own protobuf deprecates, at the first frame
+        """Build the graph; MediaPipe's wheel contains the models."""
+        # at the first frame MediaPipe calls a function that its own protobuf deprecates
         warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
-        # takes its time: only a process that tracks should pay for it
+        # a slow import, so only a process that tracks should do it
         with _no_matplotlib():
             from mediapipe.python.solutions.holistic import Holistic
 
@@ -35,13 +35,13 @@ class HolisticTracker:
         )
 
     def restart(self) -> None:
-        """Forget the last clip: what follows is byte for byte what a new graph gives."""
+        """Forget the last clip, so that the next results equal those of a new graph byte for byte."""
         self._graph.reset()
 
     def landmarks(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return a row (1662,) of landmarks of an RGB picture (height, width, 3), NaN where a part is absent.
+        """Return the landmarks (1662,) of an RGB picture (height, width, 3); an absent part is NaN.
 
-        x and y are shares of width and height, z is on the scale of x; columns as in `layout.RAW_PARTS`.
+        x and y are fractions of width and height, z has the scale of x; columns as in `layout.RAW_PARTS`.
         """
         found = self._graph.process(image)
         row = np.full(RAW_DIM, np.nan, np.float32)
@@ -52,7 +52,7 @@ class HolisticTracker:
         return row
 
     def close(self) -> None:
-        """Free the graph."""
+        """Release the graph."""
         self._graph.close()
 
     def __enter__(self) -> HolisticTracker:
@@ -66,7 +66,7 @@ class HolisticTracker:
 
 @contextmanager
 def _no_matplotlib() -> Iterator[None]:
-    """Import MediaPipe without matplotlib, which only its plots need and which loads slower than the rest."""
+    """Import MediaPipe without matplotlib, which only its plots need and which is slow to load."""
     names = ("matplotlib", "matplotlib.pyplot")
     missing = [name for name in names if name not in sys.modules]
     stand_ins = {name: ModuleType(name) for name in missing} if len(missing) == len(names) else {}

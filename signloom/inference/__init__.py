@@ -1,1 +1,1 @@
-"""Answering one clip from what training left behind."""
+"""Answer clips with a trained, exported model."""

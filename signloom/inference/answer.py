@@ -1,4 +1,4 @@
-"""What a clip is answered with."""
+"""The answer to a clip."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Match:
-    """One sentence of the gallery, by its most similar clip."""
+    """A sentence of the gallery, represented by its clip that is most similar to the query."""
 
     rank: int  # from 1
     clip_id: str
@@ -16,25 +16,25 @@ class Match:
     sentence_id: int
     sentence: str
     category: str
-    similarity: float  # what ranks: the cosine, or with re-ranking the dtw_score
+    similarity: float  # the ranking score: the cosine, or the dtw_score after re-ranking
     raw_similarity: float  # cosine of embeddings
     confidence: float  # share among all sentences of the gallery, 0-1
-    proto_similarity: float | None  # cosine to the sentence's prototype, where it has one
-    dtw_score: float | None  # 1 for equal frame sequences; without re-ranking None but for rank 1
+    proto_similarity: float | None  # cosine to the sentence's prototype, None without one
+    dtw_score: float | None  # 1 for equal frame sequences; without re-ranking only rank 1 has it
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Whether a clip is accepted, why not, and what it may say."""
+    """Whether a clip is accepted, the reason if not, and the matching sentences."""
 
     accepted: bool
-    reason: str  # ok, or the first gate that closed
-    matches: tuple[Match, ...]  # best first; empty where no person was seen
-    motion_mean: float | None  # shoulder widths a second, where it is known
+    reason: str  # ok, or the first gate that rejected the clip
+    matches: tuple[Match, ...]  # best first; empty if no person was seen
+    motion_mean: float | None  # shoulder widths a second, None if unknown
     frames: int  # feature rows
-    text: str | None  # decoded sentence; None where it was not asked for or cannot be had
-    glosses: str | None  # gloss line; None where the bundle has no gloss model
+    text: str | None  # decoded sentence; None if not requested or not available
+    glosses: str | None  # gloss line; None if the bundle has no gloss model
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data, as `predict --json` prints it."""
+        """Return the answer as plain data, as `predict --json` prints it."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""Beam search in NumPy: the same scores, penalty and order of equals as `signloom.decoding.beam`."""
+"""Beam search in NumPy, with the scores, length penalty and tie-breaking of `signloom.decoding.beam`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NextLogProbs = Callable[[Tokens], npt.NDArray[np.float32]]
 
 
 class Symbols(NamedTuple):
-    """Token ids: padding and start are never decoded, end closes a sentence."""
+    """Token ids. Padding and start are never decoded; end closes a sentence."""
 
     pad: int
     start: int
@@ -23,7 +23,7 @@ class Symbols(NamedTuple):
 
 
 class Hypothesis(NamedTuple):
-    """The tokens between start and end, and log-probability / length penalty (n counts the end token)."""
+    """The tokens between start and end, and log-probability / length penalty (the penalty counts the end)."""
 
     tokens: list[int]
     score: float
@@ -39,9 +39,10 @@ def beam_search(
 ) -> Hypothesis:
     """Return the best hypothesis of one clip.
 
-    `next_log_probs` gives (rows, V) for prefixes (rows, L) that begin with the start token. A step ranks all
-    continuations; ends among the first `beam` are finished, the first `beam` others go on. It stops as soon
-    as none of them could still exceed the best finished one. `max_tokens` counts start and end.
+    `next_log_probs` maps prefixes (rows, L) that begin with the start token to log-probabilities (rows, V).
+    Each step ranks all continuations. Those that end and are among the first `beam` are finished; the first
+    `beam` others continue. The search stops as soon as none of them can exceed the best finished hypothesis.
+    `max_tokens` counts start and end.
     """
     limit = max_tokens - 1
     scores, prefixes = np.zeros(1, np.float32), np.full((1, 1), symbols.start, np.int64)
@@ -62,6 +63,6 @@ def beam_search(
         prefixes = np.concatenate([prefixes[parent[going]], token[going, None]], axis=1)
         if not scores[0] / length_penalty(limit, alpha) > best.score:
             break
-    if best.score == -np.inf:  # nothing has ended: the likeliest beam, cut
+    if best.score == -np.inf:  # no hypothesis has ended: return the most likely one, cut
         return Hypothesis(prefixes[0, 1:].tolist(), float(scores[0] / length_penalty(max(limit, 1), alpha)))
     return best

@@ -1,4 +1,4 @@
-"""An exported bundle, as a zip file or as a folder: nothing is used that is not as its manifest says."""
+"""An exported bundle, a zip file or a folder, whose files are checked against its manifest before use."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from signloom.errors import SignloomError
 FORMAT = 1
 MANIFEST = "export_manifest.json"
 ZIP, ZIP_DIGEST = "sign_encoder_bundle.zip", "sign_encoder_bundle.zip.sha256"
-# of the files of the manifest, those that need not be there: nothing answers from them
+# files of the manifest that may be missing, as no answer needs them
 OPTIONAL = ("sign_encoder.ts", "model.safetensors")
 _CHUNK = 1 << 20
 _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class Bundle:
-    """The files of a bundle by name; `names` are those that it holds."""
+    """The files of a bundle by name; `names` lists them."""
 
     def __init__(self, path: Path) -> None:
         """Compare every file with the manifest.
 
-        Raises SignloomError, naming the file, where one is changed, missing or not in the manifest.
+        Raises SignloomError with the file's name if it is changed, missing or not in the manifest.
         """
         self.path = path
         if not path.exists():
@@ -40,9 +40,7 @@ class Bundle:
         self._zipped = path.is_file()
         self.names = self._list()
         if MANIFEST not in self.names:
-            raise SignloomError(
-                f"{path} has no {MANIFEST}: not a bundle, or not a whole one; export it again"
-            )
+            raise SignloomError(f"{path} has no {MANIFEST}, so it is not a complete bundle; export it again")
         self.manifest: dict[str, Any] = self._manifest()
         self._compare()
 
@@ -52,7 +50,7 @@ class Bundle:
             return file.read()
 
     def json(self, name: str) -> Any:
-        """Return what the JSON file `name` holds."""
+        """Return the content of the JSON file `name`."""
         return json.loads(self.read(name))
 
     def array(self, name: str) -> npt.NDArray[Any]:
@@ -73,10 +71,10 @@ class Bundle:
             with zipfile.ZipFile(self.path) as file:
                 listed = file.namelist()
         except _UNREADABLE as error:
-            raise SignloomError(f"{self.path} is not a whole zip file ({error}); copy it again") from error
+            raise SignloomError(f"{self.path} is not a complete zip file ({error}); copy it again") from error
         twice = [name for name in listed if listed.count(name) > 1]
         if twice:
-            raise SignloomError(f"{self.path} holds {twice[0]} twice; copy it again")
+            raise SignloomError(f"{self.path} contains {twice[0]} twice; copy it again")
         return frozenset(listed)
 
     @contextmanager
@@ -105,7 +103,7 @@ class Bundle:
 
     def _compare(self) -> None:
         files, modules = self.manifest["files"], self.manifest["modules"]
-        # a folder may hold the bundle's own code, a zip file must: it runs by it
+        # a zip file needs the bundle's own code, because it is run directly; a folder may lack it
         needed = (set(files) | set(modules) if self._zipped else set(files)) - set(OPTIONAL)
         beside = {MANIFEST} if self._zipped else {MANIFEST, ZIP, ZIP_DIGEST}
         missing = sorted(needed - self.names)
@@ -119,11 +117,11 @@ class Bundle:
         for name, entry in (files | modules).items():
             if name in self.names and self._digest(name) != entry["sha256"]:
                 raise SignloomError(
-                    f"{self.path}: {name} is not the file that was exported; copy the bundle again"
+                    f"{self.path}: {name} has changed since the export; copy the bundle again"
                 )
 
     def _digest(self, name: str) -> str:
-        """Return the SHA-256 of file `name`, nothing where it cannot be read."""
+        """Return the SHA-256 of file `name`, or an empty string if it cannot be read."""
         total = hashlib.sha256()
         try:
             with self._open(name) as file:

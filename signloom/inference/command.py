@@ -1,9 +1,9 @@
-"""Answer clips of features from a bundle, on the command line.
+"""Command line that answers clips of features from a bundle.
 
     python sign_encoder_bundle.zip CLIP.npz [CLIP.npy ...] [--json]
 
-A .npz file holds `features` (frames, 540), `mask` (frames, 4: pose, left hand, right hand, face) and, where
-known, `motion_mean` in shoulder widths a second; a .npy file holds features alone, NaN where one is missing.
+A .npz file has `features` (frames, 540), `mask` (frames, 4: pose, left hand, right hand, face) and optionally
+`motion_mean` in shoulder widths a second. A .npy file has features alone, NaN where one is missing.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def _run(bundle: Path, argv: list[str] | None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP")
-    parser.add_argument("--json", action="store_true", help="one JSON object a clip")
-    parser.add_argument("--int8", action="store_true", help="the smaller, faster encoder")
-    parser.add_argument("--rerank", action="store_true", help="re-rank by time warping")
-    parser.add_argument("--no-decode", action="store_true", help="no decoded sentence and glosses")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per clip")
+    parser.add_argument("--int8", action="store_true", help="use the smaller and faster encoder")
+    parser.add_argument("--rerank", action="store_true", help="re-rank sentences by time warping")
+    parser.add_argument("--no-decode", action="store_true", help="skip the decoded sentence and glosses")
     parser.add_argument("--threads", type=int, default=1, metavar="N")
     args = parser.parse_args(argv)
     try:
@@ -51,7 +51,7 @@ def _run(bundle: Path, argv: list[str] | None) -> int:
 
 
 def load_engine(bundle: Path, *, threads: int = 1, int8: bool = False, top: int | None = None) -> SignEngine:
-    """Return the engine of a bundle, whose answers name `top` sentences (None: as many as it says)."""
+    """Return the engine of a bundle; answers list `top` sentences (None: the bundle's own number)."""
     engine = SignEngine.load(bundle, threads=threads, int8=int8)
     if top is not None:
         engine.config["inference"]["top_k"] = top
@@ -61,7 +61,7 @@ def load_engine(bundle: Path, *, threads: int = 1, int8: bool = False, top: int 
 def answer_files(
     engine: SignEngine, paths: Sequence[Path], *, as_json: bool, rerank: bool, decode: bool = True
 ) -> int:
-    """Print the answers to files of features; return the exit code, 2 where one of them is no clip."""
+    """Print the answers to files of features; return the exit code, 2 if one of them cannot be used."""
     failed = False
     for number, path in enumerate(paths, 1):
         try:
@@ -79,9 +79,9 @@ def answer_files(
 
 
 def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | None]:
-    """Return features with mask, and motion_mean where it is given; `parts` are columns, first and end.
+    """Return features with mask, and motion_mean or None; `parts` maps a part to its first and end column.
 
-    Raises SignloomError where the file is none of the kind.
+    Raises SignloomError if the file has another format.
     """
     try:
         content = np.load(path, allow_pickle=False)
@@ -98,6 +98,6 @@ def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | No
 
 
 def presence(features: npt.NDArray[np.floating], parts: dict[str, list[int]]) -> npt.NDArray[np.int8]:
-    """Return the mask (T, 4) of `features` (T, 540): a part is there where it has a number."""
+    """Return the mask (T, 4) of `features` (T, 540): a part is present if any of its columns is a number."""
     columns = [~np.isnan(features[:, first:end]).all(axis=1) for first, end in parts.values()]
     return np.stack(columns, axis=1).astype(np.int8)

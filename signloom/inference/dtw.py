@@ -1,4 +1,4 @@
-"""How alike two frame sequences are when one may run faster or slower than the other."""
+"""Similarity of two frame sequences that may run at different speeds."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ BAND = 0.1  # of the longer sequence
 
 
 def dtw_score(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> float:
-    """Return 1 - d^2 / (2 (T1 + T2)) of frames `a` (T1, D) and `b` (T2, D): -1 at least, 1 for equal ones.
+    """Return 1 - d^2 / (2 (T1 + T2)) of frames `a` (T1, D) and `b` (T2, D): from -1 to 1, 1 for equal frames.
 
     d is the dynamic time warping distance (Sakoe and Chiba 1978) of the frames' directions, within a band of
-    a tenth of the longer sequence. dtaidistance finds it where it is installed, else NumPy, which is slower
-    and agrees. Raises ValueError without frames.
+    a tenth of the longer sequence. dtaidistance computes it if installed, else NumPy, which is slower
+    and gives the same result. Raises ValueError without frames.
     """
     if not len(a) or not len(b):
-        raise ValueError("a sequence without frames can be compared with nothing")
+        raise ValueError("a sequence without frames cannot be compared")
     window = math.ceil(BAND * max(len(a), len(b)))
     first, second = unit_rows(a), unit_rows(b)
     try:
@@ -33,7 +33,7 @@ def dtw_score(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> float
 
 
 def unit_rows(frames: npt.NDArray[np.floating]) -> Floats:
-    """Return the directions (T, D) of `frames`, C-contiguous; a frame of zeros stays zero."""
+    """Return `frames` (T, D) scaled to unit rows, C-contiguous; a frame of zeros stays zero."""
     wide = np.ascontiguousarray(frames, np.float64)
     norm = np.linalg.norm(wide, axis=1, keepdims=True)
     return np.asarray(np.divide(wide, norm, out=np.zeros_like(wide), where=norm > 0))
@@ -42,13 +42,13 @@ def unit_rows(frames: npt.NDArray[np.floating]) -> Floats:
 def banded(a: Floats, b: Floats, window: int) -> float:
     """Return the smallest sum of squared distances of frames along a warping path within `window`.
 
-    A path may stray less than `window` frames from the diagonals that begin at the first frames and end at
-    the last ones, as in dtaidistance. The table is filled by anti-diagonals, each made of the two before it.
+    A path stays within `window` frames of the diagonals that begin at the first frames and end at the last
+    ones, as in dtaidistance. The table is filled by anti-diagonals, each computed from the two before it.
     """
     rows, columns = len(a), len(b)
     square = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * (a @ b.T)
     low, high = max(0, rows - columns) + window, max(0, columns - rows) + window
-    # column i of a diagonal is row i - 1 of the table; column 0 and what is outside the band stay infinite
+    # column i of a diagonal is row i - 1 of the table; column 0 and cells outside the band stay infinite
     before, last = np.full((2, rows + 1), np.inf)
     before[0] = 0.0
     for diagonal in range(rows + columns - 1):

@@ -1,4 +1,4 @@
-"""Answers from an exported bundle, with NumPy and ONNX Runtime alone.
+"""Answer clips from an exported bundle, with NumPy and ONNX Runtime alone.
 
 >>> from pathlib import Path
 >>> from signloom.inference.engine import SignEngine
@@ -42,9 +42,9 @@ MASK_DIM = 4
 
 
 class SignEngine:
-    """Answers clips of features by the sentences of a bundle's gallery.
+    """Answers clips of features with the sentences of a bundle's gallery.
 
-    `config` is model_config.json; `clips` are the rows of embeddings_map.csv.
+    `config` is the content of model_config.json; `clips` are the rows of embeddings_map.csv.
     """
 
     def __init__(self, bundle: Bundle, networks: Networks, thresholds: Thresholds) -> None:
@@ -64,9 +64,9 @@ class SignEngine:
     def load(
         cls, path: Path, *, threads: int = 1, int8: bool = False, thresholds: Thresholds | None = None
     ) -> SignEngine:
-        """Open a bundle, zip file or folder; `thresholds` take the place of its own.
+        """Open a bundle, a zip file or a folder; `thresholds` replace its own.
 
-        Raises SignloomError where a file of the bundle is not the one that was exported.
+        Raises SignloomError if a file of the bundle has changed since the export.
         """
         bundle = Bundle(path)
         if thresholds is None:
@@ -83,10 +83,10 @@ class SignEngine:
         rerank: bool = False,
         decode: bool = True,
     ) -> Answer:
-        """Answer a clip of `features` (T, 540), NaN where missing, and `mask` (T, 4).
+        """Answer a clip of `features` (T, 540), NaN where missing, with `mask` (T, 4).
 
-        `motion_mean` is in shoulder widths a second. `rerank` warps the first sentences' clips onto this one;
-        `decode` also finds sentence and gloss line.
+        `motion_mean` is in shoulder widths a second. `rerank` compares the best sentences' clips with this
+        one by time warping; `decode` also decodes the sentence and the gloss line.
         """
         return self.answer_batch([(features, mask)], [motion_mean], rerank=rerank, decode=decode)[0]
 
@@ -99,16 +99,16 @@ class SignEngine:
         decode: bool = True,
         left_out: Sequence[int | None] = (),
     ) -> list[Answer]:
-        """Answer clips in their order, as `answer` does; encoding them together is faster.
+        """Answer several clips as `answer` does, in their order; encoding them together is faster.
 
-        `left_out` names for each clip a sentence that it may not be answered with, to try what is refused.
+        `left_out` gives for each clip a sentence to leave out of the gallery, to test what is refused.
         """
         for clip in clips:
             self._check(clip)
         seen = [place for place, (features, _) in enumerate(clips) if len(features)]
         answers = [
             Answer(False, REASONS[0], (), motion, 0, None, None) for motion in motion_means
-        ]  # whoever is seen in no frame is no person
+        ]  # without a visible frame there is no person
         if not seen:
             return answers
         encoded = self._encode([clips[place] for place in seen])
@@ -125,7 +125,7 @@ class SignEngine:
         return answers
 
     def embed(self, clips: Sequence[Clip]) -> Array:
-        """Return the embeddings (N, E), unit rows, of clips of one frame or more."""
+        """Return the embeddings (N, E), unit rows, of clips that have at least one frame."""
         for clip in clips:
             self._check(clip)
             if not len(clip[0]):
@@ -133,7 +133,7 @@ class SignEngine:
         return self._encode(clips).embeddings
 
     def _check(self, clip: Clip) -> None:
-        """Raise SignloomError where a clip has another layout than this bundle was made for."""
+        """Raise SignloomError if the layout of a clip differs from the bundle's."""
         features, mask = clip
         width = self.config["features"]["dim"]
         if features.ndim != 2 or features.shape[1] != width or mask.shape != (len(features), MASK_DIM):
@@ -142,12 +142,12 @@ class SignEngine:
                 f"(frames, {width}) and (frames, {MASK_DIM})"
             )
         if np.isinf(features).any():
-            raise SignloomError("a feature is infinite; NaN stands for what is missing")
+            raise SignloomError("a feature is infinite; use NaN for missing values")
 
     def _encode(self, clips: Sequence[Clip]) -> Encoded:
         encoded = self._networks.encode(clips)
         if not np.isfinite(encoded.embeddings).all():
-            raise SignloomError("the features of a clip are out of all proportion; expected torso lengths")
+            raise SignloomError("the features of a clip are too large; expected coordinates in torso lengths")
         return encoded
 
     def _answers(
@@ -158,14 +158,14 @@ class SignEngine:
         rerank: bool,
         left_out: Sequence[int | None] = (),
     ) -> list[Answer]:
-        """Return answers without decoded text of encoded clips of `lengths` (N,) frames."""
+        """Return the answers, without decoded text, to encoded clips of `lengths` (N,) frames."""
         cosines, rows = self._search(encoded.embeddings)
         for query, sentence in enumerate(left_out):
             cosines[query, self.gallery.sentences == sentence] = -np.inf
         to_prototypes = self.gallery.to_prototypes(encoded.embeddings)
         count = min(self.config["inference"]["top_k"], cosines.shape[1])
         places = np.stack([highest(row, count) for row in cosines])
-        # a gate looks at the first sentence's; the others cost time, and re-ranking alone needs them
+        # a gate needs the score of the first sentence; only re-ranking needs the others, which cost time
         compared = places if rerank else places[:, :1]
         ranking, warped = cosines, np.full(places.shape, np.nan)
         warped[:, : compared.shape[1]] = self._warp(encoded.frames, np.take_along_axis(rows, compared, 1))
@@ -212,7 +212,7 @@ class SignEngine:
     def _search(self, queries: Array) -> tuple[Array, npt.NDArray[np.intp]]:
         """Return the cosine (Q, S) to each sentence's best clip, and the clip's row of the map.
 
-        A large gallery is searched approximately: sentences far from a query have -inf there.
+        A large gallery is searched approximately; sentences that the search does not find have -inf.
         """
         gallery, limit = self.gallery, self.config["retrieval"]["exact_limit"]
         total = len(gallery.embeddings)
@@ -229,19 +229,19 @@ class SignEngine:
         best = np.full((len(queries), len(gallery.sentences)), -np.inf, np.float32)
         rows = np.zeros(best.shape, np.intp)
         for query in range(len(queries)):
-            there = np.flatnonzero(found[query] >= 0)[::-1]  # the best last, so that it stays
+            there = np.flatnonzero(found[query] >= 0)[::-1]  # best last, so that it overwrites the others
             best[query, places[query, there]] = cosines[query, there]
             rows[query, places[query, there]] = gallery.rows[found[query, there]]
         return best, rows
 
     @cached_property
     def _index(self) -> Any:
-        from signloom.inference.index import make_index  # needs an extra, and large galleries alone need it
+        from signloom.inference.index import make_index  # needs an extra, which only large galleries require
 
         return make_index(self.gallery.embeddings, self.config["retrieval"]["exact_limit"])
 
     def _warp(self, frames: Sequence[Array], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
-        """Return the score (Q, K) of each clip's frames against those of the gallery clips `rows` (Q, K)."""
+        """Return the dtw_score (Q, K) of each clip's frames and those of the gallery clips `rows` (Q, K)."""
         return np.array(
             [
                 [dtw_score(own, self._gallery_frames(row)) for row in others]
@@ -269,7 +269,7 @@ class SignEngine:
         return str(self._tokenizer.decode(tokens))
 
     def _gloss_line(self, clip: Clip) -> str | None:
-        """Return the glosses that the attention decoder finds, or CTC's best path where there is none."""
+        """Return the glosses of the attention decoder, or of CTC's best path if there is no decoder."""
         found = self._networks.glosses(clip)
         if found is None:
             return None
@@ -293,11 +293,11 @@ class SignEngine:
 
     @cached_property
     def _tokenizer(self) -> Any:
-        """Return what turns tokens into text, None without the package that it needs, which is said once."""
+        """Return the tokenizer; without its package, print a note once and return None."""
         try:
             from tokenizers import Tokenizer
         except ImportError:
-            print("no decoded sentences: they need the package tokenizers", file=sys.stderr)
+            print("no decoded sentences: install the package tokenizers to get them", file=sys.stderr)
             return None
         from signloom.text.tokenizer import TextTokenizer
 

@@ -1,4 +1,4 @@
-"""Which sentence a clip says, by the gallery's most similar clips, and whether to say so; NumPy alone."""
+"""Find the gallery sentence of a clip and decide whether to accept it; needs NumPy alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OK = "ok"
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What an answer must reach: cosines, a dtw_score, and motion in shoulder widths a second."""
+    """The minima of an accepted answer: cosines, a dtw_score, and motion in shoulder widths a second."""
 
     min_similarity: float
     min_margin: float
@@ -31,11 +31,11 @@ class Thresholds:
 
 
 class Gallery:
-    """Clips that answers come from: rows (N, E) of unit length.
+    """The clips that answers are chosen from, as unit rows (N, E).
 
     `sentences` (S,) are the distinct sentence ids, ascending; `prototypes` (S, E) has NaN rows where a
-    sentence has none. `embeddings` (N, E) are sorted by sentence; of each, `rows` is the row that it was
-    given in, and `place` its sentence's place.
+    sentence has none. `embeddings` (N, E) are sorted by sentence; `rows` (N,) are their rows in the original
+    order, and `place` (N,) the indices of their sentences in `sentences`.
     """
 
     def __init__(
@@ -56,32 +56,32 @@ class Gallery:
                 self.prototypes[place[int(sentence)]] = prototype
 
     def by_sentence(self, queries: Floats) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
-        """Return for unit `queries` (Q, E) the cosine (Q, S) to each sentence's best clip, and that clip.
+        """Return the cosines (Q, S) of unit `queries` (Q, E) to each sentence's best clip, and these clips.
 
-        The clip is a row of the embeddings as they were given; of equally similar ones it is the first.
+        Clips (Q, S) are rows of the embeddings in their original order; of equally similar clips the first.
         """
         similarity = queries.astype(np.float32) @ self.embeddings.T
         best = np.maximum.reduceat(similarity, self.starts, axis=1)
-        # the first clip that reaches its sentence's best; a loop over sentences costs more than the product
+        # the first clip that reaches its sentence's best, found without a slow loop over sentences
         clips = np.arange(len(self.embeddings))
         reached = similarity == best[:, self.place]
         first = np.minimum.reduceat(np.where(reached, clips, len(clips)), self.starts, axis=1)
         return best, self.rows[np.where(first < len(clips), first, self.starts)]
 
     def to_prototypes(self, queries: Floats) -> npt.NDArray[np.float32]:
-        """Return the cosine (Q, S) of `queries` (Q, E) to each prototype, NaN where a sentence has none."""
+        """Return the cosine (Q, S) of `queries` (Q, E) to each prototype, NaN for sentences without one."""
         return queries.astype(np.float32) @ self.prototypes.T
 
 
 class Evidence(NamedTuple):
-    """What the gates look at, (Q,) each."""
+    """The inputs of the gates, (Q,) each."""
 
-    place: npt.NDArray[np.intp]  # of the first sentence among the gallery's
+    place: npt.NDArray[np.intp]  # index of the first sentence in the gallery
     similarity: Floats  # cosine to it
-    margin: Floats  # that less the cosine to the next sentence; infinite where there is no other
+    margin: Floats  # similarity minus the cosine to the next sentence; infinite if there is no other
     proto_similarity: Floats  # NaN without a prototype
-    dtw_score: Floats  # of the frames and those of its most similar clip; NaN where they were not compared
-    motion_mean: Floats  # shoulder widths a second, NaN where it is not known
+    dtw_score: Floats  # with the sentence's most similar clip; NaN if they were not compared
+    motion_mean: Floats  # shoulder widths a second, NaN if unknown
     frames: Ids  # feature rows
 
 
@@ -93,10 +93,10 @@ def weigh(
     place: npt.NDArray[np.intp] | None = None,
     dtw_score: Floats | None = None,
 ) -> Evidence:
-    """Return the evidence of queries whose cosines to sentences and prototypes (Q, S) are given.
+    """Return the evidence of queries from their cosines (Q, S) to sentences and to prototypes.
 
-    A sentence that a query may not be answered with has -inf in `best`. `place` (Q,) names the first
-    sentences where something else than the cosine ranks; `dtw_score` (Q,) is that of their clips.
+    `best` is -inf for a sentence that a query may not be answered with. `place` (Q,) gives the first
+    sentences if they were not ranked by cosine; `dtw_score` (Q,) is that of their clips.
     """
     rows = np.arange(len(best))
     place = best.argmax(1) if place is None else place
@@ -109,12 +109,12 @@ def weigh(
 
 
 def judge(evidence: Evidence, thresholds: Thresholds) -> list[str]:
-    """Return for every query the first gate that closes, or `ok`; what is not known closes no gate."""
+    """Return for every query the first gate that rejects it, or `ok`; unknown values pass every gate."""
     closed = np.stack(
         [
             evidence.frames == 0,
             evidence.motion_mean < thresholds.motion_floor,
-            # a mean over frames is blind to their order, which the score is not
+            # the embedding is a mean over frames and ignores their order; dtw_score does not
             ~(evidence.similarity >= thresholds.min_similarity)
             | (evidence.dtw_score < thresholds.min_dtw_score),
             ~(evidence.margin >= thresholds.min_margin),
@@ -126,14 +126,14 @@ def judge(evidence: Evidence, thresholds: Thresholds) -> list[str]:
 
 
 def confidence(similarity: Floats, temperature: float) -> npt.NDArray[np.float64]:
-    """Return a softmax over sentences (..., S) of `similarity` / `temperature`."""
+    """Return the softmax over sentences (..., S) of `similarity` / `temperature`."""
     scaled = (similarity - similarity.max(-1, keepdims=True)).astype(np.float64) / temperature
     shares = np.exp(scaled)
     return np.asarray(shares / shares.sum(-1, keepdims=True))
 
 
 def highest(scores: Floats, count: int) -> npt.NDArray[np.intp]:
-    """Return the places of the `count` highest of `scores` (N,), highest first, equal ones by place."""
+    """Return the indices of the `count` highest `scores` (N,), highest first, ties by index."""
     count = min(count, len(scores))
     lowest = np.partition(scores, len(scores) - count)[len(scores) - count]
     reach = np.flatnonzero(scores >= lowest)

@@ -1,4 +1,4 @@
-"""The clips most similar to a query: exact in a small gallery, approximate in a large one."""
+"""Nearest-neighbour search: exact in a small gallery, approximate in a large one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from signloom.errors import SignloomError
 Rows = npt.NDArray[np.float32]
 Found = tuple[Rows, npt.NDArray[np.int64]]
 
-# hierarchical navigable small worlds (Malkov and Yashunin 2018): links a clip, and how widely to look
+# hierarchical navigable small worlds (Malkov and Yashunin 2018): links per clip, and search width
 LINKS = 16
 BUILD_WIDTH = 80
 SEARCH_WIDTH = 64
@@ -22,9 +22,9 @@ class Index(Protocol):
     """Finds the gallery's clips nearest to queries."""
 
     def search(self, queries: Rows, count: int) -> Found:
-        """Return for `queries` (Q, E) the cosines (Q, K), most similar first, and the gallery rows (Q, K).
+        """Return the cosines (Q, K) of `queries` (Q, E), highest first, and the gallery rows (Q, K).
 
-        K is `count`, or the size of the gallery where that is less.
+        K is `count`, or the size of the gallery if that is smaller.
         """
         ...
 
@@ -32,7 +32,7 @@ class Index(Protocol):
 def make_index(embeddings: npt.NDArray[np.floating], exact_limit: int) -> Index:
     """Return an index of unit rows `embeddings` (N, E): exact up to `exact_limit` rows, else approximate.
 
-    Equal rows give an equal index. Raises SignloomError where an approximate one is needed and faiss is not
+    Equal rows give an equal index. Raises SignloomError if an approximate index is needed and faiss is not
     installed.
     """
     rows = np.ascontiguousarray(embeddings, np.float32)
@@ -47,10 +47,10 @@ class ExactIndex:
         self._embeddings = embeddings
 
     def search(self, queries: Rows, count: int) -> Found:
-        """Return as `Index` says; of equally similar clips the first rows come first."""
+        """Search as `Index` describes; equally similar clips are in the order of their rows."""
         distance = -(queries.astype(np.float32) @ self._embeddings.T)
         count = min(count, distance.shape[1])
-        # in the order of rows first, so that the stable sort keeps equal ones in it
+        # sorted by row first, so that the stable sort keeps equal clips in that order
         rows = np.sort(np.argpartition(distance, count - 1, axis=1)[:, :count].astype(np.int64), axis=1)
         near = np.take_along_axis(distance, rows, axis=1)
         order = np.argsort(near, axis=1, kind="stable")
@@ -58,10 +58,10 @@ class ExactIndex:
 
 
 class ApproximateIndex:
-    """Walks a graph of neighbours (faiss); it may miss a clip that the exact search finds."""
+    """Searches a graph of neighbours (faiss); it may miss a clip that the exact search finds."""
 
     def __init__(self, embeddings: Rows) -> None:
-        """Build the graph of unit rows (N, E) in one thread, so that it is the same every time."""
+        """Build the graph of unit rows (N, E) in one thread, so that it is always the same."""
         self._faiss = _faiss()
         self._graph = self._faiss.IndexHNSWFlat(embeddings.shape[1], LINKS, self._faiss.METRIC_INNER_PRODUCT)
         self._graph.hnsw.efConstruction = BUILD_WIDTH
@@ -73,7 +73,7 @@ class ApproximateIndex:
             self._faiss.omp_set_num_threads(threads)
 
     def search(self, queries: Rows, count: int) -> Found:
-        """Return as `Index` says, looking at least as wide as `count`."""
+        """Search as `Index` describes, with a search width of at least `count`."""
         count = min(count, self._graph.ntotal)
         width = self._faiss.SearchParametersHNSW(efSearch=max(SEARCH_WIDTH, 2 * count))
         similarity, rows = self._graph.search(np.ascontiguousarray(queries, np.float32), count, params=width)
@@ -85,7 +85,7 @@ def _faiss() -> Any:
         import faiss
     except ImportError as error:
         raise SignloomError(
-            "this gallery is over retrieval.exact_limit, and approximate search needs the package faiss-cpu: "
-            "pip install faiss-cpu, or raise retrieval.exact_limit"
+            "the gallery is larger than retrieval.exact_limit, and approximate search needs a package: "
+            "run pip install faiss-cpu, or raise retrieval.exact_limit"
         ) from error
     return faiss

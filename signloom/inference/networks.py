@@ -1,4 +1,4 @@
-"""The exported networks on ONNX Runtime, on the processor."""
+"""Run the exported networks on the CPU with ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Array = npt.NDArray[np.float32]
 Clip = tuple[npt.NDArray[np.floating], npt.NDArray[np.integer]]  # features (T, 540), mask (T, 4)
 
 _BATCH = 16
-_PADDING = -1  # in the mask
+_PADDING = -1  # value of the mask in padded frames
 
 
 class Encoded(NamedTuple):
-    """What the encoder makes of clips, in their order."""
+    """The encoder's output for several clips, in their order."""
 
     embeddings: Array  # (N, E), unit rows
-    frames: list[Array]  # (T', width) of each
+    frames: list[Array]  # (T', width) per clip
 
 
 class GlossRows(NamedTuple):
-    """What the gloss network makes of one clip."""
+    """The gloss network's output for one clip."""
 
     frames: Array  # (T', width)
     greedy: list[int]  # the glosses of CTC's best path
@@ -43,7 +43,7 @@ class Networks:
         self._encoder_file = "sign_encoder.int8.onnx" if int8 else "sign_encoder.onnx"
 
     def encode(self, clips: Sequence[Clip]) -> Encoded:
-        """Encode clips of one frame or more, those of like lengths together."""
+        """Encode clips that have at least one frame, in batches of similar lengths."""
         lengths = [len(features) for features, _ in clips]
         order = np.argsort(lengths, kind="stable")
         embeddings: list[Array] = [np.empty(0, np.float32)] * len(clips)
@@ -60,11 +60,11 @@ class Networks:
         return _over(self._decoder, frames)
 
     def gloss_decoder(self, frames: Array) -> NextLogProbs | None:
-        """Return the gloss decoder over the gloss network's `frames`, None where the bundle has none."""
+        """Return the gloss decoder over the gloss network's `frames`, None if the bundle has none."""
         return _over(self._gloss_decoder, frames) if self._gloss_decoder else None
 
     def glosses(self, clip: Clip) -> GlossRows | None:
-        """Run the gloss network on one clip, None where the bundle has none."""
+        """Run the gloss network on one clip; return None if the bundle has none."""
         if self._gloss is None:
             return None
         frames, greedy = self._gloss.run(["frames", "greedy"], pad([clip]))
@@ -91,16 +91,16 @@ class Networks:
 
 
 def session(model: bytes, threads: int, name: str) -> Any:
-    """Return an ONNX Runtime session on `threads` threads; SignloomError where it cannot run `model`."""
+    """Return an ONNX Runtime session on `threads` threads; raise SignloomError if it cannot run `model`."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3  # errors: advice on the graph helps nobody who answers with it
+    options.log_severity_level = 3  # errors only: hints about the graph do not help users
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime has no base class for its errors
         reason = str(error).strip().splitlines()[0]
         raise SignloomError(
-            f"{name}: onnxruntime {onnxruntime.__version__} cannot run it ({reason}); install a newer one"
+            f"{name}: onnxruntime {onnxruntime.__version__} cannot run it ({reason}); install a newer version"
         ) from error
 
 

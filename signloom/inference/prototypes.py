@@ -1,4 +1,4 @@
-"""One embedding a sentence: the direction that its training clips have in common."""
+"""Prototypes: one embedding per sentence, the mean direction of its training clips."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def make_prototypes(vectors: npt.NDArray[np.float32], clips: pd.DataFrame, min_c
     """Return `sentence_ids` int32, `embeddings` float32 unit rows (S, E) and `counts` int32, by sentence id.
 
     `vectors` (N, E) are unit rows in the order of the embedding map `clips`. Training clips that
-    carry a sentence count; a sentence with fewer than `min_clips` of them has no prototype. The mean is
-    taken in float64. Raises SignloomError where the clips of a sentence cancel out.
+    have a sentence count; a sentence with fewer than `min_clips` of them has no prototype. The mean is
+    computed in float64. Raises SignloomError if the clips of a sentence cancel out.
     """
     training = clips[(clips["split"] == "train") & (clips["sentence_id"] >= 0)].sort_values("clip_id")
     ids, means, counts = [], [], []
@@ -27,8 +27,8 @@ def make_prototypes(vectors: npt.NDArray[np.float32], clips: pd.DataFrame, min_c
         norm = float(np.linalg.norm(mean))
         if norm < 1e-6:
             raise SignloomError(
-                f"the {len(group)} training clips of sentence {sentence_id} point in opposite directions and "
-                "have no prototype; train longer, or look at these clips"
+                f"the {len(group)} training clips of sentence {sentence_id} have opposite embeddings, so it "
+                "has no prototype; train longer, or check these clips"
             )
         ids.append(sentence_id)
         means.append(mean / norm)

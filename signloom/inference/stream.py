@@ -1,4 +1,4 @@
-"""Answers while a person signs: frames in, partial and final answers out."""
+"""Answer a live stream: frames in, partial and final answers out."""
 
 from __future__ import annotations
 
@@ -18,16 +18,24 @@ from signloom.features.pose_features import RawClip, clip_features
 from signloom.features.resample import time_grid
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
-from signloom.inference.video import Tracker, answer_landmarks, bundle_params, bundle_tracker, raw_clip
+from signloom.inference.video import (
+    Tracker,
+    answer_landmarks,
+    bundle_landmarks,
+    bundle_params,
+    bundle_tracker,
+    raw_clip,
+)
 from signloom.params.features import PoseParams, QualityParams
 from signloom.video.decode import read_frames
+from signloom.video.thinning import Thinner
 
 EVERY_S = 0.4
 PAUSE_S = 0.5
 PRE_ROLL_S = 0.2
-# motion is that of the last fifth of a second: a single frame's is mostly noise
+# motion is averaged over this time, because that of a single frame is mostly noise
 SMOOTH_S = 0.2
-# what has begun goes on above half the floor: slow signs are slower than it for longer than a pause
+# a passage continues above this share of the floor: slow signs are below the floor for longer than a pause
 STILL = 0.5
 
 Kind = Literal["partial", "pause", "end"]
@@ -36,10 +44,11 @@ Latency = dict[str, float | int | None]
 
 @dataclass(frozen=True)
 class StreamEvent:
-    """An answer to the window `raw`, whose times are seconds from the stream's start.
+    """The answer to the window `raw`, with times in seconds from the start of the stream.
 
-    `partial`: the person still moves, and nothing is decoded yet. `pause`: final, after a pause. `end`:
-    final, as the stream is over. `latency_s` runs from handing over the last frame, before it is tracked.
+    `partial`: the person is still moving, and nothing is decoded yet. `pause`: final, after a pause. `end`:
+    final, at the end of the stream. `latency_s` is the time since the last frame was pushed, its tracking
+    included.
     """
 
     kind: Kind
@@ -49,7 +58,7 @@ class StreamEvent:
 
     @property
     def span_s(self) -> tuple[float, float]:
-        """When the first and the last frame of the window were shown."""
+        """The times of the first and the last frame of the window."""
         return float(self.raw.times[0]), float(self.raw.times[-1])
 
 
@@ -60,20 +69,19 @@ class _Row(NamedTuple):
 
 
 class SignStream:
-    """One stream of frames, from a camera or a file; `push` them, then `finish`.
+    """A stream of frames from a camera or a file; `push` every frame, then call `finish`.
 
-    Every frame is tracked once, by a tracker that starts fresh with the stream. Motion over
-    `quality.motion_floor` opens a passage, `pre_roll_s` earlier; `pause_s` without motion closes it, and it
-    ends with the last frame that moved. Of a passage the last frames are kept that make at most `seq_len`
-    rows of features, so that memory does not grow.
+    Every frame is tracked once, or as many as the bundle's `landmarks.max_fps` says, by a tracker that is
+    restarted with the stream. Motion above `quality.motion_floor` opens a passage, which starts `pre_roll_s`
+    earlier; `pause_s` without motion closes it, and it ends with the last frame that moved. Only the last
+    frames of a passage are kept, at most `seq_len` rows of features, so that memory does not grow.
 
-    Every answer is that of `answer_landmarks(engine, event.raw)`: what offline work gives for the same rows
-    and times. Offline on the same window of the video it is the answer to these frames of the video tracked
-    from its start (a tracker that started at the window would see a little else in its first frames).
-    With a pause in the middle there are two passages and two final answers. A stream that fits into
-    `seq_len` rows is one clip besides: `finish` then answers all of it, pauses and rests and all, so that
-    its last answer is that of `answer_video` on the file. After a longer one `finish` answers the passage
-    that is still open, if one is.
+    Every answer equals `answer_landmarks(engine, event.raw)`, the offline answer to the same rows and times.
+    To reproduce it from the video, track the video from its start and cut the window afterwards: a tracker
+    that starts at the window finds slightly different landmarks in its first frames. A pause in the middle
+    gives two passages and two final answers. If the whole stream fits into `seq_len` rows, `finish` answers
+    it as one clip, pauses included, so its last answer is that of `answer_video` on the file. After a longer
+    stream, `finish` answers the passage that is still open, if any.
     """
 
     def __init__(
@@ -86,7 +94,7 @@ class SignStream:
         pre_roll_s: float = PRE_ROLL_S,
         rerank: bool = False,
     ) -> None:
-        """Restart `tracker`, which belongs to the stream from here on; times are seconds."""
+        """Restart `tracker`, which only this stream may use from now on; times are in seconds."""
         self._engine, self._tracker, self._rerank = engine, tracker, rerank
         self._every_s, self._pause_s, self._pre_roll_s = every_s, pause_s, pre_roll_s
         self._pose, self._quality = bundle_params(engine)
@@ -95,21 +103,26 @@ class SignStream:
         self._shape: tuple[int, ...] = ()
         self._begun_s: float | None = None  # of the open passage
         self._moved_s = self._answered_s = -np.inf
-        self._frames = 0
-        self._push_s = 0.0  # what the last frame took
-        self.tracking_s = 0.0  # of the last frame
+        self._thinner = Thinner(bundle_landmarks(engine).max_fps)
+        self._frames = self._tracked = 0
+        self._push_s = 0.0  # time that the last `push` took
+        self.tracking_s: float | None = None  # time to track the last frame; None if it was left out
         tracker.restart()
 
     def push(self, image: NDArray[np.uint8], time_s: float) -> list[StreamEvent]:
-        """Take an RGB picture (height, width, 3) shown at `time_s`; return the answer that it gives rise to.
+        """Take an RGB picture (height, width, 3) shown at `time_s`; return the answer due now, if any.
 
-        Raises SignloomError where the picture's size differs from the first one's, ValueError where time
-        does not go on.
+        Raises SignloomError if the picture's size differs from the first one's, ValueError if `time_s` is
+        earlier than the last one.
         """
         handed_over = perf_counter()
         self._check(image, time_s)
-        self._rows.append(_Row(self._frames, time_s, self._tracker.landmarks(image)))
-        self._frames += 1
+        number, self._frames = self._frames, self._frames + 1
+        if not self._thinner.takes(time_s):
+            self.tracking_s = None
+            return []
+        self._rows.append(_Row(number, time_s, self._tracker.landmarks(image)))
+        self._tracked += 1
         self.tracking_s = perf_counter() - handed_over
         self._follow(time_s)
         self._roll()
@@ -119,9 +132,9 @@ class SignStream:
 
     def finish(self) -> list[StreamEvent]:
         """End the stream; return the answer to all of it or to the passage that is still open, if any."""
-        # whatever the caller did since the last frame is not the answer's time
+        # the latency leaves out the time that the caller spent since the last frame
         handed_over = perf_counter() - self._push_s
-        if self._rows and self._frames == len(self._rows) and self._fits(self._rows[-1].time_s):
+        if self._rows and self._tracked == len(self._rows) and self._fits(self._rows[-1].time_s):
             return [self._answer("end", self._window(), handed_over)]
         if self._begun_s is None:
             return []
@@ -138,8 +151,8 @@ class SignStream:
             raise ValueError(f"frame {self._frames} is shown at {time_s} s, before the last one")
 
     def _follow(self, time_s: float) -> None:
-        """See whether the person moves, which may open a passage."""
-        # a slow camera shows less than two frames in that time
+        """Check whether the person moves, and open a passage if so."""
+        # motion needs two frames, and a slow camera shows fewer in that time
         recent_s = min(time_s - SMOOTH_S, self._rows[max(len(self._rows) - 2, 0)].time_s)
         motion = recent_motion(self._window(recent_s), self._pose, self._quality)
         if motion < self._quality.motion_floor * (1.0 if self._begun_s is None else STILL):
@@ -149,7 +162,7 @@ class SignStream:
             self._begun_s, self._answered_s = time_s - self._pre_roll_s, time_s
 
     def _roll(self) -> None:
-        """Drop the oldest frames until those up to the end of the passage, or all, are not too many."""
+        """Drop the oldest frames until the passage, or the whole window without one, fits."""
         last = self._rows[-1].time_s if self._begun_s is None else self._moved_s
         while not self._fits(last):
             self._rows.popleft()
@@ -159,7 +172,7 @@ class SignStream:
         return len(time_grid(np.array([self._rows[0].time_s, last_s]), self._pose.fps)) <= self._seq_len
 
     def _due(self, time_s: float, handed_over: float) -> list[StreamEvent]:
-        """Return the answer to the open passage that it is time for, which may close it."""
+        """Return the answer to the open passage if one is due; a final answer closes the passage."""
         if self._begun_s is None:
             return []
         window = (self._begun_s, self._moved_s)
@@ -176,7 +189,7 @@ class SignStream:
         return StreamEvent(kind, answer, raw, perf_counter() - handed_over)
 
     def _window(self, from_s: float = -np.inf, to_s: float = np.inf) -> RawClip:
-        """Return the frames that were shown between two times, both included."""
+        """Return the frames shown from `from_s` to `to_s`, both included."""
         rows = [row for row in self._rows if from_s <= row.time_s <= to_s]
         return raw_clip(
             (row.landmarks for row in rows),
@@ -187,7 +200,7 @@ class SignStream:
 
 
 def recent_motion(raw: RawClip, pose: PoseParams, quality: QualityParams) -> float:
-    """Return the mean motion of a short clip in shoulder widths a second, 0 where nobody is seen to move."""
+    """Return the mean motion of a short clip in shoulder widths a second, 0 if nobody is seen to move."""
     return float(np.nan_to_num(clip_features(raw, pose, quality).diagnostics["motion_mean"]))
 
 
@@ -195,12 +208,12 @@ def stream_latency(engine: SignEngine, videos: Iterable[Path], *, rerank: bool =
     """Stream `videos` one after another; return how long their answers and frames take.
 
     Keys: `videos, frames, finals, partials`, and in ms the 50th and 95th percentile of `final`, `partial`
-    (from handing over a window's last frame to the answer) and `tracking` (of one frame), None where there
-    was none. Raises VideoUnreadable.
+    (from pushing a window's last frame to its answer) and `tracking` (of one frame), None if there was none.
+    Raises VideoUnreadable.
     """
     ms: dict[str, list[float]] = {"final": [], "partial": [], "tracking": []}
     count = 0
-    # the networks are loaded by the first answer, which would stand for none of the others
+    # the first answer loads the networks, which would distort the latency
     engine.answer(np.zeros((1, FEATURE_DIM), np.float32), np.ones((1, len(PARTS)), np.uint8), rerank=rerank)
     with bundle_tracker(engine) as tracker:
         for video in videos:
@@ -209,7 +222,8 @@ def stream_latency(engine: SignEngine, videos: Iterable[Path], *, rerank: bool =
             events: list[StreamEvent] = []
             for frame in read_frames(video):
                 events += stream.push(frame.image, frame.time_s)
-                ms["tracking"].append(1000 * stream.tracking_s)
+                if stream.tracking_s is not None:
+                    ms["tracking"].append(1000 * stream.tracking_s)
             for event in events + stream.finish():
                 ms["partial" if event.kind == "partial" else "final"].append(1000 * event.latency_s)
     numbers: Latency = {"videos": count, "frames": len(ms["tracking"])}

@@ -1,4 +1,4 @@
-"""Answering a video: decoded, tracked and turned into features as a clip of the corpus is."""
+"""Answer a video, which is decoded, tracked and turned into features as the clips of the corpus are."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from signloom.inference.engine import SignEngine
 from signloom.inference.networks import Clip
 from signloom.params.features import LandmarksParams, PoseParams, QualityParams
 from signloom.video.decode import Frame, open_video
+from signloom.video.thinning import thinned
 
 
 class Tracker(Protocol):
-    """What finds landmarks; `restart` before every clip."""
+    """A landmark tracker; call `restart` before every clip."""
 
     def restart(self) -> None:
         """Forget the last clip."""
@@ -34,7 +35,7 @@ class Tracker(Protocol):
 
 @dataclass(frozen=True)
 class VideoAnswer:
-    """The answer to a video and the landmarks that it comes from."""
+    """The answer to a video and the landmarks that it is based on."""
 
     answer: Answer
     raw: RawClip
@@ -42,7 +43,12 @@ class VideoAnswer:
 
 def bundle_tracker(engine: SignEngine) -> HolisticTracker:
     """Return the tracker that made the bundle's features; close it after use."""
-    return HolisticTracker(LandmarksParams.model_validate(engine.config["landmarks"]))
+    return HolisticTracker(bundle_landmarks(engine))
+
+
+def bundle_landmarks(engine: SignEngine) -> LandmarksParams:
+    """Return the parameters of the tracker that made the bundle's features."""
+    return LandmarksParams.model_validate(engine.config["landmarks"])
 
 
 def bundle_params(engine: SignEngine) -> tuple[PoseParams, QualityParams]:
@@ -62,23 +68,24 @@ def answer_video(
     decode: bool = True,
     watch: Callable[[Iterable[Frame]], Iterable[Frame]] = iter,
 ) -> VideoAnswer:
-    """Answer the frames of a video file or folder of pictures between `start_s` and `end_s` (None: its ends).
+    """Answer a video file or folder of pictures from `start_s` to `end_s` (None: from or to its end).
 
-    `tracker` is one that is kept warm between clips; None builds one. The frames pass through `watch`, which
-    may show progress. Raises VideoUnreadable where the frames cannot be read to their end.
+    `tracker` can be reused for several clips; None builds a new one. The frames pass through `watch`, which
+    may show progress. Raises VideoUnreadable if a frame cannot be read.
     """
+    max_fps = bundle_landmarks(engine).max_fps
     if tracker is None:
         with bundle_tracker(engine) as own:
-            raw = track_video(own, path, start_s, end_s, watch)
+            raw = track_video(own, path, start_s, end_s, watch, max_fps)
     else:
-        raw = track_video(tracker, path, start_s, end_s, watch)
+        raw = track_video(tracker, path, start_s, end_s, watch, max_fps)
     return VideoAnswer(answer_landmarks(engine, raw, rerank=rerank, decode=decode), raw)
 
 
 def answer_landmarks(
     engine: SignEngine, raw: RawClip, *, rerank: bool = False, decode: bool = True
 ) -> Answer:
-    """Answer one clip as the tracker saw it; `no_person` where no frame shows a pose or none is kept."""
+    """Answer the landmarks of one clip; `no_person` if no frame has a pose or no frame is kept."""
     (features, mask), motion = seen_clip(engine, raw)
     return engine.answer(features, mask, motion, rerank=rerank, decode=decode)
 
@@ -86,12 +93,12 @@ def answer_landmarks(
 def seen_clip(engine: SignEngine, raw: RawClip) -> tuple[Clip, float | None]:
     """Return features (T, 540) and mask (T, 4) of a clip, and its motion in shoulder widths a second.
 
-    There are no rows, and the motion is not known, where no frame shows a pose or none is kept.
+    If no frame has a pose or no frame is kept, there are no rows and the motion is None.
     """
     found = clip_features(raw, *bundle_params(engine))
-    # without a pose there is no torso to measure from: rows that show a hand alone say nothing
+    # without a pose there is no torso to scale by, so rows with hands alone are useless
     rows = 0 if found.reason == "no_person" else len(found.features)
-    # what is seen in no two frames running is not seen to move
+    # motion is NaN if no two consecutive frames show a pose; it then counts as 0
     motion = float(np.nan_to_num(found.diagnostics["motion_mean"])) if rows else None
     return (found.features[:rows], found.mask[:rows]), motion
 
@@ -102,15 +109,19 @@ def track_video(
     start_s: float | None = None,
     end_s: float | None = None,
     watch: Callable[[Iterable[Frame]], Iterable[Frame]] = iter,
+    max_fps: float | None = None,
 ) -> RawClip:
-    """Return the landmarks of a video's frames, from a fresh tracker; see `answer_video`."""
+    """Track a video with a restarted tracker and return its landmarks; arguments as for `answer_video`.
+
+    At most `max_fps` frames a second are tracked (None: every frame).
+    """
     tracker.restart()
     rows: list[NDArray[np.float32]] = []
     numbers: list[int] = []
     times: list[float] = []
     shape: tuple[int, ...] = (0, 0)
     with open_video(path) as video:
-        for frame in watch(video.frames(start_s, end_s)):
+        for frame in thinned(watch(video.frames(start_s, end_s)), max_fps):
             rows.append(tracker.landmarks(frame.image))
             numbers.append(frame.number)
             times.append(frame.time_s)
@@ -124,9 +135,9 @@ def raw_clip(
     numbers: Iterable[int],
     shape: tuple[int, ...],
 ) -> RawClip:
-    """Return rows (1662,) of landmarks, their times in s and their frames' numbers as one clip.
+    """Return rows (1662,) of landmarks, their times in seconds and their frame numbers as one clip.
 
-    `shape` is that of the pictures: (height, width, ...).
+    `shape` is the shape of the pictures: (height, width, ...).
     """
     stacked = np.array([*rows], np.float32).reshape(-1, RAW_DIM)
     return RawClip(

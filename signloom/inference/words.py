@@ -1,4 +1,4 @@
-"""An answer in words, for people."""
+"""Print an answer in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from signloom.inference.answer import Answer, Match
 REASONS = {
     "no_person": "nobody is in the picture",
     "low_motion": "the person hardly moves",
-    "low_similarity": "no sentence that it knows is similar enough",
+    "low_similarity": "no known sentence is similar enough",
     "ambiguous_top2": "two sentences are about equally similar",
     "prototype_disagreement": "one clip of the sentence is similar, the others are not",
 }
@@ -15,7 +15,7 @@ NONE = "-"
 
 
 def decision(answer: Answer) -> str:
-    """Return whether the clip was accepted, and why not."""
+    """Return in words whether the clip was accepted, with the reason if it was refused."""
     return "accepted" if answer.accepted else f"refused: {REASONS[answer.reason]} ({answer.reason})"
 
 
@@ -30,7 +30,7 @@ def clip_table(name: str, answer: Answer) -> str:
 
 
 def _match_lines(matches: tuple[Match, ...]) -> list[str]:
-    """Return the table of `matches`; numbers that say nothing are left out, free text comes last."""
+    """Return the table of `matches`; columns without values are left out, and sentences come last."""
     columns = {
         "rank": [str(match.rank) for match in matches],
         "confidence": [f"{match.confidence:.2f}" for match in matches],

@@ -1,4 +1,4 @@
-"""A causal Transformer decoder over encoded frames that can go token by token, for both model families."""
+"""A causal Transformer decoder over encoded frames, for both model families; also runs token by token."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class DecoderCache(NamedTuple):
 class AttentionDecoder(nn.Module):
     """The decoder half of a network; follows `signloom.decoding.beam.StepDecoder`.
 
-    A subclass sets `positions` and then calls `add_decoder`; it may hide inputs (`drop_tokens`) and forbid
-    outputs (`predict`).
+    A subclass sets `positions` and then calls `add_decoder`. It may override `drop_tokens` to hide inputs and
+    `predict` to forbid outputs.
     """
 
     positions: nn.Module
@@ -41,7 +41,7 @@ class AttentionDecoder(nn.Module):
         dropout: float,
         frame_dim: int,
     ) -> None:
-        """Add token embeddings, layers that look at frames of `frame_dim` values, and the projection."""
+        """Add token embeddings, layers that attend to frames of `frame_dim` values, and the projection."""
         self.tokens = nn.Embedding(vocab_size, width)
         nn.init.normal_(self.tokens.weight, std=width**-0.5)
         self.dropout = nn.Dropout(dropout)
@@ -52,7 +52,7 @@ class AttentionDecoder(nn.Module):
         self.output = nn.Linear(width, vocab_size)
 
     def drop_tokens(self, x: Tensor) -> Tensor:
-        """Return the token embeddings `x` (B, L, width) that the decoder may see: all."""
+        """Return the token embeddings (B, L, width) that the decoder may see; by default all of `x`."""
         return x
 
     def predict(self, hidden: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class AttentionDecoder(nn.Module):
     def decode_hidden(self, tokens: Tensor, frames: Tensor, valid: Tensor) -> Tensor:
         """Return the last hidden vectors (B, L, width) for `tokens` (B, L).
 
-        Padding needs no mask here: it follows the last real token, and attention is causal.
+        Padding needs no mask here, because it follows the last real token and attention is causal.
         """
         x = self.dropout(self.positions(self.drop_tokens(self.tokens(tokens))))
         mask = valid[:, None, None, :]
@@ -71,16 +71,16 @@ class AttentionDecoder(nn.Module):
         return self.norm(x)  # type: ignore[no-any-return]
 
     def decode(self, tokens: Tensor, frames: Tensor, valid: Tensor) -> Tensor:
-        """Return logits (B, L, vocab_size) of the token after each prefix of `tokens` (B, L)."""
+        """Return logits (B, L, vocab_size) for the token after each prefix of `tokens` (B, L)."""
         return self.predict(self.decode_hidden(tokens, frames, valid))
 
     def start(self, frames: Tensor, valid: Tensor) -> DecoderCache:
-        """Return a cache for decoding token by token: keys and values of the frames (B, T, D), no past."""
+        """Return a cache for decoding token by token, with the keys and values of `frames` (B, T, D)."""
         cross = [layer.cross_attention.keys_values(frames) for layer in self._decoder_layers()]
         return DecoderCache(cross, [], valid[:, None, None, :])
 
     def step(self, tokens: Tensor, cache: DecoderCache) -> tuple[Tensor, DecoderCache]:
-        """Feed `tokens` (rows,); return logits (rows, vocab_size) of the next, and the new cache."""
+        """Feed `tokens` (rows,); return logits (rows, vocab_size) for the next token and the new cache."""
         done = cache.past[0][0].shape[2] if cache.past else 0
         x = self.dropout(self.positions(self.tokens(tokens[:, None]), done))
         past = []
@@ -91,9 +91,10 @@ class AttentionDecoder(nn.Module):
 
     @staticmethod
     def reorder(cache: DecoderCache, index: Tensor, cross: bool = True) -> DecoderCache:
-        """Return the cache of the rows `index` (any number, repeats allowed).
+        """Return the cache of the rows `index`; rows may be left out or repeated.
 
-        `cross=False` leaves the frames' keys and values alone: for beams that change places within a clip.
+        `cross=False` leaves the frames' keys and values as they are. Use it when beams only change places
+        within their clip.
         """
         past = [(k.index_select(0, index), v.index_select(0, index)) for k, v in cache.past]
         if not cross:

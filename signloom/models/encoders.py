@@ -1,4 +1,4 @@
-"""The two landmark encoders: frames to frame vectors and one pooled vector."""
+"""The two landmark encoders, which turn frames into frame vectors and one pooled vector."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ POOL_HEADS = 4
 
 
 class TransformerEncoder(nn.Module):
-    """Linear, learned positions, pre-norm layers, mean over the valid frames."""
+    """A linear layer, learned positions, pre-norm layers, and the mean over the valid frames."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class TransformerEncoder(nn.Module):
 
 
 class GruAttentionEncoder(nn.Module):
-    """LayerNorm, two GELU layers, a bidirectional GRU, attention pooling that looks at motion."""
+    """LayerNorm, two GELU layers, a bidirectional GRU, and attention pooling that favours motion."""
 
     def __init__(self, input_dim: int, dropout: float) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class GruAttentionEncoder(nn.Module):
         turned = reversal(valid)[:, :, None]
         x = self.input(x)
         for ahead, back in zip(self.forwards, self.backwards, strict=True):
-            # each clip is reversed within its own length, so that no state comes from padding
+            # each clip is reversed within its own length, so that padding never reaches the state
             reverse = back(x.gather(1, turned.expand(-1, -1, x.shape[2])))[0]
             x = torch.cat([ahead(x)[0], reverse.gather(1, turned.expand(-1, -1, GRU_WIDTH))], dim=-1)
             x = self.dropout(x)
@@ -82,7 +82,7 @@ class GruAttentionEncoder(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """Weighted means of frames, one a head, averaged over heads; the weights' scores add motion."""
+    """Weighted means of the frames, one per head, averaged over heads; motion is added to the scores."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -90,7 +90,10 @@ class AttentionPool(nn.Module):
         self.score = nn.Linear(width, heads)
 
     def forward(self, x: Tensor, motion: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (B, width) and the weights (B, T), both means over heads; `motion` is (B, T)."""
+        """Return the pooled vector (B, width) and the weights (B, T), both averaged over heads.
+
+        `motion` is (B, T).
+        """
         scores = self.score(torch.tanh(self.key(x))) + motion[:, :, None]
         weights = scores.float().masked_fill(~valid[:, :, None], -torch.inf).softmax(1).mean(2)
         return torch.einsum("bt,btd->bd", weights.to(x.dtype), x), weights
@@ -99,12 +102,12 @@ class AttentionPool(nn.Module):
 def standardised_motion(x: Tensor, valid: Tensor) -> Tensor:
     """Return the frame-to-frame motion (B, T) of `x` (B, T, D), standardised over each clip's valid frames.
 
-    Motion is the root mean square change since the frame before; a clip's first frame has none.
+    Motion is the root mean square change since the previous frame. It is 0 at a clip's first frame.
     """
     change = x - torch.cat([x[:, :1], x[:, :-1]], dim=1)
     motion = (change.square().mean(2) + 1e-12).sqrt().unsqueeze(-1)
     centred = motion - masked_mean(motion, valid)[:, None]
-    # the small term keeps a clip of one frame, which has no deviation, from a gradient of NaN
+    # a clip of one frame has variance 0; the small term keeps its gradient finite
     variance = masked_mean(centred.square(), valid)[:, None] + 1e-8
     return (centred * variance.rsqrt()).squeeze(-1) * valid
 

@@ -1,4 +1,4 @@
-"""Features to glosses: an encoder with a CTC head, alone (TCN) or beside an attention decoder (hybrid)."""
+"""Networks from features to glosses: an encoder with a CTC head (TCN), or also with a decoder (hybrid)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from signloom.models.layers import EncoderLayer, SinusoidalPositions
 from signloom.models.tcn import TemporalConvolutions
 from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
 
-# glosses and <unk> are answers; of the other specials each head may say one
+# both heads may emit glosses and <unk>; CTC may also emit <blank>, and the decoder <eos>
 CTC_NEVER, ATTENTION_NEVER = (PAD, SOS, EOS), (PAD, BLANK, SOS)
 
 
 @dataclass(frozen=True)
 class GlossConfig:
-    """Everything that the shape of the network depends on; plain values, so that a checkpoint can hold it."""
+    """Everything that defines the network's shape, as plain values that a checkpoint can hold."""
 
     network: str  # hybrid or tcn_ctc
     input_dim: int
@@ -29,11 +29,11 @@ class GlossConfig:
     layers: int = 6
     dropout: float = 0.1
     max_frames: int = 150
-    heads: int = 8  # of the hybrid, as the next three
+    heads: int = 8  # this and the next three: hybrid only
     feedforward: int = 2048
     decoder_layers: int = 3
-    max_tokens: int = 64  # start and end counted
-    kernel: int = 3  # of tcn_ctc
+    max_tokens: int = 64  # start and end included
+    kernel: int = 3  # tcn_ctc only
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain data."""
@@ -41,7 +41,7 @@ class GlossConfig:
 
 
 class FrameInput(nn.Module):
-    """Linear to the network's width, LayerNorm, dropout; what stands at padding never gets in."""
+    """A linear layer to the network's width, LayerNorm and dropout; values at padding are ignored."""
 
     def __init__(self, input_dim: int, width: int, dropout: float) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class FrameInput(nn.Module):
 
 
 class CtcHead(nn.Module):
-    """Linear to the vocabulary; `<pad>`, `<sos>` and `<eos>` have probability 0."""
+    """A linear layer to the vocabulary; `<pad>`, `<sos>` and `<eos>` have probability 0."""
 
     never: Tensor
 
@@ -76,7 +76,7 @@ class CtcHead(nn.Module):
 class Hybrid(AttentionDecoder):
     """Transformer encoder, CTC head, attention decoder (Watanabe et al. 2017, section II).
 
-    The decoder never says `<pad>`, `<blank>` or `<sos>`: their logits are minus infinity.
+    The decoder never emits `<pad>`, `<blank>` or `<sos>`, because their logits are minus infinity.
     """
 
     never: Tensor
@@ -98,8 +98,8 @@ class Hybrid(AttentionDecoder):
     def encode(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return memory (B, T, width), 0 at padding, and its validity (B, T) bool.
 
-        `x` (B, T, input_dim) has T at most `max_frames`; what follows a clip's first `lengths` (B,) rows is
-        never looked at.
+        `x` is (B, T, input_dim) with T at most `max_frames`. Each clip has `lengths` (B,) rows. Rows after
+        them are padding and are ignored.
         """
         valid = valid_frames(lengths, x.shape[1])
         h = self.frame_positions(self.input(x, valid))
@@ -117,7 +117,7 @@ class Hybrid(AttentionDecoder):
 
 
 class TcnCtc(nn.Module):
-    """Dilated convolutions with a CTC head alone: the baseline."""
+    """The baseline: dilated convolutions with a CTC head and no decoder."""
 
     def __init__(self, config: GlossConfig) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class TcnCtc(nn.Module):
         self.ctc = CtcHead(c.width, c.vocab_size)
 
     def encode(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return memory (B, T, width), 0 at padding, and its validity, as `Hybrid.encode`; T is any."""
+        """Return memory (B, T, width) and its validity as `Hybrid.encode` does; T has no limit."""
         valid = valid_frames(lengths, x.shape[1])
         return self.encoder(self.input(x, valid), valid) * valid[:, :, None], valid
 
@@ -137,9 +137,9 @@ class TcnCtc(nn.Module):
 
 
 def build(config: GlossConfig | dict[str, Any]) -> Hybrid | TcnCtc:
-    """Return the network that `config`, or a checkpoint's `model_config`, describes; weights are random."""
+    """Return a network with random weights from `config` or from a checkpoint's `model_config`."""
     c = config if isinstance(config, GlossConfig) else GlossConfig(**config)
     networks: dict[str, type[Hybrid | TcnCtc]] = {"hybrid": Hybrid, "tcn_ctc": TcnCtc}
     if c.network not in networks:
-        raise ValueError(f"no network called {c.network!r}, expected one of {sorted(networks)}")
+        raise ValueError(f"unknown network {c.network!r}; choose one of {sorted(networks)}")
     return networks[c.network](c)

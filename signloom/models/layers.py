@@ -12,15 +12,15 @@ KeysValues = tuple[Tensor, Tensor]
 
 
 class Attention(nn.Module):
-    """Multi-head attention of `width` values to a context of `context_width` values.
+    """Multi-head attention from vectors of `width` values to a context of `context_width` values.
 
-    Keys and values are made apart from queries, so that a decoder can keep them between steps.
+    Keys and values are computed separately from queries, so that a decoder can keep them between steps.
     """
 
     def __init__(self, width: int, heads: int, context_width: int | None = None) -> None:
         super().__init__()
         if width % heads:
-            raise ValueError(f"width {width} is no multiple of {heads} heads")
+            raise ValueError(f"width {width} is not a multiple of {heads} heads")
         self.heads = heads
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(context_width or width, 2 * width)
@@ -32,9 +32,10 @@ class Attention(nn.Module):
         return self._split(keys), self._split(values)
 
     def forward(self, x: Tensor, kv: KeysValues, mask: Tensor | None = None, causal: bool = False) -> Tensor:
-        """Return (B, L, width) for queries from `x` (B, L, width); `mask` is True where to look.
+        """Return (B, L, width) for queries from `x` (B, L, width).
 
-        `mask` broadcasts to (B, heads, L, T); `causal` hides later positions instead and needs L = T.
+        `mask` broadcasts to (B, heads, L, T) and is True at positions to attend to. `causal` hides later
+        positions instead and needs L = T.
         """
         query = self._split(self.query(x))
         mixed = F.scaled_dot_product_attention(query, *kv, attn_mask=mask, is_causal=causal)
@@ -45,14 +46,14 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Sequential):
-    """Linear, GELU, dropout, linear."""
+    """A linear layer, GELU, dropout and a second linear layer."""
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width))
 
 
 class EncoderLayer(nn.Module):
-    """Pre-norm self-attention and feed-forward, each added to its input."""
+    """Pre-norm self-attention and feed-forward, with residual connections."""
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()
@@ -69,7 +70,7 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Pre-norm causal self-attention, cross-attention and feed-forward, each added to its input."""
+    """Pre-norm causal self-attention, cross-attention and feed-forward, with residual connections."""
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float, context_width: int) -> None:
         super().__init__()
@@ -84,8 +85,8 @@ class DecoderLayer(nn.Module):
     ) -> tuple[Tensor, KeysValues]:
         """Return (B, L, width) and this layer's keys and values so far.
 
-        `cross` are the keys and values of the frames, `mask` (B, 1, 1, T) their validity. Without `past`,
-        `x` is a whole prefix; with it, `x` is the one token that follows the past.
+        `cross` holds the keys and values of the frames, and `mask` (B, 1, 1, T) their validity. Without
+        `past`, `x` is a whole prefix. With it, `x` is the one token that follows.
         """
         h = self.norm1(x)
         kv = self.self_attention.keys_values(h)

@@ -1,4 +1,4 @@
-"""Landmarks to sentences: a frame encoder, a unit embedding shared with text, and a text decoder."""
+"""The network from landmarks to sentences: frame encoder, embedding shared with text, text decoder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MASK_DIM = 4
 
 @dataclass(frozen=True)
 class Sign2TextConfig:
-    """Everything that the shape of the network depends on; plain values, so that a checkpoint can hold it."""
+    """Everything that defines the network's shape, as plain values that a checkpoint can hold."""
 
     vocab_size: int
     pad_id: int
@@ -44,7 +44,7 @@ class Sign2TextConfig:
 
 
 class Encoded(NamedTuple):
-    """What the encoder makes of a batch of clips."""
+    """The encoder's output for a batch of clips."""
 
     frames: Tensor  # (B, T, frame_dim), 0 at padding
     valid: Tensor  # (B, T) bool
@@ -53,7 +53,7 @@ class Encoded(NamedTuple):
 
 
 class Sign2Text(AttentionDecoder):
-    """The network of the sign2text family: features come standardised, missing ones 0 as their mask bit."""
+    """The sign2text network; in its standardised inputs, missing values and their mask bits are 0."""
 
     def __init__(self, config: Sign2TextConfig | dict[str, Any]) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Sign2Text(AttentionDecoder):
             )
             self.positions = SinusoidalPositions(c.max_tokens, c.width)
         else:
-            raise ValueError(f"no encoder called {c.encoder!r}")
+            raise ValueError(f"unknown encoder {c.encoder!r}; choose transformer or gru_attention")
         self.text_embed = nn.Linear(c.text_dim, c.embedding_dim)
         self.add_decoder(
             c.vocab_size,
@@ -88,7 +88,7 @@ class Sign2Text(AttentionDecoder):
     def encode(self, x: Tensor, valid: Tensor) -> Encoded:
         """Encode clips `x` (B, T, 544: 540 standardised features, 4 mask bits), T at most `seq_len`.
 
-        `valid` (B, T) bool is True at each clip's frames, which come first; what follows is never looked at.
+        `valid` (B, T) bool is True at each clip's frames, which come first. Padding after them is ignored.
         """
         x = x.masked_fill(~valid[:, :, None], 0.0)
         frames, pooled, weights = self.encoder(x, valid)
@@ -100,9 +100,10 @@ class Sign2Text(AttentionDecoder):
         return F.normalize(self.text_embed(frozen).float(), dim=-1)
 
     def drop_tokens(self, x: Tensor) -> Tensor:
-        """Hide whole tokens from the decoder in training, so that it looks at the frames.
+        """Hide random tokens from the decoder in training, so that it has to use the frames.
 
-        Word dropout (Bowman et al., Generating Sentences from a Continuous Space, 2016); the first stays.
+        Word dropout (Bowman et al., Generating Sentences from a Continuous Space, 2016). The first token is
+        always kept.
         """
         if not self.training or self.config.token_dropout == 0:
             return x
@@ -111,9 +112,9 @@ class Sign2Text(AttentionDecoder):
         return x * kept[:, :, None]
 
     def next_tokens(self, tokens: Tensor, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """Return logits (N, vocab_size) and targets (N,) of `tokens` (B, L) after the first, without padding.
+        """Return logits (N, vocab_size) and targets (N,) for `tokens` (B, L), skipping the first and padding.
 
-        Projecting real tokens alone saves time where the vocabulary is large.
+        Leaving padding out of the projection saves time when the vocabulary is large.
         """
         targets = tokens[:, 1:]
         hidden = self.decode_hidden(tokens[:, :-1], encoded.frames, encoded.valid)

@@ -1,4 +1,4 @@
-"""Residual dilated convolutions in time that never see padding."""
+"""Residual dilated convolutions over time that ignore padding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class TemporalBlock(nn.Module):
-    """LayerNorm, dilated convolution, GELU, dropout, added to the input."""
+    """LayerNorm, dilated convolution, GELU and dropout, with a residual connection."""
 
     def __init__(self, width: int, kernel: int, dilation: int, dropout: float) -> None:
         super().__init__()
@@ -15,14 +15,14 @@ class TemporalBlock(nn.Module):
         self.activation, self.dropout = nn.GELU(), nn.Dropout(dropout)
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """Return (B, T, width); beyond the ends of a clip (`valid` (B, T) False) the convolution reads 0."""
+        """Return (B, T, width); outside a clip (`valid` (B, T) is False) the convolution reads 0."""
         inside = self.norm(x) * valid[:, :, None]
         y = self.convolution(inside.transpose(1, 2)).transpose(1, 2)
         return x + self.dropout(self.activation(y))  # type: ignore[no-any-return]
 
 
 class TemporalConvolutions(nn.Module):
-    """Blocks whose dilation doubles from 1 (van den Oord et al. 2016, section 2.1), then LayerNorm."""
+    """Blocks with dilations 1, 2, 4, ... (van den Oord et al. 2016, section 2.1), then LayerNorm."""
 
     def __init__(self, width: int, layers: int, kernel: int, dropout: float) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""Typed parameters: one module a section, so that a stage depends only on the sections that it reads."""
+"""Typed parameters, split into modules so that a stage depends only on the sections that it reads."""

@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 
 class Section(BaseModel):
-    """A section of params.yaml: unknown keys and values of another type are errors; nothing changes later."""
+    """A section of params.yaml: unknown keys and wrong types are errors, and values cannot change later."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, strict=True)
 
     @field_validator("*", mode="before")
     @classmethod
     def _exponent(cls, value: Any, info: ValidationInfo) -> Any:
-        """Take `1e-3` for a number, which YAML 1.1 takes for text since it has no point."""
+        """Read `1e-3` as a number; YAML 1.1 reads it as text, because it has no decimal point."""
         if info.field_name and cls.model_fields[info.field_name].annotation is float:
             try:
                 return float(value) if isinstance(value, str) else value

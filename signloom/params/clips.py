@@ -15,24 +15,25 @@ class ClipFeaturesParams(Section):
     backbone: Literal["i3d", "i3d_r50", "s3d", "r3d_18", "videomae", "resnet18"] = "i3d"
     weights: str = Field(
         "pretrained",
-        description="pretrained: the backbone's own source; random: tests; or the path of a local file",
+        description="pretrained: the backbone's published weights; random: for tests; or the path of a file",
     )
-    weights_sha256: str | None = Field(None, description="of a local file")
+    weights_sha256: str | None = Field(None, description="SHA-256 of the weight file")
     mode: Literal["windowed", "dense"] = Field(
-        "dense", description="windowed: every window from scratch; dense: the network slides over the clip"
+        "dense",
+        description="windowed: compute every window from scratch; dense: slide the network over the clip",
     )
-    stack_size: int = Field(16, ge=1, description="frames a window")
+    stack_size: int = Field(16, ge=1, description="frames per window")
     step_size: int = Field(4, ge=1, description="frames from one window to the next")
-    extraction_fps: float = Field(25.0, gt=0)
+    extraction_fps: float = Field(25.0, gt=0, description="frames per second after resampling")
     resize: int = Field(256, ge=16, description="shorter side in pixels before the centre crop")
-    crop: int = Field(224, ge=16, description="side of the square that the network sees")
-    batch_size: int = Field(8, ge=1, description="windows at once; memory grows with it")
+    crop: int = Field(224, ge=16, description="side in pixels of the square that the network sees")
+    batch_size: int = Field(8, ge=1, description="windows computed at once; memory grows with it")
     precision: Literal["fp32", "bf16"] = "fp32"
-    seed: int = Field(42, ge=0, description="of random weights")
+    seed: int = Field(42, ge=0, description="seed of random weights")
 
 
 class FramesParams(Section):
-    """Section `frames`: augmented copies of training clips, made before the video network sees them."""
+    """Section `frames`: augmented copies of training clips, made before the video network."""
 
     level: Literal["none", "light", "medium", "heavy"] = "light"
     copies: int = Field(0, ge=0, description="augmented copies of each training clip; 0 makes none")

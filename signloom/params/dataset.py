@@ -1,4 +1,4 @@
-"""Where the clips are and how their table is read."""
+"""The location of the clips and the format of their table."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class DatasetParams(Section):
 
     importer: Literal[
         "csv", "signtalk", "signtalk_sampled", "processed", "phoenix2014", "phoenix2014t", "boston104"
-    ] = Field("csv", description="form of the annotation table")
+    ] = Field("csv", description="format of the annotation table")
     table: str = Field(
         description="annotation table: .csv, .tsv or .xlsx; "
-        "phoenix2014, phoenix2014t, boston104: the folder of the annotation files, or one of them"
+        "for phoenix2014, phoenix2014t and boston104, the folder of the annotation files or one of them"
     )
-    videos: str = Field(description="folder that every video path of the table is relative to")
-    variations: str | None = Field(None, description="JSON file: sentence_id to a list of sentences")
+    videos: str = Field(description="folder to which the video paths of the table are relative")
+    variations: str | None = Field(None, description="JSON file that maps sentence_id to a list of sentences")
 
 
 class ManifestParams(Section):
@@ -32,4 +32,6 @@ class ManifestParams(Section):
 class ShardsParams(Section):
     """Section `shards`."""
 
-    count: int = Field(8, ge=1, le=9999, description="a clip's shard is a stable hash of its id modulo this")
+    count: int = Field(
+        8, ge=1, le=9999, description="number of shards; a stable hash of its id assigns each clip to one"
+    )

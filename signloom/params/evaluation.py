@@ -18,25 +18,27 @@ class DecodingParams(Section):
 class RetrievalParams(Section):
     """Section `retrieval`."""
 
-    prototype_min_clips: int = Field(2, ge=1, description="training clips that a prototype needs")
+    prototype_min_clips: int = Field(2, ge=1, description="least number of training clips for a prototype")
     exact_limit: int = Field(
-        100_000, ge=1, description="gallery clips up to which search is exact; above, it is approximate"
+        100_000, ge=1, description="largest gallery in clips with exact search; above, it is approximate"
     )
 
 
 class InferenceParams(Section):
-    """Section `inference`: when an answer is given rather than refused."""
+    """Section `inference`: when to answer and when to refuse."""
 
     max_false_accept_rate: float = Field(
-        0.05, ge=0, le=1, description="share of clips outside the gallery's sentences that may be accepted"
+        0.05, ge=0, le=1, description="largest share of clips of unknown sentences that may be accepted"
     )
-    top_k: int = Field(5, ge=1, description="sentences in an answer")
-    temperature: float = Field(0.05, gt=0, description="of the softmax over sentences that gives confidence")
-    seed: int = Field(42, ge=0, description="of the clips that are made to be refused")
+    top_k: int = Field(5, ge=1, description="number of sentences in an answer")
+    temperature: float = Field(
+        0.05, gt=0, description="temperature of the softmax over sentences that gives the confidence"
+    )
+    seed: int = Field(42, ge=0, description="seed of the generated clips that should be refused")
 
 
 class EvaluationParams(Section):
     """Section `evaluation`: bootstrap intervals."""
 
-    bootstrap: int = Field(2000, ge=100, description="resamples of clips")
+    bootstrap: int = Field(2000, ge=100, description="number of bootstrap resamples of clips")
     seed: int = Field(42, ge=0)

@@ -1,4 +1,4 @@
-"""Loading params.yaml and presets; a wrong key becomes one line that says where and what was expected."""
+"""Load params.yaml and presets; an error names the file, the line and the expected key or value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Tree = dict[str, Any]
 
 
 def load_params(base: Path, preset: Path | None = None) -> Params:
-    """Return the parameters of `base` with those of `preset` laid over them."""
+    """Return the parameters of `base`, overridden by those of `preset`."""
     files = [base] if preset is None else [base, preset]
     merged: Tree = {}
     for file in files:
@@ -26,7 +26,7 @@ def load_params(base: Path, preset: Path | None = None) -> Params:
 
 
 def overlay(under: Tree, over: Tree) -> Tree:
-    """Return `under` with the keys of `over` laid over it, section by section."""
+    """Return `under`, overridden by `over` key by key."""
     merged = dict(under)
     for key, value in over.items():
         old = merged.get(key)
@@ -35,7 +35,7 @@ def overlay(under: Tree, over: Tree) -> Tree:
 
 
 def read_yaml(file: Path) -> Tree:
-    """Return the mapping in `file`; anything else is an error with its line."""
+    """Return the mapping in `file`; raises SignloomError with the line for anything else."""
     if not file.exists():
         raise SignloomError(f"{file} does not exist")
     try:
@@ -49,10 +49,10 @@ def read_yaml(file: Path) -> Tree:
 
 
 def check_params(tree: Tree, files: list[Path]) -> Params:
-    """Return `tree` as typed parameters; every key of the schema must be there.
+    """Return `tree` as typed parameters; every key of the schema must be present.
 
-    Raises SignloomError naming the first wrong key, its file and line (the last of `files` that has it), what
-    was expected and the nearest known key.
+    Raises SignloomError that names the first wrong key, its file and line (in the last of `files` that has
+    it), the expected value and the nearest known key.
     """
     known = dict(_known_keys(Params))
     lines = [(file, _key_lines(file)) for file in files]
@@ -73,7 +73,7 @@ def check_params(tree: Tree, files: list[Path]) -> Params:
 
 
 def _known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every dotted key of the schema with its type in words."""
+    """Yield every dotted key of the schema with a text for its type."""
     for name, field in model.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):

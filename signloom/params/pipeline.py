@@ -1,4 +1,4 @@
-"""Which model families a run builds."""
+"""The model families to build."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ class PipelineParams(Section):
     families: list[Literal["sign2text", "gloss"]] = Field(
         ["sign2text", "gloss"],
         min_length=1,
-        description="sign2text: landmarks to sentence; gloss: features to glosses",
+        description="sign2text: from landmarks to a sentence; gloss: from features to glosses",
     )

@@ -1,4 +1,4 @@
-"""Rows of hand and nose positions as features."""
+"""Features from tables of hand and nose positions."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Group = Literal["hands", "nose", "hands_clip", "nose_clip", "between", "velocity
 
 
 class PositionsParams(Section):
-    """Section `positions`: which columns are made of a table of positions; signloom.features.positions."""
+    """Section `positions`: features from a table of positions; see `signloom.features.positions`."""
 
     groups: list[Group] = Field(
-        [], description="in this order; none: the clips are .npy files of 540 features, not rows of a table"
+        [], description="feature groups, in this order; empty if clips are .npy files of 540 features"
     )
-    fps: float = Field(30.0, gt=0, description="frames a second of the table")
-    span: int = Field(2, ge=1, description="frames before and after that velocities are taken between")
-    stack: int = Field(1, ge=1, description="frames side by side in a row, with the row's own in the middle")
-    every: int = Field(1, ge=1, description="a row every n-th frame")
+    fps: float = Field(30.0, gt=0, description="frames per second of the table")
+    span: int = Field(2, ge=1, description="frames before and after a frame that give its velocity")
+    stack: int = Field(1, ge=1, description="neighbouring frames side by side in a row")
+    every: int = Field(1, ge=1, description="keep every n-th row after stacking")

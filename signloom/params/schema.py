@@ -1,4 +1,4 @@
-"""The whole of params.yaml: read by the engines before the first job, never by a stage."""
+"""All of params.yaml; the workflow engines read it before the first job, stages do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a table of settings is made of."""
+"""Tables that compare settings side by side."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from signloom.params.gloss import Variant
 
 
 class SideBySideParams(Section):
-    """Section `side_by_side`, made by the rule from config/side_by_side.yaml: one table."""
+    """Section `side_by_side`: one table; the rule makes it from config/side_by_side.yaml."""
 
     table: str
     variant: Variant
-    settings: list[str] = Field(min_length=2, description="the first is what the others are compared with")
-    seeds: list[int] = Field(min_length=1, description="the first names the run")
+    settings: list[str] = Field(min_length=2, description="the others are compared with the first")
+    seeds: list[int] = Field(min_length=1, description="the first gives the run its name")

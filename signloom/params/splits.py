@@ -1,4 +1,4 @@
-"""How clips are divided into train, val and test."""
+"""The division of clips into train, val and test."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ class SplitsParams(Section):
     test_share: float = Field(0.15, ge=0, lt=1)
     seed: int = Field(42, ge=0)
     folds: int = Field(
-        0, ge=0, description="cross-validation: folds of the predefined training clips; 0: none"
+        0, ge=0, description="number of cross-validation folds of the predefined training clips; 0: none"
     )
-    fold: int = Field(0, ge=0, description="which of the folds becomes val, from 0")
+    fold: int = Field(0, ge=0, description="number of the fold that becomes val, from 0")

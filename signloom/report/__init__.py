@@ -1,1 +1,1 @@
-"""Pictures and pages for people."""
+"""The report of a build: one page of tables and pictures."""

@@ -1,4 +1,4 @@
-"""Texts beside what was read: alignments, edits in words, examples."""
+"""Compare reference texts with decoded texts: alignments, edits in words, examples."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Example:
-    """One decoded clip; `spoken` says the edits in words."""
+    """A decoded clip; `spoken` describes the edits in words."""
 
     clip: str
     signer: str
@@ -41,7 +41,7 @@ class Example:
 
 
 def align(reference: str, hypothesis: str, scoring: Scoring = WORDS) -> list[Step]:
-    """Return jiwer's alignment word by word, of both texts as they are scored."""
+    """Return jiwer's word alignment of both texts, normalised as for scoring."""
     out = jiwer.process_words([scoring.plain(reference)], [scoring.plain(hypothesis)])
     left, right = out.references[0], out.hypotheses[0]
     steps = []
@@ -55,7 +55,7 @@ def align(reference: str, hypothesis: str, scoring: Scoring = WORDS) -> list[Ste
 
 
 def spoken_edits(steps: Sequence[Step]) -> str:
-    """Return the edits of an alignment in words, for those who hear the page."""
+    """Return the edits of an alignment in words, for screen readers."""
     phrases = {
         "substitute": "“{0.hypothesis}” in place of “{0.reference}”",
         "delete": "“{0.reference}” left out",
@@ -66,7 +66,7 @@ def spoken_edits(steps: Sequence[Step]) -> str:
 
 
 def choose_examples(answers: pd.DataFrame, scoring: Scoring = WORDS) -> list[Example]:
-    """Return up to six clips of one data set, evenly spaced from the most wrong to the most right."""
+    """Return up to six clips of one data set, evenly spaced from the highest to the lowest error rate."""
     edits, words = scoring.count(answers["reference"].tolist(), answers["hypothesis"].tolist()).T
     rate = np.divide(edits, words, out=np.full(len(edits), np.nan), where=words > 0)
     ranked = answers.assign(rate=rate).sort_values(["rate", "clip_id"], ascending=[False, True])
@@ -89,9 +89,9 @@ def _example(row: Mapping[Any, Any], scoring: Scoring) -> Example:
 
 
 def confusion_table(answers: pd.DataFrame, name: str, unit: str, scoring: Scoring = WORDS) -> Table:
-    """Return the words most often read as another one: `answers` has `reference, hypothesis`.
+    """Return the most frequent word confusions; `answers` has `reference, hypothesis`.
 
-    `unit` is what the scored words are called: a word, a gloss.
+    `unit` names the scored words, such as "word" or "gloss".
     """
     said: Counter[str] = Counter()
     pairs: Counter[tuple[str, str]] = Counter()

@@ -1,4 +1,4 @@
-"""A frame each of some clips, with the landmarks that were found drawn over it."""
+"""The contact sheet: one frame of each selected clip, with its landmarks drawn over it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +22,27 @@ from signloom.report.overlay import draw_landmarks
 from signloom.video.decode import VideoUnreadable, open_video
 
 _MOST = 12
-_SIDE = 360  # pixels of the longer side: two to a row of a phone
+_SIDE = 360  # pixels of the longer side; two fit side by side on a phone
 _QUALITY = 72
 _KINDS = ("train", "val", "test", "not signing")
 
 
 @dataclass(frozen=True)
 class Videos:
-    """Where the clips are to be seen: landmarks, and `video_path, start_s, end_s` of every clip."""
+    """The landmarks of the clips, and `video_path, start_s, end_s` of every clip."""
 
     landmarks: FeatureShards
     files: dict[str, dict[str, Any]]
 
+    def frame_number(self, clip_id: str, row: int) -> int:
+        """Return the number in the video of the frame that landmark row `row` of a clip comes from."""
+        index = self.landmarks.index
+        return int(index.loc[index["clip_id"] == clip_id, "frame_index"].iloc[0][row])
+
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of the sheet: base64 WebP of `width` x `height` pixels, and what is said of it."""
+    """One picture of the sheet: base64 WebP of `width` x `height` pixels, with its texts."""
 
     clip: str
     about: str
@@ -50,13 +54,13 @@ class Tile:
 
 
 def read_videos(landmarks: Sequence[Path], index: Sequence[Path], shards: Sequence[Path]) -> Videos:
-    """Return the landmark shards, mapped, and the rows of the shard lists by clip."""
+    """Return the landmark shards, memory-mapped, and the rows of the shard lists by clip."""
     clips = (clip for path in shards for clip in read_shard_list(path))
     return Videos(FeatureShards(landmarks, index), {clip["clip_id"]: clip for clip in clips})
 
 
 def describe(videos: Videos, clips: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, Any]:
-    """Return what the template says: tiles of kept and of rejected clips, and reasons that have none."""
+    """Return the template's values: tiles of kept and of rejected clips, and reasons without a tile."""
     kept = [_kept(videos, clip) for clip in choose_kept(clips)]
     rejected, unseen = [], []
     for clip in choose_rejected(rejects, videos):
@@ -68,10 +72,10 @@ def describe(videos: Videos, clips: pd.DataFrame, rejects: pd.DataFrame) -> dict
 
 
 def choose_kept(clips: pd.DataFrame, most: int = _MOST) -> list[dict[str, Any]]:
-    """Return up to `most` clips, by split and those without signing last.
+    """Return up to `most` clips, sorted by split, clips without signing last.
 
-    The next is ever the one whose signer and split together, and then whose sentence, were taken least so
-    far; ties go by clip id.
+    Each choice is the clip whose pair of signer and split, and then whose sentence, was chosen least often so
+    far; ties are broken by clip id.
     """
     kind = clips["split"].where(clips["sentence_id"] >= 0, "not signing")
     left: list[dict[str, Any]] = clips.assign(kind=kind).sort_values("clip_id").to_dict("records")
@@ -95,7 +99,7 @@ def _shown(row: Mapping[str, Any], taken: Counter[Any]) -> tuple[int, int]:
 
 
 def choose_rejected(rejects: pd.DataFrame, videos: Videos) -> list[dict[str, Any]]:
-    """Return the first clip of every reason, one that can be seen if there is one; `seen` says so."""
+    """Return one clip per reason, the first with a visible frame if there is one; `seen` tells which."""
     seen = [clip in videos.landmarks and videos.landmarks.length(clip) > 0 for clip in rejects["clip_id"]]
     ranked = rejects.assign(seen=seen).sort_values(["seen", "clip_id"], ascending=[False, True])
     first = ranked.groupby(["stage", "reason"], sort=True).head(1)
@@ -104,12 +108,12 @@ def choose_rejected(rejects: pd.DataFrame, videos: Videos) -> list[dict[str, Any
 
 
 def parts_found(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return (T, 4), whether pose, hands and face of raw landmark rows (T, 1662) were found."""
+    """Return whether pose, left hand, right hand and face were found (T, 4) in raw rows (T, 1662)."""
     return np.stack([np.isfinite(rows[:, columns.start]) for columns in RAW_PARTS.values()], axis=1)
 
 
 def fullest_row(found: NDArray[np.bool_]) -> int:
-    """Return the row of `found` (T, 4) nearest to the middle among those with the most parts."""
+    """Return the row of `found` (T, 4) with the most parts; of several the one nearest to the middle."""
     parts = found.sum(1)
     rows = np.flatnonzero(parts == parts.max())
     return int(rows[np.abs(rows - (len(found) - 1) / 2).argmin()])
@@ -129,7 +133,7 @@ def _rejected(videos: Videos, clip: Mapping[str, Any]) -> Tile:
 
 def _tile(videos: Videos, clip_id: str, about: str, said: str, row: int) -> Tile:
     rows = videos.landmarks.clip(clip_id)
-    image = shrink(_frame(videos.files[clip_id], row), _SIDE)
+    image = shrink(_frame(videos.files[clip_id], videos.frame_number(clip_id, row)), _SIDE)
     drawn = draw_landmarks(image, rows[row])
     ok, code = cv2.imencode(".webp", drawn[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
     if not ok:
@@ -138,18 +142,19 @@ def _tile(videos: Videos, clip_id: str, about: str, said: str, row: int) -> Tile
     names = [name.replace("_", " ") for name in RAW_PARTS]
     found = [name for name, there in zip(names, parts_found(rows[row : row + 1])[0], strict=True) if there]
     alt = (
-        f"Frame {row + 1} of {len(rows)} of clip {clip_id}. "
+        f"Tracked frame {row + 1} of {len(rows)} of clip {clip_id}. "
         f"Landmarks drawn: {', '.join(found) if found else 'none, as none were found'}."
     )
     return Tile(clip_id, about, said, alt, base64.b64encode(code.tobytes()).decode(), width, height)
 
 
-def _frame(clip: Mapping[str, Any], row: int) -> NDArray[np.uint8]:
-    """Return the RGB frame that landmark row `row` was found in; rows are the clip's frames in order."""
+def _frame(clip: Mapping[str, Any], number: int) -> NDArray[np.uint8]:
+    """Return the RGB frame `number` of the video of `clip`."""
     path = Path(clip["video_path"])
     try:
         with open_video(path) as video:
-            frame = next(islice(video.frames(clip["start_s"], clip["end_s"]), row, None), None)
+            frames = video.frames(clip["start_s"], clip["end_s"])
+            frame = next((frame for frame in frames if frame.number == number), None)
     except VideoUnreadable as error:
         raise SignloomError(f"report: {path}: {error}; build the manifest again") from error
     if frame is None:

@@ -1,4 +1,4 @@
-"""What the figures of the report share: vector pictures that take their colours from the page."""
+"""Shared drawing code: figures as SVG that takes its colours from the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# drawn with these and then named, so that the page's style sheet decides: no two figures share a meaning
+# placeholder colours, replaced by names that the page's style sheet defines
 _COLOURS = {
     "#010202": "var(--page)",
     "#010203": "var(--ink)",
@@ -30,7 +30,7 @@ MARKS = ["o", "s", "^", "D", "P"]
 LINES: list[str | tuple[int, tuple[int, ...]]] = ["-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1))]
 _STYLE = {
     "svg.fonttype": "none",
-    "text.parse_math": False,  # a signer may be called $1
+    "text.parse_math": False,  # a signer's name may contain $
     "font.size": 10,
     "text.color": INK,
     "axes.edgecolor": INK,
@@ -51,12 +51,12 @@ _STYLE = {
     "lines.markersize": 5,
 }
 _SMOOTHING = 0.5
-WIDTH, HEIGHT = 4.6, 3.0  # inches; narrow, so that its letters stay legible on a phone
+WIDTH, HEIGHT = 4.6, 3.0  # inches; narrow, so that the text stays legible on a phone
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An inline SVG with its caption; what a screen reader says of it is inside."""
+    """An inline SVG with its caption; the SVG contains its text for screen readers."""
 
     name: str
     caption: str
@@ -66,7 +66,7 @@ class Picture:
 def picture(
     name: str, caption: str, alt: str, draw: Callable[[Figure], None], height: float = HEIGHT
 ) -> Picture:
-    """Return what `draw` puts on a figure as an SVG without addresses, dates or ids shared with others."""
+    """Return the figure that `draw` fills as an SVG without links, dates or ids shared with other figures."""
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(figure)
@@ -102,10 +102,10 @@ def note(axes: Axes, text: str, x: float, left: bool, inside: bool = False) -> N
 
 
 def smooth(values: pd.Series) -> pd.Series:
-    """Return the exponential mean of a curve (epochs,), as thick lines show it."""
+    """Return the exponential moving average of a curve (epochs,), which thick lines show."""
     return values.ewm(alpha=1 - _SMOOTHING, adjust=True).mean()
 
 
 def whole_numbers(axes: Axes) -> None:
-    """Let the x axis count in whole steps."""
+    """Put ticks of the x axis at whole numbers only."""
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))

@@ -1,4 +1,4 @@
-"""All clips in two dimensions, as their embeddings lie."""
+"""The map of clip embeddings in two dimensions."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from signloom.report.drawing import INK, MARKS, PAGE, SERIES, Picture, picture
 
 Floats = NDArray[np.float64]
 _SPLITS = ("train", "val", "test")
-_MOST_POINTS = 1500  # a picture of more is slow to open
+_MOST_POINTS = 1500  # larger pictures are slow to open
 _LABELS = "ABCDEF"
 
 
 @dataclass(frozen=True)
 class EmbeddingMap:
-    """The picture, what its letters mean as `letter, sentence, clips`, the share
-    of variance that is seen, and how many clips are drawn."""
+    """The picture, its letters as `letter, sentence, clips`, the share of variance
+    that it shows, and the number of clips drawn."""
 
     picture: Picture
     named: list[tuple[str, str, int]]
@@ -33,8 +33,8 @@ class EmbeddingMap:
 def project(embeddings: NDArray[np.floating]) -> tuple[Floats, Floats]:
     """Return the first two principal components (N, 2) of `embeddings` (N, E), and their shares of variance.
 
-    Eigenvectors of the covariance (Jolliffe, Principal Component Analysis, 2002, chapter 1); each points to
-    where its largest entry is positive, so that equal clips give equal maps. Shares are 0 where nothing
+    Eigenvectors of the covariance (Jolliffe, Principal Component Analysis, 2002, chapter 1). The sign of
+    each makes its largest entry positive, so that equal clips give equal maps. Shares are 0 if nothing
     varies.
     """
     centred = embeddings.astype(np.float64) - embeddings.mean(0, dtype=np.float64)
@@ -47,7 +47,7 @@ def project(embeddings: NDArray[np.floating]) -> tuple[Floats, Floats]:
 
 
 def spread_out(centres: Floats, count: int) -> list[int]:
-    """Return rows of `centres` (S, 2) far apart: the outermost, then ever the farthest from those."""
+    """Return rows of `centres` (S, 2) far apart: the outermost, then always the farthest from all chosen."""
     if not len(centres):
         return []
     chosen = [int(np.linalg.norm(centres, axis=1).argmax())]
@@ -60,8 +60,7 @@ def spread_out(centres: Floats, count: int) -> list[int]:
 def describe(embeddings: NDArray[np.floating], clips: pd.DataFrame) -> EmbeddingMap | None:
     """Return the map of unit rows `embeddings` (N, E).
 
-    `clips` has `split, sentence_id, sentence`, in the same order. None where fewer than three clips are
-    there to be seen.
+    `clips` has `split, sentence_id, sentence`, in the same order. None with fewer than three clips.
     """
     if len(clips) < 3 or embeddings.shape[1] < 2:
         return None
@@ -116,7 +115,7 @@ def _draw(clips: pd.DataFrame, marked: dict[int, str], shares: Floats) -> Pictur
                     )
         for sentence_id, letter in marked.items():
             centre = clips.loc[clips["sentence_id"] == sentence_id, ["x", "y"]].to_numpy().mean(0)
-            # outwards, where fewer clips are
+            # placed outwards, where there are fewer clips
             away = 13 * centre / max(float(np.linalg.norm(centre)), 1e-12)
             axes.annotate(
                 letter,

@@ -1,4 +1,4 @@
-"""What the page says of the gloss family: ablation, blank ratios, decoders, confusions, examples."""
+"""The gloss section of the page: ablation, blank ratios, decoders, confusions, examples."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from signloom.report.gloss_tables import DECODERS, GLOSSES
 from signloom.report.sources import GlossSources, variant_of
 from signloom.report.tables import DATA, Cell, Metric
 
-# what a collapse is called is no option of the page
+# blank ratio from which a run counts as collapsed; not configurable
 _COLLAPSE = TrainGlossParams().collapse_ratio
 _MEANING = {
     "tcn_ctc": "dilated convolutions with CTC alone, the baseline",
     "hybrid_pose": "an encoder with CTC and an attention decoder, on pose features",
-    "hybrid_clip": "the hybrid on clip features, rows of a video network",
+    "hybrid_clip": "the hybrid on clip features of a video network",
     "hybrid_clip_aug": "the hybrid on clip features, trained on augmented copies of the videos as well",
     "hybrid_both": "the hybrid on pose and clip features side by side",
 }
@@ -46,7 +46,7 @@ _WER = Metric("wer", "Word error rate", "lower")
 
 @dataclass(frozen=True)
 class Choice:
-    """The run and the decoder whose answers are shown, and by what they were chosen."""
+    """The run and the decoder whose answers are shown, and the reason for the choice."""
 
     run: str
     decoder: str
@@ -54,7 +54,7 @@ class Choice:
 
 
 def describe(sources: GlossSources) -> dict[str, Any]:
-    """Return what the template says of glosses."""
+    """Return the template's values for glosses."""
     rates = gloss_tables.rates(sources.metrics)
     choice = choose(sources, rates)
     scored = [data for data in gloss_tables.scored(sources.ablation) if data != "val_unseen_sentences"]
@@ -87,10 +87,11 @@ def describe(sources: GlossSources) -> dict[str, Any]:
 
 
 def choose(sources: GlossSources, rates: pd.DataFrame) -> Choice:
-    """Return the variant's first run and the decoder with the lowest validation error rate, mean over seeds.
+    """Return the run and the decoder with the lowest validation error rate.
 
-    Of equal ones the first in the pipeline's order. Without validation clips it is the last run and its last
-    decoder: nothing may be picked by the test clips.
+    Variants are compared by the mean over their seeds, and the first run of the best one is returned; ties go
+    to the first in the pipeline's order. Without validation clips it is the last run and its last decoder,
+    because test clips must not choose.
     """
     dev = rates[rates["data"] == "val"]
     if dev.empty:
@@ -103,7 +104,7 @@ def choose(sources: GlossSources, rates: pd.DataFrame) -> Choice:
 
 
 def networks(backbones: pd.DataFrame) -> list[str]:
-    """Return each video network in words: its name, how it was run, its weights and their digest."""
+    """Describe each video network in words: its name, its mode, its weights and their digest."""
     return [
         f"{row['backbone']} ({row['mode']}), "
         + (
@@ -116,7 +117,7 @@ def networks(backbones: pd.DataFrame) -> list[str]:
 
 
 def _sentences(text: str) -> list[str]:
-    """Return the sentences of a text; a point inside a number has no space behind it."""
+    """Split a text into sentences; a decimal point is not followed by a space."""
     return re.split(r"(?<=\.) ", text)
 
 
@@ -140,7 +141,7 @@ def _curves(epochs: pd.DataFrame) -> list[Picture]:
 def best_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
     """Return `run, variant, epoch, value`: the epoch of each best.pth and its validation error rate.
 
-    Lowest error rate, of equal ones the lowest loss, then the first.
+    The best epoch has the lowest error rate; ties go to the lower loss, then to the earlier epoch.
     """
     order = epochs.sort_values(["val_wer", "val_loss", "epoch"], kind="stable")
     first = order.dropna(subset=["val_wer"]).groupby("run", sort=False).head(1)
@@ -148,7 +149,7 @@ def best_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tiles(sources: GlossSources, choice: Choice) -> list[tuple[str, str, int, Cell]]:
-    """Return label, data set, clips and figure of the chosen run on the test clips."""
+    """Return label, data set, number of clips and score of the chosen run on the test clips."""
     scores = {
         data: sources.metrics[choice.run].get(data, {}).get(choice.decoder, {})
         for data in ("test", "test_unseen_sentences")
@@ -161,7 +162,7 @@ def _tiles(sources: GlossSources, choice: Choice) -> list[tuple[str, str, int, C
 
 
 def _answers(predictions: pd.DataFrame, choice: Choice) -> dict[str, Any]:
-    """Return what the chosen answers say: errors by length and signer, confusions, examples."""
+    """Return the errors of the chosen run: by length and by signer, confusions, examples."""
     named = predictions.assign(hypothesis=predictions[choice.decoder])
     scored = named[named["reference"] != ""]
     answers = scored.assign(length=tables.reference_lengths(scored["reference"].tolist(), GLOSSES).to_numpy())

@@ -1,4 +1,4 @@
-"""The figures of the gloss family: every variant in one picture, in all of them alike."""
+"""The figures of the gloss family; a variant has the same style in all of them."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def curves(
     marked: pd.DataFrame | None = None,
     smoothed: bool = False,
 ) -> Picture:
-    """Return `column` over epochs, a thick line a variant: the mean over its runs, which are thin lines.
+    """Draw `column` over epochs: a thick line per variant, the mean over its runs, and a thin line per run.
 
-    `epochs` has `run, variant, epoch` and `column`; `limit` is drawn across; `marked`, points to mark, has
-    `variant, epoch, value`. With `smoothed` the thick line is smoothed; raw values are thin.
+    `epochs` has `run, variant, epoch` and `column`; `limit` is a horizontal line; `marked` has the points to
+    mark as `variant, epoch, value`. With `smoothed` the thick line is smoothed; thin lines are raw values.
     """
     known = epochs.dropna(subset=[column])
     shown = [variant for variant in VARIANTS if (known["variant"] == variant).any()]
@@ -107,7 +107,7 @@ def _said(known: pd.DataFrame, variant: str, column: str, limit: float | None) -
 
 
 def decoders(data: str, points: pd.DataFrame) -> Picture:
-    """Return word error rates of one data set: a row a variant, a mark a decoder.
+    """Draw word error rates of one data set: a row per variant, a mark per decoder.
 
     `points` has `variant, decoder, wer, low, high, seeds`, in the pipeline's order.
     """

@@ -37,8 +37,8 @@ GLOSSES = Scoring(lambda line: " ".join(line.split()), _edits)
 def rates(metrics: Metrics) -> pd.DataFrame:
     """Return `data, variant, decoder, wer, low, high, seeds, n`: the mean over the runs of each variant.
 
-    Bounds are the 95 % interval of a single run, or the lowest and the highest of several. Rates that are not
-    defined are left out.
+    `low` and `high` are the 95 % interval of a single run, or the lowest and the highest rate of several
+    runs. Undefined rates are left out.
     """
     rows = [
         (data, variant_of(run), decoder, scores["wer"], scores["wer_low"], scores["wer_high"], scores["n"])
@@ -58,10 +58,10 @@ def rates(metrics: Metrics) -> pd.DataFrame:
 
 
 def ablation_table(data: str, ablation: Mapping[str, Any], found: pd.DataFrame, whole: bool) -> Table:
-    """Return the figures of one data set in ablation.json: a row a variant, or with `whole` a row a decoder.
+    """Return the figures of one data set in ablation.json: a row per variant, or with `whole` per decoder.
 
-    A variant alone stands with the decoder that the ablation compares it by. Under a mean over seeds stands
-    its deviation; under the error rate of a single seed the 95 % interval of `found`, which `rates` made.
+    Without `whole`, a variant has the decoder that the ablation compares it by. A mean over seeds has its
+    deviation below it; the error rate of a single seed has the 95 % interval from `found`, made by `rates`.
     """
     notes = Notes()
     limits = {
@@ -89,7 +89,7 @@ def ablation_table(data: str, ablation: Mapping[str, Any], found: pd.DataFrame, 
 
 
 def comparison_table(ablation: Mapping[str, Any], shown: Sequence[str]) -> Table:
-    """Return the paired differences that the ablation asks about, a column each data set of `shown`."""
+    """Return the paired differences of the ablation, a column per data set of `shown`."""
     notes = Notes()
     found = {data: ablation[data]["comparisons"] for data in shown}
     rows = []
@@ -104,7 +104,7 @@ def comparison_table(ablation: Mapping[str, Any], shown: Sequence[str]) -> Table
 
 
 def scored(ablation: Mapping[str, Any]) -> list[str]:
-    """Return the data sets in which a reference gloss was scored."""
+    """Return the data sets with at least one scored reference gloss."""
     return [
         data
         for data in SETS
@@ -122,7 +122,7 @@ def _variants(ablation: Mapping[str, Any], data: str) -> list[tuple[str, dict[st
 
 
 def _mean(figures: Mapping[str, Any], rate: str, notes: Notes, limits: str = "") -> Cell:
-    """Return a mean over seeds with its deviation, or with `limits` where it has none."""
+    """Return a mean over seeds with its deviation, or with `limits` if there is none."""
     cell = score_cell(figures, Metric(rate, rate), notes)
     spread = figures.get(f"{rate}_std")
     return replace(cell, interval=limits if spread is None else f"± {spread:.3f}")

@@ -1,4 +1,4 @@
-"""What the page says of answers: when one is given, how often rightly, how fast, and from which files."""
+"""The inference section of the page: thresholds, acceptance, latency, and the files of the bundle."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ _MEANING = {
     IN_SET: "clips of sentences that the gallery has",
     "unsigned": "people who move but do not sign",
     "unseen_sentence": "clips of sentences that training never saw",
-    "left_out": "in-set clips asked of a gallery without their sentence",
-    "reversed": "in-set clips from their end to their start",
-    "shuffled": "in-set clips in pieces of a third of a second, none in its place",
+    "left_out": "in-set clips, with their sentence left out of the gallery",
+    "reversed": "in-set clips played backwards",
+    "shuffled": "in-set clips cut into pieces of a third of a second, none in its original place",
     "spliced": "the first half of a clip, then the second half of one of another sentence",
 }
-# threshold, what it bounds, the design document's
+# threshold, the quantity that it bounds, the design document's value
 _GATES = [
     ("min_similarity", "cosine to the first sentence", "0.6"),
-    ("min_margin", "that less the cosine to the next", "0.05, between clips"),
+    ("min_margin", "the same minus the cosine to the next sentence", "0.05, between clips"),
     ("min_proto_similarity", "cosine to the first sentence’s prototype", DASH),
-    ("min_dtw_score", "warping score of its clip’s frames", DASH),
+    ("min_dtw_score", "time-warping score of its clip’s frames", DASH),
     ("motion_floor", "mean motion, shoulder widths a second", "0.00075, in other units"),
 ]
 _OPEN = -1.0
 _TIMED = {
     ("clip", "encode"): "embedding of a clip of features",
-    ("clip", "answer"): "answer to it, without text",
-    ("clip", "answer_reranked"): "answer, re-ranked by warping",
+    ("clip", "answer"): "answer to the clip, without text",
+    ("clip", "answer_reranked"): "answer, re-ranked by time warping",
     ("clip", "answer_decoded"): "answer with decoded text",
     ("stream", "final"): "streaming: from the last frame to the final answer",
     ("stream", "partial"): "streaming: from a frame to a partial answer",
@@ -54,7 +54,7 @@ _FALSE = Metric("false_accept_rate", "Out-of-set clips accepted", "lower")
 
 
 def describe(sources: InferenceSources) -> dict[str, Any]:
-    """Return what the template says of answers."""
+    """Return the template's values for inference."""
     curve, most = sources.curve, float(sources.thresholds["max_false_accept_rate"])
     timed = (sources.latency or {}).get("clip", {"n": 0})
     drawn = not curve[curve["kind"] == inference_plots.ALL].empty
@@ -78,7 +78,7 @@ def describe(sources: InferenceSources) -> dict[str, Any]:
 
 
 def thresholds_table(thresholds: Mapping[str, Any]) -> Table:
-    """Return every threshold beside the design document's fixed one; one under all values is open."""
+    """Return every threshold beside the design document's; a threshold below all values is shown as open."""
     rows = [
         [
             Cell(gate, what),
@@ -91,7 +91,7 @@ def thresholds_table(thresholds: Mapping[str, Any]) -> Table:
 
 
 def acceptance_table(calibration: Mapping[str, Any], scores: Mapping[str, Any]) -> Table:
-    """Return how often each kind is accepted: a column a data set, and one more by fixed thresholds."""
+    """Return the acceptance rate of each kind: a column per data set, and one with fixed thresholds."""
     columns = [(DATA[data], calibration[data]) for data in DATA if data in calibration]
     columns += [(f"{DATA[data]}, by the bundle", scores[data]) for data in DATA if data in scores]
     columns += [
@@ -121,7 +121,7 @@ def _counted(figures: Mapping[str, Any], metric: Metric, number: str, notes: Not
 
 
 def reasons_table(answers: pd.DataFrame) -> Table:
-    """Return how many questions of each kind each gate closed for: `answers` has `kind, reason`."""
+    """Return how many clips of each kind each gate refused; `answers` has `kind, reason`."""
     counts = answers.groupby(["kind", "reason"]).size()
     reasons = [OK, *(reason for reason in REASONS if (answers["reason"] == reason).any())]
     rows = [
@@ -129,20 +129,20 @@ def reasons_table(answers: pd.DataFrame) -> Table:
         for kind in (IN_SET, *KINDS)
         if (answers["kind"] == kind).any()
     ]
-    caption = "Test clips by the first gate that closed; ok is an answer"
+    caption = "Test clips by the first gate that refused them; ok is an answer"
     return Table("reasons", caption, ["Clips", *reasons], rows)
 
 
 def variants_table(figures: Mapping[str, Any]) -> Table:
-    """Return what int8 and re-ranking change for in-set clips: `figures` is one data set of the scores."""
+    """Return the effect of int8 and re-ranking on in-set clips; `figures` is one data set of the scores."""
     notes = Notes()
     shown = [
         ("Own sentence first, fp32", figures["int8"]["fp32"], "r_at_1"),
         ("Own sentence first, int8", figures["int8"]["int8"], "r_at_1"),
         ("Same first sentence, fp32 and int8", figures["int8"], "top1_agreement"),
-        ("Of the first five in common, fp32 and int8", figures["int8"], "top5_agreement"),
+        ("First five sentences in common, fp32 and int8", figures["int8"], "top5_agreement"),
         ("Own sentence first, by cosine", figures["rerank"], "top1"),
-        ("Own sentence first, re-ranked by warping", figures["rerank"], "top1_reranked"),
+        ("Own sentence first, re-ranked by time warping", figures["rerank"], "top1_reranked"),
     ]
     rows = [[Cell(label), tables.score_cell(part, Metric(key, label), notes)] for label, part, key in shown]
     caption = f"In-set test clips, n\u00a0=\u00a0{figures['int8']['n']}, with 95 % intervals"
@@ -150,7 +150,7 @@ def variants_table(figures: Mapping[str, Any]) -> Table:
 
 
 def latency_table(latency: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return percentiles of every part: an entry `{p50_ms, ...}` of its group, or entries `<part>_ms_p50`."""
+    """Return latency percentiles of every part, read from `{p50_ms, ...}` or `<part>_ms_p50` entries."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for group, entries in latency.items():
         for key, value in entries.items():
@@ -165,7 +165,7 @@ def latency_table(latency: Mapping[str, Mapping[str, Any]]) -> Table:
         ]
         for part, times in found.items()
     ]
-    columns = ["Part", "Median", "95 of 100 within", "99 of 100 within"]
+    columns = ["Part", "Median", "95th percentile", "99th percentile"]
     return Table("latency", "Time in ms", columns, rows)
 
 
@@ -179,7 +179,7 @@ def files_table(bundle: Mapping[str, Any]) -> Table:
 
 
 def _tiles(scores: Mapping[str, Any]) -> list[tuple[str, str, int, Cell]]:
-    """Return label, data set, clips and figure of the bundle on the test clips."""
+    """Return label, data set, number of clips and score of the bundle on the test clips."""
     figures = scores.get("test")
     if figures is None:
         return []

@@ -1,4 +1,4 @@
-"""The figures of calibration: what accepting more right answers costs in wrong ones."""
+"""The figures of calibration: right answers against false accepts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ ALL = "all"
 
 
 def calibration(curve: pd.DataFrame, most: float) -> Picture:
-    """Draw the share accepted and right over the false-accept rate of all clips out of the set.
+    """Draw the share accepted and right over the false-accept rate of all out-of-set clips.
 
-    `curve` is that of stage calibrate: `kind, false_accept_rate, accepted_and_right, chosen`; `most` is the
+    `curve` is the output of calibrate: `kind, false_accept_rate, accepted_and_right, chosen`; `most` is the
     highest rate that was allowed.
     """
     points = curve[curve["kind"] == ALL].sort_values(["false_accept_rate", "accepted_and_right"])
@@ -26,7 +26,7 @@ def calibration(curve: pd.DataFrame, most: float) -> Picture:
         right = max(1.25 * float(points["false_accept_rate"].max()), 2 * most, 0.02)
         note(axes, f"at most {most:g}", most, left=most > right / 2)
         axes.set_xlim(0, right)
-        axes.set_xlabel("false-accept rate, all clips out of the set")
+        axes.set_xlabel("false-accept rate, all out-of-set clips")
         axes.set_ylabel("accepted and right")
 
     (chosen,) = points[points["chosen"] == 1].to_dict("records")
@@ -35,9 +35,8 @@ def calibration(curve: pd.DataFrame, most: float) -> Picture:
         for row in points.iloc[[0, -1]].to_dict("records")
     )
     caption = (
-        "What accepting more costs on validation clips: the largest share of in-set clips that is accepted "
-        "and right, over the false-accept rate. The diamond is the point chosen, the dashed line the rate "
-        "allowed."
+        "The largest share of in-set validation clips that is accepted and right, for every false-accept "
+        "rate. The diamond is the chosen point, the dashed line the highest rate allowed."
     )
     alt = (
         f"Share accepted and right over false-accept rate: {ends}. "
@@ -48,7 +47,7 @@ def calibration(curve: pd.DataFrame, most: float) -> Picture:
 
 
 def by_kind(curve: pd.DataFrame, names: dict[str, str]) -> Picture:
-    """Draw the same for each kind of clip out of the set, on one scale; `names` maps kinds to their names."""
+    """Draw the same for each kind of out-of-set clip, on one scale; `names` maps kinds to their names."""
     shown = [kind for kind in names if (curve["kind"] == kind).any()]
     rows = -(-len(shown) // 2)
 
@@ -65,7 +64,7 @@ def by_kind(curve: pd.DataFrame, names: dict[str, str]) -> Picture:
 
     chosen = curve[curve["chosen"] == 1].set_index("kind")["false_accept_rate"]
     said = "; ".join(f"{names[kind]}: {chosen[kind]:.3f}" for kind in shown)
-    caption = "The same points for each kind of clip out of the set; diamonds are the point chosen."
+    caption = "The same points for each kind of out-of-set clip; diamonds are the chosen point."
     alt = f"False-accept rate by kind of clip at the chosen thresholds: {said}."
     return picture("calibration-kinds", caption, alt, draw, 0.9 + 1.15 * rows)
 

@@ -1,4 +1,4 @@
-"""Landmarks drawn over a frame."""
+"""Draw landmarks over a frame."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from signloom.features.layout import HAND_BONES, POSE_BONES, RAW_PARTS
 
-# RGB; two hands that differ in lightness too, for readers who cannot tell red from green
+# RGB; the hands also differ in lightness, for colour-blind readers
 POSE_COLOUR = (255, 255, 255)
 LEFT_COLOUR = (255, 176, 0)
 RIGHT_COLOUR = (26, 133, 255)
 FACE_COLOUR = (170, 255, 195)
-# of the pose, the face and the crude hands are drawn by their own meshes
+# pose points of the face and the hands are left out; their own meshes are drawn
 _POSE_JOINTS = (11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 _MIN_VISIBILITY = 0.3
 _SUBPIXEL_BITS = 4
@@ -22,8 +22,8 @@ _SUBPIXEL_BITS = 4
 def draw_landmarks(image: NDArray[np.uint8], row: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return a copy of the RGB `image` (height, width, 3) with a raw landmark row (1662,) drawn over it.
 
-    Face as dots, pose and hands as bones and joints (left hand amber, right hand blue, the person's own
-    left and right); missing parts and hidden joints are left out.
+    The face is drawn as dots, pose and hands as bones and joints. The person's own left hand is amber, the
+    right hand blue. Missing parts and hidden joints are left out.
     """
     canvas = np.ascontiguousarray(image).copy()
     size = np.array([image.shape[1], image.shape[0]], np.float64)

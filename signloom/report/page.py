@@ -1,4 +1,4 @@
-"""The report: everything that one build says of itself, on one page that opens from disk."""
+"""The report: the results of one build on one page that opens from disk."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from signloom.report.tables import DATA
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = Path(__file__).with_name("templates")
-# the committed demo corpus; its figures need a word of warning that no other corpus needs
+# videos of the committed demo corpus, whose scores need a warning
 _DEMO_VIDEOS = "data/demo/videos/"
 
 
 def motion_groups(clips: pd.DataFrame, index: pd.DataFrame) -> dict[str, pd.Series]:
-    """Return the mean motion of kept clips, signed or not, and of rejected ones, still or not."""
+    """Return the mean motion of clips by group: kept signed or unsigned, rejected still or otherwise."""
     signed = clips["sentence_id"] >= 0
     rejected = index[index["status"] == "rejected"]
     still = rejected["reason"] == "low_motion"
@@ -32,7 +32,7 @@ def motion_groups(clips: pd.DataFrame, index: pd.DataFrame) -> dict[str, pd.Seri
 
 
 def is_demo(clips: pd.DataFrame) -> bool:
-    """Whether any clip is a video of the committed demo corpus."""
+    """Return whether any clip is a video of the committed demo corpus."""
     return bool(clips["video_file"].astype(str).str.startswith(_DEMO_VIDEOS).any())
 
 

@@ -27,7 +27,7 @@ from signloom.report.tables import DATA
 
 
 def lengths(clips: pd.DataFrame) -> Picture:
-    """Histogram of clip lengths, one row a split on one scale. `clips` has `split`, `num_frames`."""
+    """Draw histograms of clip lengths, a row per split, on one scale; `clips` has `split`, `num_frames`."""
     splits = [name for name in ("train", "val", "test") if (clips["split"] == name).any()]
     edges = np.histogram_bin_edges(clips["num_frames"].to_numpy(np.float64), bins=24)
 
@@ -49,9 +49,9 @@ def lengths(clips: pd.DataFrame) -> Picture:
 
 
 def motion(groups: dict[str, pd.Series], floor: float) -> Picture:
-    """Histograms of clips' mean motion, one row a group on one scale, and the floor below which clips fall.
+    """Draw histograms of the clips' mean motion, a row per group, on one scale, and the motion floor.
 
-    `groups` maps a name to motion in shoulder widths a second; NaN, motion never measured, is left out.
+    `groups` maps a name to motion in shoulder widths a second; NaN (not measured) is left out.
     """
     shown = {name: values.dropna() for name, values in groups.items() if values.notna().any()}
     top = max([floor, *(float(values.max()) for values in shown.values())])
@@ -86,9 +86,9 @@ def _bars(axes: Axes, values: pd.Series, edges: Any, series: int) -> None:
 
 
 def curves(name: str, caption: str, history: pd.DataFrame, columns: dict[str, str], best: int) -> Picture:
-    """Lines of `columns` (column to label) over epochs: raw values faint, smoothed ones strong, best marked.
+    """Draw `columns` (column to label) over epochs: raw values faint, smoothed ones strong, `best` marked.
 
-    A column without any value is left out; one with gaps (validation decoded now and then) is not smoothed.
+    A column without values is left out; one with gaps (decoded in some epochs only) is not smoothed.
     """
     known = {column: label for column, label in columns.items() if history[column].notna().any()}
 
@@ -103,7 +103,7 @@ def curves(name: str, caption: str, history: pd.DataFrame, columns: dict[str, st
         axes.set_xlabel("epoch")
         whole_numbers(axes)
         if len(columns) > 1:
-            # even a curve that is left alone needs its name
+            # a single curve also needs its name
             figure.legend(loc="outside upper left", ncols=1 if len(known) > 2 else 2)
 
     ends = []
@@ -138,7 +138,7 @@ def _curve(axes: Axes, history: pd.DataFrame, column: str, label: str, number: i
 
 
 def wer_by_length(groups: pd.DataFrame, name: str = "wer-by-length", unit: str = "words") -> Picture:
-    """Error rate over reference length in `unit`: a mark and a 95 % interval a group, a series a data set."""
+    """Draw error rates by reference length in `unit`: a mark and 95 % interval per group and data set."""
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -174,7 +174,7 @@ def _points(axes: Axes, x: Any, part: pd.DataFrame, label: str, number: int) -> 
 
 
 def wer_by_signer(groups: pd.DataFrame, name: str = "wer-by-signer", most: int = 24) -> Picture:
-    """Word error rate of each signer (those with the most clips), a bar and a 95 % interval."""
+    """Draw the word error rate of the `most` signers with the most clips: a bar and a 95 % interval each."""
     shown = groups.sort_values(["n", "group"], ascending=[False, True]).head(most)[::-1]
     labels = [f"{row['group'] or 'unnamed'}, {_short(row['data'])}" for row in shown.to_dict("records")]
 

@@ -1,4 +1,4 @@
-"""Where the report comes from: commit, packages, checksums of the files it was made of."""
+"""The origin of the report: commit, packages, parameters, checksums of its input files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from signloom.report.tables import Cell, Table
 
-# what decides a figure: trackers, tensors, scores, engines
+# packages that may change a score: trackers, tensors, metrics, engines
 PACKAGES = (
     "mediapipe",
     "numpy",
@@ -33,7 +33,7 @@ PACKAGES = (
 
 
 def git_commit(root: Path) -> str:
-    """Return the commit that is checked out in `root`, and whether files differ from it; or why none is."""
+    """Return the commit checked out in `root` and whether files differ from it, or why it is unknown."""
     try:
         top = _git(root, "rev-parse", "--show-toplevel")
         commit = _git(root, "rev-parse", "HEAD")
@@ -53,7 +53,7 @@ def _git(root: Path, *command: str) -> str:
 
 
 def package_versions() -> list[tuple[str, str]]:
-    """Return Python and the packages that decide a figure with their installed versions."""
+    """Return the installed versions of Python and of the packages that may change a score."""
     return [("python", platform.python_version()), *((name, _version(name)) for name in PACKAGES)]
 
 
@@ -65,7 +65,7 @@ def _version(name: str) -> str:
 
 
 def parameters(sections: Mapping[str, Any]) -> Table:
-    """Return every parameter of `sections`, `section.key` and its value, in the order of params.yaml."""
+    """Return every parameter of `sections` as `section.key` with its value, in the order of params.yaml."""
     rows = [
         [Cell(f"{section}.{key}"), Cell(value if isinstance(value, str) else json.dumps(value))]
         for section, keys in sections.items()
@@ -75,7 +75,7 @@ def parameters(sections: Mapping[str, Any]) -> Table:
 
 
 def checksums(files: Sequence[Path]) -> list[tuple[str, str]]:
-    """Return name and SHA-256 of each file; the last folder stands before names that occur twice."""
+    """Return name and SHA-256 of each file; names that occur twice have their last folder in front."""
     names = [path.name for path in files]
     shown = [f"{path.parent.name}/{path.name}" if names.count(path.name) > 1 else path.name for path in files]
     return [(name, _sha256(path)) for name, path in zip(shown, files, strict=True)]

@@ -1,4 +1,4 @@
-"""What the page says of the landmarks-to-sentence family: scores, training, errors, examples, retrieval."""
+"""The landmarks-to-sentence section of the page: scores, training, errors, examples, retrieval."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ALIGNMENT = {
 
 
 def describe(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
-    """Return what the template says of sentences; `clips` is the processed metadata."""
+    """Return the template's values for sentences; `clips` is the processed metadata."""
     space = sources.space
     return {
         **_scores(sources, clips),
@@ -32,7 +32,7 @@ def describe(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
 
 
 def best_epoch(history: pd.DataFrame) -> int:
-    """Return the epoch of best.pth: highest instance top-1, then lowest loss, then the first."""
+    """Return the epoch of best.pth: highest instance top-1, ties by lower loss, then by earlier epoch."""
     top1 = history["val_inst_top1"].fillna(-1.0)
     loss = history["val_loss"].fillna(history["train_loss"])
     order = pd.DataFrame({"top1": -top1, "loss": loss}).sort_values(["top1", "loss"], kind="stable")
@@ -89,7 +89,7 @@ def _training(history: pd.DataFrame) -> dict[str, Any]:
     best = best_epoch(history)
     losses = "Losses."
     if history["supcon_loss"].fillna(0.0).any():
-        losses += " The one in validation has no two-view part, so the two need not meet."
+        losses += " The validation loss has no two-view part, so the curves need not meet."
     drawn = [
         ("losses", losses, _LOSSES),
         ("contrastive", "Contrastive losses in training.", _CONTRASTIVE),

@@ -1,4 +1,4 @@
-"""Everything that the page is made of, read from the files of one build."""
+"""Read the report's inputs from the files of one build."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class EmbeddingSpace:
 
 @dataclass(frozen=True)
 class SentenceSources:
-    """What the landmarks-to-sentence family left: metric files, training history, predictions."""
+    """Results of the landmarks-to-sentence family: metric files, training history, predictions."""
 
     scores: dict[str, Any]
     ranks: dict[str, Any]
@@ -40,9 +40,9 @@ class SentenceSources:
 
 @dataclass(frozen=True)
 class InferenceSources:
-    """What calibrate, export and evaluate_inference left; of the last two, None where they were not run.
+    """Results of calibrate, export and evaluate_inference; those of the last two are None if not run.
 
-    `calibration` and `scores` are their metric files, `answers` has `kind, reason` of the test's questions,
+    `calibration` and `scores` are their metric files, `answers` has `kind, reason` of the test clips,
     `bundle` is export_manifest.json, `latency` the benchmark file of stage evaluate_inference.
     """
 
@@ -57,10 +57,10 @@ class InferenceSources:
 
 @dataclass(frozen=True)
 class GlossSources:
-    """What the gloss family left.
+    """Results of the gloss family.
 
-    `metrics` and `predictions` map a run to what its file holds, in the pipeline's order; `epochs` has one
-    row a run and epoch; `backbones` the distinct `backbone, weights, weights_sha256, mode` of clip features.
+    `metrics` and `predictions` map a run to the content of its file, in the pipeline's order; `epochs` has a
+    row per run and epoch; `backbones` has the distinct `backbone, weights, weights_sha256, mode` of features.
     """
 
     metrics: Metrics
@@ -73,10 +73,10 @@ class GlossSources:
 
 @dataclass(frozen=True)
 class Sources:
-    """What the page is made of, read; `files` are those whose checksums the page shows.
+    """All inputs of the page; `files` are those whose checksums the page shows.
 
-    A family that was not built is None, and so are the videos of ready-made features. `jobs` are the shards
-    and runs that stages scatter over; `params` the sections of the parameters that the build had.
+    A family that was not built is None, and so are videos if features were imported. `jobs` are the names of
+    shards and runs that stages are split into; `params` are the sections of the build's parameters.
     """
 
     metrics: Metrics
@@ -99,7 +99,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_metrics(paths: Sequence[Path], names: Sequence[str]) -> Metrics:
-    """Return the metric files by name; SignloomError names the first of `names` that is missing."""
+    """Return the metric files by name; raise SignloomError for the first of `names` that is missing."""
     found = {path.stem: read_json(path) for path in paths}
     for name in names:
         if name not in found:
@@ -108,7 +108,7 @@ def read_metrics(paths: Sequence[Path], names: Sequence[str]) -> Metrics:
 
 
 def read_history(history: Path, epochs: Path) -> pd.DataFrame:
-    """Return history.csv with the validation loss of metrics.jsonl, which the table does not have."""
+    """Return history.csv joined with the validation loss, which only metrics.jsonl has."""
     table = pd.read_csv(history)
     if table.empty:
         raise SignloomError(f"{history}: no epoch; run stage train_sign2text again")
@@ -120,7 +120,7 @@ def read_history(history: Path, epochs: Path) -> pd.DataFrame:
 
 
 def read_table(path: Path, numbers: Sequence[str] = ()) -> pd.DataFrame:
-    """Return a CSV with its texts as written (`NA` is a word) and its `numbers` as floats, empty as NaN."""
+    """Read a CSV: texts stay as written (`NA` is a word); `numbers` are float columns, NaN if empty."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     for column in numbers:
         table[column] = table[column].replace("", np.nan).astype("float64")
@@ -135,7 +135,7 @@ def read_clips(metadata: Path, splits: Path) -> pd.DataFrame:
 
 
 def read_space(embeddings: Path, clips: Path) -> EmbeddingSpace:
-    """Return the embeddings of stage embed and their map; SignloomError where they differ in length."""
+    """Return the embeddings of stage embed and their map; raise SignloomError if the lengths differ."""
     rows = np.load(embeddings, mmap_mode="r", allow_pickle=False)
     table = read_table(clips).astype({"sentence_id": "int64"})
     if len(rows) != len(table):
@@ -156,9 +156,9 @@ def read_glosses(
     says: str,
     clip_index: Sequence[Path],
 ) -> GlossSources:
-    """Return what the runs left; a run is named by its metric file, `epochs` lie in folders named by runs.
+    """Return the results of the runs; metric files and the folders of `epochs` are named after the runs.
 
-    SignloomError names a run of which a file is missing.
+    Raises SignloomError with the name of a run that lacks a file.
     """
     lines = {path.parent.name: path for path in epochs}
     answers = {path.stem: path for path in predictions}
@@ -187,7 +187,7 @@ def _epochs(run: str, path: Path) -> pd.DataFrame:
 
 
 def _backbones(clip_index: Sequence[Path]) -> pd.DataFrame:
-    """Return the distinct makers of clip features; none without clips."""
+    """Return the distinct networks that made clip features; none without clips."""
     columns = ["backbone", "weights", "weights_sha256", "mode"]
     tables = [pd.read_parquet(path, columns=columns) for path in clip_index]
     found = pd.concat([pd.DataFrame(columns=columns, dtype="str"), *tables]).astype("str")

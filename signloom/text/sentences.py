@@ -1,4 +1,4 @@
-"""The table of sentences and their variations, gathered from the clips that carry them."""
+"""The table of sentences and their variations, gathered from the clips."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from signloom.errors import SignloomError
 
 
 def gather_texts(metadata: pd.DataFrame) -> pd.DataFrame:
-    """Return `sentence_id, variation, text`, sorted; variation 0 is the sentence itself, 1.. its variations.
+    """Return `sentence_id, variation, text`, sorted; variation 0 is the sentence, 1 and up its variations.
 
     `metadata` needs `clip_id, sentence_id, sentence, text_variations` (a JSON list). Unsigned clips
-    (sentence_id below 0) carry no text and are left out. Raises SignloomError where two clips disagree
-    about a sentence, a signed clip has none, or a list of variations is not one.
+    (sentence_id below 0) have no text and are left out. Raises SignloomError if two clips disagree about a
+    sentence, a signed clip has no sentence, or `text_variations` is not a list of sentences.
     """
     texts: dict[int, list[str]] = {}
     first_clip: dict[int, str] = {}
@@ -24,14 +24,14 @@ def gather_texts(metadata: pd.DataFrame) -> pd.DataFrame:
     for sentence_id, clip_id, sentence, variations in signed[columns].itertuples(index=False):
         if not isinstance(sentence, str) or not sentence.strip():
             raise SignloomError(
-                f"clip {clip_id} has sentence_id {sentence_id} but no sentence; correct its row"
+                f"clip {clip_id} has sentence_id {sentence_id} but no sentence; correct its row in the table"
             )
         known = texts.setdefault(int(sentence_id), [sentence])
         first_clip.setdefault(int(sentence_id), clip_id)
         if known[0] != sentence:
             raise SignloomError(
-                f"sentence_id {sentence_id} stands for {known[0]!r} (clip {first_clip[int(sentence_id)]}) "
-                f"and for {sentence!r} (clip {clip_id}); give each sentence an id of its own"
+                f"sentence_id {sentence_id} means {known[0]!r} in clip {first_clip[int(sentence_id)]} but "
+                f"{sentence!r} in clip {clip_id}; give each sentence its own id"
             )
         known.extend(text for text in _variations(variations, clip_id) if text not in known)
     rows = [(key, number, text) for key in sorted(texts) for number, text in enumerate(texts[key])]
@@ -44,7 +44,7 @@ def _variations(given: object, clip_id: str) -> list[str]:
     try:
         parsed = json.loads(given) if isinstance(given, str) and given else []
     except json.JSONDecodeError as error:
-        raise SignloomError(f"clip {clip_id}: text_variations is no JSON: {error}") from error
+        raise SignloomError(f"clip {clip_id}: text_variations is not valid JSON: {error}") from error
     if not isinstance(parsed, list) or not all(isinstance(text, str) and text.strip() for text in parsed):
         raise SignloomError(
             f"clip {clip_id}: text_variations must be a JSON list of sentences, not {given!r}"

@@ -1,4 +1,4 @@
-"""Text to token ids and back, in the Hugging Face tokenizers format."""
+"""Convert text to token ids and back, in the Hugging Face tokenizers format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from signloom.errors import SignloomError
 
 SPECIALS = ["<pad>", "<unk>", "<sos>", "<eos>"]
-# padding, start and end as trained here, as BERT names them, and as RoBERTa names them
+# padding, start and end tokens: ours, those of BERT, and those of RoBERTa
 _ROLES = [("<pad>", "<sos>", "<eos>"), ("[PAD]", "[CLS]", "[SEP]"), ("<pad>", "<s>", "</s>")]
 
 
@@ -19,7 +19,7 @@ class TextTokenizer:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.raw = tokenizer
-        # a stored length limit or padding would change ids behind the caller's back
+        # a stored length limit or padding would silently change ids
         tokenizer.no_padding()
         tokenizer.no_truncation()
         for names in _ROLES:
@@ -40,11 +40,11 @@ class TextTokenizer:
         return cls(Tokenizer.from_str(path.read_text("utf-8")))
 
     def to_json(self) -> str:
-        """Return the bytes of tokenizer.json as text, the same for equal training sets."""
+        """Return the text of tokenizer.json; equal training sets give equal text."""
         return str(self.raw.to_str(pretty=True)) + "\n"
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-        """Return ids with start and end; a text over `max_tokens` is cut and keeps its end token."""
+        """Return ids with start and end tokens; a text over `max_tokens` is cut but keeps its end token."""
         encoded = [self._framed(encoding.ids) for encoding in self.raw.encode_batch(list(texts))]
         return [ids if len(ids) <= max_tokens else [*ids[: max_tokens - 1], self.end] for ids in encoded]
 
@@ -61,17 +61,17 @@ class TextTokenizer:
                 break
             kept.append(int(token))
         text = str(self.raw.decode(kept, skip_special_tokens=True))
-        # WordPiece sets an apostrophe between spaces, and nothing else can tell where they were
+        # WordPiece puts spaces around an apostrophe, and the ids do not say whether the text had them
         return text.replace(" ' ", "'") if isinstance(self.raw.decoder, decoders.WordPiece) else text
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> TextTokenizer:
     """Train byte-level BPE with `<pad>` 0, `<unk>` 1, `<sos>` 2, `<eos>` 3 on the distinct `texts`.
 
-    In a small corpus the merges reach whole words, so that it is a word-level tokenizer which can still spell
-    a new word from known bytes and gives back capitals, punctuation and spaces exactly. Ids follow byte order
-    and merge counts alone: equal sets of texts give equal bytes. Raises SignloomError where there is no text,
-    or `vocab_size` does not even hold the single bytes.
+    In a small corpus the merges reach whole words, but new words can still be spelled from known bytes, and
+    capitals, punctuation and spaces survive exactly. Ids depend only on byte order and merge counts, so equal
+    sets of texts give equal files. Raises SignloomError if there is no text, or if `vocab_size` is smaller
+    than the number of single bytes and special tokens.
     """
     corpus = sorted(set(texts))
     if not corpus:
@@ -92,6 +92,6 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> TextTokenizer:
     if trained.size > vocab_size:
         raise SignloomError(
             f"text.vocab_size {vocab_size} is smaller than the {trained.size} single bytes and special "
-            "tokens of the training sentences; raise it"
+            f"tokens of the training sentences; set it to {trained.size} or more"
         )
     return trained

@@ -11,10 +11,10 @@ PAD, UNK, BLANK, SOS, EOS = range(5)
 
 
 def build_vocabulary(gloss_lines: Iterable[str]) -> list[str]:
-    """Return the vocabulary in id order: 0-4 special, then the distinct glosses of the lines, sorted.
+    """Return the vocabulary in id order: the special tokens 0-4, then the sorted distinct glosses.
 
-    A line holds glosses separated by spaces and may be empty. Raises SignloomError where a gloss has the
-    name of a special token.
+    A line holds glosses separated by spaces and may be empty. Raises SignloomError if a gloss has the name of
+    a special token.
     """
     glosses = {gloss for line in gloss_lines for gloss in line.split()}
     taken = sorted(glosses & set(SPECIALS))

@@ -1,4 +1,4 @@
-"""Checkpoints: tensors and plain data only, equal bytes for equal training, and where they come from."""
+"""Read and write checkpoints: only tensors and plain data, and equal bytes for equal training."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
-    """Return the content of a checkpoint; nothing in it is ever executed.
+    """Return the content of a checkpoint; no code in the file is executed.
 
-    Raises SignloomError where the file is no checkpoint of tensors and plain data.
+    Raises SignloomError if the file is not a checkpoint of tensors and plain data.
     """
     try:
         content = torch.load(path, map_location=device, weights_only=True)
@@ -40,15 +40,17 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
             f"{path}: not a checkpoint of tensors and plain data ({reason}); train it again"
         ) from error
     if not isinstance(content, dict):
-        raise SignloomError(f"{path}: a checkpoint is a mapping, this is a {type(content).__name__}")
+        raise SignloomError(
+            f"{path}: not a checkpoint: expected a mapping, got a {type(content).__name__}; train it again"
+        )
     return content
 
 
 def _canonical(value: Any) -> Any:
-    """Return `value` with tensors on the CPU in storage of their own, and with strings interned.
+    """Return `value` with its tensors copied to the CPU, each with its own storage, and its strings interned.
 
-    Pickle writes a second mention of one object as a reference: what is one object must not depend on
-    whether this run was resumed.
+    Pickle writes a repeated object as a reference. Without this, a resumed run would share other objects than
+    an uninterrupted one and give other bytes.
     """
     if isinstance(value, Tensor):
         return value.detach().cpu().contiguous().clone()
@@ -60,7 +62,7 @@ def _canonical(value: Any) -> Any:
         return sys.intern(value)
     if value is None or isinstance(value, bool | int | float):
         return value
-    raise TypeError(f"a checkpoint holds no {type(value).__name__}")
+    raise TypeError(f"a checkpoint cannot hold a {type(value).__name__}; convert it to plain data first")
 
 
 def versions() -> dict[str, str]:
@@ -69,9 +71,9 @@ def versions() -> dict[str, str]:
 
 
 def git_commit(folder: Path | None = None) -> str:
-    """Return the last commit that touched the library, `-dirty` after it if modified since.
+    """Return the last commit that changed the library, with `-dirty` appended if it was modified since.
 
-    `folder` is the library's own by default. Outside git, or before its first commit, it is `unknown`.
+    `folder` defaults to the library's own. The answer is `unknown` outside git or before the first commit.
     """
     folder = folder or Path(__file__).parents[1]
     commit = _git(folder, "log", "-1", "--format=%H", "--", ".")

@@ -1,4 +1,4 @@
-"""What a training of the sign2text family reads."""
+"""Load the training and validation data of the sign2text family."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from signloom.training.data import ClipSet, Texts
 
 @dataclass(frozen=True)
 class Corpus:
-    """Clips of training and validation, their texts, and the stats that standardise them (on the device)."""
+    """Training and validation clips, their texts, and the feature stats, which are on the device."""
 
     shards: FeatureShards
     train: ClipSet
@@ -34,7 +34,7 @@ class Corpus:
 
     @classmethod
     def load(cls, job: Job, max_tokens: int, device: torch.device) -> Corpus:
-        """Read the stage's inputs; raises SignloomError where there is nothing to train on."""
+        """Read the stage's inputs; raises SignloomError if there is nothing to train on."""
         shards = FeatureShards(job.input_list("features"), job.input_list("index"), job.input_list("mask"))
         splits = read_splits(job.input("splits"))
         tokenizer = TextTokenizer.load(job.input("tokenizer"))
@@ -42,11 +42,11 @@ class Corpus:
         train, val = ClipSet.of(splits, "train"), ClipSet.of(splits, "val")
         if not len(train):
             raise SignloomError(
-                f"{job.input('splits')}: no clip with a sentence is in the training split; "
+                f"{job.input('splits')}: the training split has no clip with a sentence; "
                 "check the splits section and build/rejects.csv"
             )
         if not len(val):
-            print("no validation clip has a sentence: the training loss decides which checkpoint is best")
+            print("no validation clip has a sentence, so the training loss selects the best checkpoint")
         check_clips(train, shards, texts)
         check_clips(val, shards, texts)
         mean, std = read_stats(job.input("stats"))
@@ -58,41 +58,43 @@ def read_stats(path: Path) -> tuple[Tensor, Tensor]:
     with np.load(path, allow_pickle=False) as stats:
         mean, std = torch.from_numpy(stats["feature_mean"]), torch.from_numpy(stats["feature_std"])
     if not (torch.isfinite(mean).all() and (std > 0).all()):
-        raise SignloomError(f"{path}: means must be finite and deviations above 0; build stats_pose again")
+        raise SignloomError(
+            f"{path}: means must be finite and standard deviations above 0; build stage stats_pose again"
+        )
     return mean, std
 
 
 def check_clips(clips: ClipSet, shards: FeatureShards, texts: Texts) -> None:
-    """Raise SignloomError where a clip has no feature rows or its sentence no text."""
+    """Raise SignloomError if a clip has no feature rows or its sentence has no text."""
     for clip_id, sentence in zip(clips.ids, clips.sentences, strict=True):
         if shards.length(clip_id) == 0:
-            raise SignloomError(f"clip {clip_id} of splits.csv has no feature rows; build splits again")
+            raise SignloomError(f"clip {clip_id} of splits.csv has no feature rows; build stage splits again")
         if sentence not in texts.rows_of:
             raise SignloomError(f"sentence {sentence} of clip {clip_id} has no text; build stage text again")
 
 
 class FrozenText:
-    """Embeddings of rows of the text table by the frozen encoder: read from stage `text`, or made anew."""
+    """Sentence embeddings of the frozen encoder, read from stage `text` or computed on demand."""
 
     def __init__(self, embed: Callable[[list[int]], Tensor], dim: int) -> None:
         self._embed, self.dim = embed, dim
 
     def __call__(self, rows: Tensor) -> Tensor:
-        """Return (N, dim) float32 for `rows` (N,), on their device."""
+        """Return embeddings (N, dim) float32 of the text table's `rows` (N,), on their device."""
         return self._embed(rows.tolist()).to(rows.device)
 
     @classmethod
     def cached(cls, path: Path, rows: int) -> FrozenText:
-        """Read the embeddings of all `rows` texts; raises SignloomError where the number differs."""
+        """Read the embeddings of all `rows` texts; raises SignloomError if the number differs."""
         table = torch.from_numpy(np.load(path, allow_pickle=False))
         if len(table) != rows:
-            raise SignloomError(f"{path} has {len(table)} rows for {rows} texts; build stage text again")
+            raise SignloomError(f"{path}: {len(table)} rows for {rows} texts; build stage text again")
         return cls(lambda wanted: table[wanted], table.shape[1])
 
     @classmethod
     def live(cls, texts: list[str], params: TextParams, device: torch.device) -> FrozenText:
         """Load the encoder and run it at every call."""
-        from signloom.text.encoders import load_encoder  # heavy, and needed here alone
+        from signloom.text.encoders import load_encoder  # a slow import that only this method needs
 
         encoder = load_encoder(params)
         encoder.model.to(device)

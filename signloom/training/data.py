@@ -1,4 +1,4 @@
-"""Clips and sentences as batches: mapped, augmented for training, padded, not yet standardised."""
+"""Read clips and sentences, augment them for training and pad them into batches, not yet standardised."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ View = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
 
 
 class Texts:
-    """The rows of texts.parquet: their tokens, and each sentence's rows, the sentence itself first."""
+    """The rows of texts.parquet with their tokens, and the rows of each sentence, itself first."""
 
     def __init__(self, table: pd.DataFrame, tokenizer: TextTokenizer, max_tokens: int) -> None:
         self.texts: list[str] = table["text"].tolist()
@@ -43,14 +43,14 @@ class Texts:
 
 @dataclass(frozen=True)
 class ClipSet:
-    """The signed clips of one split, in the order of their ids."""
+    """The signed clips of one split, sorted by id."""
 
     ids: list[str]
     sentences: list[int]
 
     @classmethod
     def of(cls, splits: pd.DataFrame, split: str) -> ClipSet:
-        """Pick the clips of `split` with a sentence from splits.csv."""
+        """Return the clips of `split` in splits.csv that have a sentence."""
         rows = splits[(splits["split"] == split) & (splits["sentence_id"] >= 0)].sort_values("clip_id")
         return cls(rows["clip_id"].tolist(), rows["sentence_id"].astype(int).tolist())
 
@@ -67,7 +67,7 @@ class Sample(NamedTuple):
 
 
 class TrainingClips(Dataset[Sample]):
-    """Augmented clips: the whole one first, then, with `dual_view`, its even and its odd frames."""
+    """Augmented clips: the whole clip first, and with `dual_view` also its even and its odd frames."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class TrainingClips(Dataset[Sample]):
 
 
 class PlainClips(Dataset[Sample]):
-    """Clips for everything but training: unchanged, the centre of those that are too long."""
+    """Clips for everything but training: unchanged, or the centre of a clip that is too long."""
 
     def __init__(self, clips: ClipSet, shards: FeatureShards, texts: Texts, seq_len: int) -> None:
         self.clips, self.shards, self.texts, self.seq_len = clips, shards, texts, seq_len
@@ -109,26 +109,26 @@ class PlainClips(Dataset[Sample]):
 
 
 def draw_text(rows: list[int], variation_p: float, rng: np.random.Generator) -> int:
-    """Return the row of the sentence itself, or with probability `variation_p` of a variation."""
+    """Return the row of the sentence itself, or with probability `variation_p` the row of a variation."""
     pick, which = rng.random(), rng.random()
     return rows[1 + int(which * (len(rows) - 1))] if len(rows) > 1 and pick < variation_p else rows[0]
 
 
 class PaddedView(NamedTuple):
-    """One view of every clip of a batch; `features` are NaN where a part is missing and at padding."""
+    """One view of every clip of a batch; `features` are NaN for missing landmarks and at padding."""
 
     features: Tensor  # (B, T, 540) float32
     mask: Tensor  # (B, T, 4) uint8
     lengths: Tensor  # (B,) int64
 
     def inputs(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the encoder reads: standardised features with mask bits (B, T, 544), valid (B, T)."""
+        """Return the encoder's inputs: standardised features with mask bits (B, T, 544), and valid (B, T)."""
         valid = valid_frames(self.lengths, self.features.shape[1])
         return standardise(self.features, self.mask, mean, std), valid
 
 
 class Batch(NamedTuple):
-    """Clips and the text drawn for each."""
+    """Clips and the text drawn for each clip."""
 
     views: list[PaddedView]
     sentences: Tensor  # (B,) int64
@@ -142,7 +142,7 @@ class Batch(NamedTuple):
 
 
 class Collate:
-    """Samples to a batch, each view padded to its longest clip."""
+    """Join samples into a batch and pad each view to its longest clip."""
 
     def __init__(self, texts: Texts) -> None:
         self.texts = texts
@@ -155,7 +155,7 @@ class Collate:
 
 
 def pad(views: list[View]) -> PaddedView:
-    """Return clips of any lengths from 1 up as one block."""
+    """Return clips of one or more frames as one padded block."""
     lengths = [len(features) for features, _ in views]
     features = np.full((len(views), max(lengths), views[0][0].shape[1]), np.nan, np.float32)
     mask = np.zeros((len(views), max(lengths), views[0][1].shape[1]), np.uint8)
@@ -183,14 +183,14 @@ class TrainingLoader:
 
 
 def plain_loader(data: PlainClips, batch_size: int, workers: int = 0) -> DataLoader[Any]:
-    """Return batches of all clips in their order."""
+    """Return batches of all clips in the given order."""
     order = range(len(data))
     batches = [list(order[start : start + batch_size]) for start in order[::batch_size]]
     return _loader(data, batches, data.texts, workers)
 
 
 def _loader(data: Dataset[Sample], batches: Any, texts: Texts, workers: int) -> DataLoader[Any]:
-    # a generator of its own, because a loader draws from the global one at every epoch
+    # its own generator, because a loader would otherwise draw from the global one at every epoch
     own = torch.Generator()
     return DataLoader(
         data,

@@ -10,7 +10,7 @@ from signloom.training.history import Row
 
 
 class EventLog:
-    """Scalars of every epoch under `folder`; a resumed run drops what came after epoch `done`."""
+    """Write the scalars of every epoch to `folder`; a resumed run drops those after epoch `done`."""
 
     def __init__(self, folder: Path, done: int) -> None:
         self._writer = SummaryWriter(str(folder), purge_step=done + 1 if done else None)
@@ -22,5 +22,5 @@ class EventLog:
                 self._writer.add_scalar(name, value, row["epoch"])
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the remaining events."""
         self._writer.close()

@@ -41,7 +41,10 @@ _EPOCH_STRIDE = 1_000_003  # a prime, so that seeds of epochs and of runs rarely
 
 
 def train(job: Job) -> None:
-    """Train as `job` says; a run that was cut off goes on after its last whole epoch, to the same bytes."""
+    """Train as `job` says.
+
+    An interrupted run continues after its last complete epoch and gives the same bytes.
+    """
     p = job.section("train_gloss", TrainGlossParams)
     with reproducible(p.threads):
         _train(job, p)
@@ -108,8 +111,8 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(how.device.type, enabled=p.precision == "fp16")
 
     def epoch(self, epoch: int) -> Figures:
-        """Train one epoch; return mean losses, the share of frames that CTC leaves blank, the last rate."""
-        # dropout depends on the epoch alone, so that a resumed run needs no generator's state
+        """Train one epoch; return mean losses, the share of blank frames and the last learning rate."""
+        # dropout depends only on the epoch, so a resumed run needs no generator state
         torch.manual_seed(self.seed + _EPOCH_STRIDE * (epoch + 1))
         self.model.train()
         losses = torch.zeros(3, dtype=torch.float64, device=self.how.device)
@@ -133,7 +136,7 @@ class Trainer:
         }
 
     def step(self, loss: Tensor, rate: float) -> None:
-        """Follow the gradient of `loss` at learning rate `rate`."""
+        """Take one optimiser step on `loss` at learning rate `rate`."""
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -145,7 +148,7 @@ class Trainer:
 
 
 def check_finite(name: str, epoch: int, loss: float | None, alone: bool) -> None:
-    """Raise SignloomError where a loss is NaN or infinite; nothing of the epoch is kept."""
+    """Raise SignloomError if a loss is NaN or infinite, before anything of the epoch is saved."""
     if loss is not None and not math.isfinite(loss):
         raise SignloomError(
             f"{name} of epoch {epoch + 1} is {loss}: lower {'tcn' if alone else 'hybrid'}.lr, "
@@ -163,7 +166,7 @@ def model_config(
 ) -> GlossConfig:
     """Return the shape of the network that the parameters, the features and the vocabulary ask for.
 
-    `joined`: two lines may become one in training.
+    `joined` says that training may join two gloss lines into one.
     """
     longest = max(len(clip.ids) for clip in corpus.train + corpus.val)
     alone = run.variant == "tcn_ctc"
@@ -178,7 +181,7 @@ def model_config(
         heads=hybrid.heads,
         feedforward=hybrid.feedforward,
         decoder_layers=hybrid.decoder_layers,
-        # half as many again as the longest line, its start and its end: test lines may be longer
+        # 1.5 times the longest line, plus start and end, because test lines may be longer
         max_tokens=longest + (longest if joined else longest // 2) + 2,
         kernel=tcn.kernel,
     )
@@ -187,7 +190,7 @@ def model_config(
 def origin(
     job: Job, run: RunParams, config: GlossConfig, sections: dict[str, dict[str, Any]], corpus: GlossCorpus
 ) -> dict[str, Any]:
-    """Return what a checkpoint holds besides weights, epoch and metrics, enough to use it alone."""
+    """Return what a checkpoint needs besides weights, epoch and metrics to be used on its own."""
     rows = corpus.rows
     stats = {
         f"{family}_{name}": torch.from_numpy(getattr(values, name))

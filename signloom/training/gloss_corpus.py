@@ -1,4 +1,4 @@
-"""What a training of the gloss family reads: clips, their glosses, and which of them CTC can align."""
+"""Load the data of the gloss family: clips, their glosses, and whether CTC can align them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from signloom.text.glosses import gloss_times, read_gloss_lines, read_gloss_tabl
 from signloom.text.sentences import read_splits
 from signloom.text.vocabulary import UNK
 
-_LISTED = 10  # clips that an error names; the warning names all
+_LISTED = 10  # an error names at most this many clips; the warning names all
 
 
 @dataclass(frozen=True)
 class GlossClip:
-    """A clip and its glosses: as written (`line`), as ids, and whether CTC can align them.
+    """A clip and its glosses, as written (`line`) and as ids; `feasible` says whether CTC can align them.
 
-    `sources` are the ids of its features: its own, and those of its augmented copies. `times` are start and
-    end of each gloss, seconds, none where they are unknown or not asked for.
+    `sources` are the ids of its features: its own and those of its augmented copies. `times` are start and
+    end of each gloss in seconds, and empty if they are unknown or not needed.
     """
 
     clip_id: str
@@ -41,7 +41,7 @@ class GlossClip:
 
 @dataclass(frozen=True)
 class GlossCorpus:
-    """The clips of training and validation, in the order of their ids."""
+    """The training and validation clips, sorted by id."""
 
     rows: GlossRows
     vocabulary: list[str]
@@ -52,9 +52,9 @@ class GlossCorpus:
     def load(
         cls, job: Job, run: RunParams, tcn: TcnParams, p: TrainGlossParams, timed: bool = False
     ) -> GlossCorpus:
-        """Read the stage's inputs, and gloss times where `timed`.
+        """Read the stage's inputs, with gloss times if `timed`.
 
-        Raises SignloomError where there is nothing to train on.
+        Raises SignloomError if there is nothing to train on.
         """
         copies = run.variant == "hybrid_clip_aug"
         rows = GlossRows.open(
@@ -66,7 +66,7 @@ class GlossCorpus:
         train, val = (_clips(splits, split, lines, vocabulary, rows) for split in ("train", "val"))
         if not train:
             raise SignloomError(
-                f"{job.input('splits')}: no clip with a gloss is in the training split; "
+                f"{job.input('splits')}: the training split has no clip with a gloss; "
                 "check the splits section, the gloss column of the table and build/rejects.csv"
             )
         if timed:
@@ -74,12 +74,12 @@ class GlossCorpus:
         if p.normalise_by == "signer":
             rows.signers = signer_stats(train, rows, signers_of(job.input("gloss_lines")))
         if not val:
-            print("no validation clip has a gloss: the last epoch is taken for the best")
+            print("no validation clip has a gloss, so the last epoch counts as the best")
         if copies and not any(len(clip.sources) > 1 for clip in train):
             raise SignloomError("hybrid_clip_aug: no training clip has a copy; raise frames.copies")
         check_feasibility(train + val, rows, p.max_infeasible)
         if run.variant == "tcn_ctc":
-            train = [clip for clip in train if clip.feasible]  # CTC is all the loss that there is
+            train = [clip for clip in train if clip.feasible]  # this variant has no loss but CTC
         if not train:
             raise SignloomError("tcn_ctc: CTC can align no training clip; see the warning above")
         return cls(rows, vocabulary, train, val)
@@ -98,9 +98,9 @@ def input_kind(run: RunParams, tcn: TcnParams) -> Kind:
 
 
 def with_times(clips: list[GlossClip], table: pd.DataFrame) -> list[GlossClip]:
-    """Return the clips with the gloss times that `table`, gloss_lines.csv, has.
+    """Return the clips with their gloss times from `table` (gloss_lines.csv).
 
-    Raises SignloomError where they differ in number from the glosses.
+    Raises SignloomError if a clip has another number of times than of glosses.
     """
     cells = dict(zip(table["clip_id"], table["gloss_times"], strict=True))
     timed = [replace(clip, times=tuple(gloss_times(cells[clip.clip_id]))) for clip in clips]
@@ -114,13 +114,16 @@ def with_times(clips: list[GlossClip], table: pd.DataFrame) -> list[GlossClip]:
 
 
 def signers_of(path: Path) -> dict[str, str]:
-    """Return the signer of every clip of gloss_lines.csv, "" where unknown."""
+    """Return the signer of every clip of gloss_lines.csv, or "" if unknown."""
     table = read_gloss_table(path)
     return dict(zip(table["clip_id"], table["signer_id"], strict=True))
 
 
 def signer_stats(clips: list[GlossClip], rows: GlossRows, signer_of: dict[str, str]) -> SignerStats:
-    """Return mean and deviation of each signer's rows in `clips`; of a column without value, those of all."""
+    """Return mean and standard deviation of each signer's rows in `clips`.
+
+    A column in which a signer has no value gets the stats of all signers.
+    """
     moments: dict[str, ColumnMoments] = {}
     seen: dict[str, npt.NDArray[np.bool_]] = {}
     for clip in clips:
@@ -137,7 +140,7 @@ def signer_stats(clips: list[GlossClip], rows: GlossRows, signer_of: dict[str, s
 
 
 def rows_needed(ids: tuple[int, ...]) -> int:
-    """Return how many frames CTC needs for the labels `ids`: one each, and a blank between equal neighbours.
+    """Return how many frames CTC needs for `ids`: one per label, and a blank between equal neighbours.
 
     Graves et al., "Connectionist Temporal Classification" (2006), section 3.1.
     """
@@ -147,7 +150,7 @@ def rows_needed(ids: tuple[int, ...]) -> int:
 def _clips(
     splits: pd.DataFrame, split: str, lines: dict[str, str], vocabulary: list[str], rows: GlossRows
 ) -> list[GlossClip]:
-    """Return the signed clips of `split` that have glosses and say how many have none."""
+    """Return the signed clips of `split` that have glosses, and print how many have none."""
     place = {gloss: number for number, gloss in enumerate(vocabulary)}
     chosen = splits[(splits["split"] == split) & (splits["sentence_id"] >= 0)]
     clips, empty = [], 0
@@ -156,8 +159,8 @@ def _clips(
             raise SignloomError(f"clip {clip_id} of splits.csv has no gloss line; build stage text again")
         if clip_id not in rows or not rows.length(clip_id):
             raise SignloomError(
-                f"clip {clip_id} of splits.csv has no {rows.kind} feature rows; see build/rejects.csv and "
-                "the index of its shard, mend or remove its video and build again"
+                f"clip {clip_id} of splits.csv has no {rows.kind} feature rows; look for it in "
+                "build/rejects.csv and in the index of its shard, repair or remove its video and build again"
             )
         if not lines[clip_id]:
             empty += 1
@@ -176,7 +179,7 @@ def _clips(
 
 
 def check_feasibility(clips: list[GlossClip], rows: GlossRows, most: float) -> None:
-    """Say which clips CTC cannot align; SignloomError where they are more than the share `most`."""
+    """Print which clips CTC cannot align; raise SignloomError if their share is above `most`."""
     short = [clip for clip in clips if not clip.feasible]
     if not short:
         return

@@ -1,4 +1,4 @@
-"""Clips and glosses as batches: read, augmented for training, mixed, sorted by length and padded."""
+"""Read clips and glosses, augment and mix them for training, and pad them into batches."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from signloom.text.vocabulary import EOS, PAD, SOS, SPECIALS, UNK
 from signloom.training.gloss_corpus import GlossClip, rows_needed
 from signloom.training.gloss_sentences import NewSentences
 
-# set the draws of an epoch's order and of its hidden tokens apart from those of the clips
+# separate random streams for an epoch's order and its hidden tokens, apart from those of the clips
 _STREAM, _HIDDEN = 1, 2
-# what is left of pose augmentation where the number of rows must stay
+# overrides of the pose augmentation that keep the number of rows
 _IN_PLACE = {"time_warp_p": 0.0, "frame_dropout_p": 0.0, "shift_p": 0.0}
 _TIME_ONLY = {"noise_p": 0.0}
 
 
 class Sample(NamedTuple):
-    """One input and its glosses; `share` below 1 is the weight of `clip`'s, `other` has the rest."""
+    """One input and its glosses; in a mixed input, `clip` has the weight `share` and `other` the rest."""
 
     x: Array  # (T, D), standardised
     clip: GlossClip
@@ -38,18 +38,18 @@ class Sample(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Inputs, longest first, and label sequences: one of each input, then the second ones of mixed inputs."""
+    """Inputs, longest first, and their label sequences; the second ones of mixed inputs come last."""
 
     features: Tensor  # (B, T, D) float32, 0 at padding
     lengths: Tensor  # (B,) int64
-    # N label sequences, N = B where nothing is mixed
+    # N label sequences; N = B if nothing is mixed
     ctc_targets: Tensor  # (N, L) int64
     decoder_input: Tensor  # (N, L + 1) int64, from <sos>
     decoder_target: Tensor  # (N, L + 1) int64, to <eos>
     target_lengths: Tensor  # (N,) int64
     rows: Tensor  # (N,) int64, the input that the labels belong to; the first B are 0 to B - 1
     weights: Tensor  # (N,) float32, the weights of an input sum to 1
-    aligned: Tensor  # (N,) bool, False where CTC has too few frames
+    aligned: Tensor  # (N,) bool, False if CTC has too few frames
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`."""
@@ -86,7 +86,7 @@ def _block(lines: list[list[int]], longest: int) -> Tensor:
 
 
 class TrainingGlosses:
-    """Augmented samples of the training clips, drawn from the run's seed, the epoch and the clip alone."""
+    """Augmented samples of the training clips; they depend only on the run's seed, the epoch and the clip."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class TrainingGlosses:
         self.token_dropout = token_dropout
 
     def __len__(self) -> int:
-        """Return the number of batches an epoch."""
+        """Return the number of batches per epoch."""
         return -(-len(self.clips) // self.batch_size)
 
     def epoch(self, number: int) -> Iterator[Batch]:
@@ -124,7 +124,7 @@ class TrainingGlosses:
             yield hide_tokens(batch, self.token_dropout, hidden) if self.token_dropout else batch
 
     def sample(self, epoch: int, index: int) -> Sample:
-        """Return clip `index` as epoch `epoch` sees it, mixed with another clip now and then."""
+        """Return clip `index` as epoch `epoch` sees it, sometimes mixed with another clip."""
         clip = self.clips[index]
         rng = clip_generator(self.seed, epoch, clip.clip_id)
         (x, clip), p, how = self.augmented(clip, rng), self.features, rng.random()
@@ -142,10 +142,10 @@ class TrainingGlosses:
         return Sample(mixed.x, clip, other, mixed.share) if mixed.share < 1 else Sample(x, clip)
 
     def augmented(self, clip: GlossClip, rng: np.random.Generator) -> tuple[Array, GlossClip]:
-        """Return one drawn source of `clip`, augmented and standardised, (T, dim), and what it says now.
+        """Return one drawn source of `clip`, augmented and standardised (T, dim), and the clip it now shows.
 
-        What CTC can align keeps enough rows: an augmentation that takes too many is drawn again with every
-        row in place, and what is too short all the same, after `every`, repeats its rows.
+        A clip that CTC can align keeps enough rows. If the augmentation removes too many, it is drawn again
+        with the number of rows kept. If `every` still leaves too few rows, they are repeated.
         """
         source = clip.sources[int(rng.integers(len(clip.sources)))]
         for in_place in (False, True):
@@ -162,15 +162,15 @@ class TrainingGlosses:
         return finish(Rows(*augment_features(*rows, self.features, rng))), said
 
     def _read(self, source: str, rng: np.random.Generator) -> Rows:
-        """Return the rows of `source`; of both families, pose rows are augmented, but not in time."""
+        """Return the rows of `source`; with both families, pose rows are augmented, but not in time."""
         if self.rows.kind != "both":
             return self.rows.read(source)
         return self.rows.join(source, _augment_pose(self.rows.read_pose(source), self._still, rng))
 
     def _in_time(self, rows: Rows, rng: np.random.Generator, in_place: bool) -> Rows:
-        """Return `rows` after pose augmentation, with none in time where `in_place`.
+        """Return `rows` after pose augmentation, which leaves time alone if `in_place`.
 
-        Clip rows alone have none. Where both are read, only the joined rows move in time: they stay together.
+        Clip rows have no augmentation here. If both families are read, the joined rows move together in time.
         """
         if self.rows.kind == "pose":
             return _augment_pose(rows, self._still if in_place else self.pose, rng)
@@ -180,16 +180,17 @@ class TrainingGlosses:
 
 
 def check_pairs(width: int, positions: GlossPositionsParams) -> None:
-    """Raise SignloomError where `width` pose columns cannot be the pairs of section gloss_positions."""
+    """Raise SignloomError if `width` pose columns cannot be the pairs that gloss_positions needs."""
     if width == FEATURE_DIM or width % 2 or positions.offset_columns > width:
         raise SignloomError(
-            f"gloss_positions is for pairs of x and y, offset_columns ({positions.offset_columns}) or more, "
-            f"not for pose features of {width} columns; set its numbers to 0"
+            f"gloss_positions needs pairs of x and y in at least offset_columns "
+            f"({positions.offset_columns}) columns, not pose features of {width} columns; "
+            "set its scale, rotation, shift and noise to 0"
         )
 
 
 def lengthened(rows: Rows, least: int) -> Rows:
-    """Return `rows`, evenly repeated where they are fewer than `least`."""
+    """Return `rows`, evenly repeated if they are fewer than `least`."""
     if len(rows.values) >= least:
         return rows
     places = np.arange(least) * len(rows.values) // least
@@ -197,21 +198,21 @@ def lengthened(rows: Rows, least: int) -> Rows:
 
 
 def hide_tokens(batch: Batch, share: float, rng: np.random.Generator) -> Batch:
-    """Return `batch` in which each gloss of the decoder's input is <unk> with probability `share`."""
+    """Return `batch` with each gloss of the decoder's input replaced by <unk> with probability `share`."""
     drawn = torch.from_numpy(rng.random(tuple(batch.decoder_input.shape)) < share)
     gloss = batch.decoder_input >= len(SPECIALS)
     return batch._replace(decoder_input=batch.decoder_input.masked_fill(drawn & gloss, UNK))
 
 
 def _augment_pose(rows: Rows, params: AugmentParams, rng: np.random.Generator) -> Rows:
-    """Augment landmarks as landmarks, and features of another layout in ways that need none."""
+    """Augment rows in the landmark layout as landmarks, and other rows in ways that need no layout."""
     if rows.values.shape[1] == FEATURE_DIM:
         return Rows(*augment(*rows, params, rng))
     return Rows(*augment_rows(*rows, params, rng))
 
 
 def plain_batches(clips: Sequence[GlossClip], rows: GlossRows, batch_size: int) -> Iterator[Batch]:
-    """Yield all clips in their order, `batch_size` at a time, unchanged; a batch is sorted by length."""
+    """Yield batches of all clips, unchanged and in the given order; each batch is sorted by length."""
     for start in range(0, len(clips), batch_size):
         yield collate(
             [Sample(rows.network_input(clip.clip_id), clip) for clip in clips[start : start + batch_size]]

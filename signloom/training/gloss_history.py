@@ -21,29 +21,29 @@ COLUMNS = [
 
 
 def merit(row: Row) -> tuple[float, ...]:
-    """Return what the best epoch has the highest of: minus WER, then minus loss, of the validation clips.
+    """Return the sort key that selects the best epoch: the lowest validation WER, then the lowest loss.
 
-    Without validation clips it is the number of the epoch: the last one is the best.
+    Without validation clips the key is the epoch number, so that the last epoch is the best.
     """
     wer, loss = row["val_wer"], row["val_loss"]
     return (float(row["epoch"] or 0),) if wer is None or loss is None else (-wer, -loss)
 
 
 def collapse_warning(rows: Sequence[Row], p: TrainGlossParams, alone: bool) -> str | None:
-    """Return a warning in the epoch in which a blank ratio has been too high for long enough, else None.
+    """Return a warning if a blank ratio has been too high for `collapse_epochs` epochs, else None.
 
-    It comes once, and again only after the ratio has fallen in between; `alone` is CTC without a decoder.
+    The warning is repeated only after the ratio has fallen in between. `alone` means CTC without a decoder.
     """
     count = p.collapse_epochs
     for column, data in (("train_blank_ratio", "training"), ("val_blank_ratio", "validation")):
         high = [(row[column] or 0.0) > p.collapse_ratio for row in rows]
         if len(high) >= count and all(high[-count:]) and not any(high[-count - 1 : -count]):
-            advice = "lower train_gloss.max_frames (fewer frames a gloss), train longer, or change the lr"
+            advice = "lower train_gloss.max_frames (fewer frames per gloss), train longer, or change the lr"
             if alone:
                 advice += "; in a hybrid variant the attention decoder keeps the encoder learning"
             return (
-                f"warning: CTC collapse: for {count} epochs CTC has said <blank> on more than "
-                f"{p.collapse_ratio:.0%} of the {data} frames ({rows[-1][column]:.1%} now). Unless WER still "
+                f"warning: CTC collapse: for {count} epochs CTC has predicted <blank> on more than "
+                f"{p.collapse_ratio:.0%} of the {data} frames ({rows[-1][column]:.1%} now). If WER no longer "
                 f"falls, {advice}"
             )
     return None

@@ -1,4 +1,4 @@
-"""The losses of the gloss family, for all label sequences of a batch at once."""
+"""The losses of the gloss family, computed for all label sequences of a batch at once."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _FIRST = 5  # gloss
 
 
 class LossSums(NamedTuple):
-    """Sums over a batch, each a number, and what they are divided by for a mean."""
+    """Sums over a batch, each a scalar, and the weights to divide them by for a mean."""
 
-    ctc: Tensor  # of clips, each divided by its number of glosses
+    ctc: Tensor  # over clips, each loss divided by its number of glosses
     ctc_weight: Tensor
-    ce: Tensor  # of tokens
+    ce: Tensor  # over tokens
     ce_weight: Tensor
-    blanks: Tensor  # valid frames on which CTC says <blank>
+    blanks: Tensor  # valid frames on which CTC predicts <blank>
     frames: Tensor  # valid frames
 
     def means(self) -> tuple[Tensor, Tensor]:
-        """Return mean CTC loss and mean cross-entropy; 0 where there is nothing to average."""
+        """Return mean CTC loss and mean cross-entropy; 0 if there is nothing to average."""
         return self.ctc / self.ctc_weight.clamp(min=1e-6), self.ce / self.ce_weight.clamp(min=1e-6)
 
 
 class Passed(NamedTuple):
-    """What a network made of a batch."""
+    """A network's outputs and losses for a batch."""
 
     memory: Tensor  # (B, T, width)
     valid: Tensor  # (B, T)
@@ -44,7 +44,7 @@ class Passed(NamedTuple):
 
 @dataclass(frozen=True)
 class Loss:
-    """How a network is judged: `ctc_weight` times CTC and the rest cross-entropy; `alone` is CTC without."""
+    """The loss: `ctc_weight` times CTC, and cross-entropy for the rest; `alone` means no decoder."""
 
     ctc_weight: float
     smoothing: float
@@ -54,13 +54,16 @@ class Loss:
 
     @classmethod
     def of(cls, run: RunParams, hybrid: HybridParams, precision: str) -> Loss:
-        """Return the loss of a run, on the accelerator where there is one."""
+        """Return the loss of a run, on the accelerator if there is one."""
         alone = run.variant == "tcn_ctc"
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return cls(1.0 if alone else hybrid.ctc_weight, hybrid.label_smoothing, alone, precision, device)
 
     def __call__(self, model: Hybrid | TcnCtc, batch: Batch) -> Passed:
-        """Pass `batch`, on the device, through `model`; the cross-entropy of a TCN, without decoder, is 0."""
+        """Pass `batch`, which is on the device, through `model`.
+
+        Without a decoder the cross-entropy is 0.
+        """
         with autocast(self.device, self.precision):
             memory, valid = model.encode(batch.features, batch.lengths)
             log_probs = model.ctc_log_probs(memory)
@@ -81,17 +84,17 @@ class Loss:
 def ctc_sum(log_probs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the weighted sum of CTC losses, each divided by its number of glosses, and of the weights.
 
-    `log_probs` is (B, T, V). Labels that do not fit their frames are left out; a loss that is infinite all
-    the same stays infinite, so that it is noticed.
+    `log_probs` is (B, T, V). Labels that do not fit their frames are left out. Any other infinite loss stays
+    infinite, so that training stops with an error.
     """
-    # columns that CTC can say: <unk>, <blank>, glosses; the others are -inf, whose gradient is no number
+    # keep only what CTC can emit (<unk>, <blank>, glosses): the other columns are -inf with a NaN gradient
     emitted = torch.cat([log_probs[..., UNK : BLANK + 1], log_probs[..., _FIRST:]], -1)
     targets = torch.where(batch.ctc_targets == UNK, 0, batch.ctc_targets - (_FIRST - 2)).clamp(min=0)
     used = batch.aligned.nonzero().flatten()
     if not len(used):
         return log_probs.new_zeros(()), log_probs.new_zeros(())
     rows = batch.rows[used]
-    # on the CPU: the GPU kernel adds gradients in no fixed order
+    # on the CPU, because the GPU kernel adds gradients in no fixed order
     losses = F.ctc_loss(
         emitted.transpose(0, 1).index_select(1, rows).cpu(),
         targets[used].cpu(),
@@ -109,9 +112,9 @@ def token_sum(
 ) -> tuple[Tensor, Tensor]:
     """Return the weighted sum of the decoder's cross-entropies, without padding, and of the weights.
 
-    Only what the decoder can say shares the smoothing: <unk>, <eos> and glosses.
+    Label smoothing covers only the tokens that the decoder can emit: <unk>, <eos> and glosses.
     """
-    if len(batch.rows) > len(memory):  # mixed inputs are read once for each of their label sequences
+    if len(batch.rows) > len(memory):  # a mixed input is repeated for its second label sequence
         memory, valid = memory.index_select(0, batch.rows), valid.index_select(0, batch.rows)
     hidden = model.decode_hidden(batch.decoder_input, memory, valid)
     real = batch.decoder_target != PAD

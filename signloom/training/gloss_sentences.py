@@ -1,4 +1,4 @@
-"""Training sentences put together anew from clips whose gloss times are known."""
+"""Recompose training sentences from clips whose gloss times are known."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from signloom.training.gloss_corpus import GlossClip, rows_needed
 
 
 class NewSentences:
-    """The timed clips of training, cut into their glosses; all their rows are held.
+    """The training clips with gloss times, cut into their glosses; all their rows stay in memory.
 
-    Rows of several signers meet in standard deviations, each in those of its own signer.
+    Rows are standardised per signer before glosses of different signers are joined.
     """
 
     def __init__(self, clips: list[GlossClip], rows: GlossRows, params: GlossRecomposeParams) -> None:
-        """Cut the clips; SignloomError where sentences are asked for and no clip has gloss times."""
+        """Cut the clips; raises SignloomError if recomposition is on and no clip has gloss times."""
         self.rows, self.params = rows, params
         self._signed = {
             clip.clip_id: self._cut(clip) for clip in clips if params.used and clip.times and clip.feasible
@@ -41,10 +41,10 @@ class NewSentences:
     def draw(
         self, clip: GlossClip, source: str, rows: Rows, rng: np.random.Generator
     ) -> tuple[GlossClip, Rows]:
-        """Return a sentence made of `rows`, those of `source`, and the clip with its labels.
+        """Return the clip with its new labels, and the new sentence made from `rows` of `source`.
 
-        A clip without times, an augmented copy, and a sentence whose glosses a network's rows cannot hold
-        stay as they are.
+        Three cases stay unchanged: a clip without times, an augmented copy, and a new sentence with more
+        glosses than the network's rows can hold.
         """
         if source not in self._signed:
             return clip, rows

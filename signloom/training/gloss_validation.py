@@ -1,4 +1,4 @@
-"""What the validation clips say about a gloss network after an epoch."""
+"""Validate a gloss network after an epoch."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Figures = dict[str, float | None]
 
 
 def word_error_rate(references: list[str], hypotheses: list[str]) -> float:
-    """Return edits / glosses of reference over all lines (jiwer); glosses as written, between spaces."""
+    """Return edits / reference glosses over all lines (jiwer); glosses are separated by spaces."""
     return float(jiwer.process_words(references, hypotheses).wer)
 
 
 class GlossValidation:
-    """The validation clips, never augmented, always in the same batches, those of like length together."""
+    """The validation clips: never augmented, sorted by length, and always in the same batches."""
 
     def __init__(self, corpus: GlossCorpus, batch_size: int, how: Loss) -> None:
         self.vocabulary, self.how = corpus.vocabulary, how
@@ -36,7 +36,7 @@ class GlossValidation:
     def __call__(self, model: Hybrid | TcnCtc) -> Figures:
         """Return `val_loss`, `val_wer` and `val_blank_ratio`; None without validation clips.
 
-        WER is that of greedy attention, or of greedy CTC where there is no decoder.
+        WER is that of greedy attention decoding, or of greedy CTC if there is no decoder.
         """
         if not self.clips:
             return {"val_loss": None, "val_wer": None, "val_blank_ratio": None}

@@ -1,4 +1,4 @@
-"""The record of a training: a table, a line of JSON an epoch, a line on the console, a summary."""
+"""The record of a training: a table, a JSON line and a console line per epoch, and a summary."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ COLUMNS = [
     "val_bleu4",
     "lr",
 ]
-# what a line on the console shows: the loss on validation clips too
+# the columns of a console line, which also shows the validation loss
 CONSOLE = [*COLUMNS[1:5], "val_loss", *COLUMNS[5:]]
 _HIGHER = {"val_inst_top1", "val_pos_sim", "val_bleu4"}
 _LOWER = {"train_loss", "val_loss", "val_neg_sim", "val_wer"}
 
 
 def rounded(row: Mapping[str, float | int | None]) -> Row:
-    """Return `row` with floats cut to six significant digits."""
+    """Return `row` with floats rounded to six significant digits."""
     return {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in row.items()}
 
 
 def write_history(csv: Path, jsonl: Path, rows: Sequence[Row], columns: Sequence[str] = COLUMNS) -> None:
-    """Write history.csv (a figure that was not computed is empty) and metrics.jsonl (it is null)."""
+    """Write history.csv and metrics.jsonl; figures that were not computed are empty or null."""
     write_csv(csv, pd.DataFrame(rows).reindex(columns=columns))
     with atomic(jsonl) as part:
         part.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows), "utf-8")
@@ -53,7 +53,7 @@ def console_line(row: Row, epochs: int, seconds: float, best: bool, columns: Seq
 
 
 def summary(rows: Sequence[Row], best: Row, model: nn.Module, files: Sequence[Path]) -> str:
-    """Return what a training came to: size, the best value of each metric and its epoch, files written."""
+    """Return a summary of a training: network size, best value and epoch of each metric, files written."""
     weights = list(model.parameters())
     count = sum(tensor.numel() for tensor in weights)
     size = sum(tensor.numel() * tensor.element_size() for tensor in weights)

@@ -8,15 +8,15 @@ from torch import Tensor
 
 
 def token_loss(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """Return the mean label-smoothed cross-entropy of `logits` (N, V), no padding, to `targets` (N,)."""
+    """Return the mean label-smoothed cross-entropy of `logits` (N, V) and `targets` (N,), padding removed."""
     return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
 
 
 def contrastive_loss(clips: Tensor, texts: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """Return the symmetric contrastive loss of unit rows `clips` and `texts` (N, D), row i of both one pair.
+    """Return the symmetric contrastive loss of unit rows `clips` and `texts` (N, D), paired by row.
 
     Rows with equal `labels` (N,) are all positives of each other, so that two clips of a sentence are not
-    pushed apart; a row's loss is minus the mean of its positives' log-probabilities.
+    pushed apart. The loss of a row is minus the mean of its positives' log-probabilities.
     """
     logits = clips.float() @ texts.float().T / temperature
     positive = labels[:, None] == labels[None, :]
@@ -26,8 +26,8 @@ def contrastive_loss(clips: Tensor, texts: Tensor, labels: Tensor, temperature: 
 def supervised_contrastive_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Tensor:
     """Return the supervised contrastive loss of unit rows `embeddings` (N, D), all views stacked.
 
-    Every other row of equal label is a positive, every other row is in the denominator (Khosla et al. 2020,
-    equation 2). Rows without a positive are left out; the loss is 0 where no row has one.
+    All other rows with the same label are positives, and all other rows are in the denominator (Khosla et al.
+    2020, equation 2). Rows without a positive are left out. The loss is 0 if no row has one.
     """
     own = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     logits = embeddings.float() @ embeddings.float().T / temperature

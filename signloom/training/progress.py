@@ -1,4 +1,4 @@
-"""How far a training has come: its history, its best checkpoint, and the state from which it goes on."""
+"""The progress of a training: its history, its best checkpoint, and the state from which it resumes."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from signloom.training.history import COLUMNS, Row, rounded, summary, write_hist
 
 
 def merit(row: Row) -> tuple[float, float]:
-    """Return what the best epoch has the highest of: validation top-1, then minus the loss.
+    """Return the sort key that selects the best epoch: the highest validation top-1, then the lowest loss.
 
-    Without validation it is minus the training loss alone.
+    Without validation clips, the lowest training loss decides.
     """
     top1, loss = row.get("val_inst_top1"), row.get("val_loss", row["train_loss"])
     return (-1.0 if top1 is None else top1), -(loss or 0.0)
 
 
 class Stateful(Protocol):
-    """An optimiser, a gradient scaler."""
+    """An object with a state to save, such as an optimiser or a gradient scaler."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that the object needs to go on."""
+        """Return the state that the object needs to resume."""
 
     def load_state_dict(self, state: dict[str, Any], /) -> None:
-        """Take over such a state."""
+        """Restore a state from `state_dict`."""
 
 
 class Progress:
-    """The epochs done so far; saved under `scratch` as each one ends.
+    """The epochs done so far; the state is saved under `scratch` after each epoch.
 
-    `origin` is what a checkpoint says of itself besides weights, epoch and metrics: plain data and tensors.
-    The best epoch has the highest `merit`; `columns` are those of history.csv.
+    `origin` is added to each checkpoint beside weights, epoch and metrics: plain data and tensors. The best
+    epoch has the highest `merit`. `columns` are those of history.csv.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Progress:
         self.best: Row = {}
 
     def resume(self) -> int:
-        """Load the state of a run that was cut off, if there is one; return how many epochs are done."""
+        """Load the state of an interrupted run, if there is one; return how many epochs are done."""
         path = self.scratch / "state.pt"
         if path.exists():
             state = checkpoints.load(path)
@@ -65,7 +65,7 @@ class Progress:
             for name, other in self.others.items():
                 other.load_state_dict(state[name])
             self.rows, self.best = state["rows"], state["best"]
-            print(f"going on after epoch {len(self.rows)}")
+            print(f"resuming after epoch {len(self.rows)}")
         return len(self.rows)
 
     def add(self, figures: Row) -> bool:
@@ -77,7 +77,7 @@ class Progress:
             self.best = row
             checkpoints.save(self._best_file(), self._checkpoint(row))
         state = {name: other.state_dict() for name, other in self.others.items()}
-        # the state names its best file: whatever moment a kill hits, the two belong together
+        # the state names its best file, so the two match even if the process is killed between the writes
         progress = {"model": self.model.state_dict(), "rows": self.rows, "best": self.best}
         checkpoints.save(self.scratch / "state.pt", state | progress)
         for old in self.scratch.glob("best-*.pt"):
@@ -86,13 +86,13 @@ class Progress:
         return best
 
     def finish(self, job: Job) -> None:
-        """Write the stage's outputs, drop the state, which they make superfluous, and print a summary."""
+        """Write the stage's outputs, delete the saved state and print a summary."""
         best, latest, history, metrics = map(job.output, ("best", "latest", "history", "metrics"))
         with atomic(best) as part:
             shutil.copyfile(self._best_file(), part)
         checkpoints.save(latest, self._checkpoint(self.rows[-1]))
         write_history(history, metrics, self.rows, self.columns)
-        # state first: without it, a leftover best file is only dust
+        # delete the state first: without it, a leftover best file does no harm
         (self.scratch / "state.pt").unlink()
         self._best_file().unlink()
         print(summary(self.rows, self.best, self.model, [best, latest, history, metrics]))

@@ -1,4 +1,4 @@
-"""What must be fixed for sums to come out the same in every run."""
+"""Settings that make every run compute the same sums."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 @contextmanager
 def reproducible(threads: int) -> Iterator[None]:
-    """Fix the number of threads and the algorithms, and keep the caller's settings and random state."""
+    """Fix the number of threads and the algorithms, and restore the caller's settings and random state."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    before = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # the same as use_deterministic_algorithms, which loads PyTorch's compiler first: seconds for nothing
+    torch.set_deterministic_debug_mode("error")
     # the fused GPU kernels of attention add gradients in no fixed order
     kernels = sdpa_kernel(SDPBackend.MATH) if torch.cuda.is_available() else nullcontext()
     try:
@@ -24,4 +25,4 @@ def reproducible(threads: int) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
+        torch.set_deterministic_debug_mode(before[1])

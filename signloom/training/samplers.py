@@ -1,4 +1,4 @@
-"""Which clips make up the batches of an epoch."""
+"""Choose the clips of each batch of an epoch."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-_STREAM = 1  # sets the sampler's draws apart from those of the clips
+_STREAM = 1  # separates the sampler's random draws from those of the clips
 
-Draw = tuple[int, int, int]  # epoch, clip, how often the clip came before in this epoch
+Draw = tuple[int, int, int]  # epoch, clip, how often the clip was drawn before in this epoch
 
 
 def class_balanced_batches(
     labels: Sequence[int], batch_size: int, per_class: int, rng: np.random.Generator
 ) -> list[list[int]]:
-    """Return an epoch of batches of indices into `labels` (one sentence id a clip).
+    """Return an epoch of batches of indices into `labels`, which holds one sentence id per clip.
 
-    A batch has `batch_size // per_class` sentences with `per_class` clips each, repeated where a sentence has
-    fewer; where there are too few sentences, it is filled with clips that it does not hold yet. Sentences,
-    and the clips of a sentence, take turns in random order, so that none is left out for long. There are as
-    many batches as the clips would fill, and at least one. Raises ValueError where there is no clip.
+    A batch has `batch_size // per_class` sentences with `per_class` clips each. Clips repeat if a sentence
+    has fewer. If there are too few sentences, the batch is filled with clips that it does not hold yet.
+    Sentences, and the clips of a sentence, take turns in random order, so that none is left out for long. An
+    epoch has as many batches as the clips would fill, and at least one.
+
+    Raises ValueError if there is no clip.
     """
     if not labels:
         raise ValueError("no clip to draw from")
@@ -34,7 +36,7 @@ def class_balanced_batches(
     batches = []
     for _ in range(math.ceil(len(labels) / batch_size)):
         chosen: dict[int, None] = {}
-        while len(chosen) < wanted:  # a new round of turns may bring back a sentence that this batch has
+        while len(chosen) < wanted:  # a new round may repeat a sentence that is already in this batch
             chosen[next(sentences)] = None
         batch = [next(clips[label]) for label in chosen for _ in range(per_class)][:batch_size]
         rest = np.setdiff1d(np.arange(len(labels)), batch)
@@ -44,13 +46,13 @@ def class_balanced_batches(
 
 
 def _turns(items: list[int], rng: np.random.Generator) -> Iterator[int]:
-    """Yield `items` for ever, in a new random order each round."""
+    """Yield `items` forever, in a new random order each round."""
     while True:
         yield from (items[i] for i in rng.permutation(len(items)))
 
 
 class EpochBatches:
-    """A batch sampler whose batches depend on the seed and on `epoch` alone."""
+    """A batch sampler whose batches depend only on the seed and on `epoch`."""
 
     def __init__(self, labels: Sequence[int], batch_size: int, per_class: int, seed: int) -> None:
         self.labels, self.batch_size, self.per_class, self.seed = labels, batch_size, per_class, seed

@@ -6,10 +6,10 @@ import math
 
 
 def learning_rate(step: int, steps: int, base: float, warmup: int = 0, restarts: int = 0) -> float:
-    """Return the rate of step `step` (from 0) out of `steps`.
+    """Return the learning rate at step `step` (from 0) of `steps`.
 
-    It rises linearly over `warmup` steps, then falls from `base` along a cosine towards 0, once, or
-    `restarts` + 1 times in equal cycles (Loshchilov and Hutter 2017, equation 5).
+    It rises linearly over `warmup` steps, then falls from `base` towards 0 along a cosine. It does so in
+    `restarts` + 1 equal cycles (Loshchilov and Hutter 2017, equation 5).
     """
     if step < warmup:
         return base * (step + 1) / (warmup + 1)

@@ -30,7 +30,10 @@ _EPOCH_STRIDE = 1_000_003  # a prime, so that seeds of epochs and of runs rarely
 
 
 def train(job: Job) -> None:
-    """Train as `job` says; a run that was cut off goes on after its last whole epoch, to the same bytes."""
+    """Train as `job` says.
+
+    An interrupted run continues after its last complete epoch and gives the same bytes.
+    """
     p = job.section("sign2text", Sign2TextParams)
     with reproducible(p.threads):
         _train(job, p, job.section("augment", AugmentParams), job.section("text", TextParams))
@@ -61,10 +64,10 @@ def _train(job: Job, p: Sign2TextParams, augmentation: AugmentParams, text: Text
     done = progress.resume()
     events = EventLog(scratch / "tb", done)
 
-    steps = -(-len(batches) // p.accumulation)  # optimiser steps an epoch
+    steps = -(-len(batches) // p.accumulation)  # optimiser steps per epoch
     for epoch in range(done, p.epochs):
         started = time.monotonic()
-        # dropout depends on the epoch alone, so that a resumed run needs no generator's state
+        # dropout depends only on the epoch, so a resumed run needs no generator state
         torch.manual_seed(p.seed + _EPOCH_STRIDE * (epoch + 1))
         model.train()
         sums = torch.zeros(4, dtype=torch.float64, device=device)
@@ -105,7 +108,7 @@ def _train(job: Job, p: Sign2TextParams, augmentation: AugmentParams, text: Text
 
 
 class Losses(NamedTuple):
-    """The losses of a batch, each a number; `supcon` is 0 where it has no weight."""
+    """The losses of a batch, each a scalar; `supcon` is 0 if its weight is 0."""
 
     total: Tensor
     ce: Tensor
@@ -116,9 +119,10 @@ class Losses(NamedTuple):
 def batch_losses(
     model: Sign2Text, batch: Batch, frozen: FrozenText, corpus: Corpus, p: Sign2TextParams
 ) -> Losses:
-    """Return the losses of a batch: tokens and text from the whole clips, agreement from their half views.
+    """Return the losses of a batch.
 
-    Without a weight the supervised contrastive loss is not computed, nor are the half views encoded.
+    Token and text losses use the whole clips; the supervised contrastive loss uses their half views. If its
+    weight is 0, it is not computed and the half views are not encoded.
     """
     views = batch.views if p.lambda_supcon else batch.views[:1]
     with autocast(batch.tokens.device, p.precision):
@@ -161,7 +165,7 @@ def model_config(p: Sign2TextParams, text: TextParams, corpus: Corpus, text_dim:
 def origin(
     job: Job, config: Sign2TextConfig, sections: dict[str, dict[str, Any]], corpus: Corpus
 ) -> dict[str, Any]:
-    """Return what a checkpoint holds besides weights, epoch and metrics, enough to use it alone."""
+    """Return what a checkpoint needs besides weights, epoch and metrics to be used on its own."""
     data = ("features", "mask", "index", "splits", "texts", "embeddings")
     return {
         "family": "sign2text",

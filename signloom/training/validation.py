@@ -1,4 +1,4 @@
-"""What the validation clips say about a model after an epoch."""
+"""Validate a sign2text model after an epoch."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ Figures = dict[str, float | None]
 def alignment(clips: Tensor, texts: Tensor, own: Tensor) -> Figures:
     """Return `inst_top1`, `pos_sim`, `neg_sim` of unit rows `clips` (N, D) and sentences `texts` (S, D).
 
-    `texts` are distinct sentences, `own` (N,) the row of each clip's. Top-1 counts clips to which no other
-    sentence is as similar as their own; `neg_sim` is the mean over all others, None where there is none.
+    `texts` are distinct sentences, and `own` (N,) is the row of each clip's sentence. Top-1 is the share of
+    clips that are more similar to their own sentence than to any other. `neg_sim` is the mean similarity to
+    all others, or None if there are none.
     """
     similarity = clips.double() @ texts.double().T
     mine = similarity.gather(1, own[:, None]).squeeze(1)
@@ -34,14 +35,14 @@ def alignment(clips: Tensor, texts: Tensor, own: Tensor) -> Figures:
 
 
 def translation(references: list[str], hypotheses: list[str]) -> Figures:
-    """Return corpus `wer` (jiwer) and `bleu4` (sacreBLEU); WER is None where no reference has a word."""
+    """Return corpus `wer` (jiwer) and `bleu4` (sacreBLEU); WER is None if no reference has a word."""
     edits, words = wer_stats(references, hypotheses).sum(0)
     bleu = bleu_score(bleu_stats(references, hypotheses).sum(0, keepdims=True))[0]
     return {"wer": float(edits / words) if words else None, "bleu4": float(bleu)}
 
 
 class Validation:
-    """The validation clips, never augmented, always in the same batches."""
+    """The validation clips: never augmented and always in the same batches."""
 
     def __init__(self, corpus: Corpus, frozen: FrozenText, params: Sign2TextParams) -> None:
         self.corpus, self.frozen, self.params = corpus, frozen, params
@@ -50,7 +51,7 @@ class Validation:
 
     @torch.inference_mode()
     def __call__(self, model: Sign2Text, decode: bool) -> Figures:
-        """Return the figures of an epoch, none without validation clips; text only with `decode`."""
+        """Return the figures of an epoch, none without validation clips; scores of text need `decode`."""
         if not len(self.corpus.val):
             return {}
         model.eval()
@@ -60,7 +61,7 @@ class Validation:
         return figures
 
     def agreement(self, model: Sign2Text) -> Figures:
-        """Return losses, and how well clips and sentences agree."""
+        """Return the losses and how well clips and sentences agree."""
         p, c = self.params, self.corpus
         sentences = sorted(set(c.val.sentences))
         place = {sentence: row for row, sentence in enumerate(sentences)}
@@ -87,7 +88,7 @@ class Validation:
         return losses | {f"val_{name}": value for name, value in alignment(clips, texts, own).items()}
 
     def _contrast(self, clips: Tensor, texts: Tensor, labels: Tensor) -> float:
-        """Return the mean contrastive loss over blocks: memory must not grow with the clips' square."""
+        """Return the mean contrastive loss over blocks, so that memory does not grow quadratically."""
         total = 0.0
         size, temperature = self.params.batch_size, self.params.clip_temperature
         for start in range(0, len(clips), size):
@@ -97,7 +98,7 @@ class Validation:
         return total / len(clips)
 
     def texts(self, model: Sign2Text) -> tuple[list[str], list[str]]:
-        """Return the sentences of all clips and what the model says greedily."""
+        """Return the sentences of all clips and the model's greedy answers."""
         c = self.corpus
         symbols = Symbols(c.tokenizer.pad, c.tokenizer.start, c.tokenizer.end)
         decoded: list[str] = []

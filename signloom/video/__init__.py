@@ -1,1 +1,1 @@
-"""Reading video."""
+"""Video decoding, cameras and windows of frames."""

@@ -1,4 +1,4 @@
-"""Frames of a camera, as they come."""
+"""Frames of a live camera."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from signloom.video.decode import Frame
 
 
 def camera_frames(source: int | str) -> Iterator[Frame]:
-    """Yield the pictures of a camera, by its number or address, until it gives no more.
+    """Yield the pictures of a camera, given by its number or address, until it stops.
 
-    Times are those at which a picture was to be had, in seconds from the first. Raises SignloomError where
-    the camera cannot be opened.
+    A frame's time is when it was received, in seconds after the first. Raises SignloomError if the camera
+    cannot be opened.
     """
     capture = cv2.VideoCapture(source)
     try:
         if not capture.isOpened():
             raise SignloomError(
-                f"camera {source} cannot be opened; is one connected, and may you read /dev/video{source}?"
+                f"camera {source} cannot be opened; check that it is connected and that you may read "
+                f"/dev/video{source}"
             )
-        # a picture that waited is a late answer
+        # a picture that waits in the buffer makes the answer late
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         number, first_s = 0, 0.0
         while True:

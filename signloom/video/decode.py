@@ -19,12 +19,12 @@ from signloom.errors import SignloomError
 
 FOLDER_FPS = 25.0
 PICTURES = frozenset({".png", ".jpg", ".jpeg"})
-# a boundary that a table rounded to milliseconds still takes the frame that it meant
+# a boundary that a table rounded to milliseconds still selects the intended frame
 _TIME_SLACK_S = 5e-4
 
 
 class VideoUnreadable(SignloomError):
-    """A video cannot be opened or decoded; the message is the reason."""
+    """A video cannot be opened or decoded; the message says why."""
 
 
 class Frame(NamedTuple):
@@ -47,9 +47,9 @@ class Video(Protocol):
 
 @contextmanager
 def open_video(path: Path, folder_fps: float = FOLDER_FPS) -> Iterator[Video]:
-    """Open a video file, or a folder of numbered PNG or JPEG pictures at `folder_fps` frames a second.
+    """Open a video file, or a folder of numbered PNG or JPEG pictures at `folder_fps` frames per second.
 
-    Raises VideoUnreadable, here or while frames are read, where the source cannot be read to its end.
+    Raises VideoUnreadable, here or while frames are read, if the source cannot be read to its end.
     """
     if path.is_dir():
         yield _Folder(path, folder_fps)
@@ -64,20 +64,20 @@ def open_video(path: Path, folder_fps: float = FOLDER_FPS) -> Iterator[Video]:
 
 
 def read_frames(path: Path, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
-    """Yield the frames of `path` between `start_s` and `end_s` (None: its ends); see `open_video`."""
+    """Yield the frames of `path` from `start_s` to `end_s` (None: first or last frame); see `open_video`."""
     with open_video(path) as video:
         yield from video.frames(start_s, end_s)
 
 
 class _File:
-    """A container read with PyAV, which gives exact times and leaves rotation to us."""
+    """A container read with PyAV, which gives exact times but does not apply the rotation."""
 
     def __init__(self, container: Any) -> None:
         if not container.streams.video:
             raise VideoUnreadable("holds no video stream")
         self._container = container
         self._stream = container.streams.video[0]
-        # clips are read in parallel by processes: a decoder with threads of its own would only compete
+        # several processes read clips in parallel; threads of the decoder would only compete with them
         self._stream.codec_context.thread_count = 1
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate else math.nan
@@ -100,7 +100,7 @@ class _File:
     def _seek(self, start_s: float) -> int:
         """Move to the key frame at or before `start_s`; return the number of the frame decoded next.
 
-        A pass over the packets, without decoding, numbers the frames; where it cannot, nothing is skipped.
+        A pass over the packets, without decoding, numbers the frames; if it fails, reading starts at frame 0.
         """
         stream, container = self._stream, self._container
         packets = [packet for packet in container.demux(stream) if packet.size]
@@ -142,7 +142,7 @@ class _Folder:
 def _within(
     timed: Iterator[tuple[int, float, Any]], start_s: float | None, end_s: float | None
 ) -> Iterator[Frame]:
-    """Make pictures of the frames inside the clip only, and count times from its start."""
+    """Decode only the frames inside the clip, and count times from its start."""
     start = start_s or 0.0
     stop = math.inf if end_s is None else end_s - _TIME_SLACK_S
     empty = True
@@ -160,7 +160,7 @@ def _within(
 
 
 def _same_size(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Pass frames on; landmarks are shares of the frame size, so a size that changes is an error."""
+    """Pass frames on; a change of size is an error, because landmarks are fractions of the frame size."""
     size: tuple[int, ...] | None = None
     for frame in frames:
         size = size or frame.image.shape
@@ -173,8 +173,8 @@ def _same_size(frames: Iterator[Frame]) -> Iterator[Frame]:
 
 
 def _upright(frame: Any) -> NDArray[np.uint8]:
-    """Return the RGB picture turned as the display matrix says (counter-clockwise degrees)."""
-    # the converter's own threads cost more than a picture of this size
+    """Return the RGB picture, rotated as the display matrix says (counter-clockwise degrees)."""
+    # starting the converter's own threads costs more than they save for one picture
     image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", threads=1)
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

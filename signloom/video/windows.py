@@ -1,4 +1,4 @@
-"""Frames of a clip, evenly timed and cropped, in windows that slide over it; memory holds one window."""
+"""Resample, crop and group the frames of a clip into sliding windows; memory holds one window."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from signloom.video.decode import Frame
 
 T = TypeVar("T")
 Picture = NDArray[np.uint8]
-# share of a frame: times in files are rounded; the same as for pose features
+# share of a frame, because times in files are rounded; pose features use the same value
 _SLACK = 1e-3
 
 
 def resampled(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
     """Yield the nearest frame for every time of a grid, 1 / `fps` s apart, from first to last frame.
 
-    Frames are repeated or dropped as they come; of two equally near ones the earlier is taken. The grid is
-    that of `signloom.features.resample`, so that rows of both kinds of features line up.
+    Frames are repeated or dropped as they arrive; of two equally near frames the earlier one is taken. The
+    grid is the same as in `signloom.features.resample`, so that rows of both kinds of features line up.
     """
     start = time_s = math.nan
     before: Frame | None = None
@@ -48,11 +48,11 @@ def resampled(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
 class Cropper:
     """Resizes pictures of one size so that the shorter side has `resize` pixels, and cuts out the middle.
 
-    Pixels are averaged over the area that they cover; a picture that must grow is interpolated linearly.
+    A picture is shrunk by averaging over areas and enlarged by linear interpolation.
     """
 
     def __init__(self, height: int, width: int, resize: int, crop: int) -> None:
-        """Plan for pictures (`height`, `width`) and a square of side `crop`, which is at most `resize`."""
+        """Prepare for pictures (`height`, `width`) and a square of side `crop`, which is at most `resize`."""
         short = min(height, width)
         self.size = (max(crop, round(height * resize / short)), max(crop, round(width * resize / short)))
         self._grows = resize > short
@@ -65,7 +65,7 @@ class Cropper:
 
     def __call__(self, image: Picture) -> Picture:
         """Return the middle (crop, crop, 3) of the resized `image`."""
-        # only the part that is kept is resized: the same pixels, several times cheaper
+        # resizing only the kept part gives the same pixels and is several times faster
         part = image[self._top : self._bottom, self._left : self._right]
         method = cv2.INTER_LINEAR if self._grows else cv2.INTER_AREA
         small: Picture = np.asarray(cv2.resize(part, self._shape, interpolation=method), np.uint8)
@@ -75,8 +75,8 @@ class Cropper:
 def _span(source: int, target: int, crop: int, whole: bool) -> tuple[int, int, int]:
     """Return first and last (exclusive) source pixel to resize, and where the crop begins in the result.
 
-    Both ends fall where a source pixel's edge meets a target pixel's, so that resizing the part and cutting
-    the resized whole give the same pixels. `whole` asks for all of the source.
+    At both ends a source pixel's edge meets a target pixel's edge, so resizing the part gives the same pixels
+    as resizing everything and then cutting. With `whole`, the part is the whole source.
     """
     first = (target - crop) // 2
     if whole:
@@ -93,10 +93,10 @@ def window_count(frames: int, stack: int, step: int) -> int:
 
 
 def windows(items: Iterable[T], stack: int, step: int) -> Iterator[list[T]]:
-    """Yield windows of `stack` successive items, one every `step`, while `items` come.
+    """Yield windows of `stack` successive items, one every `step` items, while `items` arrive.
 
     Window r holds items r * step to r * step + stack - 1; the last item is repeated beyond the end. There are
-    `window_count` of them, and none where there is no item. At most max(stack, step) items are held.
+    `window_count` windows, or none if there is no item. At most max(stack, step) items are held.
     """
     held: deque[T] = deque()
     frames = 0
@@ -104,7 +104,7 @@ def windows(items: Iterable[T], stack: int, step: int) -> Iterator[list[T]]:
     for item in items:
         held.append(item)
         frames += 1
-        # items before the next window go, but the last one stays: it may have to be repeated
+        # drop items before the next window, but keep the last one, which may have to be repeated
         while len(held) > 1 and frames - len(held) < start:
             held.popleft()
         if frames == start + stack:
@@ -116,7 +116,7 @@ def windows(items: Iterable[T], stack: int, step: int) -> Iterator[list[T]]:
 
 
 def completed(items: Iterable[T], stack: int, step: int) -> Iterator[T]:
-    """Yield `items`, and the last one again until the last of the clip's windows is whole."""
+    """Yield `items`, then repeat the last one until the last window of the clip is complete."""
     frames = 0
     for item in items:
         yield item

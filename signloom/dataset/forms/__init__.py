@@ -1,1 +1,1 @@
-"""Annotation forms that users bring, one family a module; `signloom.dataset.importers` knows them by name."""
+"""Annotation formats, one module per family; `signloom.dataset.importers` registers them by name."""

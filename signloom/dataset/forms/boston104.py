@@ -1,4 +1,4 @@
-"""RWTH-BOSTON-104 hand positions: glosses with their frames, signers, and one table of positions.
+"""RWTH-BOSTON-104 hand positions: glosses with frame numbers, signers, and one table of positions.
 
 `dataset.table` is the folder of the three annotation files, or one of them; `dataset.videos` is the folder of
 hands_condensed.csv, whose rows are the clips.
@@ -21,12 +21,12 @@ FPS = 30  # frames a second of all four tables
 
 
 def read_boston104(files: list[Path], videos: Path) -> pd.DataFrame:
-    """`video,speaker,word,startframe,endframe`, a line a gloss: the gloss line is in the order of its frames.
+    """Read `video,speaker,word,startframe,endframe`, one line per gloss, and order the glosses by frame.
 
-    Frames count from 0, the clip's first, and `endframe` belongs to the gloss: `gloss_times` are
+    Frames count from 0 at the clip's start, and `endframe` belongs to the gloss: `gloss_times` are
     startframe / 30 and (endframe + 1) / 30 seconds.
-    Raises SignloomError where a frame is no number, a gloss ends before it starts, a video is in both
-    splits, or the files name two signers.
+    Raises SignloomError if a frame is not a number, a gloss ends before it starts, a video is in both splits,
+    or the files name different signers for a video.
     """
     *word_files, speaker_file = files
     speakers = _speakers(speaker_file)
@@ -72,7 +72,7 @@ def _words(file: Path) -> pd.DataFrame:
 
 
 def _times(words: pd.DataFrame) -> str:
-    """Return [start, end] seconds of every line of `words`, end exclusive, as a JSON list."""
+    """Return [start, end] of every line of `words` in seconds, end exclusive, as a JSON list."""
     frames = zip(words["startframe"], words["endframe"], strict=True)
     return json.dumps([[round(start / FPS, 6), round((end + 1) / FPS, 6)] for start, end in frames])
 
@@ -84,7 +84,7 @@ def _speakers(file: Path) -> dict[str, str]:
 
 
 def _signer(file: Path, words: pd.DataFrame, known: str | None) -> str:
-    """Return the signer of the file speaker.csv, which the lines of the video must name too."""
+    """Return the signer `known` from speaker.csv; raises SignloomError if a line names another."""
     for line, video, speaker in zip(words["row"], words["video"], words["speaker"].str.strip(), strict=True):
         if speaker != known:
             expected = f"{known!r}, as in speaker.csv" if known else "the video in speaker.csv"

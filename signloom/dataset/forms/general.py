@@ -1,4 +1,4 @@
-"""Tables of our own form: any folder of clips with a CSV, and ready-made features with their metadata."""
+"""Signloom's own table formats: a folder of clips with a CSV, and ready-made features with their metadata."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from signloom.errors import SignloomError
 
 
 def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
-    """Any folder of videos with a table: `video` and a `sentence` or a `gloss`; the rest is optional.
+    """Read a table with the columns `video` and `sentence` or `gloss`; all other columns are optional.
 
-    A row without `sentence_id` takes that of a row with the same text, or a number made from the text: the
-    sentence, or the gloss line where there is none. So two clips of one gloss line have one id.
-    `gloss_times` is a JSON list of [start_s, end_s], one pair a gloss, seconds from the clip's start.
+    A row without `sentence_id` takes the id of another row with the same text, or else a number made from the
+    text. The text is the sentence, or the gloss line if there is no sentence.
+    `gloss_times` is a JSON list of [start_s, end_s], one pair per gloss, in seconds from the clip's start.
     """
     (table,) = files
     rows = read_table(table)
     need(table, rows, ["video"])
     if "sentence" not in rows and "gloss" not in rows:
-        raise SignloomError(f"{table}: no column `sentence` and no column `gloss`; one of them is needed")
+        raise SignloomError(f"{table}: column `sentence` or `gloss` is missing; add at least one of them")
     for column in ("sentence", "gloss", "sentence_id"):
         if column not in rows:
             rows[column] = ""
@@ -37,7 +37,7 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
 
 
 def read_processed(files: list[Path], videos: Path) -> pd.DataFrame:
-    """`processed_metadata.csv` beside ready `.npy` features of shape (T, 540): a clip is its feature file."""
+    """Read `processed_metadata.csv`, in which every clip is an `.npy` file of features (T, 540)."""
     (table,) = files
     rows = read_table(table)
     need(table, rows, ["feature_path", "sentence_id", "sentence"])

@@ -1,8 +1,8 @@
-"""RWTH-PHOENIX-Weather 2014 and 2014T: one folder of frames a clip, one annotation file a split.
+"""RWTH-PHOENIX-Weather 2014 and 2014T: one folder of frames per clip, one annotation file per split.
 
 `dataset.table` is the folder of the three annotation files, or one of them; `dataset.videos` is the folder
-`features/fullFrame-210x260px`, which holds train, dev and test. Fields stand between `|`; a quote is a
-letter.
+`features/fullFrame-210x260px`, which holds train, dev and test. Fields are separated by `|`, and a quote is
+an ordinary character.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FILES_2014T = [f"PHOENIX-2014-T.{split}.corpus.csv" for split in SPLITS]
 
 
 def read_phoenix2014(files: list[Path], videos: Path) -> pd.DataFrame:
-    """`id|folder|signer|annotation`, folder `X/1/*.png`: the gloss line stands for the sentence."""
+    """Read `id|folder|signer|annotation`, with folder `X/1/*.png`; the gloss line serves as the sentence."""
     rows = _read(files, ["id", "folder", "signer", "annotation"])
     return pd.DataFrame(
         {
@@ -36,15 +36,16 @@ def read_phoenix2014(files: list[Path], videos: Path) -> pd.DataFrame:
 
 
 def read_phoenix2014t(files: list[Path], videos: Path) -> pd.DataFrame:
-    """`name|video|start|end|speaker|orth|translation`: orth are the glosses, a clip is a whole folder.
+    """Read `name|video|start|end|speaker|orth|translation`, where orth holds the glosses.
 
-    Raises SignloomError where start or end is a time: the corpus has -1 there.
+    A clip is a whole folder. Raises SignloomError if start or end is a time: the corpus has -1 there.
     """
     rows = _read(files, ["name", "start", "end", "speaker", "orth", "translation"])
     for row, start, end in zip(rows["row"], rows["start"], rows["end"], strict=True):
         if {start.strip(), end.strip()} - {"-1", ""}:
             raise SignloomError(
-                f"{files[0].parent / row}: start {start!r}, end {end!r}: expected -1, as a clip is a folder"
+                f"{files[0].parent / row}: start {start!r}, end {end!r}: expected -1 for both, because "
+                "a clip is a whole folder"
             )
     texts = [
         translation.strip() or orth
@@ -74,6 +75,6 @@ def _read(files: list[Path], columns: list[str]) -> pd.DataFrame:
 
 
 def _folder(pattern: str) -> str:
-    """`X/1/*.png` to `X/1`."""
+    """Turn `X/1/*.png` into `X/1`."""
     head, _, tail = pattern.strip().rpartition("/")
     return head if "*" in tail else pattern.strip()

@@ -1,4 +1,4 @@
-"""Annotations that stand in several files of one folder."""
+"""Annotations that are split over several files of one folder."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from signloom.errors import SignloomError
 
 
 def find_siblings(table: Path, names: Sequence[str]) -> list[Path]:
-    """Return the files `names` of the folder `table`, or of the folder in which the file `table` stands.
+    """Return the files `names` in the folder `table`, or in the folder of the file `table`.
 
-    Raises SignloomError naming the first file that is not there, or a file `table` that is none of them.
+    Raises SignloomError if one of them is missing, or if `table` is a file with another name.
     """
     if table.is_file() and table.name not in names:
-        raise SignloomError(f"dataset.table: {table}: expected its folder or one of {', '.join(names)}")
+        raise SignloomError(f"dataset.table: {table}: expected a folder or one of {', '.join(names)}")
     folder = table if table.is_dir() else table.parent
     files = [folder / name for name in names]
     for file in files:

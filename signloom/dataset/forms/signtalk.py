@@ -1,4 +1,4 @@
-"""SignTalk-GH: videos named by sentence and variant with a workbook, and its sampled table."""
+"""SignTalk-GH: a workbook with videos named by sentence and variant, and the sampled table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from signloom.errors import SignloomError
 
 
 def read_signtalk(files: list[Path], videos: Path) -> pd.DataFrame:
-    """`<id><A-Z>.mp4` videos with a workbook whose Sheet1 has Sentence ID, Sentence, Text (= category)."""
+    """Read videos `<id><A-Z>.mp4` and a workbook with Sentence ID, Sentence, Text (= category) in Sheet1."""
     (table,) = files
     sheet = read_workbook(table, "Sheet1")
     need(table, sheet, ["Sentence ID", "Sentence", "Text"])
@@ -31,7 +31,7 @@ def read_signtalk(files: list[Path], videos: Path) -> pd.DataFrame:
 
 
 def read_signtalk_sampled(files: list[Path], videos: Path) -> pd.DataFrame:
-    """`video_file,sentence_id,sentence,category,variant`."""
+    """Read a table `video_file,sentence_id,sentence,category,variant`."""
     (table,) = files
     rows = read_table(table)
     need(table, rows, ["video_file", "sentence_id", "sentence", "category"])
@@ -39,7 +39,7 @@ def read_signtalk_sampled(files: list[Path], videos: Path) -> pd.DataFrame:
 
 
 def _by_sentence_id(table: Path, sheet: pd.DataFrame) -> dict[str, tuple[str, str]]:
-    """Return sentence and category by id; SignloomError where two lines of the sheet disagree about an id."""
+    """Return sentence and category by id; raises SignloomError if two lines disagree about an id."""
     found: dict[str, tuple[str, str]] = {}
     lines = sheet[["Sentence ID", "Sentence", "Text"]].itertuples(index=False)
     for line, (number, sentence, category) in enumerate(lines, start=2):
@@ -47,13 +47,13 @@ def _by_sentence_id(table: Path, sheet: pd.DataFrame) -> dict[str, tuple[str, st
         # a line without an id belongs to no video
         if key and found.setdefault(key, value) != value:
             raise SignloomError(
-                f"{table}: Sheet1, line {line}: Sentence ID {key} stands for {value} and, in a line "
-                f"above, for {found[key]}; give each sentence an id of its own"
+                f"{table}: Sheet1, line {line}: Sentence ID {key} means {value} here and {found[key]} in an "
+                "earlier line; give each sentence its own id"
             )
     return found
 
 
 def _whole(value: str) -> str:
-    """`1000.0`, as spreadsheets give whole numbers, and `0100` become `1000` and `100`."""
+    """Turn `1000.0`, which is how spreadsheets write whole numbers, into `1000` and `0100` into `100`."""
     text = value.strip()
     return str(int(float(text))) if re.fullmatch(r"\d+(\.0*)?", text) else text

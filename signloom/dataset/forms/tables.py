@@ -1,4 +1,4 @@
-"""Reading tables as strings: delimited text and workbooks, every row with its line in the file."""
+"""Read delimited text and workbooks as strings; every row keeps its line number in the file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pandas as pd
 
 from signloom.errors import SignloomError
 
-# what a missing sheet, a file that is no archive and a damaged archive or XML raise
+# raised for a missing sheet, a file that is not an archive, and a damaged archive or XML
 _BAD_WORKBOOK = (ValueError, KeyError, OSError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error)
 
 
 def read_table(table: Path) -> pd.DataFrame:
-    """Read a .csv, .tsv or .xlsx table as strings; `row` is the line in the file, the header being line 1.
+    """Read a .csv, .tsv or .xlsx table as strings; `row` is the line in the file, and the header is line 1.
 
-    Raises SignloomError naming file and line where it cannot be read.
+    Raises SignloomError with file and line if the table cannot be read.
     """
     if table.suffix.lower() == ".xlsx":
         rows = read_workbook(table, 0)
@@ -29,15 +29,15 @@ def read_table(table: Path) -> pd.DataFrame:
 
 
 def read_plain(table: Path, separator: str) -> pd.DataFrame:
-    """Read text whose fields stand between `separator` and are never quoted: a quote is a letter.
+    """Read text with fields separated by `separator` and never quoted: a quote is an ordinary character.
 
-    Raises SignloomError as `read_table` does, and for a line with fields too few.
+    Raises SignloomError as `read_table` does, and for a line with too few fields.
     """
     return _read_text(table, separator, quoted=False)
 
 
 def read_workbook(table: Path, sheet: str | int) -> pd.DataFrame:
-    """Read one sheet of a workbook as strings, "" where a cell is empty."""
+    """Read one sheet of a workbook as strings; an empty cell is ""."""
     try:
         rows = pd.read_excel(table, sheet_name=sheet, dtype=str, keep_default_na=False).fillna("")
     except _BAD_WORKBOOK as error:
@@ -47,7 +47,7 @@ def read_workbook(table: Path, sheet: str | int) -> pd.DataFrame:
 
 
 def need(table: Path, rows: pd.DataFrame, columns: list[str]) -> None:
-    """Raise SignloomError where `rows` of `table` lacks one of `columns`."""
+    """Raise SignloomError if `rows` of `table` lacks one of `columns`."""
     missing = [column for column in columns if column not in rows]
     if missing:
         has = ", ".join(str(column) for column in rows.columns if column != "row")
@@ -56,7 +56,7 @@ def need(table: Path, rows: pd.DataFrame, columns: list[str]) -> None:
 
 def _read_text(table: Path, separator: str, quoted: bool) -> pd.DataFrame:
     if not table.is_file():
-        raise SignloomError(f"{table}: expected a file with a table, found {_what(table)}")
+        raise SignloomError(f"{table}: expected a table file, found {_what(table)}")
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             return _lines(table, file, separator, quoted)
@@ -65,14 +65,14 @@ def _read_text(table: Path, separator: str, quoted: bool) -> pd.DataFrame:
 
 
 def _what(path: Path) -> str:
-    return "a folder" if path.is_dir() else "nothing there"
+    return "a folder" if path.is_dir() else "no file"
 
 
 def _lines(table: Path, file: TextIO, separator: str, quoted: bool) -> pd.DataFrame:
-    """Read delimited text; a line with fields to spare is an error, as every field may have moved."""
+    """Read delimited text; a line with too many fields is an error, because its values may have shifted."""
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     reader = csv.reader(file, delimiter=separator, strict=True, quoting=quoting)
-    advice = "put a text that holds the separator in double quotes" if quoted else "expected as many fields"
+    advice = "put text that contains the separator in double quotes" if quoted else "expected as many fields"
     rows: list[list[str | int]] = []
     try:
         header = [name.strip() for name in next(reader, [])]
@@ -96,6 +96,6 @@ def _lines(table: Path, file: TextIO, separator: str, quoted: bool) -> pd.DataFr
     if twice:
         raise SignloomError(f"{table}: two columns are called {twice[0]!r}")
     found = pd.DataFrame(rows, columns=[*header, "row of the file"])
-    # a column without a name, or one that is called `row`, tells us nothing
+    # ignore columns without a name and a column called `row`
     found = found.drop(columns=["", "row"], errors="ignore")
     return found.rename(columns={"row of the file": "row"})

@@ -1,4 +1,4 @@
-"""A loaded network: frames in, feature rows out."""
+"""A loaded network that turns frames into feature rows."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from signloom.features.backbones.weights import load_weights
 from signloom.params.clips import ClipFeaturesParams
 from signloom.precision import autocast
 
-# measured: bf16 convolutions give channels last anyway, and turning their output costs as much as they do
+# measured: bf16 convolutions return channels-last output, and converting it takes as long as the convolution
 _LAYOUTS = {"fp32": torch.contiguous_format, "bf16": torch.channels_last_3d}
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network in inference mode, its weights' name and digest (empty for random ones)."""
+    """A network in inference mode, with the name and digest of its weights (empty for random weights)."""
 
     spec: BackboneSpec
     network: nn.Module
@@ -30,25 +30,25 @@ class Backbone:
     precision: str
 
     def rows(self, frames: Tensor) -> Tensor:
-        """Return one feature row a window, (N, dim) float32 on the CPU.
+        """Return one feature row per window, (N, dim) float32 on the CPU.
 
         `frames` is (N, 3, T, H, W) RGB float32 in 0 to 1, on any device. Raises SignloomError for another
-        shape, for fewer frames than `spec.min_frames` and for pictures that the network cannot take.
+        shape, for fewer frames than `spec.min_frames` and for picture sizes that the network does not accept.
         """
         return self._features(frames).mean(1)
 
     def positions(self, frames: Tensor) -> Tensor:
-        """Return the features (N, P, dim) float32 by position in time: `rows` gives their mean over P.
+        """Return the features (N, P, dim) float32 by position in time; `rows` returns their mean over P.
 
-        Positions are `spec.stride` frames apart; P is ceil(T / 8) - 1, at least 1, for `i3d` and T for
-        `resnet18`. Raises SignloomError as `rows` does, and where the network cannot slide.
+        Positions are `spec.stride` frames apart. P is ceil(T / 8) - 1, at least 1, for `i3d` and T for
+        `resnet18`. Raises SignloomError as `rows` does, and if the network cannot slide.
         """
         if self.spec.stride is None:
             raise SignloomError(f"{self.spec.name} cannot slide over a clip; use clip_features.mode windowed")
         return self._features(frames)
 
     def check(self, shape: torch.Size) -> None:
-        """Raise SignloomError where the network cannot take windows of `shape` (N, 3, T, H, W)."""
+        """Raise SignloomError if the network does not accept windows of `shape` (N, 3, T, H, W)."""
         if len(shape) != 5 or shape[1] != 3:
             raise SignloomError(f"{self.spec.name}: expected (N, 3, T, H, W), not {tuple(shape)}")
         frame_count, *picture = shape[2:]
@@ -66,7 +66,7 @@ class Backbone:
         frames = frames.to(self.device).contiguous(memory_format=_LAYOUTS[self.precision])
         mean = torch.tensor(self.spec.mean, device=self.device).view(1, 3, 1, 1, 1)
         std = torch.tensor(self.spec.std, device=self.device).view(1, 3, 1, 1, 1)
-        # on a GPU: the same kernels in every run, and fp32 that is not silently rounded to 10 bits
+        # on a GPU: use the same kernels in every run, and do not silently round fp32 to 10 bits
         exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
         with torch.inference_mode(), autocast(self.device, self.precision), exact:
             features: Tensor = self.network((frames - mean) / std)

@@ -1,7 +1,7 @@
-"""Networks compiled for the processor at hand by OpenVINO: the rows of PyTorch, sooner.
+"""Compile networks for the CPU with OpenVINO, which gives the same rows as PyTorch in less time.
 
-PyTorch, ONNX Runtime and OpenVINO were measured in fp32 on processors with AVX2 alone and with AVX-512
-(docs/design/clip-features.md); OpenVINO was the fastest on both. A GPU, and bf16, stay with PyTorch.
+OpenVINO was faster than PyTorch and ONNX Runtime in fp32, on CPUs with only AVX2 and on CPUs with AVX-512
+(docs/design/clip-features.md). GPUs and bf16 use PyTorch.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from signloom.features.backbones.networks import Network
 Rows = Callable[[Tensor], Tensor]
 
 _SETTINGS = {
-    # elsewhere the default is bf16 where the processor has it, and fp16 on ARM
+    # OpenVINO's default is bf16 on processors that support it, and fp16 on ARM
     "INFERENCE_PRECISION_HINT": "f32",
-    # sums depend on the number of threads; shards run side by side instead
+    # sums depend on the number of threads, and shards already run side by side
     "INFERENCE_NUM_THREADS": 1,
     "NUM_STREAMS": 1,
-    # pinned processes that run side by side would share the first core
+    # pinned processes would all share the first core
     "ENABLE_CPU_PINNING": False,
 }
 
 
 def fast_rows(backbone: Backbone, shape: tuple[int, int, int, int]) -> Rows:
-    """Return what computes `backbone.rows` for windows of one `shape` (N, T, H, W).
+    """Return a function that computes `backbone.rows` for windows of one `shape` (N, T, H, W).
 
-    On a processor and in fp32 that is a network compiled for this shape. Its rows agree with PyTorch's to
-    1e-4 and do not depend on their place in the batch.
+    On a CPU in fp32 it is a network compiled for this shape. Its rows agree with PyTorch's to 1e-4 and do not
+    depend on their place in the batch.
     """
     if backbone.device.type != "cpu" or backbone.precision != "fp32":
         return backbone.rows
-    # a network that is not of the registry may not be traceable
+    # a network from outside the registry may not be traceable
     if not isinstance(backbone.network, Network):
         return backbone.rows
     backbone.check(torch.Size((shape[0], 3, *shape[1:])))
     request = _compile(Prepared(backbone), torch.zeros(shape[0], 3, *shape[1:])).create_infer_request()
 
     def rows(frames: Tensor) -> Tensor:
-        # the request owns its output, and writes the next rows to the same place
+        # the request overwrites its output with the next rows
         features = request.infer([frames.numpy()], share_inputs=True)[0].copy()
         return torch.from_numpy(features).mean(1)
 
@@ -52,7 +52,7 @@ def fast_rows(backbone: Backbone, shape: tuple[int, int, int, int]) -> Rows:
 
 
 class Prepared(nn.Module):
-    """A network and the normalisation of its pictures, as one graph."""
+    """A network together with the normalisation of its pictures, as one graph."""
 
     mean: Tensor
     std: Tensor
@@ -69,17 +69,17 @@ class Prepared(nn.Module):
 
 
 def _compile(network: nn.Module, example: Tensor) -> Any:
-    """Return `network` compiled for inputs of the shape of `example`."""
-    # takes its time, and a GPU needs none of it
+    """Return `network` compiled for inputs of the same shape as `example`."""
+    # a slow import that a GPU does not need
     import openvino
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     with torch.no_grad(), warnings.catch_warnings():
-        # a trace holds for one shape, which is what is asked for
+        # the warnings say that a trace is valid for one shape only, which is enough here
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(network.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
-    # OpenVINO's own convert_model does this too, several times slower, and reports to its makers
+    # openvino.convert_model does the same several times slower, and it sends telemetry
     frontend = FrontEndManager().load_by_framework("pytorch")
     decoder = TorchScriptPythonDecoder(torch.jit.freeze(traced))  # must outlive the conversion
     model = frontend.load(decoder)

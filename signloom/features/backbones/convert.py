@@ -1,4 +1,4 @@
-"""Weight files read without running anything that they hold, and turned into the names of our networks."""
+"""Read weight files without running code from them, and rename their tensors for our networks."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from torch import Tensor
 from signloom.errors import SignloomError
 
 Array = NDArray[np.float32]
-# under these keys training programs put the state beside their own
+# the keys under which training programs store the network's state in a checkpoint
 _STATE_KEYS = ("state_dict", "model_state", "model")
-# every BatchNorm of the public I3D checkpoints has these
+# a counter in every BatchNorm of the public I3D checkpoints
 _COUNTER = "num_batches_tracked"
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """An unpickler for which nothing exists but NumPy arrays and plain containers."""
+    """An unpickler that allows only NumPy arrays and plain containers."""
 
     def find_class(self, module: str, name: str) -> Any:
         known: dict[tuple[str, str], Callable[..., Any]] = {
@@ -35,31 +35,31 @@ class _ArraysOnly(pickle.Unpickler):
         for package in ("numpy.core", "numpy._core"):
             known[f"{package}.multiarray", "_reconstruct"] = _empty_array
         if (module, name) not in known:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}")
         return known[module, name]
 
 
 def _empty_array(kind: type, shape: tuple[int, ...], code: bytes) -> NDArray[Any]:
-    """Make the array that a pickle then fills; pickles of arrays always start from (ndarray, (0,), b'b')."""
+    """Return the array that a pickle then fills; pickled arrays always start from (ndarray, (0,), b'b')."""
     if kind is not np.ndarray:
         raise pickle.UnpicklingError(f"an array of kind {kind!r}")
     return np.ndarray(shape, np.dtype(np.int8))
 
 
 def read_arrays(path: Path) -> dict[str, Array]:
-    """Return the float32 arrays of a pickle of nested dictionaries, by their keys joined with slashes.
+    """Return the arrays of a pickle of nested dictionaries as float32, with keys joined by slashes.
 
-    Raises SignloomError where the file is damaged or holds anything but floating-point arrays.
+    Raises SignloomError if the file is damaged or holds anything but floating-point arrays.
     """
     try:
         with path.open("rb") as file:
             content = _ArraysOnly(file).load()
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError) as error:
-        raise SignloomError(f"{path}: expected a pickle of NumPy arrays alone ({error})") from error
+        raise SignloomError(f"{path}: expected a pickle of only NumPy arrays ({error})") from error
     arrays = dict(_leaves(content))
     for key, value in arrays.items():
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
-            raise SignloomError(f"{path}: {key or 'the content'} is no array of numbers")
+            raise SignloomError(f"{path}: expected an array of floats in {key or 'the file'}")
     return {key: value.astype(np.float32, copy=False) for key, value in arrays.items()}
 
 
@@ -72,9 +72,9 @@ def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def read_torch(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors or PyTorch file; a state inside a training checkpoint is found.
+    """Return the tensors of a safetensors or PyTorch file, which may be a training checkpoint.
 
-    PyTorch files are read with `weights_only`. Raises SignloomError where the file is damaged or holds more.
+    PyTorch files are read with `weights_only`. Raises SignloomError if the file is damaged or holds more.
     """
     try:
         if path.suffix == ".safetensors":
@@ -82,7 +82,7 @@ def read_torch(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, EOFError, ValueError, RuntimeError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise SignloomError(f"{path}: not a file of tensors alone ({reason})") from error
+        raise SignloomError(f"{path}: expected a file of only tensors ({reason})") from error
     while isinstance(content, dict) and (key := next((key for key in _STATE_KEYS if key in content), "")):
         content = content[key]
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
@@ -119,9 +119,9 @@ def i3d_from_flax(arrays: Mapping[str, Array]) -> dict[str, Tensor]:
 
 
 def i3d_from_pytorch(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the state of `InceptionI3d` from one in the form of the public `rgb_imagenet.pt`.
+    """Return the state of `InceptionI3d` from a state in the format of the public `rgb_imagenet.pt`.
 
-    Its normalisations have a scale g: g (Wx - m) / s + b is ((g W) x - g m) / s + b, so g goes into W and m.
+    Its normalisations have a scale g: g (Wx - m) / s + b = ((g W) x - g m) / s + b, so W and m absorb g.
     """
     plain = {key: value.float() for key, value in state.items() if not key.endswith(_COUNTER)}
     for key in [key for key in plain if key.endswith(".bn.weight")]:
@@ -134,7 +134,7 @@ def i3d_from_pytorch(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def tensors_digest(state: Mapping[str, Tensor]) -> str:
-    """Return the hex SHA-256 of names, kinds, shapes and values, whatever file they are kept in."""
+    """Return the hex SHA-256 of names, types, shapes and values, independent of the file format."""
     total = hashlib.sha256()
     for key in sorted(state):
         value = state[key].contiguous()

@@ -1,4 +1,4 @@
-"""Fetching one file over HTTP: resumed where it broke off, checked against its SHA-256, atomic."""
+"""Download one file over HTTP: resumable, checked against its SHA-256, and atomic."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def file_sha256(path: Path) -> str:
 
 
 def download(url: str, target: Path, sha256: str, pause_s: float = 1.0) -> str:
-    """Fetch `url` to `target` and return its hex SHA-256, which must begin with `sha256`.
+    """Download `url` to `target` and return its hex SHA-256, which must begin with `sha256`.
 
-    What arrived before a connection broke is kept in `<target>.part` and completed, by this call or a later
-    one; processes that want the same file wait for the first. `pause_s` doubles from one fruitless attempt to
-    the next. Raises SignloomError, with what to do by hand, where the file cannot be had or is another one.
+    If the connection breaks, `<target>.part` keeps the data, and this call or a later one completes it.
+    Processes that want the same file wait for the first. `pause_s` doubles after every attempt without new
+    data. Raises SignloomError, with the manual steps, if the file cannot be fetched or is the wrong one.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
@@ -44,14 +44,14 @@ def download(url: str, target: Path, sha256: str, pause_s: float = 1.0) -> str:
         resumed = part.exists()
         digest = _complete(url, part, target, pause_s)
         if resumed and not digest.startswith(sha256):
-            # the old part may be of another version of the file
+            # the old part may belong to another version of the file
             part.unlink()
             digest = _complete(url, part, target, pause_s)
         if not digest.startswith(sha256):
             part.unlink()
             raise SignloomError(
                 f"{url} has sha256 {digest}, expected {sha256}; it was not kept. Fetch the right "
-                f"{target.name} yourself and put it in {target.parent}"
+                f"{target.name} by hand and put it in {target.parent}"
             )
         part.replace(target)
         return digest
@@ -65,7 +65,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _complete(url: str, part: Path, target: Path, pause_s: float) -> str:
-    """Fetch what `part` still lacks, over as many connections as bring something; return its SHA-256."""
+    """Fetch the missing rest of `part`, over several connections if needed; return its SHA-256."""
     fruitless = 0
     with part.open("ab") as file:
         while True:
@@ -82,19 +82,19 @@ def _complete(url: str, part: Path, target: Path, pause_s: float) -> str:
                     reason = getattr(error, "reason", None) or error
                     raise SignloomError(
                         f"{url} cannot be fetched ({reason}). Fetch it where there is a network and put it "
-                        f"in {target.parent} as {target.name}; what arrived so far is kept"
+                        f"in {target.parent} as {target.name}; the data so far is kept"
                     ) from error
                 time.sleep(pause_s * 2**fruitless)
 
 
 def _fetch(url: str, file: BinaryIO, label: str) -> None:
-    """Append to `file` what it lacks of `url`; OSError or HTTPException where the connection breaks."""
+    """Append the missing rest of `url` to `file`; raises OSError or HTTPException on a broken connection."""
     have = file.tell()
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and have:  # nothing lies beyond: the part is complete, or the hash will tell
+        if error.code == 416 and have:  # no more data: the part is complete, or its hash will be wrong
             return
         raise
     with response:
@@ -113,6 +113,6 @@ def _fetch(url: str, file: BinaryIO, label: str) -> None:
 
 
 def _continues(response: http.client.HTTPResponse, have: int) -> bool:
-    """Tell whether the answer starts at byte `have`, as was asked for."""
+    """Return whether the answer starts at byte `have`, as requested."""
     start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
     return response.status == 206 and start is not None and int(start[1]) == have

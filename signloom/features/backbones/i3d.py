@@ -1,6 +1,6 @@
 """Inception-I3D (Carreira and Zisserman 2017, "Quo Vadis, Action Recognition?"), RGB.
 
-Module names are those of the public PyTorch checkpoints, so that these load by name.
+Module names match the public PyTorch checkpoints, so that these load by name.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 _EPS = 1e-3
 CLASSES = 400
 Size = tuple[int, int, int]
-# width of branch 0; reduction and width of the branches 1 and 2; width behind the pool of branch 3
+# width of branch 0; reduction and width of branches 1 and 2; width after the pooling of branch 3
 _MIXED: dict[str, tuple[int, int, int, int, int, int]] = {
     "Mixed_3b": (64, 96, 128, 16, 32, 32),
     "Mixed_3c": (128, 128, 192, 32, 96, 64),
@@ -27,7 +27,7 @@ _MIXED: dict[str, tuple[int, int, int, int, int, int]] = {
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Return the padding before and after an axis under TensorFlow's rule SAME: the odd one goes behind.
+    """Return the padding before and after an axis under TensorFlow's rule SAME; an odd place goes after it.
 
     The output has ceil(size / stride) places.
     """
@@ -36,7 +36,7 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def _pad(x: Tensor, kernel: Size, stride: Size) -> tuple[Tensor, Size]:
-    """Return `x` and the padding that a convolution can add by itself; uneven padding is already in `x`."""
+    """Return `x` and the padding for the convolution; uneven padding is already added to `x`."""
     pads = [same_padding(n, k, s) for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
     if all(before == after for before, after in pads):
         return x, (pads[0][0], pads[1][0], pads[2][0])
@@ -44,12 +44,12 @@ def _pad(x: Tensor, kernel: Size, stride: Size) -> tuple[Tensor, Size]:
 
 
 def max_pool(x: Tensor, kernel: Size, stride: Size) -> Tensor:
-    """Pool `x` (N, C, T, H, W) with padding SAME, in which padded places never win.
+    """Return the maximum pooling of `x` (N, C, T, H, W) with padding SAME; padded places never win.
 
-    One axis after the other: the same values as `max_pool3d`, several times sooner on a processor.
+    Pooling one axis after the other gives the values of `max_pool3d` and is several times faster on a CPU.
     """
     if torch.jit.is_tracing():  # type: ignore[no-untyped-call, attr-defined]
-        # other runtimes know this one operator, and are as fast with it
+        # other runtimes have this operator and are as fast with it
         pads = [same_padding(n, k, s) for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
         padded = F.pad(x, [side for pad in reversed(pads) for side in pad], value=-torch.inf)
         return F.max_pool3d(padded, kernel, stride)
@@ -60,7 +60,7 @@ def max_pool(x: Tensor, kernel: Size, stride: Size) -> Tensor:
 
 
 def _max_along(x: Tensor, axis: int, kernel: int, stride: int) -> Tensor:
-    """Pool one axis: the maximum of `kernel` shifted views, each where it lies inside `x`."""
+    """Pool one axis: the maximum of `kernel` shifted views of `x`."""
     size = x.shape[axis]
     before, _ = same_padding(size, kernel, stride)
     places = torch.arange(size, device="cpu")[::stride]
@@ -81,16 +81,16 @@ def _along(axis: int, start: int, stop: int, step: int) -> tuple[slice, ...]:
 
 
 def pool_windows(x: Tensor, window: int) -> Tensor:
-    """Average maps (N, C, T, H, W) over all of space and over each `window` places in time.
+    """Average maps (N, C, T, H, W) over all of space and over each run of `window` places in time.
 
-    Returns (N, P, C) float32; P is T - window + 1, and fewer places than `window` are averaged as one.
+    Returns (N, P, C) float32, where P is T - window + 1, or 1 if there are fewer than `window` places.
     """
     places = x.float().mean((3, 4))
     return F.avg_pool1d(places, min(window, places.shape[2]), stride=1).transpose(1, 2)
 
 
 class ShiftNorm(nn.Module):
-    """Batch normalisation by stored statistics, with a shift and without a scale."""
+    """Batch normalisation with stored statistics and a shift, but no scale."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -106,24 +106,24 @@ class ShiftNorm(nn.Module):
 
 
 class Unit3d(nn.Module):
-    """Convolution with padding SAME, normalisation, ReLU."""
+    """Convolution with padding SAME, then normalisation and ReLU."""
 
     def __init__(self, inputs: int, width: int, kernel: Size = (1, 1, 1), stride: Size = (1, 1, 1)) -> None:
         super().__init__()
         self.kernel, self.stride = kernel, stride
         self.conv3d = nn.Conv3d(inputs, width, kernel, stride, bias=False)
-        # there is no scale that could make up for small weights, so they must keep the variance
+        # no scale can make up for small weights, so the initial weights must preserve the variance
         nn.init.kaiming_normal_(self.conv3d.weight, nonlinearity="relu")
         self.bn: nn.Module = ShiftNorm(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, inputs, T, H, W) to (N, width, T / stride, ...), rounded up."""
+        """Map (N, inputs, T, H, W) to (N, width, T / stride, ...), sizes rounded up."""
         padded, padding = _pad(x, self.kernel, self.stride)
         conv = F.conv3d(padded, self.conv3d.weight, self.conv3d.bias, self.stride, padding)
         return F.relu(self.bn(conv), inplace=True)
 
     def fuse(self) -> None:
-        """Move the normalisation into the convolution: the same function in fewer passes over memory."""
+        """Merge the normalisation into the convolution, which saves passes over memory."""
         norm = self.bn
         if not isinstance(norm, ShiftNorm):
             return
@@ -136,7 +136,7 @@ class Unit3d(nn.Module):
 
 
 class Mixed(nn.Module):
-    """Inception block: four branches, joined by channel."""
+    """Inception block: four branches, concatenated along the channels."""
 
     def __init__(self, inputs: int, widths: tuple[int, int, int, int, int, int]) -> None:
         super().__init__()
@@ -162,7 +162,7 @@ class _Logits(nn.Module):
 
 
 class InceptionI3d(nn.Module):
-    """Inception-I3D without its class layer's softmax: 12,704,544 values in 230 variables."""
+    """Inception-I3D without the final softmax: 12,704,544 values in 230 variables."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -177,10 +177,10 @@ class InceptionI3d(nn.Module):
         self.logits = _Logits()
 
     def maps(self, x: Tensor) -> Tensor:
-        """Return the last maps (N, 1024, T / 8, H / 32, W / 32), rounded up; `x` (N, 3, T, H, W) in -1 to 1.
+        """Return the last maps (N, 1024, T / 8, H / 32, W / 32), sizes rounded up.
 
-        Where T is a multiple of 8, place p in time is centred on frame 8 p + 5. Other lengths may be padded
-        more in front, and then their places lie up to 3 frames earlier.
+        `x` is (N, 3, T, H, W) in -1 to 1. If T is a multiple of 8, place p in time is centred on frame
+        8 p + 5. Other lengths may get more padding in front, which moves their places up to 3 frames earlier.
         """
         x = max_pool(self.Conv3d_1a_7x7(x), (1, 3, 3), (1, 2, 2))
         x = self.Conv3d_2c_3x3(self.Conv3d_2b_1x1(x))
@@ -194,19 +194,19 @@ class InceptionI3d(nn.Module):
         return x
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features (N, P, 1024) float32 before the class layer, of frames as in `maps`.
+        """Return the features (N, P, 1024) float32 before the class layer, for frames as in `maps`.
 
-        Average pooling over 2 places in time and 7 x 7 in space, which is all of space at 224 pixels; at
-        other sizes it is all of space too. P is ceil(T / 8) - 1, at least 1.
+        Maps are averaged over 2 places in time and all of space (7 x 7 at 224 pixels). P is ceil(T / 8) - 1,
+        at least 1.
         """
         return pool_windows(self.maps(x), 2)
 
     def class_scores(self, features: Tensor) -> Tensor:
-        """Return the class scores (N, 400) of features (N, P, 1024), before softmax: their mean over P."""
+        """Return the class scores (N, 400) of features (N, P, 1024): the mean over P, before softmax."""
         return F.linear(features, self.logits.conv3d.weight.flatten(1), self.logits.conv3d.bias).mean(1)
 
     def fuse(self) -> None:
-        """Move every normalisation into its convolution, for inference; the state then has fewer tensors."""
+        """Merge every normalisation into its convolution for inference; the state then has fewer tensors."""
         for module in self.modules():
             if isinstance(module, Unit3d):
                 module.fuse()

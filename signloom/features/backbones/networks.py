@@ -1,4 +1,4 @@
-"""The networks behind the registry's names, with one face: normalised frames in, features by position out."""
+"""The networks of the registry, with one interface: they map normalised frames to features by position."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take weights by name; raises RuntimeError or KeyError where names or shapes differ."""
+        """Load weights by name; raises RuntimeError or KeyError if names or shapes differ."""
 
     def fuse(self) -> None:
-        """Merge layers for inference, where that is exact and pays; nothing is loaded after it."""
+        """Merge layers for inference if that is exact and faster; weights cannot be loaded afterwards."""
 
 
 class I3d(Network):
@@ -36,7 +36,7 @@ class I3d(Network):
         self.model = InceptionI3d()
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take a converted or a public PyTorch state."""
+        """Load a converted or a public PyTorch state."""
         self.model.load_state_dict(i3d_from_pytorch(tensors))
 
     def fuse(self) -> None:
@@ -50,7 +50,7 @@ class I3d(Network):
 
 
 class I3dR50(Network):
-    """PyTorchVideo's I3D ResNet-50: what its head pools (4 x 7 x 7) before projecting it to 400 classes."""
+    """PyTorchVideo's I3D ResNet-50: the features that its head pools (4 x 7 x 7) before the class layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class I3dR50(Network):
         self.model = hub.i3d_r50(pretrained=False)
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take a state of the whole model, its head included."""
+        """Load a state of the whole model, including its head."""
         self.model.load_state_dict(dict(tensors))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class I3dR50(Network):
 
 
 class S3d(Network):
-    """torchvision's S3D: what its head pools (2 x 7 x 7) before the class layer."""
+    """torchvision's S3D: the features that its head pools (2 x 7 x 7) before the class layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class R3d18(Network):
 
 
 class Resnet18(Network):
-    """torchvision's ResNet-18 on every frame by itself."""
+    """torchvision's ResNet-18, applied to every frame separately."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ class Resnet18(Network):
 
 
 class VideoMae(Network):
-    """transformers' VideoMAE base: mean of the patch tokens of 16 frames spread evenly over the window."""
+    """VideoMAE base of transformers: mean of the patch tokens of 16 frames, evenly spread over the window."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class VideoMae(Network):
         self.model = self.kind(self.config)
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take a state of the model, with or without a head, whose names may be those of older releases."""
+        """Load a state of the model, with or without a head; names of older releases work too."""
         self.model, told = self.kind.from_pretrained(
             None, config=self.config, state_dict=dict(tensors), output_loading_info=True
         )
@@ -158,15 +158,15 @@ _NETWORKS: dict[str, Callable[[], Network]] = {
 
 
 def build(name: str, seed: int) -> Network:
-    """Return the network `name`, initialised from `seed` alone; the global generator is as before."""
-    # initialisers draw from the global generator: lend it a seeded one and give the old one back
+    """Return the network `name`, initialised from `seed`; the global generator does not change."""
+    # initialisers draw from the global generator, so seed it here and restore it afterwards
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return _NETWORKS[name]()
 
 
 def fill(network: Network, tensors: Mapping[str, Tensor], origin: str) -> None:
-    """Load `tensors` into `network`; raises SignloomError where names or shapes differ."""
+    """Load `tensors` into `network`; raises SignloomError if names or shapes differ."""
     try:
         with torch.random.fork_rng(devices=[]):  # some loaders initialise before they load
             network.load(tensors)

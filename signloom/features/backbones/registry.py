@@ -1,4 +1,4 @@
-"""The backbones by name: what each gives, what it expects, and where its weights come from."""
+"""The backbones by name: their features, their expected input and the source of their weights."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class WeightsSource:
-    """Where a backbone's own weights come from, and how the file is recognised.
+    """The source of a backbone's pretrained weights, and how the file is verified.
 
     Either `package` is given (an installed package; `file` is the path inside it) or `url` (a download;
     `file` is its name). `sha256` is the whole digest or its first eight digits, as in the names of
-    torchvision's files; empty where no digest is published, and then `weights_sha256` must be given.
+    torchvision's files. It is empty if no digest is published; then the user must set `weights_sha256`.
     `tensors_sha256` is the digest of the converted tensors in the cache (`convert.tensors_digest`).
     """
 
@@ -36,12 +36,12 @@ class WeightsSource:
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """What a backbone gives and expects.
+    """The features and the expected input of a backbone.
 
-    `mean` and `std` are of RGB in 0 to 1. `min_frames` is the shortest window that the network's definition
-    allows; `resize` (shorter side) and `crop` are the pixels that its weights were trained with; `fixed_crop`
-    says that no other square fits. `stride` is the number of frames between two of `Backbone.positions`; None
-    where the network cannot slide over a clip.
+    `mean` and `std` apply to RGB in 0 to 1. `min_frames` is the shortest window that the network allows.
+    `resize` (shorter side) and `crop` are the pixels that its weights were trained with; with `fixed_crop`,
+    no other crop works. `stride` is the number of frames between two of `Backbone.positions`, or None if the
+    network cannot slide over a clip.
     """
 
     name: str
@@ -160,10 +160,10 @@ BACKBONES: dict[str, BackboneSpec] = {spec.name: spec for spec in _SPECS}
 
 
 def load_backbone(params: ClipFeaturesParams, device: torch.device | None = None) -> Backbone:
-    """Build the network that `params` names, with its weights, on `device` (a GPU where there is one).
+    """Build the network that `params` names, with its weights, on `device` (default: a GPU if there is one).
 
-    Raises SignloomError where the weights cannot be had or are not the ones expected, and where the network
-    cannot take `params.crop` or `params.stack_size`.
+    Raises SignloomError if the weights are missing or not the expected ones, or if the network does not
+    accept `params.crop` or `params.stack_size`.
     """
     spec = BACKBONES[params.backbone]
     if spec.fixed_crop and params.crop != spec.crop:
@@ -171,6 +171,6 @@ def load_backbone(params: ClipFeaturesParams, device: torch.device | None = None
     if params.stack_size < spec.min_frames:
         given = f"clip_features.stack_size {params.stack_size}"
         raise SignloomError(f"{given}: {spec.name} needs at least {spec.min_frames} frames")
-    from signloom.features.backbones.backbone import load  # torch and the networks only when one is wanted
+    from signloom.features.backbones.backbone import load  # imports torch only when a network is needed
 
     return load(spec, params, device)

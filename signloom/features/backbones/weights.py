@@ -1,4 +1,4 @@
-"""Where a backbone's weights lie: an installed package, the user's cache, a download, or a local file."""
+"""Find a backbone's weights: in an installed package, the user's cache, a download or a local file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from signloom.files import atomic
 
 
 class Weights(NamedTuple):
-    """Tensors by name, what the weights are called in reports, and the SHA-256 of the file they came from."""
+    """Tensors by name, the name of the weights in reports, and the SHA-256 of their file."""
 
     name: str
     sha256: str
@@ -29,9 +29,9 @@ class Weights(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """Return the folder of fetched and converted weights: below XDG_CACHE_HOME, else ~/.cache.
+    """Return the folder for fetched and converted weights, below XDG_CACHE_HOME or ~/.cache.
 
-    Raises SignloomError where there is neither.
+    Raises SignloomError if there is neither.
     """
     root = os.environ.get("XDG_CACHE_HOME")
     try:
@@ -41,13 +41,13 @@ def cache_folder() -> Path:
 
 
 def load_weights(spec: BackboneSpec, weights: str, sha256: str | None) -> Weights:
-    """Return the weights of `spec`: its own (`pretrained`) or those of the local file `weights`.
+    """Return the weights of `spec`: the `pretrained` ones, or those of the local file `weights`.
 
-    `sha256` stands in for the registry's digest. Raises SignloomError where the file is missing, cannot be
-    fetched, is not the one expected, or has no digest to be checked against.
+    `sha256` overrides the registry's digest. Raises SignloomError if the file is missing, cannot be fetched,
+    is not the expected one, or has no digest to check it against.
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
-        raise SignloomError(f"clip_features.weights_sha256 {sha256!r}: expected 64 small hexadecimal digits")
+        raise SignloomError(f"clip_features.weights_sha256 {sha256!r}: expected 64 lowercase hex digits")
     if weights != "pretrained":
         return _local(spec, Path(weights).expanduser(), sha256)
     if spec.weights.package:
@@ -56,8 +56,8 @@ def load_weights(spec: BackboneSpec, weights: str, sha256: str | None) -> Weight
     path = cache_folder() / spec.weights.file
     if not expected:
         raise SignloomError(
-            f"{spec.name}: no digest of its public weights is known. Fetch {spec.weights.url}, name the file "
-            "as clip_features.weights and its sha256 as clip_features.weights_sha256"
+            f"{spec.name}: no digest of its public weights is known. Fetch {spec.weights.url}, then set "
+            "clip_features.weights to the file and clip_features.weights_sha256 to its sha256"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,14 +69,16 @@ def load_weights(spec: BackboneSpec, weights: str, sha256: str | None) -> Weight
 
 def _local(spec: BackboneSpec, path: Path, sha256: str | None) -> Weights:
     if not path.is_file():
-        raise SignloomError(f"clip_features.weights {path}: no such file (or say pretrained, or random)")
+        raise SignloomError(
+            f"clip_features.weights {path}: no such file; expected a file, pretrained or random"
+        )
     digest = file_sha256(path)
     expected = sha256 or spec.weights.sha256
     if not expected or not digest.startswith(expected):
         against = f"not {expected}" if expected else f"and no digest of {spec.name} is known"
         raise SignloomError(
-            f"clip_features.weights {path}: sha256 is {digest}, {against}; if this is the file you mean, set "
-            "clip_features.weights_sha256 to it"
+            f"clip_features.weights {path}: sha256 is {digest}, {against}; if this is the right file, set "
+            "clip_features.weights_sha256 to that digest"
         )
     if spec.weights.package and digest == spec.weights.sha256:
         return Weights(path.name, digest, convert.i3d_from_flax(convert.read_arrays(path)))
@@ -84,14 +86,14 @@ def _local(spec: BackboneSpec, path: Path, sha256: str | None) -> Weights:
 
 
 def _from_package(spec: BackboneSpec) -> dict[str, Tensor]:
-    """Return the converted weights of a package, from the cache where it still holds what was put there."""
+    """Return the converted weights of a package, from the cache if its copy is intact."""
     source = spec.weights
     cached = cache_folder() / f"{spec.name}-{source.tensors_sha256[:16]}.safetensors"
     if cached.exists():
         try:
             tensors: dict[str, Tensor] = load_file(cached)
         except SafetensorError:
-            tensors = {}  # damaged: made again below
+            tensors = {}  # damaged, so converted again below
         if convert.tensors_digest(tensors) == source.tensors_sha256:
             return tensors
     path = packaged_file(spec)
@@ -101,7 +103,10 @@ def _from_package(spec: BackboneSpec) -> dict[str, Tensor]:
         )
     tensors = convert.i3d_from_flax(convert.read_arrays(path))
     if convert.tensors_digest(tensors) != source.tensors_sha256:
-        raise SignloomError(f"{path}: converts to other tensors than {spec.name} was registered with")
+        raise SignloomError(
+            f"{path}: its converted tensors differ from those registered for {spec.name}; "
+            "install the package again"
+        )
     try:
         with atomic(cached) as part:
             save_file(tensors, part)
@@ -115,7 +120,7 @@ def _from_package(spec: BackboneSpec) -> dict[str, Tensor]:
 
 
 def packaged_file(spec: BackboneSpec) -> Path:
-    """Return the weight file inside the installed package, found without importing the package."""
+    """Return the path of the weight file inside the installed package, without importing the package."""
     found = find_spec(spec.weights.package)
     for folder in (found.submodule_search_locations or []) if found else []:
         if (path := Path(folder) / spec.weights.file).is_file():
