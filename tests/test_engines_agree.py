@@ -122,7 +122,7 @@ def test_what_changes_no_clip_reruns_nothing_under_either_engine(built: Path) ->
 def test_another_time_zone_and_path_rerun_nothing_under_either_engine(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = tmp_path / "another place"
+    other = tmp_path / "Ügür çlips"
     shutil.copytree(built, other, symlinks=True)
     monkeypatch.setenv("TZ", "Pacific/Kiritimati")
     nothing_to_do(other)

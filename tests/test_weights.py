@@ -57,6 +57,39 @@ def test_a_cached_file_that_was_changed_or_cut_is_made_again(weights_cache: Path
     assert tensors_digest(weights.load_weights(I3D, "pretrained", None).tensors) == I3D.weights.tensors_sha256
 
 
+@pytest.fixture
+def no_cache(weights_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of the user's that cannot be written to, whoever tries: there is a file in its place."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+
+
+@pytest.mark.usefixtures("no_cache")
+def test_packaged_weights_load_where_the_cache_cannot_be_written_and_one_line_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert len(weights.load_weights(I3D, "pretrained", None).tensors) == 230
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: ") and "file/signloom" in line and "set XDG_CACHE_HOME" in line
+
+
+@pytest.mark.usefixtures("no_cache")
+def test_weights_that_are_fetched_need_a_cache_and_one_line_says_which() -> None:
+    with pytest.raises(SignloomError, match=r"s3d: weights cannot be kept: .*file/signloom.*XDG_CACHE_HOME"):
+        weights.load_weights(BACKBONES["s3d"], "pretrained", None)
+
+
+def test_a_user_without_a_home_is_told_to_name_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(SignloomError, match="set XDG_CACHE_HOME"):
+        weights.load_weights(I3D, "pretrained", None)
+
+
 def test_a_package_with_another_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = tmp_path / "i3d-kinetics-400.ckpt"
     other.write_bytes(weights.packaged_file(I3D).read_bytes()[:-1] + b"x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -28,9 +29,15 @@ class Weights(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """Return the folder for fetched and converted weights, below XDG_CACHE_HOME or ~/.cache."""
+    """Return the folder for fetched and converted weights, below XDG_CACHE_HOME or ~/.cache.
+
+    Raises SignloomError if there is neither.
+    """
     root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "signloom" / "weights"
+    try:
+        return (Path(root) if root else Path.home() / ".cache") / "signloom" / "weights"
+    except RuntimeError as error:  # a container may run as a user who has no home
+        raise SignloomError("this user has no home folder to keep weights in; set XDG_CACHE_HOME") from error
 
 
 def load_weights(spec: BackboneSpec, weights: str, sha256: str | None) -> Weights:
@@ -52,6 +59,10 @@ def load_weights(spec: BackboneSpec, weights: str, sha256: str | None) -> Weight
             f"{spec.name}: no digest of its public weights is known. Fetch {spec.weights.url}, then set "
             "clip_features.weights to the file and clip_features.weights_sha256 to its sha256"
         )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SignloomError(f"{spec.name}: weights cannot be kept: {error}; set XDG_CACHE_HOME") from error
     digest = download(spec.weights.url, path, expected)
     return Weights("pretrained", digest, convert.read_torch(path))
 
@@ -96,8 +107,15 @@ def _from_package(spec: BackboneSpec) -> dict[str, Tensor]:
             f"{path}: its converted tensors differ from those registered for {spec.name}; "
             "install the package again"
         )
-    with atomic(cached) as part:
-        save_file(tensors, part)
+    try:
+        with atomic(cached) as part:
+            save_file(tensors, part)
+    except (OSError, SafetensorError) as error:
+        print(
+            f"warning: converted weights cannot be kept, so every job converts them again: {error}; "
+            "set XDG_CACHE_HOME to a folder that can be written to",
+            file=sys.stderr,
+        )
     return tensors
 
 
