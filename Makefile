@@ -8,6 +8,8 @@ UV_VERSION := 0.13.9
 TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 # uv also uses pip's local folder of wheels
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+# every job starts a Python: where it may not write bytecode, it would compile all libraries again, for seconds
+export UV_COMPILE_BYTECODE := 1
 # threads that spin while waiting slow each other down on a busy machine
 export OMP_WAIT_POLICY ?= PASSIVE
 export PATH := $(CURDIR)/$(BIN):$(PATH)

@@ -14,6 +14,8 @@ rule stats_pose:
         flow.build("benchmarks/stats_pose.tsv")
     conda:
         "../environment.yml"
+    # the longest chain of jobs starts here
+    priority: 1
     threads: 1
     resources:
         mem_mb=1000,
@@ -45,6 +47,8 @@ rule text:
         flow.build("benchmarks/text.tsv")
     conda:
         "../environment.yml"
+    # the longest chain of jobs starts here
+    priority: 1
     threads: 1
     resources:
         mem_mb=3000,

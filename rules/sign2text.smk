@@ -23,6 +23,8 @@ rule train_sign2text:
         flow.build("benchmarks/train_sign2text.tsv")
     conda:
         "../environment.yml"
+    # the longest chain of jobs starts here
+    priority: 1
     threads: flow.params.sign2text.threads
     resources:
         mem_mb=6000,
