@@ -12,10 +12,10 @@ rule stats_pose:
         flow.build("logs/stats_pose.log"),
     benchmark:
         flow.build("benchmarks/stats_pose.tsv")
-    conda:
-        "../environment.yml"
     # the longest chain of jobs starts here
     priority: 1
+    conda:
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -45,10 +45,10 @@ rule text:
         flow.build("logs/text.log"),
     benchmark:
         flow.build("benchmarks/text.tsv")
-    conda:
-        "../environment.yml"
     # the longest chain of jobs starts here
     priority: 1
+    conda:
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=3000,

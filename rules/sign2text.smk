@@ -21,10 +21,10 @@ rule train_sign2text:
         flow.build("logs/train_sign2text.log"),
     benchmark:
         flow.build("benchmarks/train_sign2text.tsv")
-    conda:
-        "../environment.yml"
     # the longest chain of jobs starts here
     priority: 1
+    conda:
+        "../environment.yml"
     threads: flow.params.sign2text.threads
     resources:
         mem_mb=6000,
