@@ -76,7 +76,7 @@ rule export:
         encoder_int8=flow.build("export/sign_encoder.int8.onnx"),
         decoder=flow.build("export/sign_decoder.onnx"),
         gloss_model=flow.of_exported_run(flow.build("export/gloss_model.onnx")),
-        gloss_decoder=flow.of_exported_run(flow.build("export/gloss_decoder.onnx"), "hybrid_pose"),
+        gloss_decoder=flow.of_exported_run(flow.build("export/gloss_decoder.onnx"), decoder=True),
         torchscript=flow.build("export/sign_encoder.ts"),
         safetensors=flow.build("export/model.safetensors"),
         config=flow.build("export/model_config.json"),

@@ -55,7 +55,9 @@ def write_glosses(
     command = ["--input", *(item.removeprefix("gloss_") for item in inputs)]
     command += ["--output", f"metrics={folder}/ablation.json", f"table={folder}/ablation.csv"]
     command += [f"text={folder}/ablation.txt"]
-    params = {"gloss": {"variants": list(variants), "seeds": list(seeds)}, "evaluation": {"bootstrap": 100}}
+    claim = {"better": "hybrid_pose", "worse": "tcn_ctc", "claim": "attention beside CTC helps"}
+    gloss = {"variants": list(variants), "seeds": list(seeds), "hypotheses": [claim]}
+    params = {"gloss": gloss, "evaluation": {"bootstrap": 100}}
     assert ablation.main([*command, "--params", json.dumps(params)]) == 0
     inputs += [f"metrics={folder}/ablation.json", f"ablation={folder}/ablation.csv"]
     inputs += [f"ablation_text={folder}/ablation.txt"]

@@ -20,6 +20,12 @@ AS_WRITTEN = 0.5001e-4  # a metric file has four decimals
 SETS = ("test", "val", "test_unseen_sentences", "val_unseen_sentences")
 REFERENCES = [["A", "B", "C"], ["A", "B"], ["D"], ["C", "C", "B", "A"]] * 5
 Lines = list[list[str]]
+HYPOTHESES = [
+    {"better": "hybrid_pose", "worse": "tcn_ctc", "claim": "attention beside CTC helps"},
+    {"better": "hybrid_clip", "worse": "tcn_ctc", "claim": "attention beside CTC helps"},
+    {"better": "hybrid_both", "worse": "tcn_ctc", "claim": "attention beside CTC helps"},
+    {"better": "hybrid_both", "worse": "hybrid_pose", "claim": "clip features beside pose features help"},
+]
 
 
 def wrong(first: int) -> Lines:
@@ -74,7 +80,10 @@ def call(folder: Path, variants: list[str], seeds: list[int]) -> tuple[int, Path
             f"text={folder / 'out' / 'ablation.txt'}",
             "--params",
             json.dumps(
-                {"gloss": {"variants": variants, "seeds": seeds}, "evaluation": {"bootstrap": 300, "seed": 1}}
+                {
+                    "gloss": {"variants": variants, "seeds": seeds, "hypotheses": HYPOTHESES},
+                    "evaluation": {"bootstrap": 300, "seed": 1},
+                }
             ),
         ]
     )

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signloom.errors import SignloomError
+from signloom.params.variants import VARIANTS
 from signloom.report import align, gloss, gloss_plots, gloss_tables, sentences, sources, tables
 from signloom.report.tables import DASH
 from tests.report_gloss_inputs import EPOCHS, SHA
@@ -132,7 +133,7 @@ def test_every_variant_and_every_seed_has_its_line() -> None:
     epochs = pd.DataFrame(
         [
             (variant + ("" if seed == 1 else f"-{seed}"), variant, epoch, seed / 10 + epoch / 100)
-            for variant in gloss_plots.VARIANTS
+            for variant in VARIANTS
             for seed in (1, 2, 3)
             for epoch in range(1, 6)
         ],
@@ -148,7 +149,7 @@ def test_every_variant_and_every_seed_has_its_line() -> None:
     assert lines(one) == 5
     assert lines(one, smoothed=True) == 5 * 2
     svg = gloss_plots.curves("name", "A curve.", epochs, "val_wer").svg
-    assert all(variant in svg for variant in gloss_plots.VARIANTS)
+    assert all(variant in svg for variant in VARIANTS)
     assert "tcn_ctc from 0.21 in epoch 1 to 0.25 in epoch 5" in svg
 
 

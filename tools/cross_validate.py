@@ -18,18 +18,17 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.evaluation.gloss import error_stats
-from signloom.params.gloss import Variant
+from signloom.params.variants import VARIANTS
 from tools.engine import workflow
 
 BEFORE = ["splits", "stats_pose", "stats_clip", "text"]
 EACH = ["train_gloss", "evaluate_gloss"]
-VARIANTS = get_args(Variant)
 KEPT = {"data", "clip_id", "signer_id", "sentence_id", "seen", "reference", "blank_frames", "frames"}
 
 

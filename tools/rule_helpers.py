@@ -24,6 +24,7 @@ from signloom.errors import SignloomError
 from signloom.files import hash_files
 from signloom.params.load import check_params, overlay, read_yaml
 from signloom.params.schema import Params
+from signloom.params.variants import VARIANTS, Variant
 from tools.import_closure import code_of
 
 PARAMS_FILE = Path("params.yaml")
@@ -101,6 +102,10 @@ class Pipeline:
             for ending in ("", *(f"-{seed}" for seed in others))
         ]
 
+    def variant(self, name: str) -> Variant:
+        """Return the variant of the gloss run `name`."""
+        return VARIANTS[self.run(name)["variant"]]
+
     def run(self, name: str) -> dict[str, Any]:
         """Return the variant and the seed of the gloss run `name`."""
         variant, _, seed = name.partition("-")
@@ -108,9 +113,7 @@ class Pipeline:
 
     def reads(self, name: str) -> set[str]:
         """Return which features the gloss run `name` reads: pose, clip, copies."""
-        variant = self.run(name)["variant"]
-        kind = self.params.tcn.input if variant == "tcn_ctc" else variant.removeprefix("hybrid_")
-        return {"both": {"pose", "clip"}, "clip_aug": {"clip", "copies"}}.get(kind, {kind})
+        return self.variant(name).features(self.params.tcn.input)
 
     def reading(self, kind: str) -> list[str]:
         """Return the gloss runs that read features of `kind`."""
@@ -124,15 +127,17 @@ class Pipeline:
         """Return `pattern` once per gloss run, with `{run}` filled in."""
         return [pattern.replace("{run}", name) for name in self.if_family("gloss", *self.runs)]
 
-    def of_exported_run(self, path: str, variant: str = "") -> list[str]:
+    def of_exported_run(self, path: str, decoder: bool = False) -> list[str]:
         """Return `path` with `{run}` replaced by the gloss run that is exported, or nothing.
 
-        The first run that reads only pose features is exported, the hybrid before the baseline. With
-        `variant`, the result is empty unless the run is of that variant.
+        The first run that reads only pose features is exported, a hybrid before the baseline. With `decoder`,
+        the result is empty unless the run has an attention decoder.
         """
         pose = [name for name in self.if_family("gloss", *self.runs) if self.reads(name) == {"pose"}]
-        chosen = sorted(pose, key=lambda name: name != "hybrid_pose")[:1]
-        return [path.replace("{run}", name) for name in chosen if variant in ("", name)]
+        chosen = sorted(pose, key=lambda name: self.variant(name).ctc_alone)[:1]
+        return [
+            path.replace("{run}", name) for name in chosen if not (decoder and self.variant(name).ctc_alone)
+        ]
 
     def if_read(self, kind: str, paths: str | list[str]) -> Callable[[Any], list[str]]:
         """Return an input function that gives `paths` to gloss runs that read features of `kind`."""
@@ -155,7 +160,7 @@ class Pipeline:
 
     def gloss_training(self, name: str) -> list[str]:
         """Return the sections that the training of the gloss run `name` uses."""
-        network = "tcn" if self.run(name)["variant"] == "tcn_ctc" else "hybrid"
+        network = self.variant(name).section
         reads = self.reads(name)
         of_pose = ["gloss_pose_augment"] if "pose" in reads else []
         of_positions = ["gloss_positions"] if reads == {"pose"} else []

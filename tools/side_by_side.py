@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, field_validator
 
 from signloom.errors import SignloomError
 from signloom.params.base import Section
 from signloom.params.load import check_params, overlay, read_yaml
 from signloom.params.schema import Params
+from signloom.params.variants import VARIANTS, GlossVariant
 from tools.rule_helpers import Pipeline, Scattered, chosen
 
 FILE = Path("config/side_by_side.yaml")
@@ -26,8 +27,15 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
 class Table(Section):
     """A table of the file: the gloss variant that is trained, and the overlay of each setting."""
 
-    variant: Literal["hybrid_clip", "hybrid_clip_aug"]
+    variant: GlossVariant
     settings: dict[Name, dict[str, Any]] = Field(min_length=2)
+
+    @field_validator("variant")
+    @classmethod
+    def _reads_clip_features_alone(cls, name: GlossVariant) -> GlossVariant:
+        if VARIANTS[name].reads != "clip":
+            raise ValueError("the variant must read clip features alone, which the settings change")
+        return name
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class SideBySide:
             params = check_params(tree, [FILE])
         except SignloomError as error:
             raise SignloomError(f"{where}: {error}") from error
-        if table.variant == "hybrid_clip_aug" and not params.frames.copies:
+        if VARIANTS[table.variant].copies and not params.frames.copies:
             raise SignloomError(
                 f"{where}: frames.copies is 0, so there are no augmented copies; set 1 or more"
             )

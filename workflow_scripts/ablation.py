@@ -15,9 +15,10 @@ from signloom.stage import Job, run_stage
 
 def work(job: Job) -> None:
     names = ("metrics", "predictions", "epochs")
-    runs = read_runs(job.section("gloss", GlossParams), *(job.input_list(name) for name in names))
-    compared = compare(runs, job.section("evaluation", EvaluationParams))
-    text = describe(compared, runs)
+    params = job.section("gloss", GlossParams)
+    runs = read_runs(params, *(job.input_list(name) for name in names))
+    compared = compare(runs, params.hypotheses, job.section("evaluation", EvaluationParams))
+    text = describe(compared, runs, params.hypotheses)
     write_csv(job.output("table"), table(meaningful(compared)))
     write_metrics(job.output("metrics"), compared)
     with atomic(job.output("text")) as part:

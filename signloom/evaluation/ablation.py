@@ -17,9 +17,9 @@ from signloom.evaluation.bootstrap import Floats, figure, ratio
 from signloom.evaluation.datasets import NAMES, NO_CLIP, TOGETHER
 from signloom.evaluation.gloss import ERRORS, WEIGHTS, error_stats
 from signloom.params.evaluation import EvaluationParams
-from signloom.params.gloss import GlossParams
+from signloom.params.gloss import GlossParams, Hypothesis
+from signloom.params.variants import BASELINE, VARIANTS
 
-BASELINE = "tcn_ctc"
 DECODERS = ("ctc_greedy", "ctc_beam", "attention", "joint")
 RATES = ("wer", *ERRORS, "sentence_acc")
 ONE_SEED = "one seed has no spread"
@@ -83,7 +83,7 @@ def read_runs(
     return runs
 
 
-def compare(runs: Runs, params: EvaluationParams) -> dict[str, Any]:
+def compare(runs: Runs, hypotheses: Sequence[Hypothesis], params: EvaluationParams) -> dict[str, Any]:
     """Return the content of ablation.json without its text: data set, variant, decoder, figures.
 
     A decoder's `wer`, `sub`, `del`, `ins` and `sentence_acc` are means over seeds, and `<rate>_std` are their
@@ -103,38 +103,20 @@ def compare(runs: Runs, params: EvaluationParams) -> dict[str, Any]:
             variant: _variant(variant, found, data, counts, params) for variant, found in runs.items()
         }
         result[data]["comparisons"] = {
-            f"{better} - {worse}": {
-                "decoders": [a, b],
-                **paired_difference(counts, (better, a), (worse, b), params),
-            }
-            for better, a, worse, b, _ in claims(runs)
+            f"{it.better} - {it.worse}": _compared(counts, it, params) for it in tested(hypotheses, runs)
         }
     result["training"] = {variant: _training(found) for variant, found in runs.items()}
     return result
 
 
-def claims(runs: Runs) -> list[tuple[str, str, str, str, str]]:
-    """Return the expectations to test: (better variant, its decoder, worse variant, its decoder, in words).
-
-    The decoders are fixed beforehand: joint for a hybrid, prefix beam for the baseline.
-    """
-    expected = [
-        (variant, BASELINE, "attention beside CTC helps") for variant in runs if variant != BASELINE
-    ] + [
-        ("hybrid_both", "hybrid_pose", "clip features beside pose features help"),
-        ("hybrid_both", "hybrid_clip", "pose features beside clip features help"),
-        ("hybrid_clip_aug", "hybrid_clip", "augmented frames help"),
-    ]
-    return [
-        (better, headline(better), worse, headline(worse), words)
-        for better, worse, words in expected
-        if better in runs and worse in runs
-    ]
+def tested(hypotheses: Sequence[Hypothesis], runs: Runs) -> list[Hypothesis]:
+    """Return the hypotheses whose variants are both among `runs`."""
+    return [it for it in hypotheses if it.better in runs and it.worse in runs]
 
 
 def headline(variant: str) -> str:
     """Return the decoder whose scores represent `variant`."""
-    return "ctc_beam" if variant == BASELINE else "joint"
+    return VARIANTS[variant].headline
 
 
 def error_counts(variant: str, found: Sequence[Run], data: str, decoder: str) -> Counts:
@@ -175,6 +157,14 @@ def _rates(lines: Sequence[list[list[list[str]]]], stats: Sequence[Floats]) -> d
         **{name: [float(errors[i]) for errors in each] for i, name in enumerate(ERRORS)},
         "sentence_acc": [sum(map(list.__eq__, *pair)) / len(pair[0]) for pair in lines],
     }
+
+
+def _compared(
+    counts: dict[tuple[str, str], Counts], hypothesis: Hypothesis, params: EvaluationParams
+) -> dict[str, Any]:
+    """Return the difference that tests a hypothesis, each variant scored by its own headline decoder."""
+    better, worse = ((name, headline(name)) for name in (hypothesis.better, hypothesis.worse))
+    return {"decoders": [better[1], worse[1]], **paired_difference(counts, better, worse, params)}
 
 
 def blank_ratios(found: Sequence[Run], data: str) -> list[float]:

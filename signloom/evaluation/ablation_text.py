@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from signloom.evaluation.ablation import BASELINE, DECODERS, Runs, claims, headline
+from signloom.evaluation.ablation import DECODERS, Runs, headline, tested
 from signloom.evaluation.gloss import WEIGHTS
+from signloom.params.gloss import Hypothesis
+from signloom.params.variants import BASELINE
 
 COLLAPSED = 0.95  # blank ratio above which a network emits almost no gloss
 _SHOWN = ("test", "test_unseen_sentences", "test_all_sentences")
 
 
-def describe(compared: dict[str, Any], runs: Runs) -> str:
+def describe(compared: dict[str, Any], runs: Runs, hypotheses: Sequence[Hypothesis]) -> str:
     """Return one paragraph: what helps, what does not, and which expectations were wrong.
 
     A difference is called undecided if its 95 % interval includes 0.
@@ -29,7 +32,10 @@ def describe(compared: dict[str, Any], runs: Runs) -> str:
         else "± is the sample deviation over seeds.",
         random_weights(compared[shown[0]]),
     ]
-    parts = [_of_data(compared, runs, data) for data in shown] + [_collapse(compared, shown[0]), *notes]
+    parts = [_of_data(compared, runs, hypotheses, data) for data in shown] + [
+        _collapse(compared, shown[0]),
+        *notes,
+    ]
     return " ".join(part for part in parts if part)
 
 
@@ -52,15 +58,15 @@ def _scored(compared: dict[str, Any], data: str) -> bool:
     )
 
 
-def _of_data(compared: dict[str, Any], runs: Runs, data: str) -> str:
-    """Return the WER of every variant and the verdict on every claim."""
+def _of_data(compared: dict[str, Any], runs: Runs, hypotheses: Sequence[Hypothesis], data: str) -> str:
+    """Return the WER of every variant and the verdict on every hypothesis."""
     scores = ", ".join(_wer(variant, compared[data][variant]) for variant in runs)
     first = next(iter(runs))
     seeds = len(runs[first])
     clips = f"{compared[data][first]['n']} clips, {seeds} seed{'s' if seeds > 1 else ''}"
     verdicts = [
-        _verdict(compared[data]["comparisons"][f"{better} - {worse}"], better, worse, words)
-        for better, _, worse, _, words in claims(runs)
+        _verdict(compared[data]["comparisons"][f"{it.better} - {it.worse}"], it)
+        for it in tested(hypotheses, runs)
     ]
     return f"On {data} ({clips}) WER is {scores}. {' '.join(verdicts)}".strip()
 
@@ -71,14 +77,15 @@ def _wer(variant: str, entry: dict[str, Any]) -> str:
     return f"{100 * figures['wer']:.1f}{spread} % for {variant}"
 
 
-def _verdict(found: dict[str, Any], better: str, worse: str, words: str) -> str:
+def _verdict(found: dict[str, Any], hypothesis: Hypothesis) -> str:
     low, high = found["difference_low"], found["difference_high"]
-    numbers = f"{better} - {worse} = {100 * found['difference']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+    versus = f"{hypothesis.better} - {hypothesis.worse}"
+    numbers = f"{versus} = {100 * found['difference']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
     if low <= 0 <= high:
-        return f"{numbers}: that {words} is undecided, the interval includes 0."
+        return f"{numbers}: that {hypothesis.claim} is undecided, the interval includes 0."
     if high < 0:
-        return f"{numbers}: {words}, as expected."
-    return f"{numbers}: against the expectation that {words}, it makes more errors."
+        return f"{numbers}: {hypothesis.claim}, as expected."
+    return f"{numbers}: against the expectation that {hypothesis.claim}, it makes more errors."
 
 
 def _collapse(compared: dict[str, Any], data: str) -> str:

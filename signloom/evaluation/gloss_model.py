@@ -18,9 +18,10 @@ from signloom.decoding.ctc import greedy, prefix_beam
 from signloom.decoding.joint import joint_beam
 from signloom.decoding.language_model import GlossNgram
 from signloom.errors import SignloomError
-from signloom.features.gloss_rows import GlossRows, Kind, SignerStats, Stats
+from signloom.features.gloss_rows import GlossRows, SignerStats, Stats
 from signloom.models.gloss import Hybrid, TcnCtc, build
 from signloom.params.gloss import DecodeGlossParams
+from signloom.params.variants import Kind
 from signloom.progress import track
 from signloom.stage import Job
 from signloom.text.glosses import read_gloss_table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,10 @@ import numpy.typing as npt
 from signloom.errors import SignloomError
 from signloom.features.positions import stack_frames
 from signloom.features.shards import FeatureShards
+from signloom.params.variants import Kind
 from signloom.stage import Job
 
 Array = npt.NDArray[np.float32]
-Kind = Literal["pose", "clip", "both"]
 
 
 class Stats(NamedTuple):

@@ -7,24 +7,41 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from signloom.params.base import Section
+from signloom.params.variants import VARIANTS, GlossVariant, Kind, Variant
 
-Variant = Literal["tcn_ctc", "hybrid_pose", "hybrid_clip", "hybrid_clip_aug", "hybrid_both"]
+
+class Hypothesis(Section):
+    """An expectation that the ablation tests: `better` makes fewer errors than `worse`, since `claim`."""
+
+    better: GlossVariant
+    worse: GlossVariant
+    claim: str = Field(min_length=1, description="a clause such as: augmented frames help")
 
 
 class GlossParams(Section):
     """Section `gloss`: the variants to train and compare."""
 
-    variants: list[Variant] = Field(["tcn_ctc", "hybrid_pose", "hybrid_clip", "hybrid_both"], min_length=1)
+    variants: list[GlossVariant] = Field(
+        ["tcn_ctc", "hybrid_pose", "hybrid_clip", "hybrid_both"], min_length=1
+    )
     seeds: list[int] = Field(
         [42], min_length=1, description="one training per seed; the first gives the products their name"
+    )
+    hypotheses: list[Hypothesis] = Field(
+        [], description="what is expected; the ablation tests those whose variants are trained"
     )
 
 
 class RunParams(Section):
     """Section `run`: one training of one variant; the rule makes it from the run's name."""
 
-    variant: Variant
+    variant: GlossVariant
     seed: int = Field(ge=0)
+
+    @property
+    def row(self) -> Variant:
+        """The variant's row in the table of variants."""
+        return VARIANTS[self.variant]
 
 
 class HybridParams(Section):
@@ -47,7 +64,7 @@ class HybridParams(Section):
 class TcnParams(Section):
     """Section `tcn`: residual dilated convolutions with a CTC head, the baseline."""
 
-    input: Literal["pose", "clip", "both"] = "pose"
+    input: Kind = "pose"
     layers: int = Field(5, ge=1, description="dilation starts at 1 and doubles from layer to layer")
     kernel: int = Field(3, ge=1)
     lr: float = Field(1e-4, gt=0)

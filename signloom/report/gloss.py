@@ -9,23 +9,16 @@ from typing import Any
 import pandas as pd
 
 from signloom.params.gloss import TrainGlossParams
+from signloom.params.variants import VARIANTS
 from signloom.report import gloss_plots, gloss_tables, plots, tables
 from signloom.report.align import choose_examples, confusion_table
 from signloom.report.drawing import Picture
-from signloom.report.gloss_plots import VARIANTS
 from signloom.report.gloss_tables import DECODERS, GLOSSES
 from signloom.report.sources import GlossSources, variant_of
 from signloom.report.tables import DATA, Cell, Metric
 
 # blank ratio from which a run counts as collapsed; not configurable
 _COLLAPSE = TrainGlossParams().collapse_ratio
-_MEANING = {
-    "tcn_ctc": "dilated convolutions with CTC alone, the baseline",
-    "hybrid_pose": "an encoder with CTC and an attention decoder, on pose features",
-    "hybrid_clip": "the hybrid on clip features of a video network",
-    "hybrid_clip_aug": "the hybrid on clip features, trained on augmented copies of the videos as well",
-    "hybrid_both": "the hybrid on pose and clip features side by side",
-}
 # column, caption, whether the thick line is smoothed
 _CURVES = [
     ("train_blank_ratio", "Blank ratio of the training clips.", False),
@@ -59,7 +52,9 @@ def describe(sources: GlossSources) -> dict[str, Any]:
     choice = choose(sources, rates)
     scored = [data for data in gloss_tables.scored(sources.ablation) if data != "val_unseen_sentences"]
     return {
-        "variants": [(name, _MEANING[name]) for name in VARIANTS if name in set(sources.epochs["variant"])],
+        "variants": [
+            (name, row.label) for name, row in VARIANTS.items() if name in set(sources.epochs["variant"])
+        ],
         "runs": len(sources.metrics),
         "collapse": _COLLAPSE,
         "networks": networks(sources.backbones),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from signloom.params.gloss import Variant
+from signloom.params.variants import VARIANTS
 from signloom.report.drawing import (
     HEIGHT,
     INK,
@@ -22,8 +20,6 @@ from signloom.report.drawing import (
     whole_numbers,
 )
 from signloom.report.gloss_tables import DECODERS, SETS
-
-VARIANTS: tuple[str, ...] = get_args(Variant)
 
 
 def curves(
@@ -73,7 +69,7 @@ def curves(
 
 def _variant_line(axes: Axes, part: pd.DataFrame, column: str, smoothed: bool) -> None:
     variant = str(part["variant"].iloc[0])
-    number = VARIANTS.index(variant)
+    number = list(VARIANTS).index(variant)
     colour = SERIES[number]
     runs = part.groupby("run", sort=False)
     if smoothed or len(runs) > 1:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from signloom.evaluation.ablation import BASELINE, headline
 from signloom.evaluation.bootstrap import Floats
 from signloom.evaluation.gloss import error_stats
+from signloom.params.variants import BASELINE, VARIANTS
 from signloom.report.sources import Metrics, variant_of
 from signloom.report.tables import DATA, Cell, Metric, Notes, Scoring, Table, score_cell
 
@@ -70,7 +70,9 @@ def ablation_table(data: str, ablation: Mapping[str, Any], found: pd.DataFrame, 
     }
     rows = []
     for variant, entry in _variants(ablation, data):
-        for decoder in [name for name in DECODERS if name in entry] if whole else [headline(variant)]:
+        for decoder in (
+            [name for name in DECODERS if name in entry] if whole else [VARIANTS[variant].headline]
+        ):
             figures = entry[decoder]
             wer = _mean(figures, "wer", notes, limits.get((variant, decoder), ""))
             against = Cell("baseline") if variant == BASELINE else score_cell(figures, _DIFFERENCE, notes)

@@ -169,9 +169,9 @@ def model_config(
     `joined` says that training may join two gloss lines into one.
     """
     longest = max(len(clip.ids) for clip in corpus.train + corpus.val)
-    alone = run.variant == "tcn_ctc"
+    alone = run.row.ctc_alone
     return GlossConfig(
-        network="tcn_ctc" if alone else "hybrid",
+        network=run.row.network,
         input_dim=corpus.rows.dim,
         vocab_size=len(corpus.vocabulary),
         width=p.width,
@@ -205,7 +205,7 @@ def origin(
         }
     inputs = {"pose": ("pose", "pose_index", "mask"), "clip": ("clip", "clip_index")}
     data = ["splits", "gloss_lines", *(name for family in rows.stats for name in inputs[family])]
-    if run.variant == "hybrid_clip_aug":
+    if run.row.copies:
         data += ["copies", "copies_index"]
     return {
         "family": "gloss",

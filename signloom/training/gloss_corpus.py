@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.features.gloss_rows import GlossRows, Kind, SignerStats, Stats
+from signloom.features.gloss_rows import GlossRows, SignerStats, Stats
 from signloom.features.stats import ColumnMoments
 from signloom.params.gloss import RunParams, TcnParams, TrainGlossParams
 from signloom.stage import Job
@@ -56,9 +56,9 @@ class GlossCorpus:
 
         Raises SignloomError if there is nothing to train on.
         """
-        copies = run.variant == "hybrid_clip_aug"
+        copies = run.row.copies
         rows = GlossRows.open(
-            job, input_kind(run, tcn), p.max_frames, copies=copies, stack=p.stack, every=p.every
+            job, run.row.kind(tcn.input), p.max_frames, copies=copies, stack=p.stack, every=p.every
         )
         vocabulary = read_vocabulary(job.input("glosses"))
         splits = read_splits(job.input("splits"))
@@ -76,25 +76,13 @@ class GlossCorpus:
         if not val:
             print("no validation clip has a gloss, so the last epoch counts as the best")
         if copies and not any(len(clip.sources) > 1 for clip in train):
-            raise SignloomError("hybrid_clip_aug: no training clip has a copy; raise frames.copies")
+            raise SignloomError(f"{run.variant}: no training clip has a copy; raise frames.copies")
         check_feasibility(train + val, rows, p.max_infeasible)
-        if run.variant == "tcn_ctc":
+        if run.row.ctc_alone:
             train = [clip for clip in train if clip.feasible]  # this variant has no loss but CTC
         if not train:
-            raise SignloomError("tcn_ctc: CTC can align no training clip; see the warning above")
+            raise SignloomError(f"{run.variant}: CTC can align no training clip; see the warning above")
         return cls(rows, vocabulary, train, val)
-
-
-def input_kind(run: RunParams, tcn: TcnParams) -> Kind:
-    """Return which features a run reads."""
-    kinds: dict[str, Kind] = {
-        "hybrid_pose": "pose",
-        "hybrid_clip": "clip",
-        "hybrid_clip_aug": "clip",
-        "hybrid_both": "both",
-        "tcn_ctc": tcn.input,
-    }
-    return kinds[run.variant]
 
 
 def with_times(clips: list[GlossClip], table: pd.DataFrame) -> list[GlossClip]:

@@ -55,7 +55,7 @@ class Loss:
     @classmethod
     def of(cls, run: RunParams, hybrid: HybridParams, precision: str) -> Loss:
         """Return the loss of a run, on the accelerator if there is one."""
-        alone = run.variant == "tcn_ctc"
+        alone = run.row.ctc_alone
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return cls(1.0 if alone else hybrid.ctc_weight, hybrid.label_smoothing, alone, precision, device)
 
