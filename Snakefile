@@ -34,7 +34,10 @@ report: "docs/captions/workflow.rst"
 
 wildcard_constraints:
     shard=r"\d+",
-    run=r"[a-z_]+(-\d+)?",
+    variant=r"[a-z_]+",
+    # folders of the run; the first seed and the build without folds have none
+    seed=r"(seeds/\d+/)?",
+    fold=r"(folds/[A-Za-z0-9_.-]+/)?",
 
 
 include: "rules/data.smk"
@@ -70,6 +73,7 @@ if "sign2text" in flow.params.pipeline.families:
     include: "rules/inference.smk"
 
 
+include: "rules/runs.smk"
 include: "rules/deliver.smk"
 
 
@@ -92,3 +96,6 @@ rule all:
     input:
         flow.build("report/index.html"),
         flow.if_family("sign2text", flow.build("embeddings/prototypes.npz")),
+        flow.of_grid("sign2text", flow.metrics("{fold}{seed}sign2text.json")),
+        flow.of_grid("sign2text", flow.metrics("{fold}{seed}retrieval.json")),
+        flow.of_grid("gloss", flow.metrics("{fold}{seed}gloss/{variant}.json")),

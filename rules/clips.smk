@@ -40,15 +40,15 @@ if flow.reading("copies"):
             splits=rules.splits.output.splits,
         output:
             multiext(
-                flow.build("clip_features_augmented/{shard}"),
+                flow.build("{fold}clip_features_augmented/{shard}"),
                 npy=".npy",
                 parquet=".parquet",
                 origin=".origin",
             ),
         log:
-            flow.build("logs/clip_features_augmented/{shard}.log"),
+            flow.build("logs/{fold}clip_features_augmented/{shard}.log"),
         benchmark:
-            flow.build("benchmarks/clip_features_augmented/{shard}.tsv")
+            flow.build("benchmarks/{fold}clip_features_augmented/{shard}.tsv")
         conda:
             "../environment.yml"
         threads: 1
@@ -73,11 +73,11 @@ rule stats_clip:
         features=expand(rules.clip_features.output.npy, shard=flow.shards),
         index=expand(rules.clip_features.output.parquet, shard=flow.shards),
     output:
-        stats=flow.build("clip_stats.npz"),
+        stats=flow.build("{fold}clip_stats.npz"),
     log:
-        flow.build("logs/stats_clip.log"),
+        flow.build("logs/{fold}stats_clip.log"),
     benchmark:
-        flow.build("benchmarks/stats_clip.tsv")
+        flow.build("benchmarks/{fold}stats_clip.tsv")
     conda:
         "../environment.yml"
     threads: 1

@@ -93,12 +93,12 @@ rule splits:
         code=code_of("splits"),
         metadata=rules.metadata.output.parquet,
     output:
-        splits=flow.build("splits.csv"),
-        metrics=flow.metrics("splits.json"),
+        splits=flow.build("{fold}splits.csv"),
+        metrics=flow.metrics("{fold}splits.json"),
     log:
-        flow.build("logs/splits.log"),
+        flow.build("logs/{fold}splits.log"),
     benchmark:
-        flow.build("benchmarks/splits.tsv")
+        flow.build("benchmarks/{fold}splits.tsv")
     conda:
         "../environment.yml"
     threads: 1
@@ -107,8 +107,8 @@ rule splits:
         runtime=20,
     params:
         call=flow.call("splits"),
-        given=flow.given("splits"),
+        given=flow.given_to_fold("splits"),
     message:
-        "splits: dividing the clips"
+        "splits: dividing the clips{wildcards.fold}"
     shell:
         "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"

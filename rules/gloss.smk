@@ -8,21 +8,21 @@ rule train_gloss:
         pose=flow.if_read("pose", flow.shards_of("pose_features", ".npy")),
         pose_index=flow.if_read("pose", flow.shards_of("pose_features", ".parquet")),
         mask=flow.if_read("pose", flow.shards_of("pose_features", ".mask.npy")),
-        pose_stats=flow.if_read("pose", flow.build("global_stats.npz")),
+        pose_stats=flow.if_read("pose", flow.build("{fold}global_stats.npz")),
         clip=flow.if_read("clip", flow.shards_of("clip_features", ".npy")),
         clip_index=flow.if_read("clip", flow.shards_of("clip_features", ".parquet")),
-        clip_stats=flow.if_read("clip", flow.build("clip_stats.npz")),
-        copies=flow.if_read("copies", flow.shards_of("clip_features_augmented", ".npy")),
-        copies_index=flow.if_read("copies", flow.shards_of("clip_features_augmented", ".parquet")),
+        clip_stats=flow.if_read("clip", flow.build("{fold}clip_stats.npz")),
+        copies=flow.if_read("copies", flow.shards_of("{fold}clip_features_augmented", ".npy")),
+        copies_index=flow.if_read("copies", flow.shards_of("{fold}clip_features_augmented", ".parquet")),
     output:
-        best=flow.build("models/gloss/{run}/best.pth"),
-        latest=flow.build("models/gloss/{run}/latest.pth"),
-        history=flow.build("models/gloss/{run}/history.csv"),
-        metrics=flow.build("models/gloss/{run}/metrics.jsonl"),
+        best=flow.build("{fold}{seed}models/gloss/{variant}/best.pth"),
+        latest=flow.build("{fold}{seed}models/gloss/{variant}/latest.pth"),
+        history=flow.build("{fold}{seed}models/gloss/{variant}/history.csv"),
+        metrics=flow.build("{fold}{seed}models/gloss/{variant}/metrics.jsonl"),
     log:
-        flow.build("logs/train_gloss/{run}.log"),
+        flow.build("logs/{fold}{seed}train_gloss/{variant}.log"),
     benchmark:
-        flow.build("benchmarks/train_gloss/{run}.tsv")
+        flow.build("benchmarks/{fold}{seed}train_gloss/{variant}.tsv")
     conda:
         "../environment.yml"
     threads: flow.params.train_gloss.threads
@@ -34,7 +34,7 @@ rule train_gloss:
         call=flow.call("train_gloss"),
         given=flow.given_to_training,
     message:
-        "train_gloss: {wildcards.run}"
+        "train_gloss: {output[0]}"
     shell:
         "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
 
@@ -51,17 +51,17 @@ rule evaluate_gloss:
         pose=flow.if_read("pose", flow.shards_of("pose_features", ".npy")),
         pose_index=flow.if_read("pose", flow.shards_of("pose_features", ".parquet")),
         mask=flow.if_read("pose", flow.shards_of("pose_features", ".mask.npy")),
-        pose_stats=flow.if_read("pose", flow.build("global_stats.npz")),
+        pose_stats=flow.if_read("pose", flow.build("{fold}global_stats.npz")),
         clip=flow.if_read("clip", flow.shards_of("clip_features", ".npy")),
         clip_index=flow.if_read("clip", flow.shards_of("clip_features", ".parquet")),
-        clip_stats=flow.if_read("clip", flow.build("clip_stats.npz")),
+        clip_stats=flow.if_read("clip", flow.build("{fold}clip_stats.npz")),
     output:
-        metrics=flow.metrics("gloss/{run}.json"),
-        predictions=flow.build("predictions/gloss/{run}.csv"),
+        metrics=flow.metrics("{fold}{seed}gloss/{variant}.json"),
+        predictions=flow.build("{fold}{seed}predictions/gloss/{variant}.csv"),
     log:
-        flow.build("logs/evaluate_gloss/{run}.log"),
+        flow.build("logs/{fold}{seed}evaluate_gloss/{variant}.log"),
     benchmark:
-        flow.build("benchmarks/evaluate_gloss/{run}.tsv")
+        flow.build("benchmarks/{fold}{seed}evaluate_gloss/{variant}.tsv")
     conda:
         "../environment.yml"
     threads: 1
@@ -73,7 +73,7 @@ rule evaluate_gloss:
         call=flow.call("evaluate_gloss"),
         given=flow.given_to_run("decode_gloss", "evaluation"),
     message:
-        "evaluate_gloss: {wildcards.run}"
+        "evaluate_gloss: {output[0]}"
     shell:
         "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
 
@@ -82,9 +82,9 @@ rule ablation:
     """Compare the gloss variants over all seeds."""
     input:
         code=code_of("ablation"),
-        metrics=flow.of_runs(flow.metrics("gloss/{run}.json")),
-        predictions=flow.of_runs(flow.build("predictions/gloss/{run}.csv")),
-        epochs=flow.of_runs(flow.build("models/gloss/{run}/metrics.jsonl")),
+        metrics=flow.of_runs(flow.metrics("{seed}gloss/{variant}.json")),
+        predictions=flow.of_runs(flow.build("{seed}predictions/gloss/{variant}.csv")),
+        epochs=flow.of_runs(flow.build("{seed}models/gloss/{variant}/metrics.jsonl")),
     output:
         metrics=flow.metrics("ablation.json"),
         table=report(
@@ -103,7 +103,7 @@ rule ablation:
         runtime=30,
     params:
         call=flow.call("ablation"),
-        given=flow.given("gloss", "evaluation"),
+        given=flow.given("gloss", "evaluation", "runs.seed", "runs.more_seeds"),
     message:
         "ablation: {output.table}"
     shell:

@@ -7,11 +7,11 @@ rule stats_pose:
         mask=expand(rules.pose_features.output.mask, shard=flow.shards),
         index=expand(rules.pose_features.output.parquet, shard=flow.shards),
     output:
-        stats=flow.build("global_stats.npz"),
+        stats=flow.build("{fold}global_stats.npz"),
     log:
-        flow.build("logs/stats_pose.log"),
+        flow.build("logs/{fold}stats_pose.log"),
     benchmark:
-        flow.build("benchmarks/stats_pose.tsv")
+        flow.build("benchmarks/{fold}stats_pose.tsv")
     # the longest chain of jobs starts here
     priority: 1
     conda:
@@ -36,15 +36,15 @@ rule text:
         splits=rules.splits.output.splits,
         metadata=rules.metadata.output.parquet,
     output:
-        tokenizer=flow.build("text/tokenizer.json"),
-        glosses=flow.build("text/gloss_vocabulary.json"),
-        gloss_lines=flow.build("text/gloss_lines.csv"),
-        texts=flow.build("text/texts.parquet"),
-        embeddings=flow.build("text/text_embeddings.npy"),
+        tokenizer=flow.build("{fold}text/tokenizer.json"),
+        glosses=flow.build("{fold}text/gloss_vocabulary.json"),
+        gloss_lines=flow.build("{fold}text/gloss_lines.csv"),
+        texts=flow.build("{fold}text/texts.parquet"),
+        embeddings=flow.build("{fold}text/text_embeddings.npy"),
     log:
-        flow.build("logs/text.log"),
+        flow.build("logs/{fold}text.log"),
     benchmark:
-        flow.build("benchmarks/text.tsv")
+        flow.build("benchmarks/{fold}text.tsv")
     # the longest chain of jobs starts here
     priority: 1
     conda:

@@ -37,7 +37,7 @@ use rule clip_features as side_clip_features with:
 use rule stats_clip as side_stats_clip with:
     input:
         code=code_of("stats_clip"),
-        splits=rules.splits.output.splits,
+        splits=flow.plain(rules.splits.output.splits),
         features=side.clips(".npy"),
         index=side.clips(".parquet"),
     output:
@@ -53,51 +53,51 @@ use rule stats_clip as side_stats_clip with:
 use rule train_gloss as side_train_gloss with:
     input:
         code=code_of("train_gloss"),
-        splits=rules.splits.output.splits,
-        glosses=rules.text.output.glosses,
-        gloss_lines=rules.text.output.gloss_lines,
+        splits=flow.plain(rules.splits.output.splits),
+        glosses=flow.plain(rules.text.output.glosses),
+        gloss_lines=flow.plain(rules.text.output.gloss_lines),
         clip=side.clips(".npy"),
         clip_index=side.clips(".parquet"),
         clip_stats=side.stats,
         copies=side.copies(".npy"),
         copies_index=side.copies(".parquet"),
     output:
-        best=flow.build("side_by_side/{table}/{setting}/{run}/best.pth"),
-        latest=flow.build("side_by_side/{table}/{setting}/{run}/latest.pth"),
-        history=flow.build("side_by_side/{table}/{setting}/{run}/history.csv"),
-        metrics=flow.build("side_by_side/{table}/{setting}/{run}/metrics.jsonl"),
+        best=flow.build("side_by_side/{table}/{setting}/{seed}{variant}/best.pth"),
+        latest=flow.build("side_by_side/{table}/{setting}/{seed}{variant}/latest.pth"),
+        history=flow.build("side_by_side/{table}/{setting}/{seed}{variant}/history.csv"),
+        metrics=flow.build("side_by_side/{table}/{setting}/{seed}{variant}/metrics.jsonl"),
     log:
-        flow.build("logs/side_by_side/{table}/{setting}/train_gloss/{run}.log"),
+        flow.build("logs/side_by_side/{table}/{setting}/train_gloss/{seed}{variant}.log"),
     benchmark:
-        flow.build("benchmarks/side_by_side/{table}/{setting}/train_gloss/{run}.tsv")
+        flow.build("benchmarks/side_by_side/{table}/{setting}/train_gloss/{seed}{variant}.tsv")
     params:
         given=side.given_to_training,
     message:
-        "train_gloss: {wildcards.table} {wildcards.setting}, {wildcards.run}"
+        "train_gloss: {output[0]}"
 
 
 use rule evaluate_gloss as side_evaluate_gloss with:
     input:
         code=code_of("evaluate_gloss"),
         checkpoint=rules.side_train_gloss.output.best,
-        splits=rules.splits.output.splits,
-        glosses=rules.text.output.glosses,
-        gloss_lines=rules.text.output.gloss_lines,
+        splits=flow.plain(rules.splits.output.splits),
+        glosses=flow.plain(rules.text.output.glosses),
+        gloss_lines=flow.plain(rules.text.output.gloss_lines),
         metadata=rules.metadata.output.parquet,
         clip=side.clips(".npy"),
         clip_index=side.clips(".parquet"),
         clip_stats=side.stats,
     output:
-        metrics=flow.build("side_by_side/{table}/{setting}/{run}/scores.json"),
-        predictions=flow.build("side_by_side/{table}/{setting}/{run}/predictions.csv"),
+        metrics=flow.build("side_by_side/{table}/{setting}/{seed}{variant}/scores.json"),
+        predictions=flow.build("side_by_side/{table}/{setting}/{seed}{variant}/predictions.csv"),
     log:
-        flow.build("logs/side_by_side/{table}/{setting}/evaluate_gloss/{run}.log"),
+        flow.build("logs/side_by_side/{table}/{setting}/evaluate_gloss/{seed}{variant}.log"),
     benchmark:
-        flow.build("benchmarks/side_by_side/{table}/{setting}/evaluate_gloss/{run}.tsv")
+        flow.build("benchmarks/side_by_side/{table}/{setting}/evaluate_gloss/{seed}{variant}.tsv")
     params:
         given=side.given_to_run("decode_gloss", "evaluation"),
     message:
-        "evaluate_gloss: {wildcards.table} {wildcards.setting}, {wildcards.run}"
+        "evaluate_gloss: {output[0]}"
 
 
 rule side_by_side:
@@ -142,7 +142,7 @@ if flow.reading("copies"):
         input:
             code=code_of("clip_features_augmented"),
             shard=side_copies.list,
-            splits=rules.splits.output.splits,
+            splits=flow.plain(rules.splits.output.splits),
         output:
             multiext(
                 flow.build("side_by_side/{table}/{setting}/clip_features_augmented/{shard}"),

@@ -11,16 +11,16 @@ rule train_sign2text:
         embeddings=rules.text.output.embeddings,
         tokenizer=rules.text.output.tokenizer,
     output:
-        best=flow.build("models/sign2text/best.pth"),
-        latest=flow.build("models/sign2text/latest.pth"),
+        best=flow.build("{fold}{seed}models/sign2text/best.pth"),
+        latest=flow.build("{fold}{seed}models/sign2text/latest.pth"),
         history=report(
-            flow.build("models/sign2text/history.csv"), "../docs/captions/history.rst", category="Sentences"
+            flow.build("{fold}{seed}models/sign2text/history.csv"), "../docs/captions/history.rst", category="Sentences"
         ),
-        metrics=flow.build("models/sign2text/metrics.jsonl"),
+        metrics=flow.build("{fold}{seed}models/sign2text/metrics.jsonl"),
     log:
-        flow.build("logs/train_sign2text.log"),
+        flow.build("logs/{fold}{seed}train_sign2text.log"),
     benchmark:
-        flow.build("benchmarks/train_sign2text.tsv")
+        flow.build("benchmarks/{fold}{seed}train_sign2text.tsv")
     # the longest chain of jobs starts here
     priority: 1
     conda:
@@ -32,7 +32,7 @@ rule train_sign2text:
         gpu=flow.gpu,
     params:
         call=flow.call("train_sign2text"),
-        given=flow.given("sign2text", "augment", "text"),
+        given=flow.given_to_run("sign2text", "augment", "text"),
     message:
         "train_sign2text: {output.best}"
     shell:
@@ -51,14 +51,14 @@ rule embed:
         splits=rules.splits.output.splits,
         metadata=rules.metadata.output.parquet,
     output:
-        embeddings=flow.build("embeddings/embeddings.npy"),
-        map=flow.build("embeddings/embeddings_map.csv"),
-        frames=flow.build("embeddings/frames.npy"),
-        frames_index=flow.build("embeddings/frames_index.parquet"),
+        embeddings=flow.build("{fold}{seed}embeddings/embeddings.npy"),
+        map=flow.build("{fold}{seed}embeddings/embeddings_map.csv"),
+        frames=flow.build("{fold}{seed}embeddings/frames.npy"),
+        frames_index=flow.build("{fold}{seed}embeddings/frames_index.parquet"),
     log:
-        flow.build("logs/embed.log"),
+        flow.build("logs/{fold}{seed}embed.log"),
     benchmark:
-        flow.build("benchmarks/embed.tsv")
+        flow.build("benchmarks/{fold}{seed}embed.tsv")
     conda:
         "../environment.yml"
     threads: 1
@@ -82,11 +82,11 @@ rule prototypes:
         embeddings=rules.embed.output.embeddings,
         map=rules.embed.output.map,
     output:
-        prototypes=flow.build("embeddings/prototypes.npz"),
+        prototypes=flow.build("{fold}{seed}embeddings/prototypes.npz"),
     log:
-        flow.build("logs/prototypes.log"),
+        flow.build("logs/{fold}{seed}prototypes.log"),
     benchmark:
-        flow.build("benchmarks/prototypes.tsv")
+        flow.build("benchmarks/{fold}{seed}prototypes.tsv")
     conda:
         "../environment.yml"
     threads: 1
@@ -119,12 +119,12 @@ rule evaluate_sign2text:
         embeddings=rules.embed.output.embeddings,
         map=rules.embed.output.map,
     output:
-        metrics=report(flow.metrics("sign2text.json"), "../docs/captions/sign2text.rst", category="Sentences"),
-        predictions=flow.build("predictions/sign2text.csv"),
+        metrics=report(flow.metrics("{fold}{seed}sign2text.json"), "../docs/captions/sign2text.rst", category="Sentences"),
+        predictions=flow.build("{fold}{seed}predictions/sign2text.csv"),
     log:
-        flow.build("logs/evaluate_sign2text.log"),
+        flow.build("logs/{fold}{seed}evaluate_sign2text.log"),
     benchmark:
-        flow.build("benchmarks/evaluate_sign2text.tsv")
+        flow.build("benchmarks/{fold}{seed}evaluate_sign2text.tsv")
     conda:
         "../environment.yml"
     threads: 1
@@ -149,12 +149,12 @@ rule evaluate_retrieval:
         map=rules.embed.output.map,
         splits=rules.splits.output.splits,
     output:
-        metrics=report(flow.metrics("retrieval.json"), "../docs/captions/retrieval.rst", category="Sentences"),
-        predictions=flow.build("predictions/retrieval.csv"),
+        metrics=report(flow.metrics("{fold}{seed}retrieval.json"), "../docs/captions/retrieval.rst", category="Sentences"),
+        predictions=flow.build("{fold}{seed}predictions/retrieval.csv"),
     log:
-        flow.build("logs/evaluate_retrieval.log"),
+        flow.build("logs/{fold}{seed}evaluate_retrieval.log"),
     benchmark:
-        flow.build("benchmarks/evaluate_retrieval.tsv")
+        flow.build("benchmarks/{fold}{seed}evaluate_retrieval.tsv")
     conda:
         "../environment.yml"
     threads: 1

@@ -41,9 +41,11 @@ def write_glosses(
     runs = [variant + ("" if seed == seeds[0] else f"-{seed}") for variant in variants for seed in seeds]
     given: dict[str, list[str]] = {"gloss_metrics": [], "gloss_epochs": [], "gloss_predictions": []}
     for number, run in enumerate(runs):
-        given["gloss_metrics"].append(str(folder / f"gloss/{run}.json"))
-        given["gloss_predictions"].append(str(folder / f"predictions/gloss/{run}.csv"))
-        given["gloss_epochs"].append(str(folder / f"models/gloss/{run}/metrics.jsonl"))
+        variant, _, seed = run.partition("-")
+        place = folder / "seeds" / seed if seed else folder
+        given["gloss_metrics"].append(str(place / f"gloss/{variant}.json"))
+        given["gloss_predictions"].append(str(place / f"predictions/gloss/{variant}.csv"))
+        given["gloss_epochs"].append(str(place / f"models/gloss/{variant}/metrics.jsonl"))
         for paths in given.values():
             Path(paths[-1]).parent.mkdir(parents=True, exist_ok=True)
         table = answers(clips, run)
@@ -55,9 +57,14 @@ def write_glosses(
     command = ["--input", *(item.removeprefix("gloss_") for item in inputs)]
     command += ["--output", f"metrics={folder}/ablation.json", f"table={folder}/ablation.csv"]
     command += [f"text={folder}/ablation.txt"]
-    claim = {"better": "hybrid_pose", "worse": "tcn_ctc", "claim": "attention beside CTC helps"}
-    gloss = {"variants": list(variants), "seeds": list(seeds), "hypotheses": [claim]}
-    params = {"gloss": gloss, "evaluation": {"bootstrap": 100}}
+    claims = [
+        {"better": "hybrid_pose", "worse": "tcn_ctc", "claim": "attention beside CTC helps"},
+        {"better": "hybrid_both", "worse": "tcn_ctc", "claim": "attention beside CTC helps"},
+        {"better": "hybrid_both", "worse": "hybrid_pose", "claim": "clip features beside pose features help"},
+    ]
+    gloss = {"variants": list(variants), "hypotheses": claims}
+    runs = {"seed": seeds[0], "more_seeds": list(seeds[1:])}
+    params = {"gloss": gloss, "runs": runs, "evaluation": {"bootstrap": 100}}
     assert ablation.main([*command, "--params", json.dumps(params)]) == 0
     inputs += [f"metrics={folder}/ablation.json", f"ablation={folder}/ablation.csv"]
     inputs += [f"ablation_text={folder}/ablation.txt"]

@@ -25,6 +25,7 @@ HYPOTHESES = [
     {"better": "hybrid_clip", "worse": "tcn_ctc", "claim": "attention beside CTC helps"},
     {"better": "hybrid_both", "worse": "tcn_ctc", "claim": "attention beside CTC helps"},
     {"better": "hybrid_both", "worse": "hybrid_pose", "claim": "clip features beside pose features help"},
+    {"better": "hybrid_clip_aug", "worse": "hybrid_clip", "claim": "augmented frames help"},
 ]
 
 
@@ -51,6 +52,8 @@ def write_run(folder: Path, name: str, said: dict[str, Lines], blank: float = 0.
         for decoder, found in lines.items():
             table[decoder] = [" ".join(line) for line in found]
         tables.append(table)
+    name, _, seed = name.partition("-")
+    folder = folder / "seeds" / seed if seed else folder
     (folder / name).mkdir(parents=True)
     for data, parts in TOGETHER.items():
         answers[data] = Answers.of([answers[part] for part in parts])
@@ -66,14 +69,14 @@ def write_run(folder: Path, name: str, said: dict[str, Lines], blank: float = 0.
 
 def call(folder: Path, variants: list[str], seeds: list[int]) -> tuple[int, Path, Path]:
     """Run the stage on all runs in `folder`."""
-    names = sorted(path.stem for path in folder.glob("*.json"))
+    answers = [path for path in sorted(folder.rglob("*.csv")) if path.parent.name != "out"]
     metrics, table = folder / "out" / "ablation.json", folder / "out" / "ablation.csv"
     code = stage.main(
         [
             "--input",
-            *(f"metrics={folder / name}.json" for name in names),
-            *(f"predictions={folder / name}.csv" for name in names),
-            *(f"epochs={folder / name / 'metrics.jsonl'}" for name in names),
+            *(f"metrics={path.with_suffix('.json')}" for path in answers),
+            *(f"predictions={path}" for path in answers),
+            *(f"epochs={path.with_suffix('') / 'metrics.jsonl'}" for path in answers),
             "--output",
             f"metrics={metrics}",
             f"table={table}",
@@ -81,7 +84,8 @@ def call(folder: Path, variants: list[str], seeds: list[int]) -> tuple[int, Path
             "--params",
             json.dumps(
                 {
-                    "gloss": {"variants": variants, "seeds": seeds, "hypotheses": HYPOTHESES},
+                    "gloss": {"variants": variants, "hypotheses": HYPOTHESES},
+                    "runs": {"seed": seeds[0], "more_seeds": seeds[1:]},
                     "evaluation": {"bootstrap": 300, "seed": 1},
                 }
             ),

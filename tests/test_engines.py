@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,13 +19,14 @@ from signloom.params.schema import Params
 from tools import conda_env, dvc_yaml
 from tools.engine import workflow
 from tools.import_closure import code_of
-from tools.rule_helpers import Pipeline, cluster_has_gpus
+from tools.rule_helpers import BY_RULES, Pipeline, cluster_has_gpus
 
 # stages that the specification gives a GPU
 ON_GPU = {
     *("clip_features", "clip_features_augmented", "text", "train_sign2text", "train_gloss", "embed"),
     *("calibrate", "evaluate_sign2text", "evaluate_retrieval", "evaluate_gloss"),
 }
+COMPARED = {"seeds": "more_seeds", "folds": "folds"}
 FIELDS: dict[str, Any] = dict(Params.model_fields)
 STAGES = sorted(path.stem for path in Path(__file__).parent.parent.glob("workflow_scripts/[a-z]*.py"))
 
@@ -102,7 +104,7 @@ def jobs(root: Path) -> Iterator[dict[str, Any]]:
             if job.rule.name != "all":
                 wildcards = dict(job.wildcards.items())
                 shard = f"@{wildcards['shard']}" if "shard" in wildcards else ""
-                run = f"-{wildcards['run']}" if "run" in wildcards else ""
+                run = f"-{wildcards['variant']}" if "variant" in wildcards else ""
                 found[job.rule.name + run + shard] = job
         yield found
 
@@ -129,6 +131,9 @@ def test_both_engines_agree_on_every_dependency_and_output(
         files = [dep.def_path for dep in stages[name].deps if not isinstance(dep, ParamsDependency)]
         # Snakemake has a digest of the videos that the table names, where DVC looks at their folder
         folder = ["data/demo/videos"] if name == "sources" else []
+        # a stage that compares runs depends on the folders of those that a longer list would add
+        runs = json.loads(job.params.given).get("runs", {})
+        folder += [f"metrics/{kind}" for kind, key in COMPARED.items() if key in runs]
         assert sorted(files) == sorted({*map(str, job.input), *folder}), name
         assert sorted(out.def_path for out in stages[name].outs) == sorted(map(str, job.output)), name
 
@@ -151,16 +156,17 @@ def test_both_engines_agree_on_every_command_and_parameter(
         call = job.params.call
         given = json.loads(job.params.given)
         tracked = [key for dep in stages[name].deps for key in getattr(dep, "params", [])]
-        assert leaves(tracked) == leaves(
-            f"{section}.{key}" for section in set(given) - {"run", "origin"} for key in given[section]
-        ), name
+        read = [f"{section}.{key}" for section in set(given) - BY_RULES for key in given[section]]
+        # the seed of the plain run is a parameter, that of another run stands in the paths
+        read += ["runs.seed"] if "run" in given else []
+        assert leaves(tracked) == leaves(read), name
         assert f"workflow_scripts.{job.rule.name} " in call
 
 
 def test_every_section_is_used_by_some_stage(jobs: dict[str, Any]) -> None:
     # the report shows them all
     given = [json.loads(job.params.given) for name, job in jobs.items() if name != "report"]
-    used = {key for sections in given for key in sections} - {"run", "origin"}
+    used = {key for sections in given for key in sections} - BY_RULES
     # which rules there are is no parameter of a stage, and the demo takes no positions from a table
     assert used == set(Params.model_fields) - {"pipeline", "positions"}
 
@@ -179,11 +185,18 @@ def test_a_gloss_run_reads_the_features_of_its_variant_and_no_others(jobs: dict[
 
 def test_every_seed_but_the_first_has_a_run_of_its_own(root: Path) -> None:
     tree = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
-    tree["gloss"] = {"variants": ["tcn_ctc", "hybrid_pose"], "seeds": [42, 43]}
+    tree["gloss"]["variants"] = ["tcn_ctc", "hybrid_pose"]
+    tree["runs"]["more_seeds"] = [43]
     flow = Pipeline.load(tree)
-    assert flow.runs == ["tcn_ctc", "tcn_ctc-43", "hybrid_pose", "hybrid_pose-43"]
-    assert flow.run("tcn_ctc") == {"variant": "tcn_ctc", "seed": 42}
-    assert flow.run("hybrid_pose-43") == {"variant": "hybrid_pose", "seed": 43}
+    assert flow.of_runs("{seed}gloss/{variant}") == [
+        "gloss/tcn_ctc",
+        "seeds/43/gloss/tcn_ctc",
+        "gloss/hybrid_pose",
+        "seeds/43/gloss/hybrid_pose",
+    ]
+    first, second = (SimpleNamespace(variant="tcn_ctc", seed=seed) for seed in flow.seeds)
+    assert flow.run(first) == {"variant": "tcn_ctc", "seed": 42}
+    assert flow.run(second) == {"variant": "tcn_ctc", "seed": 43}
 
 
 def test_a_training_is_given_what_its_network_and_its_features_use(jobs: dict[str, Any]) -> None:
@@ -204,9 +217,7 @@ def test_a_stage_that_is_given_single_parameters_reads_no_whole_section(
     for job in jobs.values():
         source = (root / "workflow_scripts" / f"{job.rule.name}.py").read_text("utf-8")
         for section, values in json.loads(job.params.given).items():
-            if section not in ("run", "origin") and set(values) != set(
-                FIELDS[section].annotation.model_fields
-            ):
+            if section not in BY_RULES and set(values) != set(FIELDS[section].annotation.model_fields):
                 partly += 1
                 assert f'section("{section}"' not in source, job.rule.name
                 assert all(f'value("{section}.{key}"' in source for key in values), job.rule.name

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from signloom.augment.landmarks import augment
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import GlossRows, Kind, Rows, Stats, finish, window_means
-from signloom.params.gloss import GlossAugmentParams, RunParams, TcnParams, TrainGlossParams
+from signloom.params.gloss import GlossAugmentParams, GlossRunParams, TcnParams, TrainGlossParams
 from signloom.params.sign2text import AugmentParams
 from signloom.stage import Job, parse
 from signloom.text.vocabulary import EOS, PAD, SOS, UNK
@@ -36,7 +36,7 @@ def job(inputs: Inputs, folder: Path, variant: str = "hybrid_pose") -> Job:
 
 
 def corpus(inputs: Inputs, folder: Path, variant: str = "hybrid_pose", **p: object) -> GlossCorpus:
-    run = RunParams(variant=variant, seed=1)
+    run = GlossRunParams(variant=variant, seed=1)
     return GlossCorpus.load(job(inputs, folder, variant), run, TcnParams(), TrainGlossParams(**p))
 
 

@@ -18,7 +18,7 @@ from signloom.params.gloss import (
     GlossAugmentParams,
     GlossPositionsParams,
     GlossRecomposeParams,
-    RunParams,
+    GlossRunParams,
     TcnParams,
     TrainGlossParams,
 )
@@ -40,7 +40,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
 
 def corpus(inputs: Inputs, folder: Path, variant: str = "hybrid_pose", **p: object) -> GlossCorpus:
     job = parse("train_gloss", arguments(inputs, folder, variant, folder), None)
-    run = RunParams(variant=variant, seed=1)
+    run = GlossRunParams(variant=variant, seed=1)
     return GlossCorpus.load(job, run, TcnParams(), TrainGlossParams(**p), timed=True)
 
 

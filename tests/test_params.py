@@ -92,7 +92,8 @@ def test_the_full_gloss_preset_has_the_numbers_of_the_design(root: Path) -> None
     own = read_yaml(root / "config/presets/phoenix2014.yaml")
     for section in own:
         if section.startswith(("gloss", "hybrid", "tcn", "train_gloss", "decode_gloss")):
-            assert set(own[section]) == set(getattr(full, section).model_dump()), "the demo's tuning gets in"
+            keys = set(getattr(full, section).model_dump()) - {"hypotheses"}
+            assert set(own[section]) == keys, "the demo's tuning gets in"
 
 
 def test_the_windows_of_the_design_documents_are_too_few_for_a_short_clip(root: Path) -> None:
@@ -146,7 +147,7 @@ def test_a_bad_value_says_what_was_expected_and_found(
 
 
 def test_a_missing_key_is_named(root: Path, tmp_path: Path) -> None:
-    path = changed(root, tmp_path, "  max_gap: 5\n", "")
+    path = changed(root, tmp_path, "  max_gap: 3\n", "")
     with pytest.raises(SignloomError, match=r"missing key pose\.max_gap; expected int"):
         load_params(path)
 

@@ -307,5 +307,9 @@ def test_gloss_runs_have_stage_times_and_checksums(html: str, tmp_path: Path) ->
         path.write_text("s\th:m:s\tmax_rss\n30\t0:00:30\t100\n", "utf-8")
     (row,) = tables.stage_times(tmp_path, {"tcn_ctc", "hybrid_pose"}).rows
     assert [cell.text for cell in row][:3] == ["train_gloss", "2", "1 min 00 s"]
-    for name in ("hybrid_pose-43/metrics.jsonl", "hybrid_pose-43.csv", "ablation.csv", "tcn_ctc.json"):
+    for name in (
+        "43/models/gloss/hybrid_pose/metrics.jsonl",
+        "43/predictions/gloss/tcn_ctc.csv",
+        "ablation.csv",
+    ):
         assert f"<dt>{name}</dt>" in html

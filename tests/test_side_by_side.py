@@ -46,7 +46,8 @@ def said(seed: int, wrong: float) -> Lines:
 
 def write_run(folder: Path, setting: str, run: str, joint: Lines, blank: int = 80) -> None:
     """Write scores and predictions of a run whose test clips say `joint`; other data sets are empty."""
-    home = folder / setting / run
+    variant, _, seed = run.partition("-")
+    home = folder / "levels" / setting / (f"seeds/{seed}" if seed else "") / variant
     home.mkdir(parents=True)
     answers, tables = {}, []
     for data in NAMES:
@@ -72,8 +73,8 @@ def call(folder: Path, settings: list[str], seeds: list[int]) -> tuple[int, Path
     made = {"table": "levels", "variant": "hybrid_clip", "settings": settings, "seeds": seeds}
     code = stage.main(
         ["--input"]
-        + [f"metrics={path}" for path in sorted(folder.glob("*/*/scores.json"))]
-        + [f"predictions={path}" for path in sorted(folder.glob("*/*/predictions.csv"))]
+        + [f"metrics={path}" for path in sorted(folder.rglob("scores.json"))]
+        + [f"predictions={path}" for path in sorted(folder.rglob("predictions.csv"))]
         + ["--output", f"metrics={metrics}", f"table={table}", "--params"]
         + [json.dumps({"side_by_side": made, "evaluation": FEW.model_dump()})]
     )
@@ -127,7 +128,7 @@ def test_with_one_seed_scores_are_those_of_the_run_itself(tmp_path: Path) -> Non
     code, metrics, table = call(tmp_path, ["a", "b"], [42])
     assert code == 0
     got = json.loads(metrics.read_text())
-    own = json.loads((tmp_path / "a" / "hybrid_clip" / "scores.json").read_text())["test"]["joint"]
+    own = json.loads((tmp_path / "levels" / "a" / "hybrid_clip" / "scores.json").read_text())["test"]["joint"]
     joint = got["test"]["a"]["joint"]
     assert [joint[key] for key in ("wer", "wer_low", "wer_high")] == [
         round(own[key], 4) for key in ("wer", "wer_low", "wer_high")
@@ -161,7 +162,7 @@ def test_a_trial_with_random_weights_says_so(tmp_path: Path) -> None:
         write_run(tmp_path, setting, "hybrid_clip", said(1, 0.3))
     _, metrics, _ = call(tmp_path, ["a", "b"], [42])
     assert "random" not in metrics.read_text()
-    for scores in tmp_path.glob("*/hybrid_clip/scores.json"):
+    for scores in tmp_path.rglob("hybrid_clip/scores.json"):
         parts = json.loads(scores.read_text()).items()
         scores.write_text(json.dumps({name: part | {"clip_weights": "random"} for name, part in parts}))
     _, metrics, _ = call(tmp_path, ["a", "b"], [42])
@@ -177,7 +178,7 @@ def test_a_setting_without_its_run_and_settings_of_other_clips_are_refused(
     write_run(tmp_path, "b", "hybrid_clip", said(2, 0.3))
     assert call(tmp_path, ["a", "b"], [1, 2])[0] == 2
     assert "a lacks scores or predictions of hybrid_clip-2" in capsys.readouterr().err
-    path = tmp_path / "b" / "hybrid_clip" / "predictions.csv"
+    path = tmp_path / "levels" / "b" / "hybrid_clip" / "predictions.csv"
     pd.read_csv(path, keep_default_na=False)[1:].to_csv(path, index=False)
     assert call(tmp_path, ["a", "b"], [1])[0] == 2
     assert "different clips" in capsys.readouterr().err
@@ -248,8 +249,8 @@ def test_features_that_are_there_already_are_read_and_others_have_a_folder_of_th
     side = SideBySide(Pipeline.load(tree))
 
     def read(setting: str, table: str = "augmentation") -> tuple[str, str]:
-        run = side.tables[table].variant
-        wildcards = SimpleNamespace(table=table, setting=setting, run=run)
+        variant = side.tables[table].variant
+        wildcards = SimpleNamespace(table=table, setting=setting, variant=variant, seed="", fold="")
         return side.stats(wildcards), next(iter(side.copies(".npy")(wildcards)), "")
 
     assert read("i3d", "backbones") == ("build/clip_stats.npz", "")
@@ -267,7 +268,7 @@ def test_the_jobs_of_a_table_are_its_own_features_and_one_training_a_setting(roo
             for job in flow.dag.jobs:
                 if job.rule.name == "side_train_gloss":
                     given = json.loads(job.params.given)
-                    assert given["run"]["variant"] == job.wildcards.run
+                    assert given["run"]["variant"] == job.wildcards.variant
                     assert "clip_features" not in given
             return names, count
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from signloom.dataset.splits import count_splits, make_splits
 from signloom.errors import SignloomError
+from signloom.params.runs import FoldParams
 from signloom.params.splits import SplitsParams
 from workflow_scripts import splits as stage
 
@@ -139,6 +140,10 @@ def trained_and_tested(count: int = 23) -> pd.DataFrame:
     return table
 
 
+def part(number: int, count: int) -> FoldParams:
+    return FoldParams(by="clip", name=str(number), all=[str(n) for n in range(count)])
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.integers(2, 17), st.integers(0, 3))
 def test_every_training_clip_is_held_out_by_exactly_one_fold(folds: int, seed: int) -> None:
@@ -146,9 +151,8 @@ def test_every_training_clip_is_held_out_by_exactly_one_fold(folds: int, seed: i
     held_out: list[str] = []
     sizes = []
     for fold in range(folds):
-        split = make_splits(table, SplitsParams(folds=folds, fold=fold, seed=seed)).set_index("clip_id")[
-            "split"
-        ]
+        made = make_splits(table, SplitsParams(seed=seed), part(fold, folds))
+        split = made.set_index("clip_id")["split"]
         assert set(split.index[split == "test"]) == set(table.loc[table["split"] == "test", "clip_id"])
         held_out += list(split.index[split == "val"])
         sizes.append(int((split == "val").sum()))
@@ -158,36 +162,64 @@ def test_every_training_clip_is_held_out_by_exactly_one_fold(folds: int, seed: i
 
 def test_folds_follow_the_seed_and_not_the_order_of_the_table() -> None:
     table = trained_and_tested()
-    params = SplitsParams(folds=4, fold=2)
-    split = make_splits(table, params)
-    assert split.equals(make_splits(table.sample(frac=1, random_state=5), params))
-    assert not split.equals(make_splits(table, SplitsParams(folds=4, fold=2, seed=1)))
+    split = make_splits(table, SplitsParams(), part(2, 4))
+    assert split.equals(make_splits(table.sample(frac=1, random_state=5), SplitsParams(), part(2, 4)))
+    assert not split.equals(make_splits(table, SplitsParams(seed=1), part(2, 4)))
 
 
 def test_unsigned_clips_of_training_are_in_no_fold() -> None:
     table = trained_and_tested()
     table.loc[0:1, "sentence_id"] = -1
-    split = make_splits(table, SplitsParams(folds=2)).set_index("clip_id")["split"]
+    split = make_splits(table, SplitsParams(), part(0, 2)).set_index("clip_id")["split"]
     signed_train = table[(table["split"] == "train") & (table["sentence_id"] >= 0)]["clip_id"]
     assert split[signed_train].value_counts().to_dict() == {"train": 8, "val": 8}
     assert split[["c000", "c001"]].tolist() == ["val", "val"]
 
 
 @pytest.mark.parametrize(
-    ("params", "message"),
+    ("params", "count", "message"),
     [
-        (SplitsParams(folds=1), "expected 2 to 18 folds .* a fold from 0 to 1"),
-        (SplitsParams(folds=19), "expected 2 to 18 folds"),
-        (SplitsParams(folds=5, fold=5), "a fold from 0 to 4"),
-        (SplitsParams(folds=5, mode="clip"), "expected splits.mode predefined, found clip"),
+        (SplitsParams(), 19, "19 folds of 18 training clips; name at most 18"),
+        (SplitsParams(mode="clip"), 5, "expected splits.mode predefined, found clip"),
     ],
 )
-def test_folds_that_cannot_be_made_are_a_clear_error(params: SplitsParams, message: str) -> None:
-    table = trained_and_tested()
+def test_folds_that_cannot_be_made_are_a_clear_error(params: SplitsParams, count: int, message: str) -> None:
     with pytest.raises(SignloomError, match=message):
-        make_splits(table, params)
+        make_splits(trained_and_tested(), params, part(0, count))
 
 
 def test_folds_are_refused_where_the_table_has_val_clips() -> None:
-    with pytest.raises(SignloomError, match=r"the table has 10 val clips of its own; set splits\.folds to 0"):
-        make_splits(clips(), SplitsParams(folds=5))
+    with pytest.raises(SignloomError, match=r"10 val clips of its own; set runs\.folds to \[\]"):
+        make_splits(clips(), SplitsParams(), part(0, 5))
+
+
+def of_signers(*names: str) -> pd.DataFrame:
+    table = clips(4 * len(names))
+    table["signer_id"] = [names[number % len(names)] for number in range(len(table))]
+    return table
+
+
+def test_each_signer_is_tested_once_and_the_next_one_validates() -> None:
+    table, names = of_signers("a", "b", "c"), ["a", "b", "c"]
+    signer = table.set_index("clip_id")["signer_id"]
+    for name, following in (("a", "b"), ("b", "c"), ("c", "a")):
+        made = make_splits(table, SplitsParams(), FoldParams(by="signer", name=name, all=names))
+        split = made.set_index("clip_id")["split"]
+        assert set(signer[split.index[split == "test"]]) == {name}
+        assert set(signer[split.index[split == "val"]]) == {following}
+        trained = set(table.set_index("clip_id")["sentence_id"][split.index[split == "train"]])
+        seen = made.set_index("clip_id")["seen"]
+        for clip_id, sentence in zip(table["clip_id"], table["sentence_id"], strict=True):
+            assert seen[clip_id] == int(sentence in trained)
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        (["a", "b"], "signer 'c': runs.folds does not name it"),
+        (["a", "b", "c", "d"], "signer 'd': the table has no clip of it"),
+    ],
+)
+def test_a_list_of_signers_that_the_table_contradicts_is_refused(listed: list[str], message: str) -> None:
+    with pytest.raises(SignloomError, match=message):
+        make_splits(of_signers("a", "b", "c"), SplitsParams(), FoldParams(by="signer", name="a", all=listed))

@@ -13,7 +13,7 @@ import torch
 import signloom.training.gloss as training
 from signloom.evaluation.gloss_model import load_gloss, open_rows
 from signloom.models.gloss import build
-from signloom.params.gloss import RunParams, TcnParams, TrainGlossParams
+from signloom.params.gloss import GlossRunParams, TcnParams, TrainGlossParams
 from signloom.stage import parse
 from signloom.training import checkpoints
 from signloom.training.gloss_corpus import GlossCorpus
@@ -291,7 +291,7 @@ def test_a_recipe_of_new_sentences_trains_to_the_same_bytes_and_is_read_back_ali
     found = open_rows(parse("evaluate_gloss", arguments(corpus, tmp_path, variant, tmp_path), None), trained)
     p = TrainGlossParams(**(TINY | RECIPE["train_gloss"]))
     job = parse("train_gloss", arguments(corpus, tmp_path, variant, tmp_path), None)
-    seen = GlossCorpus.load(job, RunParams(variant=variant, seed=42), TcnParams(), p)
+    seen = GlossCorpus.load(job, GlossRunParams(variant=variant, seed=42), TcnParams(), p)
     every = pd.read_csv(corpus["splits"][0])["clip_id"]
     for clip_id in every:
         expected = seen.rows.network_input(clip_id)

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
@@ -55,46 +55,106 @@ def _by_request(rule: Any) -> bool:
     return Path(rule.snakefile).name == "side_by_side.smk"
 
 
+class Place(NamedTuple):
+    """Runs that are one DVC stage: the ending of its name, its wildcards and its matrix."""
+
+    ending: str
+    seed: str
+    fold: str
+    matrix: dict[str, Any]
+
+
+def _places(names: set[str], flow: Pipeline) -> Iterator[Place]:
+    """Yield the places of a rule with the wildcards `names`: the plain one, further seeds, folds."""
+    # DVC reads the lists of params.yaml itself, so that a longer list adds stages; it knows no presets
+    seeds, folds = "${runs.more_seeds}", "${runs.folds}"
+    if flow.presets:
+        seeds, folds = flow.params.runs.more_seeds, flow.params.runs.folds
+    seed, fold = "seeds/${item.seed}/", "folds/${item.fold}/"
+    yield Place("", "", "", {})
+    if "seed" in names and seeds:
+        yield Place("-seeds", seed, "", {"seed": seeds})
+    if "fold" in names and folds:
+        yield Place("-folds", "", fold, {"fold": folds})
+        if "seed" in names and seeds and flow.params.runs.seeds_of_folds:
+            yield Place("-seeds-of-folds", seed, fold, {"fold": folds, "seed": seeds})
+
+
 def _stages(rule: Any, flow: Pipeline) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the DVC stages of a rule: one, or one per gloss run, as the runs' dependencies differ."""
-    if "run" in rule.wildcard_names:
-        for run in flow.runs:
-            yield f"{rule.name}-{run}", _stage(rule, flow, SimpleNamespace(run=run))
-    else:
-        yield rule.name, _stage(rule, flow, SimpleNamespace(shard="{shard}"))
+    """Yield the DVC stages of a rule: one per variant, as their dependencies differ, and per place."""
+    names = set(rule.wildcard_names)
+    for variant in flow.variants if "variant" in names else [""]:
+        for place in _places(names, flow):
+            name = f"{rule.name}-{variant}" if variant else rule.name
+            yield name + place.ending, _stage(rule, flow, variant, place)
 
 
-def _stage(rule: Any, flow: Pipeline, wildcards: SimpleNamespace) -> dict[str, Any]:
-    """Return one DVC stage, a matrix over shards if the rule runs once per shard."""
+def _stage(rule: Any, flow: Pipeline, variant: str, place: Place) -> dict[str, Any]:
+    """Return one DVC stage, a matrix over shards, seeds and folds that the rule runs once for."""
+    wildcards = SimpleNamespace(variant=variant, seed=place.seed, fold=place.fold, shard="${item.shard}")
     outputs = _paths(rule.output, wildcards)
     options = f"--config preset={','.join(flow.presets)} " if flow.presets else ""
     stage: dict[str, Any] = {"desc": rule.docstring.strip()}
     if flow.preset:
         stage["wdir"] = "../../.."
-    if "shard" in rule.wildcard_names:
-        stage["matrix"] = {"shard": shard_names(flow.params.shards.count)}
+    shards = {"shard": shard_names(flow.params.shards.count)} if "shard" in rule.wildcard_names else {}
+    stage["matrix"] = place.matrix | shards
     stage["cmd"] = f"snakemake {options}--cores all --allowed-rules {rule.name} -- {outputs[0]}"
     # Snakemake gives this rule a digest of the videos; DVC depends on their folder instead
     folders = [flow.params.dataset.videos] if hasattr(rule.params, "contents") else []
-    stage["deps"] = sorted([*_paths(rule.input, wildcards), *folders])
-    given = rule.params.given
-    sections = json.loads(given(wildcards) if callable(given) else given)
-    stage["params"] = _params(_names(sections, flow.params), flow.presets)
+    given = _given(rule, flow, wildcards)
+    stage["deps"] = sorted([*_inputs(rule, flow, wildcards, given), *folders])
+    stage["params"] = _params(given, flow.presets)
     metrics = [path for path in outputs if path.startswith("metrics/")]
     stage["outs"] = [path for path in outputs if path not in metrics]
     stage["metrics"] = [{path: {"cache": False}} for path in metrics]
     return {key: value for key, value in stage.items() if value}
 
 
+def _inputs(rule: Any, flow: Pipeline, wildcards: SimpleNamespace, given: list[str]) -> list[str]:
+    """Return the inputs of a stage; for one that compares runs, the folders of further seeds and folds.
+
+    DVC cannot list the files of a list of parameters. A folder depends on every stage that writes into it.
+    """
+    paths = _paths(rule.input, wildcards)
+    lists = {"seeds": {"runs", "runs.more_seeds"}, "folds": {"runs", "runs.folds"}}
+    compared = [name for name, keys in lists.items() if keys & set(given)]
+    if flow.presets or {"seed", "fold"} & set(rule.wildcard_names) or not compared:
+        return paths
+    plain = [path for path in paths if not re.match(r"(build|metrics)/(seeds|folds)/", path)]
+    return plain + [flow.metrics(name) for name in compared]
+
+
 def _paths(items: Any, wildcards: SimpleNamespace) -> list[str]:
-    """Return paths without repeats, with wildcards filled in or, for `{shard}`, in DVC's syntax."""
+    """Return paths without repeats, with wildcards filled in, some of them with DVC's own syntax."""
     paths: list[str] = []
     for item in items:
         found = item(wildcards) if callable(item) else item
         paths += [str(path) for path in (found if isinstance(found, list) else [found])]
-    run = getattr(wildcards, "run", "")
-    paths = [re.sub(r"\{run[^}]*\}", run, path) for path in paths]
-    return list(dict.fromkeys(re.sub(r"\{shard[^}]*\}", "${item.shard}", path) for path in paths))
+    values = vars(wildcards)
+    return list(dict.fromkeys(re.sub(r"\{(\w+)[^}]*\}", lambda m: _value(m, values), path) for path in paths))
+
+
+def _value(match: re.Match[str], wildcards: dict[str, str]) -> str:
+    """Return the value of the wildcard in `match`; DVC's `${item.name}` stays as it is."""
+    return wildcards.get(match[1], match[0])
+
+
+def _given(rule: Any, flow: Pipeline, wildcards: SimpleNamespace) -> list[str]:
+    """Return the names of the parameters that a stage depends on."""
+    given = rule.params.given
+    if callable(given):
+        # the name of a fold and the number of a seed are in the paths, not among the parameters
+        plain = SimpleNamespace(**vars(wildcards) | {"seed": ""})
+        sections = json.loads(given(plain))
+    else:
+        sections = json.loads(given)
+    names = _names(sections, flow.params)
+    if "run" in sections and not wildcards.seed:
+        names.append("runs.seed")
+    if "fold" in sections:
+        names += ["runs.fold_by", "runs.folds"]
+    return names
 
 
 def _names(given: dict[str, Any], params: Params) -> list[str]:
@@ -139,7 +199,7 @@ def _plots(flow: Pipeline) -> list[dict[str, Any]]:
         accepted = {"x": {curve: "false_accept_rate"}, "y": {curve: "accepted_and_right"}}
         plots.append({"calibration": {**accepted, "template": "calibration", "title": "calibration"}})
     if "gloss" in flow.params.pipeline.families:
-        files = [up + flow.build(f"models/gloss/{run}/history.csv") for run in flow.runs]
+        files = [up + path for path in flow.of_runs(flow.build("{seed}models/gloss/{variant}/history.csv"))]
         for column in ("train_loss", "val_wer", "val_blank_ratio"):
             plots.append(_curves(f"gloss: {column}", {file: [column] for file in files}))
         # template in .dvc/plots: DVC's own bars do not start at 0 and cannot group by decoder

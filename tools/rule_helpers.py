@@ -24,17 +24,17 @@ from signloom.errors import SignloomError
 from signloom.files import hash_files
 from signloom.params.load import check_params, overlay, read_yaml
 from signloom.params.schema import Params
-from signloom.params.variants import VARIANTS, Variant
+from signloom.params.variants import VARIANTS
 from tools.import_closure import code_of
 
 PARAMS_FILE = Path("params.yaml")
 PRESETS = Path("config/presets")
 PRODUCT_FOLDERS = {
     *("shards", "landmarks", "pose_features", "clip_features", "text", "models", "embeddings", "inference"),
-    *("predictions", "export", "report", "gloss", "seeds", "signers", "logs", "benchmarks", "scratch"),
+    *("predictions", "export", "report", "gloss", "seeds", "folds", "logs", "benchmarks", "scratch"),
     "side_by_side",
 }
-BY_RULES = {"run", "origin"}  # keys that rules pass to stages besides parameters
+BY_RULES = {"run", "fold", "origin"}  # keys that rules pass to stages besides parameters
 NO_PARAMS = {"preset", "side_weights"}  # keys that `--config` may have besides parameters
 
 
@@ -92,76 +92,119 @@ class Pipeline:
         """Return the files of `stage` that end in `suffix`, one per shard."""
         return [self.build(f"{stage}/{shard}{suffix}") for shard in self.shards]
 
-    @property
-    def runs(self) -> list[str]:
-        """The names of the gloss runs, one per variant and seed; the first seed has the plain name."""
-        others = self.params.gloss.seeds[1:]
-        return [
-            variant + ending
-            for variant in self.params.gloss.variants
-            for ending in ("", *(f"-{seed}" for seed in others))
-        ]
+    def seed_of(self, wildcards: Any) -> int:
+        """Return the seed of a training from the wildcard `seed`, which is empty for the first seed."""
+        return int(wildcards.seed.split("/")[1]) if wildcards.seed else self.params.runs.seed
 
-    def variant(self, name: str) -> Variant:
-        """Return the variant of the gloss run `name`."""
-        return VARIANTS[self.run(name)["variant"]]
-
-    def run(self, name: str) -> dict[str, Any]:
-        """Return the variant and the seed of the gloss run `name`."""
-        variant, _, seed = name.partition("-")
-        return {"variant": variant, "seed": int(seed) if seed else self.params.gloss.seeds[0]}
-
-    def reads(self, name: str) -> set[str]:
-        """Return which features the gloss run `name` reads: pose, clip, copies."""
-        return self.variant(name).features(self.params.tcn.input)
+    def reads(self, variant: str) -> set[str]:
+        """Return which features the gloss variant reads: pose, clip, copies."""
+        return VARIANTS[variant].features(self.params.tcn.input)
 
     def reading(self, kind: str) -> list[str]:
-        """Return the gloss runs that read features of `kind`."""
-        return [name for name in self.if_family("gloss", *self.runs) if kind in self.reads(name)]
+        """Return the gloss variants to train that read features of `kind`."""
+        return [name for name in self.variants if kind in self.reads(name)]
+
+    @property
+    def variants(self) -> list[str]:
+        """The gloss variants to train."""
+        return self.if_family("gloss", *self.params.gloss.variants)
+
+    @property
+    def seeds(self) -> list[str]:
+        """The values of the wildcard `seed`: empty for the first seed."""
+        return ["", *(f"seeds/{seed}/" for seed in self.params.runs.more_seeds)]
+
+    @property
+    def folds(self) -> list[str]:
+        """The values of the wildcard `fold` without the empty one, which is the build without folds."""
+        return [f"folds/{name}/" for name in self.params.runs.folds]
+
+    @property
+    def grid(self) -> list[tuple[str, str]]:
+        """The pairs of wildcards `fold` and `seed` to build: seeds, folds, and their product on request."""
+        seeds = self.seeds if self.params.runs.seeds_of_folds else self.seeds[:1]
+        return [("", seed) for seed in self.seeds] + [(fold, seed) for fold in self.folds for seed in seeds]
 
     def if_family(self, family: str, *paths: str) -> list[str]:
         """Return `paths` if `family` is built, else nothing."""
         return list(paths) if family in self.params.pipeline.families else []
 
     def of_runs(self, pattern: str) -> list[str]:
-        """Return `pattern` once per gloss run, with `{run}` filled in."""
-        return [pattern.replace("{run}", name) for name in self.if_family("gloss", *self.runs)]
+        """Return `pattern` with `{variant}` and `{seed}` filled in, for every gloss variant and seed."""
+        return [
+            pattern.replace("{variant}", variant).replace("{seed}", seed)
+            for variant in self.variants
+            for seed in self.seeds
+        ]
+
+    def of_grid(self, family: str, pattern: str) -> list[str]:
+        """Return `pattern` for every variant, seed and fold of `family`."""
+        variants = {"gloss": self.variants, "sign2text": self.if_family("sign2text", "")}[family]
+        return [
+            filled(pattern, variant=variant, seed=seed, fold=fold)
+            for variant in variants
+            for fold, seed in self.grid
+        ]
+
+    def plain(self, pattern: str) -> str:
+        """Return the path `pattern` of the run with the first seed and without a fold."""
+        return filled(pattern, seed="", fold="")
 
     def of_exported_run(self, path: str, decoder: bool = False) -> list[str]:
-        """Return `path` with `{run}` replaced by the gloss run that is exported, or nothing.
+        """Return `path` with `{variant}` replaced by the gloss variant that is exported, or nothing.
 
-        The first run that reads only pose features is exported, a hybrid before the baseline. With `decoder`,
-        the result is empty unless the run has an attention decoder.
+        The first variant that reads only pose features is exported, a hybrid before the baseline. With
+        `decoder`, the result is empty unless the variant has an attention decoder.
         """
-        pose = [name for name in self.if_family("gloss", *self.runs) if self.reads(name) == {"pose"}]
-        chosen = sorted(pose, key=lambda name: self.variant(name).ctc_alone)[:1]
+        pose = [name for name in self.variants if self.reads(name) == {"pose"}]
+        chosen = sorted(pose, key=lambda name: VARIANTS[name].ctc_alone)[:1]
         return [
-            path.replace("{run}", name) for name in chosen if not (decoder and self.variant(name).ctc_alone)
+            path.replace("{variant}", name) for name in chosen if not (decoder and VARIANTS[name].ctc_alone)
         ]
 
     def if_read(self, kind: str, paths: str | list[str]) -> Callable[[Any], list[str]]:
         """Return an input function that gives `paths` to gloss runs that read features of `kind`."""
         files = [paths] if isinstance(paths, str) else paths
-        return lambda wildcards: files if kind in self.reads(wildcards.run) else []
+        return lambda wildcards: (
+            [filled(path, fold=wildcards.fold) for path in files]
+            if kind in self.reads(wildcards.variant)
+            else []
+        )
 
     def given(self, *names: str) -> str:
         """Return the parameters of a stage as sorted JSON, a plain string that Snakemake can track."""
         return json.dumps(chosen(self.params, names), sort_keys=True)
 
     def given_to_run(self, *names: str) -> Callable[[Any], str]:
-        """Return a params function that gives the same and the variant and seed of the wildcard `run`."""
+        """Return a params function that gives the same, the seed, and the variant if the rule has it."""
         return lambda wildcards: json.dumps(
-            chosen(self.params, names) | {"run": self.run(wildcards.run)}, sort_keys=True
+            chosen(self.params, names) | {"run": self.run(wildcards)}, sort_keys=True
         )
 
-    def given_to_training(self, wildcards: Any) -> str:
-        """Return the parameters of a gloss training, for a rule with the wildcard `run`."""
-        return self.given_to_run(*self.gloss_training(wildcards.run))(wildcards)
+    def run(self, wildcards: Any) -> dict[str, Any]:
+        """Return the section `run` of a training, from its wildcards."""
+        variant = getattr(wildcards, "variant", None)
+        return {"seed": self.seed_of(wildcards)} | ({"variant": variant} if variant else {})
 
-    def gloss_training(self, name: str) -> list[str]:
-        """Return the sections that the training of the gloss run `name` uses."""
-        network = self.variant(name).section
-        reads = self.reads(name)
+    def given_to_training(self, wildcards: Any) -> str:
+        """Return the parameters of a gloss training, for a rule with the wildcard `variant`."""
+        return self.given_to_run(*self.gloss_training(wildcards.variant))(wildcards)
+
+    def given_to_fold(self, *names: str) -> Callable[[Any], str]:
+        """Return a params function that gives the sections, and the fold of the wildcard `fold`, if any."""
+
+        def given(wildcards: Any) -> str:
+            tree, runs = chosen(self.params, names), self.params.runs
+            if wildcards.fold:
+                tree["fold"] = {"by": runs.fold_by, "name": wildcards.fold.split("/")[1], "all": runs.folds}
+            return json.dumps(tree, sort_keys=True)
+
+        return given
+
+    def gloss_training(self, variant: str) -> list[str]:
+        """Return the sections that the training of the gloss variant uses."""
+        network = VARIANTS[variant].section
+        reads = self.reads(variant)
         of_pose = ["gloss_pose_augment"] if "pose" in reads else []
         of_positions = ["gloss_positions"] if reads == {"pose"} else []
         return [network, "train_gloss", "gloss_augment", "gloss_recompose", *of_pose, *of_positions]
@@ -186,7 +229,12 @@ class Pipeline:
     def scattered(self, stage: str, *names: str, folder: str = "") -> Scattered:
         """Return the inputs and parameters of a stage that runs once per shard; `folder` has its products."""
         return Scattered(
-            self, stage, names, lambda wildcards: self.build(f"{folder or stage}/{wildcards.shard}.origin")
+            self,
+            stage,
+            names,
+            lambda wildcards: self.build(
+                f"{getattr(wildcards, 'fold', '')}{folder or stage}/{wildcards.shard}.origin"
+            ),
         )
 
     @property
@@ -214,6 +262,13 @@ def cluster_has_gpus() -> bool:
         return False
     listed = subprocess.run(["sinfo", "--noheader", "--format=%G"], capture_output=True, text=True)
     return "gpu" in listed.stdout
+
+
+def filled(pattern: str, **wildcards: str) -> str:
+    """Return `pattern` with the given wildcards filled in; others stay."""
+    for name, value in wildcards.items():
+        pattern = pattern.replace(f"{{{name}}}", value)
+    return pattern
 
 
 def chosen(params: Params, names: Iterable[str]) -> dict[str, Any]:

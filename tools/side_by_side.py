@@ -103,14 +103,14 @@ class SideBySide:
         return Scattered(self.flow, stage, sections, place, self.setting)
 
     def given_to_run(self, *sections: str) -> Callable[[Any], str]:
-        """Return a params function that gives the sections, and variant and seed of the wildcard `run`."""
+        """Return a params function that gives the sections, and variant and seed of the wildcards."""
         return lambda wildcards: json.dumps(
-            chosen(self.setting(wildcards), sections) | {"run": self.flow.run(wildcards.run)}, sort_keys=True
+            chosen(self.setting(wildcards), sections) | {"run": self.flow.run(wildcards)}, sort_keys=True
         )
 
     def given_to_training(self, wildcards: Any) -> str:
-        """Return the parameters of a training, for a rule with the wildcards of a setting and `run`."""
-        return self.given_to_run(*self.flow.gloss_training(wildcards.run))(wildcards)
+        """Return the parameters of a training, for a rule with the wildcards of a setting and a run."""
+        return self.given_to_run(*self.flow.gloss_training(wildcards.variant))(wildcards)
 
     def given_to_table(self, *sections: str) -> Callable[[Any], str]:
         """Return a params function that gives the sections, and the settings of the wildcard `table`."""
@@ -122,7 +122,7 @@ class SideBySide:
                 "table": wildcards.table,
                 "variant": table.variant,
                 "settings": list(table.settings),
-                "seeds": self.flow.params.gloss.seeds,
+                "seeds": self.flow.params.runs.all_seeds,
             }
             return json.dumps(tree | {"side_by_side": made}, sort_keys=True)
 
@@ -144,7 +144,7 @@ class SideBySide:
             self.flow.shards_of(
                 self._folder(wildcards, "clip_features", "frames") + "clip_features_augmented", suffix
             )
-            if "copies" in self.flow.reads(wildcards.run)
+            if "copies" in self.flow.reads(wildcards.variant)
             else []
         )
 
@@ -152,11 +152,11 @@ class SideBySide:
         """Return an input function that gives `file` of every setting and seed of a table."""
 
         def paths(wildcards: Any) -> list[str]:
-            table, others = self.tables[wildcards.table], self.flow.params.gloss.seeds[1:]
+            table = self.tables[wildcards.table]
             return [
-                self.flow.build(f"side_by_side/{wildcards.table}/{setting}/{table.variant}{ending}/{file}")
+                self.flow.build(f"side_by_side/{wildcards.table}/{setting}/{seed}{table.variant}/{file}")
                 for setting in table.settings
-                for ending in ("", *(f"-{seed}" for seed in others))
+                for seed in self.flow.seeds
             ]
 
         return paths

@@ -61,7 +61,8 @@ def _read(root: Path, preset: str | None) -> list[Stage]:
 
 def _stage(rule: Any, flow: Pipeline) -> Stage:
     names = rule.wildcard_names
-    jobs = [SimpleNamespace(run=run, shard="{shard}") for run in (flow.runs if "run" in names else [""])]
+    variants = flow.variants if "variant" in names else [""]
+    jobs = [SimpleNamespace(variant=variant, seed="", fold="", shard="{shard}") for variant in variants]
     given: dict[str, Any] = {}
     for job in jobs:
         found = rule.params.given
@@ -74,11 +75,17 @@ def _stage(rule: Any, flow: Pipeline) -> Stage:
     return Stage(
         rule.params.call.stage,
         rule.docstring.strip(),
-        "once per shard" if "shard" in names else "once per gloss run" if "run" in names else "once",
+        _scattered(set(names)),
         _files(rule.input.items(), jobs, flow),
         _files(rule.output.items(), jobs, flow),
         parameters,
     )
+
+
+def _scattered(names: set[str]) -> str:
+    """Return how often a rule with the wildcards `names` runs, in words."""
+    each = [name for name in ("shard", "variant", "seed", "fold") if name in names]
+    return "once for each " + " and ".join(each) if each else "once"
 
 
 def _section(name: str) -> Any:
@@ -88,7 +95,7 @@ def _section(name: str) -> Any:
 def _files(
     items: Iterable[tuple[str, Any]], jobs: list[SimpleNamespace], flow: Pipeline
 ) -> dict[str, list[str]]:
-    """Return the patterns of named files, with `<shard>` and `<run>` for every shard and run."""
+    """Return the patterns of named files, with `<shard>` and `<variant>` for every shard and variant."""
     named: dict[str, list[str]] = {}
     for name, value in items:
         found = [one(job) if callable(one) else one for one in _list(value) for job in jobs]
@@ -103,10 +110,11 @@ def _list(value: Any) -> list[Any]:
 
 
 def _pattern(path: str, flow: Pipeline) -> str:
-    runs = "|".join(sorted(map(re.escape, flow.runs), key=len, reverse=True))
-    path = re.sub(r"\{(shard|run)[^}]*\}", r"<\1>", path)
+    variants = "|".join(sorted(flow.variants, key=len, reverse=True))
+    path = re.sub(r"\{(seed|fold)[^}]*\}", "", path)
+    path = re.sub(r"\{(shard|variant)[^}]*\}", r"<\1>", path)
     path = re.sub(rf"/({'|'.join(flow.shards)})(?=\.)", "/<shard>", path)
-    return re.sub(rf"(?<=gloss/)({runs})(?=[./])", "<run>", path) if runs else path
+    return re.sub(rf"(?<=gloss/)({variants})(?=[./])", "<variant>", path) if variants else path
 
 
 def stage_page(stage: Stage, stages: list[Stage]) -> str:

@@ -10,13 +10,15 @@ from signloom.files import atomic, write_csv
 from signloom.metric_files import meaningful, write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import GlossParams
+from signloom.params.runs import RunsParams
 from signloom.stage import Job, run_stage
 
 
 def work(job: Job) -> None:
     names = ("metrics", "predictions", "epochs")
     params = job.section("gloss", GlossParams)
-    runs = read_runs(params, *(job.input_list(name) for name in names))
+    seeds = [job.value("runs.seed", RunsParams), *job.value("runs.more_seeds", RunsParams)]
+    runs = read_runs(params.variants, seeds, *(job.input_list(name) for name in names))
     compared = compare(runs, params.hypotheses, job.section("evaluation", EvaluationParams))
     text = describe(compared, runs, params.hypotheses)
     write_csv(job.output("table"), table(meaningful(compared)))

@@ -22,7 +22,7 @@ from signloom.evaluation.gloss_model import (
 from signloom.files import write_csv
 from signloom.metric_files import write_metrics
 from signloom.params.evaluation import EvaluationParams
-from signloom.params.gloss import DecodeGlossParams, RunParams
+from signloom.params.gloss import DecodeGlossParams, GlossRunParams
 from signloom.stage import Job, run_stage
 from signloom.text.glosses import read_gloss_lines, read_vocabulary
 from signloom.text.normalise import scored_glosses
@@ -72,7 +72,7 @@ def work(job: Job) -> None:
 
 def load_run(job: Job) -> TrainedGloss:
     """Load the checkpoint; raises SignloomError if its run or its vocabulary is another one."""
-    path, run = job.input("checkpoint"), job.section("run", RunParams)
+    path, run = job.input("checkpoint"), job.section("run", GlossRunParams)
     trained = load_gloss(path)
     if trained.run != run.model_dump():
         raise SignloomError(f"{path} is of run {trained.run}, expected {run.model_dump()}; train it again")

@@ -1,6 +1,6 @@
 """Write one self-contained page about a build: scores, corpus, curves, examples, times, provenance.
 
-Inputs: metrics (manifest, features, splits .json), metadata, rejects, splits, index (every pose-feature
+Inputs: metrics (manifest, features, splits, runs .json), metadata, rejects, splits, index (every pose-feature
 parquet). If clips are videos: landmarks, landmarks_index and shards (every landmark array, its parquet, and
 shard list). If the landmarks-to-sentence family was built: metrics (sign2text, retrieval .json), history
 (history.csv), epochs (metrics.jsonl), predictions (sign2text.csv, retrieval.csv), embeddings and map. If it
@@ -38,6 +38,7 @@ from signloom.report.sources import (
     read_space,
     read_table,
 )
+from signloom.run_names import run_name
 from signloom.stage import Job, run_stage
 
 # the page shows checksums of these files; feature indexes are left out because there are too many
@@ -62,7 +63,7 @@ def work(job: Job) -> None:
     if "history" not in job.inputs and "gloss_metrics" not in job.inputs:
         raise SignloomError("report: no model family was given; add --input history=... or gloss_metrics=...")
     index = job.input_list("index")
-    runs = [path.stem for path in job.inputs.get("gloss_metrics", [])]
+    runs = [run_name(path, path.stem) for path in job.inputs.get("gloss_metrics", [])]
     html = job.output("html")
     benchmarks = html.parent.parent / "benchmarks"
     page = render(

@@ -9,13 +9,15 @@ import pandas as pd
 from signloom.dataset.splits import count_splits, make_splits
 from signloom.files import write_csv
 from signloom.metric_files import write_metrics
+from signloom.params.runs import FoldParams
 from signloom.params.splits import SplitsParams
 from signloom.stage import Job, run_stage
 
 
 def work(job: Job) -> None:
     clips = pd.read_parquet(job.input("metadata"))
-    splits = make_splits(clips, job.section("splits", SplitsParams))
+    fold = job.section("fold", FoldParams) if "fold" in job.params else None
+    splits = make_splits(clips, job.section("splits", SplitsParams), fold)
     write_metrics(job.output("metrics"), count_splits(splits, clips))
     write_csv(job.output("splits"), splits)
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from signloom.errors import SignloomError
+from signloom.params.runs import FoldParams
 from signloom.params.splits import SplitsParams
 
 Names = npt.NDArray[np.object_]
@@ -24,19 +25,23 @@ _NAMES = {
 }
 
 
-def make_splits(clips: pd.DataFrame, params: SplitsParams) -> pd.DataFrame:
+def make_splits(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | None = None) -> pd.DataFrame:
     """Return `clip_id, split, sentence_id, seen` for every row of `clips`, sorted by clip.
 
     `clips` needs `clip_id, sentence_id, signer_id, split`. Unsigned clips (sentence_id -1) never train.
-    With `splits.folds`, one fold of the predefined training clips becomes val. A drawn split that stays empty
-    gives a warning on stderr. Raises SignloomError if no clip is left for training, a predefined split is
-    missing or unknown, a signer is missing in mode signer, or the folds are impossible.
+    A fold by signer tests that signer, validates on the next one of the list and trains on the others. A fold
+    by clip turns a part of the predefined training clips into val. A drawn split that stays empty gives a
+    warning on stderr. Raises SignloomError if no clip is left for training, a predefined split is missing or
+    unknown, a signer is missing in mode signer, or the folds are impossible.
     """
     clips = clips.sort_values("clip_id").reset_index(drop=True)
     signed = clips["sentence_id"].to_numpy() >= 0
-    split = _predefined(clips) if params.mode == "predefined" else _drawn(clips, signed, params)
-    if params.folds:
-        _hold_out_fold(split, signed, params)
+    if fold and fold.by == "signer":
+        split = _left_out(clips, fold)
+    else:
+        split = _predefined(clips) if params.mode == "predefined" else _drawn(clips, signed, params)
+    if fold and fold.by == "clip":
+        _hold_out_fold(split, signed, params, fold)
     split[~signed & (split == "train")] = "val"
     if not (split == "train").any():
         raise SignloomError(
@@ -84,26 +89,45 @@ def _predefined(clips: pd.DataFrame) -> Names:
     return np.array([_NAMES[name] for name in given], dtype=object)
 
 
-def _hold_out_fold(split: Names, signed: npt.NDArray[np.bool_], params: SplitsParams) -> None:
-    """Turn the signed training clips of fold `splits.fold` into val; folds differ by at most one clip."""
-    training = np.flatnonzero(signed & (split == "train"))
+def _left_out(clips: pd.DataFrame, fold: FoldParams) -> Names:
+    """Return test for the clips of signer `fold.name`, val for those of the next signer, else train."""
+    signers = clips["signer_id"].fillna("").str.strip()
+    for listed, found, where in (
+        (set(fold.all), set(signers), "the table has no clip of it"),
+        (set(signers), set(fold.all), "runs.folds does not name it"),
+    ):
+        if missing := sorted(listed - found):
+            raise SignloomError(
+                f"runs.folds: signer {missing[0]!r}: {where}; expected {sorted(set(signers))}, "
+                "the signers of column `signer_id`"
+            )
+    following = fold.all[(fold.all.index(fold.name) + 1) % len(fold.all)]
+    return np.where(signers == fold.name, "test", np.where(signers == following, "val", "train")).astype(
+        object
+    )
+
+
+def _hold_out_fold(
+    split: Names, signed: npt.NDArray[np.bool_], params: SplitsParams, fold: FoldParams
+) -> None:
+    """Turn the signed training clips of a fold into val; folds differ by at most one clip."""
+    training, count = np.flatnonzero(signed & (split == "train")), len(fold.all)
     if params.mode != "predefined":
         raise SignloomError(
-            f"splits.folds {params.folds} divides the table's own training clips; "
+            f"runs.fold_by clip divides the table's own training clips; "
             f"expected splits.mode predefined, found {params.mode}"
         )
     if (split == "val").any():
         raise SignloomError(
-            f"splits.folds {params.folds}: the table has {(split == 'val').sum()} val clips of its own; "
-            "set splits.folds to 0, or take them out of the table"
+            f"runs.fold_by clip: the table has {(split == 'val').sum()} val clips of its own; "
+            "set runs.folds to [], or take them out of the table"
         )
-    if not (2 <= params.folds <= len(training) and params.fold < params.folds):
+    if count > len(training):
         raise SignloomError(
-            f"splits.folds {params.folds}, splits.fold {params.fold}: expected 2 to {len(training)} folds "
-            f"(the training clips) and a fold from 0 to {max(params.folds, 2) - 1}"
+            f"runs.folds: {count} folds of {len(training)} training clips; name at most {len(training)}"
         )
     order = np.random.default_rng(params.seed).permutation(len(training))
-    split[training[order % params.folds == params.fold]] = "val"
+    split[training[order % count == fold.all.index(fold.name)]] = "val"
 
 
 def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsParams) -> Names:

@@ -17,8 +17,9 @@ from signloom.evaluation.bootstrap import Floats, figure, ratio
 from signloom.evaluation.datasets import NAMES, NO_CLIP, TOGETHER
 from signloom.evaluation.gloss import ERRORS, WEIGHTS, error_stats
 from signloom.params.evaluation import EvaluationParams
-from signloom.params.gloss import GlossParams, Hypothesis
+from signloom.params.gloss import Hypothesis
 from signloom.params.variants import BASELINE, VARIANTS
+from signloom.run_names import run_name
 
 DECODERS = ("ctc_greedy", "ctc_beam", "attention", "joint")
 RATES = ("wer", *ERRORS, "sentence_acc")
@@ -52,26 +53,30 @@ class Counts(NamedTuple):
 
 
 def read_runs(
-    params: GlossParams, metrics: Sequence[Path], predictions: Sequence[Path], epochs: Sequence[Path]
+    variants: Sequence[str],
+    seeds: Sequence[int],
+    metrics: Sequence[Path],
+    predictions: Sequence[Path],
+    epochs: Sequence[Path],
 ) -> Runs:
     """Return the runs of every variant and seed.
 
-    Files are found by name: `<run>.json`, `<run>.csv`, `<run>/metrics.jsonl`. The run of the first seed has
-    the name of its variant; other runs append `-<seed>`. Raises SignloomError if a file is missing or empty.
+    Files are found by name: `<variant>.json`, `<variant>.csv`, `<variant>/metrics.jsonl`, below
+    `seeds/<seed>/` for other seeds than the first. Raises SignloomError if a file is missing or empty.
     """
     files = (
-        {path.stem: path for path in metrics},
-        {path.stem: path for path in predictions},
-        {path.parent.name: path for path in epochs},
+        {run_name(path, path.stem): path for path in metrics},
+        {run_name(path, path.stem): path for path in predictions},
+        {run_name(path, path.parent.name): path for path in epochs},
     )
     runs: Runs = {}
-    for variant in params.variants:
-        for seed in params.seeds:
-            name = variant if seed == params.seeds[0] else f"{variant}-{seed}"
+    for variant in variants:
+        for seed in seeds:
+            name = variant if seed == seeds[0] else f"{variant}-{seed}"
             if not all(name in by_name for by_name in files):
                 raise SignloomError(
                     f"run {name} lacks metrics, predictions or epochs; build it, or remove it from "
-                    "gloss.variants and gloss.seeds"
+                    "gloss.variants and runs.more_seeds"
                 )
             scores, table, log = (by_name[name] for by_name in files)
             lines = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.strip()]

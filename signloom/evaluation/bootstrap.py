@@ -31,14 +31,14 @@ def interval(stats: Floats, score: Score, count: int, seed: int) -> tuple[float,
     """
     if not len(stats):
         return None
-    return _bounds([score(_sums(rows, stats)) for rows in resamples(len(stats), count, seed)])
+    return bounds([score(_sums(rows, stats)) for rows in resamples(len(stats), count, seed)])
 
 
 def median_interval(values: Floats, count: int, seed: int) -> tuple[float, float] | None:
     """Return the 95 % percentile interval of the median of `values` (clips,), or None without values."""
     if not len(values):
         return None
-    return _bounds([np.median(values[rows], axis=1) for rows in resamples(len(values), count, seed)])
+    return bounds([np.median(values[rows], axis=1) for rows in resamples(len(values), count, seed)])
 
 
 def _sums(rows: npt.NDArray[np.int64], stats: Floats) -> Floats:
@@ -50,7 +50,8 @@ def _sums(rows: npt.NDArray[np.int64], stats: Floats) -> Floats:
     return np.asarray(weights.astype(np.float64) @ stats)
 
 
-def _bounds(chunks: list[Floats]) -> tuple[float, float] | None:
+def bounds(chunks: list[Floats]) -> tuple[float, float] | None:
+    """Return the 2.5th and the 97.5th percentile of the defined values of `chunks`, or None without any."""
     values = np.concatenate(chunks)
     defined = values[~np.isnan(values)]
     if not len(defined):
@@ -71,7 +72,7 @@ def figure(name: str, stats: Floats, score: Score, count: int, seed: int, reason
     `stats` (clips, K) and `score` are as in `interval`; `reason` says why the value may be undefined.
     """
     value = float(score(stats.sum(0, keepdims=True))[0]) if len(stats) else float("nan")
-    return _entry(name, value, interval(stats, score, count, seed), reason)
+    return entry(name, value, interval(stats, score, count, seed), reason)
 
 
 def mean_figure(name: str, values: Floats, count: int, seed: int, reason: str) -> dict[str, Any]:
@@ -84,12 +85,13 @@ def median_figure(name: str, values: Floats, count: int, seed: int, reason: str)
     """Return the entries of the median of `values` (clips,); clips without a value (NaN) are left out."""
     defined = values[~np.isnan(values)]
     value = float(np.median(defined)) if len(defined) else float("nan")
-    return _entry(name, value, median_interval(defined, count, seed), reason)
+    return entry(name, value, median_interval(defined, count, seed), reason)
 
 
-def _entry(name: str, value: float, bounds: tuple[float, float] | None, reason: str) -> dict[str, Any]:
-    if np.isnan(value) or bounds is None:
+def entry(name: str, value: float, interval: tuple[float, float] | None, reason: str) -> dict[str, Any]:
+    """Return `name`, `name_low`, `name_high` for a metric file; null with `name_reason` if undefined."""
+    if np.isnan(value) or interval is None:
         return {name: None, f"{name}_low": None, f"{name}_high": None, f"{name}_reason": reason}
     # round to twelve decimals: beyond them, sums of floats depend on the order of the terms
-    low, high = bounds
+    low, high = interval
     return {name: round(value, 12), f"{name}_low": round(low, 12), f"{name}_high": round(high, 12)}

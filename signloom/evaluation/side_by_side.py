@@ -25,18 +25,21 @@ from signloom.evaluation.bootstrap import figure, ratio
 from signloom.evaluation.datasets import NAMES, NO_CLIP, TOGETHER
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.side_by_side import SideBySideParams
+from signloom.run_names import folder_after, run_name
 
 DECODERS = ("joint", "ctc_beam")
 NO_GLOSS = "no reference gloss in this data set"
 
 
 def read_settings(params: SideBySideParams, metrics: Sequence[Path], predictions: Sequence[Path]) -> Runs:
-    """Return the runs of every setting, one per seed; files are found as `<setting>/<run>/<file>`.
+    """Return the runs of every setting, one per seed.
 
-    Raises SignloomError if a file is missing.
+    Files are found as `<table>/<setting>/<variant>/<file>`, with `seeds/<seed>/` before the variant for other
+    seeds than the first. Raises SignloomError if a file is missing.
     """
     scores, said = (
-        {(path.parts[-3], path.parts[-2]): path for path in paths} for paths in (metrics, predictions)
+        {(folder_after(path, params.table), run_name(path, path.parent.name)): path for path in paths}
+        for paths in (metrics, predictions)
     )
     runs: Runs = {}
     for setting in params.settings:

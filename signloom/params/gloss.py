@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from signloom.params.base import Section
+from signloom.params.runs import RunParams
 from signloom.params.variants import VARIANTS, GlossVariant, Kind, Variant
 
 
@@ -19,24 +20,20 @@ class Hypothesis(Section):
 
 
 class GlossParams(Section):
-    """Section `gloss`: the variants to train and compare."""
+    """Section `gloss`: the variants to train and compare, with every seed and fold of section `runs`."""
 
     variants: list[GlossVariant] = Field(
         ["tcn_ctc", "hybrid_pose", "hybrid_clip", "hybrid_both"], min_length=1
-    )
-    seeds: list[int] = Field(
-        [42], min_length=1, description="one training per seed; the first gives the products their name"
     )
     hypotheses: list[Hypothesis] = Field(
         [], description="what is expected; the ablation tests those whose variants are trained"
     )
 
 
-class RunParams(Section):
-    """Section `run`: one training of one variant; the rule makes it from the run's name."""
+class GlossRunParams(RunParams):
+    """Section `run`: one training of one variant; the rule makes it from its wildcards."""
 
     variant: GlossVariant
-    seed: int = Field(ge=0)
 
     @property
     def row(self) -> Variant:

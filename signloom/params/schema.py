@@ -19,6 +19,7 @@ from signloom.params.gloss import (
 )
 from signloom.params.pipeline import PipelineParams
 from signloom.params.positions import PositionsParams
+from signloom.params.runs import RunsParams
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.splits import SplitsParams
 from signloom.params.text import TextParams
@@ -28,6 +29,7 @@ class Params(Section):
     """params.yaml, section by section."""
 
     pipeline: PipelineParams
+    runs: RunsParams
     dataset: DatasetParams
     manifest: ManifestParams
     shards: ShardsParams

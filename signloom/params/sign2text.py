@@ -71,4 +71,3 @@ class Sign2TextParams(Section):
     cached_text: bool = Field(True, description="use the frozen text embeddings of stage text")
     workers: int = Field(4, ge=0, description="loader processes; batches do not depend on their number")
     threads: int = Field(2, ge=1, description="processor threads; results depend on their number")
-    seed: int = Field(42, ge=0)

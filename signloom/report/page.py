@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from signloom.report import contact_sheet, gloss, inference, plots, provenance, sentences, tables
+from signloom.report import contact_sheet, gloss, inference, plots, provenance, runs, sentences, tables
 from signloom.report.sources import Sources
 from signloom.report.tables import DATA
 
@@ -53,6 +53,7 @@ def render(sources: Sources) -> str:
         sentences=sources.sentences and sentences.describe(sources.sentences, sources.clips),
         inference=sources.inference and inference.describe(sources.inference),
         glosses=sources.glosses and gloss.describe(sources.glosses),
+        runs=runs.describe(sources.metrics["runs"]) if "runs" in sources.metrics else None,
         times=tables.stage_times(sources.benchmarks, sources.jobs),
         parameters=provenance.parameters(sources.params),
         commit=provenance.git_commit(ROOT),

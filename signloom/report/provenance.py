@@ -75,10 +75,15 @@ def parameters(sections: Mapping[str, Any]) -> Table:
 
 
 def checksums(files: Sequence[Path]) -> list[tuple[str, str]]:
-    """Return name and SHA-256 of each file; names that occur twice have their last folder in front."""
-    names = [path.name for path in files]
-    shown = [f"{path.parent.name}/{path.name}" if names.count(path.name) > 1 else path.name for path in files]
-    return [(name, _sha256(path)) for name, path in zip(shown, files, strict=True)]
+    """Return name and SHA-256 of each file, with as many folders in the name as tell it from the others."""
+    return [(_shortest(path, files), _sha256(path)) for path in files]
+
+
+def _shortest(path: Path, files: Sequence[Path]) -> str:
+    """Return the shortest end of `path`, in whole parts, that is the end of no other of `files`."""
+    ends = ("/".join(path.parts[-depth:]) for depth in range(1, len(path.parts)))
+    others = [f"/{other.as_posix()}" for other in files if other != path]
+    return next((end for end in ends if not any(it.endswith(f"/{end}") for it in others)), path.as_posix())
 
 
 def _sha256(path: Path) -> str:

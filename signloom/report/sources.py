@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
 from signloom.report.contact_sheet import Videos
+from signloom.run_names import run_name
 
 Metrics = dict[str, dict[str, Any]]
 
@@ -156,19 +157,20 @@ def read_glosses(
     says: str,
     clip_index: Sequence[Path],
 ) -> GlossSources:
-    """Return the results of the runs; metric files and the folders of `epochs` are named after the runs.
+    """Return the results of the runs, which the paths of their files name.
 
     Raises SignloomError with the name of a run that lacks a file.
     """
-    lines = {path.parent.name: path for path in epochs}
-    answers = {path.stem: path for path in predictions}
-    runs = [path.stem for path in metrics]
+    lines = {run_name(path, path.parent.name): path for path in epochs}
+    answers = {run_name(path, path.stem): path for path in predictions}
+    scores = {run_name(path, path.stem): path for path in metrics}
+    runs = list(scores)
     for run in runs:
         for name, files in (("gloss_epochs", lines), ("gloss_predictions", answers)):
             if run not in files:
                 raise SignloomError(f"report: --input {name}=... has no file of run {run}")
     return GlossSources(
-        metrics={path.stem: read_json(path) for path in metrics},
+        metrics={run: read_json(path) for run, path in scores.items()},
         epochs=pd.concat([_epochs(run, lines[run]) for run in runs], ignore_index=True),
         predictions={run: read_table(answers[run]) for run in runs},
         ablation=ablation,

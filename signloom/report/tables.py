@@ -272,11 +272,17 @@ def wrong_answers(retrieval: pd.DataFrame, sentences: Mapping[int, str]) -> Tabl
 def stage_times(folder: Path, jobs: set[str]) -> Table:
     """Return time and peak memory of each stage from Snakemake's benchmark files under `folder`.
 
-    The files are `<stage>.tsv`, or `<stage>/<job>.tsv` for the shards and gloss runs in `jobs`; `s` is in
-    seconds, `max_rss` in MiB. The report itself is not listed, because it is still running.
+    The files are `<stage>.tsv`, or `<stage>/<job>.tsv` for the shards and gloss variants in `jobs`. Those of
+    further seeds lie below `seeds/<seed>/`, if `jobs` has a run of that seed. `s` is in seconds, `max_rss` in
+    MiB. The report itself is not listed, because it is still running.
     """
-    single = [(path.stem, path) for path in sorted(folder.glob("*.tsv")) if path.stem != "report"]
-    many = [(path.parent.name, path) for path in sorted(folder.glob("*/*.tsv")) if path.stem in jobs]
+    seeds = sorted({seed for job in jobs if (seed := job.partition("-")[2])})
+    folders = [folder, *(folder / "seeds" / seed for seed in seeds)]
+    files = [
+        path for place in folders for path in sorted(place.glob("*.tsv")) + sorted(place.glob("*/*.tsv"))
+    ]
+    single = [(path.stem, path) for path in files if path.parent in folders and path.stem != "report"]
+    many = [(path.parent.name, path) for path in files if path.parent not in folders and path.stem in jobs]
     found = [(stage, *_benchmark(path)) for stage, path in single + many]
     table = pd.DataFrame(found, columns=["stage", "seconds", "memory"])
     rows = []

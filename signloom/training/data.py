@@ -76,14 +76,15 @@ class TrainingClips(Dataset[Sample]):
         texts: Texts,
         params: Sign2TextParams,
         augmentation: AugmentParams,
+        seed: int,
     ) -> None:
         self.clips, self.shards, self.texts = clips, shards, texts
-        self.params, self.augmentation = params, augmentation
+        self.params, self.augmentation, self.seed = params, augmentation, seed
 
     def __getitem__(self, draw: Draw) -> Sample:
         epoch, index, copy = draw
         clip_id, sentence = self.clips.ids[index], self.clips.sentences[index]
-        rng = clip_generator(self.params.seed, epoch, clip_id, copy)
+        rng = clip_generator(self.seed, epoch, clip_id, copy)
         text = draw_text(self.texts.rows_of[sentence], self.params.variation_p, rng)
         whole = self.shards.clip(clip_id), self.shards.mask(clip_id)
         views = [whole, *half_views(*whole)] if self.params.dual_view else [whole]
@@ -170,7 +171,7 @@ class TrainingLoader:
 
     def __init__(self, data: TrainingClips) -> None:
         p = data.params
-        self.batches = EpochBatches(data.clips.sentences, p.batch_size, p.instances_per_class, p.seed)
+        self.batches = EpochBatches(data.clips.sentences, p.batch_size, p.instances_per_class, data.seed)
         self.loader = _loader(data, self.batches, data.texts, p.workers)
 
     def __len__(self) -> int:

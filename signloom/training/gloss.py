@@ -18,8 +18,8 @@ from signloom.params.gloss import (
     GlossAugmentParams,
     GlossPositionsParams,
     GlossRecomposeParams,
+    GlossRunParams,
     HybridParams,
-    RunParams,
     TcnParams,
     TrainGlossParams,
 )
@@ -51,7 +51,7 @@ def train(job: Job) -> None:
 
 
 def _train(job: Job, p: TrainGlossParams) -> None:
-    run = job.section("run", RunParams)
+    run = job.section("run", GlossRunParams)
     # the rule gives each run the sections that it uses
     hybrid = job.section_if_used("hybrid", HybridParams)
     tcn = job.section_if_used("tcn", TcnParams)
@@ -157,7 +157,7 @@ def check_finite(name: str, epoch: int, loss: float | None, alone: bool) -> None
 
 
 def model_config(
-    run: RunParams,
+    run: GlossRunParams,
     hybrid: HybridParams,
     tcn: TcnParams,
     p: TrainGlossParams,
@@ -188,7 +188,11 @@ def model_config(
 
 
 def origin(
-    job: Job, run: RunParams, config: GlossConfig, sections: dict[str, dict[str, Any]], corpus: GlossCorpus
+    job: Job,
+    run: GlossRunParams,
+    config: GlossConfig,
+    sections: dict[str, dict[str, Any]],
+    corpus: GlossCorpus,
 ) -> dict[str, Any]:
     """Return what a checkpoint needs besides weights, epoch and metrics to be used on its own."""
     rows = corpus.rows

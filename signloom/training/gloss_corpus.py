@@ -14,7 +14,7 @@ import pandas as pd
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import GlossRows, SignerStats, Stats
 from signloom.features.stats import ColumnMoments
-from signloom.params.gloss import RunParams, TcnParams, TrainGlossParams
+from signloom.params.gloss import GlossRunParams, TcnParams, TrainGlossParams
 from signloom.stage import Job
 from signloom.text.glosses import gloss_times, read_gloss_lines, read_gloss_table, read_vocabulary
 from signloom.text.sentences import read_splits
@@ -50,7 +50,7 @@ class GlossCorpus:
 
     @classmethod
     def load(
-        cls, job: Job, run: RunParams, tcn: TcnParams, p: TrainGlossParams, timed: bool = False
+        cls, job: Job, run: GlossRunParams, tcn: TcnParams, p: TrainGlossParams, timed: bool = False
     ) -> GlossCorpus:
         """Read the stage's inputs, with gloss times if `timed`.
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from signloom.models.gloss import Hybrid, TcnCtc
-from signloom.params.gloss import HybridParams, RunParams
+from signloom.params.gloss import GlossRunParams, HybridParams
 from signloom.precision import autocast
 from signloom.text.vocabulary import BLANK, PAD, UNK
 from signloom.training.gloss_data import Batch
@@ -53,7 +53,7 @@ class Loss:
     device: torch.device
 
     @classmethod
-    def of(cls, run: RunParams, hybrid: HybridParams, precision: str) -> Loss:
+    def of(cls, run: GlossRunParams, hybrid: HybridParams, precision: str) -> Loss:
         """Return the loss of a run, on the accelerator if there is one."""
         alone = run.row.ctc_alone
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -11,6 +11,7 @@ from torch import Tensor
 from signloom.errors import SignloomError
 from signloom.files import hash_files
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
+from signloom.params.runs import RunParams
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.text import TextParams
 from signloom.precision import autocast, warn_if_emulated
@@ -36,10 +37,12 @@ def train(job: Job) -> None:
     """
     p = job.section("sign2text", Sign2TextParams)
     with reproducible(p.threads):
-        _train(job, p, job.section("augment", AugmentParams), job.section("text", TextParams))
+        _train(job, p)
 
 
-def _train(job: Job, p: Sign2TextParams, augmentation: AugmentParams, text: TextParams) -> None:
+def _train(job: Job, p: Sign2TextParams) -> None:
+    augmentation, text = job.section("augment", AugmentParams), job.section("text", TextParams)
+    seed = job.section("run", RunParams).seed
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     warn_if_emulated("sign2text.precision", p.precision, "product")
     corpus = Corpus.load(job, text.max_tokens, device)
@@ -47,17 +50,19 @@ def _train(job: Job, p: Sign2TextParams, augmentation: AugmentParams, text: Text
         frozen = FrozenText.cached(job.input("embeddings"), len(corpus.texts.texts))
     else:
         frozen = FrozenText.live(corpus.texts.texts, text, device)
-    batches = TrainingLoader(TrainingClips(corpus.train, corpus.shards, corpus.texts, p, augmentation))
+    clips = TrainingClips(corpus.train, corpus.shards, corpus.texts, p, augmentation, seed)
+    batches = TrainingLoader(clips)
     validate = Validation(corpus, frozen, p)
 
-    torch.manual_seed(p.seed)
+    torch.manual_seed(seed)
     config = model_config(p, text, corpus, frozen.dim)
     model = Sign2Text(config).to(device)
     optimiser = torch.optim.AdamW(
         model.parameters(), p.lr, (p.betas[0], p.betas[1]), weight_decay=p.weight_decay, fused=True
     )
     scaler = torch.amp.GradScaler(device.type, enabled=p.precision == "fp16")
-    sections = {"sign2text": p.model_dump(), "augment": augmentation.model_dump(), "text": text.model_dump()}
+    sections = {"run": {"seed": seed}, "sign2text": p.model_dump()}
+    sections |= {"augment": augmentation.model_dump(), "text": text.model_dump()}
     scratch = job.scratch()
     about = origin(job, config, sections, corpus)
     progress = Progress(scratch, about, model, optimiser=optimiser, scaler=scaler)
@@ -68,7 +73,7 @@ def _train(job: Job, p: Sign2TextParams, augmentation: AugmentParams, text: Text
     for epoch in range(done, p.epochs):
         started = time.monotonic()
         # dropout depends only on the epoch, so a resumed run needs no generator state
-        torch.manual_seed(p.seed + _EPOCH_STRIDE * (epoch + 1))
+        torch.manual_seed(seed + _EPOCH_STRIDE * (epoch + 1))
         model.train()
         sums = torch.zeros(4, dtype=torch.float64, device=device)
         for i, batch in enumerate(batches.epoch(epoch)):

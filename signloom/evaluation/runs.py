@@ -1,0 +1,110 @@
+"""What seeds and folds say about every model: means, spreads, and pooled scores of clips left out in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from signloom.evaluation import translation
+from signloom.evaluation.bootstrap import ratio
+from signloom.evaluation.datasets import NAMES
+from signloom.evaluation.gloss import error_stats
+from signloom.evaluation.signers import signer_figure
+from signloom.params.evaluation import EvaluationParams
+from signloom.params.variants import VARIANTS
+from signloom.run_names import folder_after
+
+SENTENCES = "sign2text"
+ONE = "one seed has no spread"
+ONE_FOLD = "one fold has no spread"
+# data sets that a fold leaves out of training
+LEFT_OUT = {
+    "signer": ("test", "test_unseen_sentences"),
+    "clip": ("val", "val_unseen_sentences"),
+}
+
+
+def read_answers(predictions: Sequence[Path]) -> pd.DataFrame:
+    """Return a row per run and clip: `model, seed, fold, data, clip_id, signer_id, errors, words`.
+
+    A gloss variant is represented by its headline decoder. `seed` and `fold` are "" for the first seed and
+    without a fold, as in the paths. Clips without a word in the reference are left out.
+    """
+    columns = ["model", "seed", "fold", "data", "clip_id", "signer_id", "errors", "words"]
+    tables = [_answers(path) for path in predictions]
+    return pd.concat([pd.DataFrame(columns=columns), *tables], ignore_index=True)
+
+
+def _answers(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if path.stem == SENTENCES:
+        stats = translation.wer_stats(table["reference"].tolist(), table["hypothesis"].tolist())
+        errors, words = stats[:, 0], stats[:, 1]
+    else:
+        said = table[VARIANTS[path.stem].headline]
+        stats = error_stats(*([line.split() for line in column] for column in (table["reference"], said)))
+        errors, words = stats[:, :3].sum(1), stats[:, 3]
+    table = table[["data", "clip_id", "signer_id"]].assign(errors=errors, words=words)
+    run = {"model": path.stem, "seed": folder_after(path, "seeds"), "fold": folder_after(path, "folds")}
+    return table[table["words"] > 0].assign(**run)
+
+
+def summarise(
+    answers: pd.DataFrame, fold_by: Literal["signer", "clip"], params: EvaluationParams
+) -> dict[str, Any]:
+    """Return `seeds` and `folds`, each by model.
+
+    `seeds` has the mean and the sample deviation of the word error rate by data set. `folds` has the pooled
+    rate of all clips that a fold left out, an interval over signers, the deviation over folds, and the rate
+    of every fold. The seeds of a fold are averaged for each clip.
+    """
+    found: dict[str, Any] = {"seeds": {}, "folds": {}}
+    for model, mine in answers.groupby("model", sort=False):
+        found["seeds"][str(model)] = _seeds(mine[mine["fold"] == ""])
+        left_out = mine[(mine["fold"] != "") & mine["data"].isin(LEFT_OUT[fold_by])]
+        if len(left_out):
+            found["folds"][str(model)] = _folds(left_out, params)
+    return found
+
+
+def _rate(table: pd.DataFrame) -> float:
+    return float(table["errors"].sum() / table["words"].sum())
+
+
+def _seeds(table: pd.DataFrame) -> dict[str, Any]:
+    entries: dict[str, Any] = {"seeds": int(table["seed"].nunique())}
+    for data in NAMES:
+        part = table[table["data"] == data]
+        if len(part):
+            rates = [_rate(run) for _, run in part.groupby("seed", sort=False)]
+            entries[data] = {"n": int(part["clip_id"].nunique()), "wer": float(np.mean(rates))}
+            entries[data] |= _deviation(rates, ONE)
+    return entries
+
+
+def _folds(table: pd.DataFrame, params: EvaluationParams) -> dict[str, Any]:
+    by_fold = {str(name): _rate(fold) for name, fold in table.groupby("fold", sort=False)}
+    clips = table.groupby("clip_id", sort=True).agg({"signer_id": "first", "errors": "sum", "words": "sum"})
+    stats, signers = clips[["errors", "words"]].to_numpy(np.float64), clips["signer_id"].tolist()
+    pooled = signer_figure("wer", stats, signers, ratio, params.bootstrap, params.seed, "no reference word")
+    counts = {"folds": len(by_fold), "n": len(clips), "signers": len(set(signers) - {""})}
+    return counts | pooled | _deviation(list(by_fold.values()), ONE_FOLD) | {"by_fold": by_fold}
+
+
+def _deviation(rates: Sequence[float], reason: str) -> dict[str, Any]:
+    if len(rates) < 2:
+        return {"wer_std": None, "wer_std_reason": reason}
+    return {"wer_std": float(np.std(rates, ddof=1))}
+
+
+def table(answers: pd.DataFrame) -> pd.DataFrame:
+    """Return `model, seed, fold, data, n, wer`, one row per run and data set."""
+    rows = [
+        (*key, len(part), _rate(part))
+        for key, part in answers.groupby(["model", "seed", "fold", "data"], sort=False)
+    ]
+    return pd.DataFrame(rows, columns=["model", "seed", "fold", "data", "n", "wer"])

@@ -1,0 +1,74 @@
+"""The section of the page about seeds and folds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from signloom.params.variants import VARIANTS
+from signloom.report.tables import DASH, DATA, Cell, Metric, Notes, Table, score_cell
+
+_WER = Metric("wer", "Word error rate", "lower")
+_LABELS = {"sign2text": "landmarks to sentence"}
+
+
+def describe(runs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the template's values for runs.json, or None if there is one seed and no fold."""
+    many = {name: found for name, found in runs["seeds"].items() if found["seeds"] > 1}
+    if not many and not runs["folds"]:
+        return None
+    return {
+        "seeds": _seeds(many) if many else None,
+        "folds": _folds(runs["folds"]) if runs["folds"] else None,
+        "by_fold": _by_fold(runs["folds"]) if runs["folds"] else None,
+    }
+
+
+def _name(model: str) -> Cell:
+    return Cell(model, _LABELS.get(model) or VARIANTS[model].label)
+
+
+def _seeds(found: Mapping[str, Any]) -> Table:
+    shown = [data for data in DATA if any(data in of_model for of_model in found.values())]
+    rows = [
+        [_name(model), Cell(str(of_model["seeds"])), *(_spread(of_model.get(data)) for data in shown)]
+        for model, of_model in found.items()
+    ]
+    columns = ["Model", "Seeds", *(DATA[data] for data in shown)]
+    return Table("seeds", "Word error rate, mean ± deviation over seeds", columns, rows)
+
+
+def _spread(entry: Mapping[str, Any] | None) -> Cell:
+    if not entry:
+        return Cell(DASH)
+    return Cell(f"{entry['wer']:.3f} ± {entry['wer_std']:.3f}", f"n\u00a0=\u00a0{entry['n']}")
+
+
+def _folds(found: Mapping[str, Any]) -> Table:
+    notes = Notes()
+    rows = [
+        [
+            _name(model),
+            Cell(str(of_model["folds"])),
+            Cell(str(of_model["n"])),
+            score_cell(of_model, _WER, notes),
+            Cell(DASH if of_model["wer_std"] is None else f"{of_model['wer_std']:.3f}"),
+        ]
+        for model, of_model in found.items()
+    ]
+    columns = ["Model", "Folds", "Clips left out", "Word error rate, pooled", "Deviation over folds"]
+    caption = "Every clip scored by a model that did not train on its fold, with 95 % intervals over signers"
+    return Table("folds", caption, columns, rows, notes.listed())
+
+
+def _by_fold(found: Mapping[str, Any]) -> Table:
+    folds = list(dict.fromkeys(fold for of_model in found.values() for fold in of_model["by_fold"]))
+    rows = [
+        [Cell(model), *(_rate(of_model["by_fold"].get(fold)) for fold in folds)]
+        for model, of_model in found.items()
+    ]
+    return Table("by_fold", "Word error rate of each fold", ["Model", *folds], rows)
+
+
+def _rate(value: float | None) -> Cell:
+    return Cell(DASH if value is None else f"{value:.3f}")

@@ -1,0 +1,124 @@
+"""Stage runs: hand-worked means over seeds, pooled folds, and the section of the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from signloom.report import runs as section
+from signloom.report.tables import Table
+from signloom.run_names import folder_after, run_name
+from workflow_scripts.runs import main
+
+SIGNERS = ["s1", "s2", "s3", "s4", "s5"]
+
+
+def sentences(path: Path, data: str, said: dict[str, str], signer: str = "s9") -> Path:
+    """Write sign2text.csv with the reference `a b` for every clip and what was `said` of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame({"clip_id": list(said), "data": data, "signer_id": signer, "sentence_id": 1})
+    table.assign(reference="a b", hypothesis=list(said.values())).to_csv(path, index=False)
+    return path
+
+
+def glosses(path: Path, data: str, joint: str, signer: str = "s9") -> Path:
+    """Write the predictions of a gloss variant for one clip whose reference is `A B C D`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    row = {"data": data, "clip_id": f"{signer}/1", "signer_id": signer, "reference": "A B C D"}
+    pd.DataFrame([row | {"ctc_beam": "A", "joint": joint}]).to_csv(path, index=False)
+    return path
+
+
+def call(folder: Path, paths: list[Path], **runs: Any) -> dict[str, Any]:
+    params = {"runs": runs, "evaluation": {"bootstrap": 200, "seed": 1}}
+    out = [f"metrics={folder}/runs.json", f"table={folder}/runs.csv"]
+    given = [f"predictions={path}" for path in paths]
+    assert main(["--input", *given, "--output", *out, "--params", json.dumps(params)]) == 0
+    return dict(json.loads((folder / "runs.json").read_text()))
+
+
+def test_seeds_give_the_mean_and_the_sample_deviation_of_their_rates(tmp_path: Path) -> None:
+    paths = [
+        sentences(tmp_path / "predictions/sign2text.csv", "test", {"1": "a b", "2": "a x"}),
+        sentences(tmp_path / "seeds/43/predictions/sign2text.csv", "test", {"1": "x x", "2": "a x"}),
+    ]
+    found = call(tmp_path, paths, more_seeds=[43])["seeds"]["sign2text"]
+    # 1 and 3 of 4 words are wrong
+    assert found == {"seeds": 2, "test": {"n": 2, "wer": 0.5, "wer_std": 0.3536}}
+
+
+def test_one_seed_has_a_rate_and_a_reason_in_place_of_a_deviation(tmp_path: Path) -> None:
+    found = call(tmp_path, [sentences(tmp_path / "predictions/sign2text.csv", "val", {"1": "a"})])
+    assert found["seeds"]["sign2text"]["val"] == {
+        "n": 1,
+        "wer": 0.5,
+        "wer_std": None,
+        "wer_std_reason": "one seed has no spread",
+    }
+    assert found["folds"] == {}
+    assert section.describe(found) is None
+
+
+def test_a_gloss_variant_is_scored_by_its_headline_decoder(tmp_path: Path) -> None:
+    names = ("tcn_ctc", "hybrid_pose")
+    paths = [glosses(tmp_path / f"predictions/gloss/{name}.csv", "test", "A B C D") for name in names]
+    found = call(tmp_path, paths)["seeds"]
+    assert found["tcn_ctc"]["test"]["wer"] == 0.75
+    assert found["hybrid_pose"]["test"]["wer"] == 0.0
+
+
+def test_folds_pool_the_clips_that_each_left_out(tmp_path: Path) -> None:
+    said = dict(zip(SIGNERS, ["A B C D", "A B C", "A B", "A", "A B C D"], strict=True))
+    paths = [
+        glosses(tmp_path / f"folds/{signer}/predictions/gloss/hybrid_pose.csv", "test", said[signer], signer)
+        for signer in SIGNERS
+    ]
+    # validation clips of a fold are not what it left out
+    more = tmp_path / "folds/s1/predictions/sign2text.csv"
+    paths.append(sentences(more, "val", {"1": "x"}))
+    found = call(tmp_path, paths, folds=SIGNERS)["folds"]
+    assert set(found) == {"hybrid_pose"}
+    pooled = found["hybrid_pose"]
+    assert pooled["wer"] == pytest.approx((0 + 1 + 2 + 3 + 0) / 20)
+    assert pooled["wer_low"] < pooled["wer"] < pooled["wer_high"]
+    assert pooled["by_fold"] == {"s1": 0.0, "s2": 0.25, "s3": 0.5, "s4": 0.75, "s5": 0.0}
+    assert (pooled["folds"], pooled["n"], pooled["signers"]) == (5, 5, 5)
+
+
+def test_seeds_of_a_fold_are_averaged_for_each_clip(tmp_path: Path) -> None:
+    paths = [
+        glosses(tmp_path / f"folds/{signer}/{seed}predictions/gloss/hybrid_pose.csv", "test", said, signer)
+        for signer in ("s1", "s2", "s3")
+        for seed, said in (("", "A B C D"), ("seeds/43/", "A B"))
+    ]
+    pooled = call(tmp_path, paths, folds=["s1", "s2", "s3"], more_seeds=[43])["folds"]["hybrid_pose"]
+    assert pooled["wer"] == 0.25 and pooled["n"] == 3
+    assert pooled["wer_low"] is None and pooled["wer_reason"].startswith("too few signers")
+
+
+def test_the_section_shows_seeds_folds_and_every_fold(tmp_path: Path) -> None:
+    paths = [
+        sentences(tmp_path / f"{place}predictions/sign2text.csv", "test", {"1": "a b", "2": said}, "s1")
+        for place, said in (("", "a"), ("seeds/43/", "x"), ("folds/s1/", "a b"), ("folds/s2/", "a"))
+    ]
+    shown = section.describe(call(tmp_path, paths, folds=["s1", "s2", "s3"], more_seeds=[43]))
+    assert shown is not None
+
+    def texts(table: Table) -> list[list[str]]:
+        return [[cell.text for cell in row] for row in table.rows]
+
+    assert texts(shown["seeds"]) == [["sign2text", "2", "0.375 ± 0.177"]]
+    assert texts(shown["folds"])[0][:4] == ["sign2text", "2", "2", "0.125"]
+    assert texts(shown["by_fold"]) == [["sign2text", "0.000", "0.250"]]
+
+
+def test_the_name_of_a_run_comes_from_the_folders_of_its_files() -> None:
+    assert run_name(Path("build/models/gloss/tcn_ctc/metrics.jsonl"), "tcn_ctc") == "tcn_ctc"
+    path = Path("build/boston104/folds/3/seeds/43/metrics/gloss/tcn_ctc.json")
+    assert run_name(path, "tcn_ctc") == "tcn_ctc-43"
+    assert folder_after(path, "folds") == "3"
+    assert folder_after(Path("seeds/43/x"), "folds") == ""
