@@ -41,7 +41,7 @@ class Variant:
     def features(self, tcn_input: Kind) -> set[str]:
         """Return the stages' products that it reads: pose, clip, copies."""
         kind = self.kind(tcn_input)
-        found = {"pose", "clip"} if kind == "both" else {kind}
+        found: set[str] = {"pose", "clip"} if kind == "both" else {kind}
         return found | {"copies"} if self.copies else found
 
 
