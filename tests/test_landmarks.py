@@ -259,3 +259,21 @@ def wait_until(condition: object, seconds: float) -> None:
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.02)
+
+
+def test_a_turkish_locale_where_the_capital_of_i_is_another_letter_changes_nothing() -> None:
+    code = (
+        "import locale, sys\n"
+        "try: locale.setlocale(locale.LC_ALL, 'tr_TR.UTF-8')\n"
+        "except locale.Error: sys.exit(77)\n"
+        "from signloom.features.tracker import HolisticTracker, LandmarksParams\n"
+        "import numpy as np\n"
+        "with HolisticTracker(LandmarksParams()) as tracker:\n"
+        "    tracker.restart()\n"
+        "    assert np.isnan(tracker.landmarks(np.zeros((64, 64, 3), np.uint8))).all()\n"
+        "assert locale.setlocale(locale.LC_CTYPE) == 'tr_TR.UTF-8'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if done.returncode == 77:
+        pytest.skip("this machine has no Turkish locale")
+    assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import sys
 import warnings
 from collections.abc import Iterator
@@ -27,12 +28,13 @@ class HolisticTracker:
         with _no_matplotlib():
             from mediapipe.python.solutions.holistic import Holistic
 
-        self._graph = Holistic(
-            static_image_mode=False,
-            model_complexity=params.model_complexity,
-            min_detection_confidence=params.min_detection_confidence,
-            min_tracking_confidence=params.min_tracking_confidence,
-        )
+        with _english_letters():
+            self._graph = Holistic(
+                static_image_mode=False,
+                model_complexity=params.model_complexity,
+                min_detection_confidence=params.min_detection_confidence,
+                min_tracking_confidence=params.min_tracking_confidence,
+            )
 
     def restart(self) -> None:
         """Forget the last clip, so that the next results equal those of a new graph byte for byte."""
@@ -62,6 +64,20 @@ class HolisticTracker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _english_letters() -> Iterator[None]:
+    """Build a graph where `I` is the capital of `i`: MediaPipe derives names by the letters of the locale.
+
+    In a Turkish locale it derives names that it then refuses.
+    """
+    before = locale.setlocale(locale.LC_CTYPE)
+    locale.setlocale(locale.LC_CTYPE, "C")
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)
 
 
 @contextmanager
