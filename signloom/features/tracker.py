@@ -24,11 +24,11 @@ class HolisticTracker:
         """Build the graph; MediaPipe's wheel contains the models."""
         # at the first frame MediaPipe calls a function that its own protobuf deprecates
         warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
-        # a slow import, so only a process that tracks should do it
-        with _no_matplotlib():
-            from mediapipe.python.solutions.holistic import Holistic
+        with _plain_locale():
+            # a slow import, so only a process that tracks should do it
+            with _no_matplotlib():
+                from mediapipe.python.solutions.holistic import Holistic
 
-        with _english_letters():
             self._graph = Holistic(
                 static_image_mode=False,
                 model_complexity=params.model_complexity,
@@ -67,17 +67,18 @@ class HolisticTracker:
 
 
 @contextmanager
-def _english_letters() -> Iterator[None]:
-    """Build a graph where `I` is the capital of `i`: MediaPipe derives names by the letters of the locale.
+def _plain_locale() -> Iterator[None]:
+    """Let MediaPipe read and derive its names as in English.
 
-    In a Turkish locale it derives names that it then refuses.
+    In a Turkish locale, where `I` is no capital of `i`, it derives names that it then refuses. Where programs
+    write decimal commas, it cannot read its own decimal points.
     """
-    before = locale.setlocale(locale.LC_CTYPE)
-    locale.setlocale(locale.LC_CTYPE, "C")
+    before = locale.setlocale(locale.LC_ALL)
+    locale.setlocale(locale.LC_ALL, "C")
     try:
         yield
     finally:
-        locale.setlocale(locale.LC_CTYPE, before)
+        locale.setlocale(locale.LC_ALL, before)
 
 
 @contextmanager
