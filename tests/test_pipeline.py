@@ -153,6 +153,8 @@ def test_adopting_is_refused_while_work_is_left(project: Path) -> None:
     run(project, "snakemake", "--cores", "all", "--forcerun", "prototypes")
 
 
+# minutes, for what faster tests guard too: which jobs a parameter concerns, and DVC's agreement
+@pytest.mark.long
 def test_a_new_learning_rate_reruns_training_and_what_follows_under_dvc(project: Path) -> None:
     run(project, sys.executable, "-m", "tools.adopt")
     path = project / "params.yaml"
