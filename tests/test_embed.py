@@ -51,10 +51,11 @@ def alone(corpus: dict[str, list[Path]], clip_id: str) -> tuple[np.ndarray, np.n
     with np.load(corpus["stats"][0]) as stats:
         z = (features - stats["feature_mean"]) / stats["feature_std"]
     z[np.isnan(z)] = 0
-    x = torch.from_numpy(np.concatenate([z, mask.astype(np.float32)], 1))[None]
+    device = next(trained.model.parameters()).device
+    x = torch.from_numpy(np.concatenate([z, mask.astype(np.float32)], 1))[None].to(device)
     with torch.inference_mode():
-        encoded = trained.model.encode(x, torch.ones(1, len(features), dtype=torch.bool))
-    return encoded.embedding[0].numpy(), encoded.frames[0].numpy()
+        encoded = trained.model.encode(x, torch.ones(1, len(features), dtype=torch.bool, device=device))
+    return encoded.embedding[0].cpu().numpy(), encoded.frames[0].cpu().numpy()
 
 
 def test_the_map_names_every_clip_in_order_and_the_rows_are_unit(outputs: dict[str, Path]) -> None:
