@@ -49,6 +49,8 @@ if flow.reading("copies"):
             flow.build("logs/{fold}clip_features_augmented/{shard}.log"),
         benchmark:
             flow.build("benchmarks/{fold}clip_features_augmented/{shard}.tsv")
+        # another long chain
+        priority: 1
         conda:
             "../environment.yml"
         threads: 1
