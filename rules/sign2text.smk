@@ -14,7 +14,9 @@ rule train_sign2text:
         best=flow.build("{fold}{seed}models/sign2text/best.pth"),
         latest=flow.build("{fold}{seed}models/sign2text/latest.pth"),
         history=report(
-            flow.build("{fold}{seed}models/sign2text/history.csv"), "../docs/captions/history.rst", category="Sentences"
+            flow.build("{fold}{seed}models/sign2text/history.csv"),
+            "../docs/captions/history.rst",
+            category="Sentences",
         ),
         metrics=flow.build("{fold}{seed}models/sign2text/metrics.jsonl"),
     log:
@@ -119,7 +121,11 @@ rule evaluate_sign2text:
         embeddings=rules.embed.output.embeddings,
         map=rules.embed.output.map,
     output:
-        metrics=report(flow.metrics("{fold}{seed}sign2text.json"), "../docs/captions/sign2text.rst", category="Sentences"),
+        metrics=report(
+            flow.metrics("{fold}{seed}sign2text.json"),
+            "../docs/captions/sign2text.rst",
+            category="Sentences",
+        ),
         predictions=flow.build("{fold}{seed}predictions/sign2text.csv"),
     log:
         flow.build("logs/{fold}{seed}evaluate_sign2text.log"),
@@ -149,7 +155,11 @@ rule evaluate_retrieval:
         map=rules.embed.output.map,
         splits=rules.splits.output.splits,
     output:
-        metrics=report(flow.metrics("{fold}{seed}retrieval.json"), "../docs/captions/retrieval.rst", category="Sentences"),
+        metrics=report(
+            flow.metrics("{fold}{seed}retrieval.json"),
+            "../docs/captions/retrieval.rst",
+            category="Sentences",
+        ),
         predictions=flow.build("{fold}{seed}predictions/retrieval.csv"),
     log:
         flow.build("logs/{fold}{seed}evaluate_retrieval.log"),
