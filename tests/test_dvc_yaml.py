@@ -60,6 +60,31 @@ def test_dvc_reads_a_stage_for_every_shard_with_the_files_of_that_shard(checkout
     assert {f"build/shards/{name}.csv" for name in names} <= written
 
 
+def test_a_longer_list_of_seeds_or_folds_adds_stages_without_another_dvc_yaml(checkout: Path) -> None:
+    with_shards(checkout, 1)
+    path = checkout / "params.yaml"
+    text = path.read_text("utf-8").replace("  more_seeds: []", "  more_seeds: [43, 44]")
+    path.write_text(text.replace("  folds: []", "  folds: [s1, s2, s3]"), "utf-8")
+    with Repo(str(checkout)) as repo:
+        stages = {stage.name: stage for stage in repo.index.stages}
+
+    def files(name: str) -> tuple[set[str], set[str]]:
+        stage = stages[name]
+        return {dep.def_path for dep in stage.deps}, {out.def_path for out in stage.outs}
+
+    read, written = files("train_sign2text-seeds@44")
+    assert {"build/splits.csv", "build/global_stats.npz"} <= read
+    assert "build/seeds/44/models/sign2text/best.pth" in written
+    read, written = files("train_gloss-hybrid_clip_aug-folds@s2")
+    assert {"build/folds/s2/splits.csv", "build/folds/s2/clip_stats.npz"} <= read
+    assert "build/folds/s2/clip_features_augmented/00.npy" in read
+    assert not {path for path in read if path.startswith("build/text/")}, "the vocabulary of another fold"
+    assert "build/folds/s2/models/gloss/hybrid_clip_aug/best.pth" in written
+    # one that compares runs waits for all of them
+    assert {"metrics/seeds", "metrics/folds"} <= files("runs")[0]
+    assert {f"evaluate_sign2text-folds@{name}" for name in ("s1", "s2", "s3")} <= set(stages)
+
+
 @pytest.mark.parametrize(
     "text", ["08", "8", "0o7", "1e3", "1_000", "on", "no", "null", "12:30", "2026-01-01"]
 )
