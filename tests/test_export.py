@@ -81,6 +81,7 @@ def again(
     return folder, subprocess.Popen(command_line, cwd=folder.parent, env=environment, text=True, **pipes)
 
 
+@pytest.mark.long
 def test_another_process_in_another_folder_writes_the_same_bytes(
     again: tuple[Path, subprocess.Popen[str]], request: pytest.FixtureRequest
 ) -> None:

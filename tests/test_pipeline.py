@@ -124,6 +124,7 @@ def test_a_build_leaves_nothing_to_do_and_dvc_agrees(project: Path) -> None:
     assert not list((project / "build").rglob("*.part"))
 
 
+@pytest.mark.long
 def test_what_a_colleague_pulls_is_up_to_date_under_both_engines(project: Path, tmp_path: Path) -> None:
     run(project, "dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
     run(project, "dvc", "push")
@@ -144,6 +145,7 @@ def test_what_a_colleague_pulls_is_up_to_date_under_both_engines(project: Path, 
     assert "landmarks" not in jobs
 
 
+@pytest.mark.long
 def test_adopting_is_refused_while_work_is_left(project: Path) -> None:
     product = project / "build/embeddings/prototypes.npz"
     kept = product.read_bytes()
