@@ -12,7 +12,7 @@ EPILOG = """\
 A and B are each one of these:
   folder        a checkout with a build, or the folder of a preset's products (build/mine)
   preset        the name of a preset that was built here
-  revision      a git commit, branch or tag whose dvc.lock is recorded; products come from DVC's cache or remote
+  revision      a git commit, branch or tag; its products come from DVC's cache or remote
   experiment    the name of a DVC experiment
 
 examples:

@@ -150,8 +150,10 @@ def holm(values: Sequence[float]) -> list[float]:
 def most_changed(a: pd.DataFrame, b: pd.DataFrame, count: int) -> pd.DataFrame:
     """Return `model, data, clip_id, signer_id, errors_a, errors_b` of the clips that changed most."""
     keys = ["model", "data", "clip_id", "signer_id"]
-    plain = (side[side["fold"] == ""].groupby(keys, as_index=False)["errors"].mean() for side in (a, b))
-    both = pd.merge(*plain, on=keys, suffixes=("_a", "_b"))
+    first, second = (
+        side[side["fold"] == ""].groupby(keys, as_index=False)["errors"].mean() for side in (a, b)
+    )
+    both = first.merge(second, on=keys, suffixes=("_a", "_b"))
     both = both.assign(moved=(both["errors_b"] - both["errors_a"]).abs())
     changed = both[both["moved"] > 0].sort_values("moved", ascending=False, kind="stable")
     return changed.head(count).drop(columns="moved").reset_index(drop=True)
