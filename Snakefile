@@ -20,6 +20,13 @@ try:
 except SignloomError as error:
     sys.exit(f"error: {error}")
 
+# DVC's stages that compare runs depend on these folders, which git keeps only with a file in them
+if not flow.preset:
+    for kind in ("seeds", "folds"):
+        keep = Path(flow.metrics(kind), ".gitkeep")
+        keep.parent.mkdir(parents=True, exist_ok=True)
+        keep.touch()
+
 # pipefail: a job fails if any command of its pipe fails. PASSIVE: threads that wait actively starve each
 # other on a busy machine, where they made training ten times slower
 start = "set -euo pipefail; export OMP_WAIT_POLICY=PASSIVE; "

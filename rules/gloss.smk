@@ -23,6 +23,8 @@ rule train_gloss:
         flow.build("logs/{fold}{seed}train_gloss/{variant}.log"),
     benchmark:
         flow.build("benchmarks/{fold}{seed}train_gloss/{variant}.tsv")
+    # trainings take longest of what is left, and the bundle waits for one of them
+    priority: 1
     conda:
         "../environment.yml"
     threads: flow.params.train_gloss.threads

@@ -207,6 +207,8 @@ def _type(entry: dict[str, Any]) -> str:
         return " or ".join(_type(one) for one in entry["anyOf"])
     if "enum" in entry:
         return "choice"
+    if "$ref" in entry:
+        return str(entry["$ref"]).rpartition("/")[2].lower()
     kind = str(entry["type"])
     return f"list of {_type(entry['items'])}" if kind == "array" else kind.replace("null", "none")
 
