@@ -38,7 +38,7 @@ SMALL = {
 }
 
 # what any trained network is part of
-AFTER_TRAINING = {"export", "evaluate_inference", "report"}
+AFTER_TRAINING = {"export", "evaluate_inference", "runs", "report"}
 
 
 def run(folder: Path, *command: str, ok: bool = True) -> str:
