@@ -1,4 +1,7 @@
-"""Commands for people: `predict` asks a trained model what a video says, `calibrate` fits it to a camera."""
+"""Commands for people.
+
+`predict` asks a trained model what a video says, `calibrate` fits it to a camera, `compare` compares builds.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ import argparse
 import sys
 
 from signloom import __version__
-from signloom.cli import calibrate, predict
+from signloom.cli import calibrate, compare, predict
 from signloom.console import run_program
 from signloom.errors import SignloomError
 
-COMMANDS = (predict, calibrate)
+COMMANDS = (predict, calibrate, compare)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -10,14 +10,18 @@ from signloom.errors import SignloomError
 VIDEO = ("mediapipe", "av", "cv2", "scipy", "pydantic", "pandas", "matplotlib", "tqdm")
 
 
+# the modules of the extra `train` that score predictions
+SCORES = ("pandas", "pydantic", "jiwer", "sacrebleu")
+
+
+def need_scores(command: str) -> None:
+    """Raise SignloomError if a package that scores predictions is not installed."""
+    _need(command, "scores", SCORES, "train")
+
+
 def need_video(command: str) -> None:
     """Raise SignloomError if a package that reads or tracks videos is not installed."""
-    missing = [name for name in VIDEO if find_spec(name) is None]
-    if missing:
-        raise SignloomError(
-            f"{command}: videos need packages that are not installed ({', '.join(missing)}); "
-            'run pip install "signloom[video]"'
-        )
+    _need(command, "videos", VIDEO, "video")
     try:
         import cv2  # noqa: F401
     except ImportError as error:
@@ -26,3 +30,12 @@ def need_video(command: str) -> None:
             f"{command}: OpenCV cannot be loaded ({error}); "
             "run pip install --force-reinstall --no-deps opencv-python-headless"
         ) from error
+
+
+def _need(command: str, what: str, modules: tuple[str, ...], extra: str) -> None:
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise SignloomError(
+            f"{command}: {what} need packages that are not installed ({', '.join(missing)}); "
+            f'run pip install "signloom[{extra}]"'
+        )
