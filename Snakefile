@@ -24,8 +24,9 @@ except SignloomError as error:
 if not flow.preset:
     for kind in ("seeds", "folds"):
         keep = Path(flow.metrics(kind), ".gitkeep")
-        keep.parent.mkdir(parents=True, exist_ok=True)
-        keep.touch()
+        if not keep.exists():
+            keep.parent.mkdir(parents=True, exist_ok=True)
+            keep.touch()
 
 # pipefail: a job fails if any command of its pipe fails. PASSIVE: threads that wait actively starve each
 # other on a busy machine, where they made training ten times slower

@@ -109,6 +109,6 @@ rule splits:
         call=flow.call("splits"),
         given=flow.given_to_fold("splits"),
     message:
-        "splits: dividing the clips{wildcards.fold}"
+        "splits: {output.splits}"
     shell:
         "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
