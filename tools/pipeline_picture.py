@@ -35,7 +35,7 @@ PLACES: dict[str, tuple[float, float]] = {
     "export": (1.5, 12),
     "ablation": (3, 12),
     "evaluate_inference": (1.5, 13),
-    "runs": (2.75, 13),
+    "runs": (4, 12),
     "report": (2.25, 14),
 }
 ENDS: dict[str, tuple[float, float]] = {"videos and table": (1.5, 0), "bundle": (0, 13)}
