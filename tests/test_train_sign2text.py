@@ -275,8 +275,9 @@ def test_half_precision_is_what_the_network_is_trained_in(
     assert run(corpus, tmp_path, tmp_path / "scratch", precision=precision) == 0
     half, full = (pd.read_csv(folder / "history.csv")["train_loss"] for folder in (tmp_path, undisturbed))
     assert (half != full).all()
-    # later epochs drift apart, on a GPU sooner than on a processor
-    np.testing.assert_allclose(half[0], full[0], rtol=near)
+    # on a GPU later epochs drift apart sooner
+    compared = 1 if torch.cuda.is_available() else len(full)
+    np.testing.assert_allclose(half[:compared], full[:compared], rtol=near)
 
 
 def test_accumulated_batches_make_one_step(
