@@ -126,6 +126,7 @@ def test_a_build_leaves_nothing_to_do_and_dvc_agrees(project: Path) -> None:
 
 @pytest.mark.long
 def test_what_a_colleague_pulls_is_up_to_date_under_both_engines(project: Path, tmp_path: Path) -> None:
+    run(project, sys.executable, "-m", "tools.adopt")
     run(project, "dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
     run(project, "dvc", "push")
     clone = tmp_path / "clone"
@@ -155,7 +156,20 @@ def test_adopting_is_refused_while_work_is_left(project: Path) -> None:
     run(project, "snakemake", "--cores", "all", "--forcerun", "prototypes")
 
 
-# minutes, for what faster tests guard too: which jobs a parameter concerns, and DVC's agreement
+def test_a_new_limit_reruns_its_stage_under_dvc_and_equal_bytes_stop_the_chain(project: Path) -> None:
+    run(project, sys.executable, "-m", "tools.adopt")
+    path = project / "params.yaml"
+    params = yaml.safe_load(path.read_text("utf-8"))
+    params["manifest"]["max_reject_ratio"] = 0.4
+    path.write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
+    text = run(project, "dvc", "repro")
+    ran = {line.split("'")[1] for line in text.splitlines() if line.startswith("Running stage")}
+    # the report shows every parameter
+    assert ran == {"manifest", "report"}
+    assert jobs_of(project) == {}
+    assert "up to date" in run(project, "dvc", "status")
+
+
 @pytest.mark.long
 def test_a_new_learning_rate_reruns_training_and_what_follows_under_dvc(project: Path) -> None:
     run(project, sys.executable, "-m", "tools.adopt")
