@@ -59,7 +59,7 @@ demo: setup ## build models, metrics and report from the demo videos with Snakem
 	@python -m tools.summary
 
 adopt: setup ## record Snakemake's products in DVC; refused while Snakemake has work left
-	python -m tools.adopt $(if $(PRESET),--preset $(PRESET))
+	python -m engines.adopt $(if $(PRESET),--preset $(PRESET))
 
 pull: setup ## fetch products from the DVC remote, and mark them as up to date in Snakemake
 	dvc pull
@@ -83,16 +83,16 @@ lint: setup
 	mypy
 	snakefmt --check Snakefile rules
 	snakemake --lint
-	python -m tools.dvc_yaml --check
+	python -m engines.dvc_yaml --check
 
 dvc: setup ## write dvc.yaml from the rules (PRESET=name: config/presets/name/dvc.yaml)
-	python -m tools.dvc_yaml $(if $(PRESET),--preset $(PRESET))
+	python -m engines.dvc_yaml $(if $(PRESET),--preset $(PRESET))
 
 env: setup ## write environment.yml from pyproject.toml and the locks
-	python -m tools.conda_env
+	python -m engines.conda_env
 
 schema: setup ## write config/params.schema.json from the typed parameters
-	python -m tools.params_schema
+	python -m engines.params_schema
 
 docs: setup ## build the documentation site in build/site
 	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet

@@ -7,9 +7,9 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 
 from signloom.errors import SignloomError
-from tools.emulation import emulation_warnings
-from tools.import_closure import code_of
-from tools.rule_helpers import Pipeline
+from engines.emulation import emulation_warnings
+from engines.import_closure import code_of
+from engines.rule_helpers import Pipeline
 
 
 configfile: "params.yaml"

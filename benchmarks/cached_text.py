@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers import DistilBertConfig, DistilBertModel
 
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
-from signloom.training.losses import contrastive_loss, supervised_contrastive_loss, token_loss
+from signloom.training.sentences.losses import contrastive_loss, supervised_contrastive_loss, token_loss
 
 TARGET = 1.1
 

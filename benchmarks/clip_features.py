@@ -21,8 +21,8 @@ from PIL import Image
 from signloom.errors import SignloomError
 from signloom.features.backbones.backbone import Backbone
 from signloom.features.backbones.registry import BACKBONES, load_backbone
-from signloom.features.clip_features import extract, one_thread
-from signloom.features.clip_shard import ClipTask, clip_tasks
+from signloom.features.clip.clip_features import extract, one_thread
+from signloom.features.clip.clip_shard import ClipTask, clip_tasks
 from signloom.params.clips import ClipFeaturesParams
 from signloom.video.decode import read_frames
 from signloom.video.windows import window_count

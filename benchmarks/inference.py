@@ -28,7 +28,7 @@ from signloom.export.export import clip_example
 from signloom.export.networks import EncoderNetwork
 from signloom.export.onnx_files import Port, to_int8, to_onnx
 from signloom.export.package import make_manifest
-from signloom.features.layout import FEATURE_DIM, FEATURE_PARTS
+from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
 from signloom.files import write_csv, write_json
 from signloom.inference.bundle import FORMAT, MANIFEST
 from signloom.inference.engine import SignEngine

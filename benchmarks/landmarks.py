@@ -20,9 +20,9 @@ import cv2
 import pandas as pd
 
 from benchmarks import usable_cores
-from signloom.features.landmarks import read_tasks, track_clips, write_landmark_shard
+from signloom.features.pose.landmarks import read_tasks, track_clips, write_landmark_shard
+from signloom.native_stderr import only_errors
 from signloom.params.features import LandmarksParams
-from signloom.quiet import only_errors
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from signloom.features.pose_features import RawClip, body_sizes, clip_features, normalise, one_space
-from signloom.features.tracker import HolisticTracker
+from signloom.features.pose.pose_features import RawClip, body_sizes, clip_features, normalise, one_space
+from signloom.features.pose.tracker import HolisticTracker
+from signloom.native_stderr import only_errors
 from signloom.params.features import LandmarksParams, PoseParams, QualityParams
-from signloom.quiet import only_errors
 from signloom.video.decode import read_frames
 
 FROZEN_FRAMES = 60

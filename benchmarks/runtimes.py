@@ -31,7 +31,7 @@ from signloom.features.backbones import i3d
 from signloom.features.backbones.backbone import Backbone
 from signloom.features.backbones.compiled import Prepared, fast_rows
 from signloom.features.backbones.registry import BACKBONES, load_backbone
-from signloom.features.clip_features import one_thread
+from signloom.features.clip.clip_features import one_thread
 from signloom.params.clips import ClipFeaturesParams
 
 Rows = Callable[[Tensor], Tensor]

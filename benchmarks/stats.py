@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 from benchmarks import usable_cores
-from signloom.features.layout import FEATURE_DIM, FEATURE_PARTS
+from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
 from signloom.features.stats import PartMoments
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 from signloom.augment.landmarks import augment, clip_generator
 from signloom.features.shards import FeatureShards
 from signloom.params.sign2text import AugmentParams
-from signloom.training.data import pad
+from signloom.training.sentences.data import pad
 
 
 class Files:

@@ -1,4 +1,4 @@
-from tools.side_by_side import SideBySide
+from engines.side_by_side import SideBySide
 
 # Two comparison tables outside `all` and dvc.yaml: the usual rules with settings of config/side_by_side.yaml.
 # Networks besides i3d need `make backbones` (videomae does not) and download their weights when first used.

@@ -22,8 +22,8 @@ from pydantic import ValidationError
 from signloom.console import run_program
 from signloom.errors import SignloomError
 from signloom.files import atomic, hash_files
+from signloom.native_stderr import only_errors
 from signloom.params.base import Section
-from signloom.quiet import only_errors
 
 S = TypeVar("S", bound=Section)
 

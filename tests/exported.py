@@ -12,9 +12,9 @@ import torch
 from small_corpus import SEQ_LEN, arguments, write_corpus
 
 from signloom.export.outputs import FILES
+from signloom.models import checkpoints
 from signloom.models.gloss import GlossConfig, Hybrid, build
 from signloom.text.vocabulary import EOS, build_vocabulary
-from signloom.training import checkpoints
 from workflow_scripts import embed, prototypes
 from workflow_scripts import export as stage
 

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from signloom.dataset.splits import count_splits
-from signloom.evaluation.retrieval import rank_sentences, retrieval_figures
 from signloom.evaluation.sign2text import alignment, score_translations
-from signloom.features.metadata import count_features
+from signloom.features.pose.metadata import count_features
+from signloom.metrics.retrieval import rank_sentences, retrieval_figures
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.features import QualityParams
 from tests.report_gloss_inputs import write_glosses

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
 from signloom.text.tokenizer import train_tokenizer
-from signloom.training import checkpoints
 
 SENTENCES = {
     0: ("The boy likes an apple.", ["An apple pleases the boy."]),

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from signloom.text.vocabulary import build_vocabulary
-from signloom.training.gloss_corpus import GlossClip
-from signloom.training.gloss_data import Sample
+from signloom.training.glosses.corpus import GlossClip
+from signloom.training.glosses.data import Sample
 
 GLOSSES = ["BOOK", "GIVE", "HOUSE", "IX-1P", "JOHN", "LIKE"]
 NAMES = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from signloom.features.layout import RAW_DIM
+from signloom.features.pose.layout import RAW_DIM
 from signloom.inference.answer import Answer, Match
 from signloom.inference.video import VideoAnswer, raw_clip
 from signloom.video.decode import read_frames

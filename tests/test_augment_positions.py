@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from signloom.augment.positions import augment_positions, rotate_pairs, scale_pairs
-from signloom.features.positions import position_features
+from signloom.features.pose.positions import position_features
 from signloom.params.gloss import GlossPositionsParams
 
 GROUPS = ["hands", "nose", "between", "velocity"]

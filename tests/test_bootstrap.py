@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU, CHRF
 
-from signloom.evaluation.bootstrap import (
+from signloom.metrics.bootstrap import (
     figure,
     interval,
     mean_figure,
@@ -20,7 +20,7 @@ from signloom.evaluation.bootstrap import (
     ratio,
     resamples,
 )
-from signloom.evaluation.translation import (
+from signloom.metrics.translation import (
     bleu_score,
     bleu_stats,
     chrf_score,
@@ -96,7 +96,7 @@ def test_the_interval_of_a_median_equals_a_plain_loop() -> None:
 
 def test_resamples_do_not_depend_on_how_many_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = np.concatenate(list(resamples(9, 50, 3)))
-    monkeypatch.setattr("signloom.evaluation.bootstrap._CHUNK", 40)
+    monkeypatch.setattr("signloom.metrics.bootstrap._CHUNK", 40)
     parts = list(resamples(9, 50, 3))
     assert len(parts) > 10
     np.testing.assert_array_equal(np.concatenate(parts), whole)

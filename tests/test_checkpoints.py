@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from signloom.errors import SignloomError
-from signloom.training import checkpoints
+from signloom.models import checkpoints
 
 
 def test_what_is_saved_comes_back(tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ from signloom.errors import SignloomError
 from signloom.features.backbones.backbone import Backbone
 from signloom.features.backbones.networks import I3d
 from signloom.features.backbones.registry import BACKBONES, load_backbone
-from signloom.features.clip_features import extract
-from signloom.features.clip_shard import clip_tasks
-from signloom.features.dense import Slider, SlidingI3d
-from signloom.features.resample import nearest_frames, time_grid
+from signloom.features.clip.clip_features import extract
+from signloom.features.clip.clip_shard import clip_tasks
+from signloom.features.clip.dense import Slider, SlidingI3d
+from signloom.features.pose.resample import nearest_frames, time_grid
 from signloom.features.shards import FeatureShards
 from signloom.params.clips import ClipFeaturesParams
 from signloom.video.decode import read_frames
@@ -342,8 +342,8 @@ from pathlib import Path
 import torch
 from signloom.features.backbones.backbone import Backbone
 from signloom.features.backbones.registry import BACKBONES
-from signloom.features.clip_features import extract, one_thread
-from signloom.features.clip_shard import clip_tasks
+from signloom.features.clip.clip_features import extract, one_thread
+from signloom.features.clip.clip_shard import clip_tasks
 from signloom.params.clips import ClipFeaturesParams
 
 class Means(torch.nn.Module):

@@ -183,7 +183,7 @@ def test_true_joints_have_a_row_for_every_second_frame_and_lie_in_the_picture(
 
 
 def test_an_elbow_keeps_the_lengths_of_the_arm_and_reaches_no_farther() -> None:
-    from signloom.demo_corpus import ik
+    from demo_corpus import ik
 
     rng = np.random.default_rng(0)
     shoulder, wrist, pole = rng.normal(0, 0.2, (3, 50, 3))
@@ -194,7 +194,7 @@ def test_an_elbow_keeps_the_lengths_of_the_arm_and_reaches_no_farther() -> None:
 
 
 def test_a_swing_carries_one_direction_to_the_other_and_twist_is_what_remains() -> None:
-    from signloom.demo_corpus import ik
+    from demo_corpus import ik
 
     rng = np.random.default_rng(1)
     a, b = ik.unit(rng.normal(size=(20, 3))), ik.unit(rng.normal(size=(20, 3)))
@@ -204,7 +204,7 @@ def test_a_swing_carries_one_direction_to_the_other_and_twist_is_what_remains() 
 
 
 def test_every_sign_differs_from_every_other_in_handshape_place_or_movement() -> None:
-    from signloom.demo_corpus.lexicon import SIGNS
+    from demo_corpus.lexicon import SIGNS
 
     assert len({s.gloss for s in SIGNS}) == len(SIGNS) >= 24
     assert len({(s.handshape, s.place, s.movement, s.hands) for s in SIGNS}) == len(SIGNS)
@@ -213,7 +213,7 @@ def test_every_sign_differs_from_every_other_in_handshape_place_or_movement() ->
 
 
 def test_the_committed_tables_are_what_the_code_says() -> None:
-    from signloom.demo_corpus.build import clip_table, lexicon_table
+    from demo_corpus.build import clip_table, lexicon_table
 
     for name, table in (("clips.csv", clip_table()), ("lexicon.csv", lexicon_table())):
         assert (DEMO / name).read_text() == table.to_csv(index=False, lineterminator="\n")
@@ -221,10 +221,10 @@ def test_the_committed_tables_are_what_the_code_says() -> None:
 
 def test_the_hand_of_a_posed_figure_is_where_the_lexicon_puts_it() -> None:
     pytest.importorskip("anny")
-    from signloom.demo_corpus.body import Body
-    from signloom.demo_corpus.figure import Figure
-    from signloom.demo_corpus.motion import signing
-    from signloom.demo_corpus.signers import BY_ID
+    from demo_corpus.body import Body
+    from demo_corpus.figure import Figure
+    from demo_corpus.motion import signing
+    from demo_corpus.signers import BY_ID
 
     signer = BY_ID["s3"]
     figure = Figure(Body(signer), signer)

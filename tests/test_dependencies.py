@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tools.conda_env import requirements
+from engines.conda_env import requirements
 
 # builds of torch differ by machine, so the Makefile installs it before the lock
 OUTSIDE_THE_LOCK = {"torch"}

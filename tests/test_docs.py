@@ -21,11 +21,11 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/**/*.md", "benchmarks/*.md", "profiles/*.md", "data/demo/*.md")
     for path in ROOT.glob(pattern)
 )
-FOLDERS = "signloom|workflow_scripts|tests|tools|config|rules|profiles|benchmarks|docs"
+FOLDERS = "signloom|workflow_scripts|tests|tools|engines|demo_corpus|config|rules|profiles|benchmarks|docs"
 PATH = re.compile(rf"(?<![\w/.-])(?:{FOLDERS})/[\w./*<>{{}}-]*")
 TEST = re.compile(r"(?<![\w/])(tests/\w+\.py)::(\w+)")
 MODULE = re.compile(r"(?<![\w/.])signloom(?:\.[A-Za-z_]\w*)+")
-COMMAND = re.compile(r"python -m ((?:benchmarks|tools|workflow_scripts)\.\w+)")
+COMMAND = re.compile(r"python -m ((?:benchmarks|tools|engines|workflow_scripts)\.\w+)")
 TARGET = re.compile(r"`make ([a-z-]+)")
 PARAMETER = re.compile(r"`(\w+)\.(\w+)(?=[`:= ])")
 FIGURES = re.compile(r"\| ([^|]+) \| `(metrics/[\w/-]+\.json)` ([\w., ]+) \|")

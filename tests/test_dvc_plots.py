@@ -10,9 +10,9 @@ import pytest
 from dvc_render.html import HTML
 from dvc_render.vega import VegaRenderer
 
+from engines import dvc_yaml, plots_page
+from engines.rule_helpers import Pipeline
 from signloom.params.load import load_params
-from tools import dvc_yaml, plots_page
-from tools.rule_helpers import Pipeline
 
 
 def plots(root: Path) -> dict[str, dict[str, object]]:

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
+from engines import adopt, dvc_yaml
 from signloom.dataset.shards import shard_names
-from tools import adopt, dvc_yaml
 
 CODE = (
     "Snakefile",
     "rules",
     "workflow_scripts",
     "signloom",
-    "tools",
+    "engines",
     "config",
     "profiles",
     "environment.yml",

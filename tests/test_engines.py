@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
+from engines import conda_env, dvc_yaml
+from engines.import_closure import code_of
+from engines.rule_helpers import BY_RULES, Pipeline, cluster_has_gpus
+from engines.workflow import workflow
 from signloom.errors import SignloomError
 from signloom.params.load import load_params
 from signloom.params.schema import Params
-from tools import conda_env, dvc_yaml
-from tools.engine import workflow
-from tools.import_closure import code_of
-from tools.rule_helpers import BY_RULES, Pipeline, cluster_has_gpus
 
 # stages that the specification gives a GPU
 ON_GPU = {
@@ -246,7 +246,7 @@ def test_a_stage_loads_no_module_outside_its_closure(root: Path, stage: str) -> 
         "import sys, pathlib, importlib; importlib.import_module('workflow_scripts.' + sys.argv[1]);"
         "root = pathlib.Path().resolve();"
         "files = [getattr(m, '__file__', None) for n, m in list(sys.modules.items())"
-        " if n.split('.')[0] in ('signloom', 'workflow_scripts', 'tools')];"
+        " if n.split('.')[0] in ('signloom', 'workflow_scripts', 'engines')];"
         "print(*[pathlib.Path(f).relative_to(root).as_posix() for f in files if f])"
     )
     done = subprocess.run(
@@ -257,12 +257,12 @@ def test_a_stage_loads_no_module_outside_its_closure(root: Path, stage: str) -> 
 
 
 def test_pose_features_code_is_no_dependency_of_landmarks(root: Path) -> None:
-    assert "signloom/features/pose_features.py" in code_of("pose_features", root)
-    assert "signloom/features/pose_features.py" not in code_of("landmarks", root)
+    assert "signloom/features/pose/pose_features.py" in code_of("pose_features", root)
+    assert "signloom/features/pose/pose_features.py" not in code_of("landmarks", root)
 
 
 def test_the_library_imports_no_engine(root: Path) -> None:
     for path in sorted((root / "signloom").rglob("*.py")):
         text = path.read_text("utf-8")
-        for engine in ("snakemake", "dvc", "tools"):
+        for engine in ("snakemake", "dvc", "engines"):
             assert f"import {engine}" not in text and f"from {engine}" not in text, path

@@ -55,7 +55,7 @@ def checkout(root: Path, folder: Path) -> Path:
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
     run(folder, "git", "init", "-q")
     run(folder, "dvc", "init", "-q")
-    run(folder, sys.executable, "-m", "tools.dvc_yaml")
+    run(folder, sys.executable, "-m", "engines.dvc_yaml")
     return folder
 
 
@@ -64,7 +64,7 @@ def built(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Such a checkout, built by Snakemake and taken over by DVC; tests put back what they change."""
     folder = checkout(root, tmp_path_factory.mktemp("built"))
     run(folder, "snakemake", "--cores", "all")
-    run(folder, sys.executable, "-m", "tools.adopt")
+    run(folder, sys.executable, "-m", "engines.adopt")
     return folder
 
 

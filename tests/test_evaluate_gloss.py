@@ -19,9 +19,9 @@ from signloom.evaluation.gloss import Answers, error_stats, random_weights, scor
 from signloom.evaluation.gloss_model import decode_clips, decoders, load_gloss
 from signloom.features.gloss_rows import GlossRows
 from signloom.features.shards import FeatureShards
+from signloom.models import checkpoints
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import DecodeGlossParams
-from signloom.training import checkpoints
 from workflow_scripts import evaluate_gloss as stage
 from workflow_scripts import train_gloss
 

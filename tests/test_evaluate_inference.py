@@ -13,7 +13,7 @@ from small_corpus import arguments
 
 from signloom.evaluation.datasets import EmbeddedClips
 from signloom.evaluation.embed import load_trained
-from signloom.evaluation.evidence import TrainedGallery
+from signloom.evaluation.gate_inputs import TrainedGallery
 from signloom.evaluation.inference import evidence_of, fixed_figures, int8_figures
 from signloom.evaluation.outofset import KINDS, Questions
 from signloom.features.shards import FeatureShards

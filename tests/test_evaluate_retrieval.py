@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_corpus import CLIPS, SENTENCES, arguments
 
-from signloom.evaluation.retrieval import Ranked, rank_leaving_one_out, rank_sentences, retrieval_figures
+from signloom.metrics.retrieval import Ranked, rank_leaving_one_out, rank_sentences, retrieval_figures
 from signloom.params.evaluation import EvaluationParams
 from workflow_scripts import evaluate_retrieval as stage
 

@@ -40,9 +40,9 @@ from signloom.export.package import code
 from signloom.features.gloss_rows import GlossRows, Stats
 from signloom.features.shards import FeatureShards
 from signloom.inference.bundle import OPTIONAL
+from signloom.models import checkpoints
 from signloom.models.gloss import Hybrid
 from signloom.text.tokenizer import TextTokenizer
-from signloom.training import checkpoints
 from workflow_scripts import export as stage
 
 TRAINING = [clip for clip in CLIPS if clip[2] == "train"]

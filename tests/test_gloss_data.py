@@ -20,9 +20,9 @@ from signloom.params.gloss import GlossAugmentParams, GlossRunParams, TcnParams,
 from signloom.params.sign2text import AugmentParams
 from signloom.stage import Job, parse
 from signloom.text.vocabulary import EOS, PAD, SOS, UNK
-from signloom.training.gloss_corpus import GlossCorpus, check_feasibility, rows_needed
-from signloom.training.gloss_data import TrainingGlosses, collate, plain_batches
-from signloom.training.gloss_validation import word_error_rate
+from signloom.training.glosses.corpus import GlossCorpus, check_feasibility, rows_needed
+from signloom.training.glosses.data import TrainingGlosses, collate, plain_batches
+from signloom.training.glosses.validation import word_error_rate
 from tests.synthetic_gloss import Inputs, Size, arguments, clip, sample, write_corpus
 
 

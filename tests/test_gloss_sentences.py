@@ -12,7 +12,7 @@ import torch
 
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import GlossRows, Rows, Stats
-from signloom.features.positions import position_features
+from signloom.features.pose.positions import position_features
 from signloom.features.shards import FeatureShards
 from signloom.params.gloss import (
     GlossAugmentParams,
@@ -25,8 +25,8 @@ from signloom.params.gloss import (
 from signloom.params.sign2text import AugmentParams
 from signloom.stage import parse
 from signloom.text.vocabulary import EOS, PAD, SOS, UNK
-from signloom.training.gloss_corpus import GlossCorpus, rows_needed, signer_stats
-from signloom.training.gloss_data import TrainingGlosses, collate, hide_tokens, lengthened
+from signloom.training.glosses.corpus import GlossCorpus, rows_needed, signer_stats
+from signloom.training.glosses.data import TrainingGlosses, collate, hide_tokens, lengthened
 from tests.synthetic_gloss import Inputs, Size, arguments, clip, sample, write_corpus
 
 NEVER = GlossAugmentParams(feature_dropout_p=0, noise_p=0, time_mask_p=0, mixup_p=0, cutmix_p=0)

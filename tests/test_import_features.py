@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from signloom.features.positions import COLUMNS, position_features
+from signloom.features.pose.positions import COLUMNS, position_features
 from signloom.features.shards import FeatureShards
 from workflow_scripts import import_features
 

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from exported import Exported
 
-from signloom.features.layout import RAW_PARTS
-from signloom.features.pose_features import RawClip
+from signloom.features.pose.layout import RAW_PARTS
+from signloom.features.pose.pose_features import RawClip
+from signloom.features.pose.tracker import HolisticTracker
 from signloom.features.shards import FeatureShards
-from signloom.features.tracker import HolisticTracker
 from signloom.inference.engine import SignEngine
 from signloom.inference.video import VideoAnswer, answer_landmarks, answer_video, bundle_tracker, track_video
 from signloom.video.decode import VideoUnreadable, read_frames

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from signloom.features.layout import RAW_PARTS
-from signloom.features.pose_features import RawClip, clip_features
+from signloom.features.pose.layout import RAW_PARTS
+from signloom.features.pose.pose_features import RawClip, clip_features
+from signloom.features.pose.tracker import HolisticTracker
 from signloom.features.shards import FeatureShards
-from signloom.features.tracker import HolisticTracker
 from signloom.params.features import LandmarksParams, PoseParams, QualityParams
 from signloom.params.load import load_params
 from signloom.report.overlay import draw_landmarks
@@ -266,7 +266,7 @@ def test_a_turkish_locale_where_the_capital_of_i_is_another_letter_changes_nothi
         "import locale, sys\n"
         "try: locale.setlocale(locale.LC_ALL, 'tr_TR.UTF-8')\n"
         "except locale.Error: sys.exit(77)\n"
-        "from signloom.features.tracker import HolisticTracker, LandmarksParams\n"
+        "from signloom.features.pose.tracker import HolisticTracker, LandmarksParams\n"
         "import numpy as np\n"
         "with HolisticTracker(LandmarksParams()) as tracker:\n"
         "    tracker.restart()\n"

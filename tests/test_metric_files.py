@@ -11,7 +11,7 @@ import yaml
 from conftest import ROOT
 
 from signloom.files import write_json
-from signloom.metric_files import meaningful, write_metrics
+from signloom.metrics.metric_files import meaningful, write_metrics
 
 COMMITTED = sorted((ROOT / "metrics").rglob("*.json"))
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signloom.features.motion import frame_motion, summarise
-from signloom.features.resample import resample_part, time_grid
+from signloom.features.pose.motion import frame_motion, summarise
+from signloom.features.pose.resample import resample_part, time_grid
 
 
 def slow_resample(

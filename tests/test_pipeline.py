@@ -87,7 +87,7 @@ def project(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "rules",
         "workflow_scripts",
         "signloom",
-        "tools",
+        "engines",
         "profiles",
         "config",
         ".dvcignore",
@@ -109,14 +109,14 @@ def project(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
     run(folder, "git", "init", "-q")
     run(folder, "dvc", "init", "-q")
-    run(folder, sys.executable, "-m", "tools.dvc_yaml")
+    run(folder, sys.executable, "-m", "engines.dvc_yaml")
     run(folder, "snakemake", "--cores", "all")
     return folder
 
 
 def test_a_build_leaves_nothing_to_do_and_dvc_agrees(project: Path) -> None:
     assert jobs_of(project) == {}
-    run(project, sys.executable, "-m", "tools.adopt")
+    run(project, sys.executable, "-m", "engines.adopt")
     assert "up to date" in run(project, "dvc", "status")
     rejects = pd.read_csv(project / "build/rejects.csv")
     assert rejects["reason"].tolist() == ["unreadable"]
@@ -126,7 +126,7 @@ def test_a_build_leaves_nothing_to_do_and_dvc_agrees(project: Path) -> None:
 
 @pytest.mark.long
 def test_what_a_colleague_pulls_is_up_to_date_under_both_engines(project: Path, tmp_path: Path) -> None:
-    run(project, sys.executable, "-m", "tools.adopt")
+    run(project, sys.executable, "-m", "engines.adopt")
     run(project, "dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
     run(project, "dvc", "push")
     clone = tmp_path / "clone"
@@ -139,7 +139,7 @@ def test_what_a_colleague_pulls_is_up_to_date_under_both_engines(project: Path, 
     run(clone, "snakemake", "--cores", "1", "--touch", "--forceall", "--quiet", "all")
     assert jobs_of(clone) == {}
     assert "up to date" in run(clone, "dvc", "status")
-    path = clone / "signloom/features/pose_features.py"
+    path = clone / "signloom/features/pose/pose_features.py"
     path.write_bytes(path.read_bytes() + b"\n# changed\n")
     jobs = jobs_of(clone)
     assert jobs["pose_features"] == 2
@@ -151,13 +151,13 @@ def test_adopting_is_refused_while_work_is_left(project: Path) -> None:
     product = project / "build/embeddings/prototypes.npz"
     kept = product.read_bytes()
     product.unlink()
-    assert "work left" in run(project, sys.executable, "-m", "tools.adopt", ok=False)
+    assert "work left" in run(project, sys.executable, "-m", "engines.adopt", ok=False)
     product.write_bytes(kept)
     run(project, "snakemake", "--cores", "all", "--forcerun", "prototypes")
 
 
 def test_a_new_limit_reruns_its_stage_under_dvc_and_equal_bytes_stop_the_chain(project: Path) -> None:
-    run(project, sys.executable, "-m", "tools.adopt")
+    run(project, sys.executable, "-m", "engines.adopt")
     path = project / "params.yaml"
     params = yaml.safe_load(path.read_text("utf-8"))
     params["manifest"]["max_reject_ratio"] = 0.4
@@ -172,7 +172,7 @@ def test_a_new_limit_reruns_its_stage_under_dvc_and_equal_bytes_stop_the_chain(p
 
 @pytest.mark.long
 def test_a_new_learning_rate_reruns_training_and_what_follows_under_dvc(project: Path) -> None:
-    run(project, sys.executable, "-m", "tools.adopt")
+    run(project, sys.executable, "-m", "engines.adopt")
     path = project / "params.yaml"
     before = path.read_text("utf-8")
     params = yaml.safe_load(before)
@@ -199,7 +199,7 @@ def test_a_new_width_of_the_gloss_models_reruns_them_and_no_features(project: Pa
 
 
 def test_changed_pose_feature_code_reruns_pose_features_and_not_landmarks(project: Path) -> None:
-    path = project / "signloom/features/pose_features.py"
+    path = project / "signloom/features/pose/pose_features.py"
     before = path.read_bytes()
     path.write_bytes(before + b"\n# changed\n")
     jobs = jobs_of(project)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signloom.features.layout import FEATURE_PARTS, RAW_PARTS
-from signloom.features.pose_features import (
+from signloom.features.pose.layout import FEATURE_PARTS, RAW_PARTS
+from signloom.features.pose.pose_features import (
     ClipFeatures,
     RawClip,
     body_sizes,

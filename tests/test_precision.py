@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 import torch
 
+from engines.emulation import emulation_warnings
 from signloom import precision
 from signloom.params.load import load_params, overlay, read_yaml
 from signloom.params.schema import Params
 from tests.videos import write_video
-from tools.emulation import emulation_warnings
 
 # hides AVX-512, AMX and bf16 instructions from PyTorch: what is left emulates half precision
 OLD_PROCESSOR = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
@@ -97,7 +97,16 @@ def test_a_processor_without_half_precision_is_found_to_emulate_it(root: Path) -
 def test_emulated_precision_is_said_before_the_first_job_and_the_build_goes_on(
     root: Path, tmp_path: Path
 ) -> None:
-    for name in ("Snakefile", "rules", "workflow_scripts", "signloom", "tools", "config", "profiles", "docs"):
+    for name in (
+        "Snakefile",
+        "rules",
+        "workflow_scripts",
+        "signloom",
+        "engines",
+        "config",
+        "profiles",
+        "docs",
+    ):
         (tmp_path / name).symlink_to(root / name)
     shutil.copy(root / "environment.yml", tmp_path)
     (tmp_path / "data").mkdir()

@@ -18,14 +18,14 @@ from small_corpus import SEQ_LEN
 
 from signloom.__main__ import main
 from signloom.cli.answering import picture_paths, videos_in
-from signloom.cli.words import stream_line
+from signloom.cli.stream_lines import stream_line
 from signloom.errors import SignloomError
-from signloom.features.pose_features import RawClip
+from signloom.features.pose.pose_features import RawClip
 from signloom.inference import command
 from signloom.inference.answer import Answer, Match
+from signloom.inference.answer_text import REASONS, clip_table, decision
 from signloom.inference.gates import REASONS as GATES
 from signloom.inference.stream import StreamEvent
-from signloom.inference.words import REASONS, clip_table, decision
 from signloom.video.camera import camera_frames
 from signloom.video.decode import Frame, read_frames
 from tests.videos import write_video

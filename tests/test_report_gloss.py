@@ -255,7 +255,7 @@ def test_confusions_add_up_to_the_substitutions_that_are_scored(pairs: list[tupl
 
 
 def test_the_best_epoch_is_the_trainers() -> None:
-    from signloom.training.gloss_history import merit
+    from signloom.training.glosses.history import merit
 
     rows = [
         {"epoch": epoch, "val_wer": wer, "val_loss": loss}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signloom.training.samplers import EpochBatches, class_balanced_batches
+from signloom.training.sentences.samplers import EpochBatches, class_balanced_batches
 
 LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=40)
 

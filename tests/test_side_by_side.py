@@ -14,15 +14,15 @@ import pandas as pd
 import pytest
 import yaml
 
+from engines.rule_helpers import Pipeline
+from engines.side_by_side import SideBySide
+from engines.workflow import workflow
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import NAMES, TOGETHER
 from signloom.evaluation.gloss import Answers, score_glosses
 from signloom.features.backbones.registry import BACKBONES
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.schema import Params
-from tools.engine import workflow
-from tools.rule_helpers import Pipeline
-from tools.side_by_side import SideBySide
 from workflow_scripts import side_by_side as stage
 
 FEW = EvaluationParams(bootstrap=300, seed=1)
@@ -238,7 +238,7 @@ def test_a_setting_that_cannot_be_is_refused_by_name(
     file.write_text(
         yaml.safe_dump({"levels": {"variant": "hybrid_clip_aug", "settings": {"a": {}, "b": over}}})
     )
-    monkeypatch.setattr("tools.side_by_side.FILE", file)
+    monkeypatch.setattr("engines.side_by_side.FILE", file)
     with pytest.raises(SignloomError, match=message):
         settings(tree)
 

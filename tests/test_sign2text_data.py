@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-import signloom.training.sign2text as training
+import signloom.training.sentences.train as training
 from signloom.evaluation.sign2text import alignment as evaluated_alignment
 from signloom.features.shards import FeatureShards
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
@@ -18,9 +18,9 @@ from signloom.params.load import load_params, read_yaml
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer
-from signloom.training.corpus import Corpus, FrozenText
-from signloom.training.data import ClipSet, Texts, TrainingClips, TrainingLoader, draw_text
-from signloom.training.validation import Validation, alignment
+from signloom.training.sentences.corpus import Corpus, FrozenText
+from signloom.training.sentences.data import ClipSet, Texts, TrainingClips, TrainingLoader, draw_text
+from signloom.training.sentences.validation import Validation, alignment
 from tests.synthetic_signs import Size, write_corpus
 
 FULL = {

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from signloom.evaluation.bootstrap import interval, ratio
-from signloom.evaluation.signers import signer_figure, signer_interval
+from signloom.metrics.bootstrap import interval, ratio
+from signloom.metrics.signers import signer_figure, signer_interval
 
 SIGNERS, CLIPS, TRUTH = 10, 20, 0.3
 

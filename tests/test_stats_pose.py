@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signloom.features.layout import FEATURE_PARTS
+from signloom.features.pose.layout import FEATURE_PARTS
 from signloom.features.shards import append_npy
 from signloom.features.stats import RunningMoments
 from workflow_scripts import stats_pose

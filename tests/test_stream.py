@@ -14,8 +14,8 @@ import pytest
 from exported import Exported
 
 from signloom.errors import SignloomError
-from signloom.features.pose_features import RawClip
-from signloom.features.tracker import HolisticTracker
+from signloom.features.pose.pose_features import RawClip
+from signloom.features.pose.tracker import HolisticTracker
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
 from signloom.inference.stream import SignStream, StreamEvent, recent_motion, stream_latency

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 import torch
 
-import signloom.training.gloss as training
+import signloom.training.glosses.train as training
 from signloom.evaluation.gloss_model import load_gloss, open_rows
+from signloom.models import checkpoints
 from signloom.models.gloss import build
 from signloom.params.gloss import GlossRunParams, TcnParams, TrainGlossParams
 from signloom.stage import parse
-from signloom.training import checkpoints
-from signloom.training.gloss_corpus import GlossCorpus
-from signloom.training.gloss_history import collapse_warning, merit
+from signloom.training.glosses.corpus import GlossCorpus
+from signloom.training.glosses.history import collapse_warning, merit
 from tests.synthetic_gloss import Inputs, Size, arguments, write_corpus
 from workflow_scripts.train_gloss import main
 

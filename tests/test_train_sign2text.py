@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 import torch
 
-import signloom.training.sign2text as training
+import signloom.training.sentences.train as training
+from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text
 from signloom.params.text import TextParams
 from signloom.report.plots import curves
 from signloom.text.tokenizer import TextTokenizer
-from signloom.training import checkpoints
 from signloom.training.progress import Progress
 from tests.synthetic_signs import Size, arguments, write_corpus
 from workflow_scripts.train_sign2text import main

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signloom.features.resample import nearest_frames, time_grid
+from signloom.features.pose.resample import nearest_frames, time_grid
 from signloom.video.decode import Frame
 from signloom.video.windows import Cropper, completed, resampled, window_count, windows
 

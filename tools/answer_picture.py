@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.font_manager import FontProperties, findfont
 from PIL import Image, ImageDraw, ImageFont
 
-from signloom.cli.words import decision
+from signloom.cli.stream_lines import decision
 from signloom.files import atomic
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine

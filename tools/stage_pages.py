@@ -10,10 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from engines.rule_helpers import PARAMS_FILE, Pipeline
+from engines.workflow import workflow
 from signloom.params.load import read_yaml
 from signloom.params.schema import Params
-from tools.engine import workflow
-from tools.rule_helpers import PARAMS_FILE, Pipeline
 
 ROOT = Path(__file__).parent.parent
 # entry points that params.yaml does not use, and a preset that runs them

@@ -7,7 +7,7 @@ import sys
 from signloom.evaluation.ablation import compare, read_runs, table
 from signloom.evaluation.ablation_text import describe
 from signloom.files import atomic, write_csv
-from signloom.metric_files import meaningful, write_metrics
+from signloom.metrics.metric_files import meaningful, write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import GlossParams
 from signloom.params.runs import RunsParams

@@ -14,12 +14,12 @@ from signloom.evaluation.acceptance import acceptance_figures, answer_table
 from signloom.evaluation.calibration import calibrate, curve_table, thresholds_entries
 from signloom.evaluation.datasets import EmbeddedClips
 from signloom.evaluation.embed import load_trained
-from signloom.evaluation.evidence import TrainedGallery
+from signloom.evaluation.gate_inputs import TrainedGallery
 from signloom.evaluation.outofset import Questions
 from signloom.features.shards import FeatureShards
 from signloom.files import write_csv, write_json
 from signloom.inference.gates import judge
-from signloom.metric_files import write_metrics
+from signloom.metrics.metric_files import write_metrics
 from signloom.params.evaluation import EvaluationParams, InferenceParams
 from signloom.params.features import PoseParams, QualityParams
 from signloom.stage import Job, run_stage

@@ -12,10 +12,10 @@ import sys
 import pandas as pd
 
 from signloom.features.backbones.registry import BACKBONES, load_backbone
-from signloom.features.clip_copies import augmented_frames, clips_to_copy
-from signloom.features.clip_features import extract, made_by, one_thread
-from signloom.features.clip_shard import clip_tasks, write_clip_shard
-from signloom.features.journal import read_shard_list
+from signloom.features.clip.clip_copies import augmented_frames, clips_to_copy
+from signloom.features.clip.clip_features import extract, made_by, one_thread
+from signloom.features.clip.clip_shard import clip_tasks, write_clip_shard
+from signloom.features.partial_shard import read_shard_list
 from signloom.params.clips import ClipFeaturesParams, FramesParams
 from signloom.stage import Job, run_stage
 

@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="*", help="render only these clip ids, and no tables")
     options = parser.parse_args(argv)
     try:
-        from signloom.demo_corpus import build
+        from demo_corpus import build
 
         build.make_videos(options.output, options.jobs, options.only)
     except ImportError as error:
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     build.write_tables(options.output)
     build.write_truth(options.output)
     if options.check:
-        from signloom.demo_corpus.check import check
+        from demo_corpus.check import check
 
         table = check(options.output, options.jobs)
         print(table[table["scope"] != "clip"].to_string(index=False))

@@ -20,7 +20,7 @@ from signloom.evaluation.gloss_model import (
     open_rows,
 )
 from signloom.files import write_csv
-from signloom.metric_files import write_metrics
+from signloom.metrics.metric_files import write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import DecodeGlossParams, GlossRunParams
 from signloom.stage import Job, run_stage

@@ -28,7 +28,7 @@ from signloom.features.shards import FeatureShards
 from signloom.files import write_csv, write_json
 from signloom.inference.engine import SignEngine
 from signloom.inference.stream import stream_latency
-from signloom.metric_files import write_metrics
+from signloom.metrics.metric_files import write_metrics
 from signloom.params.evaluation import EvaluationParams, InferenceParams
 from signloom.params.features import PoseParams
 from signloom.stage import Job, run_stage

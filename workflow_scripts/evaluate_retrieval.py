@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from signloom.evaluation.datasets import EmbeddedClips, data_sets
-from signloom.evaluation.retrieval import Ranked, rank_leaving_one_out, rank_sentences, retrieval_figures
 from signloom.files import write_csv
-from signloom.metric_files import write_metrics
+from signloom.metrics.metric_files import write_metrics
+from signloom.metrics.retrieval import Ranked, rank_leaving_one_out, rank_sentences, retrieval_figures
 from signloom.params.evaluation import EvaluationParams
 from signloom.stage import Job, run_stage
 from signloom.text.sentences import read_splits

@@ -15,10 +15,10 @@ from signloom.errors import SignloomError
 from signloom.evaluation.datasets import EmbeddedClips, data_sets
 from signloom.evaluation.embed import TrainedEncoder, encode_clips, load_trained
 from signloom.evaluation.sign2text import alignment, nearest, score_translations
-from signloom.evaluation.translation import wer_stats
 from signloom.features.shards import FeatureShards
 from signloom.files import write_csv
-from signloom.metric_files import write_metrics
+from signloom.metrics.metric_files import write_metrics
+from signloom.metrics.translation import wer_stats
 from signloom.params.evaluation import DecodingParams, EvaluationParams
 from signloom.stage import Job, run_stage
 from signloom.text.sentences import read_splits

@@ -12,7 +12,7 @@ import sys
 
 import pandas as pd
 
-from signloom.features.ready import write_ready_shard
+from signloom.features.pose.imported import write_ready_shard
 from signloom.params.features import QualityParams
 from signloom.params.positions import PositionsParams
 from signloom.stage import Job, run_stage

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 
-from signloom.features.landmarks import read_tasks, track_clips, write_landmark_shard
+from signloom.features.pose.landmarks import read_tasks, track_clips, write_landmark_shard
 from signloom.params.features import LandmarksParams
 from signloom.stage import Job, run_stage
 

@@ -11,7 +11,7 @@ from signloom.dataset.manifest import build_manifest
 from signloom.dataset.shards import shard_names
 from signloom.errors import SignloomError
 from signloom.files import write_csv, write_parquet
-from signloom.metric_files import write_metrics
+from signloom.metrics.metric_files import write_metrics
 from signloom.params.dataset import DatasetParams, ManifestParams, ShardsParams
 from signloom.stage import Job, run_stage
 

@@ -10,7 +10,7 @@ import sys
 
 import pandas as pd
 
-from signloom.features.metadata import (
+from signloom.features.pose.metadata import (
     all_rejects,
     count_features,
     join_clips,
@@ -19,7 +19,7 @@ from signloom.features.metadata import (
     warn_of_harsh_gates,
 )
 from signloom.files import write_csv, write_parquet
-from signloom.metric_files import write_metrics
+from signloom.metrics.metric_files import write_metrics
 from signloom.params.features import QualityParams
 from signloom.stage import Job, run_stage
 

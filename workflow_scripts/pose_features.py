@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from signloom.features.pose_shard import write_pose_shard
+from signloom.features.pose.pose_shard import write_pose_shard
 from signloom.features.shards import FeatureShards
 from signloom.params.features import PoseParams, QualityParams
 from signloom.stage import Job, run_stage

@@ -10,7 +10,7 @@ import sys
 
 from signloom.evaluation.runs import read_answers, summarise, table
 from signloom.files import write_csv
-from signloom.metric_files import meaningful, write_metrics
+from signloom.metrics.metric_files import meaningful, write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.runs import RunsParams
 from signloom.stage import Job, run_stage

@@ -10,7 +10,7 @@ import sys
 
 from signloom.evaluation.side_by_side import compare, describe, read_settings, table
 from signloom.files import write_csv
-from signloom.metric_files import meaningful, write_metrics
+from signloom.metrics.metric_files import meaningful, write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.side_by_side import SideBySideParams
 from signloom.stage import Job, run_stage

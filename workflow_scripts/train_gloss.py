@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 
 from signloom.stage import run_stage
-from signloom.training.gloss import train
+from signloom.training.glosses.train import train
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from signloom.stage import run_stage
-from signloom.training.sign2text import train
+from signloom.training.sentences.train import train
 
 
 def main(argv: list[str] | None = None) -> int:

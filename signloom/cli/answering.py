@@ -13,17 +13,17 @@ import cv2
 from tqdm import tqdm
 
 from signloom.cli.picture import write_picture
-from signloom.cli.words import stream_line
+from signloom.cli.stream_lines import stream_line
 from signloom.console import json_line
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
 from signloom.inference.answer import Answer
+from signloom.inference.answer_text import clip_table
 from signloom.inference.command import load_engine
 from signloom.inference.engine import SignEngine
 from signloom.inference.stream import SignStream, StreamEvent
 from signloom.inference.video import Tracker, answer_video, bundle_tracker
-from signloom.inference.words import clip_table
-from signloom.quiet import only_errors
+from signloom.native_stderr import only_errors
 from signloom.video.camera import camera_frames
 from signloom.video.decode import PICTURES, Frame, VideoUnreadable, read_frames
 

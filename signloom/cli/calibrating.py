@@ -19,8 +19,8 @@ from signloom.evaluation.recalibration import AskedClip, Recalibrated, kind_of, 
 from signloom.export.recalibrated import write_recalibrated
 from signloom.inference.engine import SignEngine
 from signloom.inference.video import answer_video, bundle_tracker, seen_clip
+from signloom.native_stderr import only_errors
 from signloom.progress import track
-from signloom.quiet import only_errors
 from signloom.video.decode import VideoUnreadable
 
 LEFT_OUT = "left_out"

@@ -15,7 +15,7 @@ import pandas as pd
 from signloom.errors import SignloomError
 from signloom.evaluation.compare import compare, most_changed
 from signloom.evaluation.runs import read_answers
-from signloom.metric_files import meaningful
+from signloom.metrics.metric_files import meaningful
 
 RESAMPLES, SEED = 2000, 42
 PRESETS = Path("config/presets")

@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from signloom.features.pose_features import RawClip
+from signloom.features.pose.pose_features import RawClip
 from signloom.files import atomic
 from signloom.inference.answer import Answer
+from signloom.inference.answer_text import decision
 from signloom.inference.video import VideoAnswer
-from signloom.inference.words import decision
 from signloom.report.overlay import LEFT_COLOUR, RIGHT_COLOUR, draw_landmarks
 from signloom.video.decode import read_frames
 

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from signloom.evaluation.bootstrap import mean_figure
 from signloom.evaluation.outofset import IN_SET, KINDS, Questions
 from signloom.inference.gates import OK, Evidence
+from signloom.metrics.bootstrap import mean_figure
 from signloom.params.evaluation import EvaluationParams
 
 _EVIDENCE = ("similarity", "margin", "proto_similarity", "dtw_score", "motion_mean")

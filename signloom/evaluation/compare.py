@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from signloom.evaluation.bootstrap import Floats, bounds, resamples
 from signloom.evaluation.datasets import NAMES
+from signloom.metrics.bootstrap import Floats, bounds, resamples
 
 LEVEL = 0.05
 _CHUNK = 2_000_000  # signs drawn at a time

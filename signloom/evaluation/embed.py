@@ -17,10 +17,10 @@ from signloom.augment.landmarks import centre_crop
 from signloom.errors import SignloomError
 from signloom.features.shards import FeatureShards
 from signloom.files import atomic
+from signloom.models import checkpoints
 from signloom.models.inputs import standardise, valid_frames
 from signloom.models.sign2text import Encoded, Sign2Text
 from signloom.progress import track
-from signloom.training import checkpoints
 
 _BATCH = 32
 

@@ -19,6 +19,7 @@ from signloom.decoding.joint import joint_beam
 from signloom.decoding.language_model import GlossNgram
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import GlossRows, SignerStats, Stats
+from signloom.models import checkpoints
 from signloom.models.gloss import Hybrid, TcnCtc, build
 from signloom.params.gloss import DecodeGlossParams
 from signloom.params.variants import Kind
@@ -26,7 +27,6 @@ from signloom.progress import track
 from signloom.stage import Job
 from signloom.text.glosses import read_gloss_table
 from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
-from signloom.training import checkpoints
 
 SYMBOLS = Symbols(pad=PAD, start=SOS, end=EOS)
 

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from signloom.evaluation.acceptance import acceptance_figures
-from signloom.evaluation.bootstrap import mean_figure
 from signloom.evaluation.outofset import Questions
 from signloom.inference.answer import Answer, Match
 from signloom.inference.engine import SignEngine
 from signloom.inference.gates import Evidence, highest
+from signloom.metrics.bootstrap import mean_figure
 from signloom.params.evaluation import EvaluationParams
 from signloom.progress import track
 

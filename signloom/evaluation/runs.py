@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from signloom.evaluation import translation
-from signloom.evaluation.bootstrap import ratio
 from signloom.evaluation.datasets import NAMES
 from signloom.evaluation.gloss import error_stats
-from signloom.evaluation.signers import signer_figure
+from signloom.metrics import translation
+from signloom.metrics.bootstrap import ratio
+from signloom.metrics.signers import signer_figure
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.variants import VARIANTS
 from signloom.run_names import folder_after

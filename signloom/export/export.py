@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from signloom.errors import SignloomError
 from signloom.export import checks
+from signloom.export.descriptions import model_config, write_papers
 from signloom.export.networks import DecoderNetwork, EncoderNetwork, for_onnx
 from signloom.export.onnx_files import Port, to_int8, to_onnx
 from signloom.export.outputs import FILES, copy, outputs, write
 from signloom.export.package import write_bundle
-from signloom.export.papers import model_config, write_papers
 from signloom.export.sources import (
     Gallery,
     GlossSource,
@@ -28,7 +28,7 @@ from signloom.export.sources import (
     open_sign2text,
 )
 from signloom.export.torchscript import to_torchscript
-from signloom.features.layout import FEATURE_DIM, FEATURE_PARTS
+from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
 from signloom.files import atomic, write_csv, write_json
 from signloom.inference.bundle import ZIP
 from signloom.inference.engine import SignEngine

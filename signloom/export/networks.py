@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from signloom.features.layout import FEATURE_DIM, FEATURE_PARTS
+from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
 from signloom.models.encoders import GruAttentionEncoder
 from signloom.models.gloss import Hybrid, TcnCtc
 from signloom.models.layers import DecoderLayer

@@ -15,13 +15,24 @@ import signloom.text
 from signloom import console, errors
 from signloom.export.archive import write_zip
 from signloom.files import atomic
-from signloom.inference import answer, beam, bundle, command, dtw, engine, gates, index, networks, words
+from signloom.inference import (
+    answer,
+    answer_text,
+    beam,
+    bundle,
+    command,
+    dtw,
+    engine,
+    gates,
+    index,
+    networks,
+)
 from signloom.text import tokenizer
 
 # the modules that answer from features; they import only the standard library, NumPy and ONNX Runtime
 RUNTIME = (
     *(signloom, signloom.inference, signloom.text, console, errors, tokenizer),
-    *(answer, beam, bundle, command, dtw, engine, gates, index, networks, words),
+    *(answer, answer_text, beam, bundle, command, dtw, engine, gates, index, networks),
 )
 MAIN = b'''"""Answer clips of features: python sign_encoder_bundle.zip CLIP.npz"""
 

@@ -17,15 +17,15 @@ from signloom.evaluation.embed import load_trained
 from signloom.evaluation.gloss_model import TrainedGloss, load_gloss
 from signloom.export.networks import EncoderNetwork, GlossNetwork
 from signloom.features.gloss_rows import Stats
-from signloom.features.layout import FEATURE_DIM
+from signloom.features.pose.layout import FEATURE_DIM
 from signloom.features.shards import FeatureShards
 from signloom.inference.networks import Clip
+from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text
 from signloom.stage import Job
 from signloom.text.glosses import read_vocabulary
 from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer
-from signloom.training import checkpoints
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from signloom.errors import SignloomError
-from signloom.features.positions import stack_frames
+from signloom.features.pose.positions import stack_frames
 from signloom.features.shards import FeatureShards
 from signloom.params.variants import Kind
 from signloom.stage import Job

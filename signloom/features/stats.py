@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
-from signloom.features.layout import FEATURE_DIM, FEATURE_PARTS
+from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
 from signloom.features.shards import FeatureShards
 from signloom.files import atomic
 from signloom.progress import track

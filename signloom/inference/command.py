@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from signloom.console import json_line, run_program
 from signloom.errors import SignloomError
+from signloom.inference.answer_text import clip_table
 from signloom.inference.engine import SignEngine
 from signloom.inference.networks import Clip
-from signloom.inference.words import clip_table
 
 
 def main(bundle: Path, argv: list[str] | None = None) -> int:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
-from signloom.features.layout import FEATURE_DIM, PARTS
-from signloom.features.pose_features import RawClip, clip_features
-from signloom.features.resample import time_grid
+from signloom.features.pose.layout import FEATURE_DIM, PARTS
+from signloom.features.pose.pose_features import RawClip, clip_features
+from signloom.features.pose.resample import time_grid
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
 from signloom.inference.video import (

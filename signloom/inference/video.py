@@ -10,9 +10,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from signloom.features.layout import RAW_DIM
-from signloom.features.pose_features import RawClip, clip_features
-from signloom.features.tracker import HolisticTracker
+from signloom.features.pose.layout import RAW_DIM
+from signloom.features.pose.pose_features import RawClip, clip_features
+from signloom.features.pose.tracker import HolisticTracker
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
 from signloom.inference.networks import Clip

@@ -15,8 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
-from signloom.features.journal import read_shard_list
-from signloom.features.layout import RAW_PARTS
+from signloom.features.partial_shard import read_shard_list
+from signloom.features.pose.layout import RAW_PARTS
 from signloom.features.shards import FeatureShards
 from signloom.report.overlay import draw_landmarks
 from signloom.video.decode import VideoUnreadable, open_video

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from signloom.features.layout import HAND_BONES, POSE_BONES, RAW_PARTS
+from signloom.features.pose.layout import HAND_BONES, POSE_BONES, RAW_PARTS
 
 # RGB; the hands also differ in lightness, for colour-blind readers
 POSE_COLOUR = (255, 255, 255)

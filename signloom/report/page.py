@@ -8,7 +8,9 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from signloom.report import contact_sheet, gloss, inference, plots, provenance, runs, sentences, tables
+from signloom.report import contact_sheet, inference, plots, provenance, runs, tables
+from signloom.report.glosses import section as gloss_section
+from signloom.report.sentences import section as sentence_section
 from signloom.report.sources import Sources
 from signloom.report.tables import DATA
 
@@ -50,9 +52,9 @@ def render(sources: Sources) -> str:
         demo=is_demo(sources.clips),
         **_corpus(sources),
         sheet=videos and contact_sheet.describe(videos, sources.clips, sources.rejects),
-        sentences=sources.sentences and sentences.describe(sources.sentences, sources.clips),
+        sentences=sources.sentences and sentence_section.describe(sources.sentences, sources.clips),
         inference=sources.inference and inference.describe(sources.inference),
-        glosses=sources.glosses and gloss.describe(sources.glosses),
+        glosses=sources.glosses and gloss_section.describe(sources.glosses),
         runs=runs.describe(sources.metrics["runs"]) if "runs" in sources.metrics else None,
         times=tables.stage_times(sources.benchmarks, sources.jobs),
         parameters=provenance.parameters(sources.params),

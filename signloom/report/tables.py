@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.evaluation.bootstrap import Floats, interval, ratio
-from signloom.evaluation.translation import normalise, wer_stats
+from signloom.metrics.bootstrap import Floats, interval, ratio
+from signloom.metrics.translation import normalise, wer_stats
 
 DATA = {
     "test": "Test",

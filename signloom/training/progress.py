@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from torch import nn
 
 from signloom.files import atomic
+from signloom.models import checkpoints
 from signloom.stage import Job
-from signloom.training import checkpoints
 from signloom.training.history import COLUMNS, Row, rounded, summary, write_history
 
 

@@ -24,7 +24,7 @@ def resampled(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
     """Yield the nearest frame for every time of a grid, 1 / `fps` s apart, from first to last frame.
 
     Frames are repeated or dropped as they arrive; of two equally near frames the earlier one is taken. The
-    grid is the same as in `signloom.features.resample`, so that rows of both kinds of features line up.
+    grid is the same as in `signloom.features.pose.resample`, so that rows of both kinds of features line up.
     """
     start = time_s = math.nan
     before: Frame | None = None

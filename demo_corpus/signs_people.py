@@ -1,0 +1,182 @@
+"""Signs for times and people. Invented for testing; no natural sign language."""
+
+from __future__ import annotations
+
+from demo_corpus.sign import SMILE, TO_SELF, TO_VIEWER, Key, Sign, path
+
+_BASE_ARM = path("flat", (-0.9, 0.35, 0.05), (0.0, 0.6, -0.8), (0.02, 0.24, -0.24))
+
+TIMES: tuple[Sign, ...] = (
+    Sign(
+        "YESTERDAY",
+        "yesterday",
+        "the other day",
+        "thumb",
+        "shoulder",
+        "back over the shoulder",
+        "one",
+        (
+            Key(0, (0.24, 0.28, 0.04), (-0.25, 0.15, 0.95), (-0.75, 0.65, 0.0), "thumb"),
+            Key(1, (0.30, 0.10, 0.20), (0.15, -0.1, 0.98), (-0.6, 0.8, 0.0), "thumb", arc=(0.0, 0.0, 0.05)),
+        ),
+        head=(0.0, 6.0, 4.0),
+    ),
+    Sign(
+        "TODAY",
+        "today",
+        "on this day",
+        "y",
+        "belly",
+        "down twice",
+        "two",
+        path(
+            "y",
+            (-0.15, 0.55, 0.8),
+            (-0.25, 0.9, 0.3),
+            (0.18, 0.30, -0.14),
+            (0.18, 0.31, -0.25),
+            (0.18, 0.30, -0.17),
+            (0.18, 0.31, -0.26),
+        ),
+    ),
+    Sign(
+        "MORNING",
+        "this morning",
+        "early this morning",
+        "flat",
+        "over the other arm",
+        "rising",
+        "base",
+        (
+            Key(0, (0.17, 0.31, -0.32), (-0.2, 0.45, 0.9), TO_SELF, "flat"),
+            Key(1, (0.20, 0.30, 0.06), (-0.1, 0.1, 1.0), TO_SELF, "flat", arc=(0.05, 0.04, 0.0)),
+        ),
+        _BASE_ARM,
+    ),
+    Sign(
+        "EVENING",
+        "last night",
+        "late last night",
+        "open5",
+        "before the face",
+        "both sink inwards",
+        "two",
+        (
+            Key(0, (0.30, 0.24, 0.22), (-0.15, 0.1, 1.0), TO_VIEWER, "open5"),
+            Key(
+                1, (0.10, 0.29, -0.12), (-0.55, 0.35, 0.75), (0.0, 0.95, -0.3), "open5", arc=(0.03, 0.03, 0.0)
+            ),
+        ),
+        head=(5.0, 0.0, 0.0),
+        face={"eyeBlinkLeft": 0.5, "eyeBlinkRight": 0.5},
+        face_note="eyes half closed",
+    ),
+)
+
+PEOPLE: tuple[Sign, ...] = (
+    Sign(
+        "I",
+        "i",
+        "i",
+        "flat",
+        "chest",
+        "tap twice",
+        "one",
+        path(
+            "flat",
+            (-0.95, 0.1, 0.25),
+            (0.0, -1.0, 0.1),
+            (0.05, 0.20, -0.13),
+            (0.03, 0.155, -0.13),
+            (0.05, 0.20, -0.13),
+            (0.03, 0.155, -0.13),
+        ),
+    ),
+    Sign(
+        "YOU",
+        "you",
+        "you",
+        "point",
+        "before the chest",
+        "forward",
+        "one",
+        (
+            Key(0, (0.15, 0.26, -0.08), (-0.05, 0.55, 0.8), (-0.75, 0.55, -0.3), "point"),
+            Key(1, (0.22, 0.38, -0.04), (0.20, 0.72, 0.62), (-0.65, 0.45, -0.6), "point"),
+        ),
+    ),
+    Sign(
+        "MOTHER",
+        "mother",
+        "my mother",
+        "open5",
+        "cheek",
+        "tap twice",
+        "one",
+        path(
+            "open5",
+            (0.12, 0.1, 1.0),
+            (-0.75, 0.65, 0.0),
+            (0.155, 0.07, -0.05),
+            (0.115, 0.06, -0.05),
+            (0.155, 0.07, -0.05),
+            (0.115, 0.06, -0.05),
+            anchor="face",
+        ),
+        face=SMILE,
+        face_note="smile",
+    ),
+    Sign(
+        "FRIEND",
+        "my friend",
+        "my good friend",
+        "fist",
+        "before the chest",
+        "shake together",
+        "two",
+        path(
+            "fist",
+            (-0.35, 0.75, 0.55),
+            (-0.8, 0.45, -0.4),
+            (0.11, 0.31, -0.10),
+            (0.07, 0.31, -0.04),
+            (0.07, 0.31, -0.12),
+            (0.07, 0.31, -0.04),
+        ),
+        face=SMILE,
+        face_note="smile",
+    ),
+    Sign(
+        "CHILD",
+        "the child",
+        "the little child",
+        "flat",
+        "beside the hip",
+        "down twice",
+        "one",
+        path(
+            "flat",
+            (0.85, 0.45, 0.0),
+            (0.1, 0.65, -0.75),
+            (0.30, 0.24, -0.20),
+            (0.30, 0.25, -0.29),
+            (0.30, 0.24, -0.22),
+            (0.30, 0.25, -0.30),
+        ),
+        head=(6.0, 5.0, 4.0),
+    ),
+    Sign(
+        "TEACHER",
+        "our teacher",
+        "the teacher",
+        "o",
+        "temples",
+        "outwards",
+        "two",
+        (
+            Key(0, (0.14, 0.12, 0.03), (-0.25, 0.3, 0.9), (-0.6, 0.75, 0.0), "o", "face"),
+            Key(0.4, (0.15, 0.16, 0.03), (-0.25, 0.35, 0.9), (-0.6, 0.75, 0.0), "o", "face"),
+            Key(1, (0.26, 0.26, 0.00), (0.0, 0.35, 0.9), (-0.3, 0.9, 0.0), "o", "face"),
+        ),
+    ),
+)

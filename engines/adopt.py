@@ -1,0 +1,47 @@
+"""Record Snakemake's products in DVC with `dvc commit`, if Snakemake has nothing left to build.
+
+python -m engines.adopt [--preset NAME]
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from engines.dvc_yaml import target
+from engines.rule_helpers import PRESETS
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", metavar="NAME", help=f"a preset of {PRESETS} that has its own dvc.yaml")
+    preset = parser.parse_args(argv).preset
+    left = snakemake_jobs_left(preset)
+    if left:
+        print(f"error: Snakemake has work left, so DVC records nothing; build first\n{left}", file=sys.stderr)
+        return 1
+    # committing stale files would make DVC treat them as up to date
+    file = target(Path(), preset).as_posix()
+    commit = [sys.executable, "-m", "dvc", "commit", "--force", file]
+    done = subprocess.run(commit, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        # `dvc commit --quiet` would hide the reason
+        print(f"error: DVC could not record the products of {file}\n{done.stdout}", file=sys.stderr)
+    return done.returncode
+
+
+def snakemake_jobs_left(preset: str | None = None) -> str:
+    """Return Snakemake's list of jobs that a build would run, empty if there are none."""
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1"]
+    command += ["--config", f"preset={preset}"] if preset else []
+    result = subprocess.run(command, capture_output=True, text=True)
+    output = result.stdout + result.stderr
+    return "" if result.returncode == 0 and "Nothing to be done" in output else output
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""Write dvc.yaml from the Snakemake rules, which define every command, dependency, output and parameter.
+
+python -m engines.dvc_yaml                    write dvc.yaml
+python -m engines.dvc_yaml --preset NAME      write config/presets/NAME/dvc.yaml
+python -m engines.dvc_yaml --check            show what would change, exit 1 if anything would
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import io
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+
+from engines.rule_helpers import BY_RULES, PARAMS_FILE, PRESETS, Pipeline
+from engines.workflow import workflow
+from signloom.dataset.shards import shard_names
+from signloom.params.load import read_yaml
+from signloom.params.schema import Params
+
+HEADER = "# Written from the Snakemake rules by `make dvc`; change the rules, not this file.\n"
+
+
+def render(root: Path, preset: str | None = None) -> str:
+    """Return the text of the dvc.yaml of `preset` (None: that of params.yaml alone)."""
+    with workflow(root, preset) as flow:
+        loaded = Pipeline.load(dict(flow.globals["config"]))
+        rules = [rule for rule in flow.rules if rule.name != "all" and not _by_request(rule)]
+        stages = dict(stage for rule in rules for stage in _stages(rule, loaded))
+    tree = {"stages": stages, "plots": _plots(loaded)}
+    return HEADER + dump(tree)
+
+
+def dump(tree: dict[str, Any]) -> str:
+    """Return `tree` as YAML 1.2 text, written with the library that DVC reads it with.
+
+    A writer of YAML 1.1 leaves `08` without quotes, which YAML 1.2 reads as the number 8.
+    """
+    writer, text = YAML(), io.StringIO()
+    writer.width = 1000  # commands stay on one line
+    writer.dump(tree, text)
+    return text.getvalue()
+
+
+def _by_request(rule: Any) -> bool:
+    """Return whether `rule` belongs to the tables that Snakemake builds on request and DVC does not."""
+    return Path(rule.snakefile).name == "side_by_side.smk"
+
+
+class Place(NamedTuple):
+    """Runs that are one DVC stage: the ending of its name, its wildcards and its matrix."""
+
+    ending: str
+    seed: str
+    fold: str
+    matrix: dict[str, Any]
+
+
+def _places(names: set[str], flow: Pipeline) -> Iterator[Place]:
+    """Yield the places of a rule with the wildcards `names`: the plain one, further seeds, folds."""
+    # DVC reads the lists of params.yaml itself, so that a longer list adds stages; it knows no presets
+    seeds, folds = "${runs.more_seeds}", "${runs.folds}"
+    if flow.presets:
+        seeds, folds = flow.params.runs.more_seeds, flow.params.runs.folds
+    seed, fold = "seeds/${item.seed}/", "folds/${item.fold}/"
+    yield Place("", "", "", {})
+    if "seed" in names and seeds:
+        yield Place("-seeds", seed, "", {"seed": seeds})
+    if "fold" in names and folds:
+        yield Place("-folds", "", fold, {"fold": folds})
+        if "seed" in names and seeds and flow.params.runs.seeds_of_folds:
+            yield Place("-seeds-of-folds", seed, fold, {"fold": folds, "seed": seeds})
+
+
+def _stages(rule: Any, flow: Pipeline) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the DVC stages of a rule: one per variant, as their dependencies differ, and per place."""
+    names = set(rule.wildcard_names)
+    for variant in flow.variants if "variant" in names else [""]:
+        for place in _places(names, flow):
+            name = f"{rule.name}-{variant}" if variant else rule.name
+            yield name + place.ending, _stage(rule, flow, variant, place)
+
+
+def _stage(rule: Any, flow: Pipeline, variant: str, place: Place) -> dict[str, Any]:
+    """Return one DVC stage, a matrix over shards, seeds and folds that the rule runs once for."""
+    wildcards = SimpleNamespace(variant=variant, seed=place.seed, fold=place.fold, shard="${item.shard}")
+    outputs = _paths(rule.output, wildcards)
+    options = f"--config preset={','.join(flow.presets)} " if flow.presets else ""
+    stage: dict[str, Any] = {"desc": rule.docstring.strip()}
+    if flow.preset:
+        stage["wdir"] = "../../.."
+    shards = {"shard": shard_names(flow.params.shards.count)} if "shard" in rule.wildcard_names else {}
+    stage["matrix"] = place.matrix | shards
+    stage["cmd"] = f"snakemake {options}--cores all --allowed-rules {rule.name} -- {outputs[0]}"
+    # Snakemake gives this rule a digest of the videos; DVC depends on their folder instead
+    folders = [flow.params.dataset.videos] if hasattr(rule.params, "contents") else []
+    given = _given(rule, flow, wildcards)
+    stage["deps"] = sorted([*_inputs(rule, flow, wildcards, given), *folders])
+    stage["params"] = _params(given, flow.presets)
+    metrics = [path for path in outputs if path.startswith("metrics/")]
+    stage["outs"] = [path for path in outputs if path not in metrics]
+    stage["metrics"] = [{path: {"cache": False}} for path in metrics]
+    return {key: value for key, value in stage.items() if value}
+
+
+def _inputs(rule: Any, flow: Pipeline, wildcards: SimpleNamespace, given: list[str]) -> list[str]:
+    """Return the inputs of a stage; for one that compares runs, the folders of further seeds and folds.
+
+    DVC cannot list the files of a list of parameters. A folder depends on every stage that writes into it.
+    """
+    paths = _paths(rule.input, wildcards)
+    lists = {"seeds": {"runs", "runs.more_seeds"}, "folds": {"runs", "runs.folds"}}
+    compared = [name for name, keys in lists.items() if keys & set(given)]
+    if flow.presets or {"seed", "fold"} & set(rule.wildcard_names) or not compared:
+        return paths
+    plain = [path for path in paths if not re.match(r"(build|metrics)/(seeds|folds)/", path)]
+    return plain + [flow.metrics(name) for name in compared]
+
+
+def _paths(items: Any, wildcards: SimpleNamespace) -> list[str]:
+    """Return paths without repeats, with wildcards filled in, some of them with DVC's own syntax."""
+    paths: list[str] = []
+    for item in items:
+        found = item(wildcards) if callable(item) else item
+        paths += [str(path) for path in (found if isinstance(found, list) else [found])]
+    values = vars(wildcards)
+    return list(dict.fromkeys(re.sub(r"\{(\w+)[^}]*\}", lambda m: _value(m, values), path) for path in paths))
+
+
+def _value(match: re.Match[str], wildcards: dict[str, str]) -> str:
+    """Return the value of the wildcard in `match`; DVC's `${item.name}` stays as it is."""
+    return wildcards.get(match[1], match[0])
+
+
+def _given(rule: Any, flow: Pipeline, wildcards: SimpleNamespace) -> list[str]:
+    """Return the names of the parameters that a stage depends on."""
+    given = rule.params.given
+    if callable(given):
+        # the name of a fold and the number of a seed are in the paths, not among the parameters
+        plain = SimpleNamespace(**vars(wildcards) | {"seed": ""})
+        sections = json.loads(given(plain))
+    else:
+        sections = json.loads(given)
+    names = _names(sections, flow.params)
+    if "run" in sections and not wildcards.seed:
+        names.append("runs.seed")
+    if "fold" in sections:
+        names += ["runs.fold_by", "runs.folds"]
+    return names
+
+
+def _names(given: dict[str, Any], params: Params) -> list[str]:
+    """Return the names of a stage's parameters: whole sections, or single keys as `section.key`."""
+    names = []
+    for section, values in given.items():
+        if section not in BY_RULES:
+            whole = set(values) == set(type(getattr(params, section)).model_fields)
+            names += [section] if whole else [f"{section}.{key}" for key in values]
+    return names
+
+
+def _params(names: list[str], presets: list[str]) -> list[Any]:
+    """Return DVC's parameter entries for params.yaml and for the presets laid over it."""
+    if not presets or not names:
+        return names
+    files = [PRESETS / f"{name}.yaml" for name in presets]
+    over = {file.as_posix(): [name for name in names if _has(read_yaml(file), name)] for file in files}
+    return [{PARAMS_FILE.as_posix(): names}, *({file: keys} for file, keys in over.items() if keys)]
+
+
+def _has(tree: dict[str, Any], name: str) -> bool:
+    """Return whether a preset sets a section, or the parameter `section.key`."""
+    section, _, key = name.partition(".")
+    return section in tree and (not key or key in tree[section])
+
+
+def _plots(flow: Pipeline) -> list[dict[str, Any]]:
+    """Return the plots of `dvc plots`: training curves of both families, calibration and ablation."""
+    # DVC resolves these paths from the folder of dvc.yaml, not from the stages' wdir
+    up = "../../../" if flow.preset else ""
+    plots = []
+    if "sign2text" in flow.params.pipeline.families:
+        history = up + flow.build("models/sign2text/history.csv")
+        curves = {
+            "losses": ["train_loss", "ce_loss", "clip_loss", "supcon_loss"],
+            "alignment": ["val_inst_top1", "val_pos_sim", "val_neg_sim"],
+            "validation WER": ["val_wer"],
+        }
+        plots += [_curves(f"sign2text: {name}", {history: columns}) for name, columns in curves.items()]
+        curve = up + flow.build("inference/curve.csv")
+        accepted = {"x": {curve: "false_accept_rate"}, "y": {curve: "accepted_and_right"}}
+        plots.append({"calibration": {**accepted, "template": "calibration", "title": "calibration"}})
+    if "gloss" in flow.params.pipeline.families:
+        files = [up + path for path in flow.of_runs(flow.build("{seed}models/gloss/{variant}/history.csv"))]
+        for column in ("train_loss", "val_wer", "val_blank_ratio"):
+            plots.append(_curves(f"gloss: {column}", {file: [column] for file in files}))
+        # template in .dvc/plots: DVC's own bars do not start at 0 and cannot group by decoder
+        table = up + flow.build("predictions/ablation.csv")
+        bars = {"x": {table: "wer"}, "y": {table: "variant"}}
+        plots.append({"gloss ablation": {**bars, "template": "ablation", "title": "gloss: ablation"}})
+    return plots
+
+
+def _curves(title: str, columns: dict[str, list[str]]) -> dict[str, Any]:
+    # DVC's own line template reads an empty cell as 0
+    curves = {"x": dict.fromkeys(columns, "epoch"), "y": columns, "template": "curves", "title": title}
+    return {title.replace(":", ""): curves}
+
+
+def target(root: Path, preset: str | None) -> Path:
+    """Return the path of the dvc.yaml of `preset`."""
+    return root / (PRESETS / preset.replace(",", "-") / "dvc.yaml" if preset else Path("dvc.yaml"))
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", metavar="NAME")
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args(argv)
+    path, text = target(Path(), args.preset), render(Path(), args.preset)
+    old = path.read_text("utf-8") if path.exists() else ""
+    if args.check:
+        diff = difflib.unified_diff(old.splitlines(True), text.splitlines(True), str(path), "the rules")
+        sys.stdout.writelines(diff)
+        return int(old != text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

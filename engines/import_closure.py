@@ -1,0 +1,47 @@
+"""Find the project's modules that a stage uses, which both engines need as code dependencies.
+
+Neither engine follows Python imports, so they are collected from the source: every `import signloom...` in
+the entry point and, recursively, in the imported modules, imports inside functions included.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+
+def code_of(stage: str, root: Path = Path()) -> list[str]:
+    """Return the sorted paths, relative to `root`, of the modules that `stage` uses."""
+    entry = f"workflow_scripts/{stage}.py"
+    todo, found = [entry], set()
+    while todo:
+        path = todo.pop()
+        if path not in found:
+            found.add(path)
+            todo.extend(_imports(root, path))
+    return sorted(found)
+
+
+@cache
+def _imports(root: Path, path: str) -> tuple[str, ...]:
+    """Return the project's files that the module at `path` imports, `__init__.py` files included."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse((root / path).read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    files: set[str] = set()
+    for name in names:
+        parts = name.split(".")
+        if parts[0] in ("signloom", "workflow_scripts", "demo_corpus"):
+            for depth in range(1, len(parts) + 1):
+                files.update(_file_of(root, parts[:depth]))
+    return tuple(sorted(files))
+
+
+def _file_of(root: Path, parts: list[str]) -> list[str]:
+    stem = "/".join(parts)
+    return [path for path in (f"{stem}.py", f"{stem}/__init__.py") if (root / path).is_file()]

@@ -1,0 +1,137 @@
+"""The files that describe an export: configuration, manifest and model card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from signloom.export.card import write_card
+from signloom.export.metrics import CORPUS, headlines, read_metrics
+from signloom.export.outputs import write
+from signloom.export.package import hash_of, listed, make_manifest, sha256, versions
+from signloom.export.sources import Gallery, GlossSource, Sign2TextSource
+from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
+from signloom.files import write_json
+from signloom.inference.bundle import FORMAT
+from signloom.params.base import Section
+from signloom.params.evaluation import DecodingParams, InferenceParams, RetrievalParams
+from signloom.params.features import LandmarksParams, PoseParams, QualityParams
+from signloom.params.text import TextParams
+from signloom.stage import Job
+from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
+
+SECTIONS: dict[str, type[Section]] = {
+    "pose": PoseParams,
+    "quality": QualityParams,
+    "landmarks": LandmarksParams,
+    "decoding": DecodingParams,
+    "retrieval": RetrievalParams,
+    "inference": InferenceParams,
+    "text": TextParams,
+}
+
+
+def model_config(job: Job, sign: Sign2TextSource, gloss: GlossSource | None) -> dict[str, Any]:
+    """Return model_config.json: sizes, token ids, feature layout, and how features are made and decoded."""
+    c = sign.model.config
+    tokens = {"pad": c.pad_id, "start": c.bos_id, "end": c.eos_id, "longest": c.max_tokens}
+    return {
+        "format": FORMAT,
+        "features": {
+            "dim": FEATURE_DIM,
+            "parts": {name: [part.start, part.stop] for name, part in FEATURE_PARTS.items()},
+        },
+        "seq_len": c.seq_len,
+        "embedding_dim": c.embedding_dim,
+        "sign2text": c.to_dict(),
+        "tokens": tokens | {"vocabulary": c.vocab_size},
+        "gloss": None if gloss is None else gloss_config(gloss),
+        **{name: job.section(name, kind).model_dump() for name, kind in SECTIONS.items()},
+    }
+
+
+def gloss_config(gloss: GlossSource) -> dict[str, Any]:
+    """Return the part of model_config.json about the gloss network."""
+    c = gloss.trained.model.config
+    tokens = {"pad": PAD, "start": SOS, "end": EOS, "blank": BLANK, "longest": c.max_tokens}
+    return {"run": gloss.trained.run, **c.to_dict(), "tokens": tokens | {"vocabulary": c.vocab_size}}
+
+
+def write_papers(
+    job: Job, files: dict[str, Path], sign: Sign2TextSource, gloss: GlossSource | None, gallery: Gallery
+) -> None:
+    """Write the model card and the manifest, which describe the other files."""
+    metrics = read_metrics(job.input_list("metrics"))
+    demo = all(file.startswith("data/demo/") for file in gallery.table["video_file"])
+    text = job.section("text", TextParams)
+    about = {
+        "versions": versions(),
+        "metrics": headlines(metrics),
+        "hashes": hashes(job, sign),
+        "git_commit": sign.origin["git_commit"],
+        "licences": licences(text, demo),
+    }
+    others = {name: path for name, path in files.items() if path != job.output("card")}
+    card = write_card(
+        {"files": listed(others), **about},
+        {name: metrics[name] for name in CORPUS if name in metrics},
+        described(sign, gloss),
+        gallery.table["sentence_id"].nunique(),
+        demo,
+    )
+    write(job, "card", card.encode())
+    write_json(job.output("manifest"), make_manifest(about, files))
+
+
+def hashes(job: Job, sign: Sign2TextSource) -> dict[str, str]:
+    """Return hashes of the data, parameters and checkpoints that the bundle comes from."""
+    origin = sign.origin
+    sections = {name: job.params[name] for name in SECTIONS}
+    found = {
+        "data": origin["data_hash"],
+        "parameters": hash_of({"training": origin["parameters"], "export": sections}),
+        "statistics": origin["stats_hash"],
+        "vocabulary": origin["vocabulary_hash"],
+        "checkpoint": sha256(job.input("checkpoint")),
+    }
+    return found | ({"gloss_checkpoint": sha256(job.input("gloss"))} if "gloss" in job.inputs else {})
+
+
+def licences(text: TextParams, demo: bool) -> dict[str, str]:
+    """Return the licence of each part, as far as it is known."""
+    own = f"{text.encoder}: see its own licence"
+    encoder = {"minilm": "all-MiniLM-L6-v2, Apache-2.0"}.get(text.encoder, own)
+    return {
+        "code (signloom)": "Apache-2.0",
+        "weights, embeddings and frames": (
+            "Apache-2.0: trained on the rendered demo corpus"
+            if demo
+            else "no more than the people in the recordings have agreed to"
+        ),
+        "sentence encoder that the embedding space was trained against": encoder,
+        "landmarks that features are made from (MediaPipe's models)": "Apache-2.0",
+    }
+
+
+def described(sign: Sign2TextSource, gloss: GlossSource | None) -> list[str]:
+    """Return one line per network."""
+    c = sign.model.config
+    lines = [
+        f"- Features of a clip ({FEATURE_DIM} a frame, at most {c.seq_len} frames) to an embedding of "
+        f"{c.embedding_dim} values and to a sentence: encoder `{c.encoder}`, decoder of {c.decoder_layers} "
+        f"layers, {count(sign.model):,} weights."
+    ]
+    if gloss is not None:
+        run = gloss.trained.run
+        lines.append(
+            f"- The same features to a gloss line: `{run['variant']}`, seed {run['seed']}, "
+            f"{count(gloss.trained.model):,} weights."
+        )
+    return lines
+
+
+def count(model: nn.Module) -> int:
+    """Return the number of weights of a network."""
+    return sum(part.numel() for part in model.parameters())

@@ -1,0 +1,142 @@
+"""How a clip gets into a clip-feature shard: its task, its journal while the stage runs, its index row.
+
+A finished clip has two files in the scratch folder: its rows as raw float32, and a small JSON file, the
+journal, which is written last. A killed stage continues with the clips that have no journal.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signloom.features.partial_shard import join_clips, journal_path
+from signloom.files import atomic
+from signloom.params.clips import ClipFeaturesParams
+from signloom.video.decode import Frame
+from signloom.video.windows import window_count
+
+# columns of the index besides those of every shard
+_MORE = {"first_frame": "object", "last_frame": "object"}
+_MORE |= dict.fromkeys(("backbone", "weights", "weights_sha256", "mode"), "str")
+
+
+@dataclass(frozen=True)
+class ClipTask:
+    """One clip (`copy` 0) or one augmented copy of it (`copy` from 1), and its journal."""
+
+    source_id: str
+    video: Path
+    start_s: float | None
+    end_s: float | None
+    scratch: Path
+    copy: int = 0
+
+    @property
+    def clip_id(self) -> str:
+        """The clip id in the index."""
+        return f"{self.source_id}#{self.copy}" if self.copy else self.source_id
+
+    @property
+    def journal(self) -> Path:
+        """The journal, which is written when the clip is finished."""
+        return journal_path(self.scratch, self.clip_id)
+
+    @property
+    def rows_file(self) -> Path:
+        """The file of raw float32 rows (length, dim)."""
+        return self.journal.with_suffix(".f32")
+
+
+@dataclass
+class OpenClip:
+    """A clip while it is read: the resampled frames so far and the number of rows on disk."""
+
+    task: ClipTask
+    fps: float = math.nan
+    width: int = 0
+    height: int = 0
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    times: array[float] = field(default_factory=lambda: array("d"))
+    rows: int = 0
+    problem: str = ""
+    read: bool = False
+
+    def note(self, frame: Frame) -> None:
+        """Store the source number and the time of the next frame."""
+        self.numbers.append(frame.number)
+        self.times.append(frame.time_s)
+
+    def append(self, rows: NDArray[np.float32]) -> None:
+        """Append `rows` (n, dim) to the file; the first rows replace what a killed run left."""
+        with self.task.rows_file.open("ab" if self.rows else "wb") as file:
+            file.write(np.ascontiguousarray(rows, np.float32).data)
+        self.rows += len(rows)
+
+    def reject(self, problem: str) -> None:
+        """Drop all data of the clip and store why it cannot be read."""
+        self.problem = problem
+        self.fps, self.width, self.height, self.rows = math.nan, 0, 0, 0
+        del self.numbers[:], self.times[:]
+        self.task.rows_file.unlink(missing_ok=True)
+
+    def finish(self, params: ClipFeaturesParams) -> None:
+        """Write the journal, which marks the clip as finished."""
+        if self.rows:
+            with self.task.rows_file.open("rb") as written:
+                os.fsync(written.fileno())
+        entry: dict[str, Any] = {"fps": self.fps, "width": self.width, "height": self.height}
+        entry |= self._places(params) | {"length": self.rows}
+        reason = ("rejected", "unreadable") if self.problem else ("ok", "")
+        entry |= {"status": reason[0], "reason": reason[1], "detail": self.problem}
+        with atomic(self.task.journal) as part:
+            part.write_text(json.dumps(entry), "utf-8")
+
+    def expected(self, params: ClipFeaturesParams) -> int:
+        """Return the number of rows for the frames noted so far."""
+        frames = len(self.numbers)
+        return window_count(frames, params.stack_size, params.step_size) if frames else 0
+
+    def _places(self, params: ClipFeaturesParams) -> dict[str, list[int] | list[float]]:
+        """Return middle frame, its time, first frame and last frame of every row's window."""
+        starts = np.arange(self.expected(params)) * params.step_size
+        numbers, times = np.asarray(self.numbers, np.int64), np.asarray(self.times, np.float64)
+        first, middle, last = (
+            np.minimum(starts + offset, len(numbers) - 1)
+            for offset in (0, params.stack_size // 2, params.stack_size - 1)
+        )
+        return {
+            "frame_index": numbers[middle].tolist(),
+            "time_s": times[middle].tolist(),
+            "first_frame": numbers[first].tolist(),
+            "last_frame": numbers[last].tolist(),
+        }
+
+
+def clip_tasks(
+    clips: Sequence[dict[str, Any]], scratch: Path, copies: Sequence[int] = (0,)
+) -> list[ClipTask]:
+    """Return one task for each of `clips` and each of `copies`; the copies of a clip follow each other."""
+    return [
+        ClipTask(clip["clip_id"], Path(clip["video_path"]), clip["start_s"], clip["end_s"], scratch, copy)
+        for clip in clips
+        for copy in copies
+    ]
+
+
+def write_clip_shard(
+    tasks: Sequence[ClipTask], npy: Path, index: Path, dim: int, made_by: dict[str, str]
+) -> None:
+    """Join the finished clips, in their order, into `npy` float32 (rows, `dim`) and the table `index`.
+
+    `made_by` holds the columns that are the same for every clip: `backbone, weights, weights_sha256, mode`.
+    """
+    join_clips(tasks, npy, index, dim, _MORE, made_by)

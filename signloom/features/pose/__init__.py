@@ -1,0 +1,1 @@
+"""From frames to landmarks to one smoothed body per frame."""

@@ -1,0 +1,214 @@
+"""Import ready-made features as a pose-feature shard: .npy files, or clips of a table of positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from signloom.dataset.row_tables import RowTable, split_key
+from signloom.errors import SignloomError
+from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS, HAND_POINTS, PARTS, POSE_POINTS
+from signloom.features.pose.motion import frame_motion, summarise
+from signloom.features.pose.positions import position_features, presence, read_points, stack_frames, width_of
+from signloom.features.shards import append_npy
+from signloom.files import write_parquet
+from signloom.params.features import QualityParams
+from signloom.params.positions import PositionsParams
+from signloom.progress import track
+
+ARRAY_FPS = 25.0
+Values = NDArray[np.float32]
+Mask = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One clip: features (T, dim), presence (T, 4), source frames (T,) and the count of all source frames."""
+
+    features: Values
+    present: Mask
+    frames: NDArray[np.int64]
+    source_frames: int
+
+
+class Source(Protocol):
+    """A format of ready-made features; `load` raises SignloomError if a clip cannot be read."""
+
+    @property
+    def dim(self) -> int:
+        """The width of the rows."""
+        ...
+
+    @property
+    def fps(self) -> float:
+        """Source frames per second."""
+        ...
+
+    def load(self, path: Path) -> Rows:
+        """Return the rows of the clip at `path`."""
+        ...
+
+    def diagnostics(self, rows: Rows) -> dict[str, float]:
+        """Return mean_visibility and the four motion figures of a clip, NaN if undefined."""
+        ...
+
+
+class Arrays:
+    """One .npy of shape (T, 540) per clip; a part that is all zero in a frame is missing there."""
+
+    dim = FEATURE_DIM
+    fps = ARRAY_FPS
+
+    def load(self, path: Path) -> Rows:
+        """Read one array; raises SignloomError if it is unreadable, has another width or infinite values."""
+        if split_key(path):
+            raise SignloomError("a clip of a table needs positions.groups; set the groups of columns to use")
+        try:
+            values = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise SignloomError(str(error)) from error
+        if values.ndim != 2 or values.shape[1] != FEATURE_DIM:
+            raise SignloomError(f"shape {values.shape}, expected (T, {FEATURE_DIM})")
+        if np.isinf(values).any():
+            raise SignloomError("the array has infinite values")
+        marked, present = _mark_missing(values.astype(np.float32))
+        return Rows(marked, present, np.arange(len(values)), len(values))
+
+    def diagnostics(self, rows: Rows) -> dict[str, float]:
+        """Measure visibility and motion in the same way as for landmarks."""
+        length = len(rows.features)
+        parts = {
+            name: rows.features[:, columns].astype(np.float64) for name, columns in FEATURE_PARTS.items()
+        }
+        pose = parts["pose"].reshape(length, POSE_POINTS, 4)
+        left, right = (parts[name].reshape(length, HAND_POINTS, 3) for name in ("left_hand", "right_hand"))
+        visible = pose[..., 3][np.isfinite(pose[..., 3])]
+        return {
+            "mean_visibility": float(visible.mean()) if len(visible) else float("nan"),
+            **summarise(frame_motion(pose, left, right, self.fps)),
+        }
+
+
+@dataclass
+class Positions:
+    """Clips of tables of hand and nose positions, such as `hands.csv#98`; a table is read only once."""
+
+    params: PositionsParams
+    _tables: dict[Path, RowTable] = field(default_factory=dict)
+
+    @property
+    def dim(self) -> int:
+        """The number of columns of the chosen groups times the number of frames in a row."""
+        return width_of(self.params.groups) * self.params.stack
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the table."""
+        return self.params.fps
+
+    def load(self, path: Path) -> Rows:
+        """Compute the chosen columns of one clip; raises SignloomError if its rows cannot be read."""
+        place = split_key(path)
+        if place is None:
+            raise SignloomError(
+                "expected a clip of a table, such as hands.csv#98, because positions.groups is set"
+            )
+        table, key = self._table(place[0]), place[1]
+        points = read_points(table.columns, table.values(key))
+        made = position_features(points, self.params.groups, self.params.span)
+        rows = stack_frames(made, self.params.stack, self.params.every).astype(np.float32)
+        kept = slice(None, None, self.params.every)
+        return Rows(rows, presence(points)[kept], table.frames(key)[kept], len(points))
+
+    def diagnostics(self, rows: Rows) -> dict[str, float]:
+        """Return NaN for all: visibility is unknown, and motion has no unit without a shoulder width."""
+        return {"mean_visibility": float("nan"), **summarise(np.zeros(0))}
+
+    def _table(self, path: Path) -> RowTable:
+        if path not in self._tables:
+            self._tables[path] = RowTable(path)
+        return self._tables[path]
+
+
+def write_ready_shard(
+    clips: pd.DataFrame, outputs: tuple[Path, Path, Path], quality: QualityParams, positions: PositionsParams
+) -> None:
+    """Write the features, mask and index of the clips in `clips` (`clip_id, video_path`) to `outputs`.
+
+    Only the gates `unreadable` and `too_few_frames` apply, because the others need raw landmarks.
+    """
+    source: Source = Positions(positions) if positions.groups else Arrays()
+    npy, mask, index = outputs
+    rows: list[dict[str, Any]] = []
+    with (
+        append_npy(npy, source.dim, np.float32) as features,
+        append_npy(mask, len(PARTS), np.uint8) as masks,
+    ):
+        for clip in track(clips.to_dict("records"), "import_features"):
+            found, reason, detail = _checked(source, Path(clip["video_path"]), quality.min_frames)
+            rejected = reason == "unreadable" or (bool(reason) and not quality.keep_low)
+            rows.append(_row(clip["clip_id"], features.rows, source, found, rejected, reason, detail))
+            if not rejected:
+                features.append(found.features)
+                masks.append(found.present)
+    columns = list(_row("", 0, source, _nothing(source), True, "", ""))
+    write_parquet(index, pd.DataFrame(rows, columns=columns))
+
+
+def _checked(source: Source, path: Path, min_frames: int) -> tuple[Rows, str, str]:
+    """Return the rows of a clip, and the reason and detail of a failed gate, or empty strings."""
+    try:
+        found = source.load(path)
+    except SignloomError as error:
+        return _nothing(source), "unreadable", str(error)
+    if len(found.features) < min_frames:
+        return found, "too_few_frames", f"{len(found.features)} frames, quality.min_frames is {min_frames}"
+    return found, "", ""
+
+
+def _nothing(source: Source) -> Rows:
+    return Rows(
+        np.zeros((0, source.dim), np.float32), np.zeros((0, len(PARTS)), np.uint8), np.zeros(0, np.int64), 0
+    )
+
+
+def _mark_missing(values: Values) -> tuple[Values, Mask]:
+    """Return `values` with NaN for missing parts, and the presence (T, 4) of the parts."""
+    present = np.zeros((len(values), len(PARTS)), np.uint8)
+    values = values.copy()
+    for number, columns in enumerate(FEATURE_PARTS.values()):
+        part = values[:, columns]
+        there = np.isfinite(part).all(axis=1) & (part != 0).any(axis=1)
+        part[~there] = np.nan
+        present[:, number] = there
+    return values, present
+
+
+def _row(
+    clip_id: str, offset: int, source: Source, found: Rows, rejected: bool, reason: str, detail: str
+) -> dict[str, Any]:
+    """Return the index row of one clip: the columns of the pose-feature index, and `dim`, its width."""
+    frames = found.frames[:0] if rejected else found.frames
+    return {
+        "clip_id": clip_id,
+        "offset": offset,
+        "length": len(frames),
+        "fps": source.fps,
+        "width": 0,
+        "height": 0,
+        "frame_index": frames,
+        "time_s": (frames - frames[:1].sum()) / source.fps,
+        "status": "rejected" if rejected else "ok",
+        "reason": reason if rejected else "",
+        "detail": detail,
+        "detection_ratio": float(found.present[:, :3].any(axis=1).mean()) if len(found.present) else 0.0,
+        **source.diagnostics(found),
+        "total_frames": found.source_frames,
+        "quality_flag": reason or "ok",
+        "dim": source.dim,
+    }

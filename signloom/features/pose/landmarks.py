@@ -1,0 +1,174 @@
+"""Stage landmarks: track a shard's clips with MediaPipe in a pool of workers, resumable clip by clip."""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.context import SpawnContext
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+from typing import Any
+
+from signloom.errors import ProcessDied
+from signloom.features.partial_shard import join_clips, journal_path, read_shard_list
+from signloom.features.pose.layout import RAW_DIM
+from signloom.features.pose.tracker import HolisticTracker
+from signloom.files import atomic
+from signloom.params.features import LandmarksParams
+from signloom.progress import track
+from signloom.video.decode import VideoUnreadable, open_video
+from signloom.video.thinning import thinned
+
+_PARENT_CHECK_S = 0.5
+
+
+@dataclass(frozen=True)
+class ClipTask:
+    """One clip to track; `start_s` or `end_s` is None if the clip is not cut there."""
+
+    clip_id: str
+    video: Path
+    start_s: float | None
+    end_s: float | None
+    journal: Path
+
+    @property
+    def rows_file(self) -> Path:
+        """The file of raw float32 rows (length, 1662)."""
+        return self.journal.with_suffix(".f32")
+
+
+def read_tasks(shard: Path, scratch: Path) -> list[ClipTask]:
+    """Return the clips of a shard list, in its order; their results go into the folder `scratch`."""
+    return [
+        ClipTask(
+            clip["clip_id"],
+            Path(clip["video_path"]),
+            clip["start_s"],
+            clip["end_s"],
+            journal_path(scratch, clip["clip_id"]),
+        )
+        for clip in read_shard_list(shard)
+    ]
+
+
+def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int) -> None:
+    """Track every clip of `tasks` that has no journal yet, in at most `workers` processes.
+
+    Raises ProcessDied if a worker dies.
+    """
+    todo = [task for task in tasks if not task.journal.exists()]
+    if not todo:
+        return
+    if len(todo) < len(tasks):
+        print(f"landmarks: {len(tasks) - len(todo)} clips are already finished", file=sys.stderr)
+    # the largest files first, so that the workers finish at about the same time
+    todo.sort(key=_bytes, reverse=True)
+    started = time.monotonic()
+    workers = max(1, min(workers, len(todo)))
+    context = multiprocessing.get_context("spawn")
+    tracked = context.Value("q")  # frames so far, those of unfinished clips too: a clip may take minutes
+    finished = _finished(todo, params, workers, context, tracked)
+    frames = sum(track(finished, "landmarks", len(todo), note=lambda: f"{tracked.value} frames"))
+    seconds = time.monotonic() - started
+    print(
+        f"landmarks: {len(todo)} clips, {frames} frames in {seconds:.1f} s: "
+        f"{len(todo) / seconds:.2f} clips/s, {frames / seconds:.1f} frames/s with {workers} workers",
+        file=sys.stderr,
+    )
+
+
+def write_landmark_shard(tasks: list[ClipTask], npy: Path, index: Path) -> None:
+    """Join the finished clips, in their order, into `npy` float32 (rows, 1662) and the table `index`."""
+    join_clips(tasks, npy, index, RAW_DIM)
+
+
+def _finished(
+    todo: list[ClipTask],
+    params: LandmarksParams,
+    workers: int,
+    context: SpawnContext,
+    tracked: Synchronized[int],
+) -> Iterator[int]:
+    """Yield the number of frames of every clip when it is finished; the workers count them in `tracked`."""
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (params, os.getpid(), tracked))
+    try:
+        futures: list[Future[int]] = [pool.submit(_track_clip, task) for task in todo]
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool as error:
+        unfinished = [task.clip_id for task in todo if not task.journal.exists()]
+        raise ProcessDied(
+            f"landmarks: a worker died; finished clips are kept. It was probably working on one of these: "
+            f"{', '.join(unfinished[: 2 * workers])}. Read its output, check the free memory and run again"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_tracker: HolisticTracker | None = None
+_tracked: Synchronized[int] | None = None
+_max_fps: float | None = None
+
+
+def _start_worker(params: LandmarksParams, parent: int, tracked: Synchronized[int]) -> None:
+    """Prepare a worker process: make it end with its parent, and build its MediaPipe graph."""
+    global _tracker, _tracked, _max_fps
+    _tracked, _max_fps = tracked, params.max_fps
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _tracker = HolisticTracker(params)
+
+
+def _end_with(parent: int) -> None:
+    # a killed parent cannot stop its children, but their parent id changes
+    while os.getppid() == parent:
+        time.sleep(_PARENT_CHECK_S)
+    os._exit(1)
+
+
+def _track_clip(task: ClipTask) -> int:
+    """Track one clip, write its rows and then its journal; return the number of frames."""
+    if _tracker is None or _tracked is None:
+        raise RuntimeError("the worker was not started")
+    try:
+        entry = _stream(task, _tracker, _tracked)
+    except VideoUnreadable as error:
+        entry = {"length": 0, "fps": math.nan, "width": 0, "height": 0, "frame_index": [], "time_s": []}
+        entry |= {"status": "rejected", "reason": "unreadable", "detail": str(error)}
+    with atomic(task.journal) as part:
+        part.write_text(json.dumps(entry), "utf-8")
+    return int(entry["length"])
+
+
+def _stream(task: ClipTask, tracker: HolisticTracker, tracked: Synchronized[int]) -> dict[str, Any]:
+    tracker.restart()
+    numbers: list[int] = []
+    times: list[float] = []
+    shape: tuple[int, ...] = (0, 0)
+    with atomic(task.rows_file) as part, part.open("wb") as file, open_video(task.video) as video:
+        for frame in thinned(video.frames(task.start_s, task.end_s), _max_fps):
+            file.write(tracker.landmarks(frame.image).data)
+            with tracked.get_lock():
+                tracked.value += 1
+            numbers.append(frame.number)
+            times.append(frame.time_s)
+            shape = frame.image.shape
+        fps = video.fps
+    size = {"length": len(numbers), "fps": fps, "width": shape[1], "height": shape[0]}
+    return {**size, "frame_index": numbers, "time_s": times, "status": "ok", "reason": "", "detail": ""}
+
+
+def _bytes(task: ClipTask) -> int:
+    try:
+        return task.video.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,140 @@
+"""Stage metadata: list the clips that have features, and the rejected clips with reasons."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from signloom.errors import SignloomError
+from signloom.features.pose.layout import FEATURE_DIM
+from signloom.features.pose.pose_features import REJECT_REASONS
+from signloom.params.features import QualityParams
+
+COLUMNS = [
+    "clip_id",
+    "video_file",
+    "feature_path",
+    "feature_offset",
+    "num_frames",
+    "frame_feature_dim",
+    "detection_ratio",
+    "mean_visibility",
+    "motion_mean",
+    "motion_p50",
+    "motion_p95",
+    "motion_max",
+    "sentence_id",
+    "sentence",
+    "gloss",
+    "category",
+    "signer_id",
+    "quality_flag",
+    "text_variations",
+    "split",
+    "gloss_times",
+]
+REJECT_COLUMNS = ["clip_id", "video_path", "stage", "reason", "detail", "motion_mean"]
+
+
+def read_indexes(indexes: Sequence[Path]) -> pd.DataFrame:
+    """Return the pose-feature indexes as one table; `feature_path` is the .npy file of each row."""
+    skipped = {"frame_index", "time_s"}
+    tables = []
+    for path in indexes:
+        table = pd.read_parquet(path)
+        table = table[[name for name in table.columns if name not in skipped]]
+        tables.append(table.assign(feature_path=path.with_suffix(".npy").as_posix()))
+    return pd.concat(tables, ignore_index=True)
+
+
+def join_clips(manifest: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
+    """Return every row of `manifest`, in its order, joined with the clip's row of `index`.
+
+    Raises SignloomError if a clip is missing from either table or is in `index` twice.
+    """
+    if index["clip_id"].duplicated().any():
+        raise SignloomError(
+            f"metadata: clip {index['clip_id'][index['clip_id'].duplicated()].iloc[0]!r} is in the feature "
+            "shards twice; build the shards again"
+        )
+    strangers = sorted(set(index["clip_id"]) ^ set(manifest["clip_id"]))
+    if strangers:
+        raise SignloomError(
+            f"metadata: {len(strangers)} clips are only in the manifest or only in the feature shards "
+            f"(first: {strangers[0]!r}); build the shards again"
+        )
+    return manifest.merge(index, on="clip_id", how="left", validate="one_to_one")
+
+
+def processed_metadata(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return the kept rows of `clips` with the columns `COLUMNS` of the processed metadata.
+
+    Landmark features are 540 wide; the index of ready-made features gives their width in the column `dim`.
+    """
+    kept = clips[clips["status"] == "ok"].rename(
+        columns={"video_path": "video_file", "offset": "feature_offset", "length": "num_frames"}
+    )
+    return kept.assign(frame_feature_dim=kept.get("dim", FEATURE_DIM))[COLUMNS].reset_index(drop=True)
+
+
+def all_rejects(manifest_rejects: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
+    """Return the rejects of both stages; `motion_mean` is empty if no motion was measured."""
+    early = manifest_rejects.assign(
+        stage="manifest",
+        detail="row " + manifest_rejects["row"].astype(str) + ": " + manifest_rejects["detail"].astype(str),
+        motion_mean=np.nan,
+    )
+    late = clips[clips["status"] != "ok"].assign(stage="pose_features")
+    parts = [table[REJECT_COLUMNS] for table in (early, late) if len(table)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=REJECT_COLUMNS)
+
+
+def count_features(clips: pd.DataFrame, quality: QualityParams) -> dict[str, Any]:
+    """Return the figures for the key `all` of metrics/features.json; the mean of no values is null."""
+    kept = clips[clips["status"] == "ok"]
+    rejected = clips[clips["status"] != "ok"]["reason"].value_counts()
+    flagged = kept.loc[kept["quality_flag"] != "ok", "quality_flag"].value_counts()
+    tracked = clips[clips["reason"] != "unreadable"]
+    return {
+        "clips": len(clips),
+        "kept": len(kept),
+        "rejected": {reason: int(rejected.get(reason, 0)) for reason in REJECT_REASONS},
+        "flagged": {str(reason): int(count) for reason, count in flagged.sort_index().items()},
+        "source_frames": int(clips["total_frames"].sum()),
+        "frames": int(kept["length"].sum()),
+        "detection_ratio_mean": _mean(tracked["detection_ratio"]),
+        "mean_visibility_mean": _mean(kept["mean_visibility"]),
+        "motion_mean": _mean(kept["motion_mean"]),
+        "motion_mean_lowest_kept": _lowest(kept["motion_mean"]),
+        "motion_floor": quality.motion_floor,
+    }
+
+
+def warn_of_harsh_gates(clips: pd.DataFrame) -> None:
+    """Print a warning for every gate that removed more than half of the clips that reached it."""
+    reaching = len(clips)
+    counts = clips["reason"].value_counts()
+    for reason in REJECT_REASONS:
+        removed = int(counts.get(reason, 0))
+        if removed * 2 > reaching:
+            print(
+                f"warning: metadata: {reason} rejected {removed} of the {reaching} clips that reached it; "
+                "see build/rejects.csv and the section quality of params.yaml",
+                file=sys.stderr,
+            )
+        reaching -= removed
+
+
+def _mean(values: pd.Series) -> float | None:
+    known = values.dropna()
+    return float(known.mean()) if len(known) else None
+
+
+def _lowest(values: pd.Series) -> float | None:
+    known = values.dropna()
+    return float(known.min()) if len(known) else None

@@ -1,0 +1,218 @@
+"""Turn raw landmarks into the 540 features of a frame: one smoothed body.
+
+docs/design/pose-features.md gives the reasons and measurements for every choice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from signloom.features.pose.layout import (
+    FACE_POINTS,
+    FACE_STEP,
+    FEATURE_DIM,
+    FEATURE_PARTS,
+    HAND_POINTS,
+    HIPS,
+    NOSE,
+    PARTS,
+    POSE_POINTS,
+    RAW_PARTS,
+    SHOULDERS,
+    WRISTS,
+)
+from signloom.features.pose.motion import frame_motion, summarise
+from signloom.features.pose.resample import nearest_frames, resample_part, time_grid
+from signloom.params.features import PoseParams, QualityParams
+
+Array = NDArray[np.float64]
+Body = dict[str, Array]
+
+TORSO = (*SHOULDERS, *HIPS)
+# lengths up to this, in pixels, belong to a collapsed skeleton
+MIN_LENGTH = 1e-4
+REJECT_REASONS = ("unreadable", "no_person", "low_detection", "too_few_frames", "low_motion")
+
+
+@dataclass(frozen=True)
+class RawClip:
+    """The tracker's output for one clip: `rows` (n, 1662), `times` (n,) in seconds, size in pixels."""
+
+    rows: NDArray[np.float32]
+    times: Array
+    frame_index: NDArray[np.int64]
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """The kept frames of one clip.
+
+    `features` float32 (T, 540) is NaN where a part is missing; `mask` uint8 (T, 4) is the presence of pose,
+    left hand, right hand and face; `frame_index` (T,) and `time_s` (T,) belong to the rows; `diagnostics`
+    describes the whole clip; `reason` is the first gate that the clip fails, or "".
+    """
+
+    features: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+    frame_index: NDArray[np.int64]
+    time_s: Array
+    diagnostics: dict[str, float]
+    reason: str
+
+
+def clip_features(raw: RawClip, pose: PoseParams, quality: QualityParams) -> ClipFeatures:
+    """Return the features of one clip and the first gate, if any, that it fails."""
+    body = one_space(raw)
+    has_pose, has_person = _detected(raw.rows)
+    grid = time_grid(raw.times, pose.fps)
+    body = {part: _resampled(values, raw.times, grid, pose) for part, values in body.items()}
+    motion = frame_motion(body["pose"], body["left_hand"], body["right_hand"], pose.fps)
+    kept = np.flatnonzero(keep_frames(body, motion, quality))
+    placed = normalise({part: values[kept] for part, values in body.items()}, pose.scale)
+    smooth = {part: smoothed(v, kept, pose.smoothing, pose.max_gap) for part, v in placed.items()}
+    features, mask = to_columns(smooth)
+    diagnostics = {
+        "detection_ratio": float(has_person.mean()) if len(raw.rows) else 0.0,
+        "mean_visibility": _mean_visibility(raw.rows),
+        **summarise(motion),
+        "total_frames": len(raw.rows),
+    }
+    reason = _first_reason(bool(has_pose.any()), diagnostics, len(features), quality)
+    nearest = nearest_frames(raw.times, grid[kept]) if len(kept) else np.empty(0, np.int64)
+    return ClipFeatures(features, mask, raw.frame_index[nearest], grid[kept], diagnostics, reason)
+
+
+def one_space(raw: RawClip) -> Body:
+    """Return pose (n, 33, 4), hands (n, 21, 3) and face (n, 94, 3) in pixels, as one body in one space.
+
+    MediaPipe's z has the scale of x. The z of a hand is relative to its wrist and that of the face to the
+    face, so hands and face are moved to the depth of the pose's wrists and nose; without those, z is NaN.
+    """
+    n = len(raw.rows)
+    unit = np.array([raw.width, raw.height, raw.width], np.float64)
+    body = {part: raw.rows[:, columns].astype(np.float64) for part, columns in RAW_PARTS.items()}
+    pose = body["pose"].reshape(n, POSE_POINTS, 4)
+    pose[..., :3] *= unit
+    out = {"pose": pose}
+    for part, wrist in WRISTS.items():
+        out[part] = body[part].reshape(n, HAND_POINTS, 3) * unit
+        out[part][..., 2] += pose[:, wrist, 2, None]
+    out["face"] = body["face"].reshape(n, FACE_POINTS, 3)[:, ::FACE_STEP] * unit
+    out["face"][..., 2] += pose[:, NOSE, 2, None]
+    return out
+
+
+def _resampled(values: Array, times: Array, grid: Array, pose: PoseParams) -> Array:
+    flat = values.reshape(len(values), values.shape[1] * values.shape[2])
+    even = resample_part(flat, times, grid, pose.fps, pose.max_gap)
+    return even.reshape(len(grid), *values.shape[1:])
+
+
+def keep_frames(body: Body, motion: Array, quality: QualityParams) -> NDArray[np.bool_]:
+    """Return which frames (T,) to keep: they show a pose or a hand, and are clear enough or move enough."""
+    shown = _present(body["pose"]) | _present(body["left_hand"]) | _present(body["right_hand"])
+    clear = body["pose"][..., 3].mean(axis=1) >= quality.min_visibility
+    return np.asarray(shown & (clear | (motion > quality.motion_keep)))
+
+
+def normalise(body: Body, scale: str) -> Body:
+    """Centre every frame on its torso and divide by the body size of the clip or of the frame.
+
+    The centre is the mean of shoulders and hips. The size of a frame comes from `body_sizes`; the size of a
+    clip is the median over its frames. A frame without a pose becomes NaN. Visibility does not change.
+    """
+    sizes = body_sizes(body["pose"])
+    if scale == "clip":
+        known = sizes[np.isfinite(sizes)]
+        sizes = np.full(len(sizes), np.median(known) if len(known) else np.nan)
+    centre = body["pose"][:, TORSO, :3].mean(axis=1)
+    out = {}
+    for part, values in body.items():
+        out[part] = values.copy()
+        out[part][..., :3] = (values[..., :3] - centre[:, None]) / sizes[:, None, None]
+    out["pose"][~np.isfinite(out["pose"][:, 0, 0])] = np.nan
+    return out
+
+
+def body_sizes(pose: Array) -> Array:
+    """Return the body size (T,) in every frame of `pose` (T, 33, 4), NaN if it is unknown.
+
+    It is the median of those among shoulder width, hip width and torso height, in x and y, that are longer
+    than `MIN_LENGTH`.
+    """
+    xy = pose[..., :2]
+    lengths = np.stack(
+        [
+            np.linalg.norm(xy[:, SHOULDERS[0]] - xy[:, SHOULDERS[1]], axis=-1),
+            np.linalg.norm(xy[:, HIPS[0]] - xy[:, HIPS[1]], axis=-1),
+            np.linalg.norm(xy[:, SHOULDERS].mean(axis=1) - xy[:, HIPS].mean(axis=1), axis=-1),
+        ],
+        axis=1,
+    )
+    lengths[~(lengths > MIN_LENGTH)] = np.nan
+    sizes = np.full(len(pose), np.nan)
+    known = np.isfinite(lengths).any(axis=1)
+    sizes[known] = np.nanmedian(lengths[known], axis=1)
+    return sizes
+
+
+def smoothed(values: Array, frames: NDArray[np.int64], a: float, max_gap: int) -> Array:
+    """Return the exponential moving average out[t] = a x[t] + (1 - a) out[t-1] of `values` (T, points, d).
+
+    It restarts from the current value after a missing row, and after a gap of more than `max_gap` frames.
+    `frames` (T,) are the frame numbers of the rows before any frame was dropped.
+    """
+    out = np.full_like(values, np.nan)
+    present = _present(values)
+    joined = present[1:] & present[:-1] & (np.diff(frames) - 1 <= max_gap)
+    starts = np.flatnonzero(present & ~np.concatenate([[False], joined]))
+    ends = np.flatnonzero(present & ~np.concatenate([joined, [False]])) + 1
+    for start, end in zip(starts, ends, strict=True):
+        run = values[start:end]
+        out[start:end], _ = lfilter([a], [1.0, a - 1.0], run, axis=0, zi=(1 - a) * run[:1])
+    return out
+
+
+def to_columns(body: Body) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Return `body` as features (T, 540) and its presence (T, 4)."""
+    features = np.empty((len(body["pose"]), FEATURE_DIM), np.float32)
+    for part, columns in FEATURE_PARTS.items():
+        features[:, columns] = body[part].reshape(len(features), columns.stop - columns.start)
+    mask = np.stack([_present(body[part]) for part in PARTS], axis=1).astype(np.uint8)
+    return features, mask
+
+
+def _first_reason(has_pose: bool, diagnostics: dict[str, Any], kept: int, quality: QualityParams) -> str:
+    if not has_pose:
+        return "no_person"
+    if diagnostics["detection_ratio"] < quality.min_detection:
+        return "low_detection"
+    if kept < quality.min_frames:
+        return "too_few_frames"
+    # an undefined motion (NaN) also counts as low
+    if not diagnostics["motion_mean"] >= quality.motion_floor:
+        return "low_motion"
+    return ""
+
+
+def _detected(rows: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which raw rows show a pose, and which show a pose or a hand."""
+    pose, left, right = (np.isfinite(rows[:, RAW_PARTS[part].start]) for part in PARTS[:3])
+    return pose, pose | left | right
+
+
+def _mean_visibility(rows: NDArray[np.float32]) -> float:
+    visibility = rows[:, RAW_PARTS["pose"]][:, 3::4]
+    visibility = visibility[np.isfinite(visibility[:, 0])]
+    return float(visibility.mean(dtype=np.float64)) if len(visibility) else float("nan")
+
+
+def _present(values: Array) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(values).all(axis=(1, 2)))

@@ -1,0 +1,112 @@
+"""Stage pose_features: turn a shard of raw landmarks into a shard of features, one clip at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from signloom.features.pose.layout import FEATURE_DIM, PARTS
+from signloom.features.pose.pose_features import ClipFeatures, RawClip, clip_features
+from signloom.features.shards import FeatureShards, NpyAppender, append_npy
+from signloom.files import write_parquet
+from signloom.params.features import PoseParams, QualityParams
+from signloom.progress import track
+
+DIAGNOSTICS = {
+    "detection_ratio": "float64",
+    "mean_visibility": "float64",
+    "motion_mean": "float64",
+    "motion_p50": "float64",
+    "motion_p95": "float64",
+    "motion_max": "float64",
+    "total_frames": "int64",
+    "quality_flag": "str",
+}
+# gates that only flag a clip under quality.keep_low; a clip without a person is always rejected
+FLAGGABLE = frozenset({"low_detection", "too_few_frames", "low_motion"})
+
+
+def write_pose_shard(
+    landmarks: FeatureShards,
+    outputs: tuple[Path, Path, Path],
+    pose: PoseParams,
+    quality: QualityParams,
+) -> None:
+    """Turn the clips of `landmarks` into `outputs`: features .npy, mask .npy and index .parquet."""
+    npy, mask, index = outputs
+    rows: list[dict[str, Any]] = []
+    with (
+        append_npy(npy, FEATURE_DIM, np.float32) as features,
+        append_npy(mask, len(PARTS), np.uint8) as masks,
+    ):
+        for clip in track(landmarks.index.to_dict("records"), "pose_features"):
+            rows.append(_one_clip(clip, landmarks, features, masks, pose, quality))
+    write_parquet(index, _index_table(rows, landmarks.index))
+
+
+def _one_clip(
+    clip: dict[str, Any],
+    landmarks: FeatureShards,
+    features: NpyAppender,
+    masks: NpyAppender,
+    pose: PoseParams,
+    quality: QualityParams,
+) -> dict[str, Any]:
+    """Append the rows of one clip, unless it is rejected, and return its index row."""
+    row = {name: clip[name] for name in ("clip_id", "fps", "width", "height", "detail")}
+    row |= {"offset": features.rows, "length": 0, "frame_index": [], "time_s": [], "quality_flag": ""}
+    if clip["status"] != "ok":
+        unknown = {name: float("nan") for name in DIAGNOSTICS if name.startswith(("motion", "mean"))}
+        return (
+            row
+            | unknown
+            | {
+                "detection_ratio": 0.0,
+                "total_frames": 0,
+                "status": clip["status"],
+                "reason": clip["reason"],
+            }
+        )
+    times, numbers = np.asarray(clip["time_s"], np.float64), np.asarray(clip["frame_index"], np.int64)
+    raw = RawClip(landmarks.clip(clip["clip_id"]), times, numbers, clip["width"], clip["height"])
+    found = clip_features(raw, pose, quality)
+    row |= found.diagnostics
+    flagged = quality.keep_low and found.reason in FLAGGABLE and len(found.features) > 0
+    if found.reason and not flagged:
+        return row | {"status": "rejected", "reason": found.reason, "detail": _why(found, quality)}
+    features.append(found.features)
+    masks.append(found.mask)
+    return row | {
+        "length": len(found.features),
+        "frame_index": found.frame_index,
+        "time_s": found.time_s,
+        "status": "ok",
+        "reason": "",
+        "quality_flag": found.reason or "ok",
+    }
+
+
+def _why(found: ClipFeatures, quality: QualityParams) -> str:
+    """Return the value that failed the gate and the parameter that sets its limit."""
+    figures = found.diagnostics
+    return {
+        "no_person": f"no pose in any of {figures['total_frames']} frames",
+        "low_detection": f"a pose or hand in {figures['detection_ratio']:.3f} of the frames, "
+        f"quality.min_detection is {quality.min_detection:g}",
+        "too_few_frames": f"{len(found.features)} frames kept, quality.min_frames is {quality.min_frames}",
+        "low_motion": f"mean motion {figures['motion_mean']:.3f} shoulder widths/s, "
+        f"quality.motion_floor is {quality.motion_floor:g}",
+    }[found.reason]
+
+
+def _index_table(rows: list[dict[str, Any]], landmarks: pd.DataFrame) -> pd.DataFrame:
+    """Return the index: the columns of the landmark index in their order, then the diagnostics."""
+    columns = [name for name in landmarks.columns if name != "shard"]
+    table = pd.DataFrame(rows, columns=[*columns, *DIAGNOSTICS])
+    kinds = {name: landmarks[name].dtype for name in columns} | DIAGNOSTICS
+    table["frame_index"] = [np.asarray(values, np.int64) for values in table["frame_index"]]
+    table["time_s"] = [np.asarray(values, np.float64) for values in table["time_s"]]
+    return table.astype(kinds)

@@ -1,0 +1,101 @@
+"""Track landmarks in pictures with MediaPipe Holistic."""
+
+from __future__ import annotations
+
+import locale
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType, TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signloom.features.pose.layout import RAW_DIM, RAW_PARTS
+from signloom.params.features import LandmarksParams
+
+
+class HolisticTracker:
+    """One MediaPipe graph in tracking mode; call `restart` before every clip."""
+
+    def __init__(self, params: LandmarksParams) -> None:
+        """Build the graph; MediaPipe's wheel contains the models."""
+        # at the first frame MediaPipe calls a function that its own protobuf deprecates
+        warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
+        with _plain_locale():
+            # a slow import, so only a process that tracks should do it
+            with _no_matplotlib():
+                from mediapipe.python.solutions.holistic import Holistic
+
+            self._graph = Holistic(
+                static_image_mode=False,
+                model_complexity=params.model_complexity,
+                min_detection_confidence=params.min_detection_confidence,
+                min_tracking_confidence=params.min_tracking_confidence,
+            )
+
+    def restart(self) -> None:
+        """Forget the last clip, so that the next results equal those of a new graph byte for byte."""
+        self._graph.reset()
+
+    def landmarks(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the landmarks (1662,) of an RGB picture (height, width, 3); an absent part is NaN.
+
+        x and y are fractions of width and height, z has the scale of x; columns as in `layout.RAW_PARTS`.
+        """
+        found = self._graph.process(image)
+        row = np.full(RAW_DIM, np.nan, np.float32)
+        for part, columns in RAW_PARTS.items():
+            points = getattr(found, f"{part}_landmarks")
+            if points is not None:
+                row[columns] = _flat(points.landmark, with_visibility=part == "pose")
+        return row
+
+    def close(self) -> None:
+        """Release the graph."""
+        self._graph.close()
+
+    def __enter__(self) -> HolisticTracker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def _plain_locale() -> Iterator[None]:
+    """Let MediaPipe read and derive its names as in English.
+
+    In a Turkish locale, where `I` is no capital of `i`, it derives names that it then refuses. Where programs
+    write decimal commas, it cannot read its own decimal points.
+    """
+    before = locale.setlocale(locale.LC_ALL)
+    locale.setlocale(locale.LC_ALL, "C")
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
+
+
+@contextmanager
+def _no_matplotlib() -> Iterator[None]:
+    """Import MediaPipe without matplotlib, which only its plots need and which is slow to load."""
+    names = ("matplotlib", "matplotlib.pyplot")
+    missing = [name for name in names if name not in sys.modules]
+    stand_ins = {name: ModuleType(name) for name in missing} if len(missing) == len(names) else {}
+    sys.modules.update(stand_ins)
+    try:
+        yield
+    finally:
+        for name in stand_ins:
+            del sys.modules[name]
+
+
+def _flat(points: Any, with_visibility: bool) -> list[float]:
+    if with_visibility:
+        return [value for p in points for value in (p.x, p.y, p.z, p.visibility)]
+    return [value for p in points for value in (p.x, p.y, p.z)]

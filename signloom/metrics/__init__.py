@@ -1,0 +1,1 @@
+"""Scores computed from answers and references alone, with their intervals."""

@@ -1,0 +1,126 @@
+"""Rank sentences by the cosine of clips, and compute retrieval scores from the ranks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from signloom.evaluation.datasets import NO_CLIP
+from signloom.metrics.bootstrap import Floats, mean_figure, median_figure
+from signloom.params.evaluation import EvaluationParams
+
+Unit = npt.NDArray[np.floating]
+Ids = npt.NDArray[np.int64]
+
+_CHUNK = 256  # queries compared at a time
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The results of a ranking, one entry per query in the order of the queries."""
+
+    rank: Floats  # of the right sentence among distinct sentences, from 1; NaN if it has no clip
+    top: npt.NDArray[np.intp]  # row of the most similar clip, -1 if there is none
+    similarity: Floats  # cosine to that clip, NaN if there is none
+    positive: Floats  # mean cosine to the clips of the same sentence, NaN if there is none
+    negative: Floats  # mean cosine to the clips of other sentences, NaN if there is none
+
+
+def rank_sentences(queries: Unit, sentences: Ids, gallery: Unit, gallery_sentences: Ids) -> Ranked:
+    """Rank the distinct sentences of the gallery for each query, each by its most similar clip.
+
+    `queries` (Q, E) and `gallery` (G, E) are unit rows. A tie with the right sentence counts against it, so
+    that a model to which all clips look alike gets no credit.
+    """
+    return _rank(queries, sentences, gallery, gallery_sentences, None)
+
+
+def rank_leaving_one_out(clips: Unit, sentences: Ids, gallery: Unit, gallery_sentences: Ids) -> Ranked:
+    """Rank as `rank_sentences`, for each of `clips` (N, E) among the gallery (G, E) and all other clips.
+
+    Row numbers in `top` count the gallery's rows first, then those of the clips.
+    """
+    everything = np.concatenate([gallery, clips])
+    labels = np.concatenate([gallery_sentences, sentences])
+    return _rank(clips, sentences, everything, labels, len(gallery) + np.arange(len(clips)))
+
+
+def _rank(
+    queries: Unit, sentences: Ids, gallery: Unit, gallery_sentences: Ids, own: npt.NDArray[np.intp] | None
+) -> Ranked:
+    count = len(queries)
+    rank, similarity, positive, negative = np.full((4, count), np.nan)
+    out = Ranked(rank, np.full(count, -1, np.intp), similarity, positive, negative)
+    if len(gallery):
+        # in float64, so that the number of threads does not change the scores
+        queries, gallery = queries.astype(np.float64), gallery.astype(np.float64)
+        blocks = _Blocks(gallery_sentences)
+        for start in range(0, count, _CHUNK):
+            part = slice(start, min(start + _CHUNK, count))
+            cosine = queries[part] @ gallery.T
+            blocks.rank(out, part, cosine, sentences[part], None if own is None else own[part])
+    return out
+
+
+class _Blocks:
+    """The gallery's columns, grouped into one block per sentence."""
+
+    def __init__(self, gallery_sentences: Ids) -> None:
+        self.order = np.argsort(gallery_sentences, kind="stable")
+        self.labels, self.starts = np.unique(gallery_sentences[self.order], return_index=True)
+        self.sizes = np.diff([*self.starts, len(self.order)])
+
+    def rank(
+        self, out: Ranked, part: slice, cosine: Floats, sentences: Ids, own: npt.NDArray[np.intp] | None
+    ) -> None:
+        """Fill `out[part]` from `cosine` (q, G), without the column `own` (q,) of each query if given."""
+        rows = np.arange(len(cosine))
+        right = sentences[:, None] == self.labels
+        same = right @ self.sizes
+        other = len(self.order) - same
+        counted = cosine
+        if own is not None:
+            same = same - 1
+            counted = cosine.copy()
+            counted[rows, own], cosine[rows, own] = 0.0, -np.inf
+        totals = np.add.reduceat(counted[:, self.order], self.starts, axis=1)
+        best = np.maximum.reduceat(cosine[:, self.order], self.starts, axis=1)
+        own_best = np.where(right, best, -np.inf).max(1)
+        before = ((best >= own_best[:, None]) & ~right).sum(1)
+        out.rank[part] = np.where(np.isfinite(own_best), 1.0 + before, np.nan)
+        top = cosine.argmax(1)
+        value = cosine[rows, top]
+        out.top[part] = np.where(np.isfinite(value), top, -1)
+        out.similarity[part] = np.where(np.isfinite(value), value, np.nan)
+        out.positive[part] = _mean(np.where(right, totals, 0.0).sum(1), same)
+        out.negative[part] = _mean(np.where(right, 0.0, totals).sum(1), other)
+
+
+def _mean(total: Floats, count: Ids) -> Floats:
+    undefined = np.full(len(total), np.nan)
+    return np.asarray(np.divide(total, count, out=undefined, where=count > 0))
+
+
+def retrieval_figures(ranked: Ranked, params: EvaluationParams, place: str) -> dict[str, Any]:
+    """Return the metric entries of one block; `place` names what was searched, to explain nulls.
+
+    `n` counts the queries. `n_ranked` counts those whose sentence can be found; rank figures cover only them.
+    """
+    draw = (params.bootstrap, params.seed)
+    rank = ranked.rank[~np.isnan(ranked.rank)]
+    nothing = NO_CLIP if not len(ranked.rank) else f"no clip of these sentences in {place}"
+    alone = NO_CLIP if not len(ranked.rank) else f"no clip of another sentence in {place}"
+    return {
+        "n": len(ranked.rank),
+        "n_ranked": len(rank),
+        **mean_figure("ret_top1", (rank == 1).astype(float), *draw, nothing),
+        **mean_figure("ret_mrr", 1 / rank, *draw, nothing),
+        **mean_figure("r_at_5", (rank <= 5).astype(float), *draw, nothing),
+        **mean_figure("r_at_10", (rank <= 10).astype(float), *draw, nothing),
+        **median_figure("med_rank", rank, *draw, nothing),
+        **mean_figure("clip_pos_sim", ranked.positive, *draw, nothing),
+        **mean_figure("clip_neg_sim", ranked.negative, *draw, alone),
+    }

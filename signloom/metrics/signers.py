@@ -1,0 +1,57 @@
+"""Bootstrap over signers: what other signers would change, where clips of one signer are not independent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from signloom.metrics.bootstrap import Floats, Score, bounds, entry
+
+FEWEST = 5  # with fewer signers, resampling them says little about others
+
+
+def signer_interval(
+    stats: Floats, signers: Sequence[str], score: Score, count: int, seed: int
+) -> tuple[float, float] | None:
+    """Return the 95 % percentile interval of `score` over `count` resamples of signers, then of their clips.
+
+    `stats` (clips, K) are counts that add up over clips, `signers` (clips,) their signers; `score` maps sums
+    (R, K) to values (R,). This is the two-stage bootstrap of Davison and Hinkley, "Bootstrap Methods and
+    their Application" (1997), section 3.8, with replacement at both stages. Returns None if all resamples
+    are undefined.
+    """
+    _, place = np.unique(np.array(signers, dtype=object).astype(str), return_inverse=True)
+    groups = [stats[place == number] for number in range(place.max() + 1)]
+    generator = np.random.default_rng(seed)
+    sums = np.stack([_resampled(groups, generator) for _ in range(count)])
+    return bounds([score(sums)])
+
+
+def _resampled(groups: list[Floats], generator: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Return the sums (K,) over one resample of signers and of the clips of each."""
+    total = np.zeros(groups[0].shape[1])
+    for number in generator.integers(0, len(groups), len(groups)):
+        clips = groups[number]
+        total += clips[generator.integers(0, len(clips), len(clips))].sum(0)
+    return total
+
+
+def signer_figure(
+    name: str, stats: Floats, signers: Sequence[str], score: Score, count: int, seed: int, reason: str
+) -> dict[str, Any]:
+    """Return `name`, `name_low`, `name_high` for a metric file.
+
+    Below `FEWEST` signers the bounds are null and `name_reason` says so. Without a value all are null, with
+    `reason`.
+    """
+    value = float(score(stats.sum(0, keepdims=True))[0]) if len(stats) else float("nan")
+    if np.isnan(value):
+        return entry(name, value, None, reason)
+    known = len(set(signers) - {""})
+    if known < FEWEST or "" in signers:
+        few = f"too few signers for an interval: {known}, expected {FEWEST} or more"
+        return {name: round(value, 12), f"{name}_low": None, f"{name}_high": None, f"{name}_reason": few}
+    return entry(name, value, signer_interval(stats, signers, score, count, seed), reason)

@@ -1,0 +1,189 @@
+"""The gloss section of the page: ablation, blank ratios, decoders, confusions, examples."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from signloom.params.gloss import TrainGlossParams
+from signloom.params.variants import VARIANTS
+from signloom.report import plots, tables
+from signloom.report.align import choose_examples, confusion_table
+from signloom.report.drawing import Picture
+from signloom.report.glosses import plots as gloss_plots
+from signloom.report.glosses import tables as gloss_tables
+from signloom.report.glosses.tables import DECODERS, GLOSSES
+from signloom.report.sources import GlossSources, variant_of
+from signloom.report.tables import DATA, Cell, Metric
+
+# blank ratio from which a run counts as collapsed; not configurable
+_COLLAPSE = TrainGlossParams().collapse_ratio
+# column, caption, whether the thick line is smoothed
+_CURVES = [
+    ("train_blank_ratio", "Blank ratio of the training clips.", False),
+    ("val_blank_ratio", "Blank ratio of the validation clips.", False),
+    (
+        "val_wer",
+        "Word error rate in validation, greedy decoding: by attention, or by CTC where there is none. "
+        "Marks are the epochs kept.",
+        False,
+    ),
+    ("train_loss", "Loss in training.", True),
+    ("val_loss", "Loss in validation.", True),
+    ("ctc_loss", "CTC loss in training, divided by target length.", True),
+    ("ce_loss", "Cross-entropy of the attention decoder in training.", True),
+]
+_WER = Metric("wer", "Word error rate", "lower")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The run and the decoder whose answers are shown, and the reason for the choice."""
+
+    run: str
+    decoder: str
+    reason: str
+
+
+def describe(sources: GlossSources) -> dict[str, Any]:
+    """Return the template's values for glosses."""
+    rates = gloss_tables.rates(sources.metrics)
+    choice = choose(sources, rates)
+    scored = [data for data in gloss_tables.scored(sources.ablation) if data != "val_unseen_sentences"]
+    return {
+        "variants": [
+            (name, row.label) for name, row in VARIANTS.items() if name in set(sources.epochs["variant"])
+        ],
+        "runs": len(sources.metrics),
+        "collapse": _COLLAPSE,
+        "networks": networks(sources.backbones),
+        "untrained": bool((sources.backbones["weights_sha256"] == "").any()),
+        "curves": _curves(sources.epochs),
+        "decoders": [gloss_plots.decoders(data, rates[rates["data"] == data]) for data in scored],
+        "says": _sentences(sources.says),
+        "ablation": [gloss_tables.ablation_table(data, sources.ablation, rates, False) for data in scored],
+        "every_decoder": [
+            gloss_tables.ablation_table(data, sources.ablation, rates, True) for data in scored
+        ],
+        "comparisons": gloss_tables.comparison_table(sources.ablation, scored),
+        "choice": choice,
+        "decoder": DECODERS[choice.decoder],
+        "tiles": _tiles(sources, choice),
+        "signatures": sorted(
+            {
+                f"gloss wer: {scores['wer_signature']}"
+                for sets in sources.metrics.values()
+                for scores in sets.values()
+            }
+        ),
+        **_answers(sources.predictions[choice.run], choice),
+    }
+
+
+def choose(sources: GlossSources, rates: pd.DataFrame) -> Choice:
+    """Return the run and the decoder with the lowest validation error rate.
+
+    Variants are compared by the mean over their seeds, and the first run of the best one is returned; ties go
+    to the first in the pipeline's order. Without validation clips it is the last run and its last decoder,
+    because test clips must not choose.
+    """
+    dev = rates[rates["data"] == "val"]
+    if dev.empty:
+        run = variant_of(list(sources.metrics)[-1])
+        known = [name for name in DECODERS if name in sources.predictions[run]]
+        return Choice(run, known[-1], "there is no validation clip to choose by, so these are the last")
+    best = dev.loc[dev["wer"].idxmin()]
+    reason = f"lowest word error rate in validation ({best['wer']:.3f})"
+    return Choice(str(best["variant"]), str(best["decoder"]), reason)
+
+
+def networks(backbones: pd.DataFrame) -> list[str]:
+    """Describe each video network in words: its name, its mode, its weights and their digest."""
+    return [
+        f"{row['backbone']} ({row['mode']}), "
+        + (
+            f"weights {row['weights']}, whose SHA-256 begins with {row['weights_sha256'][:12]}"
+            if row["weights_sha256"]
+            else "random weights: for tests only, scores mean nothing"
+        )
+        for row in backbones.to_dict("records")
+    ]
+
+
+def _sentences(text: str) -> list[str]:
+    """Split a text into sentences; a decimal point is not followed by a space."""
+    return re.split(r"(?<=\.) ", text)
+
+
+def _curves(epochs: pd.DataFrame) -> list[Picture]:
+    kept = best_epochs(epochs)
+    return [
+        gloss_plots.curves(
+            f"gloss-{column.replace('_', '-')}",
+            caption,
+            epochs,
+            column,
+            limit=_COLLAPSE if column.endswith("blank_ratio") else None,
+            marked=kept if column == "val_wer" else None,
+            smoothed=smoothed,
+        )
+        for column, caption, smoothed in _CURVES
+        if epochs[column].notna().any()
+    ]
+
+
+def best_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
+    """Return `run, variant, epoch, value`: the epoch of each best.pth and its validation error rate.
+
+    The best epoch has the lowest error rate; ties go to the lower loss, then to the earlier epoch.
+    """
+    order = epochs.sort_values(["val_wer", "val_loss", "epoch"], kind="stable")
+    first = order.dropna(subset=["val_wer"]).groupby("run", sort=False).head(1)
+    return first[["run", "variant", "epoch", "val_wer"]].rename(columns={"val_wer": "value"})
+
+
+def _tiles(sources: GlossSources, choice: Choice) -> list[tuple[str, str, int, Cell]]:
+    """Return label, data set, number of clips and score of the chosen run on the test clips."""
+    scores = {
+        data: sources.metrics[choice.run].get(data, {}).get(choice.decoder, {})
+        for data in ("test", "test_unseen_sentences")
+    }
+    label = f"Gloss error rate, {choice.run}"
+    return [
+        (label, DATA[data], figures.get("n", 0), tables.score_cell(figures, _WER))
+        for data, figures in scores.items()
+    ]
+
+
+def _answers(predictions: pd.DataFrame, choice: Choice) -> dict[str, Any]:
+    """Return the errors of the chosen run: by length and by signer, confusions, examples."""
+    named = predictions.assign(hypothesis=predictions[choice.decoder])
+    scored = named[named["reference"] != ""]
+    answers = scored.assign(length=tables.reference_lengths(scored["reference"].tolist(), GLOSSES).to_numpy())
+    by_length = tables.wer_by(answers, "length", GLOSSES)
+    by_signer = tables.wer_by(answers[answers["signer_id"] != ""], "signer_id", GLOSSES)
+    held_out = answers[answers["data"].str.startswith("test")]
+    chosen = {
+        data: choose_examples(answers[answers["data"] == data], GLOSSES)
+        for data in DATA
+        if data != "val_unseen_sentences"
+    }
+    return {
+        "empty": len(named) - len(scored),
+        "confusions": confusion_table(held_out if len(held_out) else answers, "confusions", "gloss", GLOSSES),
+        "confused_of": "test" if len(held_out) else "validation",
+        "by_length": plots.wer_by_length(by_length, "gloss-by-length-picture", "glosses")
+        if len(by_length)
+        else None,
+        "length_table": tables.group_table(
+            "gloss-by-length", "Word error rate by length of the reference", "Glosses (from)", by_length
+        ),
+        "by_signer": plots.wer_by_signer(by_signer, "gloss-by-signer-picture") if len(by_signer) else None,
+        "signer_table": tables.group_table(
+            "gloss-by-signer", "Word error rate by signer", "Signer", by_signer
+        ),
+        "examples": {data: found for data, found in chosen.items() if found},
+    }

@@ -1,0 +1,132 @@
+"""The landmarks-to-sentence section of the page: scores, training, errors, examples, retrieval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from signloom.report import plots, tables
+from signloom.report.align import choose_examples, confusion_table
+from signloom.report.sentences import embedding_map
+from signloom.report.sources import SentenceSources
+from signloom.report.tables import DATA, HEADLINE, RETRIEVAL
+
+_LOSSES = {"train_loss": "training", "val_loss": "validation", "ce_loss": "cross-entropy"}
+_CONTRASTIVE = {"clip_loss": "clip and sentence", "supcon_loss": "two views of a clip"}
+_ALIGNMENT = {
+    "val_pos_sim": "similarity to the own sentence",
+    "val_neg_sim": "similarity to the others",
+    "val_inst_top1": "own sentence first",
+}
+
+
+def describe(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
+    """Return the template's values for sentences; `clips` is the processed metadata."""
+    space = sources.space
+    return {
+        **_scores(sources, clips),
+        **_training(sources.history),
+        **_errors(sources.translations),
+        "map": space and embedding_map.describe(space.embeddings, space.clips),
+    }
+
+
+def best_epoch(history: pd.DataFrame) -> int:
+    """Return the epoch of best.pth: highest instance top-1, ties by lower loss, then by earlier epoch."""
+    top1 = history["val_inst_top1"].fillna(-1.0)
+    loss = history["val_loss"].fillna(history["train_loss"])
+    order = pd.DataFrame({"top1": -top1, "loss": loss}).sort_values(["top1", "loss"], kind="stable")
+    return int(history["epoch"].loc[order.index[0]])
+
+
+def _scores(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
+    translation, retrieval = sources.scores, sources.ranks
+    by_key = {metric.key: metric for metric in [*HEADLINE, *RETRIEVAL]}
+    wanted = [
+        ("Word error rate", translation, "test", "wer"),
+        ("BLEU-4", translation, "test", "bleu4"),
+        ("Right sentence first", retrieval, "test", "ret_top1"),
+        ("Word error rate", translation, "test_unseen_sentences", "wer"),
+        ("Nearest sentence’s word error rate", translation, "test_unseen_sentences", "nearest_wer"),
+    ]
+    tiles = [
+        (
+            label,
+            DATA[data],
+            scores.get(data, {}).get("n", 0),
+            tables.score_cell(scores.get(data, {}), by_key[key]),
+        )
+        for label, scores, data, key in wanted
+    ]
+    among = {data: scores.get("leave_one_out", {}) for data, scores in retrieval.items()}
+    signatures = {
+        f"{key.removesuffix('_signature')}: {value}"
+        for scores in translation.values()
+        for key, value in scores.items()
+        if key.endswith("_signature")
+    }
+    sentences = dict(zip(clips["sentence_id"], clips["sentence"], strict=True))
+    return {
+        "tiles": tiles,
+        "headline": tables.score_table(
+            "headline", "Sentences and alignment, with 95 % intervals", translation, HEADLINE
+        ),
+        "retrieval": tables.score_table(
+            "gallery", "Against the training clips, with 95 % intervals", retrieval, RETRIEVAL
+        ),
+        "among": tables.score_table(
+            "among",
+            "Against the training clips and the other clips of its data, with 95 % intervals",
+            among,
+            RETRIEVAL,
+        ),
+        "wrong": tables.wrong_answers(sources.retrieval, sentences),
+        "signatures": sorted(signatures),
+    }
+
+
+def _training(history: pd.DataFrame) -> dict[str, Any]:
+    best = best_epoch(history)
+    losses = "Losses."
+    if history["supcon_loss"].fillna(0.0).any():
+        losses += " The validation loss has no two-view part, so the curves need not meet."
+    drawn = [
+        ("losses", losses, _LOSSES),
+        ("contrastive", "Contrastive losses in training.", _CONTRASTIVE),
+        ("alignment", "Alignment of clips and sentences in validation.", _ALIGNMENT),
+        ("val-wer", "Word error rate in validation, greedy decoding.", {"val_wer": "word error rate"}),
+        ("val-bleu", "BLEU-4 in validation, greedy decoding.", {"val_bleu4": "BLEU-4"}),
+    ]
+    shown = [
+        plots.curves(name, caption, history, columns, best)
+        for name, caption, columns in drawn
+        if history[list(columns)].notna().any(axis=None)
+    ]
+    return {"best_epoch": best, "epochs": len(history), "curves": shown}
+
+
+def _errors(answers: pd.DataFrame) -> dict[str, Any]:
+    answers = answers.assign(length=tables.reference_lengths(answers["reference"].tolist()).to_numpy())
+    by_length = tables.wer_by(answers, "length")
+    named = "signer_id" in answers and (answers["signer_id"] != "").any()
+    by_signer = tables.wer_by(answers, "signer_id") if named else None
+    chosen = {
+        data: choose_examples(answers[answers["data"] == data])
+        for data in DATA
+        if data != "val_unseen_sentences"
+    }
+    held_out = answers[answers["data"].str.startswith("test")]
+    return {
+        "confusions": confusion_table(held_out if len(held_out) else answers, "confused-words", "word"),
+        "confused_of": "test" if len(held_out) else "validation",
+        "by_length": plots.wer_by_length(by_length) if len(by_length) else None,
+        "length_table": tables.group_table(
+            "by-length", "Word error rate by length of the reference", "Words (from)", by_length
+        ),
+        "by_signer": plots.wer_by_signer(by_signer) if by_signer is not None and len(by_signer) else None,
+        "signer_table": None
+        if by_signer is None
+        else tables.group_table("by-signer", "Word error rate by signer", "Signer", by_signer),
+        "examples": {data: found for data, found in chosen.items() if found},
+    }

@@ -1,0 +1,1 @@
+"""Training of the gloss family: features to gloss sequences."""

@@ -1,0 +1,63 @@
+"""Validate a gloss network after an epoch."""
+
+from __future__ import annotations
+
+import jiwer
+import torch
+
+from signloom.decoding.beam import Symbols, greedy_search
+from signloom.decoding.ctc import greedy
+from signloom.models.gloss import Hybrid, TcnCtc
+from signloom.precision import autocast
+from signloom.text.vocabulary import EOS, PAD, SOS
+from signloom.training.glosses.corpus import GlossCorpus
+from signloom.training.glosses.data import plain_batches
+from signloom.training.glosses.losses import Loss, LossSums
+
+SYMBOLS = Symbols(PAD, SOS, EOS)
+
+Figures = dict[str, float | None]
+
+
+def word_error_rate(references: list[str], hypotheses: list[str]) -> float:
+    """Return edits / reference glosses over all lines (jiwer); glosses are separated by spaces."""
+    return float(jiwer.process_words(references, hypotheses).wer)
+
+
+class GlossValidation:
+    """The validation clips: never augmented, sorted by length, and always in the same batches."""
+
+    def __init__(self, corpus: GlossCorpus, batch_size: int, how: Loss) -> None:
+        self.vocabulary, self.how = corpus.vocabulary, how
+        self.clips = sorted(corpus.val, key=lambda clip: -corpus.rows.length(clip.clip_id))
+        self.batches = list(plain_batches(self.clips, corpus.rows, batch_size))
+
+    @torch.inference_mode()
+    def __call__(self, model: Hybrid | TcnCtc) -> Figures:
+        """Return `val_loss`, `val_wer` and `val_blank_ratio`; None without validation clips.
+
+        WER is that of greedy attention decoding, or of greedy CTC if there is no decoder.
+        """
+        if not self.clips:
+            return {"val_loss": None, "val_wer": None, "val_blank_ratio": None}
+        model.eval()
+        totals = torch.zeros(len(LossSums._fields), dtype=torch.float64)
+        spoken: list[list[int]] = []
+        for held in self.batches:
+            batch = held.to(self.how.device)
+            passed = self.how(model, batch)
+            if isinstance(model, Hybrid):
+                with autocast(self.how.device, self.how.precision):
+                    spoken += greedy_search(
+                        model, passed.memory, passed.valid, SYMBOLS, model.config.max_tokens
+                    )
+            else:
+                spoken += greedy(passed.log_probs, batch.lengths)
+            totals += torch.stack([part.double().cpu() for part in passed.sums])
+        sums = LossSums(*totals)
+        said = [" ".join(self.vocabulary[i] for i in ids) for ids in spoken]
+        return {
+            "val_loss": float(self.how.total(sums)),
+            "val_wer": word_error_rate([clip.line for clip in self.clips], said),
+            "val_blank_ratio": float(sums.blanks / sums.frames),
+        }

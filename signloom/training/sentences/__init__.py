@@ -1,0 +1,1 @@
+"""Training of the sign2text family: landmarks to sentences."""

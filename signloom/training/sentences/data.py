@@ -1,0 +1,203 @@
+"""Read clips and sentences, augment them for training and pad them into batches, not yet standardised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from signloom.augment.landmarks import augment, centre_crop, clip_generator, half_views, random_crop
+from signloom.features.shards import FeatureShards
+from signloom.models.inputs import standardise, valid_frames
+from signloom.params.sign2text import AugmentParams, Sign2TextParams
+from signloom.text.tokenizer import TextTokenizer
+from signloom.training.sentences.samplers import Draw, EpochBatches
+
+View = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
+
+
+class Texts:
+    """The rows of texts.parquet with their tokens, and the rows of each sentence, itself first."""
+
+    def __init__(self, table: pd.DataFrame, tokenizer: TextTokenizer, max_tokens: int) -> None:
+        self.texts: list[str] = table["text"].tolist()
+        self.ids = tokenizer.encode(self.texts, max_tokens)
+        self.pad = tokenizer.pad
+        ordered = table.reset_index(drop=True).sort_values(["sentence_id", "variation"])
+        self.rows_of: dict[int, list[int]] = {
+            int(sentence): group.index.tolist() for sentence, group in ordered.groupby("sentence_id")
+        }
+
+    def tokens(self, rows: Sequence[int]) -> Tensor:
+        """Return the token ids (N, L) of `rows`, padded to the longest."""
+        longest = max(len(self.ids[row]) for row in rows)
+        return torch.tensor([self.ids[row] + [self.pad] * (longest - len(self.ids[row])) for row in rows])
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """The signed clips of one split, sorted by id."""
+
+    ids: list[str]
+    sentences: list[int]
+
+    @classmethod
+    def of(cls, splits: pd.DataFrame, split: str) -> ClipSet:
+        """Return the clips of `split` in splits.csv that have a sentence."""
+        rows = splits[(splits["split"] == split) & (splits["sentence_id"] >= 0)].sort_values("clip_id")
+        return cls(rows["clip_id"].tolist(), rows["sentence_id"].astype(int).tolist())
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Sample(NamedTuple):
+    """One clip: its views, its sentence and the text drawn for it."""
+
+    views: list[View]
+    sentence: int
+    text: int
+
+
+class TrainingClips(Dataset[Sample]):
+    """Augmented clips: the whole clip first, and with `dual_view` also its even and its odd frames."""
+
+    def __init__(
+        self,
+        clips: ClipSet,
+        shards: FeatureShards,
+        texts: Texts,
+        params: Sign2TextParams,
+        augmentation: AugmentParams,
+        seed: int,
+    ) -> None:
+        self.clips, self.shards, self.texts = clips, shards, texts
+        self.params, self.augmentation, self.seed = params, augmentation, seed
+
+    def __getitem__(self, draw: Draw) -> Sample:
+        epoch, index, copy = draw
+        clip_id, sentence = self.clips.ids[index], self.clips.sentences[index]
+        rng = clip_generator(self.seed, epoch, clip_id, copy)
+        text = draw_text(self.texts.rows_of[sentence], self.params.variation_p, rng)
+        whole = self.shards.clip(clip_id), self.shards.mask(clip_id)
+        views = [whole, *half_views(*whole)] if self.params.dual_view else [whole]
+        views = [
+            random_crop(*augment(*view, self.augmentation, rng), self.params.seq_len, rng) for view in views
+        ]
+        return Sample(views, sentence, text)
+
+
+class PlainClips(Dataset[Sample]):
+    """Clips for everything but training: unchanged, or the centre of a clip that is too long."""
+
+    def __init__(self, clips: ClipSet, shards: FeatureShards, texts: Texts, seq_len: int) -> None:
+        self.clips, self.shards, self.texts, self.seq_len = clips, shards, texts, seq_len
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> Sample:
+        clip_id, sentence = self.clips.ids[index], self.clips.sentences[index]
+        view = centre_crop(self.shards.clip(clip_id), self.shards.mask(clip_id), self.seq_len)
+        return Sample([view], sentence, self.texts.rows_of[sentence][0])
+
+
+def draw_text(rows: list[int], variation_p: float, rng: np.random.Generator) -> int:
+    """Return the row of the sentence itself, or with probability `variation_p` the row of a variation."""
+    pick, which = rng.random(), rng.random()
+    return rows[1 + int(which * (len(rows) - 1))] if len(rows) > 1 and pick < variation_p else rows[0]
+
+
+class PaddedView(NamedTuple):
+    """One view of every clip of a batch; `features` are NaN for missing landmarks and at padding."""
+
+    features: Tensor  # (B, T, 540) float32
+    mask: Tensor  # (B, T, 4) uint8
+    lengths: Tensor  # (B,) int64
+
+    def inputs(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the encoder's inputs: standardised features with mask bits (B, T, 544), and valid (B, T)."""
+        valid = valid_frames(self.lengths, self.features.shape[1])
+        return standardise(self.features, self.mask, mean, std), valid
+
+
+class Batch(NamedTuple):
+    """Clips and the text drawn for each clip."""
+
+    views: list[PaddedView]
+    sentences: Tensor  # (B,) int64
+    text_rows: Tensor  # (B,) int64, rows of the text table
+    tokens: Tensor  # (B, L) int64, from start to end token, then padding
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on `device`."""
+        views = [PaddedView(*(part.to(device) for part in view)) for view in self.views]
+        return Batch(views, *(part.to(device) for part in self[1:]))
+
+
+class Collate:
+    """Join samples into a batch and pad each view to its longest clip."""
+
+    def __init__(self, texts: Texts) -> None:
+        self.texts = texts
+
+    def __call__(self, samples: list[Sample]) -> Batch:
+        views = [pad([sample.views[i] for sample in samples]) for i in range(len(samples[0].views))]
+        rows = [sample.text for sample in samples]
+        sentences = torch.tensor([sample.sentence for sample in samples])
+        return Batch(views, sentences, torch.tensor(rows), self.texts.tokens(rows))
+
+
+def pad(views: list[View]) -> PaddedView:
+    """Return clips of one or more frames as one padded block."""
+    lengths = [len(features) for features, _ in views]
+    features = np.full((len(views), max(lengths), views[0][0].shape[1]), np.nan, np.float32)
+    mask = np.zeros((len(views), max(lengths), views[0][1].shape[1]), np.uint8)
+    for row, (clip, present) in enumerate(views):
+        features[row, : len(clip)] = clip
+        mask[row, : len(clip)] = present
+    return PaddedView(torch.from_numpy(features), torch.from_numpy(mask), torch.tensor(lengths))
+
+
+class TrainingLoader:
+    """The batches of each epoch; they do not depend on the number of loader processes."""
+
+    def __init__(self, data: TrainingClips) -> None:
+        p = data.params
+        self.batches = EpochBatches(data.clips.sentences, p.batch_size, p.instances_per_class, data.seed)
+        self.loader = _loader(data, self.batches, data.texts, p.workers)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Yield the batches of epoch `number`."""
+        self.batches.epoch = number
+        yield from self.loader
+
+
+def plain_loader(data: PlainClips, batch_size: int, workers: int = 0) -> DataLoader[Any]:
+    """Return batches of all clips in the given order."""
+    order = range(len(data))
+    batches = [list(order[start : start + batch_size]) for start in order[::batch_size]]
+    return _loader(data, batches, data.texts, workers)
+
+
+def _loader(data: Dataset[Sample], batches: Any, texts: Texts, workers: int) -> DataLoader[Any]:
+    # its own generator, because a loader would otherwise draw from the global one at every epoch
+    own = torch.Generator()
+    return DataLoader(
+        data,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=Collate(texts),
+        persistent_workers=workers > 0,
+        generator=own,
+    )

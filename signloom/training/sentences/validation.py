@@ -1,0 +1,110 @@
+"""Validate a sign2text model after an epoch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from signloom.decoding.beam import Symbols, greedy_search
+from signloom.metrics.translation import bleu_score, bleu_stats, wer_stats
+from signloom.models.sign2text import Sign2Text
+from signloom.params.sign2text import Sign2TextParams
+from signloom.precision import autocast
+from signloom.training.sentences.corpus import Corpus, FrozenText
+from signloom.training.sentences.data import PlainClips, plain_loader
+from signloom.training.sentences.losses import contrastive_loss, token_loss
+
+Figures = dict[str, float | None]
+
+
+def alignment(clips: Tensor, texts: Tensor, own: Tensor) -> Figures:
+    """Return `inst_top1`, `pos_sim`, `neg_sim` of unit rows `clips` (N, D) and sentences `texts` (S, D).
+
+    `texts` are distinct sentences, and `own` (N,) is the row of each clip's sentence. Top-1 is the share of
+    clips that are more similar to their own sentence than to any other. `neg_sim` is the mean similarity to
+    all others, or None if there are none.
+    """
+    similarity = clips.double() @ texts.double().T
+    mine = similarity.gather(1, own[:, None]).squeeze(1)
+    others = texts.shape[0] - 1
+    return {
+        "inst_top1": float(((similarity >= mine[:, None]).sum(1) == 1).double().mean()),
+        "pos_sim": float(mine.mean()),
+        "neg_sim": float(((similarity.sum(1) - mine) / others).mean()) if others else None,
+    }
+
+
+def translation(references: list[str], hypotheses: list[str]) -> Figures:
+    """Return corpus `wer` (jiwer) and `bleu4` (sacreBLEU); WER is None if no reference has a word."""
+    edits, words = wer_stats(references, hypotheses).sum(0)
+    bleu = bleu_score(bleu_stats(references, hypotheses).sum(0, keepdims=True))[0]
+    return {"wer": float(edits / words) if words else None, "bleu4": float(bleu)}
+
+
+class Validation:
+    """The validation clips: never augmented and always in the same batches."""
+
+    def __init__(self, corpus: Corpus, frozen: FrozenText, params: Sign2TextParams) -> None:
+        self.corpus, self.frozen, self.params = corpus, frozen, params
+        clips = PlainClips(corpus.val, corpus.shards, corpus.texts, params.seq_len)
+        self.batches = plain_loader(clips, params.batch_size, params.workers)
+
+    @torch.inference_mode()
+    def __call__(self, model: Sign2Text, decode: bool) -> Figures:
+        """Return the figures of an epoch, none without validation clips; scores of text need `decode`."""
+        if not len(self.corpus.val):
+            return {}
+        model.eval()
+        figures = self.agreement(model)
+        if decode:
+            figures |= {f"val_{name}": value for name, value in translation(*self.texts(model)).items()}
+        return figures
+
+    def agreement(self, model: Sign2Text) -> Figures:
+        """Return the losses and how well clips and sentences agree."""
+        p, c = self.params, self.corpus
+        sentences = sorted(set(c.val.sentences))
+        place = {sentence: row for row, sentence in enumerate(sentences)}
+        own = torch.tensor([place[sentence] for sentence in c.val.sentences], device=c.mean.device)
+        rows = torch.tensor([c.texts.rows_of[sentence][0] for sentence in sentences], device=c.mean.device)
+        embeddings, ce, tokens = [], 0.0, 0
+        with autocast(c.mean.device, p.precision):
+            texts = model.project_text(self.frozen(rows))
+            for batch in self.batches:
+                batch = batch.to(c.mean.device)
+                encoded = model.encode(*batch.views[0].inputs(c.mean, c.std))
+                logits, targets = model.next_tokens(batch.tokens, encoded)
+                ce += float(token_loss(logits, targets, p.label_smoothing)) * len(targets)
+                tokens += len(targets)
+                embeddings.append(encoded.embedding)
+        clips = torch.cat(embeddings)
+        ce /= tokens
+        clip = self._contrast(clips, texts[own], own)
+        losses: Figures = {
+            "val_loss": p.lambda_ce * ce + p.lambda_clip * clip,
+            "val_ce_loss": ce,
+            "val_clip_loss": clip,
+        }
+        return losses | {f"val_{name}": value for name, value in alignment(clips, texts, own).items()}
+
+    def _contrast(self, clips: Tensor, texts: Tensor, labels: Tensor) -> float:
+        """Return the mean contrastive loss over blocks, so that memory does not grow quadratically."""
+        total = 0.0
+        size, temperature = self.params.batch_size, self.params.clip_temperature
+        for start in range(0, len(clips), size):
+            block = slice(start, start + size)
+            loss = contrastive_loss(clips[block], texts[block], labels[block], temperature)
+            total += float(loss) * len(labels[block])
+        return total / len(clips)
+
+    def texts(self, model: Sign2Text) -> tuple[list[str], list[str]]:
+        """Return the sentences of all clips and the model's greedy answers."""
+        c = self.corpus
+        symbols = Symbols(c.tokenizer.pad, c.tokenizer.start, c.tokenizer.end)
+        decoded: list[str] = []
+        with autocast(c.mean.device, self.params.precision):
+            for batch in self.batches:
+                encoded = model.encode(*batch.to(c.mean.device).views[0].inputs(c.mean, c.std))
+                ids = greedy_search(model, encoded.frames, encoded.valid, symbols, model.config.max_tokens)
+                decoded += [c.tokenizer.decode(row) for row in ids]
+        return [c.texts.texts[c.texts.rows_of[sentence][0]] for sentence in c.val.sentences], decoded
