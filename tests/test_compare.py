@@ -31,15 +31,23 @@ def answers(rate: float, seed: int, seeds: int = 1, clips: int = CLIPS, spread: 
     """
     hard = np.random.default_rng(7).normal(0, 0.8, clips)  # the same in all builds
     generator = np.random.default_rng([seed, 1])
-    tables = []
-    for number in range(seeds):
+    errors = []
+    for _ in range(seeds):
         shift = np.log(rate / (1 - rate)) + generator.normal(0, spread)
-        errors = generator.binomial(WORDS, 1 / (1 + np.exp(-(shift + hard))))
-        ids = [f"c{clip:03d}" for clip in range(clips)]
-        table = pd.DataFrame({"clip_id": ids, "errors": errors.astype(float), "words": float(WORDS)})
-        run = {"model": "m", "seed": str(number or ""), "data": "test", "signer_id": "s"}
-        tables.append(table.assign(**run, reference="signed", answer="said"))
-    return pd.concat(tables, ignore_index=True)
+        errors.append(generator.binomial(WORDS, 1 / (1 + np.exp(-(shift + hard)))))
+    return pd.DataFrame(
+        {
+            "model": "m",
+            "seed": np.repeat([str(number or "") for number in range(seeds)], clips),
+            "data": "test",
+            "clip_id": [f"c{clip:03d}" for clip in range(clips)] * seeds,
+            "signer_id": "s",
+            "reference": "signed",
+            "answer": "said",
+            "errors": np.concatenate(errors).astype(float),
+            "words": float(WORDS),
+        }
+    )
 
 
 def called(a: pd.DataFrame, b: pd.DataFrame) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from signloom.cli.extras import need_scores
 from signloom.cli.parser import new_command
+from signloom.errors import SignloomError
 
 EPILOG = """\
 A and B are each one of these:
@@ -47,6 +48,10 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compare as `args` ask; return the exit code."""
     need_scores("compare")
+    if args.clips < 0:
+        raise SignloomError(f"compare: --clips {args.clips}: expected 0 or more")
+    if args.html and args.html.is_dir():
+        raise SignloomError(f"compare: --html {args.html}: expected a file, this is a folder")
     # slow to import: --help should not wait for it
     from signloom.cli.comparing import run_compare
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -71,11 +72,11 @@ def _fetched(revision: str, scratch: Path) -> Build:
 def _dvc_get(path: str, revision: str, scratch: Path) -> None:
     target = scratch / path
     target.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "dvc", "get", "--quiet", ".", path, "--rev", revision]
+    command = [sys.executable, "-m", "dvc", "get", ".", path, "--rev", revision]
     done = subprocess.run([*command, "--out", str(target)], capture_output=True, text=True)
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["no message"])[0]
+        said = re.search(r"^ERROR: (.*)", done.stderr, re.MULTILINE)
         raise SignloomError(
-            f"compare: {revision}: {path}: {said}; expected a folder, a preset, or a git revision or DVC "
-            "experiment whose products are in DVC's cache or remote (dvc push)"
+            f"compare: {revision}: {path}: {said[1] if said else done.stderr.strip()}; expected a folder, a "
+            "preset, or a git revision or DVC experiment with products in DVC's cache or remote (dvc push)"
         )

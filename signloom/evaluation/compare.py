@@ -83,8 +83,8 @@ class Row:
 
     @property
     def differs(self) -> bool:
-        """Whether p is below 0.05 and, with several seeds a side, the interval does not include 0 either."""
-        return self.p < LEVEL and (self.low > 0 or self.high < 0 or not self.many_seeds)
+        """Whether p is below 0.05 and, where a build has several seeds, the interval leaves out 0 too."""
+        return self.p < LEVEL and (self.low > 0 or self.high < 0 or max(self.seeds) == 1)
 
     @property
     def figure(self) -> str:

@@ -33,20 +33,19 @@ def verdict(found: Comparison) -> list[str]:
     """Return the sentences that sum up a comparison."""
     rows = found.rows
     if not rows and not found.figures:
-        lines = [f"Nothing differs: all {found.equal} metrics are equal."]
-    else:
-        lines = [f"{found.equal} metrics are equal."]
+        return [f"Nothing differs: all {found.equal} metrics are equal."]
+    lines = []
     if rows:
         differ = sum(row.differs for row in rows)
-        lines = [
-            f"{differ} of {len(rows)} differ, by p below 0.05 after Holm's correction for {len(rows)}.",
+        lines += [
+            f"{differ} of {len(rows)} differ: p is below 0.05 after Holm's correction for {len(rows)}.",
             SEVERAL if all(row.many_seeds for row in rows) else ONE_SEED,
-            *lines,
         ]
-    if found.alone:
-        lines.append(f"{found.alone} metrics are in one build alone.")
     if left_out := max((row.left_out for row in rows), default=0):
-        lines.append(f"Up to {left_out} clips of a data set are in one build alone and were left out.")
+        lines.append(f"Clips left out, because one build lacks them: up to {left_out} of a data set.")
+    lines.append(f"Metrics that are equal: {found.equal}.")
+    if found.alone:
+        lines.append(f"Metrics that one build lacks: {found.alone}.")
     return lines
 
 
