@@ -19,19 +19,24 @@ from tests.report_inputs import Page
 RIGHT = "we drink water today"
 WRONG = "we drink tea today"
 EVIL = "we <b onclick='x()'>drink</b> & </script>"
-# a stage that answers eight clips, all but one with the parameter `word`
+# a stage whose two seeds answer most of eight clips with the parameter `word`
 STAGE = """\
 import json, pathlib
 from ruamel.yaml import YAML
 word = YAML().load(pathlib.Path("params.yaml"))["word"]
-said = [f"we drink {word} today"] * 7 + ["we drink water today"]
-rows = [f"s1/{n},test,s1,1,we drink water today,{text}" for n, text in enumerate(said)]
-head = "clip_id,data,signer_id,sentence_id,reference,hypothesis"
-table = pathlib.Path("build/predictions/sign2text.csv")
-metrics = pathlib.Path("metrics/sign2text.json")
-for path, text in ((table, "\\n".join([head, *rows])), (metrics, json.dumps({"test": {"chrf": len(word)}}))):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\\n")
+
+def write(path, text):
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    pathlib.Path(path).write_text(text + "\\n")
+
+for place, times in (("build", 7), ("build/seeds/43", 8)):
+    said = [f"we drink {word} today"] * times + ["we drink water today"] * (8 - times)
+    rows = [f"s1/{n},test,s1,1,we drink water today,{text}" for n, text in enumerate(said)]
+    head = "clip_id,data,signer_id,sentence_id,reference,hypothesis"
+    write(f"{place}/predictions/sign2text.csv", "\\n".join([head, *rows]))
+write("build/predictions/runs.csv", "model,seed\\nsign2text,\\nsign2text,43")
+write("metrics/sign2text.json", json.dumps({"test": {"chrf": len(word)}}))
+write("metrics/seeds/43/sign2text.json", json.dumps({"test": {"chrf": len(word)}}))
 """
 PIPELINE = f"""\
 stages:
@@ -39,8 +44,13 @@ stages:
     cmd: '{sys.executable} say.py'
     deps: [say.py]
     params: [word]
-    outs: [build/predictions/sign2text.csv]
-    metrics: [{{metrics/sign2text.json: {{cache: false}}}}]
+    outs:
+    - build/predictions/runs.csv
+    - build/predictions/sign2text.csv
+    - build/seeds/43/predictions/sign2text.csv
+    metrics:
+    - metrics/sign2text.json: {{cache: false}}
+    - metrics/seeds/43/sign2text.json: {{cache: false}}
 """
 
 
@@ -179,6 +189,15 @@ def test_a_build_that_is_not_there_is_named(
     assert "has no predictions" in capsys.readouterr().err
 
 
+def test_builds_of_other_clips_are_refused(
+    builds: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(builds[1]) / "build/predictions/sign2text.csv"
+    path.write_text(path.read_text().replace("s1/", "s2/"))
+    assert main(["compare", *builds]) == 2
+    assert "no model that answered a clip with the same reference" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("wrong", [("--clips", "-1"), ("--html", ".")])
 def test_options_that_cannot_be_met_are_refused(
     builds: tuple[str, str], wrong: tuple[str, str], capsys: pytest.CaptureFixture[str]
@@ -221,21 +240,25 @@ def test_revisions_are_fetched_from_the_remote_in_a_clone(
     monkeypatch.chdir(clone)
     found = compared(capsys, "HEAD~1", "HEAD")
     row = found["rows"][0]
-    assert (row["metric"], row["a"], row["b"], row["differs"]) == ("wer", 0.0, 0.2188, True)
+    assert (row["metric"], row["a"], row["b"], row["differs"]) == ("wer", 0.0, 0.2344, True)
+    assert row["seeds"] == [2, 2]
     assert row["low"] < row["difference"] < row["high"]
     assert found["figures"] == [{"figure": "sign2text test chrf", "a": 5.0, "b": 3.0}]
     assert [clip["answer_b"] for clip in found["clips"]] == [WRONG] * 5
     assert not (clone / "build").exists()
 
 
-def test_an_experiment_is_compared_with_a_revision(
-    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_experiment_is_compared_with_a_folder(
+    repository: Path,
+    builds: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(repository)
-    found = compared(capsys, "HEAD", "juicy")
-    assert found["figures"] == [{"figure": "sign2text test chrf", "a": 3.0, "b": 5.0}]
-    # another wrong word in the same place
-    assert found["rows"] == [] and found["clips"] == []
+    found = compared(capsys, builds[0], "juicy")
+    assert found["rows"][0]["b"] == 0.2344
+    assert found["figures"] == [{"figure": "sign2text test chrf", "a": 100.0, "b": 5.0}]
+    assert [clip["answer_b"] for clip in found["clips"]] == ["we drink juice today"] * 5
 
 
 def test_products_that_no_cache_has_are_named(

@@ -22,9 +22,9 @@ examples:
   signloom compare main my-experiment --json    for programs
   signloom compare HEAD~1 HEAD --html moved.html
 
-Only what moved is shown. A metric that is computed clip by clip has a paired 95 % interval: clips are
-resampled, and seeds where both builds have several. It differs if its p-value, corrected for the number of
-metrics whose clips changed, is below 0.05. The other figures of the metric files have no interval.
+Only what moved is shown. A metric that is computed clip by clip has a paired 95 % interval, over clips, and
+over seeds where a build has several. It differs if its p-value, corrected for the number of such metrics, is
+below 0.05, and with several seeds the interval leaves out 0. Other figures have no interval.
 """
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.evaluation.runs import SENTENCES, read_answers
+from signloom.metric_files import meaningful
 from signloom.params.variants import VARIANTS
 
 RETRIEVAL = "retrieval"
@@ -40,9 +41,9 @@ def read_build(folder: Path) -> Build:
     places = [Path(), *(Path("seeds") / seed for seed in further_seeds(folder))]
     answers = [_answers(folder / place, place.name) for place in places]
     figures = [_figures(_metrics_of(folder / place)) for place in places]
-    return Build(
-        pd.concat(answers, ignore_index=True), pd.concat(figures).groupby(level=0, sort=False).mean()
-    )
+    means = pd.concat(figures).groupby(level=0, sort=False).mean()
+    rounded = {name: meaningful(mean, str(name)) for name, mean in means.items()}
+    return Build(pd.concat(answers, ignore_index=True), pd.Series(rounded, dtype="float64"))
 
 
 def further_seeds(folder: Path) -> list[str]:
@@ -61,11 +62,11 @@ def _answers(place: Path, seed: str) -> pd.DataFrame:
     if found.empty:
         raise SignloomError(f"compare: {folder} has no predictions; build it first")
     if (ranks := folder / f"{RETRIEVAL}.csv").exists():
-        found = pd.concat([found, _found(ranks, found[found["model"] == SENTENCES])], ignore_index=True)
+        found = pd.concat([found, _retrieved(ranks, found[found["model"] == SENTENCES])], ignore_index=True)
     return found.assign(seed=seed).drop(columns="fold")
 
 
-def _found(path: Path, sentences: pd.DataFrame) -> pd.DataFrame:
+def _retrieved(path: Path, sentences: pd.DataFrame) -> pd.DataFrame:
     """Return the answers of retrieval: one error where the right sentence is not the first."""
     ranks = pd.read_csv(path, dtype=str, keep_default_na=False)
     ranks = ranks[ranks["rank"] != ""].rename(columns={"top_sentence": "answer"})

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from signloom.errors import SignloomError
 from signloom.evaluation.bootstrap import Floats, Score, bounds, ratio, resamples, sums
 from signloom.evaluation.builds import RETRIEVAL, Build
 from signloom.evaluation.runs import SENTENCES
@@ -108,8 +109,13 @@ class Comparison(NamedTuple):
 
 
 def compare_builds(a: Build, b: Build, clips: int) -> Comparison:
-    """Compare all that two builds have in common, and list the `clips` clips that changed most."""
+    """Compare all that two builds have in common, and list the `clips` clips that changed most.
+
+    Raises SignloomError if no model answered the same clip in both.
+    """
     rows = compare_answers(a.answers, b.answers, RESAMPLES, SEED)
+    if not rows:
+        raise SignloomError("compare: A and B have no model that answered a clip with the same reference")
     named = {row.figure for row in rows}
     first, second = (build.figures.drop(named, errors="ignore") for build in (a, b))
     both = pd.concat([first, second], axis=1, join="inner", keys=["a", "b"]).rename_axis("figure")

@@ -9,16 +9,17 @@ import pandas as pd
 
 from signloom.evaluation.compare import METRICS, Comparison, Row
 
-ONE_SEED = "One seed a side: how far another seed would move these figures is unknown."
+ONE_SEED = "One seed in A or B: how far another seed would move these figures is unknown."
 SEVERAL = "Intervals resample clips and seeds."
 _MOST = 12  # figures without an interval that are printed
 
 
 def in_words(a: str, b: str, found: Comparison) -> str:
     """Return the comparison of the builds `a` and `b` for the terminal."""
-    parts = [f"A = {a}\nB = {b}", "\n".join(verdict(found))]
+    parts = [f"A = {a}\nB = {b}"]
     if found.rows:
-        parts.insert(1, _plain([row_cells(row) for row in found.rows]))
+        parts.append(_plain([row_cells(row) for row in found.rows]))
+    parts.append("\n".join(verdict(found)))
     if found.figures:
         more = len(found.figures) - _MOST
         rest = f"\nand {more} more, which --html and --json list" if more > 0 else ""
@@ -51,7 +52,8 @@ def verdict(found: Comparison) -> list[str]:
 
 def row_cells(row: Row) -> dict[str, str]:
     """Return a row of the table of metrics with intervals, by column."""
-    digits = METRICS[row.metric].decimals
+    digits, lower = METRICS[row.metric].decimals, METRICS[row.metric].better == "lower"
+    way = "worse" if (row.difference > 0) == lower else "better"
     return {
         "model": row.model,
         "data": row.data,
@@ -62,21 +64,14 @@ def row_cells(row: Row) -> dict[str, str]:
         "B - A": f"{row.difference:+.{digits}f}",
         "95 % interval": f"{row.low:+.{digits}f} to {row.high:+.{digits}f}",
         "p": f"{row.p:.3f}",
-        "differs": ("worse" if (row.difference > 0) == (METRICS[row.metric].better == "lower") else "better")
-        if row.differs
-        else "",
+        "differs": way if row.differs else "",
     }
 
 
 def figure_cells(figure: dict[str, Any]) -> dict[str, str]:
     """Return a row of the table of metrics without intervals, by column."""
     a, b = figure["a"], figure["b"]
-    return {
-        "metric": figure["figure"],
-        "A": f"{a:.10g}",
-        "B": f"{b:.10g}",
-        "B - A": f"{b - a:+.4g}",
-    }
+    return {"metric": figure["figure"], "A": f"{a:.10g}", "B": f"{b:.10g}", "B - A": f"{b - a:+.4g}"}
 
 
 def _plain(rows: Sequence[dict[str, str]]) -> str:
