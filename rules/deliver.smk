@@ -1,4 +1,8 @@
-REPORT_TEMPLATES = sorted(str(path) for path in Path("signloom/report/templates").glob("*"))
+REPORT_TEMPLATES = sorted(
+    str(path)
+    for path in Path("signloom/report/templates").glob("*")
+    if path.name != "comparison.html.j2"  # the page of `signloom compare`
+)
 
 
 rule report:

@@ -10,8 +10,8 @@ from signloom.errors import SignloomError
 VIDEO = ("mediapipe", "av", "cv2", "scipy", "pydantic", "pandas", "matplotlib", "tqdm")
 
 
-# the modules of the extra `train` that score predictions
-SCORES = ("pandas", "pydantic", "jiwer", "sacrebleu")
+# the modules of the extra `train` that score predictions and draw the page
+SCORES = ("pandas", "pydantic", "jiwer", "sacrebleu", "jinja2", "matplotlib")
 
 
 def need_scores(command: str) -> None:

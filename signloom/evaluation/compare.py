@@ -1,113 +1,222 @@
-"""Compare two builds clip by clip: how far error rates moved, and whether that means anything."""
+"""Compare two builds clip by clip: how far their metrics moved, and whether that means anything."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from signloom.evaluation.datasets import NAMES
-from signloom.metrics.bootstrap import Floats, bounds, resamples
+from signloom.errors import SignloomError
+from signloom.evaluation.builds import RETRIEVAL, Build
+from signloom.evaluation.runs import SENTENCES
+from signloom.metrics.bootstrap import Floats, Score, bounds, ratio, resamples, sums
+from signloom.metrics.metric_files import DECIMALS, SCORE_DECIMALS
+from signloom.metrics.translation import bleu_score, bleu_stats
+from signloom.params.variants import VARIANTS
 
 LEVEL = 0.05
-_CHUNK = 2_000_000  # signs drawn at a time
+RESAMPLES, SEED = 2000, 42
+_CHUNK = 2_000_000  # coins thrown at a time
 
 
-class Pair(NamedTuple):
-    """The same clips in two builds: errors (seeds, clips) of each build, and reference words (clips,)."""
+class Metric(NamedTuple):
+    """A metric that has an interval: its `counts` (clips, K) add up over clips, `score` is that of sums."""
 
-    a: Floats
-    b: Floats
-    words: Floats
+    name: str
+    better: Literal["lower", "higher"]
+    counts: Callable[[pd.DataFrame], Floats]
+    score: Score
+    decimals: int = DECIMALS
 
-    @property
-    def difference(self) -> float:
-        """The error rate of b minus that of a, each the mean over its seeds."""
-        return float((self.b.mean(0) - self.a.mean(0)).sum() / self.words.sum())
+
+def _errors(answers: pd.DataFrame) -> Floats:
+    return np.asarray(answers[["errors", "words"]], np.float64)
+
+
+def _right(answers: pd.DataFrame) -> Floats:
+    errors, words = _errors(answers).T
+    return np.stack([words - errors, words], 1)
+
+
+def _ngrams(answers: pd.DataFrame) -> Floats:
+    return bleu_stats(answers["reference"].tolist(), answers["answer"].tolist())
+
+
+WER = Metric("wer", "lower", _errors, ratio)
+BLEU = Metric("bleu4", "higher", _ngrams, bleu_score, SCORE_DECIMALS)
+TOP1 = Metric("ret_top1", "higher", _right, ratio)
+METRICS = {metric.name: metric for metric in (WER, BLEU, TOP1)}
+# a gloss variant has its word error rate alone
+_OF_MODEL = {SENTENCES: (WER, BLEU), RETRIEVAL: (TOP1,)}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A metric of one model and data set in both builds, each the mean over its seeds.
+
+    `difference` is b minus a, `low` and `high` are its 95 % interval (`paired_interval`). `p` is that of
+    `swap_test`, corrected for the number of rows that moved. `clips` counts those that both builds have with
+    the same reference, `left_out` the others. `moved` is whether the counts of any clip differ.
+    """
+
+    model: str
+    data: str
+    metric: str
+    clips: int
+    left_out: int
+    seeds: tuple[int, int]
+    a: float
+    b: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    moved: bool
 
     @property
     def many_seeds(self) -> bool:
         """Whether both builds have several seeds, so that the spread of seeds is known."""
-        return min(len(self.a), len(self.b)) > 1
+        return min(self.seeds) > 1
+
+    @property
+    def differs(self) -> bool:
+        """Whether p is below 0.05 and, where a build has several seeds, the interval leaves out 0 too."""
+        return self.p < LEVEL and (self.low > 0 or self.high < 0 or max(self.seeds) == 1)
+
+    @property
+    def figure(self) -> str:
+        """The name of this metric in the metric files."""
+        decoder = [VARIANTS[self.model].headline] if self.model in VARIANTS else []
+        return " ".join([self.model, self.data, *decoder, self.metric])
 
 
-def compare(a: pd.DataFrame, b: pd.DataFrame, count: int, seed: int) -> list[dict[str, Any]]:
-    """Return a row per model and data set that both builds scored without a fold.
+class Comparison(NamedTuple):
+    """What moved between two builds.
 
-    `a` and `b` are the answers of `runs.read_answers`. `difference` is the word error rate of b minus that of
-    a on the clips that both have, with a 95 % interval (`paired_interval`); `p` is corrected for the number
-    of rows (`holm`); `differs` is whether it is below 0.05, and, with several seeds a side, the interval does
-    not include 0 either. `left_out` counts clips that only one build has.
+    `rows` have intervals. `figures` are the other numbers of the metric files that moved: `figure, a, b`.
+    `equal` counts what did not move, `alone` what only one build has. `clips` are those of `most_changed`.
+    """
+
+    rows: list[Row]
+    figures: list[dict[str, Any]]
+    equal: int
+    alone: int
+    clips: list[dict[str, Any]]
+
+
+def compare_builds(a: Build, b: Build, clips: int) -> Comparison:
+    """Compare all that two builds have in common, and list the `clips` clips that changed most.
+
+    Raises SignloomError if no model answered the same clip in both.
+    """
+    rows = compare_answers(a.answers, b.answers, RESAMPLES, SEED)
+    if not rows:
+        raise SignloomError("compare: A and B have no model that answered a clip with the same reference")
+    named = {row.figure for row in rows}
+    first, second = (build.figures.drop(named, errors="ignore") for build in (a, b))
+    both = pd.concat([first, second], axis=1, join="inner", keys=["a", "b"]).rename_axis("figure")
+    figures = both[both["a"] != both["b"]].reset_index()
+    moved = [row for row in rows if row.moved]
+    return Comparison(
+        rows=moved,
+        figures=figures.to_dict("records"),
+        equal=len(rows) - len(moved) + len(both) - len(figures),
+        alone=len(first) + len(second) - 2 * len(both),
+        clips=most_changed(a.answers, b.answers, clips).to_dict("records"),
+    )
+
+
+def compare_answers(a: pd.DataFrame, b: pd.DataFrame, count: int, seed: int) -> list[Row]:
+    """Return a row per metric of every model and data set of which the answers `a` and `b` share clips.
+
+    The answers are those of `builds.Build`. The p-values are corrected (`holm`) for the number of rows in
+    which a clip changed: the others could not be called different, whatever was swapped.
     """
     rows = []
-    for model in dict.fromkeys(a["model"]):
-        for data in NAMES:
-            mine, other = (
-                side[(side["model"] == model) & (side["data"] == data) & (side["fold"] == "")]
-                for side in (a, b)
-            )
-            if len(mine) and len(other):
-                pair, left_out = paired(mine, other)
-                rows.append(_row(str(model), data, pair, left_out, count, seed))
-    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        outside = row["difference_low"] > 0 or row["difference_high"] < 0
-        row["p"], row["differs"] = p, bool(p < LEVEL and (outside or not row["many_seeds"]))
-    return rows
+    for (model, data), mine in a.groupby(["model", "data"], sort=False):
+        other = b[(b["model"] == model) & (b["data"] == data)]
+        sides, left_out = paired(mine, other) if len(other) else ([], 0)
+        if sides and len(sides[0][0]):
+            for metric in _OF_MODEL.get(model, (WER,)):
+                first, second = (np.stack([metric.counts(table) for table in side]) for side in sides)
+                pair = Pair(first, second, metric.score)
+                rows.append(_row(str(model), str(data), metric.name, pair, left_out, count, seed))
+    corrected = iter(holm([row.p for row in rows if row.moved]))
+    return [replace(row, p=next(corrected)) if row.moved else row for row in rows]
 
 
-def _row(model: str, data: str, pair: Pair, left_out: int, count: int, seed: int) -> dict[str, Any]:
+def _row(model: str, data: str, metric: str, pair: Pair, left_out: int, count: int, seed: int) -> Row:
+    a, b = (float(pair.score(side.sum(1)).mean()) for side in (pair.a, pair.b))
     low, high = paired_interval(pair, count, seed)
-    return {
-        "model": model,
-        "data": data,
-        "n": len(pair.words),
-        "left_out": left_out,
-        "seeds": [len(pair.a), len(pair.b)],
-        "many_seeds": pair.many_seeds,
-        "wer_a": float(pair.a.mean(0).sum() / pair.words.sum()),
-        "wer_b": float(pair.b.mean(0).sum() / pair.words.sum()),
-        "difference": pair.difference,
-        "difference_low": low,
-        "difference_high": high,
-        "p": sign_flips(pair, count, seed),
-    }
+    return Row(
+        model=model,
+        data=data,
+        metric=metric,
+        clips=pair.a.shape[1],
+        left_out=left_out,
+        seeds=(len(pair.a), len(pair.b)),
+        a=a,
+        b=b,
+        difference=b - a,
+        low=low,
+        high=high,
+        p=swap_test(pair, count, seed),
+        moved=bool(pair.changed.any()),
+    )
 
 
-def paired(a: pd.DataFrame, b: pd.DataFrame) -> tuple[Pair, int]:
-    """Return the clips that both tables have with equal references, and how many others there are."""
-    keys = ["clip_id", "words"]
-    errors = [side.pivot_table("errors", keys, "seed", sort=True).dropna() for side in (a, b)]
-    both = errors[0].index.intersection(errors[1].index).sort_values()
-    others = len(errors[0].index.union(errors[1].index)) - len(both)
-    first, second = (table.loc[both].to_numpy(np.float64).T for table in errors)
-    return Pair(first, second, both.get_level_values("words").to_numpy(np.float64)), others
+class Pair(NamedTuple):
+    """Counts (seeds, clips, K) of the same clips in two builds, and the score of their sums over clips."""
+
+    a: Floats
+    b: Floats
+    score: Score
+
+    @property
+    def changed(self) -> npt.NDArray[np.bool_]:
+        """Which clips' counts differ, each averaged over seeds."""
+        return np.asarray((self.a.mean(0) != self.b.mean(0)).any(1))
 
 
-def sign_flips(pair: Pair, count: int, seed: int) -> float:
-    """Return the p-value of no difference, by flipping the signs of the clips' differences at random.
+def paired(a: pd.DataFrame, b: pd.DataFrame) -> tuple[list[list[pd.DataFrame]], int]:
+    """Return each side's answers by seed, of the clips that all have with one reference; count the others."""
+    keys = ["clip_id", "reference"]
+    times = pd.concat([a, b]).groupby(keys).size()
+    common = times[times == a["seed"].nunique() + b["seed"].nunique()].reset_index()[keys]
+    sides = [[common.merge(part, on=keys) for _, part in side.groupby("seed", sort=False)] for side in (a, b)]
+    return sides, len(times) - len(common)
 
-    This is Fisher's randomisation test for pairs (Good, "Permutation, Parametric and Bootstrap Tests of
-    Hypotheses", 2005, section 3.2): without a true difference either build could have made either clip's
-    errors. Two-sided; the observed signs are among those counted.
+
+def swap_test(pair: Pair, count: int, seed: int) -> float:
+    """Return the p-value of no difference, by swapping the two builds' answers to clips at random.
+
+    This is approximate randomisation (Noreen, "Computer-Intensive Methods for Testing Hypotheses", 1989,
+    chapter 2): without a true difference, either build could have given either answer to a clip. Two-sided;
+    the observed answers are among those counted. The counts of several seeds are averaged first.
     """
-    moved = pair.b.mean(0) - pair.a.mean(0)
-    moved = moved[moved != 0]
-    if not len(moved):
+    changed = pair.changed
+    if not changed.any():
         return 1.0
+    first, second = pair.a.mean(0), pair.b.mean(0)
+    moved, first, second = (second - first)[changed], first.sum(0), second.sum(0)
     # a hair's breadth, because sums of the same terms differ in their last digits
-    observed = abs(moved.sum()) * (1 - 1e-9)
-    extreme = sum(int((np.abs(signs @ moved) >= observed).sum()) for signs in _signs(len(moved), count, seed))
+    observed = abs(pair.score(second[None]) - pair.score(first[None])) * (1 - 1e-9)
+    extreme = 0
+    for swapped in _coins(len(moved), count, seed):
+        shift = swapped @ moved
+        extreme += int((abs(pair.score(second - shift) - pair.score(first + shift)) >= observed).sum())
     return (1 + extreme) / (1 + count)
 
 
-def _signs(clips: int, count: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
+def _coins(clips: int, count: int, seed: int) -> Iterator[Floats]:
     generator = np.random.default_rng(seed)
     step = max(1, _CHUNK // clips)
     for start in range(0, count, step):
-        yield generator.choice([-1.0, 1.0], (min(step, count - start), clips))
+        yield generator.integers(0, 2, (min(step, count - start), clips)).astype(np.float64)
 
 
 def paired_interval(pair: Pair, count: int, seed: int) -> tuple[float, float]:
@@ -117,24 +226,23 @@ def paired_interval(pair: Pair, count: int, seed: int) -> tuple[float, float]:
     k / (k - 1), because a resample of k seeds varies less than k new ones would.
     """
     generator = np.random.default_rng([seed, 1])
+    both, of_a = np.concatenate([pair.a, pair.b]).swapaxes(0, 1), len(pair.a)
+    clips, runs, columns = both.shape
     found = []
-    for rows in resamples(len(pair.words), count, seed):
-        a, b = (_of_seeds(side, rows, generator) for side in (pair.a, pair.b))
-        found.append((b - a) / pair.words[rows].sum(1))
-    low, high = bounds(found) or (float("nan"), float("nan"))
-    return low, high
+    for rows in resamples(clips, count, seed):
+        total = sums(rows, both.reshape(clips, -1))
+        scores = pair.score(total.reshape(-1, columns)).reshape(-1, runs)
+        found.append(_over_seeds(scores[:, of_a:], generator) - _over_seeds(scores[:, :of_a], generator))
+    return bounds(found) or (float("nan"), float("nan"))
 
 
-def _of_seeds(errors: Floats, rows: npt.NDArray[np.int64], generator: np.random.Generator) -> Floats:
-    """Return the sum of errors (R,) of each resample of clips, averaged over a resample of seeds."""
-    seeds = len(errors)
-    mean = errors.mean(0)
+def _over_seeds(scores: Floats, generator: np.random.Generator) -> Floats:
+    """Return the mean (R,) of the scores (R, seeds) of each resample of clips, over a resample of seeds."""
+    seeds, mean = scores.shape[1], scores.mean(1)
     if seeds == 1:
-        return np.asarray(mean[rows].sum(1))
-    wide = mean + (errors - mean) * np.sqrt(seeds / (seeds - 1))
-    drawn = generator.multinomial(seeds, np.full(seeds, 1 / seeds), len(rows)) / seeds
-    sums = np.stack([one[rows].sum(1) for one in wide], 1)
-    return np.asarray((drawn * sums).sum(1))
+        return np.asarray(mean)
+    drawn = generator.multinomial(seeds, np.full(seeds, 1 / seeds), len(scores)) / seeds
+    return np.asarray(mean + ((drawn * scores).sum(1) - mean) * np.sqrt(seeds / (seeds - 1)))
 
 
 def holm(values: Sequence[float]) -> list[float]:
@@ -148,12 +256,14 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def most_changed(a: pd.DataFrame, b: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Return `model, data, clip_id, signer_id, errors_a, errors_b` of the clips that changed most."""
-    keys = ["model", "data", "clip_id", "signer_id"]
-    first, second = (
-        side[side["fold"] == ""].groupby(keys, as_index=False)["errors"].mean() for side in (a, b)
-    )
-    both = first.merge(second, on=keys, suffixes=("_a", "_b"))
-    both = both.assign(moved=(both["errors_b"] - both["errors_a"]).abs())
-    changed = both[both["moved"] > 0].sort_values("moved", ascending=False, kind="stable")
-    return changed.head(count).drop(columns="moved").reset_index(drop=True)
+    """Return the `count` clips whose errors changed most, each with its reference and both answers.
+
+    Columns are `model, data, clip_id, signer_id, reference, errors_a, answer_a, errors_b, answer_b`. Errors
+    are means over seeds, answers those of the first. In retrieval a wrong first sentence is one error.
+    """
+    keys = ["model", "data", "clip_id", "signer_id", "reference"]
+    said = {"errors": "mean", "answer": "first"}
+    first, second = (side.groupby(keys, sort=False).agg(said) for side in (a, b))
+    both = first.join(second, how="inner", lsuffix="_a", rsuffix="_b")
+    moved = (both["errors_b"] - both["errors_a"]).abs().sort_values(ascending=False, kind="stable")
+    return both.loc[moved[moved > 0].index[:count]].reset_index()

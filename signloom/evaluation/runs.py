@@ -19,6 +19,7 @@ from signloom.params.variants import VARIANTS
 from signloom.run_names import folder_after
 
 SENTENCES = "sign2text"
+_KEPT = ["data", "clip_id", "signer_id", "reference", "answer"]
 ONE = "one seed has no spread"
 ONE_FOLD = "one fold has no spread"
 # data sets that a fold leaves out of training
@@ -29,13 +30,13 @@ LEFT_OUT = {
 
 
 def read_answers(predictions: Sequence[Path]) -> pd.DataFrame:
-    """Return a row per run and clip: `model, seed, fold, data, clip_id, signer_id, errors, words`.
+    """Return `model, seed, fold, data, clip_id, signer_id, reference, answer, errors, words` by run and clip.
 
     A gloss variant is represented by its headline decoder. A variant of sign2text has the model
     `sign2text-<variant>`. `seed` and `fold` are "" for the first seed and without a fold, as in the paths.
     Clips without a word in the reference are left out.
     """
-    columns = ["model", "seed", "fold", "data", "clip_id", "signer_id", "errors", "words"]
+    columns = ["model", "seed", "fold", *_KEPT, "errors", "words"]
     tables = [_answers(path) for path in predictions]
     return pd.concat([pd.DataFrame(columns=columns), *tables], ignore_index=True)
 
@@ -43,13 +44,15 @@ def read_answers(predictions: Sequence[Path]) -> pd.DataFrame:
 def _answers(path: Path) -> pd.DataFrame:
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     if path.stem == SENTENCES:
-        stats = translation.wer_stats(table["reference"].tolist(), table["hypothesis"].tolist())
+        table = table.rename(columns={"hypothesis": "answer"})
+        stats = translation.wer_stats(table["reference"].tolist(), table["answer"].tolist())
         errors, words = stats[:, 0], stats[:, 1]
     else:
-        said = table[VARIANTS[path.stem].headline]
-        stats = error_stats(*([line.split() for line in column] for column in (table["reference"], said)))
+        table = table.rename(columns={VARIANTS[path.stem].headline: "answer"})
+        lines = ([line.split() for line in table[column]] for column in ("reference", "answer"))
+        stats = error_stats(*lines)
         errors, words = stats[:, :3].sum(1), stats[:, 3]
-    table = table[["data", "clip_id", "signer_id"]].assign(errors=errors, words=words)
+    table = table[_KEPT].assign(errors=errors, words=words)
     variant = folder_after(path, "variants")
     run = {"model": f"{path.stem}-{variant}" if variant else path.stem}
     run |= {"seed": folder_after(path, "seeds"), "fold": folder_after(path, "folds")}

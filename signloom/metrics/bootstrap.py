@@ -32,7 +32,7 @@ def interval(stats: Floats, score: Score, count: int, seed: int) -> tuple[float,
     """
     if not len(stats):
         return None
-    return bounds([score(_sums(rows, stats)) for rows in resamples(len(stats), count, seed)])
+    return bounds([score(sums(rows, stats)) for rows in resamples(len(stats), count, seed)])
 
 
 def median_interval(values: Floats, count: int, seed: int) -> tuple[float, float] | None:
@@ -42,7 +42,7 @@ def median_interval(values: Floats, count: int, seed: int) -> tuple[float, float
     return bounds([np.median(values[rows], axis=1) for rows in resamples(len(values), count, seed)])
 
 
-def _sums(rows: npt.NDArray[np.int64], stats: Floats) -> Floats:
+def sums(rows: npt.NDArray[np.int64], stats: Floats) -> Floats:
     """Return the sums (R, K) of `stats` over each resample, from how often it holds each clip."""
     clips = len(stats)
     shifted = rows + np.arange(len(rows))[:, None] * clips

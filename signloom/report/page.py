@@ -38,8 +38,8 @@ def is_demo(clips: pd.DataFrame) -> bool:
     return bool(clips["video_file"].astype(str).str.startswith(_DEMO_VIDEOS).any())
 
 
-def render(sources: Sources) -> str:
-    """Return the page."""
+def template(name: str) -> jinja2.Template:
+    """Return a template of a page; texts that are put into it are escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -47,8 +47,13 @@ def render(sources: Sources) -> str:
         trim_blocks=True,
     )
     environment.globals["DATA"] = DATA
+    return environment.get_template(name)
+
+
+def render(sources: Sources) -> str:
+    """Return the page."""
     videos = sources.videos
-    return environment.get_template("page.html.j2").render(
+    return template("page.html.j2").render(
         demo=is_demo(sources.clips),
         **_corpus(sources),
         sheet=videos and contact_sheet.describe(videos, sources.clips, sources.rejects),

@@ -176,7 +176,7 @@ def _points(axes: Axes, x: Any, part: pd.DataFrame, label: str, number: int) -> 
 def wer_by_signer(groups: pd.DataFrame, name: str = "wer-by-signer", most: int = 24) -> Picture:
     """Draw the word error rate of the `most` signers with the most clips: a bar and a 95 % interval each."""
     shown = groups.sort_values(["n", "group"], ascending=[False, True]).head(most)[::-1]
-    labels = [f"{row['group'] or 'unnamed'}, {_short(row['data'])}" for row in shown.to_dict("records")]
+    labels = [f"{row['group'] or 'unnamed'}, {short_data(row['data'])}" for row in shown.to_dict("records")]
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -194,7 +194,8 @@ def wer_by_signer(groups: pd.DataFrame, name: str = "wer-by-signer", most: int =
     return picture(name, "Word error rate by signer.", alt, draw, height)
 
 
-def _short(data: Any) -> str:
+def short_data(data: Any) -> str:
+    """Return the name of a data set as it stands beside a picture."""
     return str(DATA[data]).replace("Validation", "Val").replace(", unseen sentences", " unseen")
 
 

@@ -1,0 +1,273 @@
+"""`signloom compare`: folders, presets, git revisions and DVC experiments, as text, JSON and a page."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from signloom.__main__ import main
+from tests.report_inputs import Page
+
+RIGHT = "we drink water today"
+WRONG = "we drink tea today"
+EVIL = "we <b onclick='x()'>drink</b> & </script>"
+# a stage whose two seeds answer most of eight clips with the parameter `word`
+STAGE = """\
+import json, pathlib
+from ruamel.yaml import YAML
+word = YAML().load(pathlib.Path("params.yaml"))["word"]
+
+def write(path, text):
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    pathlib.Path(path).write_text(text + "\\n")
+
+for place, times in (("build", 7), ("build/seeds/43", 8)):
+    said = [f"we drink {word} today"] * times + ["we drink water today"] * (8 - times)
+    rows = [f"s1/{n},test,s1,1,we drink water today,{text}" for n, text in enumerate(said)]
+    head = "clip_id,data,signer_id,sentence_id,reference,hypothesis"
+    write(f"{place}/predictions/sign2text.csv", "\\n".join([head, *rows]))
+write("build/predictions/runs.csv", "model,seed\\nsign2text,\\nsign2text,43")
+write("metrics/sign2text.json", json.dumps({"test": {"chrf": len(word)}}))
+write("metrics/seeds/43/sign2text.json", json.dumps({"test": {"chrf": len(word)}}))
+"""
+PIPELINE = f"""\
+stages:
+  say:
+    cmd: '{sys.executable} say.py'
+    deps: [say.py]
+    params: [word]
+    outs:
+    - build/predictions/runs.csv
+    - build/predictions/sign2text.csv
+    - build/seeds/43/predictions/sign2text.csv
+    metrics:
+    - metrics/sign2text.json: {{cache: false}}
+    - metrics/seeds/43/sign2text.json: {{cache: false}}
+"""
+
+
+def write_answers(place: Path, hypothesis: str) -> None:
+    """Write sign2text.csv, whose 8 sentences are read as `hypothesis`."""
+    rows = {"clip_id": [f"s1/{n}" for n in range(8)], "data": "test", "signer_id": "s1", "sentence_id": 1}
+    (place / "predictions").mkdir(parents=True)
+    table = pd.DataFrame(rows).assign(reference=RIGHT, hypothesis=hypothesis)
+    table.to_csv(place / "predictions/sign2text.csv", index=False)
+
+
+def write_metrics(folder: Path, chrf: float) -> None:
+    folder.mkdir(parents=True)
+    tree = {"test": {"n": 8, "wer": 9.0, "chrf": chrf, "chrf_low": chrf, "exact": 1.0, "exact_reason": None}}
+    (folder / "sign2text.json").write_text(json.dumps(tree))
+
+
+def write_checkout(root: Path, hypothesis: str, chrf: float) -> Path:
+    write_answers(root / "build", hypothesis)
+    write_metrics(root / "metrics", chrf)
+    return root
+
+
+@pytest.fixture
+def builds(tmp_path: Path) -> tuple[str, str]:
+    """Two checkouts: one of four words of the second is wrong."""
+    a, b = write_checkout(tmp_path / "a", RIGHT, 100), write_checkout(tmp_path / "b", WRONG, 50)
+    return str(a), str(b)
+
+
+def compared(capsys: pytest.CaptureFixture[str], a: str | Path, b: str | Path) -> dict[str, Any]:
+    assert main(["compare", str(a), str(b), "--json"]) == 0
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_the_text_has_what_moved_and_the_clips_with_both_answers(
+    builds: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *builds, "--clips", "2"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "sign2text test wer 8 0.0000 0.2500 +0.2500 +0.2500 to +0.2500 0.018 worse" in said
+    assert "2 of 2 differ" in said and "another seed would move" in said and "are equal: 1." in said
+    assert "without an interval: metric A B B - A sign2text test chrf 100 50 -50 Clips" in said
+    assert said.count("s1/") == 2
+    assert f"s1/0: 0 errors in A, 1 in B truth {RIGHT} A {RIGHT} B {WRONG}" in said
+
+
+def test_a_build_compared_with_itself_says_that_nothing_differs(
+    builds: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.html"
+    assert main(["compare", builds[0], builds[0], "--html", str(page)]) == 0
+    nothing = "Nothing differs: all 4 metrics are equal."
+    assert capsys.readouterr().out == f"A = {builds[0]}\nB = {builds[0]}\n\n{nothing}\n"
+    read = Page(page.read_text("utf-8"))
+    assert nothing in read.text
+    assert read.tables == [] and read.pictures == []
+
+
+def test_the_page_has_a_picture_and_tables_and_no_markup_of_the_corpus(
+    builds: tuple[str, str], tmp_path: Path
+) -> None:
+    shutil.rmtree(Path(builds[1]) / "build")
+    write_answers(Path(builds[1]) / "build", EVIL)
+    page = tmp_path / "new/page.html"
+    assert main(["compare", *builds, "--html", str(page)]) == 0
+    text = page.read_text("utf-8")
+    read = Page(text)
+    assert EVIL not in text and EVIL in read.text
+    assert all(link.startswith("#") for link in read.links)
+    assert "wer of sign2text, Test: +1.25, 1.25 to 1.25, differs" in read.pictures[0]
+    assert len(read.tables) == 3
+    assert "metric A B B − A sign2text test chrf 100 50 −50" in read.text
+    assert list(page.parent.iterdir()) == [page]
+
+
+def test_only_the_seeds_of_the_last_build_are_read_and_figures_are_their_means(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = (write_checkout(tmp_path / name, RIGHT, 100) for name in "ab")
+    for seed, hypothesis in (("43", WRONG), ("44", "left from an older build")):
+        write_answers(b / "build/seeds" / seed, hypothesis)
+        write_metrics(b / "metrics/seeds" / seed, 40)
+    runs = {"model": "sign2text", "seed": ["", "43"], "fold": "", "data": "test", "n": 8, "wer": 0}
+    pd.DataFrame(runs).to_csv(b / "build/predictions/runs.csv", index=False)
+    found = compared(capsys, a, b)
+    assert found["rows"][0]["seeds"] == [1, 2]
+    assert found["rows"][0]["b"] == 0.125
+    assert found["figures"] == [{"figure": "sign2text test chrf", "a": 100.0, "b": 70.0}]
+    # the seeds of b disagree
+    assert not found["rows"][0]["differs"]
+
+
+def test_retrieval_is_compared_by_its_first_sentence(
+    builds: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for build, rank in zip(builds, ("1", "3"), strict=True):
+        ranks = {"clip_id": [f"s1/{n}" for n in range(8)], "data": "test", "sentence_id": 1}
+        table = pd.DataFrame(ranks).assign(rank=[rank] * 6 + ["1", ""], top_sentence=f"rank {rank}")
+        table.to_csv(Path(build) / "build/predictions/retrieval.csv", index=False)
+    found = compared(capsys, *builds)
+    (row,) = (row for row in found["rows"] if row["model"] == "retrieval")
+    # the last clip has no sentence in the gallery
+    assert (row["metric"], row["clips"], row["a"], row["b"]) == ("ret_top1", 7, 1.0, 0.1429)
+    assert main(["compare", *builds, "--clips", "9"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"retrieval, test, s1/0: 0 errors in A, 1 in B truth {RIGHT} A rank 1 B rank 3" in said
+
+
+def test_presets_seeds_and_folds_are_compared_as_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_checkout(tmp_path, RIGHT, 100)
+    for place in ("mine", "seeds/43", "folds/s1"):
+        write_answers(tmp_path / "build" / place, WRONG)
+        write_metrics(tmp_path / "metrics" / place, 50)
+    (tmp_path / "config/presets").mkdir(parents=True)
+    (tmp_path / "config/presets/mine.yaml").write_text("{}\n")
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine", "build/mine", "build/seeds/43", "build/folds/s1"):
+        found = compared(capsys, ".", name)
+        assert [row["metric"] for row in found["rows"]] == ["wer", "bleu4"]
+        assert found["rows"][0]["difference"] == 0.25
+        assert found["figures"] == [{"figure": "sign2text test chrf", "a": 100.0, "b": 50.0}]
+
+
+def test_a_build_that_is_not_there_is_named(
+    builds: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", builds[0], "no-such-revision"]) == 2
+    assert re.fullmatch(
+        r"error: compare: no-such-revision: .*expected a folder, a preset, or a git revision .*\n",
+        capsys.readouterr().err,
+    )
+    assert main(["compare", builds[0], str(tmp_path)]) == 2
+    assert "has no predictions" in capsys.readouterr().err
+
+
+def test_builds_of_other_clips_are_refused(
+    builds: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(builds[1]) / "build/predictions/sign2text.csv"
+    path.write_text(path.read_text().replace("s1/", "s2/"))
+    assert main(["compare", *builds]) == 2
+    assert "no model that answered a clip with the same reference" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [("--clips", "-1"), ("--html", ".")])
+def test_options_that_cannot_be_met_are_refused(
+    builds: tuple[str, str], wrong: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *builds, *wrong]) == 2
+    assert f"compare: {' '.join(wrong)}: expected" in capsys.readouterr().err
+
+
+def run(folder: Path, *command: str) -> None:
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose second commit changed a parameter, with an experiment; all pushed to `../store`."""
+    root = tmp_path_factory.mktemp("dvc") / "repository"
+    root.mkdir()
+    dvc, git = (sys.executable, "-m", "dvc"), ("git", "-c", "user.name=t", "-c", "user.email=t@t")
+    run(root, "git", "init", "--quiet")
+    run(root, *dvc, "init", "--quiet")
+    run(root, *dvc, "remote", "add", "--default", "store", str(root.parent / "store"))
+    (root / ".gitignore").write_text("/build\n")
+    (root / "say.py").write_text(STAGE)
+    (root / "dvc.yaml").write_text(PIPELINE)
+    for word in ("water", "tea"):
+        (root / "params.yaml").write_text(f"word: {word}\n")
+        run(root, *dvc, "repro", "--quiet")
+        run(root, "git", "add", "--all")
+        run(root, *git, "commit", "--quiet", "--message", word)
+    run(root, *dvc, "push", "--quiet", "--all-commits")
+    run(root, *dvc, "exp", "run", "--quiet", "--name", "juicy", "--set-param", "word=juice")
+    return root
+
+
+def test_revisions_are_fetched_from_the_remote_in_a_clone(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clone = repository.parent / "clone"
+    run(repository, "git", "clone", "--quiet", ".", str(clone))
+    monkeypatch.chdir(clone)
+    found = compared(capsys, "HEAD~1", "HEAD")
+    row = found["rows"][0]
+    assert (row["metric"], row["a"], row["b"], row["differs"]) == ("wer", 0.0, 0.2344, True)
+    assert row["seeds"] == [2, 2]
+    assert row["low"] < row["difference"] < row["high"]
+    assert found["figures"] == [{"figure": "sign2text test chrf", "a": 5.0, "b": 3.0}]
+    assert [clip["answer_b"] for clip in found["clips"]] == [WRONG] * 5
+    assert not (clone / "build").exists()
+
+
+def test_an_experiment_is_compared_with_a_folder(
+    repository: Path,
+    builds: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(repository)
+    found = compared(capsys, builds[0], "juicy")
+    assert found["rows"][0]["b"] == 0.2344
+    assert found["figures"] == [{"figure": "sign2text test chrf", "a": 100.0, "b": 5.0}]
+    assert [clip["answer_b"] for clip in found["clips"]] == ["we drink juice today"] * 5
+
+
+def test_products_that_no_cache_has_are_named(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clone = tmp_path / "clone"
+    run(repository, "git", "clone", "--quiet", ".", str(clone))
+    (clone / ".dvc/config.local").write_text("['remote \"store\"']\n    url = /nowhere\n")
+    monkeypatch.chdir(clone)
+    assert main(["compare", "HEAD", "."]) == 2
+    said = capsys.readouterr().err
+    assert re.search(r"compare: HEAD: build/predictions: .*No storage files.* \(dvc push\)\n", said)
