@@ -8,7 +8,7 @@ from typing import Any
 from signloom.params.variants import VARIANTS
 from signloom.report.tables import DASH, DATA, Cell, Metric, Notes, Table, score_cell
 
-_WER = Metric("wer", "Word error rate", "lower")
+WER = Metric("wer", "Word error rate", "lower")
 _LABELS = {"sign2text": "landmarks to sentence"}
 
 
@@ -24,14 +24,15 @@ def describe(runs: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _name(model: str) -> Cell:
+def model_name(model: str) -> Cell:
+    """Return the name of a model with what it is."""
     return Cell(model, _LABELS.get(model) or VARIANTS[model].label)
 
 
 def _seeds(found: Mapping[str, Any]) -> Table:
     shown = [data for data in DATA if any(data in of_model for of_model in found.values())]
     rows = [
-        [_name(model), Cell(str(of_model["seeds"])), *(_spread(of_model.get(data)) for data in shown)]
+        [model_name(model), Cell(str(of_model["seeds"])), *(_spread(of_model.get(data)) for data in shown)]
         for model, of_model in found.items()
     ]
     columns = ["Model", "Seeds", *(DATA[data] for data in shown)]
@@ -48,10 +49,10 @@ def _folds(found: Mapping[str, Any]) -> Table:
     notes = Notes()
     rows = [
         [
-            _name(model),
+            model_name(model),
             Cell(str(of_model["folds"])),
             Cell(str(of_model["n"])),
-            score_cell(of_model, _WER, notes),
+            score_cell(of_model, WER, notes),
             Cell(DASH if of_model["wer_std"] is None else f"{of_model['wer_std']:.3f}"),
         ]
         for model, of_model in found.items()
