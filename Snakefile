@@ -5,11 +5,17 @@ import sys
 from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
+from snakemake.utils import min_version
 
-from signloom.errors import SignloomError
 from engines.emulation import emulation_warnings
+from engines.given import Given
+from engines.gpus import gpus_per_job
 from engines.import_closure import code_of
-from engines.rule_helpers import Pipeline
+from engines.origins import Origins
+from engines.pipeline import Pipeline
+from signloom.errors import SignloomError
+
+min_version("9.0")
 
 
 configfile: "params.yaml"
@@ -19,11 +25,14 @@ try:
     flow = Pipeline.load(config)
 except SignloomError as error:
     sys.exit(f"error: {error}")
+given, origins = Given(flow.params), Origins(flow)
+# a job of a cluster has its GPU already, and asks nobody
+gpus = gpus_per_job() if workflow.local_exec else 0
 
 # DVC's stages that compare runs depend on these folders, which git keeps only with a file in them
 if not flow.preset:
     for kind in ("seeds", "folds"):
-        keep = Path(flow.metrics(kind), ".gitkeep")
+        keep = Path(flow.metric(kind), ".gitkeep")
         if not keep.exists():
             keep.parent.mkdir(parents=True, exist_ok=True)
             keep.touch()
@@ -102,8 +111,8 @@ onstart:
 rule all:
     default_target: True
     input:
-        flow.build("report/index.html"),
-        flow.if_family("sign2text", flow.build("embeddings/prototypes.npz")),
-        flow.of_grid("sign2text", flow.metrics("{fold}{seed}sign2text.json")),
-        flow.of_grid("sign2text", flow.metrics("{fold}{seed}retrieval.json")),
-        flow.of_grid("gloss", flow.metrics("{fold}{seed}gloss/{variant}.json")),
+        flow.product("report/index.html"),
+        flow.if_family("sign2text", flow.product("embeddings/prototypes.npz")),
+        flow.of_grid("sign2text", flow.metric("{fold}{seed}sign2text.json")),
+        flow.of_grid("sign2text", flow.metric("{fold}{seed}retrieval.json")),
+        flow.of_grid("gloss", flow.metric("{fold}{seed}gloss/{variant}.json")),

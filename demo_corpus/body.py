@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from demo_corpus.signers import Signer
-
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -151,30 +149,3 @@ def vertex_normals(points: Array, triangles: Ints) -> Array:
     for k in range(3):
         np.add.at(normals, triangles[:, k], faces)
     return np.asarray(normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12))
-
-
-class Body:
-    """A dressed figure that can be posed."""
-
-    def __init__(self, signer: Signer) -> None:
-        from demo_corpus.clothes import dress
-
-        self.rest = rest_mesh(dict(signer.shape))
-        self.skeleton = self.rest.skeleton
-        self.parts: list[Part] = dress(self.rest, signer)
-
-    def pose(self, deltas: Array, heads: Array, face: Array) -> list[tuple[Array, Array]]:
-        """Return points and normals of every part for one frame.
-
-        ``deltas`` (bones, 3, 3), ``heads`` (bones, 3) posed, ``face`` (actions,) in 0..1.
-        """
-        shift = heads - np.einsum("bij,bj->bi", deltas, self.skeleton.heads)
-        transforms = np.concatenate([deltas.reshape(-1, 9), shift], axis=1)
-        posed = []
-        for part in self.parts:
-            blend = part.weights @ transforms
-            matrices = blend[:, :9].reshape(-1, 3, 3)
-            points = part.points if part.face is None else part.points + np.tensordot(face, part.face, 1)
-            moved = np.einsum("nij,nj->ni", matrices, points) + blend[:, 9:]
-            posed.append((moved, np.einsum("nij,nj->ni", matrices, part.normals)))
-        return posed

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from demo_corpus.body import Array, Body
+from demo_corpus.body import Array
+from demo_corpus.dressed_body import Body
 from demo_corpus.figure import Figure
 from demo_corpus.gestures import gesture
 from demo_corpus.lexicon import SIGNS

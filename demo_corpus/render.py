@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from demo_corpus.body import Array, Body
+from demo_corpus.body import Array
 from demo_corpus.clothes import eye_centre
+from demo_corpus.dressed_body import Body
 from demo_corpus.signers import Signer
 
 os.environ.setdefault("LP_NUM_THREADS", "1")  # threads of the software rasteriser

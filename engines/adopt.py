@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from engines.dvc_yaml import target
-from engines.rule_helpers import PRESETS
+from engines.pipeline import PRESETS
 
 
 def main(argv: list[str] | None = None) -> int:

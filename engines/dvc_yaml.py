@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import hashlib
 import io
 import json
 import re
@@ -20,7 +21,8 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
-from engines.rule_helpers import BY_RULES, PARAMS_FILE, PRESETS, Pipeline
+from engines.given import BY_RULES
+from engines.pipeline import PARAMS_FILE, PRESETS, Pipeline
 from engines.workflow import workflow
 from signloom.dataset.shards import shard_names
 from signloom.params.load import read_yaml
@@ -99,7 +101,10 @@ def _stage(rule: Any, flow: Pipeline, variant: str, place: Place) -> dict[str, A
         stage["wdir"] = "../../.."
     shards = {"shard": shard_names(flow.params.shards.count)} if "shard" in rule.wildcard_names else {}
     stage["matrix"] = place.matrix | shards
-    stage["cmd"] = f"snakemake {options}--cores all --allowed-rules {rule.name} -- {outputs[0]}"
+    # the digest makes DVC run the stage again when the rule's command has changed
+    digest = hashlib.sha256(rule.shellcmd.encode()).hexdigest()[:8]
+    command = f"snakemake {options}--cores all --allowed-rules {rule.name} -- {outputs[0]}"
+    stage["cmd"] = f"{command} # command {digest}"
     # Snakemake gives this rule a digest of the videos; DVC depends on their folder instead
     folders = [flow.params.dataset.videos] if hasattr(rule.params, "contents") else []
     given = _given(rule, flow, wildcards)
@@ -122,7 +127,7 @@ def _inputs(rule: Any, flow: Pipeline, wildcards: SimpleNamespace, given: list[s
     if flow.presets or {"seed", "fold"} & set(rule.wildcard_names) or not compared:
         return paths
     plain = [path for path in paths if not re.match(r"(build|metrics)/(seeds|folds)/", path)]
-    return plain + [flow.metrics(name) for name in compared]
+    return plain + [flow.metric(name) for name in compared]
 
 
 def _paths(items: Any, wildcards: SimpleNamespace) -> list[str]:
@@ -188,22 +193,22 @@ def _plots(flow: Pipeline) -> list[dict[str, Any]]:
     up = "../../../" if flow.preset else ""
     plots = []
     if "sign2text" in flow.params.pipeline.families:
-        history = up + flow.build("models/sign2text/history.csv")
+        history = up + flow.product("models/sign2text/history.csv")
         curves = {
             "losses": ["train_loss", "ce_loss", "clip_loss", "supcon_loss"],
             "alignment": ["val_inst_top1", "val_pos_sim", "val_neg_sim"],
             "validation WER": ["val_wer"],
         }
         plots += [_curves(f"sign2text: {name}", {history: columns}) for name, columns in curves.items()]
-        curve = up + flow.build("inference/curve.csv")
+        curve = up + flow.product("inference/curve.csv")
         accepted = {"x": {curve: "false_accept_rate"}, "y": {curve: "accepted_and_right"}}
         plots.append({"calibration": {**accepted, "template": "calibration", "title": "calibration"}})
     if "gloss" in flow.params.pipeline.families:
-        files = [up + path for path in flow.of_runs(flow.build("{seed}models/gloss/{variant}/history.csv"))]
+        files = [up + path for path in flow.of_runs(flow.product("{seed}models/gloss/{variant}/history.csv"))]
         for column in ("train_loss", "val_wer", "val_blank_ratio"):
             plots.append(_curves(f"gloss: {column}", {file: [column] for file in files}))
         # template in .dvc/plots: DVC's own bars do not start at 0 and cannot group by decoder
-        table = up + flow.build("predictions/ablation.csv")
+        table = up + flow.product("predictions/ablation.csv")
         bars = {"x": {table: "wer"}, "y": {table: "variant"}}
         plots.append({"gloss ablation": {**bars, "template": "ablation", "title": "gloss: ablation"}})
     return plots

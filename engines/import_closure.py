@@ -14,7 +14,7 @@ from pathlib import Path
 def code_of(stage: str, root: Path = Path()) -> list[str]:
     """Return the sorted paths, relative to `root`, of the modules that `stage` uses."""
     entry = f"workflow_scripts/{stage}.py"
-    todo, found = [entry], set()
+    todo, found = [entry, "workflow_scripts/__init__.py"], set()
     while todo:
         path = todo.pop()
         if path not in found:
@@ -44,4 +44,9 @@ def _imports(root: Path, path: str) -> tuple[str, ...]:
 
 def _file_of(root: Path, parts: list[str]) -> list[str]:
     stem = "/".join(parts)
-    return [path for path in (f"{stem}.py", f"{stem}/__init__.py") if (root / path).is_file()]
+    return [path for path in (f"{stem}.py", f"{stem}/__init__.py") if has_code(root / path)]
+
+
+def has_code(path: Path) -> bool:
+    """Return whether a file has more than a docstring; a package's own file often has none."""
+    return path.is_file() and len(ast.parse(path.read_text("utf-8")).body) > 1

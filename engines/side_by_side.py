@@ -11,7 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, field_validator
 
-from engines.rule_helpers import Pipeline, Scattered, chosen
+from engines.given import Given, chosen
+from engines.origins import Origins, Scattered
+from engines.pipeline import Pipeline
 from signloom.errors import SignloomError
 from signloom.params.base import Section
 from signloom.params.load import check_params, overlay, read_yaml
@@ -45,8 +47,13 @@ class SideBySide:
     `weights` is Snakemake's `--config side_weights=random`, which gives every network random weights.
     """
 
-    flow: Pipeline
+    origins: Origins
     weights: str | None = None
+
+    @property
+    def flow(self) -> Pipeline:
+        """The pipeline that the settings change."""
+        return self.origins.flow
 
     @cached_property
     def tables(self) -> dict[str, Table]:
@@ -98,19 +105,17 @@ class SideBySide:
 
         def place(wildcards: Any) -> str:
             setting = f"side_by_side/{wildcards.table}/{wildcards.setting}"
-            return self.flow.build(f"{setting}/{stage}/{wildcards.shard}.origin")
+            return self.flow.product(f"{setting}/{stage}/{wildcards.shard}.origin")
 
-        return Scattered(self.flow, stage, sections, place, self.setting)
+        return Scattered(self.origins, stage, sections, place, self.setting)
 
     def given_to_run(self, *sections: str) -> Callable[[Any], str]:
         """Return a params function that gives the sections, and variant and seed of the wildcards."""
-        return lambda wildcards: json.dumps(
-            chosen(self.setting(wildcards), sections) | {"run": self.flow.run(wildcards)}, sort_keys=True
-        )
+        return lambda wildcards: Given(self.setting(wildcards)).to_run(*sections)(wildcards)
 
     def given_to_training(self, wildcards: Any) -> str:
         """Return the parameters of a training, for a rule with the wildcards of a setting and a run."""
-        return self.given_to_run(*self.flow.gloss_training(wildcards.variant))(wildcards)
+        return Given(self.setting(wildcards)).to_training(wildcards)
 
     def given_to_table(self, *sections: str) -> Callable[[Any], str]:
         """Return a params function that gives the sections, and the settings of the wildcard `table`."""
@@ -136,7 +141,7 @@ class SideBySide:
 
     def stats(self, wildcards: Any) -> str:
         """Return the path of the statistics of a setting's clip features."""
-        return self.flow.build(self._folder(wildcards, "clip_features") + "clip_stats.npz")
+        return self.flow.product(self._folder(wildcards, "clip_features") + "clip_stats.npz")
 
     def copies(self, suffix: str) -> Callable[[Any], list[str]]:
         """Return an input function that gives the augmented copies of a run, one file per shard."""
@@ -154,7 +159,7 @@ class SideBySide:
         def paths(wildcards: Any) -> list[str]:
             table = self.tables[wildcards.table]
             return [
-                self.flow.build(f"side_by_side/{wildcards.table}/{setting}/{seed}{table.variant}/{file}")
+                self.flow.product(f"side_by_side/{wildcards.table}/{setting}/{seed}{table.variant}/{file}")
                 for setting in table.settings
                 for seed in self.flow.seeds
             ]

@@ -1,18 +1,18 @@
-windows = flow.scattered("clip_features", "clip_features")
-copies = flow.scattered("clip_features_augmented", "clip_features", "frames")
+windows = origins.scattered("clip_features", "clip_features")
+copies = origins.scattered("clip_features_augmented", "clip_features", "frames")
 
 
 rule clip_features:
     """Run a video network over frame windows of one shard's clips."""
     input:
         code=code_of("clip_features"),
-        shard=windows.list,
+        shard=windows.shard_list,
     output:
-        multiext(flow.build("clip_features/{shard}"), npy=".npy", parquet=".parquet", origin=".origin"),
+        multiext(flow.product("clip_features/{shard}"), npy=".npy", parquet=".parquet", origin=".origin"),
     log:
-        flow.build("logs/clip_features/{shard}.log"),
+        flow.product("logs/clip_features/{shard}.log"),
     benchmark:
-        flow.build("benchmarks/clip_features/{shard}.tsv")
+        flow.product("benchmarks/clip_features/{shard}.tsv")
     conda:
         "../environment.yml"
     # one thread, because sums depend on the number of threads; shards run in parallel instead
@@ -20,14 +20,15 @@ rule clip_features:
     resources:
         mem_mb=3000,
         runtime=480,
-        gpu=flow.gpu,
+        gpu=gpus,
     params:
-        call=flow.call("clip_features"),
+        files=flow.files,
         given=windows.given,
     message:
         "clip_features: shard {wildcards.shard}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.clip_features {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 if flow.reading("copies"):
@@ -36,19 +37,19 @@ if flow.reading("copies"):
         """Run the video network over augmented copies of one shard's training clips."""
         input:
             code=code_of("clip_features_augmented"),
-            shard=copies.list,
+            shard=copies.shard_list,
             splits=rules.splits.output.splits,
         output:
             multiext(
-                flow.build("{fold}clip_features_augmented/{shard}"),
+                flow.product("{fold}clip_features_augmented/{shard}"),
                 npy=".npy",
                 parquet=".parquet",
                 origin=".origin",
             ),
         log:
-            flow.build("logs/{fold}clip_features_augmented/{shard}.log"),
+            flow.product("logs/{fold}clip_features_augmented/{shard}.log"),
         benchmark:
-            flow.build("benchmarks/{fold}clip_features_augmented/{shard}.tsv")
+            flow.product("benchmarks/{fold}clip_features_augmented/{shard}.tsv")
         # another long chain
         priority: 1
         conda:
@@ -57,14 +58,15 @@ if flow.reading("copies"):
         resources:
             mem_mb=3000,
             runtime=480,
-            gpu=flow.gpu,
+            gpu=gpus,
         params:
-            call=flow.call("clip_features_augmented"),
+            files=flow.files,
             given=copies.given,
         message:
             "clip_features_augmented: shard {wildcards.shard}"
         shell:
-            "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+            "python -m workflow_scripts.clip_features_augmented {params.files} --params {params.given:q}"
+            " --threads {threads} 2>&1 | tee {log}"
 
 
 rule stats_clip:
@@ -75,11 +77,11 @@ rule stats_clip:
         features=expand(rules.clip_features.output.npy, shard=flow.shards),
         index=expand(rules.clip_features.output.parquet, shard=flow.shards),
     output:
-        stats=flow.build("{fold}clip_stats.npz"),
+        stats=flow.product("{fold}clip_stats.npz"),
     log:
-        flow.build("logs/{fold}stats_clip.log"),
+        flow.product("logs/{fold}stats_clip.log"),
     benchmark:
-        flow.build("benchmarks/{fold}stats_clip.tsv")
+        flow.product("benchmarks/{fold}stats_clip.tsv")
     conda:
         "../environment.yml"
     threads: 1
@@ -87,9 +89,10 @@ rule stats_clip:
         mem_mb=1000,
         runtime=60,
     params:
-        call=flow.call("stats_clip"),
-        given=flow.given(),
+        files=flow.files,
+        given=given(),
     message:
         "stats_clip: statistics of the training clips' features"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.stats_clip {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"

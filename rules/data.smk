@@ -5,11 +5,11 @@ rule sources:
         # only the table's rows count (in the digest below), not how the file is written
         table=ancient(flow.table),
     output:
-        rows=flow.build("sources.parquet"),
+        rows=flow.product("sources.parquet"),
     log:
-        flow.build("logs/sources.log"),
+        flow.product("logs/sources.log"),
     benchmark:
-        flow.build("benchmarks/sources.tsv")
+        flow.product("benchmarks/sources.tsv")
     conda:
         "../environment.yml"
     threads: 1
@@ -17,13 +17,14 @@ rule sources:
         mem_mb=1000,
         runtime=60,
     params:
-        call=flow.call("sources"),
-        given=flow.given("dataset"),
-        contents=flow.sources,
+        files=flow.files,
+        given=given("dataset"),
+        contents=origins.sources,
     message:
         "sources: reading {input.table} and the files that it names"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log} # {params.contents}"
+        "python -m workflow_scripts.sources {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log} # {params.contents}"
 
 
 rule manifest:
@@ -33,14 +34,14 @@ rule manifest:
         rows=rules.sources.output.rows,
         variations=flow.params.dataset.variations or [],
     output:
-        manifest=flow.build("manifest.parquet"),
-        rejects=flow.build("manifest_rejects.csv"),
-        shards=expand(flow.build("shards/{shard}.csv"), shard=flow.shards),
-        metrics=flow.metrics("manifest.json"),
+        manifest=flow.product("manifest.parquet"),
+        rejects=flow.product("manifest_rejects.csv"),
+        shards=expand(flow.product("shards/{shard}.csv"), shard=flow.shards),
+        metrics=flow.metric("manifest.json"),
     log:
-        flow.build("logs/manifest.log"),
+        flow.product("logs/manifest.log"),
     benchmark:
-        flow.build("benchmarks/manifest.tsv")
+        flow.product("benchmarks/manifest.tsv")
     conda:
         "../environment.yml"
     threads: 1
@@ -48,12 +49,13 @@ rule manifest:
         mem_mb=1000,
         runtime=60,
     params:
-        call=flow.call("manifest"),
-        given=flow.given("dataset", "manifest", "shards"),
+        files=flow.files,
+        given=given("dataset", "manifest", "shards"),
     message:
         "manifest: checking every row"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.manifest {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 rule metadata:
@@ -62,16 +64,17 @@ rule metadata:
         code=code_of("metadata"),
         manifest=rules.manifest.output.manifest,
         rejects=rules.manifest.output.rejects,
-        features=expand(flow.build("pose_features/{shard}.parquet"), shard=flow.shards),
+        features=expand(flow.product("pose_features/{shard}.parquet"), shard=flow.shards),
     output:
-        parquet=flow.build("processed_metadata.parquet"),
-        csv=flow.build("processed_metadata.csv"),
-        rejects=report(flow.build("rejects.csv"), "../docs/captions/rejects.rst", category="Corpus"),
-        metrics=flow.metrics("features.json"),
+        parquet=flow.product("processed_metadata.parquet"),
+        csv=flow.product("processed_metadata.csv"),
+        rejects=report(flow.product("rejects.csv"), "../docs/captions/rejects.rst", category="Corpus"),
+        metrics=flow.metric("features.json"),
     log:
-        flow.build("logs/metadata.log"),
+        flow.product("logs/metadata.log"),
     benchmark:
-        flow.build("benchmarks/metadata.tsv")
+        flow.product("benchmarks/metadata.tsv")
+    localrule: True
     conda:
         "../environment.yml"
     threads: 1
@@ -79,12 +82,13 @@ rule metadata:
         mem_mb=1000,
         runtime=20,
     params:
-        call=flow.call("metadata"),
-        given=flow.given("quality"),
+        files=flow.files,
+        given=given("quality"),
     message:
         "metadata: joining the manifest with the features"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.metadata {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 rule splits:
@@ -93,12 +97,13 @@ rule splits:
         code=code_of("splits"),
         metadata=rules.metadata.output.parquet,
     output:
-        splits=flow.build("{fold}splits.csv"),
-        metrics=flow.metrics("{fold}splits.json"),
+        splits=flow.product("{fold}splits.csv"),
+        metrics=flow.metric("{fold}splits.json"),
     log:
-        flow.build("logs/{fold}splits.log"),
+        flow.product("logs/{fold}splits.log"),
     benchmark:
-        flow.build("benchmarks/{fold}splits.tsv")
+        flow.product("benchmarks/{fold}splits.tsv")
+    localrule: True
     conda:
         "../environment.yml"
     threads: 1
@@ -106,9 +111,10 @@ rule splits:
         mem_mb=1000,
         runtime=20,
     params:
-        call=flow.call("splits"),
-        given=flow.given_to_fold("splits"),
+        files=flow.files,
+        given=given.to_fold("splits"),
     message:
         "splits: {output.splits}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.splits {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"

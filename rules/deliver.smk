@@ -9,28 +9,28 @@ rule report:
             rules.manifest.output.metrics,
             rules.metadata.output.metrics,
             flow.plain(rules.splits.output.metrics),
-            *flow.if_family("sign2text", flow.metrics("sign2text.json"), flow.metrics("retrieval.json")),
-            *flow.if_family("sign2text", flow.metrics("calibration.json"), flow.metrics("inference.json")),
-            *flow.if_family("gloss", flow.metrics("ablation.json")),
+            *flow.if_family("sign2text", flow.metric("sign2text.json"), flow.metric("retrieval.json")),
+            *flow.if_family("sign2text", flow.metric("calibration.json"), flow.metric("inference.json")),
+            *flow.if_family("gloss", flow.metric("ablation.json")),
             rules.runs.output.metrics,
         ],
-        history=flow.if_family("sign2text", flow.build("models/sign2text/history.csv")),
-        epochs=flow.if_family("sign2text", flow.build("models/sign2text/metrics.jsonl")),
+        history=flow.if_family("sign2text", flow.product("models/sign2text/history.csv")),
+        epochs=flow.if_family("sign2text", flow.product("models/sign2text/metrics.jsonl")),
         predictions=[
-            *flow.if_family("sign2text", flow.build("predictions/sign2text.csv")),
-            *flow.if_family("sign2text", flow.build("predictions/retrieval.csv")),
-            *flow.if_family("sign2text", flow.build("predictions/inference.csv")),
+            *flow.if_family("sign2text", flow.product("predictions/sign2text.csv")),
+            *flow.if_family("sign2text", flow.product("predictions/retrieval.csv")),
+            *flow.if_family("sign2text", flow.product("predictions/inference.csv")),
         ],
-        embeddings=flow.if_family("sign2text", flow.build("embeddings/embeddings.npy")),
-        map=flow.if_family("sign2text", flow.build("embeddings/embeddings_map.csv")),
-        curve=flow.if_family("sign2text", flow.build("inference/curve.csv")),
-        thresholds=flow.if_family("sign2text", flow.build("inference/thresholds.json")),
-        bundle=flow.if_family("sign2text", flow.build("export/export_manifest.json")),
-        ablation=flow.if_family("gloss", flow.build("predictions/ablation.csv")),
-        ablation_text=flow.if_family("gloss", flow.build("predictions/ablation.txt")),
-        gloss_metrics=flow.of_runs(flow.metrics("{seed}gloss/{variant}.json")),
-        gloss_epochs=flow.of_runs(flow.build("{seed}models/gloss/{variant}/metrics.jsonl")),
-        gloss_predictions=flow.of_runs(flow.build("{seed}predictions/gloss/{variant}.csv")),
+        embeddings=flow.if_family("sign2text", flow.product("embeddings/embeddings.npy")),
+        map=flow.if_family("sign2text", flow.product("embeddings/embeddings_map.csv")),
+        curve=flow.if_family("sign2text", flow.product("inference/curve.csv")),
+        thresholds=flow.if_family("sign2text", flow.product("inference/thresholds.json")),
+        bundle=flow.if_family("sign2text", flow.product("export/export_manifest.json")),
+        ablation=flow.if_family("gloss", flow.product("predictions/ablation.csv")),
+        ablation_text=flow.if_family("gloss", flow.product("predictions/ablation.txt")),
+        gloss_metrics=flow.of_runs(flow.metric("{seed}gloss/{variant}.json")),
+        gloss_epochs=flow.of_runs(flow.product("{seed}models/gloss/{variant}/metrics.jsonl")),
+        gloss_predictions=flow.of_runs(flow.product("{seed}predictions/gloss/{variant}.csv")),
         clip_index=flow.shards_of("clip_features", ".parquet") if flow.reading("clip") else [],
         metadata=rules.metadata.output.parquet,
         rejects=rules.metadata.output.rejects,
@@ -40,11 +40,11 @@ rule report:
         landmarks_index=flow.shards_of("landmarks", ".parquet") if flow.videos_read else [],
         shards=flow.shards_of("shards", ".csv") if flow.videos_read else [],
     output:
-        html=report(flow.build("report/index.html"), "../docs/captions/report.rst", category="Report"),
+        html=report(flow.product("report/index.html"), "../docs/captions/report.rst", category="Report"),
     log:
-        flow.build("logs/report.log"),
+        flow.product("logs/report.log"),
     benchmark:
-        flow.build("benchmarks/report.tsv")
+        flow.product("benchmarks/report.tsv")
     conda:
         "../environment.yml"
     threads: 1
@@ -52,9 +52,10 @@ rule report:
         mem_mb=2000,
         runtime=30,
     params:
-        call=flow.call("report"),
-        given=flow.given(*type(flow.params).model_fields),
+        files=flow.files,
+        given=given(*type(flow.params).model_fields),
     message:
         "report: {output.html}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.report {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"

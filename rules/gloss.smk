@@ -8,21 +8,21 @@ rule train_gloss:
         pose=flow.if_read("pose", flow.shards_of("pose_features", ".npy")),
         pose_index=flow.if_read("pose", flow.shards_of("pose_features", ".parquet")),
         mask=flow.if_read("pose", flow.shards_of("pose_features", ".mask.npy")),
-        pose_stats=flow.if_read("pose", flow.build("{fold}global_stats.npz")),
+        pose_stats=flow.if_read("pose", flow.product("{fold}global_stats.npz")),
         clip=flow.if_read("clip", flow.shards_of("clip_features", ".npy")),
         clip_index=flow.if_read("clip", flow.shards_of("clip_features", ".parquet")),
-        clip_stats=flow.if_read("clip", flow.build("{fold}clip_stats.npz")),
+        clip_stats=flow.if_read("clip", flow.product("{fold}clip_stats.npz")),
         copies=flow.if_read("copies", flow.shards_of("{fold}clip_features_augmented", ".npy")),
         copies_index=flow.if_read("copies", flow.shards_of("{fold}clip_features_augmented", ".parquet")),
     output:
-        best=flow.build("{fold}{seed}models/gloss/{variant}/best.pth"),
-        latest=flow.build("{fold}{seed}models/gloss/{variant}/latest.pth"),
-        history=flow.build("{fold}{seed}models/gloss/{variant}/history.csv"),
-        metrics=flow.build("{fold}{seed}models/gloss/{variant}/metrics.jsonl"),
+        best=flow.product("{fold}{seed}models/gloss/{variant}/best.pth"),
+        latest=flow.product("{fold}{seed}models/gloss/{variant}/latest.pth"),
+        history=flow.product("{fold}{seed}models/gloss/{variant}/history.csv"),
+        metrics=flow.product("{fold}{seed}models/gloss/{variant}/metrics.jsonl"),
     log:
-        flow.build("logs/{fold}{seed}train_gloss/{variant}.log"),
+        flow.product("logs/{fold}{seed}train_gloss/{variant}.log"),
     benchmark:
-        flow.build("benchmarks/{fold}{seed}train_gloss/{variant}.tsv")
+        flow.product("benchmarks/{fold}{seed}train_gloss/{variant}.tsv")
     # trainings take longest of what is left, and the bundle waits for one of them
     priority: 1
     conda:
@@ -31,14 +31,15 @@ rule train_gloss:
     resources:
         mem_mb=4000,
         runtime=720,
-        gpu=flow.gpu,
+        gpu=gpus,
     params:
-        call=flow.call("train_gloss"),
-        given=flow.given_to_training,
+        files=flow.files,
+        given=given.to_training,
     message:
         "train_gloss: {output[0]}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.train_gloss {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 rule evaluate_gloss:
@@ -53,50 +54,52 @@ rule evaluate_gloss:
         pose=flow.if_read("pose", flow.shards_of("pose_features", ".npy")),
         pose_index=flow.if_read("pose", flow.shards_of("pose_features", ".parquet")),
         mask=flow.if_read("pose", flow.shards_of("pose_features", ".mask.npy")),
-        pose_stats=flow.if_read("pose", flow.build("{fold}global_stats.npz")),
+        pose_stats=flow.if_read("pose", flow.product("{fold}global_stats.npz")),
         clip=flow.if_read("clip", flow.shards_of("clip_features", ".npy")),
         clip_index=flow.if_read("clip", flow.shards_of("clip_features", ".parquet")),
-        clip_stats=flow.if_read("clip", flow.build("{fold}clip_stats.npz")),
+        clip_stats=flow.if_read("clip", flow.product("{fold}clip_stats.npz")),
     output:
-        metrics=flow.metrics("{fold}{seed}gloss/{variant}.json"),
-        predictions=flow.build("{fold}{seed}predictions/gloss/{variant}.csv"),
+        metrics=flow.metric("{fold}{seed}gloss/{variant}.json"),
+        predictions=flow.product("{fold}{seed}predictions/gloss/{variant}.csv"),
     log:
-        flow.build("logs/{fold}{seed}evaluate_gloss/{variant}.log"),
+        flow.product("logs/{fold}{seed}evaluate_gloss/{variant}.log"),
     benchmark:
-        flow.build("benchmarks/{fold}{seed}evaluate_gloss/{variant}.tsv")
+        flow.product("benchmarks/{fold}{seed}evaluate_gloss/{variant}.tsv")
     conda:
         "../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=120,
-        gpu=flow.gpu,
+        gpu=gpus,
     params:
-        call=flow.call("evaluate_gloss"),
-        given=flow.given_to_run("decode_gloss", "evaluation"),
+        files=flow.files,
+        given=given.to_run("decode_gloss", "evaluation"),
     message:
         "evaluate_gloss: {output[0]}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.evaluate_gloss {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 rule ablation:
     """Compare the gloss variants over all seeds."""
     input:
         code=code_of("ablation"),
-        metrics=flow.of_runs(flow.metrics("{seed}gloss/{variant}.json")),
-        predictions=flow.of_runs(flow.build("{seed}predictions/gloss/{variant}.csv")),
-        epochs=flow.of_runs(flow.build("{seed}models/gloss/{variant}/metrics.jsonl")),
+        metrics=flow.of_runs(flow.metric("{seed}gloss/{variant}.json")),
+        predictions=flow.of_runs(flow.product("{seed}predictions/gloss/{variant}.csv")),
+        epochs=flow.of_runs(flow.product("{seed}models/gloss/{variant}/metrics.jsonl")),
     output:
-        metrics=flow.metrics("ablation.json"),
+        metrics=flow.metric("ablation.json"),
         table=report(
-            flow.build("predictions/ablation.csv"), "../docs/captions/ablation.rst", category="Glosses"
+            flow.product("predictions/ablation.csv"), "../docs/captions/ablation.rst", category="Glosses"
         ),
-        text=flow.build("predictions/ablation.txt"),
+        text=flow.product("predictions/ablation.txt"),
     log:
-        flow.build("logs/ablation.log"),
+        flow.product("logs/ablation.log"),
     benchmark:
-        flow.build("benchmarks/ablation.tsv")
+        flow.product("benchmarks/ablation.tsv")
+    localrule: True
     conda:
         "../environment.yml"
     threads: 1
@@ -104,9 +107,10 @@ rule ablation:
         mem_mb=1000,
         runtime=30,
     params:
-        call=flow.call("ablation"),
-        given=flow.given("gloss", "evaluation", "runs.seed", "runs.more_seeds"),
+        files=flow.files,
+        given=given("gloss", "evaluation", "runs.seed", "runs.more_seeds"),
     message:
         "ablation: {output.table}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.ablation {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"

@@ -1,23 +1,23 @@
-ready = flow.scattered("import_features", "quality", "positions", folder="pose_features")
+ready = origins.scattered("import_features", "quality", "positions", folder="pose_features")
 
 
 rule pose_features:
     """Import ready-made features of one shard, instead of computing landmarks and pose features."""
     input:
         code=code_of("import_features"),
-        shard=ready.list,
+        shard=ready.shard_list,
     output:
         multiext(
-            flow.build("pose_features/{shard}"),
+            flow.product("pose_features/{shard}"),
             npy=".npy",
             mask=".mask.npy",
             parquet=".parquet",
             origin=".origin",
         ),
     log:
-        flow.build("logs/pose_features/{shard}.log"),
+        flow.product("logs/pose_features/{shard}.log"),
     benchmark:
-        flow.build("benchmarks/pose_features/{shard}.tsv")
+        flow.product("benchmarks/pose_features/{shard}.tsv")
     conda:
         "../environment.yml"
     threads: 1
@@ -25,9 +25,10 @@ rule pose_features:
         mem_mb=1000,
         runtime=60,
     params:
-        call=flow.call("import_features"),
+        files=flow.files,
         given=ready.given,
     message:
         "import_features: shard {wildcards.shard}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.import_features {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"

@@ -14,24 +14,24 @@ rule calibrate:
         frames_index=flow.plain(rules.embed.output.frames_index),
         prototypes=flow.plain(rules.prototypes.output.prototypes),
     output:
-        thresholds=flow.build("inference/thresholds.json"),
-        curve=report(flow.build("inference/curve.csv"), "../docs/captions/curve.rst", category="Inference"),
-        predictions=flow.build("predictions/calibration.csv"),
-        metrics=flow.metrics("calibration.json"),
+        thresholds=flow.product("inference/thresholds.json"),
+        curve=report(flow.product("inference/curve.csv"), "../docs/captions/curve.rst", category="Inference"),
+        predictions=flow.product("predictions/calibration.csv"),
+        metrics=flow.metric("calibration.json"),
     log:
-        flow.build("logs/calibrate.log"),
+        flow.product("logs/calibrate.log"),
     benchmark:
-        flow.build("benchmarks/calibrate.tsv")
+        flow.product("benchmarks/calibrate.tsv")
     conda:
         "../environment.yml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=120,
-        gpu=flow.gpu,
+        gpu=gpus,
     params:
-        call=flow.call("calibrate"),
-        given=flow.given(
+        files=flow.files,
+        given=given(
             "inference.max_false_accept_rate",
             "inference.seed",
             "quality",
@@ -41,7 +41,8 @@ rule calibrate:
     message:
         "calibrate: {output.thresholds}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.calibrate {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 rule export:
@@ -49,7 +50,7 @@ rule export:
     input:
         code=code_of("export"),
         checkpoint=flow.plain(rules.train_sign2text.output.best),
-        gloss=flow.of_exported_run(flow.build("models/gloss/{variant}/best.pth")),
+        gloss=flow.of_exported_run(flow.product("models/gloss/{variant}/best.pth")),
         features=expand(rules.pose_features.output.npy, shard=flow.shards),
         mask=expand(rules.pose_features.output.mask, shard=flow.shards),
         index=expand(rules.pose_features.output.parquet, shard=flow.shards),
@@ -69,34 +70,34 @@ rule export:
             flow.plain(rules.evaluate_sign2text.output.metrics),
             flow.plain(rules.evaluate_retrieval.output.metrics),
             rules.calibrate.output.metrics,
-            *flow.of_exported_run(flow.metrics("gloss/{variant}.json")),
+            *flow.of_exported_run(flow.metric("gloss/{variant}.json")),
         ],
     output:
-        encoder=flow.build("export/sign_encoder.onnx"),
-        encoder_int8=flow.build("export/sign_encoder.int8.onnx"),
-        decoder=flow.build("export/sign_decoder.onnx"),
-        gloss_model=flow.of_exported_run(flow.build("export/gloss_model.onnx")),
-        gloss_decoder=flow.of_exported_run(flow.build("export/gloss_decoder.onnx"), decoder=True),
-        torchscript=flow.build("export/sign_encoder.ts"),
-        safetensors=flow.build("export/model.safetensors"),
-        config=flow.build("export/model_config.json"),
-        stats=flow.build("export/global_stats.npz"),
-        tokenizer=flow.build("export/tokenizer.json"),
-        glosses=flow.build("export/gloss_vocabulary.json"),
-        prototypes=flow.build("export/prototypes.npz"),
-        thresholds=flow.build("export/thresholds.json"),
-        embeddings=flow.build("export/embeddings.npy"),
-        map=flow.build("export/embeddings_map.csv"),
-        frames=flow.build("export/frames.npy"),
-        frames_index=flow.build("export/frames_index.csv"),
-        card=flow.build("export/MODEL_CARD.md"),
-        manifest=flow.build("export/export_manifest.json"),
-        bundle=flow.build("export/sign_encoder_bundle.zip"),
-        digest=flow.build("export/sign_encoder_bundle.zip.sha256"),
+        encoder=flow.product("export/sign_encoder.onnx"),
+        encoder_int8=flow.product("export/sign_encoder.int8.onnx"),
+        decoder=flow.product("export/sign_decoder.onnx"),
+        gloss_model=flow.of_exported_run(flow.product("export/gloss_model.onnx")),
+        gloss_decoder=flow.of_exported_run(flow.product("export/gloss_decoder.onnx"), decoder=True),
+        torchscript=flow.product("export/sign_encoder.ts"),
+        safetensors=flow.product("export/model.safetensors"),
+        config=flow.product("export/model_config.json"),
+        stats=flow.product("export/global_stats.npz"),
+        tokenizer=flow.product("export/tokenizer.json"),
+        glosses=flow.product("export/gloss_vocabulary.json"),
+        prototypes=flow.product("export/prototypes.npz"),
+        thresholds=flow.product("export/thresholds.json"),
+        embeddings=flow.product("export/embeddings.npy"),
+        map=flow.product("export/embeddings_map.csv"),
+        frames=flow.product("export/frames.npy"),
+        frames_index=flow.product("export/frames_index.csv"),
+        card=flow.product("export/MODEL_CARD.md"),
+        manifest=flow.product("export/export_manifest.json"),
+        bundle=flow.product("export/sign_encoder_bundle.zip"),
+        digest=flow.product("export/sign_encoder_bundle.zip.sha256"),
     log:
-        flow.build("logs/export.log"),
+        flow.product("logs/export.log"),
     benchmark:
-        flow.build("benchmarks/export.tsv")
+        flow.product("benchmarks/export.tsv")
     conda:
         "../environment.yml"
     threads: 1
@@ -104,12 +105,13 @@ rule export:
         mem_mb=6000,
         runtime=60,
     params:
-        call=flow.call("export"),
-        given=flow.given("pose", "quality", "landmarks", "decoding", "retrieval", "inference", "text"),
+        files=flow.files,
+        given=given("pose", "quality", "landmarks", "decoding", "retrieval", "inference", "text"),
     message:
         "export: {output.bundle}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.export {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 rule evaluate_inference:
@@ -123,12 +125,12 @@ rule evaluate_inference:
         splits=flow.plain(rules.splits.output.splits),
         shards=flow.shards_of("shards", ".csv") if flow.videos_read else [],
     output:
-        metrics=report(flow.metrics("inference.json"), "../docs/captions/inference.rst", category="Inference"),
-        predictions=flow.build("predictions/inference.csv"),
+        metrics=report(flow.metric("inference.json"), "../docs/captions/inference.rst", category="Inference"),
+        predictions=flow.product("predictions/inference.csv"),
     log:
-        flow.build("logs/evaluate_inference.log"),
+        flow.product("logs/evaluate_inference.log"),
     benchmark:
-        flow.build("benchmarks/evaluate_inference.tsv")
+        flow.product("benchmarks/evaluate_inference.tsv")
     conda:
         "../environment.yml"
     threads: 1
@@ -136,9 +138,10 @@ rule evaluate_inference:
         mem_mb=3000,
         runtime=60,
     params:
-        call=flow.call("evaluate_inference"),
-        given=flow.given("inference.seed", "pose", "evaluation"),
+        files=flow.files,
+        given=given("inference.seed", "pose", "evaluation"),
     message:
         "evaluate_inference: {output.metrics}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.evaluate_inference {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"

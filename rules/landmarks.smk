@@ -1,17 +1,17 @@
-tracked = flow.scattered("landmarks", "landmarks")
+tracked = origins.scattered("landmarks", "landmarks")
 
 
 rule landmarks:
     """Run MediaPipe Holistic over the clips of one shard."""
     input:
         code=code_of("landmarks"),
-        shard=tracked.list,
+        shard=tracked.shard_list,
     output:
-        multiext(flow.build("landmarks/{shard}"), npy=".npy", parquet=".parquet", origin=".origin"),
+        multiext(flow.product("landmarks/{shard}"), npy=".npy", parquet=".parquet", origin=".origin"),
     log:
-        flow.build("logs/landmarks/{shard}.log"),
+        flow.product("logs/landmarks/{shard}.log"),
     benchmark:
-        flow.build("benchmarks/landmarks/{shard}.tsv")
+        flow.product("benchmarks/landmarks/{shard}.tsv")
     conda:
         "../environment.yml"
     # one tracker per available core; each needs 400-470 MB
@@ -20,12 +20,13 @@ rule landmarks:
         mem_mb=lambda wildcards, threads: 800 + 500 * threads,
         runtime=240,
     params:
-        call=flow.call("landmarks"),
+        files=flow.files,
         given=tracked.given,
     message:
         "landmarks: shard {wildcards.shard}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.landmarks {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 rule pose_features:
@@ -36,15 +37,15 @@ rule pose_features:
         parquet=rules.landmarks.output.parquet,
     output:
         multiext(
-            flow.build("pose_features/{shard}"),
+            flow.product("pose_features/{shard}"),
             npy=".npy",
             mask=".mask.npy",
             parquet=".parquet",
         ),
     log:
-        flow.build("logs/pose_features/{shard}.log"),
+        flow.product("logs/pose_features/{shard}.log"),
     benchmark:
-        flow.build("benchmarks/pose_features/{shard}.tsv")
+        flow.product("benchmarks/pose_features/{shard}.tsv")
     conda:
         "../environment.yml"
     threads: 1
@@ -52,9 +53,10 @@ rule pose_features:
         mem_mb=1500,
         runtime=60,
     params:
-        call=flow.call("pose_features"),
-        given=flow.given("pose", "quality"),
+        files=flow.files,
+        given=given("pose", "quality"),
     message:
         "pose_features: shard {wildcards.shard}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.pose_features {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"

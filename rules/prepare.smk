@@ -7,11 +7,11 @@ rule stats_pose:
         mask=expand(rules.pose_features.output.mask, shard=flow.shards),
         index=expand(rules.pose_features.output.parquet, shard=flow.shards),
     output:
-        stats=flow.build("{fold}global_stats.npz"),
+        stats=flow.product("{fold}global_stats.npz"),
     log:
-        flow.build("logs/{fold}stats_pose.log"),
+        flow.product("logs/{fold}stats_pose.log"),
     benchmark:
-        flow.build("benchmarks/{fold}stats_pose.tsv")
+        flow.product("benchmarks/{fold}stats_pose.tsv")
     # the longest chain of jobs starts here
     priority: 1
     conda:
@@ -21,12 +21,13 @@ rule stats_pose:
         mem_mb=1000,
         runtime=60,
     params:
-        call=flow.call("stats_pose"),
-        given=flow.given(),
+        files=flow.files,
+        given=given(),
     message:
         "stats_pose: statistics of the training clips' features"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.stats_pose {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 rule text:
@@ -36,15 +37,15 @@ rule text:
         splits=rules.splits.output.splits,
         metadata=rules.metadata.output.parquet,
     output:
-        tokenizer=flow.build("{fold}text/tokenizer.json"),
-        glosses=flow.build("{fold}text/gloss_vocabulary.json"),
-        gloss_lines=flow.build("{fold}text/gloss_lines.csv"),
-        texts=flow.build("{fold}text/texts.parquet"),
-        embeddings=flow.build("{fold}text/text_embeddings.npy"),
+        tokenizer=flow.product("{fold}text/tokenizer.json"),
+        glosses=flow.product("{fold}text/gloss_vocabulary.json"),
+        gloss_lines=flow.product("{fold}text/gloss_lines.csv"),
+        texts=flow.product("{fold}text/texts.parquet"),
+        embeddings=flow.product("{fold}text/text_embeddings.npy"),
     log:
-        flow.build("logs/{fold}text.log"),
+        flow.product("logs/{fold}text.log"),
     benchmark:
-        flow.build("benchmarks/{fold}text.tsv")
+        flow.product("benchmarks/{fold}text.tsv")
     # the longest chain of jobs starts here
     priority: 1
     conda:
@@ -53,11 +54,12 @@ rule text:
     resources:
         mem_mb=3000,
         runtime=60,
-        gpu=flow.gpu,
+        gpu=gpus,
     params:
-        call=flow.call("text"),
-        given=flow.given("text"),
+        files=flow.files,
+        given=given("text"),
     message:
         "text: tokenizer and sentence embeddings"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.text {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"

@@ -3,16 +3,17 @@ rule runs:
     input:
         code=code_of("runs"),
         predictions=[
-            *flow.of_grid("sign2text", flow.build("{fold}{seed}predictions/sign2text.csv")),
-            *flow.of_grid("gloss", flow.build("{fold}{seed}predictions/gloss/{variant}.csv")),
+            *flow.of_grid("sign2text", flow.product("{fold}{seed}predictions/sign2text.csv")),
+            *flow.of_grid("gloss", flow.product("{fold}{seed}predictions/gloss/{variant}.csv")),
         ],
     output:
-        metrics=flow.metrics("runs.json"),
-        table=flow.build("predictions/runs.csv"),
+        metrics=flow.metric("runs.json"),
+        table=flow.product("predictions/runs.csv"),
     log:
-        flow.build("logs/runs.log"),
+        flow.product("logs/runs.log"),
     benchmark:
-        flow.build("benchmarks/runs.tsv")
+        flow.product("benchmarks/runs.tsv")
+    localrule: True
     conda:
         "../environment.yml"
     threads: 1
@@ -20,9 +21,10 @@ rule runs:
         mem_mb=1000,
         runtime=30,
     params:
-        call=flow.call("runs"),
-        given=flow.given("runs", "evaluation"),
+        files=flow.files,
+        given=given("runs", "evaluation"),
     message:
         "runs: {output.metrics}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.runs {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"

@@ -2,7 +2,7 @@ from engines.side_by_side import SideBySide
 
 # Two comparison tables outside `all` and dvc.yaml: the usual rules with settings of config/side_by_side.yaml.
 # Networks besides i3d need `make backbones` (videomae does not) and download their weights when first used.
-side = SideBySide(flow, config.get("side_weights"))
+side = SideBySide(origins, config.get("side_weights"))
 
 
 wildcard_constraints:
@@ -16,18 +16,18 @@ side_windows = side.scattered("clip_features", "clip_features")
 use rule clip_features as side_clip_features with:
     input:
         code=code_of("clip_features"),
-        shard=side_windows.list,
+        shard=side_windows.shard_list,
     output:
         multiext(
-            flow.build("side_by_side/{table}/{setting}/clip_features/{shard}"),
+            flow.product("side_by_side/{table}/{setting}/clip_features/{shard}"),
             npy=".npy",
             parquet=".parquet",
             origin=".origin",
         ),
     log:
-        flow.build("logs/side_by_side/{table}/{setting}/clip_features/{shard}.log"),
+        flow.product("logs/side_by_side/{table}/{setting}/clip_features/{shard}.log"),
     benchmark:
-        flow.build("benchmarks/side_by_side/{table}/{setting}/clip_features/{shard}.tsv")
+        flow.product("benchmarks/side_by_side/{table}/{setting}/clip_features/{shard}.tsv")
     params:
         given=side_windows.given,
     message:
@@ -41,11 +41,11 @@ use rule stats_clip as side_stats_clip with:
         features=side.clips(".npy"),
         index=side.clips(".parquet"),
     output:
-        stats=flow.build("side_by_side/{table}/{setting}/clip_stats.npz"),
+        stats=flow.product("side_by_side/{table}/{setting}/clip_stats.npz"),
     log:
-        flow.build("logs/side_by_side/{table}/{setting}/stats_clip.log"),
+        flow.product("logs/side_by_side/{table}/{setting}/stats_clip.log"),
     benchmark:
-        flow.build("benchmarks/side_by_side/{table}/{setting}/stats_clip.tsv")
+        flow.product("benchmarks/side_by_side/{table}/{setting}/stats_clip.tsv")
     message:
         "stats_clip: {wildcards.table} {wildcards.setting}"
 
@@ -62,14 +62,14 @@ use rule train_gloss as side_train_gloss with:
         copies=side.copies(".npy"),
         copies_index=side.copies(".parquet"),
     output:
-        best=flow.build("side_by_side/{table}/{setting}/{seed}{variant}/best.pth"),
-        latest=flow.build("side_by_side/{table}/{setting}/{seed}{variant}/latest.pth"),
-        history=flow.build("side_by_side/{table}/{setting}/{seed}{variant}/history.csv"),
-        metrics=flow.build("side_by_side/{table}/{setting}/{seed}{variant}/metrics.jsonl"),
+        best=flow.product("side_by_side/{table}/{setting}/{seed}{variant}/best.pth"),
+        latest=flow.product("side_by_side/{table}/{setting}/{seed}{variant}/latest.pth"),
+        history=flow.product("side_by_side/{table}/{setting}/{seed}{variant}/history.csv"),
+        metrics=flow.product("side_by_side/{table}/{setting}/{seed}{variant}/metrics.jsonl"),
     log:
-        flow.build("logs/side_by_side/{table}/{setting}/train_gloss/{seed}{variant}.log"),
+        flow.product("logs/side_by_side/{table}/{setting}/train_gloss/{seed}{variant}.log"),
     benchmark:
-        flow.build("benchmarks/side_by_side/{table}/{setting}/train_gloss/{seed}{variant}.tsv")
+        flow.product("benchmarks/side_by_side/{table}/{setting}/train_gloss/{seed}{variant}.tsv")
     params:
         given=side.given_to_training,
     message:
@@ -88,12 +88,12 @@ use rule evaluate_gloss as side_evaluate_gloss with:
         clip_index=side.clips(".parquet"),
         clip_stats=side.stats,
     output:
-        metrics=flow.build("side_by_side/{table}/{setting}/{seed}{variant}/scores.json"),
-        predictions=flow.build("side_by_side/{table}/{setting}/{seed}{variant}/predictions.csv"),
+        metrics=flow.product("side_by_side/{table}/{setting}/{seed}{variant}/scores.json"),
+        predictions=flow.product("side_by_side/{table}/{setting}/{seed}{variant}/predictions.csv"),
     log:
-        flow.build("logs/side_by_side/{table}/{setting}/evaluate_gloss/{seed}{variant}.log"),
+        flow.product("logs/side_by_side/{table}/{setting}/evaluate_gloss/{seed}{variant}.log"),
     benchmark:
-        flow.build("benchmarks/side_by_side/{table}/{setting}/evaluate_gloss/{seed}{variant}.tsv")
+        flow.product("benchmarks/side_by_side/{table}/{setting}/evaluate_gloss/{seed}{variant}.tsv")
     params:
         given=side.given_to_run("decode_gloss", "evaluation"),
     message:
@@ -107,12 +107,13 @@ rule side_by_side:
         metrics=side.of_runs("scores.json"),
         predictions=side.of_runs("predictions.csv"),
     output:
-        metrics=flow.metrics("side_by_side/{table}.json"),
-        table=flow.build("side_by_side/{table}.csv"),
+        metrics=flow.metric("side_by_side/{table}.json"),
+        table=flow.product("side_by_side/{table}.csv"),
     log:
-        flow.build("logs/side_by_side/{table}.log"),
+        flow.product("logs/side_by_side/{table}.log"),
     benchmark:
-        flow.build("benchmarks/side_by_side/{table}.tsv")
+        flow.product("benchmarks/side_by_side/{table}.tsv")
+    localrule: True
     conda:
         "../environment.yml"
     threads: 1
@@ -120,18 +121,19 @@ rule side_by_side:
         mem_mb=1000,
         runtime=30,
     params:
-        call=flow.call("side_by_side"),
+        files=flow.files,
         given=side.given_to_table("evaluation"),
     message:
         "side_by_side: {output.table}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.side_by_side {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 rule backbones:
     """Compare the networks of the registry."""
     input:
-        flow.metrics("side_by_side/backbones.json"),
+        flow.metric("side_by_side/backbones.json"),
 
 
 if flow.reading("copies"):
@@ -141,19 +143,19 @@ if flow.reading("copies"):
     use rule clip_features_augmented as side_clip_features_augmented with:
         input:
             code=code_of("clip_features_augmented"),
-            shard=side_copies.list,
+            shard=side_copies.shard_list,
             splits=flow.plain(rules.splits.output.splits),
         output:
             multiext(
-                flow.build("side_by_side/{table}/{setting}/clip_features_augmented/{shard}"),
+                flow.product("side_by_side/{table}/{setting}/clip_features_augmented/{shard}"),
                 npy=".npy",
                 parquet=".parquet",
                 origin=".origin",
             ),
         log:
-            flow.build("logs/side_by_side/{table}/{setting}/clip_features_augmented/{shard}.log"),
+            flow.product("logs/side_by_side/{table}/{setting}/clip_features_augmented/{shard}.log"),
         benchmark:
-            flow.build("benchmarks/side_by_side/{table}/{setting}/clip_features_augmented/{shard}.tsv")
+            flow.product("benchmarks/side_by_side/{table}/{setting}/clip_features_augmented/{shard}.tsv")
         params:
             given=side_copies.given,
         message:
@@ -162,4 +164,4 @@ if flow.reading("copies"):
     rule augmentation:
         """Compare levels of frame augmentation."""
         input:
-            flow.metrics("side_by_side/augmentation.json"),
+            flow.metric("side_by_side/augmentation.json"),

@@ -11,18 +11,18 @@ rule train_sign2text:
         embeddings=rules.text.output.embeddings,
         tokenizer=rules.text.output.tokenizer,
     output:
-        best=flow.build("{fold}{seed}models/sign2text/best.pth"),
-        latest=flow.build("{fold}{seed}models/sign2text/latest.pth"),
+        best=flow.product("{fold}{seed}models/sign2text/best.pth"),
+        latest=flow.product("{fold}{seed}models/sign2text/latest.pth"),
         history=report(
-            flow.build("{fold}{seed}models/sign2text/history.csv"),
+            flow.product("{fold}{seed}models/sign2text/history.csv"),
             "../docs/captions/history.rst",
             category="Sentences",
         ),
-        metrics=flow.build("{fold}{seed}models/sign2text/metrics.jsonl"),
+        metrics=flow.product("{fold}{seed}models/sign2text/metrics.jsonl"),
     log:
-        flow.build("logs/{fold}{seed}train_sign2text.log"),
+        flow.product("logs/{fold}{seed}train_sign2text.log"),
     benchmark:
-        flow.build("benchmarks/{fold}{seed}train_sign2text.tsv")
+        flow.product("benchmarks/{fold}{seed}train_sign2text.tsv")
     # the longest chain of jobs starts here
     priority: 1
     conda:
@@ -31,14 +31,15 @@ rule train_sign2text:
     resources:
         mem_mb=6000,
         runtime=720,
-        gpu=flow.gpu,
+        gpu=gpus,
     params:
-        call=flow.call("train_sign2text"),
-        given=flow.given_to_run("sign2text", "augment", "text"),
+        files=flow.files,
+        given=given.to_run("sign2text", "augment", "text"),
     message:
         "train_sign2text: {output.best}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.train_sign2text {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 rule embed:
@@ -53,28 +54,29 @@ rule embed:
         splits=rules.splits.output.splits,
         metadata=rules.metadata.output.parquet,
     output:
-        embeddings=flow.build("{fold}{seed}embeddings/embeddings.npy"),
-        map=flow.build("{fold}{seed}embeddings/embeddings_map.csv"),
-        frames=flow.build("{fold}{seed}embeddings/frames.npy"),
-        frames_index=flow.build("{fold}{seed}embeddings/frames_index.parquet"),
+        embeddings=flow.product("{fold}{seed}embeddings/embeddings.npy"),
+        map=flow.product("{fold}{seed}embeddings/embeddings_map.csv"),
+        frames=flow.product("{fold}{seed}embeddings/frames.npy"),
+        frames_index=flow.product("{fold}{seed}embeddings/frames_index.parquet"),
     log:
-        flow.build("logs/{fold}{seed}embed.log"),
+        flow.product("logs/{fold}{seed}embed.log"),
     benchmark:
-        flow.build("benchmarks/{fold}{seed}embed.tsv")
+        flow.product("benchmarks/{fold}{seed}embed.tsv")
     conda:
         "../environment.yml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=120,
-        gpu=flow.gpu,
+        gpu=gpus,
     params:
-        call=flow.call("embed"),
-        given=flow.given(),
+        files=flow.files,
+        given=given(),
     message:
         "embed: {output.embeddings}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.embed {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 rule prototypes:
@@ -84,11 +86,12 @@ rule prototypes:
         embeddings=rules.embed.output.embeddings,
         map=rules.embed.output.map,
     output:
-        prototypes=flow.build("{fold}{seed}embeddings/prototypes.npz"),
+        prototypes=flow.product("{fold}{seed}embeddings/prototypes.npz"),
     log:
-        flow.build("logs/{fold}{seed}prototypes.log"),
+        flow.product("logs/{fold}{seed}prototypes.log"),
     benchmark:
-        flow.build("benchmarks/{fold}{seed}prototypes.tsv")
+        flow.product("benchmarks/{fold}{seed}prototypes.tsv")
+    localrule: True
     conda:
         "../environment.yml"
     threads: 1
@@ -96,12 +99,13 @@ rule prototypes:
         mem_mb=1000,
         runtime=20,
     params:
-        call=flow.call("prototypes"),
-        given=flow.given("retrieval.prototype_min_clips"),
+        files=flow.files,
+        given=given("retrieval.prototype_min_clips"),
     message:
         "prototypes: {output.prototypes}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.prototypes {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 rule evaluate_sign2text:
@@ -122,29 +126,30 @@ rule evaluate_sign2text:
         map=rules.embed.output.map,
     output:
         metrics=report(
-            flow.metrics("{fold}{seed}sign2text.json"),
+            flow.metric("{fold}{seed}sign2text.json"),
             "../docs/captions/sign2text.rst",
             category="Sentences",
         ),
-        predictions=flow.build("{fold}{seed}predictions/sign2text.csv"),
+        predictions=flow.product("{fold}{seed}predictions/sign2text.csv"),
     log:
-        flow.build("logs/{fold}{seed}evaluate_sign2text.log"),
+        flow.product("logs/{fold}{seed}evaluate_sign2text.log"),
     benchmark:
-        flow.build("benchmarks/{fold}{seed}evaluate_sign2text.tsv")
+        flow.product("benchmarks/{fold}{seed}evaluate_sign2text.tsv")
     conda:
         "../environment.yml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=120,
-        gpu=flow.gpu,
+        gpu=gpus,
     params:
-        call=flow.call("evaluate_sign2text"),
-        given=flow.given("decoding", "evaluation"),
+        files=flow.files,
+        given=given("decoding", "evaluation"),
     message:
         "evaluate_sign2text: {output.metrics}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.evaluate_sign2text {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 rule evaluate_retrieval:
@@ -156,26 +161,27 @@ rule evaluate_retrieval:
         splits=rules.splits.output.splits,
     output:
         metrics=report(
-            flow.metrics("{fold}{seed}retrieval.json"),
+            flow.metric("{fold}{seed}retrieval.json"),
             "../docs/captions/retrieval.rst",
             category="Sentences",
         ),
-        predictions=flow.build("{fold}{seed}predictions/retrieval.csv"),
+        predictions=flow.product("{fold}{seed}predictions/retrieval.csv"),
     log:
-        flow.build("logs/{fold}{seed}evaluate_retrieval.log"),
+        flow.product("logs/{fold}{seed}evaluate_retrieval.log"),
     benchmark:
-        flow.build("benchmarks/{fold}{seed}evaluate_retrieval.tsv")
+        flow.product("benchmarks/{fold}{seed}evaluate_retrieval.tsv")
     conda:
         "../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
-        gpu=flow.gpu,
+        gpu=gpus,
     params:
-        call=flow.call("evaluate_retrieval"),
-        given=flow.given("evaluation"),
+        files=flow.files,
+        given=given("evaluation"),
     message:
         "evaluate_retrieval: {output.metrics}"
     shell:
-        "{params.call} --params {params.given:q} --threads {threads} 2>&1 | tee {log}"
+        "python -m workflow_scripts.evaluate_retrieval {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"

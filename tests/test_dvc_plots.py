@@ -11,7 +11,7 @@ from dvc_render.html import HTML
 from dvc_render.vega import VegaRenderer
 
 from engines import dvc_yaml, plots_page
-from engines.rule_helpers import Pipeline
+from engines.pipeline import Pipeline
 from signloom.params.load import load_params
 
 

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from engines.rule_helpers import Pipeline
+from engines.origins import Origins
+from engines.pipeline import Pipeline
 from engines.side_by_side import SideBySide
 from engines.workflow import workflow
 from signloom.errors import SignloomError
@@ -191,7 +192,7 @@ def tree(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def settings(tree: dict[str, Any], weights: str | None = None) -> dict[str, dict[str, Params]]:
-    return SideBySide(Pipeline.load(tree), weights).params
+    return SideBySide(Origins(Pipeline.load(tree)), weights).params
 
 
 def test_every_network_of_the_registry_is_a_setting_with_its_own_pixels(tree: dict[str, Any]) -> None:
@@ -246,7 +247,7 @@ def test_a_setting_that_cannot_be_is_refused_by_name(
 def test_features_that_are_there_already_are_read_and_others_have_a_folder_of_their_own(
     tree: dict[str, Any],
 ) -> None:
-    side = SideBySide(Pipeline.load(tree))
+    side = SideBySide(Origins(Pipeline.load(tree)))
 
     def read(setting: str, table: str = "augmentation") -> tuple[str, str]:
         variant = side.tables[table].variant

@@ -2,8 +2,7 @@
 
     python -m tools.same_bytes FOLDER_A FOLDER_B
 
-Logs, benchmark files, scratch and the report are left out, because they contain times. So are the
-runs of tools.leave_signer_out.
+Logs, benchmark files, scratch and the report are left out, because they contain times.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from signloom.files import hash_files
 
-LEFT_OUT = {"logs", "benchmarks", "scratch", "report", "signers"}
+LEFT_OUT = {"logs", "benchmarks", "scratch", "report"}
 
 
 def products(folder: Path) -> dict[str, str]:

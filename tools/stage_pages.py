@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from engines.rule_helpers import PARAMS_FILE, Pipeline
+from engines.pipeline import PARAMS_FILE, Pipeline
 from engines.workflow import workflow
 from signloom.params.load import read_yaml
 from signloom.params.schema import Params
@@ -73,7 +73,7 @@ def _stage(rule: Any, flow: Pipeline) -> Stage:
         whole = set(values) == set(_section(section).model_fields)
         parameters += [section] if whole else [f"{section}.{key}" for key in values]
     return Stage(
-        rule.params.call.stage,
+        re.findall(r"workflow_scripts\.(\w+)", rule.shellcmd)[0],
         rule.docstring.strip(),
         _scattered(set(names)),
         _files(rule.input.items(), jobs, flow),

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from signloom.evaluation.datasets import NO_CLIP
 from signloom.metrics import translation
-from signloom.metrics.bootstrap import Floats, figure, mean_figure, ratio
+from signloom.metrics.bootstrap import NO_CLIP, Floats, figure, mean_figure, ratio
 from signloom.params.evaluation import EvaluationParams
 
 Unit = npt.NDArray[np.float32]

@@ -1,0 +1,72 @@
+"""The parameters that rules give to stages, as JSON: a stage gets only the sections that it reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from signloom.params.schema import Params
+from signloom.params.variants import VARIANTS
+
+BY_RULES = {"run", "fold", "origin"}  # keys that rules give to stages besides parameters
+
+
+@dataclass(frozen=True)
+class Given:
+    """Gives stages their parameters; rules with wildcards get functions of the wildcards."""
+
+    params: Params
+
+    def __call__(self, *names: str) -> str:
+        """Return the parameters of a stage as sorted JSON, a plain string that Snakemake can track."""
+        return json.dumps(chosen(self.params, names), sort_keys=True)
+
+    def to_run(self, *names: str) -> Callable[[Any], str]:
+        """Return a params function that gives the same, the seed, and the variant if the rule has it."""
+        return lambda wildcards: json.dumps(
+            chosen(self.params, names) | {"run": self.run(wildcards)}, sort_keys=True
+        )
+
+    def run(self, wildcards: Any) -> dict[str, Any]:
+        """Return the section `run` of a training, from its wildcards."""
+        variant = getattr(wildcards, "variant", None)
+        return {"seed": self.seed_of(wildcards)} | ({"variant": variant} if variant else {})
+
+    def to_training(self, wildcards: Any) -> str:
+        """Return the parameters of a gloss training, for a rule with the wildcard `variant`."""
+        return self.to_run(*self.training_sections(wildcards.variant))(wildcards)
+
+    def to_fold(self, *names: str) -> Callable[[Any], str]:
+        """Return a params function that gives the sections, and the fold of the wildcard `fold`, if any."""
+
+        def given(wildcards: Any) -> str:
+            tree, runs = chosen(self.params, names), self.params.runs
+            if wildcards.fold:
+                tree["fold"] = {"by": runs.fold_by, "name": wildcards.fold.split("/")[1], "all": runs.folds}
+            return json.dumps(tree, sort_keys=True)
+
+        return given
+
+    def training_sections(self, variant: str) -> list[str]:
+        """Return the sections that the training of the gloss variant uses."""
+        network = VARIANTS[variant].section
+        reads = VARIANTS[variant].features(self.params.tcn.input)
+        of_pose = ["gloss_pose_augment"] if "pose" in reads else []
+        of_positions = ["gloss_positions"] if reads == {"pose"} else []
+        return [network, "train_gloss", "gloss_augment", "gloss_recompose", *of_pose, *of_positions]
+
+    def seed_of(self, wildcards: Any) -> int:
+        """Return the seed of a training from the wildcard `seed`, which is empty for the first seed."""
+        return int(wildcards.seed.split("/")[1]) if wildcards.seed else self.params.runs.seed
+
+
+def chosen(params: Params, names: Iterable[str]) -> dict[str, Any]:
+    """Return the named parts of `params`: whole sections, and single parameters as `section.key`."""
+    found: dict[str, Any] = {}
+    for name in names:
+        section, _, key = name.partition(".")
+        whole = getattr(params, section).model_dump(mode="json")
+        found[section] = found.get(section, {}) | {key: whole[key]} if key else whole
+    return found

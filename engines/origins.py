@@ -1,0 +1,100 @@
+"""What products are made from, as digests: files of the table, clips of a shard, parameters, code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from snakemake.io import ancient
+
+from engines.given import chosen
+from engines.import_closure import code_of
+from engines.pipeline import Pipeline
+from signloom.dataset.hashes import HashCache
+from signloom.dataset.manifest import shard_digests
+from signloom.dataset.sources import sources_digest
+from signloom.errors import SignloomError
+from signloom.files import hash_files
+from signloom.params.schema import Params
+
+
+@dataclass(frozen=True)
+class Origins:
+    """The digests of a pipeline; the files of its table are read when a rule first asks."""
+
+    flow: Pipeline
+
+    def sources(self, wildcards: Any) -> str:
+        """Return one digest of the table's rows and of the files that they name."""
+        try:
+            return sources_digest(self.flow.params.dataset, self._hashes())
+        except SignloomError:
+            # stage sources will report what is wrong with the table
+            return ""
+
+    def scattered(self, stage: str, *names: str, folder: str = "") -> Scattered:
+        """Return the inputs and parameters of a stage that runs once per shard; `folder` has its products."""
+        return Scattered(
+            self,
+            stage,
+            names,
+            lambda wildcards: self.flow.product(
+                f"{getattr(wildcards, 'fold', '')}{folder or stage}/{wildcards.shard}.origin"
+            ),
+        )
+
+    def _hashes(self) -> HashCache:
+        return HashCache(Path(self.flow.product("scratch/video_hashes.json")))
+
+    @cached_property
+    def clips(self) -> dict[str, str]:
+        """A digest of each shard's clips, by shard, available before the manifest is built."""
+        try:
+            return shard_digests(self.flow.params.dataset, self.flow.params.shards.count, self._hashes())
+        except SignloomError:
+            # stage manifest will report what is wrong with the table
+            return {}
+
+
+@dataclass(frozen=True)
+class Scattered:
+    """A stage that runs once per shard and records the origin of its outputs.
+
+    After a rerun job Snakemake reruns all jobs that depend on it, even if their inputs are unchanged, unless
+    these inputs are `ancient`. It then no longer checks the other reasons to rerun a job. So a shard's list
+    is `ancient` only if its outputs were made from the current clips, parameters and code.
+    """
+
+    origins: Origins
+    stage: str
+    names: tuple[str, ...]
+    place: Callable[[Any], str]
+    setting: Callable[[Any], Params] | None = None
+
+    def shard_list(self, wildcards: Any) -> Any:
+        """Return the path of the shard's list, `ancient` or not."""
+        path, place = self.origins.flow.product(f"shards/{wildcards.shard}.csv"), Path(self.place(wildcards))
+        same = place.exists() and place.read_text("utf-8").strip() == self.origin(wildcards)
+        return ancient(path) if same else path
+
+    def given(self, wildcards: Any) -> str:
+        """Return the stage's parameters as sorted JSON, with the origin that it writes beside its outputs."""
+        return json.dumps(self._chosen(wildcards) | {"origin": self.origin(wildcards)}, sort_keys=True)
+
+    def origin(self, wildcards: Any) -> str:
+        """Return a digest of the clips, parameters and code that the outputs are made from."""
+        clips = self.origins.clips.get(wildcards.shard, "")
+        parts = [clips, json.dumps(self._chosen(wildcards), sort_keys=True), self._code]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def _chosen(self, wildcards: Any) -> dict[str, Any]:
+        return chosen(self.setting(wildcards) if self.setting else self.origins.flow.params, self.names)
+
+    @cached_property
+    def _code(self) -> str:
+        return hash_files(Path(file) for file in code_of(self.stage))

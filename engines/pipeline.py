@@ -1,0 +1,184 @@
+"""What the rules build: presets, the paths of products, and the grid of variants, seeds and folds."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from signloom.dataset.importers import annotation_files
+from signloom.dataset.shards import shard_names
+from signloom.errors import SignloomError
+from signloom.params.load import check_params, overlay, read_yaml
+from signloom.params.schema import Params
+from signloom.params.variants import VARIANTS
+
+PARAMS_FILE = Path("params.yaml")
+PRESETS = Path("config/presets")
+PRODUCT_FOLDERS = {
+    *("shards", "landmarks", "pose_features", "clip_features", "text", "models", "embeddings", "inference"),
+    *("predictions", "export", "report", "gloss", "seeds", "folds", "logs", "benchmarks", "scratch"),
+    "side_by_side",
+}
+NO_PARAMS = {"preset", "side_weights"}  # keys that `--config` may have besides parameters
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The parameters and folders of one run."""
+
+    params: Params
+    presets: list[str]
+
+    @classmethod
+    def load(cls, config: dict[str, Any]) -> Pipeline:
+        """Return the checked Snakemake config (params.yaml and `--config`) with its presets laid over it."""
+        tree = {key: value for key, value in config.items() if key not in NO_PARAMS}
+        presets = [name for name in str(config.get("preset") or "").split(",") if name]
+        taken = PRODUCT_FOLDERS.intersection(presets)
+        if taken:
+            raise SignloomError(
+                f"preset {min(taken)!r}: build/{min(taken)}/ is a folder of products; choose another name"
+            )
+        files = [PARAMS_FILE, *(PRESETS / f"{name}.yaml" for name in presets)]
+        for file in files[1:]:
+            tree = overlay(tree, read_yaml(file))
+        return cls(check_params(tree, files), presets)
+
+    @property
+    def preset(self) -> str:
+        """The joined names of the presets, which name their folders; empty without presets."""
+        return "-".join(self.presets)
+
+    def product(self, path: str) -> str:
+        """Return the path of the product `path` under build/."""
+        return f"build/{self.preset}/{path}" if self.preset else f"build/{path}"
+
+    def metric(self, path: str) -> str:
+        """Return the path of the metric file `path` under metrics/."""
+        return f"metrics/{self.preset}/{path}" if self.preset else f"metrics/{path}"
+
+    @property
+    def videos_read(self) -> bool:
+        """Whether features are made from videos; imported features need none."""
+        return self.params.dataset.importer not in ("processed", "boston104")
+
+    @property
+    def shards(self) -> list[str]:
+        """The names of all shards."""
+        return shard_names(self.params.shards.count)
+
+    def shards_of(self, stage: str, suffix: str) -> list[str]:
+        """Return the files of `stage` that end in `suffix`, one per shard."""
+        return [self.product(f"{stage}/{shard}{suffix}") for shard in self.shards]
+
+    def reads(self, variant: str) -> set[str]:
+        """Return which features the gloss variant reads: pose, clip, copies."""
+        return VARIANTS[variant].features(self.params.tcn.input)
+
+    def reading(self, kind: str) -> list[str]:
+        """Return the gloss variants to train that read features of `kind`."""
+        return [name for name in self.variants if kind in self.reads(name)]
+
+    @property
+    def variants(self) -> list[str]:
+        """The gloss variants to train."""
+        return self.if_family("gloss", *self.params.gloss.variants)
+
+    @property
+    def seeds(self) -> list[str]:
+        """The values of the wildcard `seed`: empty for the first seed."""
+        return ["", *(f"seeds/{seed}/" for seed in self.params.runs.more_seeds)]
+
+    @property
+    def folds(self) -> list[str]:
+        """The values of the wildcard `fold` without the empty one, which is the build without folds."""
+        return [f"folds/{name}/" for name in self.params.runs.folds]
+
+    @property
+    def grid(self) -> list[tuple[str, str]]:
+        """The pairs of wildcards `fold` and `seed` to build: seeds, folds, and their product on request."""
+        seeds = self.seeds if self.params.runs.seeds_of_folds else self.seeds[:1]
+        return [("", seed) for seed in self.seeds] + [(fold, seed) for fold in self.folds for seed in seeds]
+
+    def if_family(self, family: str, *paths: str) -> list[str]:
+        """Return `paths` if `family` is built, else nothing."""
+        return list(paths) if family in self.params.pipeline.families else []
+
+    def of_runs(self, pattern: str) -> list[str]:
+        """Return `pattern` with `{variant}` and `{seed}` filled in, for every gloss variant and seed."""
+        return [
+            pattern.replace("{variant}", variant).replace("{seed}", seed)
+            for variant in self.variants
+            for seed in self.seeds
+        ]
+
+    def of_grid(self, family: str, pattern: str) -> list[str]:
+        """Return `pattern` for every variant, seed and fold of `family`."""
+        variants = {"gloss": self.variants, "sign2text": self.if_family("sign2text", "")}[family]
+        return [
+            filled(pattern, variant=variant, seed=seed, fold=fold)
+            for variant in variants
+            for fold, seed in self.grid
+        ]
+
+    def plain(self, pattern: str) -> str:
+        """Return the path `pattern` of the run with the first seed and without a fold."""
+        return filled(pattern, seed="", fold="")
+
+    def of_exported_run(self, path: str, decoder: bool = False) -> list[str]:
+        """Return `path` with `{variant}` replaced by the gloss variant that is exported, or nothing.
+
+        The first variant that reads only pose features is exported, a hybrid before the baseline. With
+        `decoder`, the result is empty unless the variant has an attention decoder.
+        """
+        pose = [name for name in self.variants if self.reads(name) == {"pose"}]
+        chosen = sorted(pose, key=lambda name: VARIANTS[name].ctc_alone)[:1]
+        return [
+            path.replace("{variant}", name) for name in chosen if not (decoder and VARIANTS[name].ctc_alone)
+        ]
+
+    def if_read(self, kind: str, paths: str | list[str]) -> Callable[[Any], list[str]]:
+        """Return an input function that gives `paths` to gloss runs that read features of `kind`."""
+        files = [paths] if isinstance(paths, str) else paths
+        return lambda wildcards: (
+            [filled(path, fold=wildcards.fold) for path in files]
+            if kind in self.reads(wildcards.variant)
+            else []
+        )
+
+    @property
+    def table(self) -> list[str]:
+        """The files of the annotation table; the engines report a missing one."""
+        dataset = self.params.dataset
+        try:
+            return [str(path) for path in annotation_files(dataset.importer, Path(dataset.table))]
+        except SignloomError:
+            return [dataset.table]
+
+    def files(self, wildcards: Any, input: Any, output: Any) -> str:
+        """Return the options of a stage that name its files; Snakemake gives `input` and `output` by name.
+
+        Snakemake does not track parameters made from inputs and outputs, because it tracks these themselves.
+        """
+        scratch = self.product("scratch")
+        return f"--input {_named(input)} --output {_named(output)} --scratch {scratch}"
+
+
+def filled(pattern: str, **wildcards: str) -> str:
+    """Return `pattern` with the given wildcards filled in; others stay."""
+    for name, value in wildcards.items():
+        pattern = pattern.replace(f"{{{name}}}", value)
+    return pattern
+
+
+def _named(files: Any) -> str:
+    """Return NAME=FILE for every named file except the code."""
+    return " ".join(
+        shlex.quote(f"{name}={path}")
+        for name, paths in files.items()
+        if name != "code"
+        for path in ([paths] if isinstance(paths, str) else paths)
+    )
