@@ -83,6 +83,7 @@ lint: setup
 	mypy
 	snakefmt --check Snakefile rules
 	snakemake --lint
+	lint-imports --no-logo
 	python -m engines.dvc_yaml --check
 
 dvc: setup ## write dvc.yaml from the rules (PRESET=name: config/presets/name/dvc.yaml)

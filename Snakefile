@@ -31,7 +31,7 @@ gpus = gpus_per_job() if workflow.local_exec else 0
 
 # DVC's stages that compare runs depend on these folders, which git keeps only with a file in them
 if not flow.preset:
-    for kind in ("seeds", "folds"):
+    for kind in ("seeds", "folds", "variants"):
         keep = Path(flow.metric(kind), ".gitkeep")
         if not keep.exists():
             keep.parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +55,8 @@ wildcard_constraints:
     # folders of the run; the first seed and the build without folds have none
     seed=r"(seeds/\d+/)?",
     fold=r"(folds/[A-Za-z0-9_.-]+/)?",
+    # variant and seed of sign2text
+    run=r"(variants/[a-z_]+/)?(seeds/\d+/)?",
 
 
 include: "rules/data.smk"
@@ -113,6 +115,6 @@ rule all:
     input:
         flow.product("report/index.html"),
         flow.if_family("sign2text", flow.product("embeddings/prototypes.npz")),
-        flow.of_grid("sign2text", flow.metric("{fold}{seed}sign2text.json")),
-        flow.of_grid("sign2text", flow.metric("{fold}{seed}retrieval.json")),
+        flow.of_grid("sign2text", flow.metric("{fold}{run}sign2text.json")),
+        flow.of_grid("sign2text", flow.metric("{fold}{run}retrieval.json")),
         flow.of_grid("gloss", flow.metric("{fold}{seed}gloss/{variant}.json")),

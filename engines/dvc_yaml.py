@@ -15,6 +15,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -61,25 +62,27 @@ class Place(NamedTuple):
     """Runs that are one DVC stage: the ending of its name, its wildcards and its matrix."""
 
     ending: str
-    seed: str
-    fold: str
+    wildcards: dict[str, str]
     matrix: dict[str, Any]
 
 
 def _places(names: set[str], flow: Pipeline) -> Iterator[Place]:
-    """Yield the places of a rule with the wildcards `names`: the plain one, further seeds, folds."""
-    # DVC reads the lists of params.yaml itself, so that a longer list adds stages; it knows no presets
-    seeds, folds = "${runs.more_seeds}", "${runs.folds}"
-    if flow.presets:
-        seeds, folds = flow.params.runs.more_seeds, flow.params.runs.folds
-    seed, fold = "seeds/${item.seed}/", "folds/${item.fold}/"
-    yield Place("", "", "", {})
-    if "seed" in names and seeds:
-        yield Place("-seeds", seed, "", {"seed": seeds})
-    if "fold" in names and folds:
-        yield Place("-folds", "", fold, {"fold": folds})
-        if "seed" in names and seeds and flow.params.runs.seeds_of_folds:
-            yield Place("-seeds-of-folds", seed, fold, {"fold": folds, "seed": seeds})
+    """Yield the places of a rule with the wildcards `names`: the plain one, and one for each list of runs."""
+    runs = flow.params.runs
+
+    def either(wanted: bool, key: str, folder: str, item: str) -> list[tuple[str, str, dict[str, Any]]]:
+        # DVC reads the lists of params.yaml itself, so that a longer list adds stages; it knows no presets
+        values = getattr(runs, key) if flow.presets else f"${{runs.{key}}}"
+        listed = [(f"-{folder}", f"{folder}/${{item.{item}}}/", {item: values})] if wanted and values else []
+        return [("", "", {}), *listed]
+
+    folds = either("fold" in names, "folds", "folds", "fold")
+    variants = either("run" in names, "sign2text_variants", "variants", "variant")
+    seeds = either(bool({"run", "seed"} & names), "more_seeds", "seeds", "seed")
+    for fold, variant, seed in product(folds, variants, seeds):
+        if not (fold[0] and seed[0]) or runs.seeds_of_folds:
+            wildcards = {"fold": fold[1], "seed": seed[1], "run": variant[1] + seed[1]}
+            yield Place(fold[0] + variant[0] + seed[0], wildcards, fold[2] | variant[2] | seed[2])
 
 
 def _stages(rule: Any, flow: Pipeline) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -93,7 +96,7 @@ def _stages(rule: Any, flow: Pipeline) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _stage(rule: Any, flow: Pipeline, variant: str, place: Place) -> dict[str, Any]:
     """Return one DVC stage, a matrix over shards, seeds and folds that the rule runs once for."""
-    wildcards = SimpleNamespace(variant=variant, seed=place.seed, fold=place.fold, shard="${item.shard}")
+    wildcards = SimpleNamespace(variant=variant, shard="${item.shard}", **place.wildcards)
     outputs = _paths(rule.output, wildcards)
     options = f"--config preset={','.join(flow.presets)} " if flow.presets else ""
     stage: dict[str, Any] = {"desc": rule.docstring.strip()}
@@ -117,16 +120,17 @@ def _stage(rule: Any, flow: Pipeline, variant: str, place: Place) -> dict[str, A
 
 
 def _inputs(rule: Any, flow: Pipeline, wildcards: SimpleNamespace, given: list[str]) -> list[str]:
-    """Return the inputs of a stage; for one that compares runs, the folders of further seeds and folds.
+    """Return the inputs of a stage; for one that compares runs, the folders of further runs.
 
     DVC cannot list the files of a list of parameters. A folder depends on every stage that writes into it.
     """
     paths = _paths(rule.input, wildcards)
     lists = {"seeds": {"runs", "runs.more_seeds"}, "folds": {"runs", "runs.folds"}}
+    lists["variants"] = {"runs", "runs.sign2text_variants"}
     compared = [name for name, keys in lists.items() if keys & set(given)]
-    if flow.presets or {"seed", "fold"} & set(rule.wildcard_names) or not compared:
+    if flow.presets or {"seed", "fold", "run"} & set(rule.wildcard_names) or not compared:
         return paths
-    plain = [path for path in paths if not re.match(r"(build|metrics)/(seeds|folds)/", path)]
+    plain = [path for path in paths if not re.match(r"(build|metrics)/(seeds|folds|variants)/", path)]
     return plain + [flow.metric(name) for name in compared]
 
 
@@ -148,12 +152,8 @@ def _value(match: re.Match[str], wildcards: dict[str, str]) -> str:
 def _given(rule: Any, flow: Pipeline, wildcards: SimpleNamespace) -> list[str]:
     """Return the names of the parameters that a stage depends on."""
     given = rule.params.given
-    if callable(given):
-        # the name of a fold and the number of a seed are in the paths, not among the parameters
-        plain = SimpleNamespace(**vars(wildcards) | {"seed": ""})
-        sections = json.loads(given(plain))
-    else:
-        sections = json.loads(given)
+    # the names of folds and variants and the numbers of seeds are in the paths, not among the parameters
+    sections = json.loads(given(wildcards) if callable(given) else given)
     names = _names(sections, flow.params)
     if "run" in sections and not wildcards.seed:
         names.append("runs.seed")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from signloom.params.schema import Params
-from signloom.params.variants import VARIANTS
+from signloom.params.variants import SENTENCE_VARIANTS, VARIANTS
 
 BY_RULES = {"run", "fold", "origin"}  # keys that rules give to stages besides parameters
 
@@ -24,10 +25,18 @@ class Given:
         return json.dumps(chosen(self.params, names), sort_keys=True)
 
     def to_run(self, *names: str) -> Callable[[Any], str]:
-        """Return a params function that gives the same, the seed, and the variant if the rule has it."""
-        return lambda wildcards: json.dumps(
-            chosen(self.params, names) | {"run": self.run(wildcards)}, sort_keys=True
-        )
+        """Return a params function that gives the same, the seed, and the variant if the rule has it.
+
+        A variant of sign2text is given by what it changes in the section `sign2text`.
+        """
+
+        def given(wildcards: Any) -> str:
+            tree = chosen(self.params, names)
+            if variant := re.match(r"variants/(\w+)/", getattr(wildcards, "run", "")):
+                tree["sign2text"] |= SENTENCE_VARIANTS[variant[1]][1]
+            return json.dumps(tree | {"run": self.run(wildcards)}, sort_keys=True)
+
+        return given
 
     def run(self, wildcards: Any) -> dict[str, Any]:
         """Return the section `run` of a training, from its wildcards."""
@@ -60,8 +69,9 @@ class Given:
         return [network, "train_gloss", "gloss_augment", "gloss_recompose", *of_pose, *of_positions]
 
     def seed_of(self, wildcards: Any) -> int:
-        """Return the seed of a training from the wildcard `seed`, which is empty for the first seed."""
-        return int(wildcards.seed.split("/")[1]) if wildcards.seed else self.params.runs.seed
+        """Return the seed of a training from the wildcard `seed` or `run`, which names no first seed."""
+        seed = re.search(r"seeds/(\d+)/", getattr(wildcards, "run", None) or getattr(wildcards, "seed", ""))
+        return int(seed[1]) if seed else self.params.runs.seed
 
 
 def chosen(params: Params, names: Iterable[str]) -> dict[str, Any]:

@@ -19,7 +19,18 @@ PARAMS_FILE = Path("params.yaml")
 PRESETS = Path("config/presets")
 PRODUCT_FOLDERS = {
     *("shards", "landmarks", "pose_features", "clip_features", "text", "models", "embeddings", "inference"),
-    *("predictions", "export", "report", "gloss", "seeds", "folds", "logs", "benchmarks", "scratch"),
+    *(
+        "predictions",
+        "export",
+        "report",
+        "gloss",
+        "seeds",
+        "folds",
+        "variants",
+        "logs",
+        "benchmarks",
+        "scratch",
+    ),
     "side_by_side",
 }
 NO_PARAMS = {"preset", "side_weights"}  # keys that `--config` may have besides parameters
@@ -117,16 +128,17 @@ class Pipeline:
 
     def of_grid(self, family: str, pattern: str) -> list[str]:
         """Return `pattern` for every variant, seed and fold of `family`."""
-        variants = {"gloss": self.variants, "sign2text": self.if_family("sign2text", "")}[family]
+        further = [f"variants/{name}/" for name in self.params.runs.sign2text_variants]
+        variants = {"gloss": self.variants, "sign2text": self.if_family("sign2text", "", *further)}[family]
         return [
-            filled(pattern, variant=variant, seed=seed, fold=fold)
+            filled(pattern, variant=variant, seed=seed, fold=fold, run=variant + seed)
             for variant in variants
             for fold, seed in self.grid
         ]
 
     def plain(self, pattern: str) -> str:
         """Return the path `pattern` of the run with the first seed and without a fold."""
-        return filled(pattern, seed="", fold="")
+        return filled(pattern, seed="", fold="", run="")
 
     def of_exported_run(self, path: str, decoder: bool = False) -> list[str]:
         """Return `path` with `{variant}` replaced by the gloss variant that is exported, or nothing.

@@ -3,7 +3,7 @@ rule runs:
     input:
         code=code_of("runs"),
         predictions=[
-            *flow.of_grid("sign2text", flow.product("{fold}{seed}predictions/sign2text.csv")),
+            *flow.of_grid("sign2text", flow.product("{fold}{run}predictions/sign2text.csv")),
             *flow.of_grid("gloss", flow.product("{fold}{seed}predictions/gloss/{variant}.csv")),
         ],
         splits=expand(rules.splits.output.metrics, fold=["", *flow.folds]),

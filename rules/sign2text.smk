@@ -11,18 +11,18 @@ rule train_sign2text:
         embeddings=rules.text.output.embeddings,
         tokenizer=rules.text.output.tokenizer,
     output:
-        best=flow.product("{fold}{seed}models/sign2text/best.pth"),
-        latest=flow.product("{fold}{seed}models/sign2text/latest.pth"),
+        best=flow.product("{fold}{run}models/sign2text/best.pth"),
+        latest=flow.product("{fold}{run}models/sign2text/latest.pth"),
         history=report(
-            flow.product("{fold}{seed}models/sign2text/history.csv"),
+            flow.product("{fold}{run}models/sign2text/history.csv"),
             "../docs/captions/history.rst",
             category="Sentences",
         ),
-        metrics=flow.product("{fold}{seed}models/sign2text/metrics.jsonl"),
+        metrics=flow.product("{fold}{run}models/sign2text/metrics.jsonl"),
     log:
-        flow.product("logs/{fold}{seed}train_sign2text.log"),
+        flow.product("logs/{fold}{run}train_sign2text.log"),
     benchmark:
-        flow.product("benchmarks/{fold}{seed}train_sign2text.tsv")
+        flow.product("benchmarks/{fold}{run}train_sign2text.tsv")
     # the longest chain of jobs starts here
     priority: 1
     conda:
@@ -54,14 +54,14 @@ rule embed:
         splits=rules.splits.output.splits,
         metadata=rules.metadata.output.parquet,
     output:
-        embeddings=flow.product("{fold}{seed}embeddings/embeddings.npy"),
-        map=flow.product("{fold}{seed}embeddings/embeddings_map.csv"),
-        frames=flow.product("{fold}{seed}embeddings/frames.npy"),
-        frames_index=flow.product("{fold}{seed}embeddings/frames_index.parquet"),
+        embeddings=flow.product("{fold}{run}embeddings/embeddings.npy"),
+        map=flow.product("{fold}{run}embeddings/embeddings_map.csv"),
+        frames=flow.product("{fold}{run}embeddings/frames.npy"),
+        frames_index=flow.product("{fold}{run}embeddings/frames_index.parquet"),
     log:
-        flow.product("logs/{fold}{seed}embed.log"),
+        flow.product("logs/{fold}{run}embed.log"),
     benchmark:
-        flow.product("benchmarks/{fold}{seed}embed.tsv")
+        flow.product("benchmarks/{fold}{run}embed.tsv")
     conda:
         "../environment.yml"
     threads: 1
@@ -86,11 +86,11 @@ rule prototypes:
         embeddings=rules.embed.output.embeddings,
         map=rules.embed.output.map,
     output:
-        prototypes=flow.product("{fold}{seed}embeddings/prototypes.npz"),
+        prototypes=flow.product("{fold}{run}embeddings/prototypes.npz"),
     log:
-        flow.product("logs/{fold}{seed}prototypes.log"),
+        flow.product("logs/{fold}{run}prototypes.log"),
     benchmark:
-        flow.product("benchmarks/{fold}{seed}prototypes.tsv")
+        flow.product("benchmarks/{fold}{run}prototypes.tsv")
     localrule: True
     conda:
         "../environment.yml"
@@ -126,15 +126,15 @@ rule evaluate_sign2text:
         map=rules.embed.output.map,
     output:
         metrics=report(
-            flow.metric("{fold}{seed}sign2text.json"),
+            flow.metric("{fold}{run}sign2text.json"),
             "../docs/captions/sign2text.rst",
             category="Sentences",
         ),
-        predictions=flow.product("{fold}{seed}predictions/sign2text.csv"),
+        predictions=flow.product("{fold}{run}predictions/sign2text.csv"),
     log:
-        flow.product("logs/{fold}{seed}evaluate_sign2text.log"),
+        flow.product("logs/{fold}{run}evaluate_sign2text.log"),
     benchmark:
-        flow.product("benchmarks/{fold}{seed}evaluate_sign2text.tsv")
+        flow.product("benchmarks/{fold}{run}evaluate_sign2text.tsv")
     conda:
         "../environment.yml"
     threads: 1
@@ -161,15 +161,15 @@ rule evaluate_retrieval:
         splits=rules.splits.output.splits,
     output:
         metrics=report(
-            flow.metric("{fold}{seed}retrieval.json"),
+            flow.metric("{fold}{run}retrieval.json"),
             "../docs/captions/retrieval.rst",
             category="Sentences",
         ),
-        predictions=flow.product("{fold}{seed}predictions/retrieval.csv"),
+        predictions=flow.product("{fold}{run}predictions/retrieval.csv"),
     log:
-        flow.product("logs/{fold}{seed}evaluate_retrieval.log"),
+        flow.product("logs/{fold}{run}evaluate_retrieval.log"),
     benchmark:
-        flow.product("benchmarks/{fold}{seed}evaluate_retrieval.tsv")
+        flow.product("benchmarks/{fold}{run}evaluate_retrieval.tsv")
     conda:
         "../environment.yml"
     threads: 1

@@ -65,6 +65,7 @@ def test_a_longer_list_of_seeds_or_folds_adds_stages_without_another_dvc_yaml(ch
     with_shards(checkout, 1)
     path = checkout / "params.yaml"
     text = path.read_text("utf-8").replace("  more_seeds: []", "  more_seeds: [43, 44]")
+    text = text.replace("  sign2text_variants: []", "  sign2text_variants: [gru_attention]")
     path.write_text(text.replace("  folds: []", "  folds: [s1, s2, s3]"), "utf-8")
     with Repo(str(checkout)) as repo:
         stages = {stage.name: stage for stage in repo.index.stages}
@@ -84,6 +85,12 @@ def test_a_longer_list_of_seeds_or_folds_adds_stages_without_another_dvc_yaml(ch
     # one that compares runs waits for all of them
     assert {"metrics/seeds", "metrics/folds"} <= files("runs")[0]
     assert {f"evaluate_sign2text-folds@{name}" for name in ("s1", "s2", "s3")} <= set(stages)
+    variants = sorted(name for name in stages if name.startswith("train_sign2text-variants"))
+    assert variants == [
+        "train_sign2text-variants-seeds@gru_attention-43",
+        "train_sign2text-variants-seeds@gru_attention-44",
+        "train_sign2text-variants@gru_attention",
+    ]
 
 
 @pytest.mark.parametrize(

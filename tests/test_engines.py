@@ -28,7 +28,7 @@ ON_GPU = {
     *("clip_features", "clip_features_augmented", "text", "train_sign2text", "train_gloss", "embed"),
     *("calibrate", "evaluate_sign2text", "evaluate_retrieval", "evaluate_gloss"),
 }
-COMPARED = {"seeds": "more_seeds", "folds": "folds"}
+COMPARED = {"seeds": "more_seeds", "folds": "folds", "variants": "sign2text_variants"}
 FIELDS: dict[str, Any] = dict(Params.model_fields)
 STAGES = sorted(path.stem for path in Path(__file__).parent.parent.glob("workflow_scripts/[a-z]*.py"))
 
@@ -209,6 +209,16 @@ def test_a_longer_list_of_shares_changes_nothing_for_a_share(root: Path) -> None
         given.append(to_share(SimpleNamespace(fold="folds/25/")))
     assert given[0] == given[1]
     assert json.loads(given[0])["fold"] == {"by": "share", "name": "25", "all": []}
+
+
+def test_a_variant_of_sign2text_is_given_what_it_changes_and_its_seed(root: Path) -> None:
+    given = Given(Pipeline.load(yaml.safe_load((root / "params.yaml").read_text("utf-8"))).params)
+    runs = ["", "variants/no_contrastive/", "variants/no_contrastive/seeds/43/"]
+    plain, variant, seed = (
+        json.loads(given.to_run("sign2text")(SimpleNamespace(run=run, fold=""))) for run in runs
+    )
+    assert variant == plain | {"sign2text": plain["sign2text"] | {"lambda_clip": 0.0}} != plain
+    assert seed == variant | {"run": {"seed": 43}}
 
 
 def test_a_training_is_given_what_its_network_and_its_features_use(jobs: dict[str, Any]) -> None:

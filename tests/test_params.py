@@ -189,6 +189,12 @@ def test_a_value_of_another_type_is_named_and_not_guessed_at(
         load_params(root / "params.yaml", preset)
 
 
+def test_a_variant_of_sign2text_that_changes_nothing_is_refused(root: Path, tmp_path: Path) -> None:
+    path = changed(root, tmp_path, "sign2text_variants: []", "sign2text_variants: [supcon, transformer]")
+    with pytest.raises(SignloomError, match="transformer is what section sign2text describes; leave it out"):
+        load_params(path)
+
+
 def test_a_stage_takes_parameters_as_a_file_or_as_json(root: Path, tmp_path: Path) -> None:
     argv = ["--output", f"x={tmp_path}/x", "--params"]
     from_file = parse("splits", [*argv, str(root / "params.yaml")], None)

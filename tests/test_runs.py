@@ -122,3 +122,22 @@ def test_the_name_of_a_run_comes_from_the_folders_of_its_files() -> None:
     assert run_name(path, "tcn_ctc") == "tcn_ctc-43"
     assert folder_after(path, "folds") == "3"
     assert folder_after(Path("seeds/43/x"), "folds") == ""
+
+
+def test_a_variant_of_sign2text_is_a_model_of_its_own_and_the_page_names_what_it_changes(
+    tmp_path: Path,
+) -> None:
+    paths = [
+        sentences(tmp_path / "predictions/sign2text.csv", "test", {"1": "a b"}),
+        sentences(tmp_path / "variants/no_contrastive/predictions/sign2text.csv", "test", {"1": "a x"}),
+    ]
+    found = call(tmp_path, paths)
+    assert {name: entry["test"]["wer"] for name, entry in found["seeds"].items()} == {
+        "sign2text": 0.0,
+        "sign2text-no_contrastive": 0.5,
+    }
+    table = section.describe(found)["seeds"]
+    assert [row[0].interval for row in table.rows] == [
+        "landmarks to sentence",
+        "without the contrastive loss",
+    ]

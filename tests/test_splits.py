@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from signloom.dataset.splits import count_splits, make_splits
 from signloom.errors import SignloomError
-from signloom.params.runs import FoldParams
+from signloom.params.run import FoldParams
 from signloom.params.splits import SplitsParams
 from workflow_scripts import splits as stage
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.params.runs import FoldParams
+from signloom.params.run import FoldParams
 from signloom.params.splits import SplitsParams
 
 Names = npt.NDArray[np.object_]

@@ -32,8 +32,9 @@ LEFT_OUT = {
 def read_answers(predictions: Sequence[Path]) -> pd.DataFrame:
     """Return a row per run and clip: `model, seed, fold, data, clip_id, signer_id, errors, words`.
 
-    A gloss variant is represented by its headline decoder. `seed` and `fold` are "" for the first seed and
-    without a fold, as in the paths. Clips without a word in the reference are left out.
+    A gloss variant is represented by its headline decoder. A variant of sign2text has the model
+    `sign2text-<variant>`. `seed` and `fold` are "" for the first seed and without a fold, as in the paths.
+    Clips without a word in the reference are left out.
     """
     columns = ["model", "seed", "fold", "data", "clip_id", "signer_id", "errors", "words"]
     tables = [_answers(path) for path in predictions]
@@ -50,7 +51,9 @@ def _answers(path: Path) -> pd.DataFrame:
         stats = error_stats(*([line.split() for line in column] for column in (table["reference"], said)))
         errors, words = stats[:, :3].sum(1), stats[:, 3]
     table = table[["data", "clip_id", "signer_id"]].assign(errors=errors, words=words)
-    run = {"model": path.stem, "seed": folder_after(path, "seeds"), "fold": folder_after(path, "folds")}
+    variant = folder_after(path, "variants")
+    run = {"model": f"{path.stem}-{variant}" if variant else path.stem}
+    run |= {"seed": folder_after(path, "seeds"), "fold": folder_after(path, "folds")}
     return table[table["words"] > 0].assign(**run)
 
 

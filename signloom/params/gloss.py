@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from signloom.params.base import Section
-from signloom.params.runs import RunParams
+from signloom.params.run import RunParams
 from signloom.params.variants import VARIANTS, GlossVariant, Kind, Variant
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from signloom.params.base import Section
+from signloom.params.variants import SentenceVariant
 
 Fold = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
@@ -17,6 +19,9 @@ class RunsParams(Section):
     seed: int = Field(42, ge=0, description="seed of the run whose products have the plain paths")
     more_seeds: list[Annotated[int, Field(ge=0)]] = Field(
         [], description="further seeds; each trains every model once more, on the same clips"
+    )
+    sign2text_variants: list[SentenceVariant] = Field(
+        [], description="variants of sign2text that are trained beside the one that its section describes"
     )
     fold_by: Literal["signer", "clip", "share"] = Field(
         "signer",
@@ -34,7 +39,8 @@ class RunsParams(Section):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        for name, values in (("more_seeds", self.all_seeds), ("folds", self.folds)):
+        lists: dict[str, Sequence[object]] = {"more_seeds": self.all_seeds, "folds": self.folds}
+        for name, values in (lists | {"sign2text_variants": self.sign2text_variants}).items():
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: a value occurs twice; name each once")
         if self.folds and self.fold_by == "clip" and self.folds != [str(n) for n in range(len(self.folds))]:
@@ -52,17 +58,3 @@ class RunsParams(Section):
 def _percents(folds: list[str]) -> list[str]:
     """Return those of `folds` that are whole numbers from 1 to 99, smallest first."""
     return [str(number) for number in range(1, 100) if str(number) in folds]
-
-
-class RunParams(Section):
-    """Section `run`: one training; the rule makes it from its wildcards."""
-
-    seed: int = Field(ge=0)
-
-
-class FoldParams(Section):
-    """Section `fold`: one fold of a division; the rule makes it from section `runs`."""
-
-    by: Literal["signer", "clip", "share"]
-    name: str
-    all: list[str] = Field([], description="all folds of the division; a share depends on no other")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
+from pydantic import model_validator
+
 from signloom.params.base import Section
 from signloom.params.clips import ClipFeaturesParams, FramesParams
 from signloom.params.dataset import DatasetParams, ManifestParams, ShardsParams
@@ -23,6 +27,7 @@ from signloom.params.runs import RunsParams
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.splits import SplitsParams
 from signloom.params.text import TextParams
+from signloom.params.variants import SENTENCE_VARIANTS
 
 
 class Params(Section):
@@ -56,3 +61,13 @@ class Params(Section):
     gloss_recompose: GlossRecomposeParams
     decode_gloss: DecodeGlossParams
     evaluation: EvaluationParams
+
+    @model_validator(mode="after")
+    def _variants_differ(self) -> Self:
+        for name in self.runs.sign2text_variants:
+            changes = SENTENCE_VARIANTS[name][1]
+            if all(getattr(self.sign2text, key) == value for key, value in changes.items()):
+                raise ValueError(
+                    f"runs.sign2text_variants: {name} is what section sign2text describes; leave it out"
+                )
+        return self

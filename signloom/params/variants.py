@@ -1,9 +1,9 @@
-"""The variants of the gloss family: what each reads, its network, and the decoder that represents it."""
+"""The variants of both families: what each reads, its network and its decoder, or what it changes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 GlossVariant = Literal["tcn_ctc", "hybrid_pose", "hybrid_clip", "hybrid_clip_aug", "hybrid_both"]
 Kind = Literal["pose", "clip", "both"]
@@ -67,3 +67,19 @@ _ROWS = (
 )
 VARIANTS: dict[str, Variant] = {row.name: row for row in _ROWS}
 BASELINE: GlossVariant = "tcn_ctc"
+
+SentenceVariant = Literal["transformer", "gru_attention", "no_contrastive", "supcon", "no_token_dropout"]
+# variants of sign2text: a label, and what differs from the section `sign2text` of the parameters
+SENTENCE_VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "transformer": ("the Transformer as encoder", {"encoder": "transformer"}),
+    "gru_attention": (
+        "the recurrent encoder with attention",
+        {"encoder": "gru_attention", "decoder_layers": 2},
+    ),
+    "no_contrastive": ("without the contrastive loss", {"lambda_clip": 0.0}),
+    "supcon": (
+        "with two views of each clip and the supervised contrastive loss",
+        {"dual_view": True, "lambda_supcon": 0.5},
+    ),
+    "no_token_dropout": ("without token dropout", {"token_dropout": 0.0}),
+}

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from signloom.params.variants import VARIANTS
+from signloom.params.variants import SENTENCE_VARIANTS, VARIANTS
 from signloom.report.tables import DASH, DATA, Cell, Metric, Notes, Table, score_cell
 
 WER = Metric("wer", "Word error rate", "lower")
 _LABELS = {"sign2text": "landmarks to sentence"}
+_LABELS |= {f"sign2text-{name}": label for name, (label, _) in SENTENCE_VARIANTS.items()}
 
 
 def describe(runs: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the template's values for runs.json, or None if there is one seed and no fold."""
-    many = {name: found for name, found in runs["seeds"].items() if found["seeds"] > 1}
+    """Return the template's values for runs.json, or None if there is only the plain run of each model."""
+    models = runs["seeds"]
+    more = any(name.startswith("sign2text-") for name in models)
+    many = {name: found for name, found in models.items() if more or found["seeds"] > 1}
     if not many and not runs["folds"]:
         return None
     return {
@@ -42,7 +45,8 @@ def _seeds(found: Mapping[str, Any]) -> Table:
 def _spread(entry: Mapping[str, Any] | None) -> Cell:
     if not entry:
         return Cell(DASH)
-    return Cell(f"{entry['wer']:.3f} ± {entry['wer_std']:.3f}", f"n\u00a0=\u00a0{entry['n']}")
+    spread = "" if entry["wer_std"] is None else f" ± {entry['wer_std']:.3f}"
+    return Cell(f"{entry['wer']:.3f}{spread}", f"n\u00a0=\u00a0{entry['n']}")
 
 
 def _folds(found: Mapping[str, Any]) -> Table:

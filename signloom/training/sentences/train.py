@@ -12,7 +12,7 @@ from signloom.errors import SignloomError
 from signloom.files import hash_files
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
-from signloom.params.runs import RunParams
+from signloom.params.run import RunParams
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.text import TextParams
 from signloom.precision import autocast, warn_if_emulated
