@@ -7,10 +7,10 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from signloom.report.drawing import MARKS, SERIES, Picture, picture
-from signloom.report.runs import WER, model_name
+from signloom.report.runs import WER
 from signloom.report.tables import DASH, DATA, Cell, Metric, Notes, Table, score_cell
 
 _EXPONENT = Metric("exponent", "Exponent", decimals=2)
@@ -34,7 +34,7 @@ def _table(curves: Mapping[str, Mapping[str, Any]]) -> Table:
     clips = list(next(iter(next(iter(curves.values())).values()))["by_clips"])
     rows = [
         [
-            model_name(model),
+            Cell(model),
             Cell(DATA[data], f"n\u00a0=\u00a0{curve['n']}"),
             *(score_cell(curve["by_clips"][number], WER, notes) for number in clips),
             score_cell(curve, _EXPONENT, notes),
@@ -104,7 +104,9 @@ def _draw_curve(axes: Axes, curve: Mapping[str, Any], label: str, number: int) -
     shown, low, high = ([max(point[f"wer{end}"], least) for point in points] for end in ("", "_low", "_high"))
     axes.vlines(clips, low, high, color=colour, linewidth=1.2)
     axes.plot(clips, shown, MARKS[number % len(MARKS)], color=colour, label=label, clip_on=False)
-    axes.plot(clips, [point["line"] for point in points], color=colour, linewidth=1)
+    if curve["exponent"] is not None:
+        axes.plot(clips, [point["line"] for point in points], color=colour, linewidth=1)
     axes.loglog()
     axes.set_xticks(clips, [str(one) for one in clips])
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))

@@ -27,15 +27,14 @@ def describe(runs: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def model_name(model: str) -> Cell:
-    """Return the name of a model with what it is."""
+def _name(model: str) -> Cell:
     return Cell(model, _LABELS.get(model) or VARIANTS[model].label)
 
 
 def _seeds(found: Mapping[str, Any]) -> Table:
     shown = [data for data in DATA if any(data in of_model for of_model in found.values())]
     rows = [
-        [model_name(model), Cell(str(of_model["seeds"])), *(_spread(of_model.get(data)) for data in shown)]
+        [_name(model), Cell(str(of_model["seeds"])), *(_spread(of_model.get(data)) for data in shown)]
         for model, of_model in found.items()
     ]
     columns = ["Model", "Seeds", *(DATA[data] for data in shown)]
@@ -53,7 +52,7 @@ def _folds(found: Mapping[str, Any]) -> Table:
     notes = Notes()
     rows = [
         [
-            model_name(model),
+            _name(model),
             Cell(str(of_model["folds"])),
             Cell(str(of_model["n"])),
             score_cell(of_model, WER, notes),
