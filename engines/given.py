@@ -53,7 +53,9 @@ class Given:
         def given(wildcards: Any) -> str:
             tree, runs = chosen(self.params, names), self.params.runs
             if wildcards.fold:
-                tree["fold"] = {"by": runs.fold_by, "name": wildcards.fold.split("/")[1], "all": runs.folds}
+                # a share does not depend on the others, so that a longer list leaves it alone
+                folds = [] if runs.fold_by == "share" else runs.folds
+                tree["fold"] = {"by": runs.fold_by, "name": wildcards.fold.split("/")[1], "all": folds}
             return json.dumps(tree, sort_keys=True)
 
         return given

@@ -1,11 +1,12 @@
 rule runs:
-    """Summarise all seeds and folds of every model."""
+    """Summarise all seeds and folds of every model; from shares, draw the learning curve."""
     input:
         code=code_of("runs"),
         predictions=[
             *flow.of_grid("sign2text", flow.product("{fold}{run}predictions/sign2text.csv")),
             *flow.of_grid("gloss", flow.product("{fold}{seed}predictions/gloss/{variant}.csv")),
         ],
+        splits=expand(rules.splits.output.metrics, fold=["", *flow.folds]),
     output:
         metrics=flow.metric("runs.json"),
         table=flow.product("predictions/runs.csv"),

@@ -174,9 +174,13 @@ def build(
     families: tuple[str, ...] = ("sign2text",),
     pictures: bool = False,
     inference: bool = False,
+    runs: dict[str, Any] | None = None,
     **glosses: Any,
 ) -> str:
-    """Write every input of the stage, run it and return the page; `glosses` goes to `write_glosses`."""
+    """Write every input of the stage, run it and return the page.
+
+    `runs` is the content of runs.json; `glosses` goes to `write_glosses`.
+    """
     folder.mkdir(parents=True)
     clips = make_clips(splits, signers, videos)
     frozen = [("frozen", "low_motion", 0.115), ("broken", "unreadable", None)] if rejects else []
@@ -220,6 +224,9 @@ def build(
         given += [f"embeddings={folder}/embeddings.npy", f"map={folder}/map.csv"]
     if "gloss" in families:
         given += write_glosses(folder, clips, **glosses)
+    if runs:
+        (folder / "runs.json").write_text(json.dumps(runs), "utf-8")
+        given += [f"metrics={folder}/runs.json"]
     if pictures:
         given += write_videos(folder, index)
     if inference:

@@ -200,6 +200,17 @@ def test_every_seed_but_the_first_has_a_run_of_its_own(root: Path) -> None:
     assert Given(flow.params).run(second) == {"variant": "tcn_ctc", "seed": 43}
 
 
+def test_a_longer_list_of_shares_changes_nothing_for_a_share(root: Path) -> None:
+    tree = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
+    given = []
+    for folds in (["25", "50"], ["12", "25", "50"]):
+        tree["runs"] |= {"fold_by": "share", "folds": folds}
+        to_share = Given(Pipeline.load(tree).params).to_fold("splits")
+        given.append(to_share(SimpleNamespace(fold="folds/25/")))
+    assert given[0] == given[1]
+    assert json.loads(given[0])["fold"] == {"by": "share", "name": "25", "all": []}
+
+
 def test_a_variant_of_sign2text_is_given_what_it_changes_and_its_seed(root: Path) -> None:
     given = Given(Pipeline.load(yaml.safe_load((root / "params.yaml").read_text("utf-8"))).params)
     runs = ["", "variants/no_contrastive/", "variants/no_contrastive/seeds/43/"]

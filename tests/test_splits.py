@@ -223,3 +223,97 @@ def test_each_signer_is_tested_once_and_the_next_one_validates() -> None:
 def test_a_list_of_signers_that_the_table_contradicts_is_refused(listed: list[str], message: str) -> None:
     with pytest.raises(SignloomError, match=message):
         make_splits(of_signers("a", "b", "c"), SplitsParams(), FoldParams(by="signer", name="a", all=listed))
+
+
+def shares(table: pd.DataFrame, seed: int = 0) -> dict[int, pd.DataFrame]:
+    """The splits of some shares of the training clips, with 100 % for the plain ones."""
+    params = SplitsParams(seed=seed)
+    made = {
+        percent: make_splits(table, params, FoldParams(by="share", name=str(percent)))
+        for percent in (1, 12, 25, 50, 99)
+    }
+    return made | {100: make_splits(table, params)}
+
+
+@st.composite
+def corpora(draw: st.DrawFn) -> pd.DataFrame:
+    """Any corpus: sentences and signers occur as often as chance has it, some clips are not signed."""
+    count = draw(st.integers(1, 60))
+
+    def column(values: st.SearchStrategy[object]) -> list[object]:
+        return draw(st.lists(values, min_size=count, max_size=count))
+
+    table = pd.DataFrame(
+        {
+            "clip_id": [f"c{number:03d}" for number in range(count)],
+            "sentence_id": column(st.integers(-1, 8)),
+            "signer_id": column(st.sampled_from(["", "a", "b", "c"])),
+            "split": column(st.sampled_from(["train", "val", "test"])),
+        }
+    )
+    table.loc[0, ["sentence_id", "split"]] = 0, "train"
+    return table
+
+
+@settings(max_examples=25, deadline=None)
+@given(corpora(), st.integers(0, 3))
+def test_a_share_is_within_every_larger_one_and_keeps_val_and_test(table: pd.DataFrame, seed: int) -> None:
+    made = shares(table, seed)
+    whole = made.pop(100)
+    training = whole["split"] == "train"
+    last: set[str] = set()
+    for percent, split in [*made.items(), (100, whole)]:
+        kept = set(split["clip_id"][split["split"] == "train"])
+        assert last <= kept
+        assert len(kept) == max(1, round(percent / 100 * training.sum()))
+        pd.testing.assert_frame_equal(
+            split[split["split"] != "train"].drop(columns="seen").reset_index(drop=True),
+            whole[~training].drop(columns="seen").reset_index(drop=True),
+        )
+        trained = set(split["sentence_id"][split["split"] == "train"])
+        assert (split["seen"] == split["sentence_id"].isin(trained).astype(int)).all()
+        last = kept
+
+
+@settings(max_examples=25, deadline=None)
+@given(corpora())
+def test_a_share_has_every_sentence_before_any_sentence_twice(table: pd.DataFrame) -> None:
+    made = shares(table)
+    sizes = made[100]["sentence_id"][made[100]["split"] == "train"].value_counts()
+    for split in made.values():
+        kept = split["sentence_id"][split["split"] == "train"].value_counts().reindex(sizes.index).fillna(0)
+        assert kept.max() <= 1 or kept.min() >= 1
+        # Adams' method: no sentence with one clip less would have a smaller part of its clips
+        assert ((kept - 1) / sizes).max() <= (kept / sizes).min()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(2, 8), st.integers(5, 30), st.integers(0, 3))
+def test_a_share_takes_the_same_part_of_every_signer_who_signs_every_sentence(
+    signers: int, sentences: int, seed: int
+) -> None:
+    count = signers * sentences
+    table = clips(count, sentences, signers)
+    table["sentence_id"] = [number // signers for number in range(count)]
+    table["split"] = "train"
+    signer = table.set_index("clip_id")["signer_id"]
+    for percent, split in shares(table, seed).items():
+        kept = signer[split["clip_id"]].value_counts().reindex(sorted(set(signer))).fillna(0)
+        assert (abs(kept - percent / 100 * sentences) <= 2).all(), percent
+
+
+def test_a_share_of_sentences_that_occur_once_is_spread_over_their_signers() -> None:
+    table = clips(100, 100, 4)
+    table["split"] = "train"
+    # one signer has 70 clips, the others have 10 each
+    table["signer_id"] = ["a"] * 70 + ["b"] * 10 + ["c"] * 10 + ["d"] * 10
+    split = shares(table)[50]
+    kept = table.set_index("clip_id")["signer_id"][split["clip_id"]].value_counts()
+    assert kept.to_dict() == {"a": 35, "b": 5, "c": 5, "d": 5}
+
+
+def test_shares_follow_the_seed_and_not_the_order_of_the_table() -> None:
+    table = clips(80)
+    split = shares(table)[25]
+    assert split.equals(shares(table.sample(frac=1, random_state=5))[25])
+    assert not split.equals(shares(table, seed=1)[25])

@@ -1,29 +1,48 @@
-"""Summarise all seeds and folds of every model: mean, spread, and scores of what was left out in turn.
+"""Summarise all seeds and folds of every model: mean, spread, scores of what was left out, learning curve.
 
-Inputs: predictions (sign2text.csv and one file per gloss variant; those of further seeds lie below
-`seeds/<seed>/`, those of folds below `folds/<fold>/`). Outputs: metrics, table. Parameters: runs, evaluation.
+Inputs: predictions (sign2text.csv and one file per gloss variant), splits (splits.json of every fold). Files
+of further seeds lie below `seeds/<seed>/`, those of folds below `folds/<fold>/`. Outputs: metrics, table.
+Parameters: runs, evaluation.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
+from signloom.evaluation.learning_curve import learning_curve
 from signloom.evaluation.runs import read_answers, summarise, table
 from signloom.files import write_csv
 from signloom.metrics.metric_files import meaningful, write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.runs import RunsParams
+from signloom.run_names import folder_after
 from signloom.stage import Job, run_stage
 
 
 def work(job: Job) -> None:
     answers = read_answers(job.input_list("predictions"))
     params = job.section("runs", RunsParams)
-    found = summarise(answers, params.fold_by, job.section("evaluation", EvaluationParams))
+    evaluation = job.section("evaluation", EvaluationParams)
+    found = summarise(answers, params.fold_by, evaluation)
+    if params.fold_by == "share" and params.folds:
+        clips = training_clips(job.input_list("splits"))
+        found["learning_curve"] = learning_curve(answers, clips, evaluation)
     rows = table(answers)
     write_csv(job.output("table"), rows.assign(wer=[meaningful(rate) for rate in rows["wer"]]))
     write_metrics(job.output("metrics"), found)
     print(rows.to_string(index=False))
+    for model, curve in found.get("learning_curve", {}).items():
+        print(f"{model}: {curve['answer']}")
+
+
+def training_clips(splits: Sequence[Path]) -> dict[str, int]:
+    """Return the number of training clips of every fold, and of "" without one, from its splits.json."""
+    return {
+        folder_after(path, "folds"): json.loads(path.read_text("utf-8"))["train"]["clips"] for path in splits
+    }
 
 
 def main(argv: list[str] | None = None) -> int:

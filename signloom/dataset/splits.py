@@ -26,13 +26,14 @@ _NAMES = {
 
 
 def make_splits(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | None = None) -> pd.DataFrame:
-    """Return `clip_id, split, sentence_id, seen` for every row of `clips`, sorted by clip.
+    """Return `clip_id, split, sentence_id, seen` of the clips, sorted by clip.
 
     `clips` needs `clip_id, sentence_id, signer_id, split`. Unsigned clips (sentence_id -1) never train.
     A fold by signer tests that signer, validates on the next one of the list and trains on the others. A fold
-    by clip turns a part of the predefined training clips into val. A drawn split that stays empty gives a
-    warning on stderr. Raises SignloomError if no clip is left for training, a predefined split is missing or
-    unknown, a signer is missing in mode signer, or the folds are impossible.
+    by clip turns a part of the predefined training clips into val. A share leaves the other training clips
+    out of the table. A drawn split that stays empty gives a warning on stderr. Raises SignloomError if no
+    clip is left for training, a predefined split is missing or unknown, a signer is missing in mode signer,
+    or the folds are impossible.
     """
     clips = clips.sort_values("clip_id").reset_index(drop=True)
     signed = clips["sentence_id"].to_numpy() >= 0
@@ -48,6 +49,9 @@ def make_splits(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | No
             f"splits.mode {params.mode}: no clip is left for training out of {len(clips)}; "
             "check the shares, the table's column `split` and build/rejects.csv"
         )
+    if fold and fold.by == "share":
+        kept = _share(clips, split == "train", int(fold.name), params.seed)
+        clips, split, signed = clips[kept].reset_index(drop=True), split[kept], signed[kept]
     trained = clips["sentence_id"][split == "train"].unique()
     seen = clips["sentence_id"].isin(trained) & signed
     return pd.DataFrame(
@@ -128,6 +132,33 @@ def _hold_out_fold(
         )
     order = np.random.default_rng(params.seed).permutation(len(training))
     split[training[order % count == fold.all.index(fold.name)]] = "val"
+
+
+def _share(
+    clips: pd.DataFrame, training: npt.NDArray[np.bool_], percent: int, seed: int
+) -> npt.NDArray[np.bool_]:
+    """Return which rows to keep: `percent` of the training clips, at least one, and all other clips.
+
+    A larger share holds a smaller one. The next clip is of the sentence of which the smallest part was taken,
+    then of the signer of whom the smallest part was taken, then drawn. This is Adams' method of
+    apportionment: every sentence has a clip before any has a second.
+    """
+    rows = np.flatnonzero(training)
+    order = np.random.default_rng(seed).permutation(len(rows))
+    codes = [pd.factorize(clips[name].fillna("").iloc[rows])[0] for name in ("sentence_id", "signer_id")]
+    sizes = [np.bincount(code) for code in codes]
+    taken = [np.zeros(len(size)) for size in sizes]
+    kept = ~training
+    for _ in range(max(1, round(percent / 100 * len(rows)))):
+        left = np.flatnonzero(~kept[rows])
+        for code, size, number in zip(codes, sizes, taken, strict=True):
+            part = (number / size)[code[left]]
+            left = left[part == part.min()]
+        clip = left[order[left].argmin()]
+        kept[rows[clip]] = True
+        for code, number in zip(codes, taken, strict=True):
+            number[code[clip]] += 1
+    return kept
 
 
 def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsParams) -> Names:

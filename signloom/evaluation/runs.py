@@ -26,6 +26,7 @@ ONE_FOLD = "one fold has no spread"
 LEFT_OUT = {
     "signer": ("test", "test_unseen_sentences"),
     "clip": ("val", "val_unseen_sentences"),
+    "share": (),
 }
 
 
@@ -60,13 +61,13 @@ def _answers(path: Path) -> pd.DataFrame:
 
 
 def summarise(
-    answers: pd.DataFrame, fold_by: Literal["signer", "clip"], params: EvaluationParams
+    answers: pd.DataFrame, fold_by: Literal["signer", "clip", "share"], params: EvaluationParams
 ) -> dict[str, Any]:
     """Return `seeds` and `folds`, each by model.
 
     `seeds` has the mean and the sample deviation of the word error rate by data set. `folds` has the pooled
     rate of all clips that a fold left out, an interval over signers, the deviation over folds, and the rate
-    of every fold. The seeds of a fold are averaged for each clip.
+    of every fold. The seeds of a fold are averaged for each clip. Shares leave out no clips to pool.
     """
     found: dict[str, Any] = {"seeds": {}, "folds": {}}
     for model, mine in answers.groupby("model", sort=False):

@@ -18,6 +18,6 @@ class RunParams(Section):
 class FoldParams(Section):
     """Section `fold`: one fold of a division; the rule makes it from section `runs`."""
 
-    by: Literal["signer", "clip"]
+    by: Literal["signer", "clip", "share"]
     name: str
-    all: list[str] = Field(min_length=2)
+    all: list[str] = Field([], description="all folds of the division; a share depends on no other")

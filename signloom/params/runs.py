@@ -23,10 +23,11 @@ class RunsParams(Section):
     sign2text_variants: list[SentenceVariant] = Field(
         [], description="variants of sign2text that are trained beside the one that its section describes"
     )
-    fold_by: Literal["signer", "clip"] = Field(
+    fold_by: Literal["signer", "clip", "share"] = Field(
         "signer",
         description="signer: each of `folds` is a signer, left out in turn; "
-        "clip: `folds` are numbers from 0, parts of the training clips",
+        "clip: `folds` are numbers from 0, parts of the training clips; "
+        "share: `folds` are per cents of the training clips, for a learning curve",
     )
     folds: list[Fold] = Field([], description="each trains every model once more, on other clips")
     seeds_of_folds: bool = Field(False, description="also train every fold with every further seed")
@@ -44,7 +45,16 @@ class RunsParams(Section):
                 raise ValueError(f"{name}: a value occurs twice; name each once")
         if self.folds and self.fold_by == "clip" and self.folds != [str(n) for n in range(len(self.folds))]:
             raise ValueError('folds: with fold_by clip, expected ["0", "1", ...] without a gap')
+        if self.folds and self.fold_by == "share" and self.folds != _percents(self.folds):
+            raise ValueError(
+                'folds: with fold_by share, expected whole numbers from "1" to "99", smallest first'
+            )
         fewest = 3 if self.fold_by == "signer" else 2
         if self.folds and len(self.folds) < fewest:
             raise ValueError(f"folds: with fold_by {self.fold_by}, expected at least {fewest}")
         return self
+
+
+def _percents(folds: list[str]) -> list[str]:
+    """Return those of `folds` that are whole numbers from 1 to 99, smallest first."""
+    return [str(number) for number in range(1, 100) if str(number) in folds]

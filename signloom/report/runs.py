@@ -8,7 +8,7 @@ from typing import Any
 from signloom.params.variants import SENTENCE_VARIANTS, VARIANTS
 from signloom.report.tables import DASH, DATA, Cell, Metric, Notes, Table, score_cell
 
-_WER = Metric("wer", "Word error rate", "lower")
+WER = Metric("wer", "Word error rate", "lower")
 _LABELS = {"sign2text": "landmarks to sentence"}
 _LABELS |= {f"sign2text-{name}": label for name, (label, _) in SENTENCE_VARIANTS.items()}
 
@@ -55,7 +55,7 @@ def _folds(found: Mapping[str, Any]) -> Table:
             _name(model),
             Cell(str(of_model["folds"])),
             Cell(str(of_model["n"])),
-            score_cell(of_model, _WER, notes),
+            score_cell(of_model, WER, notes),
             Cell(DASH if of_model["wer_std"] is None else f"{of_model['wer_std']:.3f}"),
         ]
         for model, of_model in found.items()
