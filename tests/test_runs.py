@@ -141,3 +141,20 @@ def test_a_variant_of_sign2text_is_a_model_of_its_own_and_the_page_names_what_it
         "landmarks to sentence",
         "without the contrastive loss",
     ]
+
+
+def test_a_variant_that_errs_on_every_clip_differs_and_an_equal_one_does_not(tmp_path: Path) -> None:
+    said = {str(clip): "a b" for clip in range(12)}
+    places = {"": said, "variants/supcon/": said, "variants/no_contrastive/": dict.fromkeys(said, "a x")}
+    paths = [
+        sentences(tmp_path / f"{place}predictions/sign2text.csv", "test", of_place)
+        for place, of_place in places.items()
+    ]
+    found = call(tmp_path, paths)
+    bad, same = (found["variants"][f"sign2text-{name}"]["test"] for name in ("no_contrastive", "supcon"))
+    assert (bad["difference"], bad["difference_low"], bad["difference_high"]) == (0.5, 0.5, 0.5)
+    # of 200 random swaps of 12 clips, hardly any is as one-sided
+    assert bad["p"] < 0.05
+    assert (same["difference"], same["p"]) == (0.0, 1.0)
+    rows = section.describe(found)["variants"].rows
+    assert [[cell.text for cell in row[1:]] for row in rows] == [["0.000", "1.000"], ["0.500", "0.005"]]

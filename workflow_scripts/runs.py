@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from signloom.evaluation.compare import compare_variants
 from signloom.evaluation.learning_curve import learning_curve
 from signloom.evaluation.runs import read_answers, summarise, table
 from signloom.files import write_csv
@@ -27,6 +28,7 @@ def work(job: Job) -> None:
     params = job.section("runs", RunsParams)
     evaluation = job.section("evaluation", EvaluationParams)
     found = summarise(answers, params.fold_by, evaluation)
+    found["variants"] = compare_variants(answers, evaluation)
     if params.fold_by == "share" and params.folds:
         clips = training_clips(job.input_list("splits"))
         found["learning_curve"] = learning_curve(answers, clips, evaluation)

@@ -16,6 +16,7 @@ from signloom.evaluation.runs import SENTENCES
 from signloom.metrics.bootstrap import Floats, Score, bounds, ratio, resamples, sums
 from signloom.metrics.metric_files import DECIMALS, SCORE_DECIMALS
 from signloom.metrics.translation import bleu_score, bleu_stats
+from signloom.params.evaluation import EvaluationParams
 from signloom.params.variants import VARIANTS
 
 LEVEL = 0.05
@@ -147,6 +148,24 @@ def compare_answers(a: pd.DataFrame, b: pd.DataFrame, count: int, seed: int) -> 
                 rows.append(_row(str(model), str(data), metric.name, pair, left_out, count, seed))
     corrected = iter(holm([row.p for row in rows if row.moved]))
     return [replace(row, p=next(corrected)) if row.moved else row for row in rows]
+
+
+def compare_variants(answers: pd.DataFrame, params: EvaluationParams) -> dict[str, Any]:
+    """Return the differences of each variant of sign2text to the plain model, by variant and data set.
+
+    `answers` is the table of `read_answers`; runs of a fold are left out. The p-values are corrected over all
+    variants and data sets.
+    """
+    plain = answers[answers["fold"] == ""].drop(columns="fold")
+    variants = plain[plain["model"].str.startswith(f"{SENTENCES}-")]
+    base = plain[plain["model"] == SENTENCES]
+    against = [base.assign(model=name) for name in variants["model"].unique()]
+    found: dict[str, Any] = {}
+    for row in compare_answers(pd.concat([base[:0], *against]), variants, params.bootstrap, params.seed):
+        figures = {"n": row.clips, "seeds": row.seeds[1], "difference": row.difference}
+        figures |= {"difference_low": row.low, "difference_high": row.high, "p": row.p}
+        found.setdefault(row.model, {})[row.data] = figures
+    return found
 
 
 def _row(model: str, data: str, metric: str, pair: Pair, left_out: int, count: int, seed: int) -> Row:

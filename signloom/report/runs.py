@@ -9,6 +9,8 @@ from signloom.params.variants import SENTENCE_VARIANTS, VARIANTS
 from signloom.report.tables import DASH, DATA, Cell, Metric, Notes, Table, score_cell
 
 WER = Metric("wer", "Word error rate", "lower")
+_DIFFERENCE = Metric("difference", "Difference", "lower")
+_P = Metric("p", "p")
 _LABELS = {"sign2text": "landmarks to sentence"}
 _LABELS |= {f"sign2text-{name}": label for name, (label, _) in SENTENCE_VARIANTS.items()}
 
@@ -21,6 +23,8 @@ def describe(runs: Mapping[str, Any]) -> dict[str, Any] | None:
     if not many and not runs["folds"]:
         return None
     return {
+        "variants": _variants(runs["variants"]) if runs.get("variants") else None,
+        "one_seed": all(found["seeds"] == 1 for found in models.values()),
         "seeds": _seeds(many) if many else None,
         "folds": _folds(runs["folds"]) if runs["folds"] else None,
         "by_fold": _by_fold(runs["folds"]) if runs["folds"] else None,
@@ -46,6 +50,24 @@ def _spread(entry: Mapping[str, Any] | None) -> Cell:
         return Cell(DASH)
     spread = "" if entry["wer_std"] is None else f" ± {entry['wer_std']:.3f}"
     return Cell(f"{entry['wer']:.3f}{spread}", f"n\u00a0=\u00a0{entry['n']}")
+
+
+def _variants(found: Mapping[str, Any]) -> Table:
+    shown = [data for data in DATA if any(data in of_model for of_model in found.values())]
+    rows = [
+        [
+            _name(model),
+            *(
+                cell
+                for data in shown
+                for entry in [of_model.get(data, {})]
+                for cell in (score_cell(entry, _DIFFERENCE), score_cell(entry, _P))
+            ),
+        ]
+        for model, of_model in found.items()
+    ]
+    columns = ["Variant", *(column for data in shown for column in (DATA[data], "p"))]
+    return Table("variants", "Word error rate of each variant, minus that of sign2text", columns, rows)
 
 
 def _folds(found: Mapping[str, Any]) -> Table:
