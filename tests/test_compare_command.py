@@ -127,6 +127,26 @@ def test_the_page_has_a_picture_and_tables_and_no_markup_of_the_corpus(
     assert list(page.parent.iterdir()) == [page]
 
 
+def test_variants_are_compared_with_those_of_the_same_name(
+    builds: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for build in map(Path, builds):
+        write_answers(build / "build/variants/supcon", "we drink" if build.name == "b" else RIGHT)
+        write_metrics(build / "metrics/variants/supcon", 70)
+        runs = pd.DataFrame({"model": ["sign2text", "sign2text-supcon"], "seed": "", "fold": ""})
+        runs.to_csv(build / "build/predictions/runs.csv", index=False)
+    rows = compared(capsys, *builds)["rows"]
+    assert {(row["model"], row["b"]) for row in rows if row["metric"] == "wer"} == {
+        ("sign2text", 0.25),
+        ("sign2text-supcon", 0.5),
+    }
+    # the folder of a variant is a build of its own
+    variant = Path(builds[1]) / "build/variants/supcon"
+    found = compared(capsys, builds[1], variant)
+    assert [(row["model"], row["a"], row["b"]) for row in found["rows"]][:1] == [("sign2text", 0.25, 0.5)]
+    assert found["figures"] == [{"figure": "sign2text test chrf", "a": 50.0, "b": 70.0}]
+
+
 def test_only_the_seeds_of_the_last_build_are_read_and_figures_are_their_means(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ from signloom.errors import SignloomError
 
 EPILOG = """\
 A and B are each one of these:
-  folder        a checkout with a build, or a folder below build: of a preset, a seed or a fold
+  folder        a checkout with a build, or a folder below build: of a preset, seed or fold
   preset        the name of a preset that was built here
   revision      a git commit, branch or tag; its products come from DVC's cache or remote
   experiment    the name of a DVC experiment

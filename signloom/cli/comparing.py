@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from signloom.errors import SignloomError
-from signloom.evaluation.builds import Build, further_seeds, read_build
+from signloom.evaluation.builds import Build, places, read_build
 from signloom.evaluation.compare import Comparison, compare_builds
 from signloom.evaluation.compare_text import in_words
 from signloom.metrics.metric_files import meaningful
@@ -62,8 +62,9 @@ def _fetched(revision: str, scratch: Path) -> Build:
     folder = scratch / "build"
     for path in ("metrics", "build/predictions"):
         _dvc_get(path, revision, scratch)
-    for seed in further_seeds(folder):
-        _dvc_get(f"build/seeds/{seed}/predictions", revision, scratch)
+    for place in places(folder):
+        if place != Path():
+            _dvc_get(f"build/{place.as_posix()}/predictions", revision, scratch)
     return read_build(folder)
 
 

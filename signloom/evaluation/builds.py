@@ -13,6 +13,7 @@ from signloom.errors import SignloomError
 from signloom.evaluation.runs import SENTENCES, read_answers
 from signloom.metrics.metric_files import meaningful
 from signloom.params.variants import VARIANTS
+from signloom.run_names import folder_after
 
 RETRIEVAL = "retrieval"
 # metric files that repeat the figures of others
@@ -38,32 +39,49 @@ def read_build(folder: Path) -> Build:
 
     Raises SignloomError if a run has no predictions.
     """
-    places = [Path(), *(Path("seeds") / seed for seed in further_seeds(folder))]
-    answers = [_answers(folder / place, place.name) for place in places]
-    figures = [_figures(_metrics_of(folder / place)) for place in places]
-    means = pd.concat(figures).groupby(level=0, sort=False).mean()
+    runs = places(folder)
+    figures = pd.concat([_figures(folder, place) for place in runs])
+    means = figures.groupby(level=0, sort=False).mean()
     rounded = {name: meaningful(mean, str(name)) for name, mean in means.items()}
+    answers = [_answers(folder, place) for place in runs]
     return Build(pd.concat(answers, ignore_index=True), pd.Series(rounded, dtype="float64"))
 
 
-def further_seeds(folder: Path) -> list[str]:
-    """Return the seeds beside the first, from runs.csv; folders of other seeds are left from older builds."""
+def places(folder: Path) -> list[Path]:
+    """Return the folders of runs below the build `folder`: its own, those of variants and of further seeds.
+
+    runs.csv names the runs of the last build; folders of others are left from older ones.
+    """
     table = folder / "predictions/runs.csv"
     if not table.exists():
-        return []
-    seeds = pd.read_csv(table, dtype=str, keep_default_na=False)["seed"]
-    return [str(seed) for seed in seeds.unique() if seed]
+        return [Path()]
+    runs = pd.read_csv(table, dtype=str, keep_default_na=False)
+    return list(dict.fromkeys(map(_place, runs["model"], runs["seed"])))
 
 
-def _answers(place: Path, seed: str) -> pd.DataFrame:
-    folder = place / "predictions"
-    paths = [folder / f"{SENTENCES}.csv", *(folder / "gloss" / f"{name}.csv" for name in VARIANTS)]
+def _place(model: str, seed: str) -> Path:
+    variant = model.partition("-")[2]
+    return Path(*(["variants", variant] if variant else []), *(["seeds", seed] if seed else []))
+
+
+def _suffix(place: Path) -> str:
+    """Return what the model of a run is called after its family: `-supcon` for variants/supcon."""
+    variant = folder_after("build" / place / "predictions", "variants")
+    return f"-{variant}" if variant else ""
+
+
+def _answers(folder: Path, place: Path) -> pd.DataFrame:
+    files = folder / place / "predictions"
+    paths = [files / f"{SENTENCES}.csv", *(files / "gloss" / f"{name}.csv" for name in VARIANTS)]
     found = read_answers([path for path in paths if path.exists()])
     if found.empty:
-        raise SignloomError(f"compare: {folder} has no predictions; build it first")
-    if (ranks := folder / f"{RETRIEVAL}.csv").exists():
+        raise SignloomError(f"compare: {files} has no predictions; build it first")
+    # as the folder that was given says, whatever stands above it
+    found["model"] = found["model"].str.partition("-")[0]
+    if (ranks := files / f"{RETRIEVAL}.csv").exists():
         found = pd.concat([found, _retrieved(ranks, found[found["model"] == SENTENCES])], ignore_index=True)
-    return found.assign(seed=seed).drop(columns="fold")
+    seed = folder_after("build" / place / "predictions", "seeds")
+    return found.assign(model=found["model"] + _suffix(place), seed=seed).drop(columns="fold")
 
 
 def _retrieved(path: Path, sentences: pd.DataFrame) -> pd.DataFrame:
@@ -85,13 +103,15 @@ def _metrics_of(place: Path) -> Path:
     return Path(*parts[:last], "metrics", *parts[last + 1 :])
 
 
-def _figures(folder: Path) -> pd.Series:
-    paths = {path.stem: path for path in [*sorted(folder.glob("*.json")), *folder.glob("gloss/*.json")]}
+def _figures(folder: Path, place: Path) -> pd.Series:
+    files = _metrics_of(folder / place)
+    paths = {path.stem: path for path in [*sorted(files.glob("*.json")), *files.glob("gloss/*.json")]}
     found: dict[str, float] = {}
     # those of the models come first
     for stem in dict.fromkeys([SENTENCES, RETRIEVAL, *VARIANTS, *paths]):
         if stem in paths and stem not in _SUMMARIES:
             tree = pd.json_normalize(json.loads(paths[stem].read_text("utf-8")), sep=" ")
-            numbers = tree.select_dtypes("number").iloc[0].items()
-            found |= {f"{stem} {name}": float(value) for name, value in numbers if not _BESIDE.search(name)}
+            for name, value in tree.select_dtypes("number").iloc[0].items():
+                if not _BESIDE.search(name):
+                    found[f"{stem}{_suffix(place)} {name}"] = float(value)
     return pd.Series(found, dtype="float64")

@@ -51,7 +51,7 @@ WER = Metric("wer", "lower", _errors, ratio)
 BLEU = Metric("bleu4", "higher", _ngrams, bleu_score, SCORE_DECIMALS)
 TOP1 = Metric("ret_top1", "higher", _right, ratio)
 METRICS = {metric.name: metric for metric in (WER, BLEU, TOP1)}
-# a gloss variant has its word error rate alone
+# by the family of a model; a gloss variant has its word error rate alone
 _OF_MODEL = {SENTENCES: (WER, BLEU), RETRIEVAL: (TOP1,)}
 
 
@@ -142,7 +142,7 @@ def compare_answers(a: pd.DataFrame, b: pd.DataFrame, count: int, seed: int) -> 
         other = b[(b["model"] == model) & (b["data"] == data)]
         sides, left_out = paired(mine, other) if len(other) else ([], 0)
         if sides and len(sides[0][0]):
-            for metric in _OF_MODEL.get(model, (WER,)):
+            for metric in _OF_MODEL.get(model.partition("-")[0], (WER,)):
                 first, second = (np.stack([metric.counts(table) for table in side]) for side in sides)
                 pair = Pair(first, second, metric.score)
                 rows.append(_row(str(model), str(data), metric.name, pair, left_out, count, seed))
