@@ -22,7 +22,7 @@ from signloom.dataset.shards import shard_names
 from signloom.dataset.sources import sources_digest
 from signloom.errors import SignloomError
 from signloom.files import hash_files
-from signloom.params.load import check_params, overlay, read_yaml
+from signloom.params.load import check_params, from_text, overlay, read_yaml
 from signloom.params.schema import Params
 from signloom.params.variants import VARIANTS
 from tools.import_closure import code_of
@@ -46,9 +46,12 @@ class Pipeline:
     presets: list[str]
 
     @classmethod
-    def load(cls, config: dict[str, Any]) -> Pipeline:
-        """Return the checked Snakemake config (params.yaml and `--config`) with its presets laid over it."""
-        tree = {key: value for key, value in config.items() if key not in NO_PARAMS}
+    def load(cls, config: dict[str, Any], given: dict[str, Any] | None = None) -> Pipeline:
+        """Return the checked Snakemake config with its presets, and then `given`, laid over it.
+
+        `given` is what `--config` says. Snakemake makes a text of every value of a mapping in it.
+        """
+        tree, typed = _parameters(config), from_text(_parameters(given or {}))
         presets = [name for name in str(config.get("preset") or "").split(",") if name]
         taken = PRODUCT_FOLDERS.intersection(presets)
         if taken:
@@ -58,7 +61,7 @@ class Pipeline:
         files = [PARAMS_FILE, *(PRESETS / f"{name}.yaml" for name in presets)]
         for file in files[1:]:
             tree = overlay(tree, read_yaml(file))
-        return cls(check_params(tree, files), presets)
+        return cls(check_params(overlay(tree, typed), files, typed), presets)
 
     @property
     def preset(self) -> str:
@@ -253,6 +256,10 @@ class Pipeline:
     def call(self, stage: str) -> Call:
         """Return the params function that builds the command line of `stage`, without its parameters."""
         return Call(self, stage)
+
+
+def _parameters(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in NO_PARAMS}
 
 
 @cache
