@@ -22,7 +22,7 @@ configfile: "params.yaml"
 
 
 try:
-    flow = Pipeline.load(config)
+    flow = Pipeline.load(config, workflow.config_settings.config)
 except SignloomError as error:
     sys.exit(f"error: {error}")
 given, origins = Given(flow.params), Origins(flow)

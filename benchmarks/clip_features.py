@@ -24,6 +24,7 @@ from signloom.features.backbones.registry import BACKBONES, load_backbone
 from signloom.features.clip.clip_features import extract, one_thread
 from signloom.features.clip.clip_shard import ClipTask, clip_tasks
 from signloom.params.clips import ClipFeaturesParams
+from signloom.params.load import load_params
 from signloom.video.decode import read_frames
 from signloom.video.windows import window_count
 
@@ -75,7 +76,8 @@ def measure(name: str, videos: list[Path], crop: int, resize: int) -> None:
     if spec.fixed_crop:
         crop, resize = spec.crop, spec.resize
     weights = "pretrained" if name == "i3d" else "random"
-    params = ClipFeaturesParams(backbone=name, weights=weights, mode="windowed", crop=crop, resize=resize)  # type: ignore[arg-type]
+    own = {"backbone": name, "weights": weights, "mode": "windowed", "crop": crop, "resize": resize}
+    params = load_params(Path("params.yaml")).clip_features.model_copy(update=own)
     try:
         network = load_backbone(params)
     except SignloomError as error:

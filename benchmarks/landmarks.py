@@ -22,7 +22,7 @@ import pandas as pd
 from benchmarks import usable_cores
 from signloom.features.pose.landmarks import read_tasks, track_clips, write_landmark_shard
 from signloom.native_stderr import only_errors
-from signloom.params.features import LandmarksParams
+from signloom.params.load import load_params
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
@@ -54,7 +54,8 @@ def stage(videos: list[Path], workers: int) -> int:
         table = pd.DataFrame({"clip_id": [video.name for video in videos], "video_path": videos})
         table.assign(start_s="", end_s="", video_hash="").to_csv(folder / "shard.csv", index=False)
         tasks = read_tasks(folder / "shard.csv", folder)
-        track_clips(tasks, LandmarksParams(), workers)
+        landmarks = load_params(Path("params.yaml")).landmarks
+        track_clips(tasks, landmarks.model_copy(update={"max_fps": None}), workers)
         write_landmark_shard(tasks, folder / "x.npy", folder / "x.parquet")
         return int(pd.read_parquet(folder / "x.parquet", columns=["length"])["length"].sum())
 

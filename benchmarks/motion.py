@@ -18,9 +18,12 @@ from numpy.typing import NDArray
 from signloom.features.pose.pose_features import RawClip, body_sizes, clip_features, normalise, one_space
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.native_stderr import only_errors
-from signloom.params.features import LandmarksParams, PoseParams, QualityParams
+from signloom.params.load import load_params
 from signloom.video.decode import read_frames
 
+PARAMS = load_params(Path("params.yaml"))
+POSE = PARAMS.pose.model_copy(update={"fps": 25.0, "max_gap": 5})  # as every frame is tracked
+OPEN = PARAMS.quality.model_copy(update={"motion_keep": 0.0, "motion_floor": 0.0})
 FROZEN_FRAMES = 60
 NOISE = 3.0
 EYES = (2, 5)
@@ -38,7 +41,7 @@ def measure(tracker: HolisticTracker, images: Iterable[NDArray[np.uint8]], times
 
 def motion(clip: RawClip) -> tuple[float, float]:
     """Return mean and 95th percentile of a clip's motion, shoulder widths a second."""
-    found = clip_features(clip, PoseParams(), QualityParams(motion_keep=0, motion_floor=0)).diagnostics
+    found = clip_features(clip, POSE, OPEN).diagnostics
     return found["motion_mean"], found["motion_p95"]
 
 
@@ -73,7 +76,7 @@ def main() -> None:
     times = [number / 25 for number in range(FROZEN_FRAMES)]
     print("| clip | motion mean, p95 | frozen | with noise | size | eyes, clip scale | eyes, frame scale |")
     print("|---|---|---|---|---|---|---|")
-    with HolisticTracker(LandmarksParams()) as tracker:
+    with HolisticTracker(PARAMS.landmarks) as tracker:
         for video in sorted(args.videos.rglob("*.mp4"))[: args.clips]:
             frames = list(read_frames(video))
             clip = measure(tracker, (frame.image for frame in frames), [frame.time_s for frame in frames])

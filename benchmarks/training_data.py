@@ -19,6 +19,7 @@ import pandas as pd
 
 from signloom.augment.landmarks import augment, clip_generator
 from signloom.features.shards import FeatureShards
+from signloom.params.load import load_params
 from signloom.params.sign2text import AugmentParams
 from signloom.training.sentences.data import pad
 
@@ -81,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         ids, shards, files = write(Path(folder), args.clips, args.frames)
-        for name, augmentation in (("plain", None), ("augmented", AugmentParams())):
+        for name, augmentation in (("plain", None), ("augmented", load_params(Path("params.yaml")).augment)):
             rounds = [
                 (
                     seconds(shards, ids, args.batch, augmentation),

@@ -11,7 +11,7 @@ from typing import Any
 from signloom.dataset.importers import annotation_files
 from signloom.dataset.shards import shard_names
 from signloom.errors import SignloomError
-from signloom.params.load import check_params, overlay, read_yaml
+from signloom.params.load import check_params, from_text, overlay, read_yaml
 from signloom.params.schema import Params
 from signloom.params.variants import VARIANTS
 
@@ -44,9 +44,12 @@ class Pipeline:
     presets: list[str]
 
     @classmethod
-    def load(cls, config: dict[str, Any]) -> Pipeline:
-        """Return the checked Snakemake config (params.yaml and `--config`) with its presets laid over it."""
-        tree = {key: value for key, value in config.items() if key not in NO_PARAMS}
+    def load(cls, config: dict[str, Any], given: dict[str, Any] | None = None) -> Pipeline:
+        """Return the checked Snakemake config with its presets, and then `given`, laid over it.
+
+        `given` is what `--config` says. Snakemake makes a text of every value of a mapping in it.
+        """
+        tree, typed = _parameters(config), from_text(_parameters(given or {}))
         presets = [name for name in str(config.get("preset") or "").split(",") if name]
         taken = PRODUCT_FOLDERS.intersection(presets)
         if taken:
@@ -56,7 +59,7 @@ class Pipeline:
         files = [PARAMS_FILE, *(PRESETS / f"{name}.yaml" for name in presets)]
         for file in files[1:]:
             tree = overlay(tree, read_yaml(file))
-        return cls(check_params(tree, files), presets)
+        return cls(check_params(overlay(tree, typed), files, typed), presets)
 
     @property
     def preset(self) -> str:
@@ -177,6 +180,10 @@ class Pipeline:
         """
         scratch = self.product("scratch")
         return f"--input {_named(input)} --output {_named(output)} --scratch {scratch}"
+
+
+def _parameters(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in NO_PARAMS}
 
 
 def filled(pattern: str, **wildcards: str) -> str:

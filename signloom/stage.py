@@ -23,9 +23,10 @@ from signloom.console import run_program
 from signloom.errors import SignloomError
 from signloom.files import atomic, hash_files
 from signloom.native_stderr import only_errors
-from signloom.params.base import Section
+from signloom.params.base import Augmentation, Section
 
 S = TypeVar("S", bound=Section)
+A = TypeVar("A", bound=Augmentation)
 
 
 @dataclass(frozen=True)
@@ -74,23 +75,27 @@ class Job:
         """Return the parameters of section `name`."""
         if name not in self.params:
             raise SignloomError(f"{self.stage}: --params has no section {name!r}; add it")
+        return self._checked(name, kind, self.params[name])
+
+    def augmentation(self, name: str, kind: type[A]) -> A:
+        """Return the parameters of section `name`, all off if the rule leaves the section out."""
+        return self.section(name, kind) if name in self.params else kind.off()
+
+    def value(self, name: str, kind: type[Section]) -> Any:
+        """Return the parameter `name` (`section.key`), for a stage that gets only some keys."""
+        section, _, key = name.partition(".")
+        given = self.params.get(section, {})
+        if key not in given:
+            raise SignloomError(f"{self.stage}: --params has no key {name}; add it")
+        return getattr(self._checked(section, kind.only(key), {key: given[key]}), key)
+
+    def _checked(self, name: str, kind: type[S], values: Any) -> S:
         try:
-            return kind.model_validate(self.params[name])
+            return kind.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join([name, *map(str, first["loc"])])
             raise SignloomError(f"{self.stage}: parameter {key}: {first['msg']}") from error
-
-    def section_if_used(self, name: str, kind: type[S]) -> S:
-        """Return the parameters of section `name`, or its defaults if the rule leaves the section out."""
-        return self.section(name, kind) if name in self.params else kind()
-
-    def value(self, name: str, kind: type[Section]) -> Any:
-        """Return the parameter `name` (`section.key`), for a stage that gets only this key of the section."""
-        section, _, key = name.partition(".")
-        if key not in self.params.get(section, {}):
-            raise SignloomError(f"{self.stage}: --params has no key {name}; add it")
-        return getattr(self.section(section, kind), key)
 
     def sign(self) -> None:
         """Write to the output `origin`, if there is one, what the rule says the outputs were made from."""

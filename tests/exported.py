@@ -31,9 +31,9 @@ THRESHOLDS = {
     "target": 0.05,
 }
 PARAMS: dict[str, dict[str, object]] = {
-    "pose": {},
+    "pose": {"fps": 25.0, "max_gap": 5, "smoothing": 0.2},
     "quality": {"motion_keep": 0.7, "motion_floor": 0.4},
-    "landmarks": {},
+    "landmarks": {"max_fps": None},
     "decoding": {"beam": 3},
     "retrieval": {},
     "inference": {},

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from demo_params import section
+
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import Manifest, build_manifest
 from signloom.dataset.sources import read_sources
 from signloom.params.dataset import DatasetParams, ManifestParams
+
+
+def dataset_of(
+    table: Path, videos: Path, importer: str = "csv", variations: str | None = None
+) -> DatasetParams:
+    """Return the section `dataset` of a corpus, without variations unless they are given."""
+    return section(
+        DatasetParams, importer=importer, table=str(table), videos=str(videos), variations=variations
+    )
 
 
 def manifest_of(dataset: DatasetParams, store: Path, ratio: float = 1.0) -> Manifest:

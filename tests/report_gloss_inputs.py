@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from demo_params import params_json, section
 
 from signloom.evaluation.datasets import TOGETHER
 from signloom.evaluation.gloss import Answers, score_glosses
@@ -65,7 +66,7 @@ def write_glosses(
     gloss = {"variants": list(variants), "hypotheses": claims}
     runs = {"seed": seeds[0], "more_seeds": list(seeds[1:])}
     params = {"gloss": gloss, "runs": runs, "evaluation": {"bootstrap": 100}}
-    assert ablation.main([*command, "--params", json.dumps(params)]) == 0
+    assert ablation.main([*command, "--params", params_json(params)]) == 0
     inputs += [f"metrics={folder}/ablation.json", f"ablation={folder}/ablation.csv"]
     inputs += [f"ablation_text={folder}/ablation.txt"]
     return inputs + ([] if sha is None else clip_index(folder, sha))
@@ -108,7 +109,7 @@ def scores(table: pd.DataFrame, run: str) -> dict[str, object]:
         answers[data] = Answers(references, said, blanks)
     for name, parts in TOGETHER.items():
         answers[name] = Answers.of([answers[part] for part in parts])
-    few = EvaluationParams(bootstrap=100)
+    few = section(EvaluationParams, bootstrap=100)
     return {data: score_glosses(found, "none", few) for data, found in answers.items()}
 
 

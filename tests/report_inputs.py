@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
+from demo_params import section
 
 from signloom.dataset.splits import count_splits
 from signloom.evaluation.sign2text import alignment, score_translations
@@ -23,8 +24,8 @@ from tests.report_gloss_inputs import write_glosses
 from tests.report_inference_inputs import write_inference
 from workflow_scripts import report
 
-PARAMS = EvaluationParams(bootstrap=100)
-QUALITY = QualityParams(motion_keep=0.3, motion_floor=0.25)
+PARAMS = section(EvaluationParams, bootstrap=100)
+QUALITY = section(QualityParams, motion_keep=0.3, motion_floor=0.25)
 SENTENCES = {
     1: "The cat sees a tree.",
     2: "My mother works at home today.",

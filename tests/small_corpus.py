@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from demo_params import params_json
 
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
@@ -73,7 +73,7 @@ def arguments(
     """Return a stage's command line."""
     given = [f"{name}={path}" for name, paths in inputs.items() for path in paths]
     made = [f"{name}={path}" for name, path in outputs.items()]
-    return ["--input", *given, "--output", *made, "--params", json.dumps(params)]
+    return ["--input", *given, "--output", *made, "--params", params_json(params)]
 
 
 def _metadata(splits: pd.DataFrame) -> pd.DataFrame:

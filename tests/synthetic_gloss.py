@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from demo_params import params_json
 
 from signloom.text.vocabulary import build_vocabulary
 from signloom.training.glosses.corpus import GlossClip
@@ -162,7 +163,7 @@ def arguments(
     return [
         *("--input", *(f"{name}={path}" for name, paths in inputs.items() for path in paths)),
         *("--output", *(f"{name}={out / file}" for name, file in names.items())),
-        *("--params", json.dumps(sections), "--scratch", str(scratch)),
+        *("--params", params_json(sections), "--scratch", str(scratch)),
     ]
 
 

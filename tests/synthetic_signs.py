@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from demo_params import params_json
 
 from signloom.text.tokenizer import train_tokenizer
 
@@ -166,5 +166,5 @@ def arguments(inputs: dict[str, list[Path]], out: Path, params: dict, scratch: P
     names = {"best": "best.pth", "latest": "latest.pth", "history": "history.csv", "metrics": "metrics.jsonl"}
     given = [f"{name}={path}" for name, paths in inputs.items() for path in paths]
     outputs = [f"{name}={out / file}" for name, file in names.items()]
-    sections = json.dumps({"augment": {}, "text": {}, "run": {"seed": 42}} | params)
+    sections = params_json({"augment": {}, "text": {}, "run": {"seed": 42}} | params)
     return ["--input", *given, "--output", *outputs, "--params", sections, "--scratch", str(scratch)]

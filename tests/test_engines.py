@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from snakemake.cli import parse_config
 
 from engines import conda_env, dvc_yaml
 from engines.given import BY_RULES, Given
@@ -20,7 +21,7 @@ from engines.import_closure import code_of, has_code
 from engines.pipeline import Pipeline
 from engines.workflow import workflow
 from signloom.errors import SignloomError
-from signloom.params.load import load_params
+from signloom.params.load import load_params, overlay
 from signloom.params.schema import Params
 
 # stages that the specification gives a GPU
@@ -80,6 +81,21 @@ def test_a_preset_is_served_by_dvc_with_its_own_folders_and_parameter_files(root
 def test_a_preset_may_not_be_called_like_a_folder_of_products() -> None:
     with pytest.raises(SignloomError, match="preset 'models'"):
         Pipeline.load({"preset": "models"})
+
+
+@pytest.mark.parametrize("preset", ["", "boston104"])
+def test_values_of_the_command_line_have_their_types_and_the_last_word(root: Path, preset: str) -> None:
+    options = parse_config(
+        ['runs={"more_seeds":[44,45], fold_by: clip, folds: [0,1]}', "sign2text={lr: 1e-3}"]
+    )
+    demo = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
+    flow = Pipeline.load(overlay(demo, options) | {"preset": preset}, options)
+    assert flow.seeds == ["", "seeds/44/", "seeds/45/"]
+    assert flow.folds == ["folds/0/", "folds/1/"]
+    assert flow.params.sign2text.lr == 1e-3
+    wrong = parse_config(["runs={more_seeds: [44, x]}"])
+    with pytest.raises(SignloomError, match=r"^--config: runs\.more_seeds: .*integer.*found 'x'"):
+        Pipeline.load(overlay(demo, wrong), wrong)
 
 
 def test_environment_yml_is_what_the_lock_says(root: Path) -> None:

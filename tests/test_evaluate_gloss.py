@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import synthetic_gloss
 import torch
+from demo_params import params_json, section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +26,7 @@ from signloom.params.gloss import DecodeGlossParams
 from workflow_scripts import evaluate_gloss as stage
 from workflow_scripts import train_gloss
 
-FEW = EvaluationParams(bootstrap=200, seed=1)
+FEW = section(EvaluationParams, bootstrap=200, seed=1)
 SMALL = {
     "train_gloss": {"width": 16, "epochs": 2, "batch_size": 8},
     "hybrid": {"layers": 1, "heads": 2, "feedforward": 16, "decoder_layers": 1, "lr": 0.003},
@@ -155,7 +156,7 @@ def call(
         [
             *("--input", *(f"{name}={path}" for name, paths in inputs.items() for path in paths)),
             *("--output", f"metrics={metrics}", f"predictions={predictions}"),
-            *("--params", json.dumps(sections)),
+            *("--params", params_json(sections)),
         ]
     )
     return code, metrics, predictions
@@ -230,7 +231,7 @@ def test_the_size_of_batches_changes_no_answer(corpus: dict[str, list[Path]], tm
     shards = FeatureShards(corpus["pose"], corpus["pose_index"], corpus["mask"])
     rows = GlossRows("pose", shards, None, trained.stats, trained.model.config.max_frames)
     clips = sorted(MOVED)
-    by_name = decoders(trained.model, DecodeGlossParams())
+    by_name = decoders(trained.model, section(DecodeGlossParams))
     one, many = (decode_clips(trained, rows, clips, by_name, size, "decode") for size in (1, 8))
     assert one.lines == many.lines
     assert one.blanks.tolist() == many.blanks.tolist()

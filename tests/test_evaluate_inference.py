@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from demo_params import section
 from exported import Exported
 from small_corpus import arguments
 
@@ -28,7 +29,7 @@ PARAMS: dict[str, object] = {
     "pose": {"fps": FPS},
     "evaluation": {"bootstrap": 100},
 }
-FEW = EvaluationParams(bootstrap=100)
+FEW = section(EvaluationParams, bootstrap=100)
 
 
 def run(exported: Exported, folder: Path, splits: Path | None = None) -> dict[str, Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from demo_params import section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_corpus import CLIPS, SENTENCES, arguments
@@ -17,7 +18,7 @@ from signloom.metrics.retrieval import Ranked, rank_leaving_one_out, rank_senten
 from signloom.params.evaluation import EvaluationParams
 from workflow_scripts import evaluate_retrieval as stage
 
-FEW = EvaluationParams(bootstrap=200, seed=1)
+FEW = section(EvaluationParams, bootstrap=200, seed=1)
 
 
 def unit(*degrees: float) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from demo_params import section
 from small_corpus import SENTENCES, arguments, write_corpus
 
 from signloom.evaluation.sign2text import alignment, nearest, score_translations
@@ -16,7 +17,7 @@ from signloom.params.evaluation import EvaluationParams
 from workflow_scripts import embed
 from workflow_scripts import evaluate_sign2text as stage
 
-FEW = EvaluationParams(bootstrap=200, seed=1)
+FEW = section(EvaluationParams, bootstrap=200, seed=1)
 EYE = np.eye(4, dtype=np.float32)
 
 

@@ -10,13 +10,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from demo_params import section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signloom.augment.landmarks import augment
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import GlossRows, Kind, Rows, Stats, finish, window_means
-from signloom.params.gloss import GlossAugmentParams, GlossRunParams, TcnParams, TrainGlossParams
+from signloom.params.gloss import (
+    GlossAugmentParams,
+    GlossPositionsParams,
+    GlossRecomposeParams,
+    GlossRunParams,
+    TrainGlossParams,
+)
 from signloom.params.sign2text import AugmentParams
 from signloom.stage import Job, parse
 from signloom.text.vocabulary import EOS, PAD, SOS, UNK
@@ -37,7 +44,8 @@ def job(inputs: Inputs, folder: Path, variant: str = "hybrid_pose") -> Job:
 
 def corpus(inputs: Inputs, folder: Path, variant: str = "hybrid_pose", **p: object) -> GlossCorpus:
     run = GlossRunParams(variant=variant, seed=1)
-    return GlossCorpus.load(job(inputs, folder, variant), run, TcnParams(), TrainGlossParams(**p))
+    kind = run.row.kind("pose")
+    return GlossCorpus.load(job(inputs, folder, variant), run, kind, section(TrainGlossParams, **p))
 
 
 # --- rows
@@ -141,8 +149,12 @@ def test_a_mixed_input_keeps_both_label_sequences_with_weights_that_sum_to_1() -
     assert batch.aligned.tolist() == [True, True, False]
 
 
+OFF = GlossRecomposeParams.off(), GlossPositionsParams.off()
+
+
 def training(found: GlossCorpus, seed: int = 3, **features: float) -> TrainingGlosses:
-    return TrainingGlosses(found.train, found.rows, seed, 5, GlossAugmentParams(**features), AugmentParams())
+    rows = section(GlossAugmentParams, **features)
+    return TrainingGlosses(found.train, found.rows, seed, 5, rows, section(AugmentParams), *OFF)
 
 
 @pytest.mark.parametrize("variant", ["hybrid_pose", "hybrid_clip", "hybrid_clip_aug", "hybrid_both"])
@@ -193,9 +205,9 @@ def test_no_augmentation_takes_the_rows_that_ctc_needs(variant: str, tmp_path: P
     inputs = write_corpus(tmp_path, Size(train=10, val=1, frames=(1, 2)))
     found = corpus(inputs, tmp_path, variant, max_frames=8, max_infeasible=1.0)
     assert any(c.feasible and rows_needed(c.ids) >= found.rows.length(c.clip_id) - 2 for c in found.train)
-    wild = AugmentParams(time_warp=0.9, time_warp_p=1, frame_dropout=0.9, frame_dropout_p=1)
-    features = GlossAugmentParams(mixup_p=0.3, cutmix_p=0.6, mix_alpha=1)
-    data = TrainingGlosses(found.train, found.rows, 0, 4, features, wild)
+    wild = section(AugmentParams, time_warp=0.9, time_warp_p=1, frame_dropout=0.9, frame_dropout_p=1)
+    features = section(GlossAugmentParams, mixup_p=0.3, cutmix_p=0.6, mix_alpha=1)
+    data = TrainingGlosses(found.train, found.rows, 0, 4, features, wild, *OFF)
     mixed = 0
     for epoch in range(15):
         for batch in data.epoch(epoch):
@@ -216,8 +228,8 @@ def test_no_augmentation_takes_the_rows_that_ctc_needs(variant: str, tmp_path: P
 def test_landmarks_are_augmented_as_landmarks(tmp_path: Path) -> None:
     found = corpus(write_corpus(tmp_path, Size(train=3, val=1, pose_dim=540)), tmp_path)
     off = {"feature_dropout_p": 0.0, "noise_p": 0.0, "time_mask_p": 0.0, "mixup_p": 0.0, "cutmix_p": 0.0}
-    pose = AugmentParams(rotation_p=1.0, time_warp_p=0, frame_dropout_p=0, noise_p=0, shift_p=0)
-    data = TrainingGlosses(found.train, found.rows, 5, 2, GlossAugmentParams(**off), pose)
+    pose = AugmentParams.off().model_copy(update={"rotation": 15.0, "rotation_p": 1.0})
+    data = TrainingGlosses(found.train, found.rows, 5, 2, section(GlossAugmentParams, **off), pose, *OFF)
     from signloom.augment.landmarks import clip_generator
 
     rng = clip_generator(5, 0, "train/001")

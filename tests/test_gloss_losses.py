@@ -8,11 +8,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from demo_params import section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signloom.models.gloss import GlossConfig, Hybrid, build
-from signloom.params.gloss import GlossRunParams, HybridParams
+from signloom.params.gloss import TcnParams
 from signloom.text.vocabulary import BLANK, EOS, SOS, UNK
 from signloom.training.glosses.corpus import rows_needed
 from signloom.training.glosses.data import collate
@@ -93,7 +94,7 @@ def test_cross_entropy_is_over_what_the_decoder_can_say_and_real_tokens(smoothin
 def test_the_blank_ratio_counts_valid_frames_alone() -> None:
     torch.manual_seed(0)
     model = build(GlossConfig("tcn_ctc", input_dim=2, vocab_size=8, width=8, layers=1)).eval()
-    loss = Loss.of(GlossRunParams(variant="tcn_ctc", seed=0), HybridParams(), "fp32")
+    loss = Loss.of(section(TcnParams), "fp32")
     batch = collate([sample(4, clip("c", 7)), sample(2, clip("a", 5))])
     with torch.no_grad():
         model.ctc.linear.bias[BLANK] = 50.0

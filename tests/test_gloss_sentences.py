@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from demo_params import section
 
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import GlossRows, Rows, Stats
@@ -19,7 +20,6 @@ from signloom.params.gloss import (
     GlossPositionsParams,
     GlossRecomposeParams,
     GlossRunParams,
-    TcnParams,
     TrainGlossParams,
 )
 from signloom.params.sign2text import AugmentParams
@@ -29,8 +29,8 @@ from signloom.training.glosses.corpus import GlossCorpus, rows_needed, signer_st
 from signloom.training.glosses.data import TrainingGlosses, collate, hide_tokens, lengthened
 from tests.synthetic_gloss import Inputs, Size, arguments, clip, sample, write_corpus
 
-NEVER = GlossAugmentParams(feature_dropout_p=0, noise_p=0, time_mask_p=0, mixup_p=0, cutmix_p=0)
-STILL = AugmentParams(time_warp_p=0, frame_dropout_p=0, noise_p=0, rotation_p=0, shift_p=0)
+NEVER = section(GlossAugmentParams, feature_dropout_p=0, noise_p=0, time_mask_p=0, mixup_p=0, cutmix_p=0)
+STILL, FIXED = AugmentParams.off(), GlossPositionsParams.off()
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +41,18 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
 def corpus(inputs: Inputs, folder: Path, variant: str = "hybrid_pose", **p: object) -> GlossCorpus:
     job = parse("train_gloss", arguments(inputs, folder, variant, folder), None)
     run = GlossRunParams(variant=variant, seed=1)
-    return GlossCorpus.load(job, run, TcnParams(), TrainGlossParams(**p), timed=True)
+    return GlossCorpus.load(job, run, run.row.kind("pose"), section(TrainGlossParams, **p), timed=True)
 
 
 def training(
-    found: GlossCorpus, recompose: dict, pose: AugmentParams = STILL, **more: object
+    found: GlossCorpus,
+    recompose: dict,
+    pose: AugmentParams = STILL,
+    positions: GlossPositionsParams = FIXED,
+    token_dropout: float = 0.0,
 ) -> TrainingGlosses:
-    return TrainingGlosses(
-        found.train, found.rows, 3, 5, NEVER, pose, GlossRecomposeParams(**recompose), **more
-    )
+    new = section(GlossRecomposeParams, **recompose)
+    return TrainingGlosses(found.train, found.rows, 3, 5, NEVER, pose, new, positions, token_dropout)
 
 
 # --- new sentences
@@ -181,7 +184,7 @@ def test_what_ctc_can_align_is_never_lost_to_fewer_rows(tmp_path: Path) -> None:
     found = corpus(inputs, tmp_path, every=3, stack=2, max_infeasible=1.0)
     assert {made.feasible for made in found.train} == {True, False}
     assert all(m.feasible == (found.rows.length(m.clip_id) >= rows_needed(m.ids)) for m in found.train)
-    wild = AugmentParams(time_warp=0.9, time_warp_p=1, frame_dropout=0.9, frame_dropout_p=1)
+    wild = section(AugmentParams, time_warp=0.9, time_warp_p=1, frame_dropout=0.9, frame_dropout_p=1)
     data = training(found, {"crop_p": 0.3, "join_p": 0.5, "swap_p": 0.5}, wild)
     for epoch in range(10):
         for index, made in enumerate(found.train):
@@ -276,7 +279,7 @@ def test_position_rows_hold_what_standardised_positions_hold(tmp_path: Path) -> 
 
 
 def test_position_augmentation_needs_pairs(tmp_path: Path) -> None:
-    moved = {"positions": GlossPositionsParams(shift=0.1, noise=0.1, offset_columns=4)}
+    moved = {"positions": section(GlossPositionsParams, shift=0.1, noise=0.1, offset_columns=4)}
     found = corpus(write_corpus(tmp_path / "even", Size(train=3, val=1)), tmp_path)
     change = training(found, {}, **moved).sample(0, 1).x - found.rows.network_input("train/001")
     assert np.abs(change[:, 4:12]).mean() > 0.03 and not change[:, 12:].any()

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from demo_params import section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -145,9 +146,7 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Back
     def load(precision: str) -> Backbone:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_CACHE_HOME", str(cache))
-            return load_backbone(
-                ClipFeaturesParams.model_validate({"precision": precision}), torch.device("cpu")
-            )
+            return load_backbone(section(ClipFeaturesParams, precision=precision), torch.device("cpu"))
 
     return load
 

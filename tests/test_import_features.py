@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from demo_params import params_json
 
 from signloom.features.pose.positions import COLUMNS, position_features
 from signloom.features.shards import FeatureShards
@@ -26,9 +26,9 @@ def run_stage(
     folder: Path, quality: dict[str, Any], positions: dict[str, Any] | None = None
 ) -> FeatureShards:
     """Run the stage on `folder/shard.csv`."""
-    params = {"quality": {"motion_keep": 0, "motion_floor": 0} | quality, "positions": positions or {}}
+    params = {"quality": {"min_frames": 48} | quality, "positions": positions or {}}
     outputs = {name: folder / f"out_{name}" for name in ("npy", "mask", "parquet")}
-    argv = ["--input", f"shard={folder}/shard.csv", "--params", json.dumps(params)]
+    argv = ["--input", f"shard={folder}/shard.csv", "--params", params_json(params)]
     argv += ["--output", *(f"{name}={path}" for name, path in outputs.items())]
     assert import_features.main(argv) == 0
     return FeatureShards([outputs["npy"]], [outputs["parquet"]], [outputs["mask"]])
@@ -89,17 +89,16 @@ def write_table(folder: Path, clips: dict[str, int]) -> list[Path]:
 
 def test_clips_of_a_table_become_rows_of_the_groups_asked_for(tmp_path: Path) -> None:
     write_table(tmp_path, {"a": 9, "b": 1})
-    shards = run_stage(tmp_path, {"min_frames": 1}, {"groups": ["hands", "velocity"], "every": 2, "fps": 30})
+    shards = run_stage(tmp_path, {"min_frames": 1}, {"groups": ["hands", "velocity"], "fps": 30})
     table = pd.read_csv(tmp_path / "hands.csv")
     points = table.loc[table["video"] == "a", COLUMNS].to_numpy(np.float64).reshape(-1, 3, 2)
-    # velocities are taken before frames are left out
-    expected = position_features(points, ["hands", "velocity"], 2)[::2].astype(np.float32)
+    expected = position_features(points, ["hands", "velocity"], 2).astype(np.float32)
     np.testing.assert_array_equal(shards.clip("hands/a"), expected)
-    assert shards.mask("hands/a").tolist() == [[1, 1, 1, 0]] * 5
+    assert shards.mask("hands/a").tolist() == [[1, 1, 1, 0]] * 9
     clip = shards.index.iloc[0]
-    assert clip["frame_index"].tolist() == [5, 7, 9, 11, 13]
-    np.testing.assert_allclose(clip["time_s"], np.arange(5) / 15)
-    assert clip[["fps", "dim", "length", "total_frames", "status"]].tolist() == [30, 10, 5, 9, "ok"]
+    assert clip["frame_index"].tolist() == list(range(5, 14))
+    np.testing.assert_allclose(clip["time_s"], np.arange(9) / 30)
+    assert clip[["fps", "dim", "length", "total_frames", "status"]].tolist() == [30, 10, 9, 9, "ok"]
     assert shards.index["motion_mean"].isna().all() and shards.index["mean_visibility"].isna().all()
     assert shards.clip("hands/b").shape == (1, 10)
 
@@ -129,12 +128,3 @@ def test_an_empty_shard_has_the_width_and_columns_of_the_others(tmp_path: Path) 
     shards = run_stage(tmp_path, {"min_frames": 1}, {"groups": ["hands", "nose"]})
     assert np.load(tmp_path / "out_npy").shape == (0, 6)
     assert list(shards.index) == columns
-
-
-def test_neighbouring_frames_stand_side_by_side_in_a_row(tmp_path: Path) -> None:
-    write_table(tmp_path, {"a": 7})
-    single = run_stage(tmp_path, {"min_frames": 1}, {"groups": ["hands"]}).clip("hands/a").copy()
-    shards = run_stage(tmp_path, {"min_frames": 1}, {"groups": ["hands"], "stack": 3, "every": 3})
-    expected = [np.concatenate([single[max(t - 1, 0)], single[t], single[min(t + 1, 6)]]) for t in (0, 3, 6)]
-    np.testing.assert_array_equal(shards.clip("hands/a"), expected)
-    assert shards.index["dim"].tolist() == [12]

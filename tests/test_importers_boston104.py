@@ -17,7 +17,7 @@ from signloom.dataset.row_tables import RowTable, split_key
 from signloom.dataset.shards import shard_of
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams
-from tests.manifests import manifest_of
+from tests.manifests import dataset_of, manifest_of
 
 HEAD = "video,speaker,word,startframe,endframe\n"
 WORDS = {
@@ -46,7 +46,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def params(folder: Path) -> DatasetParams:
-    return DatasetParams(importer="boston104", table=str(folder), videos=str(folder))
+    return dataset_of(folder, folder, "boston104")
 
 
 def test_glosses_stand_in_the_order_of_their_frames_with_signer_and_split(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_any_table_may_name_clips_of_a_table_of_rows_which_cannot_be_cut(tmp_pat
     write(tmp_path)
     rows = "hands_condensed.csv#1,A,,\nhands_condensed.csv#3,B,0,1\nabsent.csv#1,C,,\n../x.csv#1,D,,\n"
     (tmp_path / "clips.csv").write_text("video,gloss,start_s,end_s\n" + rows)
-    dataset = DatasetParams(table=str(tmp_path / "clips.csv"), videos=str(tmp_path))
+    dataset = dataset_of(tmp_path / "clips.csv", tmp_path)
     manifest = manifest_of(dataset, tmp_path / "h.json", 1)
     assert manifest.clips["clip_id"].tolist() == ["hands_condensed/1"]
     assert manifest.rejects["reason"].tolist() == ["bad_row", "missing", "outside_root"]

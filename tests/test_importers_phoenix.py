@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from demo_params import params_json
 
 from signloom.dataset.forms.texts import sentence_number
 from signloom.dataset.hashes import HashCache
@@ -16,8 +16,7 @@ from signloom.dataset.importers import annotation_files, load_table
 from signloom.dataset.manifest import Manifest, shard_digests
 from signloom.dataset.shards import shard_of
 from signloom.errors import SignloomError
-from signloom.params.dataset import DatasetParams
-from tests.manifests import manifest_of
+from tests.manifests import dataset_of, manifest_of
 from workflow_scripts import landmarks
 
 HEAD_2014 = "id|folder|signer|annotation\n"
@@ -59,7 +58,7 @@ def write_frames(folder: Path, count: int = 3, seed: int = 0, suffix: str = ".pn
 
 
 def build(folder: Path, importer: str, ratio: float = 1.0) -> Manifest:
-    dataset = DatasetParams(importer=importer, table=str(folder), videos=str(folder / "frames"))
+    dataset = dataset_of(folder, folder / "frames", importer)
     return manifest_of(dataset, folder / "hashes.json", ratio)
 
 
@@ -143,7 +142,7 @@ def test_folders_of_frames_become_clips_with_their_bytes_and_hash(tmp_path: Path
         ["PHOENIX-2014-T.test.corpus.csv:2", "missing"]
     ]
     # a frame more changes its clip's shard and no other, and the engines know it before the manifest is built
-    dataset = DatasetParams(importer="phoenix2014t", table=str(tmp_path), videos=str(tmp_path / "frames"))
+    dataset = dataset_of(tmp_path, tmp_path / "frames", "phoenix2014t")
     before = shard_digests(dataset, 8, HashCache(tmp_path / "hashes.json"))
     write_frames(tmp_path / "frames/train/abend-2", count=4, seed=2)
     after = shard_digests(dataset, 8, HashCache(tmp_path / "hashes.json"))
@@ -167,7 +166,7 @@ def test_a_folder_that_is_no_clip_is_rejected(
     (folder / name).write_bytes(picture.read_bytes() if content is None else content)
     write_frames(tmp_path / "videos/b")
     (tmp_path / "clips.csv").write_text("video,sentence\na,One.\nb,One.\n")
-    dataset = DatasetParams(table=str(tmp_path / "clips.csv"), videos=str(tmp_path / "videos"))
+    dataset = dataset_of(tmp_path / "clips.csv", tmp_path / "videos")
     manifest = manifest_of(dataset, tmp_path / "h.json", 1)
     assert manifest.clips["clip_id"].tolist() == ["b"]
     assert manifest.rejects["reason"].tolist() == ["unreadable"]
@@ -179,7 +178,7 @@ def test_landmarks_are_taken_of_a_folder_of_frames_at_25_frames_a_second(tmp_pat
     write_frames(tmp_path / "frames/dev/tag-1/1", count=12)
     manifest = build(tmp_path, "phoenix2014")
     manifest.shard("00", 1).to_csv(tmp_path / "00.csv", index=False)
-    argv = ["--input", f"shard={tmp_path}/00.csv", "--params", json.dumps({"landmarks": {}})]
+    argv = ["--input", f"shard={tmp_path}/00.csv", "--params", params_json({"landmarks": {"max_fps": None}})]
     argv += ["--output", f"npy={tmp_path}/0.npy", f"parquet={tmp_path}/0.parquet"]
     assert landmarks.main([*argv, "--scratch", str(tmp_path / "scratch")]) == 0
     clip = pd.read_parquet(tmp_path / "0.parquet").iloc[0]

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from demo_params import params_json
 from exported import Exported
 
 from signloom.features.pose.layout import RAW_PARTS
@@ -77,7 +78,7 @@ def test_a_video_is_answered_as_the_features_that_the_stages_make_of_it(
 def test_the_frames_that_max_fps_leaves_are_those_that_the_stage_tracks(
     engine: SignEngine, tracker: HolisticTracker, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(engine.config, "landmarks", {"max_fps": 12.5})
+    monkeypatch.setitem(engine.config["landmarks"], "max_fps", 12.5)
     seen = answer_video(engine, clip, 0, 0.8, tracker=tracker).raw
     assert seen.frame_index.tolist() == list(range(0, 20, 2))
     shard, raw = tmp_path / "list.csv", [tmp_path / "raw.npy", tmp_path / "raw.parquet"]
@@ -86,7 +87,7 @@ def test_the_frames_that_max_fps_leaves_are_those_that_the_stage_tracks(
     outputs = [f"npy={raw[0]}", f"parquet={raw[1]}"]
     params = [
         "--params",
-        json.dumps({"landmarks": {"max_fps": 12.5}}),
+        params_json({"landmarks": {"max_fps": 12.5}}),
         "--scratch",
         str(tmp_path / "scratch"),
     ]

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from demo_params import params_json, section
 
 from signloom.features.pose.layout import RAW_PARTS
 from signloom.features.pose.pose_features import RawClip, clip_features
@@ -37,7 +38,7 @@ def frames(person: Path) -> list[Frame]:
 
 @pytest.fixture(scope="module")
 def tracker() -> Iterator[HolisticTracker]:
-    with HolisticTracker(LandmarksParams()) as shared:
+    with HolisticTracker(section(LandmarksParams)) as shared:
         yield shared
 
 
@@ -56,7 +57,7 @@ def arguments(shard: Path, folder: Path, threads: int = 1) -> list[str]:
     return [
         *argv,
         "--params",
-        '{"landmarks": {}}',
+        params_json({"landmarks": {"max_fps": None}}),
         "--threads",
         str(threads),
         "--scratch",
@@ -77,7 +78,7 @@ def test_a_restarted_tracker_gives_the_bytes_of_a_new_one(
     track(tracker, frames[5:13])
     tracker.restart()
     restarted = track(tracker, second)
-    with HolisticTracker(LandmarksParams()) as new:
+    with HolisticTracker(section(LandmarksParams)) as new:
         fresh = track(new, second)
     assert restarted.tobytes() == fresh.tobytes()
     # and it matters: without the restart the first clip leaks into the second
@@ -123,9 +124,11 @@ def test_a_real_person_is_found_in_nearly_every_frame_and_the_hand_hangs_on_its_
     )
 
     outputs = [f"npy={tmp_path}/f.npy", f"mask={tmp_path}/f.mask.npy", f"parquet={tmp_path}/f.parquet"]
-    quality = '{"motion_keep": 0.5, "motion_floor": 0.3, "min_frames": 24}'
+    gates = {"motion_keep": 0.5, "motion_floor": 0.3, "min_frames": 24}
     argv = ["--input", f"npy={tmp_path}/0.npy", f"parquet={tmp_path}/0.parquet", "--output", *outputs]
-    assert pose_features.main([*argv, "--params", f'{{"pose": {{}}, "quality": {quality}}}']) == 0
+    assert (
+        pose_features.main([*argv, "--params", params_json({"pose": {"fps": 25.0}, "quality": gates})]) == 0
+    )
     shards = FeatureShards([tmp_path / "f.npy"], [tmp_path / "f.parquet"], [tmp_path / "f.mask.npy"])
     assert shards.index["status"].tolist() == ["ok"]
     assert shards.mask("a")[:, 0].all() and shards.mask("a")[:, 3].all()
@@ -141,8 +144,8 @@ def test_the_motion_floor_lies_over_the_jitter_of_a_frozen_person(
         tracker.restart()
         rows = np.stack([tracker.landmarks(image) for image in images])
         raw = RawClip(rows, np.arange(30) / 25, np.arange(30), 540, 720)
-        gates = QualityParams(motion_keep=0.7, motion_floor=0.45, min_frames=20)
-        found = clip_features(raw, PoseParams(), gates)
+        gates = section(QualityParams, motion_keep=0.7, motion_floor=0.45, min_frames=20)
+        found = clip_features(raw, section(PoseParams, fps=25.0), gates)
         motion.append((found.diagnostics["motion_mean"], found.reason))
     assert motion[0][0] > 0.8 and motion[0][1] == ""
     assert motion[1][0] < 0.2 and motion[1][1] == "low_motion"
@@ -214,8 +217,7 @@ def test_a_shard_without_clips_is_a_valid_shard(tmp_path: Path) -> None:
     assert landmarks.main(arguments(write_list(tmp_path / "0.csv", []), tmp_path)) == 0
     outputs = [f"npy={tmp_path}/f.npy", f"mask={tmp_path}/f.mask.npy", f"parquet={tmp_path}/f.parquet"]
     argv = ["--input", f"npy={tmp_path}/0.npy", f"parquet={tmp_path}/0.parquet", "--output", *outputs]
-    params = '{"pose": {}, "quality": {"motion_keep": 0.5, "motion_floor": 0.3}}'
-    assert pose_features.main([*argv, "--params", params]) == 0
+    assert pose_features.main([*argv, "--params", params_json({"pose": {}, "quality": {}})]) == 0
     assert np.load(tmp_path / "f.npy").shape == (0, 540)
     assert np.load(tmp_path / "f.mask.npy").shape == (0, 4)
     assert len(pd.read_parquet(tmp_path / "f.parquet")) == 0
@@ -266,9 +268,10 @@ def test_a_turkish_locale_where_the_capital_of_i_is_another_letter_changes_nothi
         "import locale, sys\n"
         "try: locale.setlocale(locale.LC_ALL, 'tr_TR.UTF-8')\n"
         "except locale.Error: sys.exit(77)\n"
-        "from signloom.features.pose.tracker import HolisticTracker, LandmarksParams\n"
+        "from signloom.features.pose.tracker import HolisticTracker\n"
+        "from tests.demo_params import PARAMS\n"
         "import numpy as np\n"
-        "with HolisticTracker(LandmarksParams()) as tracker:\n"
+        "with HolisticTracker(PARAMS.landmarks) as tracker:\n"
         "    tracker.restart()\n"
         "    assert np.isnan(tracker.landmarks(np.zeros((64, 64, 3), np.uint8))).all()\n"
         "assert locale.setlocale(locale.LC_CTYPE) == 'tr_TR.UTF-8'\n"

@@ -18,7 +18,8 @@ from signloom.errors import SignloomError
 from signloom.evaluation.learning_curve import exponents, learning_curve
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.runs import RunsParams
-from signloom.report import learning_curve as section
+from signloom.report import learning_curve as report
+from tests.demo_params import params_json, section
 from tests.report_inputs import Page, build
 from workflow_scripts.runs import main
 
@@ -177,12 +178,12 @@ def test_a_run_without_an_answer_and_equal_shares_are_errors_that_name_them() ->
 )
 def test_shares_are_whole_per_cents_smallest_first(folds: list[str]) -> None:
     with pytest.raises(ValidationError, match='with fold_by share, expected whole numbers from "1" to "99"'):
-        RunsParams(fold_by="share", folds=folds)
+        section(RunsParams, fold_by="share", folds=folds)
 
 
 def test_one_share_is_too_few_for_a_curve() -> None:
     with pytest.raises(ValidationError, match="with fold_by share, expected at least 2"):
-        RunsParams(fold_by="share", folds=["50"])
+        section(RunsParams, fold_by="share", folds=["50"])
 
 
 def staged(folder: Path) -> dict[str, Any]:
@@ -198,7 +199,7 @@ def staged(folder: Path) -> dict[str, Any]:
         given += [f"predictions={place}/sign2text.csv", f"splits={place}/splits.json"]
     params = {"runs": {"fold_by": "share", "folds": ["12", "25", "50"]}, "evaluation": {"bootstrap": 200}}
     out = [f"metrics={folder}/runs.json", f"table={folder}/runs.csv"]
-    assert main(["--input", *given, "--output", *out, "--params", json.dumps(params)]) == 0
+    assert main(["--input", *given, "--output", *out, "--params", params_json(params)]) == 0
     return dict(json.loads((folder / "runs.json").read_text()))
 
 
@@ -226,4 +227,4 @@ def test_the_report_shows_the_answer_the_curve_and_the_numbers(tmp_path: Path) -
         page.pictures
     )
     assert "More clips for half the error" in page.text
-    assert section.describe({"seeds": {}, "folds": {}}) is None
+    assert report.describe({"seeds": {}, "folds": {}}) is None

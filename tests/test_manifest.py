@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from demo_params import params_json
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,8 +19,7 @@ from signloom.dataset.importers import load_table
 from signloom.dataset.manifest import Manifest
 from signloom.dataset.shards import shard_names, shard_of
 from signloom.errors import SignloomError
-from signloom.params.dataset import DatasetParams
-from tests.manifests import manifest_of
+from tests.manifests import dataset_of, manifest_of
 from tests.videos import write_video
 from workflow_scripts import manifest as stage
 from workflow_scripts import sources as sources_stage
@@ -29,9 +29,7 @@ def build(folder: Path, table: str, importer: str = "csv", ratio: float = 1.0, *
     suffix = "xlsx" if table == "" else "csv"
     if table:
         (folder / "clips.csv").write_text(table, "utf-8")
-    dataset = DatasetParams(
-        importer=importer, table=str(folder / f"clips.{suffix}"), videos=str(folder / "videos"), **more
-    )
+    dataset = dataset_of(folder / f"clips.{suffix}", folder / "videos", importer, **more)
     return manifest_of(dataset, folder / "hashes.json", ratio)
 
 
@@ -342,12 +340,12 @@ def test_the_stage_writes_all_its_files_and_shards_hold_every_clip(tmp_path: Pat
         "video,sentence_id,sentence\n" + "".join(f"{n}.mp4,{n},S {n}.\n" for n in range(4))
     )
     params = {
-        "dataset": {"table": str(tmp_path / "clips.csv"), "videos": str(tmp_path / "videos")},
+        "dataset": dict(dataset_of(tmp_path / "clips.csv", tmp_path / "videos")),
         "manifest": {"max_reject_ratio": 0.1},
         "shards": {"count": 3},
     }
     out = tmp_path / "out"
-    common = ["--params", json.dumps(params), "--scratch", str(out / "scratch")]
+    common = ["--params", params_json(params), "--scratch", str(out / "scratch")]
     assert sources_stage.main([*common, "--output", f"rows={out}/rows.parquet"]) == 0
     argv = [*common, "--input", f"rows={out}/rows.parquet", "--output"]
     argv += [f"shards={out}/{name}.csv" for name in shard_names(3)]

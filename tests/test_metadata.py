@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from demo_params import params_json
 
 from workflow_scripts import metadata
 
@@ -90,7 +91,7 @@ def run(
         *names,
     ]
     argv += ["--output", *(name.replace("=", f"={folder}/") for name in outputs)]
-    return metadata.main([*argv, "--params", '{"quality": {"motion_keep": 0.5, "motion_floor": 0.3}}'])
+    return metadata.main([*argv, "--params", params_json({"quality": {"motion_floor": 0.3}})])
 
 
 def test_kept_clips_have_every_column_and_point_at_their_rows(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from demo_params import params_json, section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,9 +26,10 @@ from signloom.features.shards import FeatureShards, append_npy
 from signloom.params.features import PoseParams, QualityParams
 from workflow_scripts import pose_features
 
-OPEN = QualityParams(motion_keep=0.0, motion_floor=0.0, min_frames=1, min_detection=0.0)
-GATES = QualityParams(motion_keep=0.5, motion_floor=0.3)
-PLAIN = PoseParams(smoothing=1.0)
+OPEN = section(QualityParams, motion_keep=0.0, motion_floor=0.0, min_frames=1, min_detection=0.0)
+GATES = section(QualityParams, motion_keep=0.5, motion_floor=0.3, min_frames=48)
+SMOOTH = section(PoseParams, fps=25.0, max_gap=5, smoothing=0.2)
+PLAIN = section(PoseParams, fps=25.0, max_gap=5, smoothing=1.0)
 
 
 def moving_body(times: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
@@ -153,7 +155,7 @@ def test_rows_name_their_nearest_source_frame() -> None:
 def test_gaps_up_to_max_gap_are_filled_and_longer_ones_stay_missing(missing: int, filled: bool) -> None:
     raw = as_tracked(moving_body(EVEN), EVEN)
     raw.rows[20 : 20 + missing, RAW_PARTS["right_hand"]] = np.nan
-    found = clip_features(raw, PoseParams(max_gap=5), OPEN)
+    found = clip_features(raw, SMOOTH, OPEN)
     assert found.mask[20 : 20 + missing, 2].all() == filled
     assert found.mask[20 : 20 + missing, 2].any() == filled
     hand = found.features[:, FEATURE_PARTS["right_hand"]]
@@ -201,7 +203,7 @@ def test_clip_scale_keeps_what_frame_scale_takes_away() -> None:
     raw = as_tracked(body, EVEN)
     shoulders = {}
     for scale in ("clip", "frame"):
-        found = points_of(clip_features(raw, PoseParams(smoothing=1.0, scale=scale), OPEN), "pose")
+        found = points_of(clip_features(raw, PLAIN.model_copy(update={"scale": scale}), OPEN), "pose")
         shoulders[scale] = np.linalg.norm(found[:, 11, :2] - found[:, 12, :2], axis=-1)
     np.testing.assert_allclose(shoulders["frame"], 1.0, atol=1e-5)
     assert np.median(shoulders["clip"]) == pytest.approx(1.0, abs=1e-3)
@@ -234,7 +236,7 @@ def test_any_clip_gives_rows_whose_mask_says_what_is_there(
     raw = as_tracked(moving_body(times), times)
     for columns in RAW_PARTS.values():
         raw.rows[rng.random(count) < absent, columns] = np.nan
-    found = clip_features(raw, PoseParams(scale=scale), OPEN)
+    found = clip_features(raw, SMOOTH.model_copy(update={"scale": scale}), OPEN)
     n = len(found.features)
     assert found.features.shape == (n, 540) and found.mask.shape == (n, 4)
     assert len(found.frame_index) == len(found.time_s) == n
@@ -249,7 +251,7 @@ def test_any_clip_gives_rows_whose_mask_says_what_is_there(
 def test_a_missing_part_is_nowhere_and_changes_no_other(part: str) -> None:
     whole, lacking = (as_tracked(moving_body(EVEN), EVEN) for _ in range(2))
     lacking.rows[20:, RAW_PARTS[part]] = np.nan
-    found, expected = (clip_features(raw, PoseParams(), OPEN) for raw in (lacking, whole))
+    found, expected = (clip_features(raw, SMOOTH, OPEN) for raw in (lacking, whole))
     columns, number = FEATURE_PARTS[part], list(FEATURE_PARTS).index(part)
     assert np.isnan(found.features[20:, columns]).all(), "no place, such as the torso's centre turned round"
     assert found.mask[:, number].tolist() == [1] * 20 + [0] * 40
@@ -271,7 +273,7 @@ def broken(reason: str) -> RawClip:
 
 @pytest.mark.parametrize("reason", ["no_person", "low_detection", "too_few_frames", "low_motion", ""])
 def test_every_gate_closes_on_its_own_clip(reason: str) -> None:
-    assert clip_features(broken(reason), PoseParams(), GATES).reason == reason
+    assert clip_features(broken(reason), SMOOTH, GATES).reason == reason
 
 
 def write_landmarks(folder: Path, clips: dict[str, RawClip | None]) -> tuple[Path, Path]:
@@ -292,11 +294,10 @@ def write_landmarks(folder: Path, clips: dict[str, RawClip | None]) -> tuple[Pat
 def run_stage(folder: Path, clips: dict[str, RawClip | None], keep_low: bool = False) -> FeatureShards:
     npy, index = write_landmarks(folder, clips)
     outputs = {name: folder / f"0.{name}" for name in ("npy", "mask.npy", "parquet")}
-    quality = f'{{"motion_keep": 0.5, "motion_floor": 0.3, "keep_low": {str(keep_low).lower()}}}'
     code = pose_features.main(
         ["--input", f"npy={npy}", f"parquet={index}", "--output"]
         + [f"{name.removesuffix('.npy') if name != 'npy' else name}={path}" for name, path in outputs.items()]
-        + ["--params", f'{{"pose": {{}}, "quality": {quality}}}']
+        + ["--params", params_json({"pose": dict(SMOOTH), "quality": dict(GATES) | {"keep_low": keep_low}})]
     )
     assert code == 0
     return FeatureShards([outputs["npy"]], [outputs["parquet"]], [outputs["mask.npy"]])
@@ -318,7 +319,7 @@ def test_the_stage_keeps_good_clips_and_gives_every_other_its_reason(tmp_path: P
     assert table.loc["low_motion", "detail"].startswith("mean motion 0.000 shoulder widths/s")
     good = all_kinds()["good"]
     assert good is not None
-    expected = clip_features(good, PoseParams(), GATES)
+    expected = clip_features(good, SMOOTH, GATES)
     np.testing.assert_array_equal(shards.clip("good"), expected.features)
     np.testing.assert_array_equal(shards.mask("good"), expected.mask)
     assert list(table.loc["good", "frame_index"]) == list(range(100))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from demo_params import params_json
 
 from signloom.report import runs as section
 from signloom.report.tables import Table
@@ -37,7 +38,7 @@ def call(folder: Path, paths: list[Path], **runs: Any) -> dict[str, Any]:
     params = {"runs": runs, "evaluation": {"bootstrap": 200, "seed": 1}}
     out = [f"metrics={folder}/runs.json", f"table={folder}/runs.csv"]
     given = [f"predictions={path}" for path in paths]
-    assert main(["--input", *given, "--output", *out, "--params", json.dumps(params)]) == 0
+    assert main(["--input", *given, "--output", *out, "--params", params_json(params)]) == 0
     return dict(json.loads((folder / "runs.json").read_text()))
 
 

@@ -12,7 +12,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import shard_digests
 from signloom.dataset.shards import shard_names, shard_of
 from signloom.params.dataset import DatasetParams
-from tests.manifests import manifest_of
+from tests.manifests import dataset_of, manifest_of
 from tests.videos import write_video
 
 COUNT = 16
@@ -46,7 +46,7 @@ def write(folder: Path, rows: list[str]) -> None:
 
 
 def dataset(folder: Path) -> DatasetParams:
-    return DatasetParams(table=str(folder / "clips.csv"), videos=str(folder / "videos"))
+    return dataset_of(folder / "clips.csv", folder / "videos")
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from demo_params import section
 
 from engines.origins import Origins
 from engines.pipeline import Pipeline
@@ -26,7 +27,7 @@ from signloom.params.evaluation import EvaluationParams
 from signloom.params.schema import Params
 from workflow_scripts import side_by_side as stage
 
-FEW = EvaluationParams(bootstrap=300, seed=1)
+FEW = section(EvaluationParams, bootstrap=300, seed=1)
 AS_WRITTEN = 0.5001e-4  # a metric file has four decimals
 REFERENCES = [["A", "B", "C"], ["A", "B"], ["D"], ["C", "C", "B", "A"], ["B", "D"]] * 5
 Lines = list[list[str]]

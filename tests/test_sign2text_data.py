@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from demo_params import section
 
 import signloom.training.sentences.train as training
 from signloom.evaluation.sign2text import alignment as evaluated_alignment
 from signloom.features.shards import FeatureShards
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
-from signloom.params.load import load_params, read_yaml
+from signloom.params.load import load_params
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer
-from signloom.training.sentences.corpus import Corpus, FrozenText
+from signloom.training.sentences.corpus import Corpus
 from signloom.training.sentences.data import ClipSet, Texts, TrainingClips, TrainingLoader, draw_text
 from signloom.training.sentences.validation import Validation, alignment
 from tests.synthetic_signs import Size, write_corpus
@@ -26,10 +27,10 @@ from tests.synthetic_signs import Size, write_corpus
 FULL = {
     **{"encoder": "transformer", "width": 512, "layers": 6, "heads": 8, "feedforward": 2048},
     **{"decoder_layers": 6, "dropout": 0.2, "token_dropout": 0.0, "embedding_dim": 256, "seq_len": 128},
-    **{"dual_view": True, "lambda_ce": 1.0, "lambda_clip": 1.0, "lambda_supcon": 0.5},
-    **{"clip_temperature": 0.05, "supcon_temperature": 0.07, "label_smoothing": 0.1, "variation_p": 0.5},
+    **{"dual_view": True, "lambda_clip": 1.0, "lambda_supcon": 0.5},
+    **{"label_smoothing": 0.1, "variation_p": 0.5},
     **{"batch_size": 64, "instances_per_class": 2, "accumulation": 1, "epochs": 50, "lr": 3e-4},
-    **{"betas": [0.9, 0.98], "weight_decay": 1e-4, "warmup_epochs": 0.0, "restarts": 0, "clip_norm": 1.0},
+    **{"weight_decay": 1e-4, "warmup_epochs": 0.0, "restarts": 0},
     **{"decode_every": 5, "workers": 4},
 }
 Inputs = dict[str, list[Path]]
@@ -56,9 +57,9 @@ def opened(corpus: Inputs) -> Corpus:
 
 
 def batches(corpus: Inputs, workers: int) -> list[list[bytes]]:
-    p = Sign2TextParams(workers=workers, batch_size=4, seq_len=32)
+    p = section(Sign2TextParams, workers=workers, batch_size=4, seq_len=32)
     c = opened(corpus)
-    loader = TrainingLoader(TrainingClips(c.train, c.shards, c.texts, p, AugmentParams(), 42))
+    loader = TrainingLoader(TrainingClips(c.train, c.shards, c.texts, p, section(AugmentParams), 42))
     seen = []
     for epoch in (0, 1):
         for batch in loader.epoch(epoch):
@@ -75,10 +76,10 @@ def test_batches_do_not_depend_on_the_number_of_loader_processes(corpus: Inputs)
 
 def test_validation_clips_are_the_centre_of_what_is_stored_and_never_augmented(corpus: Inputs) -> None:
     longest = 20
-    p = Sign2TextParams(seq_len=longest, batch_size=8, workers=0)
+    p = section(Sign2TextParams, seq_len=longest, batch_size=8, workers=0)
     c = opened(corpus)
     assert {c.shards.length(clip_id) > longest for clip_id in c.val.ids} == {True}
-    loader = Validation(c, FrozenText(lambda rows: torch.zeros(len(rows), 8), 8), p).batches
+    loader = Validation(c, torch.zeros(1, 8), p).batches
     for _ in range(2):  # epochs
         rows = [row for batch in loader for row in batch.views[0].features.numpy()]
         for clip_id, row in zip(c.val.ids, rows, strict=True):
@@ -126,9 +127,6 @@ def test_the_full_preset_builds_trains_two_steps_and_decodes(root: Path, corpus:
     )
     assert (params.dataset.importer, params.dataset.variations) == ("signtalk", None)
     assert (params.splits.mode, params.shards.count) == ("clip", 100)
-    own = read_yaml(root / "config/presets/signtalk.yaml")
-    for section in ("sign2text", "augment"):
-        assert set(own[section]) == set(getattr(params, section).model_dump()), "the demo's tuning gets in"
     c = opened(corpus)
     p = p.model_copy(update={"batch_size": 8, "workers": 0})
     with torch.random.fork_rng():
@@ -137,11 +135,8 @@ def test_the_full_preset_builds_trains_two_steps_and_decodes(root: Path, corpus:
         config = training.model_config(p, params.text, c, bert.config.dim)
         model = Sign2Text(Sign2TextConfig(**(config.to_dict() | {"vocab_size": bert.config.vocab_size})))
 
-    def embed(rows: list[int]) -> torch.Tensor:
-        with torch.inference_mode():
-            return bert(c.texts.tokens(rows)).last_hidden_state[:, 0].clone()
-
-    frozen = FrozenText(embed, bert.config.dim)
+    with torch.no_grad():
+        frozen = bert(c.texts.tokens(range(len(c.texts.texts)))).last_hidden_state[:, 0]
     optimiser = torch.optim.AdamW(model.parameters(), lr=p.lr)
     losses = []
     clips = TrainingClips(c.train, c.shards, c.texts, p, params.augment, 42)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from demo_params import params_json, section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ def clips(count: int = 40, sentences: int = 10, signers: int = 4) -> pd.DataFram
 )
 def test_a_drawn_split_never_divides_what_it_groups_by(mode: str, column: str) -> None:
     table = clips()
-    split = make_splits(table, SplitsParams(mode=mode, val_share=0.25, test_share=0.25))
+    split = make_splits(table, section(SplitsParams, mode=mode, val_share=0.25, test_share=0.25))
     joined = split.merge(table[["clip_id", "signer_id"]], on="clip_id")
     assert joined.groupby(column)["split"].nunique().max() == 1
     assert set(split["split"]) == {"train", "val", "test"}
@@ -41,14 +42,14 @@ def test_a_drawn_split_never_divides_what_it_groups_by(mode: str, column: str) -
 @settings(max_examples=30)
 @given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 3))
 def test_every_clip_gets_one_split_and_seen_means_trained(count: int, sentences: int, seed: int) -> None:
-    split = make_splits(clips(count, sentences), SplitsParams(mode="clip", seed=seed, val_share=0.2))
+    split = make_splits(clips(count, sentences), section(SplitsParams, mode="clip", seed=seed, val_share=0.2))
     assert len(split) == count
     trained = set(split.loc[split["split"] == "train", "sentence_id"])
     assert (split["seen"] == split["sentence_id"].isin(trained).astype(int)).all()
 
 
 def test_the_same_seed_gives_the_same_split_and_another_does_not() -> None:
-    draw = [make_splits(clips(), SplitsParams(mode="clip", seed=seed)) for seed in (1, 1, 2)]
+    draw = [make_splits(clips(), section(SplitsParams, mode="clip", seed=seed)) for seed in (1, 1, 2)]
     assert draw[0].equals(draw[1])
     assert not draw[0].equals(draw[2])
 
@@ -56,7 +57,7 @@ def test_the_same_seed_gives_the_same_split_and_another_does_not() -> None:
 def test_the_order_of_the_table_does_not_matter() -> None:
     table = clips()
     shuffled = table.sample(frac=1, random_state=3)
-    params = SplitsParams(mode="sentence")
+    params = section(SplitsParams, mode="sentence")
     assert make_splits(table, params).equals(make_splits(shuffled, params))
 
 
@@ -64,7 +65,7 @@ def test_unsigned_clips_never_train() -> None:
     table = clips(8)
     table.loc[0:3, "sentence_id"] = -1
     for mode in ("predefined", "clip"):
-        split = make_splits(table, SplitsParams(mode=mode))
+        split = make_splits(table, section(SplitsParams, mode=mode))
         assert "train" not in set(split.loc[split["sentence_id"] < 0, "split"])
         assert split.loc[split["sentence_id"] < 0, "seen"].sum() == 0
 
@@ -74,7 +75,7 @@ def test_training_keeps_a_signer_however_few_there_are(
     signers: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = clips(12, signers=signers)
-    split = make_splits(table, SplitsParams(mode="signer", val_share=0.3, test_share=0.3))
+    split = make_splits(table, section(SplitsParams, mode="signer", val_share=0.3, test_share=0.3))
     counts = split["split"].value_counts()
     assert counts.sum() == 12 and counts["train"] == 12 // signers
     said = capsys.readouterr().err.splitlines()
@@ -89,32 +90,32 @@ def test_clips_without_a_signer_cannot_be_divided_by_signer() -> None:
     table = clips(8)
     table.loc[[2, 5], "signer_id"] = ["", " "]
     with pytest.raises(SignloomError, match=r"2 of 8 signed clips have no signer_id \(first: c002\)"):
-        make_splits(table, SplitsParams(mode="signer"))
+        make_splits(table, section(SplitsParams, mode="signer"))
     # nobody signs in an unsigned clip, so that it needs no signer
     table.loc[[2, 5], "sentence_id"] = -1
-    assert (make_splits(table, SplitsParams(mode="signer"))["split"] == "train").any()
+    assert (make_splits(table, section(SplitsParams, mode="signer"))["split"] == "train").any()
 
 
 def test_dev_is_read_as_val_and_an_unknown_split_names_the_clip() -> None:
     table = clips(4)
     table["split"] = ["train", "DEV", "test", "train"]
-    assert make_splits(table, SplitsParams())["split"].tolist() == ["train", "val", "test", "train"]
+    assert make_splits(table, section(SplitsParams))["split"].tolist() == ["train", "val", "test", "train"]
     table.loc[2, "split"] = "exam"
     with pytest.raises(SignloomError, match="first: c002, split 'exam'"):
-        make_splits(table, SplitsParams())
+        make_splits(table, section(SplitsParams))
 
 
 def test_a_split_without_training_clips_is_an_error() -> None:
     table = clips(4)
     table["split"] = "test"
     with pytest.raises(SignloomError, match="no clip is left for training"):
-        make_splits(table, SplitsParams())
+        make_splits(table, section(SplitsParams))
 
 
 def test_counts_tell_seen_and_unseen_sentences_apart() -> None:
     table = clips(4)
     table["sentence_id"] = [1, 2, 2, 3]
-    counts = count_splits(make_splits(table, SplitsParams()), table)
+    counts = count_splits(make_splits(table, section(SplitsParams)), table)
     assert counts["val"]["clips_of_unseen_sentences"] == 0
     assert counts["test"]["clips_of_unseen_sentences"] == 1
 
@@ -125,7 +126,7 @@ def test_the_stage_reports_a_mendable_error_in_one_line(
     table = clips(4)
     table["split"] = ""
     table.to_parquet(tmp_path / "m.parquet")
-    argv = ["--input", f"metadata={tmp_path}/m.parquet", "--params", '{"splits": {"mode": "predefined"}}']
+    argv = ["--input", f"metadata={tmp_path}/m.parquet", "--params", params_json({"splits": {}})]
     argv += ["--output", f"splits={tmp_path}/s.csv", f"metrics={tmp_path}/m.json"]
     assert stage.main(argv) == 2
     error = capsys.readouterr().err
@@ -151,7 +152,7 @@ def test_every_training_clip_is_held_out_by_exactly_one_fold(folds: int, seed: i
     held_out: list[str] = []
     sizes = []
     for fold in range(folds):
-        made = make_splits(table, SplitsParams(seed=seed), part(fold, folds))
+        made = make_splits(table, section(SplitsParams, seed=seed), part(fold, folds))
         split = made.set_index("clip_id")["split"]
         assert set(split.index[split == "test"]) == set(table.loc[table["split"] == "test", "clip_id"])
         held_out += list(split.index[split == "val"])
@@ -162,15 +163,15 @@ def test_every_training_clip_is_held_out_by_exactly_one_fold(folds: int, seed: i
 
 def test_folds_follow_the_seed_and_not_the_order_of_the_table() -> None:
     table = trained_and_tested()
-    split = make_splits(table, SplitsParams(), part(2, 4))
-    assert split.equals(make_splits(table.sample(frac=1, random_state=5), SplitsParams(), part(2, 4)))
-    assert not split.equals(make_splits(table, SplitsParams(seed=1), part(2, 4)))
+    split = make_splits(table, section(SplitsParams), part(2, 4))
+    assert split.equals(make_splits(table.sample(frac=1, random_state=5), section(SplitsParams), part(2, 4)))
+    assert not split.equals(make_splits(table, section(SplitsParams, seed=1), part(2, 4)))
 
 
 def test_unsigned_clips_of_training_are_in_no_fold() -> None:
     table = trained_and_tested()
     table.loc[0:1, "sentence_id"] = -1
-    split = make_splits(table, SplitsParams(), part(0, 2)).set_index("clip_id")["split"]
+    split = make_splits(table, section(SplitsParams), part(0, 2)).set_index("clip_id")["split"]
     signed_train = table[(table["split"] == "train") & (table["sentence_id"] >= 0)]["clip_id"]
     assert split[signed_train].value_counts().to_dict() == {"train": 8, "val": 8}
     assert split[["c000", "c001"]].tolist() == ["val", "val"]
@@ -179,8 +180,8 @@ def test_unsigned_clips_of_training_are_in_no_fold() -> None:
 @pytest.mark.parametrize(
     ("params", "count", "message"),
     [
-        (SplitsParams(), 19, "19 folds of 18 training clips; name at most 18"),
-        (SplitsParams(mode="clip"), 5, "expected splits.mode predefined, found clip"),
+        (section(SplitsParams), 19, "19 folds of 18 training clips; name at most 18"),
+        (section(SplitsParams, mode="clip"), 5, "expected splits.mode predefined, found clip"),
     ],
 )
 def test_folds_that_cannot_be_made_are_a_clear_error(params: SplitsParams, count: int, message: str) -> None:
@@ -190,7 +191,7 @@ def test_folds_that_cannot_be_made_are_a_clear_error(params: SplitsParams, count
 
 def test_folds_are_refused_where_the_table_has_val_clips() -> None:
     with pytest.raises(SignloomError, match=r"10 val clips of its own; set runs\.folds to \[\]"):
-        make_splits(clips(), SplitsParams(), part(0, 5))
+        make_splits(clips(), section(SplitsParams), part(0, 5))
 
 
 def of_signers(*names: str) -> pd.DataFrame:
@@ -203,7 +204,7 @@ def test_each_signer_is_tested_once_and_the_next_one_validates() -> None:
     table, names = of_signers("a", "b", "c"), ["a", "b", "c"]
     signer = table.set_index("clip_id")["signer_id"]
     for name, following in (("a", "b"), ("b", "c"), ("c", "a")):
-        made = make_splits(table, SplitsParams(), FoldParams(by="signer", name=name, all=names))
+        made = make_splits(table, section(SplitsParams), FoldParams(by="signer", name=name, all=names))
         split = made.set_index("clip_id")["split"]
         assert set(signer[split.index[split == "test"]]) == {name}
         assert set(signer[split.index[split == "val"]]) == {following}
@@ -222,12 +223,14 @@ def test_each_signer_is_tested_once_and_the_next_one_validates() -> None:
 )
 def test_a_list_of_signers_that_the_table_contradicts_is_refused(listed: list[str], message: str) -> None:
     with pytest.raises(SignloomError, match=message):
-        make_splits(of_signers("a", "b", "c"), SplitsParams(), FoldParams(by="signer", name="a", all=listed))
+        make_splits(
+            of_signers("a", "b", "c"), section(SplitsParams), FoldParams(by="signer", name="a", all=listed)
+        )
 
 
 def shares(table: pd.DataFrame, seed: int = 0) -> dict[int, pd.DataFrame]:
     """The splits of some shares of the training clips, with 100 % for the plain ones."""
-    params = SplitsParams(seed=seed)
+    params = section(SplitsParams, seed=seed)
     made = {
         percent: make_splits(table, params, FoldParams(by="share", name=str(percent)))
         for percent in (1, 12, 25, 50, 99)

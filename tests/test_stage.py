@@ -12,7 +12,7 @@ import pytest
 
 from signloom.errors import SignloomError
 from signloom.params.evaluation import RetrievalParams
-from signloom.params.gloss import TcnParams
+from signloom.params.gloss import GlossRecomposeParams
 from signloom.stage import Job, run_stage
 
 
@@ -58,14 +58,16 @@ def test_a_stage_that_fails_signs_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_single_parameter_must_be_given_and_a_section_may_be_left_out(job: Job) -> None:
+def test_a_single_parameter_must_be_given_and_an_augmentation_may_be_left_out(job: Job) -> None:
     given = replace(job, params={"retrieval": {"prototype_min_clips": 3}})
     assert given.value("retrieval.prototype_min_clips", RetrievalParams) == 3
     with pytest.raises(SignloomError, match=r"--params has no key retrieval\.exact_limit"):
         given.value("retrieval.exact_limit", RetrievalParams)
-    assert given.section_if_used("tcn", TcnParams) == TcnParams()
-    with pytest.raises(SignloomError, match=r"tcn\.lr"):
-        replace(job, params={"tcn": {"lr": -1.0}}).section_if_used("tcn", TcnParams)
+    assert given.augmentation("gloss_recompose", GlossRecomposeParams) == GlossRecomposeParams.off()
+    with pytest.raises(SignloomError, match=r"retrieval\.prototype_min_clips"):
+        replace(job, params={"retrieval": {"prototype_min_clips": 0}}).value(
+            "retrieval.prototype_min_clips", RetrievalParams
+        )
 
 
 def test_products_of_matrices_in_a_stage_do_not_depend_on_the_number_of_cores(root: Path) -> None:

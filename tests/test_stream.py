@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from demo_params import section
 from exported import Exported
 
 from signloom.errors import SignloomError
@@ -20,19 +21,24 @@ from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
 from signloom.inference.stream import SignStream, StreamEvent, recent_motion, stream_latency
 from signloom.inference.video import answer_landmarks, answer_video, bundle_params, bundle_tracker
+from signloom.params.features import LandmarksParams, PoseParams, QualityParams
 from signloom.video.decode import Frame, read_frames
 from tests.test_pose_features import as_tracked, moving_body
 
 FPS = 25.0
 SEQ_LEN = 50
 SPEED = 3.0
-SECTIONS = {"pose": {"fps": FPS}, "quality": {"motion_keep": 0.7, "motion_floor": 0.45}}
+SECTIONS = {
+    "pose": dict(section(PoseParams, fps=FPS, max_gap=5, smoothing=0.2)),
+    "quality": dict(section(QualityParams, min_frames=48)),
+    "landmarks": dict(section(LandmarksParams, max_fps=None)),
+}
 
 
 class ListeningEngine:
     """In the engine's place: its answer names every value that it was given."""
 
-    config: ClassVar[dict[str, Any]] = {**SECTIONS, "landmarks": {}, "seq_len": SEQ_LEN}
+    config: ClassVar[dict[str, Any]] = {**SECTIONS, "seq_len": SEQ_LEN}
 
     def answer(
         self,
@@ -186,7 +192,7 @@ def test_partial_answers_come_at_most_every_so_often_and_only_in_motion() -> Non
 def test_a_passage_goes_on_above_half_the_floor_that_opened_it(monkeypatch: pytest.MonkeyPatch) -> None:
     film = Film(1.9, [(0.0, 1.9)])
     floor = 1.45
-    monkeypatch.setitem(ListeningEngine.config, "quality", {"motion_keep": 0.7, "motion_floor": floor})
+    monkeypatch.setitem(ListeningEngine.config["quality"], "motion_floor", floor)
     params = bundle_params(ListeningEngine())
     motion = np.array([recent_motion(film.cut(t - 0.2, t), *params) for t in film.times])
     fast = film.times[motion >= floor]
@@ -324,7 +330,7 @@ def test_a_real_clip_streamed_gives_the_offline_answer_in_every_field(
     clip: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(engine.config, "landmarks", {"max_fps": max_fps})
+    monkeypatch.setitem(engine.config["landmarks"], "max_fps", max_fps)
     stream = SignStream(engine, tracker)
     events = [event for frame in read_frames(clip) for event in stream.push(frame.image, frame.time_s)]
     ended = stream.finish()

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from demo_params import params_json, section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,7 +56,7 @@ def splits() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def minilm() -> SentenceEncoder:
     torch.set_num_threads(1)
-    return load_encoder(TextParams())
+    return load_encoder(section(TextParams))
 
 
 def run(folder: Path, **params: object) -> int:
@@ -77,7 +78,7 @@ def run(folder: Path, **params: object) -> int:
             "--output",
             *(f"{name}={folder / file}" for name, file in names.items()),
             "--params",
-            json.dumps({"text": {"weights": "random", **params}}),
+            params_json({"text": {"weights": "random", **params}}),
         ]
     )
 
@@ -283,7 +284,7 @@ def test_minilm_is_loaded_without_a_network(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **_: refuse(None, given))  # type: ignore[arg-type]
-    assert load_encoder(TextParams()).dim == 384
+    assert load_encoder(section(TextParams)).dim == 384
     assert asked == []
 
 
@@ -309,9 +310,11 @@ def test_random_weights_are_seeded_and_leave_the_global_generator_alone() -> Non
     torch.manual_seed(123)
     expected = torch.rand(3)
     torch.manual_seed(123)
-    first = load_encoder(TextParams(weights="random")).embed(["A boy."])
+    first = load_encoder(section(TextParams, weights="random")).embed(["A boy."])
     assert torch.equal(torch.rand(3), expected)
-    np.testing.assert_array_equal(first, load_encoder(TextParams(weights="random")).embed(["A boy."]))
+    np.testing.assert_array_equal(
+        first, load_encoder(section(TextParams, weights="random")).embed(["A boy."])
+    )
 
 
 def test_an_encoder_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,9 +13,7 @@ import torch
 import signloom.training.sentences.train as training
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text
-from signloom.params.text import TextParams
 from signloom.report.plots import curves
-from signloom.text.tokenizer import TextTokenizer
 from signloom.training.progress import Progress
 from tests.synthetic_signs import Size, arguments, write_corpus
 from workflow_scripts.train_sign2text import main
@@ -205,11 +203,11 @@ def test_the_supervised_loss_compares_the_two_half_views_of_every_clip(
     shapes = []
     real = training.supervised_contrastive_loss
 
-    def watched(embeddings: torch.Tensor, labels: torch.Tensor, temperature: float) -> torch.Tensor:
+    def watched(embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         half = len(labels) // 2
-        assert torch.equal(labels[:half], labels[half:]) and temperature == 0.07
+        assert torch.equal(labels[:half], labels[half:])
         shapes.append((len(embeddings), (embeddings[:half] - embeddings[half:]).abs().max().item()))
-        return real(embeddings, labels, temperature)
+        return real(embeddings, labels)
 
     monkeypatch.setattr(training, "supervised_contrastive_loss", watched)
     assert run(corpus, tmp_path, tmp_path / "scratch", epochs=1, dual_view=True, lambda_supcon=0.5) == 0
@@ -289,36 +287,3 @@ def test_accumulated_batches_make_one_step(
     run(corpus, tmp_path, tmp_path / "scratch", batch_size=4, accumulation=2, epochs=2)
     # 12 clips are 3 batches: one step of two batches and one of the last
     assert steps == [(0, 4), (1, 4), (2, 4), (3, 4)]
-
-
-def test_live_text_gives_the_losses_of_cached_text(
-    corpus: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    encoder = tiny_encoder(tmp_path / "encoder", corpus["tokenizer"][0])
-    text = {"encoder": str(encoder), "weights": "pretrained", "pooling": "cls"}
-    from signloom.text.encoders import load_encoder
-
-    rows = load_encoder(TextParams(**text)).embed(pd.read_parquet(corpus["texts"][0])["text"].tolist())
-    np.save(tmp_path / "text_embeddings.npy", rows)
-    given = corpus | {"embeddings": [tmp_path / "text_embeddings.npy"]}
-    losses = []
-    for cached in (True, False):
-        params = {"sign2text": TINY | {"cached_text": cached, "epochs": 1}, "text": text}
-        out = tmp_path / str(cached)
-        assert main(arguments(given, out, params, out)) == 0
-        losses.append(json.loads((out / "metrics.jsonl").read_text())["clip_loss"])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-
-
-def tiny_encoder(folder: Path, tokenizer: Path) -> Path:
-    """Write a DistilBERT of 16 values with random weights."""
-    from transformers import DistilBertConfig, DistilBertModel, PreTrainedTokenizerFast
-
-    names = {"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<sos>", "sep_token": "<eos>"}
-    PreTrainedTokenizerFast(tokenizer_file=str(tokenizer), **names).save_pretrained(folder)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        size = TextTokenizer.load(tokenizer).size
-        config = DistilBertConfig(vocab_size=size, dim=16, hidden_dim=32, n_layers=1, n_heads=2)
-        DistilBertModel(config).save_pretrained(folder)
-    return folder

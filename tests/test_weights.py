@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from demo_params import section
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -108,7 +109,7 @@ def test_a_missing_package_is_named() -> None:
 
 def test_random_weights_say_so_and_read_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "packaged_file", lambda spec: pytest.fail("a file was read"))
-    backbone = load_backbone(ClipFeaturesParams(weights="random"))
+    backbone = load_backbone(section(ClipFeaturesParams, weights="random"))
     assert (backbone.weights_name, backbone.weights_sha256) == ("random", "")
 
 
@@ -185,7 +186,7 @@ def test_the_public_pytorch_checkpoint_loads_by_name_with_its_scales(tmp_path: P
     state = public_form(build("i3d", 1), seed=2)
     path = tmp_path / "rgb_imagenet.pt"
     torch.save(state, path, _use_new_zipfile_serialization=zipped)
-    params = ClipFeaturesParams(weights=str(path), weights_sha256=file_sha256(path))
+    params = section(ClipFeaturesParams, weights=str(path), weights_sha256=file_sha256(path))
     backbone = load_backbone(params, torch.device("cpu"))
     assert (backbone.weights_name, backbone.weights_sha256) == ("rgb_imagenet.pt", file_sha256(path))
 

@@ -175,11 +175,7 @@ def stages_index(stages: list[Stage]) -> str:
 
 def parameters_page(root: Path) -> str:
     """Return the page of all parameters."""
-    text = (
-        "All parameters are in `params.yaml`. A preset has only the values that differ. "
-        "*Default* is the value of the typed schema, which a stage uses if it is called without the "
-        "parameter; *demo* is the value in `params.yaml`."
-    )
+    text = "All parameters are in `params.yaml`, set for the demo. A preset has only the values that differ."
     sections = [
         part
         for name in Params.model_fields
@@ -195,10 +191,10 @@ def _section_part(section: str, keys: list[str], level: str, root: Path = ROOT) 
     rows = []
     for key in keys:
         entry = schema["properties"][key]
-        cells = [f"`{key}`", _type(entry), _value(entry.get("default", "")), _value(demo[key])]
+        cells = [f"`{key}`", _type(entry), _value(demo[key])]
         cells += [_bounds(entry), _text(entry.get("description", ""))]
         rows.append("| " + " | ".join(cells) + " |")
-    head = ["| parameter | type | default | demo | allowed | what it is |", "|---|---|---|---|---|---|"]
+    head = ["| parameter | type | demo | allowed | what it is |", "|---|---|---|---|---|"]
     return [f"{level} `{section}`", "\n".join([*head, *rows])]
 
 

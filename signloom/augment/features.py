@@ -32,7 +32,7 @@ def augment_rows(
 def augment_features(
     values: Array, mask: Mask, params: GlossAugmentParams, rng: np.random.Generator
 ) -> tuple[Array, Mask]:
-    """Return an augmented copy of standardised rows: column dropout, noise, time masks; T does not change.
+    """Return an augmented copy of standardised rows: column dropout, noise, a time mask; T does not change.
 
     Rows must be standardised, because a hidden column or row becomes 0, the training mean.
     """
@@ -41,7 +41,7 @@ def augment_features(
     if rng.random() < params.noise_p:
         values = add_noise(values, params.noise, rng)
     if rng.random() < params.time_mask_p:
-        values, mask = mask_time(values, mask, params.time_masks, params.time_mask, rng)
+        values, mask = mask_time(values, mask, params.time_mask, rng)
     return values, mask
 
 
@@ -59,19 +59,16 @@ def drop_columns(values: Array, share: float, rng: np.random.Generator) -> Array
     return np.where(kept, values / np.float32(1 - share), np.float32(0))
 
 
-def mask_time(
-    values: Array, mask: Mask, masks: int, longest: int, rng: np.random.Generator
-) -> tuple[Array, Mask]:
-    """Hide `masks` runs of up to `longest` rows each: values and mask become 0.
+def mask_time(values: Array, mask: Mask, longest: int, rng: np.random.Generator) -> tuple[Array, Mask]:
+    """Hide a run of up to `longest` rows: values and mask become 0.
 
-    Each run hides at most half of the clip, so that a clip of one row keeps it (Park et al. 2019, section 2,
-    limit their masks in the same way).
+    It hides at most half of the clip, so that a clip of one row keeps it (Park et al. 2019, section 2, limit
+    their masks in the same way).
     """
     values, mask = values.copy(), mask.copy()
-    for _ in range(masks):
-        length = int(rng.integers(0, min(longest, len(values) // 2) + 1))
-        start = int(rng.integers(0, len(values) - length + 1))
-        values[start : start + length], mask[start : start + length] = 0, 0
+    length = int(rng.integers(0, min(longest, len(values) // 2) + 1))
+    start = int(rng.integers(0, len(values) - length + 1))
+    values[start : start + length], mask[start : start + length] = 0, 0
     return values, mask
 
 

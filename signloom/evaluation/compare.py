@@ -131,10 +131,12 @@ def compare_builds(a: Build, b: Build, clips: int) -> Comparison:
     )
 
 
-def compare_answers(a: pd.DataFrame, b: pd.DataFrame, count: int, seed: int) -> list[Row]:
+def compare_answers(
+    a: pd.DataFrame, b: pd.DataFrame, count: int, seed: int, metrics: Sequence[Metric] | None = None
+) -> list[Row]:
     """Return a row per metric of every model and data set of which the answers `a` and `b` share clips.
 
-    The answers are those of `builds.Build`. The p-values are corrected (`holm`) for the number of rows in
+    `metrics` are by default those that a model has. The answers are those of `builds.Build`. The p-values are corrected (`holm`) for the number of rows in
     which a clip changed: the others could not be called different, whatever was swapped.
     """
     rows = []
@@ -142,7 +144,7 @@ def compare_answers(a: pd.DataFrame, b: pd.DataFrame, count: int, seed: int) -> 
         other = b[(b["model"] == model) & (b["data"] == data)]
         sides, left_out = paired(mine, other) if len(other) else ([], 0)
         if sides and len(sides[0][0]):
-            for metric in _OF_MODEL.get(model.partition("-")[0], (WER,)):
+            for metric in metrics or _OF_MODEL.get(model.partition("-")[0], (WER,)):
                 first, second = (np.stack([metric.counts(table) for table in side]) for side in sides)
                 pair = Pair(first, second, metric.score)
                 rows.append(_row(str(model), str(data), metric.name, pair, left_out, count, seed))
@@ -161,7 +163,8 @@ def compare_variants(answers: pd.DataFrame, params: EvaluationParams) -> dict[st
     base = plain[plain["model"] == SENTENCES]
     against = [base.assign(model=name) for name in variants["model"].unique()]
     found: dict[str, Any] = {}
-    for row in compare_answers(pd.concat([base[:0], *against]), variants, params.bootstrap, params.seed):
+    plains = pd.concat([base[:0], *against])
+    for row in compare_answers(plains, variants, params.bootstrap, params.seed, [WER]):
         figures = {"n": row.clips, "seeds": row.seeds[1], "difference": row.difference}
         figures |= {"difference_low": row.low, "difference_high": row.high, "p": row.p}
         found.setdefault(row.model, {})[row.data] = figures

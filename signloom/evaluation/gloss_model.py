@@ -29,6 +29,9 @@ from signloom.text.glosses import read_gloss_table
 from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
 
 SYMBOLS = Symbols(pad=PAD, start=SOS, end=EOS)
+# hypotheses kept at every step: many for lines of few glosses, and time grows with them
+_CTC_BEAM, _ATTENTION_BEAM, _JOINT_BEAM = 10, 5, 10
+_LENGTH_PENALTY = 0.8  # alpha of ((5 + n) / 6) ** alpha in the attention beam, as for sentences
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ def decoders(
     """Return the decoders of `model` by name; `lm` is used only with `lm_weight` above 0."""
     found: dict[str, Decoder] = {
         "ctc_greedy": lambda e: greedy(e.log_probs, e.lengths),
-        "ctc_beam": lambda e: [h.tokens for h in prefix_beam(e.log_probs, e.lengths, p.ctc_beam)],
+        "ctc_beam": lambda e: [h.tokens for h in prefix_beam(e.log_probs, e.lengths, _CTC_BEAM)],
     }
     if not isinstance(model, Hybrid):
         return found
@@ -157,13 +160,13 @@ def decoders(
 
     def attention(e: Encoded) -> list[list[int]]:
         hypotheses = beam_search(
-            model, e.memory, e.valid, SYMBOLS, beam=p.attention_beam, alpha=p.length_penalty, max_tokens=most
+            model, e.memory, e.valid, SYMBOLS, beam=_ATTENTION_BEAM, alpha=_LENGTH_PENALTY, max_tokens=most
         )
         return [hypothesis.tokens for hypothesis in hypotheses]
 
     def joint(e: Encoded) -> list[list[int]]:
         hypotheses = joint_beam(
-            model, e.memory, e.valid, e.log_probs, beam=p.joint_beam, ctc_weight=p.joint_ctc_weight,
+            model, e.memory, e.valid, e.log_probs, beam=_JOINT_BEAM, ctc_weight=p.joint_ctc_weight,
             max_tokens=most, lm=lm, lm_weight=p.lm_weight, length_bonus=p.length_bonus,
         )  # fmt: skip
         return [hypothesis.tokens for hypothesis in hypotheses]

@@ -18,6 +18,8 @@ from signloom.inference.engine import SignEngine
 from signloom.inference.gates import OK, judge
 from signloom.params.evaluation import EvaluationParams
 
+_INTERVALS = EvaluationParams(bootstrap=2000, seed=42)  # a bundle's user has no params.yaml
+
 
 class AskedClip(NamedTuple):
     """A clip and a bundle's answer to it by cosine."""
@@ -65,7 +67,7 @@ def recalibrate(engine: SignEngine, asked: Sequence[AskedClip], max_false_accept
             pd.DataFrame(
                 {"kind": kinds, "accepted": np.array(judge(evidence, thresholds)) == OK, "right": right}
             ),
-            EvaluationParams(),
+            _INTERVALS,
         )
         for thresholds in (old, calibrated.thresholds)
     )

@@ -1,16 +1,16 @@
-"""The base of every parameter section."""
+"""The base of every parameter section: the classes say what a value may be, params.yaml what it is."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, create_model, field_validator
 
 
 class Section(BaseModel):
     """A section of params.yaml: unknown keys and wrong types are errors, and values cannot change later."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -22,3 +22,19 @@ class Section(BaseModel):
             except ValueError:
                 return value
         return value
+
+    @classmethod
+    def only(cls, key: str) -> type[Section]:
+        """Return a section that has the parameter `key` alone, with its type and limits."""
+        field = cls.model_fields[key]
+        definition: Any = (field.annotation, field)
+        return create_model(cls.__name__, __base__=Section, **{key: definition})
+
+
+class Augmentation(Section):
+    """A section of probabilities and strengths, in which 0 changes nothing."""
+
+    @classmethod
+    def off(cls) -> Self:
+        """Return the section with every value 0."""
+        return cls.model_validate(dict.fromkeys(cls.model_fields, 0))

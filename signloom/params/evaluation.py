@@ -10,17 +10,17 @@ from signloom.params.base import Section
 class DecodingParams(Section):
     """Section `decoding`: beam search of the sentence decoder."""
 
-    beam: int = Field(4, ge=1)
-    length_penalty: float = Field(0.8, ge=0, description="alpha of ((5 + n) / 6) ** alpha")
-    batch_size: int = Field(64, ge=1)
+    beam: int = Field(ge=1)
+    length_penalty: float = Field(ge=0, description="alpha of ((5 + n) / 6) ** alpha")
+    batch_size: int = Field(ge=1)
 
 
 class RetrievalParams(Section):
     """Section `retrieval`."""
 
-    prototype_min_clips: int = Field(2, ge=1, description="least number of training clips for a prototype")
+    prototype_min_clips: int = Field(ge=1, description="least number of training clips for a prototype")
     exact_limit: int = Field(
-        100_000, ge=1, description="largest gallery in clips with exact search; above, it is approximate"
+        ge=1, description="largest gallery in clips with exact search; above, it is approximate"
     )
 
 
@@ -28,17 +28,17 @@ class InferenceParams(Section):
     """Section `inference`: when to answer and when to refuse."""
 
     max_false_accept_rate: float = Field(
-        0.05, ge=0, le=1, description="largest share of clips of unknown sentences that may be accepted"
+        ge=0, le=1, description="largest share of clips of unknown sentences that may be accepted"
     )
-    top_k: int = Field(5, ge=1, description="number of sentences in an answer")
+    top_k: int = Field(ge=1, description="number of sentences in an answer")
     temperature: float = Field(
-        0.05, gt=0, description="temperature of the softmax over sentences that gives the confidence"
+        gt=0, description="temperature of the softmax over sentences that gives the confidence"
     )
-    seed: int = Field(42, ge=0, description="seed of the generated clips that should be refused")
+    seed: int = Field(ge=0, description="seed of the generated clips that should be refused")
 
 
 class EvaluationParams(Section):
     """Section `evaluation`: bootstrap intervals."""
 
-    bootstrap: int = Field(2000, ge=100, description="number of bootstrap resamples of clips")
-    seed: int = Field(42, ge=0)
+    bootstrap: int = Field(ge=100, description="number of bootstrap resamples of clips")
+    seed: int = Field(ge=0)

@@ -12,28 +12,28 @@ from signloom.params.base import Section
 class LandmarksParams(Section):
     """Section `landmarks`: MediaPipe Holistic."""
 
-    model_complexity: Literal[0, 1, 2] = Field(1, description="MediaPipe's wheel contains only model 1")
+    model_complexity: int = Field(ge=0, le=2, description="MediaPipe's wheel contains only model 1")
     max_fps: float | None = Field(
-        None, gt=0, description="frames a second that are tracked at most; null: every frame"
+        gt=0, description="frames a second that are tracked at most; null: every frame"
     )
-    min_detection_confidence: float = Field(0.5, ge=0, le=1)
-    min_tracking_confidence: float = Field(0.5, ge=0, le=1)
+    min_detection_confidence: float = Field(ge=0, le=1)
+    min_tracking_confidence: float = Field(ge=0, le=1)
 
 
 class PoseParams(Section):
     """Section `pose`: from raw landmarks to one smoothed body."""
 
-    fps: float = Field(25.0, gt=0, description="frames per second after resampling")
-    max_gap: int = Field(5, ge=0, description="longest gap to interpolate, in resampled frames")
-    smoothing: float = Field(0.2, gt=0, le=1, description="factor a in out[t] = a x[t] + (1 - a) out[t-1]")
-    scale: Literal["clip", "frame"] = Field("clip", description="one body scale per clip or per frame")
+    fps: float = Field(gt=0, description="frames per second after resampling")
+    max_gap: int = Field(ge=0, description="longest gap to interpolate, in resampled frames")
+    smoothing: float = Field(gt=0, le=1, description="factor a in out[t] = a x[t] + (1 - a) out[t-1]")
+    scale: Literal["clip", "frame"] = Field(description="one body scale per clip or per frame")
 
 
 class QualityParams(Section):
     """Section `quality`: which frames are kept and which clips are rejected."""
 
     min_visibility: float = Field(
-        0.55, ge=0, le=1, description="keep frames with at least this mean pose visibility"
+        ge=0, le=1, description="keep frames with at least this mean pose visibility"
     )
     motion_keep: float = Field(
         ge=0, description="keep frames with more motion than this too, in shoulder widths per second"
@@ -42,7 +42,7 @@ class QualityParams(Section):
         ge=0, description="low_motion: least mean motion of a clip, in shoulder widths per second"
     )
     min_detection: float = Field(
-        0.45, ge=0, le=1, description="low_detection: least share of frames with a pose or a hand"
+        ge=0, le=1, description="low_detection: least share of frames with a pose or a hand"
     )
-    min_frames: int = Field(48, ge=1, description="too_few_frames: least number of kept frames")
-    keep_low: bool = Field(False, description="flag clips that fail a gate instead of rejecting them")
+    min_frames: int = Field(ge=1, description="too_few_frames: least number of kept frames")
+    keep_low: bool = Field(description="flag clips that fail a gate instead of rejecting them")

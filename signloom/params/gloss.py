@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from signloom.params.base import Section
+from signloom.params.base import Augmentation, Section
 from signloom.params.run import RunParams
 from signloom.params.variants import VARIANTS, GlossVariant, Kind, Variant
 
@@ -22,11 +22,9 @@ class Hypothesis(Section):
 class GlossParams(Section):
     """Section `gloss`: the variants to train and compare, with every seed and fold of section `runs`."""
 
-    variants: list[GlossVariant] = Field(
-        ["tcn_ctc", "hybrid_pose", "hybrid_clip", "hybrid_both"], min_length=1
-    )
+    variants: list[GlossVariant] = Field(min_length=1)
     hypotheses: list[Hypothesis] = Field(
-        [], description="what is expected; the ablation tests those whose variants are trained"
+        description="what is expected; the ablation tests those whose variants are trained"
     )
 
 
@@ -44,68 +42,61 @@ class GlossRunParams(RunParams):
 class HybridParams(Section):
     """Section `hybrid`: Transformer encoder with a CTC head and an attention decoder."""
 
-    layers: int = Field(6, ge=1)
-    heads: int = Field(8, ge=1)
-    feedforward: int = Field(2048, ge=8)
-    decoder_layers: int = Field(3, ge=1)
-    ctc_weight: float = Field(
-        0.3, ge=0, le=1, description="weight of the CTC loss; cross-entropy gets the rest"
-    )
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    feedforward: int = Field(ge=8)
+    decoder_layers: int = Field(ge=1)
+    ctc_weight: float = Field(ge=0, le=1, description="weight of the CTC loss; cross-entropy gets the rest")
+    label_smoothing: float = Field(ge=0, lt=1)
     token_dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of the decoder's input glosses that become <unk> in training"
+        ge=0, lt=1, description="share of the decoder's input glosses that become <unk> in training"
     )
-    lr: float = Field(1e-4, gt=0)
+    lr: float = Field(gt=0)
 
 
 class TcnParams(Section):
     """Section `tcn`: residual dilated convolutions with a CTC head, the baseline."""
 
-    input: Kind = "pose"
-    layers: int = Field(5, ge=1, description="dilation starts at 1 and doubles from layer to layer")
-    kernel: int = Field(3, ge=1)
-    lr: float = Field(1e-4, gt=0)
+    input: Kind
+    layers: int = Field(ge=1, description="dilation starts at 1 and doubles from layer to layer")
+    kernel: int = Field(ge=1)
+    lr: float = Field(gt=0)
 
 
 class TrainGlossParams(Section):
     """Section `train_gloss`: settings that all variants share."""
 
-    width: int = Field(512, ge=8)
-    dropout: float = Field(0.1, ge=0, lt=1)
+    width: int = Field(ge=8)
+    dropout: float = Field(ge=0, lt=1)
     normalise_by: Literal["all", "signer"] = Field(
-        "all", description="clips that give mean and deviation: all, or the signer's (all for a new signer)"
+        description="clips that give mean and deviation: all, or the signer's (all for a new signer)"
     )
-    stack: int = Field(1, ge=1, description="neighbouring rows side by side in an input row")
-    every: int = Field(1, ge=1, description="keep every n-th row after stacking")
-    max_frames: int = Field(150, ge=1, description="longer inputs are subsampled evenly, never cut")
-    batch_size: int = Field(8, ge=1)
-    epochs: int = Field(100, ge=1)
-    warmup_epochs: float = Field(5.0, ge=0)
-    betas: list[float] = Field([0.9, 0.98], min_length=2, max_length=2)
-    weight_decay: float = Field(1e-4, ge=0)
-    clip_norm: float = Field(5.0, gt=0)
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    stack: int = Field(ge=1, description="neighbouring rows side by side in an input row")
+    every: int = Field(ge=1, description="keep every n-th row after stacking")
+    max_frames: int = Field(ge=1, description="longer inputs are subsampled evenly, never cut")
+    batch_size: int = Field(ge=1)
+    epochs: int = Field(ge=1)
+    warmup_epochs: float = Field(ge=0)
+    weight_decay: float = Field(ge=0)
+    precision: Literal["fp32", "bf16", "fp16"]
     max_infeasible: float = Field(
-        0.05, ge=0, le=1, description="stop above this share of clips that are too short for their glosses"
+        ge=0, le=1, description="stop above this share of clips that are too short for their glosses"
     )
-    collapse_ratio: float = Field(0.95, gt=0, le=1, description="blank ratio above which CTC may collapse")
-    collapse_epochs: int = Field(3, ge=1, description="warn after this many epochs above collapse_ratio")
-    threads: int = Field(1, ge=1, description="processor threads; results depend on their number")
+    threads: int = Field(ge=1, description="processor threads; results depend on their number")
 
 
 class GlossAugmentParams(Section):
     """Section `gloss_augment`: augmentation of feature rows of any source."""
 
-    feature_dropout: float = Field(0.1, ge=0, lt=1, description="share of columns set to 0 for a whole clip")
-    feature_dropout_p: float = Field(0.5, ge=0, le=1)
-    noise: float = Field(0.05, ge=0, description="Gaussian noise in standard deviations")
-    noise_p: float = Field(0.3, ge=0, le=1)
-    time_masks: int = Field(1, ge=0)
-    time_mask: int = Field(3, ge=0, description="longest time mask in rows")
-    time_mask_p: float = Field(0.3, ge=0, le=1)
-    mix_alpha: float = Field(0.2, gt=0, description="alpha of Beta(alpha, alpha), from which lambda is drawn")
-    mixup_p: float = Field(0.3, ge=0, le=1)
-    cutmix_p: float = Field(0.3, ge=0, le=1, description="a clip is mixed in at most one of the two ways")
+    feature_dropout: float = Field(ge=0, lt=1, description="share of columns set to 0 for a whole clip")
+    feature_dropout_p: float = Field(ge=0, le=1)
+    noise: float = Field(ge=0, description="Gaussian noise in standard deviations")
+    noise_p: float = Field(ge=0, le=1)
+    time_mask: int = Field(ge=0, description="longest time mask in rows")
+    time_mask_p: float = Field(ge=0, le=1)
+    mix_alpha: float = Field(gt=0, description="alpha of Beta(alpha, alpha), from which lambda is drawn")
+    mixup_p: float = Field(ge=0, le=1)
+    cutmix_p: float = Field(ge=0, le=1, description="a clip is mixed in at most one of the two ways")
 
     @model_validator(mode="after")
     def _one_way_a_clip(self) -> Self:
@@ -114,13 +105,13 @@ class GlossAugmentParams(Section):
         return self
 
 
-class GlossRecomposeParams(Section):
+class GlossRecomposeParams(Augmentation):
     """Section `gloss_recompose`: new sentences from training clips with known gloss times."""
 
-    crop_p: float = Field(0.0, ge=0, le=1, description="probability of a part of successive glosses")
-    join_p: float = Field(0.0, ge=0, le=1, description="probability of joining glosses of another clip")
+    crop_p: float = Field(ge=0, le=1, description="probability of a part of successive glosses")
+    join_p: float = Field(ge=0, le=1, description="probability of joining glosses of another clip")
     swap_p: float = Field(
-        0.0, ge=0, le=1, description="probability, for each gloss, of using another clip's signing of it"
+        ge=0, le=1, description="probability, for each gloss, of using another clip's signing of it"
     )
 
     @property
@@ -129,20 +120,20 @@ class GlossRecomposeParams(Section):
         return max(self.crop_p, self.join_p, self.swap_p) > 0
 
 
-class GlossPositionsParams(Section):
+class GlossPositionsParams(Augmentation):
     """Section `gloss_positions`: augmentation of standardised columns that are pairs of x and y.
 
     It applies to features of a table of positions with the groups hands, nose, between and velocity, without
     clip features.
     """
 
-    scale: float = Field(0.0, ge=0, lt=1, description="x and y are scaled by 1 +- this")
-    rotation: float = Field(0.0, ge=0, description="largest rotation of every pair in degrees")
-    shift: float = Field(0.0, ge=0, description="deviation of a clip's offset, in standard deviations")
+    scale: float = Field(ge=0, lt=1, description="x and y are scaled by 1 +- this")
+    rotation: float = Field(ge=0, description="largest rotation of every pair in degrees")
+    shift: float = Field(ge=0, description="deviation of a clip's offset, in standard deviations")
     offset_columns: int = Field(
-        8, ge=0, description="number of leading columns that `shift` moves; leave out velocities"
+        ge=0, description="number of leading columns that `shift` moves; leave out velocities"
     )
-    noise: float = Field(0.0, ge=0, description="Gaussian noise in standard deviations")
+    noise: float = Field(ge=0, description="Gaussian noise in standard deviations")
 
     @property
     def used(self) -> bool:
@@ -153,17 +144,13 @@ class GlossPositionsParams(Section):
 class DecodeGlossParams(Section):
     """Section `decode_gloss`."""
 
-    ctc_beam: int = Field(10, ge=1)
-    attention_beam: int = Field(5, ge=1)
-    joint_beam: int = Field(10, ge=1)
-    joint_ctc_weight: float = Field(0.4, ge=0, le=1)
-    length_penalty: float = Field(0.8, ge=0, description="attention beam: alpha of ((5 + n) / 6) ** alpha")
+    joint_ctc_weight: float = Field(
+        ge=0, le=1, description="joint beam: weight of CTC; attention gets the rest"
+    )
     lm_weight: float = Field(
-        0.0, ge=0, description="joint beam: weight of an n-gram model of the training glosses"
+        ge=0, description="joint beam: weight of an n-gram model of the training glosses"
     )
-    lm_order: Literal[2, 3] = 3
-    length_bonus: float = Field(0.0, ge=0, description="joint beam: score added for every gloss")
-    batch_size: int = Field(32, ge=1)
-    normalisation: Literal["none", "phoenix"] = Field(
-        "none", description="normalisation of glosses before scoring"
-    )
+    lm_order: int = Field(ge=2, le=3, description="n of that model")
+    length_bonus: float = Field(ge=0, description="joint beam: score added for every gloss")
+    batch_size: int = Field(ge=1)
+    normalisation: Literal["none", "phoenix"] = Field(description="normalisation of glosses before scoring")

@@ -48,28 +48,51 @@ def read_yaml(file: Path) -> Tree:
     return tree
 
 
-def check_params(tree: Tree, files: list[Path]) -> Params:
+def check_params(tree: Tree, files: list[Path], given: Tree | None = None) -> Params:
     """Return `tree` as typed parameters; every key of the schema must be present.
 
-    Raises SignloomError that names the first wrong key, its file and line (in the last of `files` that has
-    it), the expected value and the nearest known key.
+    Raises SignloomError that names the first wrong key, its place (in the command line's part `given`, else
+    file and line in the last of `files` that has it), the expected value and the nearest known key.
     """
     known = dict(_known_keys(Params))
-    lines = [(file, _key_lines(file)) for file in files]
+    places: dict[str, str] = {}
+    for file in files:
+        places |= _key_places(file)
+    places |= dict.fromkeys(_keys(given or {}), "--config")
     for key in _keys(tree):
         if key not in known:
-            raise SignloomError(f"{_where(key, lines)}: unknown key {key}{_nearest(key, known)}")
+            raise SignloomError(f"{_where(key, places, files)}: unknown key {key}{_nearest(key, known)}")
     try:
-        params = Params.model_validate(tree)
+        return Params.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
+        if first["type"] == "missing" and key in known:
+            raise SignloomError(f"{files[0]}:1: missing key {key}; expected {known[key]}") from error
         found = "" if first["type"] == "missing" else f", found {first['input']!r}"
-        raise SignloomError(f"{_where(key, lines)}: {key}: {first['msg']}{found}") from error
-    missing = [key for key in known if key not in set(_keys(tree))]
-    if missing:
-        raise SignloomError(f"{files[0]}:1: missing key {missing[0]}; expected {known[missing[0]]}")
-    return params
+        raise SignloomError(f"{_where(key, places, files)}: {key}: {first['msg']}{found}") from error
+
+
+def from_text(tree: Tree) -> Tree:
+    """Return a part of the parameters in which every value is text, with the types of the schema."""
+    return {
+        name: {key: _typed(name, key, text) for key, text in values.items()}
+        if isinstance(values, dict)
+        else values
+        for name, values in tree.items()
+    }
+
+
+def _typed(section: str, key: str, text: Any) -> Any:
+    """Return `text` as a value of the parameter, or unchanged if it is none."""
+    kind: Any = Params.model_fields[section].annotation if section in Params.model_fields else None
+    if kind is None or key not in kind.model_fields:
+        return text
+    try:
+        one = kind.only(key).model_validate({key: None if text == "null" else text}, strict=False)
+    except ValidationError:
+        return text
+    return one.model_dump()[key]
 
 
 def _known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -99,23 +122,23 @@ def _nearest(key: str, known: dict[str, str]) -> str:
     return f"; expected one of {', '.join(inside)}" if inside else ""
 
 
-def _where(key: str, lines: list[tuple[Path, dict[str, int]]]) -> str:
-    """Return file:line of `key`, or of the nearest section above it, in the last file that has it."""
+def _where(key: str, places: dict[str, str], files: list[Path]) -> str:
+    """Return the place of `key`, or of the nearest section above it."""
     while key:
-        for file, known in reversed(lines):
-            if key in known:
-                return f"{file}:{known[key]}"
+        if key in places:
+            return places[key]
         key = key.rpartition(".")[0]
-    return f"{lines[0][0]}:1"
+    return f"{files[0]}:1"
 
 
-def _key_lines(file: Path) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _key_places(file: Path) -> dict[str, str]:
+    """Return file:line of every key in `file`."""
+    found: dict[str, str] = {}
 
     def walk(node: yaml.Node | None, prefix: str) -> None:
         if isinstance(node, yaml.MappingNode):
             for name, value in node.value:
-                found[prefix + str(name.value)] = name.start_mark.line + 1
+                found[prefix + str(name.value)] = f"{file}:{name.start_mark.line + 1}"
                 walk(value, f"{prefix}{name.value}.")
 
     walk(yaml.compose(file.read_text("utf-8")), "")

@@ -13,7 +13,6 @@ class PipelineParams(Section):
     """Section `pipeline`."""
 
     families: list[Literal["sign2text", "gloss"]] = Field(
-        ["sign2text", "gloss"],
         min_length=1,
         description="sign2text: from landmarks to a sentence; gloss: from features to glosses",
     )

@@ -15,9 +15,7 @@ class PositionsParams(Section):
     """Section `positions`: features from a table of positions; see `signloom.features.pose.positions`."""
 
     groups: list[Group] = Field(
-        [], description="feature groups, in this order; empty if clips are .npy files of 540 features"
+        description="feature groups, in this order; empty if clips are .npy files of 540 features"
     )
-    fps: float = Field(30.0, gt=0, description="frames per second of the table")
-    span: int = Field(2, ge=1, description="frames before and after a frame that give its velocity")
-    stack: int = Field(1, ge=1, description="neighbouring frames side by side in a row")
-    every: int = Field(1, ge=1, description="keep every n-th row after stacking")
+    fps: float = Field(gt=0, description="frames per second of the table")
+    span: int = Field(ge=1, description="frames before and after a frame that give its velocity")

@@ -5,32 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from signloom.params.base import Section
 from signloom.params.variants import SentenceVariant
 
-Fold = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+# a number in YAML names a fold as its digits do
+Fold = Annotated[
+    str,
+    BeforeValidator(lambda name: str(name) if type(name) is int else name, json_schema_input_type=str | int),
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"),
+]
 
 
 class RunsParams(Section):
     """Section `runs`: the first seed without a fold is the run that is exported; the others are compared."""
 
-    seed: int = Field(42, ge=0, description="seed of the run whose products have the plain paths")
+    seed: int = Field(ge=0, description="seed of the run whose products have the plain paths")
     more_seeds: list[Annotated[int, Field(ge=0)]] = Field(
-        [], description="further seeds; each trains every model once more, on the same clips"
+        description="further seeds; each trains every model once more, on the same clips"
     )
     sign2text_variants: list[SentenceVariant] = Field(
-        [], description="variants of sign2text that are trained beside the one that its section describes"
+        description="variants of sign2text that are trained beside the one that its section describes"
     )
     fold_by: Literal["signer", "clip", "share"] = Field(
-        "signer",
         description="signer: each of `folds` is a signer, left out in turn; "
         "clip: `folds` are numbers from 0, parts of the training clips; "
         "share: `folds` are per cents of the training clips, for a learning curve",
     )
-    folds: list[Fold] = Field([], description="each trains every model once more, on other clips")
-    seeds_of_folds: bool = Field(False, description="also train every fold with every further seed")
+    folds: list[Fold] = Field(description="each trains every model once more, on other clips")
+    seeds_of_folds: bool = Field(description="also train every fold with every further seed")
 
     @property
     def all_seeds(self) -> list[int]:

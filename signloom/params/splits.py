@@ -12,7 +12,7 @@ from signloom.params.base import Section
 class SplitsParams(Section):
     """Section `splits`."""
 
-    mode: Literal["predefined", "sentence", "signer", "clip"] = Field("predefined")
-    val_share: float = Field(0.15, ge=0, lt=1)
-    test_share: float = Field(0.15, ge=0, lt=1)
-    seed: int = Field(42, ge=0)
+    mode: Literal["predefined", "sentence", "signer", "clip"]
+    val_share: float = Field(ge=0, lt=1)
+    test_share: float = Field(ge=0, lt=1)
+    seed: int = Field(ge=0)

@@ -1,8 +1,10 @@
-"""The learning rate as a function of the step."""
+"""The settings of AdamW that both families share, and the learning rate as a function of the step."""
 
 from __future__ import annotations
 
 import math
+
+BETAS = (0.9, 0.98)  # those of Vaswani et al. 2017, section 5.3, which Transformers are trained with since
 
 
 def learning_rate(step: int, steps: int, base: float, warmup: int = 0, restarts: int = 0) -> float:

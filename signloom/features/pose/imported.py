@@ -14,7 +14,7 @@ from signloom.dataset.row_tables import RowTable, split_key
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS, HAND_POINTS, PARTS, POSE_POINTS
 from signloom.features.pose.motion import frame_motion, summarise
-from signloom.features.pose.positions import position_features, presence, read_points, stack_frames, width_of
+from signloom.features.pose.positions import position_features, presence, read_points, width_of
 from signloom.features.shards import append_npy
 from signloom.files import write_parquet
 from signloom.params.features import QualityParams
@@ -103,8 +103,8 @@ class Positions:
 
     @property
     def dim(self) -> int:
-        """The number of columns of the chosen groups times the number of frames in a row."""
-        return width_of(self.params.groups) * self.params.stack
+        """The number of columns of the chosen groups."""
+        return width_of(self.params.groups)
 
     @property
     def fps(self) -> float:
@@ -121,9 +121,7 @@ class Positions:
         table, key = self._table(place[0]), place[1]
         points = read_points(table.columns, table.values(key))
         made = position_features(points, self.params.groups, self.params.span)
-        rows = stack_frames(made, self.params.stack, self.params.every).astype(np.float32)
-        kept = slice(None, None, self.params.every)
-        return Rows(rows, presence(points)[kept], table.frames(key)[kept], len(points))
+        return Rows(made.astype(np.float32), presence(points), table.frames(key), len(points))
 
     def diagnostics(self, rows: Rows) -> dict[str, float]:
         """Return NaN for all: visibility is unknown, and motion has no unit without a shoulder width."""

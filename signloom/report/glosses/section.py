@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from signloom.params.gloss import TrainGlossParams
 from signloom.params.variants import VARIANTS
 from signloom.report import plots, tables
 from signloom.report.align import choose_examples, confusion_table
@@ -18,9 +17,8 @@ from signloom.report.glosses import tables as gloss_tables
 from signloom.report.glosses.tables import DECODERS, GLOSSES
 from signloom.report.sources import GlossSources, variant_of
 from signloom.report.tables import DATA, Cell, Metric
+from signloom.training.glosses.history import COLLAPSE_RATIO
 
-# blank ratio from which a run counts as collapsed; not configurable
-_COLLAPSE = TrainGlossParams().collapse_ratio
 # column, caption, whether the thick line is smoothed
 _CURVES = [
     ("train_blank_ratio", "Blank ratio of the training clips.", False),
@@ -58,7 +56,7 @@ def describe(sources: GlossSources) -> dict[str, Any]:
             (name, row.label) for name, row in VARIANTS.items() if name in set(sources.epochs["variant"])
         ],
         "runs": len(sources.metrics),
-        "collapse": _COLLAPSE,
+        "collapse": COLLAPSE_RATIO,
         "networks": networks(sources.backbones),
         "untrained": bool((sources.backbones["weights_sha256"] == "").any()),
         "curves": _curves(sources.epochs),
@@ -126,7 +124,7 @@ def _curves(epochs: pd.DataFrame) -> list[Picture]:
             caption,
             epochs,
             column,
-            limit=_COLLAPSE if column.endswith("blank_ratio") else None,
+            limit=COLLAPSE_RATIO if column.endswith("blank_ratio") else None,
             marked=kept if column == "val_wer" else None,
             smoothed=smoothed,
         )

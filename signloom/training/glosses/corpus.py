@@ -14,7 +14,8 @@ import pandas as pd
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import GlossRows, SignerStats, Stats
 from signloom.features.stats import ColumnMoments
-from signloom.params.gloss import GlossRunParams, TcnParams, TrainGlossParams
+from signloom.params.gloss import GlossRunParams, TrainGlossParams
+from signloom.params.variants import Kind
 from signloom.stage import Job
 from signloom.text.glosses import gloss_times, read_gloss_lines, read_gloss_table, read_vocabulary
 from signloom.text.sentences import read_splits
@@ -50,16 +51,14 @@ class GlossCorpus:
 
     @classmethod
     def load(
-        cls, job: Job, run: GlossRunParams, tcn: TcnParams, p: TrainGlossParams, timed: bool = False
+        cls, job: Job, run: GlossRunParams, kind: Kind, p: TrainGlossParams, timed: bool = False
     ) -> GlossCorpus:
-        """Read the stage's inputs, with gloss times if `timed`.
+        """Read the stage's inputs, with features of `kind`, and with gloss times if `timed`.
 
         Raises SignloomError if there is nothing to train on.
         """
         copies = run.row.copies
-        rows = GlossRows.open(
-            job, run.row.kind(tcn.input), p.max_frames, copies=copies, stack=p.stack, every=p.every
-        )
+        rows = GlossRows.open(job, kind, p.max_frames, copies=copies, stack=p.stack, every=p.every)
         vocabulary = read_vocabulary(job.input("glosses"))
         splits = read_splits(job.input("splits"))
         lines = read_gloss_lines(job.input("gloss_lines"))

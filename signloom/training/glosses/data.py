@@ -96,19 +96,18 @@ class TrainingGlosses:
         batch_size: int,
         features: GlossAugmentParams,
         pose: AugmentParams,
-        recompose: GlossRecomposeParams | None = None,
-        positions: GlossPositionsParams | None = None,
+        recompose: GlossRecomposeParams,
+        positions: GlossPositionsParams,
         token_dropout: float = 0.0,
     ) -> None:
         self.clips, self.rows, self.seed, self.batch_size = clips, rows, seed, batch_size
         self.features, self.pose = features, pose
         self._still = pose.model_copy(update=_IN_PLACE)
         self._time_only = pose.model_copy(update=_TIME_ONLY)
-        self._sentences = NewSentences(clips, rows, recompose or GlossRecomposeParams())
-        self._positions: GlossPositionsParams | None = None
-        if positions and positions.used and rows.kind == "pose":
+        self._sentences = NewSentences(clips, rows, recompose)
+        self._positions = positions if rows.kind == "pose" else positions.off()
+        if self._positions.used:
             check_pairs(len(rows.mean), positions)
-            self._positions = positions
         self.token_dropout = token_dropout
 
     def __len__(self) -> int:
@@ -151,8 +150,7 @@ class TrainingGlosses:
         for in_place in (False, True):
             said, rows = self._sentences.draw(clip, source, self._read(source, rng), rng)
             rows = self.rows.standardise(self._in_time(rows, rng, in_place), source)
-            if self._positions:
-                rows = Rows(augment_positions(rows.values, self._positions, rng), rows.mask)
+            rows = Rows(augment_positions(rows.values, self._positions, rng), rows.mask)
             phase = int(rng.integers(self.rows.every)) if self.rows.every > 1 else 0
             rows = self.rows.subsample(self.rows.thin(rows, phase))
             if not clip.feasible or len(rows.values) >= rows_needed(said.ids):

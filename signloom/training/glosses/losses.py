@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from signloom.models.gloss import Hybrid, TcnCtc
-from signloom.params.gloss import GlossRunParams, HybridParams
+from signloom.params.gloss import HybridParams, TcnParams
 from signloom.precision import autocast
 from signloom.text.vocabulary import BLANK, PAD, UNK
 from signloom.training.glosses.data import Batch
@@ -53,11 +53,12 @@ class Loss:
     device: torch.device
 
     @classmethod
-    def of(cls, run: GlossRunParams, hybrid: HybridParams, precision: str) -> Loss:
-        """Return the loss of a run, on the accelerator if there is one."""
-        alone = run.row.ctc_alone
+    def of(cls, shape: HybridParams | TcnParams, precision: str) -> Loss:
+        """Return the loss of a network of this shape, on the accelerator if there is one."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(1.0 if alone else hybrid.ctc_weight, hybrid.label_smoothing, alone, precision, device)
+        if isinstance(shape, TcnParams):
+            return cls(1.0, 0.0, True, precision, device)
+        return cls(shape.ctc_weight, shape.label_smoothing, False, precision, device)
 
     def __call__(self, model: Hybrid | TcnCtc, batch: Batch) -> Passed:
         """Pass `batch`, which is on the device, through `model`.

@@ -15,6 +15,7 @@ from signloom.errors import SignloomError
 from signloom.files import hash_files
 from signloom.models import checkpoints
 from signloom.models.gloss import GlossConfig, Hybrid, TcnCtc, build
+from signloom.params.base import Section
 from signloom.params.gloss import (
     GlossAugmentParams,
     GlossPositionsParams,
@@ -35,9 +36,10 @@ from signloom.training.glosses.validation import Figures, GlossValidation
 from signloom.training.history import console_line
 from signloom.training.progress import Progress, Stateful
 from signloom.training.reproducible import reproducible
-from signloom.training.schedule import learning_rate
+from signloom.training.schedule import BETAS, learning_rate
 
 _EPOCH_STRIDE = 1_000_003  # a prime, so that seeds of epochs and of runs rarely meet
+_CLIP_NORM = 5.0  # largest norm of a gradient, so that a rare bad batch moves the weights no further
 
 
 def train(job: Job) -> None:
@@ -53,25 +55,26 @@ def train(job: Job) -> None:
 def _train(job: Job, p: TrainGlossParams) -> None:
     run = job.section("run", GlossRunParams)
     # the rule gives each run the sections that it uses
-    hybrid = job.section_if_used("hybrid", HybridParams)
-    tcn = job.section_if_used("tcn", TcnParams)
+    kinds: dict[str, type[HybridParams | TcnParams]] = {"hybrid": HybridParams, "tcn": TcnParams}
+    shape = job.section(run.row.section, kinds[run.row.section])
     features = job.section("gloss_augment", GlossAugmentParams)
-    pose = job.section_if_used("gloss_pose_augment", AugmentParams)
+    pose = job.augmentation("gloss_pose_augment", AugmentParams)
     recompose = job.section("gloss_recompose", GlossRecomposeParams)
-    positions = job.section_if_used("gloss_positions", GlossPositionsParams)
+    positions = job.augmentation("gloss_positions", GlossPositionsParams)
     warn_if_emulated("train_gloss.precision", p.precision, "product")
-    corpus = GlossCorpus.load(job, run, tcn, p, timed=recompose.used)
+    kind = run.row.reads or job.section("tcn", TcnParams).input
+    corpus = GlossCorpus.load(job, run, kind, p, timed=recompose.used)
     batches = TrainingGlosses(
         corpus.train, corpus.rows, run.seed, p.batch_size, features, pose, recompose, positions,
-        token_dropout=hybrid.token_dropout,
+        token_dropout=shape.token_dropout if isinstance(shape, HybridParams) else 0.0,
     )  # fmt: skip
-    how = Loss.of(run, hybrid, p.precision)
+    how = Loss.of(shape, p.precision)
     validate = GlossValidation(corpus, p.batch_size, how)
 
     torch.manual_seed(run.seed)
-    config = model_config(run, hybrid, tcn, p, corpus, joined=recompose.join_p > 0)
-    trainer = Trainer(build(config), batches, p, how, tcn.lr if how.alone else hybrid.lr, run.seed)
-    sections = {"run": run, "hybrid": hybrid, "tcn": tcn, "train_gloss": p}
+    config = model_config(run, shape, p, corpus, joined=recompose.join_p > 0)
+    trainer = Trainer(build(config), batches, p, how, shape.lr, run.seed)
+    sections: dict[str, Section] = {"run": run, run.row.section: shape, "train_gloss": p}
     sections |= {"gloss_augment": features, "gloss_pose_augment": pose}
     sections |= {"gloss_recompose": recompose, "gloss_positions": positions}
     plain = {name: section.model_dump() for name, section in sections.items() if name in job.params}
@@ -86,7 +89,7 @@ def _train(job: Job, p: TrainGlossParams) -> None:
         best = progress.add({"epoch": epoch + 1, **{name: figures[name] for name in COLUMNS[1:]}})
         seconds = time.monotonic() - started
         print(console_line(progress.rows[-1], p.epochs, seconds, best, COLUMNS[1:]), flush=True)
-        if warning := collapse_warning(progress.rows, p, how.alone):
+        if warning := collapse_warning(progress.rows, how.alone):
             print(warning, file=sys.stderr, flush=True)
     progress.finish(job)
 
@@ -106,7 +109,7 @@ class Trainer:
         self.model, self.batches, self.p, self.how, self.seed = model.to(how.device), batches, p, how, seed
         self.lr = lr
         self.optimiser = torch.optim.AdamW(
-            model.parameters(), lr, (p.betas[0], p.betas[1]), weight_decay=p.weight_decay, fused=True
+            model.parameters(), lr, BETAS, weight_decay=p.weight_decay, fused=True
         )
         self.scaler = torch.amp.GradScaler(how.device.type, enabled=p.precision == "fp16")
 
@@ -141,7 +144,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.scaler.unscale_(self.optimiser)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.p.clip_norm)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), _CLIP_NORM)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.optimiser.zero_grad()
@@ -158,8 +161,7 @@ def check_finite(name: str, epoch: int, loss: float | None, alone: bool) -> None
 
 def model_config(
     run: GlossRunParams,
-    hybrid: HybridParams,
-    tcn: TcnParams,
+    shape: HybridParams | TcnParams,
     p: TrainGlossParams,
     corpus: GlossCorpus,
     joined: bool,
@@ -169,21 +171,17 @@ def model_config(
     `joined` says that training may join two gloss lines into one.
     """
     longest = max(len(clip.ids) for clip in corpus.train + corpus.val)
-    alone = run.row.ctc_alone
+    sizes = shape.model_dump(include={"layers", "heads", "feedforward", "decoder_layers", "kernel"})
     return GlossConfig(
         network=run.row.network,
         input_dim=corpus.rows.dim,
         vocab_size=len(corpus.vocabulary),
         width=p.width,
-        layers=tcn.layers if alone else hybrid.layers,
         dropout=p.dropout,
         max_frames=p.max_frames,
-        heads=hybrid.heads,
-        feedforward=hybrid.feedforward,
-        decoder_layers=hybrid.decoder_layers,
         # 1.5 times the longest line, plus start and end, because test lines may be longer
         max_tokens=longest + (longest if joined else longest // 2) + 2,
-        kernel=tcn.kernel,
+        **sizes,
     )
 
 

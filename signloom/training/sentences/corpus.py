@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from torch import Tensor
 
 from signloom.errors import SignloomError
 from signloom.features.shards import FeatureShards
-from signloom.params.text import TextParams
 from signloom.stage import Job
 from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer
@@ -73,33 +71,9 @@ def check_clips(clips: ClipSet, shards: FeatureShards, texts: Texts) -> None:
             raise SignloomError(f"sentence {sentence} of clip {clip_id} has no text; build stage text again")
 
 
-class FrozenText:
-    """Sentence embeddings of the frozen encoder, read from stage `text` or computed on demand."""
-
-    def __init__(self, embed: Callable[[list[int]], Tensor], dim: int) -> None:
-        self._embed, self.dim = embed, dim
-
-    def __call__(self, rows: Tensor) -> Tensor:
-        """Return embeddings (N, dim) float32 of the text table's `rows` (N,), on their device."""
-        return self._embed(rows.tolist()).to(rows.device)
-
-    @classmethod
-    def cached(cls, path: Path, rows: int) -> FrozenText:
-        """Read the embeddings of all `rows` texts; raises SignloomError if the number differs."""
-        table = torch.from_numpy(np.load(path, allow_pickle=False))
-        if len(table) != rows:
-            raise SignloomError(f"{path}: {len(table)} rows for {rows} texts; build stage text again")
-        return cls(lambda wanted: table[wanted], table.shape[1])
-
-    @classmethod
-    def live(cls, texts: list[str], params: TextParams, device: torch.device) -> FrozenText:
-        """Load the encoder and run it at every call."""
-        from signloom.text.encoders import load_encoder  # a slow import that only this method needs
-
-        encoder = load_encoder(params)
-        encoder.model.to(device)
-
-        def embed(rows: list[int]) -> Tensor:
-            return torch.from_numpy(encoder.embed([texts[row] for row in rows]))
-
-        return cls(embed, encoder.dim)
+def read_text_embeddings(path: Path, rows: int) -> Tensor:
+    """Return the embeddings (rows, dim) of all texts; raises SignloomError if the file has another number."""
+    table = torch.from_numpy(np.load(path, allow_pickle=False))
+    if len(table) != rows:
+        raise SignloomError(f"{path}: {len(table)} rows for {rows} texts; build stage text again")
+    return table

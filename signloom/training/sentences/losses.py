@@ -6,13 +6,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# from the range 0.05 to 0.1 of published contrastive losses; lambda_clip and lambda_supcon weigh the result
+_CLIP_TEMPERATURE, _SUPCON_TEMPERATURE = 0.05, 0.07
+
 
 def token_loss(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     """Return the mean label-smoothed cross-entropy of `logits` (N, V) and `targets` (N,), padding removed."""
     return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
 
 
-def contrastive_loss(clips: Tensor, texts: Tensor, labels: Tensor, temperature: float) -> Tensor:
+def contrastive_loss(
+    clips: Tensor, texts: Tensor, labels: Tensor, temperature: float = _CLIP_TEMPERATURE
+) -> Tensor:
     """Return the symmetric contrastive loss of unit rows `clips` and `texts` (N, D), paired by row.
 
     Rows with equal `labels` (N,) are all positives of each other, so that two clips of a sentence are not
@@ -23,7 +28,9 @@ def contrastive_loss(clips: Tensor, texts: Tensor, labels: Tensor, temperature: 
     return (_row_losses(logits, positive).mean() + _row_losses(logits.T, positive).mean()) / 2
 
 
-def supervised_contrastive_loss(embeddings: Tensor, labels: Tensor, temperature: float) -> Tensor:
+def supervised_contrastive_loss(
+    embeddings: Tensor, labels: Tensor, temperature: float = _SUPCON_TEMPERATURE
+) -> Tensor:
     """Return the supervised contrastive loss of unit rows `embeddings` (N, D), all views stacked.
 
     All other rows with the same label are positives, and all other rows are in the denominator (Khosla et al.

@@ -21,13 +21,14 @@ from signloom.training.events import EventLog
 from signloom.training.history import console_line
 from signloom.training.progress import Progress
 from signloom.training.reproducible import reproducible
-from signloom.training.schedule import learning_rate
-from signloom.training.sentences.corpus import Corpus, FrozenText
+from signloom.training.schedule import BETAS, learning_rate
+from signloom.training.sentences.corpus import Corpus, read_text_embeddings
 from signloom.training.sentences.data import Batch, TrainingClips, TrainingLoader
 from signloom.training.sentences.losses import contrastive_loss, supervised_contrastive_loss, token_loss
 from signloom.training.sentences.validation import Validation
 
 _EPOCH_STRIDE = 1_000_003  # a prime, so that seeds of epochs and of runs rarely meet
+_CLIP_NORM = 1.0  # largest norm of a gradient, so that a rare bad batch moves the weights no further
 
 
 def train(job: Job) -> None:
@@ -46,20 +47,15 @@ def _train(job: Job, p: Sign2TextParams) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     warn_if_emulated("sign2text.precision", p.precision, "product")
     corpus = Corpus.load(job, text.max_tokens, device)
-    if p.cached_text:
-        frozen = FrozenText.cached(job.input("embeddings"), len(corpus.texts.texts))
-    else:
-        frozen = FrozenText.live(corpus.texts.texts, text, device)
+    frozen = read_text_embeddings(job.input("embeddings"), len(corpus.texts.texts)).to(device)
     clips = TrainingClips(corpus.train, corpus.shards, corpus.texts, p, augmentation, seed)
     batches = TrainingLoader(clips)
     validate = Validation(corpus, frozen, p)
 
     torch.manual_seed(seed)
-    config = model_config(p, text, corpus, frozen.dim)
+    config = model_config(p, text, corpus, frozen.shape[1])
     model = Sign2Text(config).to(device)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), p.lr, (p.betas[0], p.betas[1]), weight_decay=p.weight_decay, fused=True
-    )
+    optimiser = torch.optim.AdamW(model.parameters(), p.lr, BETAS, weight_decay=p.weight_decay, fused=True)
     scaler = torch.amp.GradScaler(device.type, enabled=p.precision == "fp16")
     sections = {"run": {"seed": seed}, "sign2text": p.model_dump()}
     sections |= {"augment": augmentation.model_dump(), "text": text.model_dump()}
@@ -89,7 +85,7 @@ def _train(job: Job, p: Sign2TextParams) -> None:
             for group in optimiser.param_groups:
                 group["lr"] = lr
             scaler.unscale_(optimiser)
-            torch.nn.utils.clip_grad_norm_(model.parameters(), p.clip_norm)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP_NORM)
             scaler.step(optimiser)
             scaler.update()
             optimiser.zero_grad()
@@ -122,9 +118,9 @@ class Losses(NamedTuple):
 
 
 def batch_losses(
-    model: Sign2Text, batch: Batch, frozen: FrozenText, corpus: Corpus, p: Sign2TextParams
+    model: Sign2Text, batch: Batch, frozen: Tensor, corpus: Corpus, p: Sign2TextParams
 ) -> Losses:
-    """Return the losses of a batch.
+    """Return the losses of a batch; `frozen` (texts, dim) has the sentence embeddings of the frozen encoder.
 
     Token and text losses use the whole clips; the supervised contrastive loss uses their half views. If its
     weight is 0, it is not computed and the half views are not encoded.
@@ -132,16 +128,16 @@ def batch_losses(
     views = batch.views if p.lambda_supcon else batch.views[:1]
     with autocast(batch.tokens.device, p.precision):
         whole, *halves = (model.encode(*view.inputs(corpus.mean, corpus.std)) for view in views)
-        text = model.project_text(frozen(batch.text_rows))
+        text = model.project_text(frozen[batch.text_rows])
         logits, targets = model.next_tokens(batch.tokens, whole)
     ce = token_loss(logits, targets, p.label_smoothing)
-    clip = contrastive_loss(whole.embedding, text, batch.sentences, p.clip_temperature)
-    total = p.lambda_ce * ce + p.lambda_clip * clip
+    clip = contrastive_loss(whole.embedding, text, batch.sentences)
+    total = ce + p.lambda_clip * clip
     if not p.lambda_supcon:
         return Losses(total, ce, clip, torch.zeros_like(ce))
     embeddings = [view.embedding for view in halves or [whole]]
     labels = batch.sentences.repeat(len(embeddings))
-    supcon = supervised_contrastive_loss(torch.cat(embeddings), labels, p.supcon_temperature)
+    supcon = supervised_contrastive_loss(torch.cat(embeddings), labels)
     return Losses(total + p.lambda_supcon * supcon, ce, clip, supcon)
 
 

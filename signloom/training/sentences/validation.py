@@ -10,7 +10,7 @@ from signloom.metrics.translation import bleu_score, bleu_stats, wer_stats
 from signloom.models.sign2text import Sign2Text
 from signloom.params.sign2text import Sign2TextParams
 from signloom.precision import autocast
-from signloom.training.sentences.corpus import Corpus, FrozenText
+from signloom.training.sentences.corpus import Corpus
 from signloom.training.sentences.data import PlainClips, plain_loader
 from signloom.training.sentences.losses import contrastive_loss, token_loss
 
@@ -44,7 +44,7 @@ def translation(references: list[str], hypotheses: list[str]) -> Figures:
 class Validation:
     """The validation clips: never augmented and always in the same batches."""
 
-    def __init__(self, corpus: Corpus, frozen: FrozenText, params: Sign2TextParams) -> None:
+    def __init__(self, corpus: Corpus, frozen: Tensor, params: Sign2TextParams) -> None:
         self.corpus, self.frozen, self.params = corpus, frozen, params
         clips = PlainClips(corpus.val, corpus.shards, corpus.texts, params.seq_len)
         self.batches = plain_loader(clips, params.batch_size, params.workers)
@@ -69,7 +69,7 @@ class Validation:
         rows = torch.tensor([c.texts.rows_of[sentence][0] for sentence in sentences], device=c.mean.device)
         embeddings, ce, tokens = [], 0.0, 0
         with autocast(c.mean.device, p.precision):
-            texts = model.project_text(self.frozen(rows))
+            texts = model.project_text(self.frozen[rows])
             for batch in self.batches:
                 batch = batch.to(c.mean.device)
                 encoded = model.encode(*batch.views[0].inputs(c.mean, c.std))
@@ -81,7 +81,7 @@ class Validation:
         ce /= tokens
         clip = self._contrast(clips, texts[own], own)
         losses: Figures = {
-            "val_loss": p.lambda_ce * ce + p.lambda_clip * clip,
+            "val_loss": ce + p.lambda_clip * clip,
             "val_ce_loss": ce,
             "val_clip_loss": clip,
         }
@@ -90,10 +90,10 @@ class Validation:
     def _contrast(self, clips: Tensor, texts: Tensor, labels: Tensor) -> float:
         """Return the mean contrastive loss over blocks, so that memory does not grow quadratically."""
         total = 0.0
-        size, temperature = self.params.batch_size, self.params.clip_temperature
+        size = self.params.batch_size
         for start in range(0, len(clips), size):
             block = slice(start, start + size)
-            loss = contrastive_loss(clips[block], texts[block], labels[block], temperature)
+            loss = contrastive_loss(clips[block], texts[block], labels[block])
             total += float(loss) * len(labels[block])
         return total / len(clips)
 
