@@ -136,8 +136,9 @@ def compare_answers(
 ) -> list[Row]:
     """Return a row per metric of every model and data set of which the answers `a` and `b` share clips.
 
-    `metrics` are by default those that a model has. The answers are those of `builds.Build`. The p-values are corrected (`holm`) for the number of rows in
-    which a clip changed: the others could not be called different, whatever was swapped.
+    `metrics` are by default those that a model has. The answers are those of `builds.Build`. The p-values are
+    corrected (`holm`) for the number of rows in which a clip changed: the others could not be called
+    different, whatever was swapped.
     """
     rows = []
     for (model, data), mine in a.groupby(["model", "data"], sort=False):
