@@ -33,8 +33,6 @@ from safetensors.numpy import load_file
 from small_corpus import CLIPS, SEQ_LEN, arguments
 
 from signloom.decoding.ctc import greedy
-from signloom.evaluation.embed import load_trained
-from signloom.evaluation.gloss_model import load_gloss
 from signloom.export.outputs import FILES
 from signloom.export.package import code
 from signloom.features.gloss_rows import GlossRows, Stats
@@ -42,6 +40,8 @@ from signloom.features.shards import FeatureShards
 from signloom.inference.bundle import OPTIONAL
 from signloom.models import checkpoints
 from signloom.models.gloss import Hybrid
+from signloom.models.trained_gloss import load_gloss
+from signloom.models.trained_sign2text import load_trained
 from signloom.text.tokenizer import TextTokenizer
 from workflow_scripts import export as stage
 

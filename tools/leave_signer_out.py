@@ -32,12 +32,13 @@ import torch
 from engines.workflow import workflow
 from signloom.evaluation.calibration import OPEN, calibrate, choose, search
 from signloom.evaluation.datasets import EmbeddedClips
-from signloom.evaluation.embed import encode_clips, load_trained
+from signloom.evaluation.embed import encode_clips
 from signloom.evaluation.gate_inputs import TrainedGallery
 from signloom.evaluation.outofset import IN_SET, Questions
 from signloom.features.shards import FeatureShards
 from signloom.inference.dtw import dtw_score
 from signloom.inference.gates import OK, Evidence, Thresholds, judge
+from signloom.models.trained_sign2text import load_trained
 from signloom.params.load import load_params
 from signloom.text.sentences import read_splits
 

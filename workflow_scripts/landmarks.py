@@ -7,15 +7,13 @@ Inputs: shard (list of clips). Outputs: npy (rows, 1662), parquet (index). Param
 from __future__ import annotations
 
 import shutil
-import sys
 
 from signloom.features.pose.landmarks import read_tasks, track_clips, write_landmark_shard
 from signloom.params.features import LandmarksParams
-from signloom.stage import Job, run_stage
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
-    """Track the clips that an interrupted run left undone, then join all into one shard."""
     scratch = job.scratch()
     tasks = read_tasks(job.input("shard"), scratch)
     track_clips(tasks, job.section("landmarks", LandmarksParams), job.threads)
@@ -23,10 +21,4 @@ def work(job: Job) -> None:
     shutil.rmtree(scratch)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the stage; see --help."""
-    return run_stage("landmarks", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

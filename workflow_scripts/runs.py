@@ -6,14 +6,12 @@ Inputs: predictions (sign2text.csv and one file per gloss variant; those of furt
 
 from __future__ import annotations
 
-import sys
-
 from signloom.evaluation.runs import read_answers, summarise, table
 from signloom.files import write_csv
 from signloom.metrics.metric_files import meaningful, write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.runs import RunsParams
-from signloom.stage import Job, run_stage
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
@@ -26,9 +24,4 @@ def work(job: Job) -> None:
     print(rows.to_string(index=False))
 
 
-def main(argv: list[str] | None = None) -> int:
-    return run_stage("runs", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.evaluation.datasets import NAMES, NO_CLIP, TOGETHER
+from signloom.evaluation.datasets import NAMES, TOGETHER
 from signloom.evaluation.gloss import ERRORS, WEIGHTS, error_stats
-from signloom.metrics.bootstrap import Floats, figure, ratio
+from signloom.metrics.bootstrap import NO_CLIP, Floats, figure, ratio
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import Hypothesis
 from signloom.params.variants import BASELINE, VARIANTS

@@ -18,7 +18,6 @@ NAMES = {
 }
 # data sets of the gloss family that join others, because an official test split is scored as a whole
 TOGETHER = {"test_all_sentences": ("test", "test_unseen_sentences")}
-NO_CLIP = "no clip in this data set"
 
 
 def data_sets(splits: pd.DataFrame) -> dict[str, list[str]]:

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import jiwer
 import numpy as np
 
-from signloom.evaluation.datasets import NO_CLIP
-from signloom.metrics.bootstrap import Floats, figure, mean_figure, ratio
+from signloom.metrics.bootstrap import NO_CLIP, Floats, figure, mean_figure, ratio
 from signloom.params.evaluation import EvaluationParams
 
 ERRORS = ("sub", "del", "ins")

@@ -21,8 +21,8 @@ from signloom.evaluation.ablation import (
     weights_of,
 )
 from signloom.evaluation.ablation_text import random_weights, shown_data
-from signloom.evaluation.datasets import NAMES, NO_CLIP, TOGETHER
-from signloom.metrics.bootstrap import figure, ratio
+from signloom.evaluation.datasets import NAMES, TOGETHER
+from signloom.metrics.bootstrap import NO_CLIP, figure, ratio
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.side_by_side import SideBySideParams
 from signloom.run_names import folder_after, run_name

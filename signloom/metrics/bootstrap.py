@@ -11,6 +11,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Score = Callable[[Floats], Floats]
 
+NO_CLIP = "no clip in this data set"  # the reason of a figure without clips
 _LEVEL = (2.5, 97.5)
 _CHUNK = 4_000_000  # resampled clips in memory at a time
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from signloom.evaluation.datasets import NO_CLIP
-from signloom.metrics.bootstrap import Floats, mean_figure, median_figure
+from signloom.metrics.bootstrap import NO_CLIP, Floats, mean_figure, median_figure
 from signloom.params.evaluation import EvaluationParams
 
 Unit = npt.NDArray[np.floating]

@@ -108,6 +108,27 @@ def read_metrics(paths: Sequence[Path], names: Sequence[str]) -> Metrics:
     return found
 
 
+def read_predictions(paths: Sequence[Path], names: Sequence[str]) -> dict[str, Path]:
+    """Return the paths by name; raise SignloomError for the first of `names` that is missing."""
+    found = {path.stem: path for path in paths}
+    for name in names:
+        if name not in found:
+            raise SignloomError(f"report: --input predictions=... lacks {name}.csv; add it")
+    return found
+
+
+def read_diagnostics(index: Sequence[Path]) -> pd.DataFrame:
+    """Return `clip_id, status, reason, motion_mean` of every clip from the pose-feature indexes."""
+    columns = ["clip_id", "status", "reason", "motion_mean"]
+    return pd.concat([pd.read_parquet(path, columns=columns) for path in index], ignore_index=True)
+
+
+def read_curve(path: Path) -> pd.DataFrame:
+    """Return curve.csv of stage calibrate."""
+    figures = {"false_accept_rate": "float64", "accepted_and_right": "float64", "chosen": "int64"}
+    return read_table(path).astype(figures)
+
+
 def read_history(history: Path, epochs: Path) -> pd.DataFrame:
     """Return history.csv joined with the validation loss, which only metrics.jsonl has."""
     table = pd.read_csv(history)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from signloom.errors import SignloomError
 from signloom.files import hash_files
 from signloom.models import checkpoints
 from signloom.models.gloss import GlossConfig, Hybrid, TcnCtc, build
+from signloom.params.base import Section
 from signloom.params.gloss import (
     GlossAugmentParams,
     GlossPositionsParams,
@@ -26,58 +28,64 @@ from signloom.params.gloss import (
 )
 from signloom.params.sign2text import AugmentParams
 from signloom.precision import warn_if_emulated
-from signloom.stage import Job
-from signloom.training.glosses.corpus import GlossCorpus
+from signloom.training.glosses.corpus import GlossCorpus, GlossFiles
 from signloom.training.glosses.data import TrainingGlosses
 from signloom.training.glosses.history import COLUMNS, collapse_warning, merit
 from signloom.training.glosses.losses import Loss
 from signloom.training.glosses.validation import Figures, GlossValidation
 from signloom.training.history import console_line
-from signloom.training.progress import Progress, Stateful
+from signloom.training.progress import Progress, Stateful, TrainedFiles
 from signloom.training.reproducible import reproducible
 from signloom.training.schedule import learning_rate
 
 _EPOCH_STRIDE = 1_000_003  # a prime, so that seeds of epochs and of runs rarely meet
 
 
-def train(job: Job) -> None:
-    """Train as `job` says.
+class GlossTraining(Section):
+    """The parameters of a training; a variant is not given the sections that it does not use."""
 
-    An interrupted run continues after its last complete epoch and gives the same bytes.
+    run: GlossRunParams
+    hybrid: HybridParams = HybridParams()
+    tcn: TcnParams = TcnParams()
+    train_gloss: TrainGlossParams
+    gloss_augment: GlossAugmentParams
+    gloss_pose_augment: AugmentParams = AugmentParams()
+    gloss_recompose: GlossRecomposeParams
+    gloss_positions: GlossPositionsParams = GlossPositionsParams()
+
+    def given(self) -> dict[str, dict[str, Any]]:
+        """Return the sections that were given."""
+        return {name: value for name, value in self.model_dump().items() if name in self.model_fields_set}
+
+
+def train(files: GlossFiles, trained: TrainedFiles, params: GlossTraining, scratch: Path) -> None:
+    """Train on `files` and write `trained`.
+
+    A run that was interrupted continues from its state in the folder `scratch`, after its last complete
+    epoch, and gives the same bytes.
     """
-    p = job.section("train_gloss", TrainGlossParams)
-    with reproducible(p.threads):
-        _train(job, p)
+    with reproducible(params.train_gloss.threads):
+        _train(files, trained, params, scratch)
 
 
-def _train(job: Job, p: TrainGlossParams) -> None:
-    run = job.section("run", GlossRunParams)
-    # the rule gives each run the sections that it uses
-    hybrid = job.section_if_used("hybrid", HybridParams)
-    tcn = job.section_if_used("tcn", TcnParams)
-    features = job.section("gloss_augment", GlossAugmentParams)
-    pose = job.section_if_used("gloss_pose_augment", AugmentParams)
-    recompose = job.section("gloss_recompose", GlossRecomposeParams)
-    positions = job.section_if_used("gloss_positions", GlossPositionsParams)
+def _train(files: GlossFiles, trained: TrainedFiles, params: GlossTraining, scratch: Path) -> None:
+    run, p, hybrid, recompose = params.run, params.train_gloss, params.hybrid, params.gloss_recompose
     warn_if_emulated("train_gloss.precision", p.precision, "product")
-    corpus = GlossCorpus.load(job, run, tcn, p, timed=recompose.used)
+    corpus = GlossCorpus.load(files, run, params.tcn, p, timed=recompose.used)
     batches = TrainingGlosses(
-        corpus.train, corpus.rows, run.seed, p.batch_size, features, pose, recompose, positions,
-        token_dropout=hybrid.token_dropout,
+        corpus.train, corpus.rows, run.seed, p.batch_size, params.gloss_augment, params.gloss_pose_augment,
+        recompose, params.gloss_positions, token_dropout=hybrid.token_dropout,
     )  # fmt: skip
     how = Loss.of(run, hybrid, p.precision)
     validate = GlossValidation(corpus, p.batch_size, how)
 
     torch.manual_seed(run.seed)
-    config = model_config(run, hybrid, tcn, p, corpus, joined=recompose.join_p > 0)
-    trainer = Trainer(build(config), batches, p, how, tcn.lr if how.alone else hybrid.lr, run.seed)
-    sections = {"run": run, "hybrid": hybrid, "tcn": tcn, "train_gloss": p}
-    sections |= {"gloss_augment": features, "gloss_pose_augment": pose}
-    sections |= {"gloss_recompose": recompose, "gloss_positions": positions}
-    plain = {name: section.model_dump() for name, section in sections.items() if name in job.params}
-    about = origin(job, run, config, plain, corpus)
+    config = model_config(params, corpus)
+    lr = params.tcn.lr if how.alone else hybrid.lr
+    trainer = Trainer(build(config), batches, p, how, lr, run.seed)
+    about = origin(files, params, config, corpus)
     state: dict[str, Stateful] = {"optimiser": trainer.optimiser, "scaler": trainer.scaler}
-    progress = Progress(job.scratch(), about, trainer.model, merit, COLUMNS, **state)
+    progress = Progress(scratch, about, trainer.model, merit, COLUMNS, **state)
     for epoch in range(progress.resume(), p.epochs):
         started = time.monotonic()
         figures = trainer.epoch(epoch) | validate(trainer.model)
@@ -88,7 +96,7 @@ def _train(job: Job, p: TrainGlossParams) -> None:
         print(console_line(progress.rows[-1], p.epochs, seconds, best, COLUMNS[1:]), flush=True)
         if warning := collapse_warning(progress.rows, p, how.alone):
             print(warning, file=sys.stderr, flush=True)
-    progress.finish(job)
+    progress.finish(trained)
 
 
 class Trainer:
@@ -156,26 +164,17 @@ def check_finite(name: str, epoch: int, loss: float | None, alone: bool) -> None
         )
 
 
-def model_config(
-    run: GlossRunParams,
-    hybrid: HybridParams,
-    tcn: TcnParams,
-    p: TrainGlossParams,
-    corpus: GlossCorpus,
-    joined: bool,
-) -> GlossConfig:
-    """Return the shape of the network that the parameters, the features and the vocabulary ask for.
-
-    `joined` says that training may join two gloss lines into one.
-    """
+def model_config(params: GlossTraining, corpus: GlossCorpus) -> GlossConfig:
+    """Return the shape of the network that the parameters, the features and the vocabulary ask for."""
+    row, p, hybrid, tcn = params.run.row, params.train_gloss, params.hybrid, params.tcn
     longest = max(len(clip.ids) for clip in corpus.train + corpus.val)
-    alone = run.row.ctc_alone
+    joined = params.gloss_recompose.join_p > 0  # training may join two gloss lines into one
     return GlossConfig(
-        network=run.row.network,
+        network=row.network,
         input_dim=corpus.rows.dim,
         vocab_size=len(corpus.vocabulary),
         width=p.width,
-        layers=tcn.layers if alone else hybrid.layers,
+        layers=tcn.layers if row.ctc_alone else hybrid.layers,
         dropout=p.dropout,
         max_frames=p.max_frames,
         heads=hybrid.heads,
@@ -188,11 +187,7 @@ def model_config(
 
 
 def origin(
-    job: Job,
-    run: GlossRunParams,
-    config: GlossConfig,
-    sections: dict[str, dict[str, Any]],
-    corpus: GlossCorpus,
+    files: GlossFiles, params: GlossTraining, config: GlossConfig, corpus: GlossCorpus
 ) -> dict[str, Any]:
     """Return what a checkpoint needs besides weights, epoch and metrics to be used on its own."""
     rows = corpus.rows
@@ -207,13 +202,16 @@ def origin(
             f"signer_{name}": torch.from_numpy(np.stack([getattr(own, name) for own in signers.values()]))
             for name in ("mean", "std")
         }
-    inputs = {"pose": ("pose", "pose_index", "mask"), "clip": ("clip", "clip_index")}
-    data = ["splits", "gloss_lines", *(name for family in rows.stats for name in inputs[family])]
-    if run.row.copies:
-        data += ["copies", "copies_index"]
+    data = [files.splits, files.gloss_lines]
+    if rows.pose is not None:
+        data += [*files.pose, *files.pose_index, *files.mask]
+    if rows.clip is not None:
+        data += [*files.clip, *files.clip_index]
+    if params.run.row.copies:
+        data += [*files.copies, *files.copies_index]
     return {
         "family": "gloss",
-        "run": run.model_dump(),
+        "run": params.run.model_dump(),
         "input": rows.kind,
         "stack": rows.stack,
         "every": rows.every,
@@ -222,12 +220,10 @@ def origin(
         "model_config": config.to_dict(),
         **stats,
         **rows.backbone(),
-        "parameters": sections,
-        "vocabulary_hash": hash_files(job.input_list("glosses")),
-        "stats_hash": hash_files(
-            [path for family in rows.stats for path in job.input_list(f"{family}_stats")]
-        ),
-        "data_hash": hash_files([path for name in data for path in job.input_list(name)]),
+        "parameters": params.given(),
+        "vocabulary_hash": hash_files([files.glosses]),
+        "stats_hash": hash_files(getattr(files, f"{family}_stats") for family in rows.stats),
+        "data_hash": hash_files(data),
         "git_commit": checkpoints.git_commit(),
         "versions": checkpoints.versions(),
     }

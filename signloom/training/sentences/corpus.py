@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,23 @@ from torch import Tensor
 from signloom.errors import SignloomError
 from signloom.features.shards import FeatureShards
 from signloom.params.text import TextParams
-from signloom.stage import Job
 from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer
 from signloom.training.sentences.data import ClipSet, Texts
+
+
+@dataclass(frozen=True)
+class SentenceFiles:
+    """All that a training reads; of features, masks and indexes one per shard."""
+
+    features: Sequence[Path]
+    mask: Sequence[Path]
+    index: Sequence[Path]
+    stats: Path
+    splits: Path
+    texts: Path
+    embeddings: Path  # of the texts
+    tokenizer: Path
 
 
 @dataclass(frozen=True)
@@ -33,23 +46,23 @@ class Corpus:
     std: Tensor
 
     @classmethod
-    def load(cls, job: Job, max_tokens: int, device: torch.device) -> Corpus:
-        """Read the stage's inputs; raises SignloomError if there is nothing to train on."""
-        shards = FeatureShards(job.input_list("features"), job.input_list("index"), job.input_list("mask"))
-        splits = read_splits(job.input("splits"))
-        tokenizer = TextTokenizer.load(job.input("tokenizer"))
-        texts = Texts(pd.read_parquet(job.input("texts")), tokenizer, max_tokens)
+    def load(cls, files: SentenceFiles, max_tokens: int, device: torch.device) -> Corpus:
+        """Read `files`; raises SignloomError if there is nothing to train on."""
+        shards = FeatureShards(files.features, files.index, files.mask)
+        splits = read_splits(files.splits)
+        tokenizer = TextTokenizer.load(files.tokenizer)
+        texts = Texts(pd.read_parquet(files.texts), tokenizer, max_tokens)
         train, val = ClipSet.of(splits, "train"), ClipSet.of(splits, "val")
         if not len(train):
             raise SignloomError(
-                f"{job.input('splits')}: the training split has no clip with a sentence; "
+                f"{files.splits}: the training split has no clip with a sentence; "
                 "check the splits section and build/rejects.csv"
             )
         if not len(val):
             print("no validation clip has a sentence, so the training loss selects the best checkpoint")
         check_clips(train, shards, texts)
         check_clips(val, shards, texts)
-        mean, std = read_stats(job.input("stats"))
+        mean, std = read_stats(files.stats)
         return cls(shards, train, val, texts, tokenizer, mean.to(device), std.to(device))
 
 

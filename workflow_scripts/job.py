@@ -10,11 +10,11 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import yaml
 from pydantic import ValidationError
@@ -26,6 +26,10 @@ from signloom.native_stderr import only_errors
 from signloom.params.base import Section
 
 S = TypeVar("S", bound=Section)
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Files = TypeVar("Files", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,14 @@ class Job:
             path.parent.mkdir(parents=True, exist_ok=True)
         return self.outputs[name]
 
+    def input_files(self, kind: type[Files]) -> Files:
+        """Return the inputs that the fields of dataclass `kind` name; one with a default may be missing."""
+        return _filled(kind, self.inputs, self.input, self.input_list)
+
+    def output_files(self, kind: type[Files]) -> Files:
+        """Return the outputs that the fields of dataclass `kind` name."""
+        return _filled(kind, self.outputs, self.output, self.output_list)
+
     def section(self, name: str, kind: type[S]) -> S:
         """Return the parameters of section `name`."""
         if name not in self.params:
@@ -81,9 +93,11 @@ class Job:
             key = ".".join([name, *map(str, first["loc"])])
             raise SignloomError(f"{self.stage}: parameter {key}: {first['msg']}") from error
 
-    def section_if_used(self, name: str, kind: type[S]) -> S:
-        """Return the parameters of section `name`, or its defaults if the rule leaves the section out."""
-        return self.section(name, kind) if name in self.params else kind()
+    def sections(self, kind: type[S]) -> S:
+        """Return the sections that the fields of `kind` name; one with a default may be missing."""
+        known, hints = kind.model_fields.items(), get_type_hints(kind)
+        asked = [name for name, field in known if field.is_required() or name in self.params]
+        return kind(**{name: self.section(name, hints[name]) for name in asked})
 
     def value(self, name: str, kind: type[Section]) -> Any:
         """Return the parameter `name` (`section.key`), for a stage that gets only this key of the section."""
@@ -118,12 +132,35 @@ def _own_modules() -> list[Path]:
     return [Path(file) for name in loaded if (file := getattr(sys.modules[name], "__file__", None))]
 
 
-def run_stage(stage: str, work: Callable[[Job], None], argv: list[str] | None, doc: str | None) -> int:
-    """Parse `argv` and run `work`; an error that a user can fix becomes one line and exit code 2."""
-    # a program that is started owns its standard streams; one that calls `main` keeps its own
-    if argv is None:
-        return run_program(lambda: _run(stage, work, None, doc))
-    return _run(stage, work, argv, doc)
+def _filled(
+    kind: type[Files],
+    given: dict[str, list[Path]],
+    one: Callable[[str], Path],
+    several: Callable[[str], list[Path]],
+) -> Files:
+    """Return `kind` with the files of each field's name: one if the field is a path, else all of them."""
+    hints = get_type_hints(kind)
+    asked = [field.name for field in fields(kind) if field.name in given or field.default is MISSING]
+    return kind(**{name: (several if hints[name] == Sequence[Path] else one)(name) for name in asked})
+
+
+def entry_point(work: Callable[[Job], None]) -> Callable[..., int]:
+    """Return `main(argv=None)` of the stage that `work` does, and run it if its module is the program.
+
+    The stage has the name of its file, and `--help` shows the docstring of its module. An error that a user
+    can fix becomes one line and exit code 2.
+    """
+    stage, module = Path(work.__code__.co_filename).stem, sys.modules[work.__module__]
+
+    def main(argv: list[str] | None = None) -> int:
+        # a program that is started owns its standard streams; one that calls `main` keeps its own
+        if argv is None:
+            return run_program(lambda: _run(stage, work, None, module.__doc__))
+        return _run(stage, work, argv, module.__doc__)
+
+    if module.__name__ == "__main__":
+        sys.exit(main())
+    return main
 
 
 def _run(stage: str, work: Callable[[Job], None], argv: list[str] | None, doc: str | None) -> int:
