@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signloom.report import align, plots, provenance, sentences, sources, tables
+from signloom.report import align, plots, provenance, sources, tables
+from signloom.report.sentences import section as sentences
 from tests.report_inputs import (
     Page,
     build,

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signloom.errors import SignloomError
-from signloom.report import embedding_map, sources
+from signloom.report import sources
+from signloom.report.sentences import embedding_map
 from tests.report_inputs import Page, build
 
 

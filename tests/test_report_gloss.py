@@ -15,7 +15,11 @@ from hypothesis import strategies as st
 
 from signloom.errors import SignloomError
 from signloom.params.variants import VARIANTS
-from signloom.report import align, gloss, gloss_plots, gloss_tables, sentences, sources, tables
+from signloom.report import align, sources, tables
+from signloom.report.glosses import plots as gloss_plots
+from signloom.report.glosses import section as gloss
+from signloom.report.glosses import tables as gloss_tables
+from signloom.report.sentences import section as sentences
 from signloom.report.tables import DASH
 from tests.report_gloss_inputs import EPOCHS, SHA
 from tests.report_inputs import Page, build, write_history
