@@ -19,8 +19,9 @@ from small_corpus import CLIPS
 from signloom.decoding.beam import Symbols, beam_search
 from signloom.errors import SignloomError
 from signloom.evaluation.gloss_model import SYMBOLS
-from signloom.features.gloss_rows import GlossRows, Stats
+from signloom.features.gloss_rows import GlossRows
 from signloom.features.shards import FeatureShards
+from signloom.features.stats import Stats
 from signloom.inference.engine import SignEngine
 from signloom.inference.gates import Gallery, Thresholds, weigh
 from signloom.models.trained_gloss import load_gloss

@@ -35,8 +35,9 @@ from small_corpus import CLIPS, SEQ_LEN, arguments
 from signloom.decoding.ctc import greedy
 from signloom.export.outputs import FILES
 from signloom.export.package import code
-from signloom.features.gloss_rows import GlossRows, Stats
+from signloom.features.gloss_rows import GlossRows
 from signloom.features.shards import FeatureShards
+from signloom.features.stats import Stats
 from signloom.inference.bundle import OPTIONAL
 from signloom.models import checkpoints
 from signloom.models.gloss import Hybrid

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from signloom.augment.landmarks import augment
 from signloom.errors import SignloomError
-from signloom.features.gloss_rows import GlossRows, Kind, Rows, Stats, finish, window_means
+from signloom.features.gloss_rows import GlossRows, Kind, Rows, finish, window_means
+from signloom.features.stats import Stats
 from signloom.params.gloss import GlossAugmentParams, GlossRunParams, TcnParams, TrainGlossParams
 from signloom.params.sign2text import AugmentParams
 from signloom.text.vocabulary import EOS, PAD, SOS, UNK

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from signloom.errors import SignloomError
-from signloom.features.gloss_rows import GlossRows, Rows, Stats
+from signloom.features.gloss_rows import GlossRows, Rows
 from signloom.features.pose.positions import position_features
 from signloom.features.shards import FeatureShards
+from signloom.features.stats import Stats
 from signloom.params.gloss import (
     GlossAugmentParams,
     GlossPositionsParams,

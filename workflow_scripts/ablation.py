@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from signloom.evaluation.ablation import compare, read_runs, table
 from signloom.evaluation.ablation_text import describe
-from signloom.files import atomic, write_csv
+from signloom.files import write_csv, write_text
 from signloom.metrics.metric_files import meaningful, write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import GlossParams
@@ -25,8 +25,7 @@ def work(job: Job) -> None:
     text = describe(compared, runs, params.hypotheses)
     write_csv(job.output("table"), table(meaningful(compared)))
     write_metrics(job.output("metrics"), compared)
-    with atomic(job.output("text")) as part:
-        part.write_text(text + "\n", "utf-8")
+    write_text(job.output("text"), text + "\n")
     print(text)
 
 

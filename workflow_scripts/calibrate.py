@@ -2,6 +2,7 @@
 
 The thresholds accept the most in-set clips with their own sentence, while at most
 `inference.max_false_accept_rate` of the other clips are accepted. Among equals, the loosest are chosen.
+
 Inputs: checkpoint, features, mask, index (one of each per shard), stats, splits, embeddings, map, frames,
 frames_index, prototypes. Outputs: thresholds, curve, predictions, metrics.
 Parameters: inference.max_false_accept_rate, inference.seed, quality, pose, evaluation.

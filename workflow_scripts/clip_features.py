@@ -1,6 +1,7 @@
 """Run a video network over frame windows of a shard's clips; each window gives one row.
 
-Inputs: shard (list of clips). Outputs: npy (rows, dim), parquet (index). Parameters: clip_features.
+Inputs: shard (list of clips). Outputs: npy (rows, dim), parquet (index), origin.
+Parameters: clip_features.
 """
 
 from __future__ import annotations

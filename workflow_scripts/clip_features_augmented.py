@@ -1,14 +1,12 @@
 """Compute clip features of augmented copies of a shard's training clips, named `<clip_id>#<copy>`.
 
-Inputs: shard (list of clips), splits. Outputs: npy (rows, dim), parquet (index).
+Inputs: shard (list of clips), splits. Outputs: npy (rows, dim), parquet (index), origin.
 Parameters: clip_features, frames. If frames.copies is 0, the shard is empty.
 """
 
 from __future__ import annotations
 
 import shutil
-
-import pandas as pd
 
 from signloom.features.backbones.backbone import load_backbone
 from signloom.features.backbones.registry import BACKBONES
@@ -17,13 +15,14 @@ from signloom.features.clip.clip_features import extract, made_by, one_thread
 from signloom.features.clip.clip_shard import clip_tasks, write_clip_shard
 from signloom.features.partial_shard import read_shard_list
 from signloom.params.clips import ClipFeaturesParams, FramesParams
+from signloom.text.sentences import read_splits
 from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
     params, frames = job.section("clip_features", ClipFeaturesParams), job.section("frames", FramesParams)
     npy, index = job.output("npy"), job.output("parquet")
-    splits = pd.read_csv(job.input("splits"), dtype={"clip_id": str, "split": str}, keep_default_na=False)
+    splits = read_splits(job.input("splits"))
     clips = clips_to_copy(read_shard_list(job.input("shard")), splits)
     if not frames.copies or not clips:
         write_clip_shard([], npy, index, BACKBONES[params.backbone].dim, {})

@@ -2,7 +2,8 @@
 
 A clip is one .npy file of shape (T, 540). With positions.groups, it is the rows of one clip in a table of
 hand and nose positions.
-Inputs: shard (list of clips). Outputs: npy (rows, dim), mask (rows, 4), parquet (index).
+
+Inputs: shard (list of clips). Outputs: npy (rows, dim), mask (rows, 4), parquet (index), origin.
 Parameters: quality, positions.
 """
 

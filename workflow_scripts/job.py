@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from signloom.console import run_program
 from signloom.errors import SignloomError
-from signloom.files import atomic, hash_files
+from signloom.files import hash_files, write_text
 from signloom.native_stderr import only_errors
 from signloom.params.base import Section
 
@@ -75,12 +75,16 @@ class Job:
         return self.outputs[name]
 
     def input_files(self, kind: type[Files]) -> Files:
-        """Return the inputs that the fields of dataclass `kind` name; one with a default may be missing."""
-        return _filled(kind, self.inputs, self.input, self.input_list)
+        """Return dataclass `kind`, each field filled with the input of its name: one path, or all of them.
 
-    def output_files(self, kind: type[Files]) -> Files:
-        """Return the outputs that the fields of dataclass `kind` name."""
-        return _filled(kind, self.outputs, self.output, self.output_list)
+        An input whose field has a default may be missing.
+        """
+        hints, found = get_type_hints(kind), {}
+        for field in fields(kind):
+            if field.name in self.inputs or field.default is MISSING:
+                several = hints[field.name] == Sequence[Path]
+                found[field.name] = self.input_list(field.name) if several else self.input(field.name)
+        return kind(**found)
 
     def section(self, name: str, kind: type[S]) -> S:
         """Return the parameters of section `name`."""
@@ -109,8 +113,7 @@ class Job:
     def sign(self) -> None:
         """Write to the output `origin`, if there is one, what the rule says the outputs were made from."""
         for path in self.outputs.get("origin", []):
-            with atomic(path) as part:
-                part.write_text(f"{self.params.get('origin', '')}\n", "utf-8")
+            write_text(path, f"{self.params.get('origin', '')}\n")
 
     def scratch(self) -> Path:
         """Return a folder for resumable state, keyed by inputs, outputs, parameters and loaded code."""
@@ -132,18 +135,6 @@ def _own_modules() -> list[Path]:
     return [Path(file) for name in loaded if (file := getattr(sys.modules[name], "__file__", None))]
 
 
-def _filled(
-    kind: type[Files],
-    given: dict[str, list[Path]],
-    one: Callable[[str], Path],
-    several: Callable[[str], list[Path]],
-) -> Files:
-    """Return `kind` with the files of each field's name: one if the field is a path, else all of them."""
-    hints = get_type_hints(kind)
-    asked = [field.name for field in fields(kind) if field.name in given or field.default is MISSING]
-    return kind(**{name: (several if hints[name] == Sequence[Path] else one)(name) for name in asked})
-
-
 def entry_point(work: Callable[[Job], None]) -> Callable[..., int]:
     """Return `main(argv=None)` of the stage that `work` does, and run it if its module is the program.
 
@@ -152,27 +143,24 @@ def entry_point(work: Callable[[Job], None]) -> Callable[..., int]:
     """
     stage, module = Path(work.__code__.co_filename).stem, sys.modules[work.__module__]
 
+    def run(argv: list[str] | None) -> int:
+        try:
+            job = parse(stage, argv, module.__doc__)
+            with only_errors() if argv is None else nullcontext():
+                work(job)
+            job.sign()
+        except SignloomError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        return 0
+
     def main(argv: list[str] | None = None) -> int:
         # a program that is started owns its standard streams; one that calls `main` keeps its own
-        if argv is None:
-            return run_program(lambda: _run(stage, work, None, module.__doc__))
-        return _run(stage, work, argv, module.__doc__)
+        return run_program(lambda: run(None)) if argv is None else run(argv)
 
     if module.__name__ == "__main__":
         sys.exit(main())
     return main
-
-
-def _run(stage: str, work: Callable[[Job], None], argv: list[str] | None, doc: str | None) -> int:
-    try:
-        job = parse(stage, argv, doc)
-        with only_errors() if argv is None else nullcontext():
-            work(job)
-        job.sign()
-    except SignloomError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
 
 
 def parse(stage: str, argv: list[str] | None, doc: str | None) -> Job:

@@ -1,6 +1,7 @@
 """Compute raw MediaPipe Holistic landmarks for every frame of a shard's clips.
 
-Inputs: shard (list of clips). Outputs: npy (rows, 1662), parquet (index). Parameters: landmarks.
+Inputs: shard (list of clips). Outputs: npy (rows, 1662), parquet (index), origin.
+Parameters: landmarks.
 `--threads` is the number of worker processes; the result does not depend on it.
 """
 

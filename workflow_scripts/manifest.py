@@ -1,6 +1,7 @@
 """Check every row of the annotation table; write the manifest, its rejects and the shard lists.
 
-Inputs: rows (of stage sources). Outputs: manifest, rejects, shards (one list per shard), metrics.
+Inputs: rows (of stage sources), variations (optional).
+Outputs: manifest, rejects, shards (one list per shard), metrics.
 Parameters: dataset, manifest, shards.
 """
 

@@ -1,6 +1,6 @@
 """Turn raw landmarks into 540 features per frame, and reject clips that fail a quality gate.
 
-Inputs: npy, parquet (of landmarks). Outputs: npy (rows, 540), mask (rows, 4), parquet (index).
+Inputs: npy, parquet (of landmarks). Outputs: npy (rows, 540), mask (rows, 4), parquet (index), origin.
 Parameters: pose, quality.
 """
 

@@ -19,7 +19,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from signloom.errors import SignloomError
-from signloom.files import atomic
+from signloom.evaluation.datasets import EmbeddedClips
+from signloom.files import write_text
 from signloom.report.contact_sheet import Videos, read_videos
 from signloom.report.page import render
 from signloom.report.sources import (
@@ -28,40 +29,25 @@ from signloom.report.sources import (
     SentenceSources,
     Sources,
     read_clips,
-    read_curve,
     read_diagnostics,
     read_glosses,
     read_history,
     read_json,
     read_metrics,
     read_predictions,
-    read_space,
     read_table,
 )
 from workflow_scripts.job import Job, entry_point
 
-# the page shows checksums of these files; feature indexes are left out because there are too many
-_SHOWN = [
-    *(
-        "metrics",
-        "history",
-        "predictions",
-        "curve",
-        "thresholds",
-        "bundle",
-        "ablation",
-        "gloss_metrics",
-        "gloss_epochs",
-        "gloss_predictions",
-    ),
-    *("metadata", "rejects", "splits"),
-]
+# the page shows no checksums of indexes and of these: they are too many, or made with a file that it shows
+_HIDDEN = {"landmarks", "shards", "epochs", "embeddings", "map", "ablation_text"}
 
 
 def work(job: Job) -> None:
     if "history" not in job.inputs and "gloss_metrics" not in job.inputs:
         raise SignloomError("report: no model family was given; add --input history=... or gloss_metrics=...")
     index = job.input_list("index")
+    shown = [name for name in job.inputs if name not in _HIDDEN and not name.endswith("index")]
     glosses = _glosses(job) if "gloss_metrics" in job.inputs else None
     html = job.output("html")
     benchmarks = html.parent.parent / "benchmarks"
@@ -73,7 +59,7 @@ def work(job: Job) -> None:
             index=read_diagnostics(index),
             jobs={path.stem for path in index} | set(glosses.metrics if glosses else ()),
             benchmarks=benchmarks,
-            files=[path for name in _SHOWN if name in job.inputs for path in job.input_list(name)],
+            files=[path for name in shown for path in job.input_list(name)],
             params=job.params,
             videos=_videos(job) if "landmarks" in job.inputs else None,
             sentences=_sentences(job) if "history" in job.inputs else None,
@@ -81,8 +67,7 @@ def work(job: Job) -> None:
             glosses=glosses,
         )
     )
-    with atomic(html) as part:
-        part.write_text(page, "utf-8")
+    write_text(html, page)
 
 
 def _videos(job: Job) -> Videos:
@@ -99,7 +84,9 @@ def _sentences(job: Job) -> SentenceSources:
         history=read_history(job.input("history"), job.input("epochs")),
         translations=read_table(predictions["sign2text"]),
         retrieval=read_table(predictions["retrieval"], ["rank", "similarity"]),
-        space=read_space(job.input("embeddings"), job.input("map")) if "embeddings" in job.inputs else None,
+        space=EmbeddedClips(job.input("embeddings"), job.input("map"))
+        if "embeddings" in job.inputs
+        else None,
     )
 
 
@@ -108,7 +95,7 @@ def _inference(job: Job, latency: Path) -> InferenceSources:
     predictions = read_predictions(job.input_list("predictions"), ())
     return InferenceSources(
         calibration=metrics["calibration"],
-        curve=read_curve(job.input("curve")),
+        curve=read_table(job.input("curve"), ["false_accept_rate", "accepted_and_right", "chosen"]),
         thresholds=read_json(job.input("thresholds")),
         scores=metrics.get("inference"),
         answers=read_table(predictions["inference"]) if "inference" in predictions else None,

@@ -1,6 +1,6 @@
 """Convert the annotation table to one format, and record a digest of every file that it names.
 
-Inputs: none but those that the parameters name. Outputs: rows (parquet). Parameters: dataset.
+Inputs: table, which the parameters name. Outputs: rows (parquet). Parameters: dataset.
 """
 
 from __future__ import annotations

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import sys
 
-import numpy as np
 import pandas as pd
 import torch
 
-from signloom.files import atomic, write_csv, write_json, write_parquet
+from signloom.files import write_csv, write_json, write_npy, write_parquet, write_text
 from signloom.params.text import TextParams
 from signloom.text.encoders import load_encoder
 from signloom.text.glosses import gather_gloss_lines
@@ -37,13 +36,11 @@ def work(job: Job) -> None:
     whole = tokenizer.encode(trained_on.tolist(), sys.maxsize)
     warn_of_cut([len(ids) for ids in whole], params.max_tokens)
     glosses = metadata["gloss"][metadata["clip_id"].isin(training["clip_id"])].fillna("")
-    with atomic(job.output("tokenizer")) as part:
-        part.write_text(tokenizer.to_json(), "utf-8")
+    write_text(job.output("tokenizer"), tokenizer.to_json())
     write_json(job.output("glosses"), build_vocabulary(glosses))
     write_csv(job.output("gloss_lines"), gather_gloss_lines(metadata))
     write_parquet(job.output("texts"), texts)
-    with atomic(job.output("embeddings")) as part, part.open("wb") as file:
-        np.save(file, encoder.embed(texts["text"].tolist()))
+    write_npy(job.output("embeddings"), encoder.embed(texts["text"].tolist()))
 
 
 main = entry_point(work)

@@ -15,8 +15,8 @@ from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
-    files, trained = job.input_files(GlossFiles), job.output_files(TrainedFiles)
-    train(files, trained, job.sections(GlossTraining), job.scratch())
+    trained = TrainedFiles(*map(job.output, ("best", "latest", "history", "metrics")))
+    train(job.input_files(GlossFiles), trained, job.sections(GlossTraining), job.scratch())
 
 
 main = entry_point(work)

@@ -14,8 +14,8 @@ from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
-    files, trained = job.input_files(SentenceFiles), job.output_files(TrainedFiles)
-    train(files, trained, job.sections(SentenceTraining), job.scratch())
+    trained = TrainedFiles(*map(job.output, ("best", "latest", "history", "metrics")))
+    train(job.input_files(SentenceFiles), trained, job.sections(SentenceTraining), job.scratch())
 
 
 main = entry_point(work)

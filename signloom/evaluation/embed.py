@@ -15,7 +15,7 @@ from torch import Tensor
 from signloom.augment.landmarks import centre_crop
 from signloom.errors import SignloomError
 from signloom.features.shards import FeatureShards
-from signloom.files import atomic
+from signloom.files import atomic, write_npy
 from signloom.models.inputs import standardise, valid_frames
 from signloom.models.sign2text import Encoded
 from signloom.models.trained_sign2text import TrainedEncoder
@@ -133,8 +133,7 @@ def write_embeddings(
         else:
             with part.open("wb") as file:
                 np.save(file, sequences)
-    with atomic(embeddings) as part, part.open("wb") as file:
-        np.save(file, vectors)
+    write_npy(embeddings, vectors)
     return pd.DataFrame(
         {"clip_id": gallery["clip_id"].to_numpy(), "offset": offset, "length": length}
     ).astype({"clip_id": "str", "offset": "int64", "length": "int64"})

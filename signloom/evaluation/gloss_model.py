@@ -28,6 +28,7 @@ from signloom.params.gloss import DecodeGlossParams, GlossRunParams
 from signloom.progress import track
 from signloom.text.glosses import read_signers, read_vocabulary
 from signloom.text.normalise import scored_glosses
+from signloom.text.sentences import training_clips
 from signloom.text.vocabulary import BLANK, EOS, PAD, SOS, UNK
 
 SYMBOLS = Symbols(pad=PAD, start=SOS, end=EOS)
@@ -95,8 +96,8 @@ def language_model(
     if not p.lm_weight:
         return None
     place = {gloss: number for number, gloss in enumerate(trained.vocabulary)}
-    training = splits["clip_id"][(splits["split"] == "train") & (splits["sentence_id"] >= 0)]
-    ids = [[place.get(gloss, UNK) for gloss in lines[clip].split()] for clip in sorted(training)]
+    training = sorted(training_clips(splits)["clip_id"])
+    ids = [[place.get(gloss, UNK) for gloss in lines[clip].split()] for clip in training]
     return GlossNgram([line for line in ids if line], len(place), p.lm_order).to(trained.device)
 
 
@@ -126,8 +127,7 @@ def check_features(trained: TrainedGloss, rows: GlossRows) -> None:
             "train it again"
         )
     for family, stats in rows.stats.items():
-        own = trained.stats.get(family)
-        if own is None or not (np.array_equal(own.mean, stats.mean) and np.array_equal(own.std, stats.std)):
+        if family not in trained.stats or not stats.same(trained.stats[family]):
             raise SignloomError(
                 f"the checkpoint was trained with other statistics than {family}_stats; train it again"
             )

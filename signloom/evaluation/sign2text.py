@@ -17,6 +17,7 @@ from signloom.evaluation.datasets import EmbeddedClips
 from signloom.evaluation.embed import encode_clips
 from signloom.features.shards import FeatureShards
 from signloom.metrics import translation
+from signloom.metrics.alignment import alignment
 from signloom.metrics.bootstrap import NO_CLIP, Floats, figure, mean_figure, ratio
 from signloom.models.trained_sign2text import TrainedEncoder
 from signloom.params.evaluation import DecodingParams, EvaluationParams
@@ -138,30 +139,6 @@ def nearest(queries: Unit, gallery: Unit) -> npt.NDArray[np.intp]:
         for start in range(0, len(queries), _CHUNK)
     ]
     return np.concatenate(parts) if parts else np.zeros(0, np.intp)
-
-
-def alignment(clips: Unit, sentences: Sequence[str], embeddings: Unit) -> dict[str, Floats]:
-    """Return `inst_top1`, `pos_sim`, `neg_sim` (N,) of each clip against all distinct sentences.
-
-    `clips` (N, E) and `embeddings` (N, E), those of `sentences`, are unit rows. A clip is right if its own
-    sentence is more similar to it than every other one. `neg_sim` is the mean over the other sentences, NaN
-    if there are none.
-    """
-    _, first, own = np.unique(
-        np.array(sentences, dtype=object).astype(str), return_index=True, return_inverse=True
-    )
-    candidates = embeddings[first].astype(np.float64).T
-    top, mine, negative = np.full((3, len(clips)), np.nan)
-    for start in range(0, len(clips), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        similarity = clips[part].astype(np.float64) @ candidates
-        rows = np.arange(len(similarity))
-        mine[part] = similarity[rows, own[part]]
-        if len(first) > 1:
-            negative[part] = (similarity.sum(1) - mine[part]) / (len(first) - 1)
-        similarity[rows, own[part]] = -np.inf
-        top[part] = mine[part] > similarity.max(1)
-    return {"inst_top1": top, "pos_sim": mine, "neg_sim": negative}
 
 
 def score_translations(

@@ -9,10 +9,10 @@ from torch import nn
 from signloom.export.card import write_card
 from signloom.export.metrics import CORPUS, headlines, read_metrics
 from signloom.export.outputs import FILES, Outputs
-from signloom.export.package import hash_of, listed, make_manifest, sha256, versions
+from signloom.export.package import hash_of, listed, make_manifest, versions
 from signloom.export.sources import ExportFiles, Gallery, GlossSource, Sign2TextSource
 from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
-from signloom.files import write_json
+from signloom.files import file_sha256, write_json
 from signloom.inference.bundle import FORMAT
 from signloom.params.base import Section
 from signloom.params.evaluation import DecodingParams, InferenceParams, RetrievalParams
@@ -98,9 +98,9 @@ def hashes(files: ExportFiles, params: ExportParams, sign: Sign2TextSource) -> d
         "parameters": hash_of({"training": origin["parameters"], "export": params.model_dump()}),
         "statistics": origin["stats_hash"],
         "vocabulary": origin["vocabulary_hash"],
-        "checkpoint": sha256(files.checkpoint),
+        "checkpoint": file_sha256(files.checkpoint),
     }
-    return found | ({"gloss_checkpoint": sha256(files.gloss)} if files.gloss else {})
+    return found | ({"gloss_checkpoint": file_sha256(files.gloss)} if files.gloss else {})
 
 
 def licences(text: TextParams, demo: bool) -> dict[str, str]:

@@ -30,7 +30,7 @@ from signloom.export.sources import (
 )
 from signloom.export.torchscript import to_torchscript
 from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
-from signloom.files import atomic, write_csv, write_json
+from signloom.files import write_csv, write_json, write_npy
 from signloom.inference.bundle import ZIP
 from signloom.inference.engine import SignEngine
 from signloom.inference.gates import Thresholds
@@ -142,8 +142,7 @@ def weights(sign: Sign2TextSource, gloss: GlossSource | None) -> dict[str, Tenso
 
 def write_gallery(outputs: Outputs, gallery: Gallery, frames: Path) -> None:
     """Write embeddings, map, frames and frame index of the gallery; stage embed wrote `frames`."""
-    with atomic(outputs.paths["embeddings"]) as part, part.open("wb") as file:
-        np.save(file, gallery.embeddings)
+    write_npy(outputs.paths["embeddings"], gallery.embeddings)
     write_csv(outputs.paths["map"], gallery.table)
     outputs.copy("frames", frames)  # stage embed keeps only those of the gallery
     write_csv(outputs.paths["frames_index"], gallery.frames)

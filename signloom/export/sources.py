@@ -15,9 +15,9 @@ import torch
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import EmbeddedClips
 from signloom.export.networks import EncoderNetwork, GlossNetwork
-from signloom.features.gloss_rows import Stats
 from signloom.features.pose.layout import FEATURE_DIM
 from signloom.features.shards import FeatureShards
+from signloom.features.stats import Stats
 from signloom.inference.networks import Clip
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text
@@ -113,8 +113,8 @@ def open_gloss(files: ExportFiles) -> GlossSource | None:
             raise SignloomError(
                 f"{path} cannot be exported: it {reason}; export a run that reads only pose features"
             )
-    stats, own = Stats.read(files.stats), trained.stats["pose"]
-    if not (np.array_equal(own.mean, stats.mean) and np.array_equal(own.std, stats.std)):
+    own = trained.stats["pose"]
+    if not own.same(Stats.read(files.stats)):
         raise SignloomError(f"{path} was trained with other statistics than {files.stats}; train it again")
     if len(own.mean) != FEATURE_DIM:
         raise SignloomError(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from signloom.errors import SignloomError
 from signloom.features.pose.positions import stack_frames
 from signloom.features.shards import FeatureShards
+from signloom.features.stats import Stats
 from signloom.params.variants import Kind
 
 Array = npt.NDArray[np.float32]
@@ -34,24 +35,6 @@ class RowFiles:
     clip_stats: Path | None = None
     copies: Sequence[Path] = ()
     copies_index: Sequence[Path] = ()
-
-
-class Stats(NamedTuple):
-    """Mean and deviation (D,) of the training clips' features."""
-
-    mean: Array
-    std: Array
-
-    @classmethod
-    def read(cls, path: Path) -> Stats:
-        """Read global_stats.npz or clip_stats.npz; raises SignloomError if they cannot standardise."""
-        with np.load(path, allow_pickle=False) as file:
-            stats = cls(*(file[name].astype(np.float32) for name in ("feature_mean", "feature_std")))
-        if not (np.isfinite(stats.mean).all() and np.isfinite(stats.std).all() and (stats.std > 0).all()):
-            raise SignloomError(
-                f"{path}: expected finite means and deviations above 0; build the stats again"
-            )
-        return stats
 
 
 class Rows(NamedTuple):

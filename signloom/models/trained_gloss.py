@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from signloom.errors import SignloomError
-from signloom.features.gloss_rows import Stats
+from signloom.features.stats import Stats
 from signloom.models import checkpoints
 from signloom.models.gloss import Hybrid, TcnCtc, build
 from signloom.params.variants import Kind

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from signloom.errors import SignloomError
+from signloom.features.stats import Stats
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text
 
@@ -43,10 +43,6 @@ def load_trained(checkpoint: Path, stats: Path) -> TrainedEncoder:
     except (KeyError, TypeError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise SignloomError(f"{checkpoint}: not a sign2text checkpoint ({reason}); train it again") from error
-    with np.load(stats, allow_pickle=False) as given:
-        same = np.array_equal(given["feature_mean"], mean.cpu().numpy()) and np.array_equal(
-            given["feature_std"], std.cpu().numpy()
-        )
-    if not same:
+    if not Stats(mean.cpu().numpy(), std.cpu().numpy()).same(Stats.read(stats)):
         raise SignloomError(f"{checkpoint}: trained with other statistics than {stats}; train it again")
     return TrainedEncoder(model.to(device).eval(), mean.to(device), std.to(device), device)

@@ -10,21 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
+from signloom.evaluation.datasets import EmbeddedClips
 from signloom.report.contact_sheet import Videos
 from signloom.run_names import run_name
 
 Metrics = dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class EmbeddingSpace:
-    """Unit rows `embeddings` (N, E), memory-mapped, and the map of their clips, in the same order."""
-
-    embeddings: NDArray[np.float32]
-    clips: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -36,7 +28,7 @@ class SentenceSources:
     history: pd.DataFrame
     translations: pd.DataFrame
     retrieval: pd.DataFrame
-    space: EmbeddingSpace | None = None
+    space: EmbeddedClips | None = None
 
 
 @dataclass(frozen=True)
@@ -123,12 +115,6 @@ def read_diagnostics(index: Sequence[Path]) -> pd.DataFrame:
     return pd.concat([pd.read_parquet(path, columns=columns) for path in index], ignore_index=True)
 
 
-def read_curve(path: Path) -> pd.DataFrame:
-    """Return curve.csv of stage calibrate."""
-    figures = {"false_accept_rate": "float64", "accepted_and_right": "float64", "chosen": "int64"}
-    return read_table(path).astype(figures)
-
-
 def read_history(history: Path, epochs: Path) -> pd.DataFrame:
     """Return history.csv joined with the validation loss, which only metrics.jsonl has."""
     table = pd.read_csv(history)
@@ -154,15 +140,6 @@ def read_clips(metadata: Path, splits: Path) -> pd.DataFrame:
     clips = pd.read_parquet(metadata).drop(columns=["split", "seen"], errors="ignore")
     division = read_table(splits, ["seen"])[["clip_id", "split", "seen"]]
     return clips.merge(division, on="clip_id", how="left", validate="one_to_one")
-
-
-def read_space(embeddings: Path, clips: Path) -> EmbeddingSpace:
-    """Return the embeddings of stage embed and their map; raise SignloomError if the lengths differ."""
-    rows = np.load(embeddings, mmap_mode="r", allow_pickle=False)
-    table = read_table(clips).astype({"sentence_id": "int64"})
-    if len(rows) != len(table):
-        raise SignloomError(f"{embeddings} has {len(rows)} rows, {clips} {len(table)}; run stage embed again")
-    return EmbeddingSpace(rows, table)
 
 
 def variant_of(run: str) -> str:

@@ -71,10 +71,14 @@ def read_splits(path: Path) -> pd.DataFrame:
     return splits.sort_values("clip_id").reset_index(drop=True)
 
 
+def training_clips(splits: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the training clips in which a sentence is signed."""
+    return splits[(splits["split"] == "train") & (splits["sentence_id"] >= 0)]
+
+
 def read_training_clips(path: Path) -> pd.DataFrame:
-    """Return the signed training clips of splits.csv; raises SignloomError if there are none."""
-    splits = read_splits(path)
-    training = splits[(splits["split"] == "train") & (splits["sentence_id"] >= 0)]
+    """Return `training_clips` of splits.csv; raises SignloomError if there are none."""
+    training = training_clips(read_splits(path))
     if training.empty:
         raise SignloomError(
             f"{path}: the training split has no signed clip; check the splits section and build/rejects.csv"

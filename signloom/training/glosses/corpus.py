@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.features.gloss_rows import GlossRows, RowFiles, SignerStats, Stats
-from signloom.features.stats import ColumnMoments
+from signloom.features.gloss_rows import GlossRows, RowFiles, SignerStats
+from signloom.features.stats import ColumnMoments, Stats
 from signloom.params.gloss import GlossRunParams, TcnParams, TrainGlossParams
 from signloom.text.glosses import (
     gloss_times,

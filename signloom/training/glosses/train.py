@@ -81,8 +81,7 @@ def _train(files: GlossFiles, trained: TrainedFiles, params: GlossTraining, scra
 
     torch.manual_seed(run.seed)
     config = model_config(params, corpus)
-    lr = params.tcn.lr if how.alone else hybrid.lr
-    trainer = Trainer(build(config), batches, p, how, lr, run.seed)
+    trainer = Trainer(build(config), batches, params, how)
     about = origin(files, params, config, corpus)
     state: dict[str, Stateful] = {"optimiser": trainer.optimiser, "scaler": trainer.scaler}
     progress = Progress(scratch, about, trainer.model, merit, COLUMNS, **state)
@@ -103,18 +102,14 @@ class Trainer:
     """A network, its optimiser and its batches."""
 
     def __init__(
-        self,
-        model: Hybrid | TcnCtc,
-        batches: TrainingGlosses,
-        p: TrainGlossParams,
-        how: Loss,
-        lr: float,
-        seed: int,
+        self, model: Hybrid | TcnCtc, batches: TrainingGlosses, params: GlossTraining, how: Loss
     ) -> None:
-        self.model, self.batches, self.p, self.how, self.seed = model.to(how.device), batches, p, how, seed
-        self.lr = lr
+        self.model, self.batches, self.how = model.to(how.device), batches, how
+        p, self.seed = params.train_gloss, params.run.seed
+        self.p = p
+        self.lr = params.tcn.lr if how.alone else params.hybrid.lr
         self.optimiser = torch.optim.AdamW(
-            model.parameters(), lr, (p.betas[0], p.betas[1]), weight_decay=p.weight_decay, fused=True
+            model.parameters(), self.lr, (p.betas[0], p.betas[1]), weight_decay=p.weight_decay, fused=True
         )
         self.scaler = torch.amp.GradScaler(how.device.type, enabled=p.precision == "fp16")
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from signloom.errors import SignloomError
 from signloom.features.shards import FeatureShards
+from signloom.features.stats import Stats
 from signloom.params.text import TextParams
 from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer
@@ -62,19 +63,8 @@ class Corpus:
             print("no validation clip has a sentence, so the training loss selects the best checkpoint")
         check_clips(train, shards, texts)
         check_clips(val, shards, texts)
-        mean, std = read_stats(files.stats)
+        mean, std = map(torch.from_numpy, Stats.read(files.stats))
         return cls(shards, train, val, texts, tokenizer, mean.to(device), std.to(device))
-
-
-def read_stats(path: Path) -> tuple[Tensor, Tensor]:
-    """Return `feature_mean` and `feature_std` (540,) of global_stats.npz."""
-    with np.load(path, allow_pickle=False) as stats:
-        mean, std = torch.from_numpy(stats["feature_mean"]), torch.from_numpy(stats["feature_std"])
-    if not (torch.isfinite(mean).all() and (std > 0).all()):
-        raise SignloomError(
-            f"{path}: means must be finite and standard deviations above 0; build stage stats_pose again"
-        )
-    return mean, std
 
 
 def check_clips(clips: ClipSet, shards: FeatureShards, texts: Texts) -> None:
