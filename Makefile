@@ -103,7 +103,7 @@ demo-corpus: ## render the demo corpus again (in its own environment, .venv-corp
 	$(call make_venv,.venv-corpus)
 	.venv-corpus/bin/uv pip install --quiet --python .venv-corpus/bin/python $(TORCH)
 	.venv-corpus/bin/uv pip install --quiet --python .venv-corpus/bin/python --extra corpus -r pyproject.toml -c requirements.lock
-	.venv-corpus/bin/python -m workflow_scripts.demo_corpus --output data/demo --check
+	.venv-corpus/bin/python -m demo_corpus --output data/demo --check
 
 clean: ## delete all products; the environment and the metrics stay
 	rm -rf build .snakemake

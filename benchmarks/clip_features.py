@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 
 from signloom.errors import SignloomError
-from signloom.features.backbones.backbone import Backbone
-from signloom.features.backbones.registry import BACKBONES, load_backbone
+from signloom.features.backbones.backbone import Backbone, load_backbone
+from signloom.features.backbones.registry import BACKBONES
 from signloom.features.clip.clip_features import extract, one_thread
 from signloom.features.clip.clip_shard import ClipTask, clip_tasks
 from signloom.params.clips import ClipFeaturesParams

@@ -24,8 +24,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from signloom.features.backbones import i3d
+from signloom.features.backbones.backbone import load_backbone
 from signloom.features.backbones.networks import build, fill
-from signloom.features.backbones.registry import BACKBONES, load_backbone
+from signloom.features.backbones.registry import BACKBONES
 from signloom.features.backbones.weights import load_weights
 from signloom.params.clips import ClipFeaturesParams
 from signloom.video.decode import open_video

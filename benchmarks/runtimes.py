@@ -28,9 +28,9 @@ from benchmarks.i3d import library_pool
 from signloom.errors import SignloomError
 from signloom.export.onnx_files import OPSET
 from signloom.features.backbones import i3d
-from signloom.features.backbones.backbone import Backbone
+from signloom.features.backbones.backbone import Backbone, load_backbone
 from signloom.features.backbones.compiled import Prepared, fast_rows
-from signloom.features.backbones.registry import BACKBONES, load_backbone
+from signloom.features.backbones.registry import BACKBONES
 from signloom.features.clip.clip_features import one_thread
 from signloom.params.clips import ClipFeaturesParams
 

@@ -36,7 +36,7 @@ def _imports(root: Path, path: str) -> tuple[str, ...]:
     files: set[str] = set()
     for name in names:
         parts = name.split(".")
-        if parts[0] in ("signloom", "workflow_scripts", "demo_corpus"):
+        if parts[0] in ("signloom", "workflow_scripts"):
             for depth in range(1, len(parts) + 1):
                 files.update(_file_of(root, parts[:depth]))
     return tuple(sorted(files))

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 
@@ -27,10 +29,21 @@ def atomic(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8."""
+    with atomic(path) as part:
+        part.write_text(text, "utf-8")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON; raises ValueError for NaN, which JSON does not have."""
-    with atomic(path) as part:
-        part.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_npy(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write `array` as .npy."""
+    with atomic(path) as part, part.open("wb") as file:
+        np.save(file, array)
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
@@ -45,10 +58,15 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
         table.to_parquet(part, index=False)
 
 
+def file_sha256(path: Path) -> str:
+    """Return the hex SHA-256 of a file, as `sha256sum` prints it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def hash_files(paths: Iterable[Path]) -> str:
     """Return the hex SHA-256 of the contents of `paths`, in the order given."""
     total = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
+        total.update(bytes.fromhex(file_sha256(path)))
     return total.hexdigest()

@@ -15,8 +15,9 @@ import pandas as pd
 from demo_params import section
 
 from signloom.dataset.splits import count_splits
-from signloom.evaluation.sign2text import alignment, score_translations
+from signloom.evaluation.sign2text import score_translations
 from signloom.features.pose.metadata import count_features
+from signloom.metrics.alignment import alignment
 from signloom.metrics.retrieval import rank_sentences, retrieval_figures
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.features import QualityParams

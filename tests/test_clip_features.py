@@ -16,9 +16,9 @@ import torch
 from demo_params import params_json, section
 
 from signloom.errors import SignloomError
-from signloom.features.backbones.backbone import Backbone
+from signloom.features.backbones.backbone import Backbone, load_backbone
 from signloom.features.backbones.networks import I3d
-from signloom.features.backbones.registry import BACKBONES, load_backbone
+from signloom.features.backbones.registry import BACKBONES
 from signloom.features.clip.clip_features import extract
 from signloom.features.clip.clip_shard import clip_tasks
 from signloom.features.clip.dense import Slider, SlidingI3d
@@ -341,7 +341,6 @@ import resource, sys
 from dataclasses import replace
 from pathlib import Path
 import torch
-from signloom.features.backbones.backbone import Backbone
 from signloom.features.backbones.registry import BACKBONES
 from signloom.features.clip.clip_features import extract, one_thread
 from signloom.features.clip.clip_shard import clip_tasks

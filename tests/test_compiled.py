@@ -51,7 +51,7 @@ def test_another_process_gives_the_same_bytes(root: Path) -> None:
         "import hashlib\n"
         "import torch\n"
         "from signloom.features.backbones.compiled import fast_rows\n"
-        "from signloom.features.backbones.registry import load_backbone\n"
+        "from signloom.features.backbones.backbone import load_backbone\n"
         "from signloom.params.clips import ClipFeaturesParams\n"
         "from tests.demo_params import section\n"
         "backbone = load_backbone(section(ClipFeaturesParams, weights='random'))\n"

@@ -15,12 +15,12 @@ from exported import Exported, clip_of
 # runs a stage that prints and then does `{}`
 STAGE = """
 import os
-from signloom.stage import run_stage
+from workflow_scripts.job import entry_point
 def work(job):
     os.write(2, b"W0000 00:00:17.8 chatter\\n")
     print("said", flush=True)
     {}
-raise SystemExit(run_stage("splits", work, None, None))
+entry_point(work)
 """
 ASCII = {"PYTHONIOENCODING": "ascii"}
 

@@ -63,11 +63,11 @@ class Loaded(HTMLParser):
             self.addresses.append(address)
 
 
-def test_every_entry_point_but_the_demo_corpus_has_a_page(site: Path, root: Path) -> None:
+def test_every_entry_point_has_a_page(site: Path, root: Path) -> None:
     scripts = {path.stem for path in root.glob("workflow_scripts/[a-z]*.py")}
     pages = {path.stem for path in site.glob("stages/*.html")} - {"index"}
     # the tables on request are described with clip features
-    assert pages == scripts - {"demo_corpus", "side_by_side"}
+    assert pages == scripts - {"job", "side_by_side"}
 
 
 def test_a_stage_page_names_its_files_and_parameters(site: Path, stages: list[Stage]) -> None:

@@ -16,8 +16,9 @@ import torch
 
 from signloom.errors import SignloomError
 from signloom.features.backbones import weights
-from signloom.features.backbones.download import download, file_sha256
+from signloom.features.backbones.download import download
 from signloom.features.backbones.registry import BACKBONES, BackboneSpec
+from signloom.files import file_sha256
 
 pytestmark = pytest.mark.usefixtures("weights_cache")
 

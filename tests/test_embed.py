@@ -10,8 +10,9 @@ import pytest
 import torch
 from small_corpus import CLIPS, SEQ_LEN, arguments, write_corpus
 
-from signloom.evaluation.embed import encode_clips, load_trained
+from signloom.evaluation.embed import encode_clips
 from signloom.features.shards import FeatureShards
+from signloom.models.trained_sign2text import load_trained
 from workflow_scripts import embed as stage
 
 INPUTS = ("checkpoint", "features", "mask", "index", "stats", "splits", "metadata")

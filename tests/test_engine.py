@@ -18,12 +18,14 @@ from small_corpus import CLIPS
 
 from signloom.decoding.beam import Symbols, beam_search
 from signloom.errors import SignloomError
-from signloom.evaluation.embed import load_trained
-from signloom.evaluation.gloss_model import SYMBOLS, load_gloss
-from signloom.features.gloss_rows import GlossRows, Stats
+from signloom.evaluation.gloss_model import SYMBOLS
+from signloom.features.gloss_rows import GlossRows
 from signloom.features.shards import FeatureShards
+from signloom.features.stats import Stats
 from signloom.inference.engine import SignEngine
 from signloom.inference.gates import Gallery, Thresholds, weigh
+from signloom.models.trained_gloss import load_gloss
+from signloom.models.trained_sign2text import load_trained
 from signloom.text.tokenizer import TextTokenizer
 
 QUERIES = [clip[0] for clip in CLIPS]

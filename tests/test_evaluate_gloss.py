@@ -17,10 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signloom.evaluation.gloss import Answers, error_stats, random_weights, score_glosses
-from signloom.evaluation.gloss_model import decode_clips, decoders, load_gloss
+from signloom.evaluation.gloss_model import decode_clips, decoders
 from signloom.features.gloss_rows import GlossRows
 from signloom.features.shards import FeatureShards
 from signloom.models import checkpoints
+from signloom.models.trained_gloss import load_gloss
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import DecodeGlossParams
 from workflow_scripts import evaluate_gloss as stage

@@ -13,12 +13,12 @@ from exported import Exported
 from small_corpus import arguments
 
 from signloom.evaluation.datasets import EmbeddedClips
-from signloom.evaluation.embed import load_trained
 from signloom.evaluation.gate_inputs import TrainedGallery
 from signloom.evaluation.inference import evidence_of, fixed_figures, int8_figures
 from signloom.evaluation.outofset import KINDS, Questions
 from signloom.features.shards import FeatureShards
 from signloom.inference.engine import SignEngine
+from signloom.models.trained_sign2text import load_trained
 from signloom.params.evaluation import EvaluationParams
 from signloom.text.sentences import read_splits
 from workflow_scripts import evaluate_inference as stage

@@ -12,7 +12,8 @@ import torch
 from demo_params import section
 from small_corpus import SENTENCES, arguments, write_corpus
 
-from signloom.evaluation.sign2text import alignment, nearest, score_translations
+from signloom.evaluation.sign2text import nearest, score_translations
+from signloom.metrics.alignment import alignment
 from signloom.params.evaluation import EvaluationParams
 from workflow_scripts import embed
 from workflow_scripts import evaluate_sign2text as stage

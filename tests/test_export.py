@@ -33,15 +33,16 @@ from safetensors.numpy import load_file
 from small_corpus import CLIPS, SEQ_LEN, arguments
 
 from signloom.decoding.ctc import greedy
-from signloom.evaluation.embed import load_trained
-from signloom.evaluation.gloss_model import load_gloss
 from signloom.export.outputs import FILES
 from signloom.export.package import code
-from signloom.features.gloss_rows import GlossRows, Stats
+from signloom.features.gloss_rows import GlossRows
 from signloom.features.shards import FeatureShards
+from signloom.features.stats import Stats
 from signloom.inference.bundle import OPTIONAL
 from signloom.models import checkpoints
 from signloom.models.gloss import Hybrid
+from signloom.models.trained_gloss import load_gloss
+from signloom.models.trained_sign2text import load_trained
 from signloom.text.tokenizer import TextTokenizer
 from workflow_scripts import export as stage
 

@@ -17,7 +17,8 @@ from signloom.export.networks import EncoderNetwork, GlossNetwork, clip_lengths,
 from signloom.export.onnx_files import Port, to_onnx
 from signloom.export.sources import relative
 from signloom.export.torchscript import to_torchscript
-from signloom.features.gloss_rows import GlossRows, Rows, Stats
+from signloom.features.gloss_rows import GlossRows, Rows
+from signloom.features.stats import Stats
 from signloom.models.gloss import GlossConfig, build
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from signloom.augment.landmarks import augment
 from signloom.errors import SignloomError
-from signloom.features.gloss_rows import GlossRows, Kind, Rows, Stats, finish, window_means
+from signloom.features.gloss_rows import GlossRows, Kind, Rows, finish, window_means
+from signloom.features.stats import Stats
 from signloom.params.gloss import (
     GlossAugmentParams,
     GlossPositionsParams,
@@ -25,12 +26,12 @@ from signloom.params.gloss import (
     TrainGlossParams,
 )
 from signloom.params.sign2text import AugmentParams
-from signloom.stage import Job, parse
 from signloom.text.vocabulary import EOS, PAD, SOS, UNK
-from signloom.training.glosses.corpus import GlossCorpus, check_feasibility, rows_needed
+from signloom.training.glosses.corpus import GlossCorpus, GlossFiles, check_feasibility, rows_needed
 from signloom.training.glosses.data import TrainingGlosses, collate, plain_batches
 from signloom.training.glosses.validation import word_error_rate
 from tests.synthetic_gloss import Inputs, Size, arguments, clip, sample, write_corpus
+from workflow_scripts.job import parse
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +39,15 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     return write_corpus(tmp_path_factory.mktemp("corpus"))
 
 
-def job(inputs: Inputs, folder: Path, variant: str = "hybrid_pose") -> Job:
-    return parse("train_gloss", arguments(inputs, folder, variant, folder), None)
+def files(inputs: Inputs, folder: Path) -> GlossFiles:
+    job = parse("train_gloss", arguments(inputs, folder, "hybrid_pose", folder), None)
+    return job.input_files(GlossFiles)
 
 
 def corpus(inputs: Inputs, folder: Path, variant: str = "hybrid_pose", **p: object) -> GlossCorpus:
     run = GlossRunParams(variant=variant, seed=1)
     kind = run.row.kind("pose")
-    return GlossCorpus.load(job(inputs, folder, variant), run, kind, section(TrainGlossParams, **p))
+    return GlossCorpus.load(files(inputs, folder), run, kind, section(TrainGlossParams, **p))
 
 
 # --- rows
@@ -77,7 +79,7 @@ def test_window_means_are_what_a_plain_loop_makes(rows: int, starts: list[int], 
 def test_a_network_reads_standardised_rows_with_0_where_something_is_missing(
     kind: Kind, dim: int, inputs: Inputs, tmp_path: Path
 ) -> None:
-    rows = GlossRows.open(job(inputs, tmp_path), kind, 150)
+    rows = GlossRows.open(files(inputs, tmp_path), kind, 150)
     assert rows.dim == dim
     splits = pd.read_csv(inputs["splits"][0])
     every = [rows.network_input(clip_id) for clip_id in splits["clip_id"][splits["split"] == "train"]]
@@ -89,6 +91,15 @@ def test_a_network_reads_standardised_rows_with_0_where_something_is_missing(
     if kind == "pose":
         missing = together[:, -3] == 0
         assert missing.any() and not together[missing, :2].any() and together[~missing, :2].all()
+
+
+@pytest.mark.parametrize(("kind", "absent"), [("pose", "pose"), ("clip", "clip_stats"), ("both", "clip")])
+def test_a_family_that_the_network_reads_and_that_is_not_given_is_named(
+    kind: Kind, absent: str, inputs: Inputs, tmp_path: Path
+) -> None:
+    given = {name: paths for name, paths in inputs.items() if name != absent}
+    with pytest.raises(SignloomError, match=rf"reads {absent[:4]} features: give --input {absent[:4]} and"):
+        GlossRows.open(files(given, tmp_path), kind, 150)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 60, 61, 500])
@@ -113,7 +124,7 @@ def test_a_number_that_is_none_stops_training(file: str, bad: float, inputs: Inp
         np.save(tmp_path / "mask.npy", np.ones((len(values), 4), np.uint8))
         inputs = inputs | {"mask": [tmp_path / "mask.npy"]}
     bent = inputs | {file: [tmp_path / "bad.npy"]}
-    rows = GlossRows.open(job(bent, tmp_path), "pose" if file == "pose" else "clip", 150)
+    rows = GlossRows.open(files(bent, tmp_path), "pose" if file == "pose" else "clip", 150)
     with pytest.raises(SignloomError, match=r"clip train/000: a (pose|clip) feature is"):
         rows.network_input("train/000")
 
@@ -122,7 +133,7 @@ def test_clip_features_of_two_networks_are_refused(inputs: Inputs, tmp_path: Pat
     index = pd.read_parquet(inputs["clip_index"][0])
     index.loc[3, "weights"] = "pretrained"
     index.to_parquet(tmp_path / "index.parquet")
-    rows = GlossRows.open(job(inputs | {"clip_index": [tmp_path / "index.parquet"]}, tmp_path), "both", 150)
+    rows = GlossRows.open(files(inputs | {"clip_index": [tmp_path / "index.parquet"]}, tmp_path), "both", 150)
     with pytest.raises(SignloomError, match="come from 2 networks"):
         rows.backbone()
 

@@ -12,9 +12,10 @@ import torch
 from demo_params import section
 
 from signloom.errors import SignloomError
-from signloom.features.gloss_rows import GlossRows, Rows, Stats
+from signloom.features.gloss_rows import GlossRows, Rows
 from signloom.features.pose.positions import position_features
 from signloom.features.shards import FeatureShards
+from signloom.features.stats import Stats
 from signloom.params.gloss import (
     GlossAugmentParams,
     GlossPositionsParams,
@@ -23,11 +24,11 @@ from signloom.params.gloss import (
     TrainGlossParams,
 )
 from signloom.params.sign2text import AugmentParams
-from signloom.stage import parse
 from signloom.text.vocabulary import EOS, PAD, SOS, UNK
-from signloom.training.glosses.corpus import GlossCorpus, rows_needed, signer_stats
+from signloom.training.glosses.corpus import GlossCorpus, GlossFiles, rows_needed, signer_stats
 from signloom.training.glosses.data import TrainingGlosses, collate, hide_tokens, lengthened
 from tests.synthetic_gloss import Inputs, Size, arguments, clip, sample, write_corpus
+from workflow_scripts.job import parse
 
 NEVER = section(GlossAugmentParams, feature_dropout_p=0, noise_p=0, time_mask_p=0, mixup_p=0, cutmix_p=0)
 STILL, FIXED = AugmentParams.off(), GlossPositionsParams.off()
@@ -41,7 +42,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
 def corpus(inputs: Inputs, folder: Path, variant: str = "hybrid_pose", **p: object) -> GlossCorpus:
     job = parse("train_gloss", arguments(inputs, folder, variant, folder), None)
     run = GlossRunParams(variant=variant, seed=1)
-    return GlossCorpus.load(job, run, run.row.kind("pose"), section(TrainGlossParams, **p), timed=True)
+    files = job.input_files(GlossFiles)
+    return GlossCorpus.load(files, run, run.row.kind("pose"), section(TrainGlossParams, **p), timed=True)
 
 
 def training(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 from torch import Tensor
 
-from signloom.features.backbones.backbone import Backbone
+from signloom.features.backbones.backbone import Backbone, load_backbone
 from signloom.features.backbones.convert import read_arrays
 from signloom.features.backbones.i3d import (
     InceptionI3d,
@@ -31,7 +31,6 @@ from signloom.features.backbones.i3d import (
     same_padding,
 )
 from signloom.features.backbones.networks import build
-from signloom.features.backbones.registry import load_backbone
 from signloom.params.clips import ClipFeaturesParams
 
 

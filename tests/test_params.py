@@ -13,8 +13,8 @@ from signloom.errors import SignloomError
 from signloom.params.base import Section
 from signloom.params.load import check_params, from_text, load_params, overlay, read_yaml
 from signloom.params.schema import Params
-from signloom.stage import parse
 from signloom.video.windows import window_count
+from workflow_scripts.job import parse
 
 
 def changed(root: Path, folder: Path, old: str, new: str) -> Path:

@@ -11,8 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signloom.errors import SignloomError
-from signloom.report import sources
 from signloom.report.sentences import embedding_map
 from tests.report_inputs import Page, build
 
@@ -97,11 +95,3 @@ def test_the_page_says_how_much_of_the_variance_the_map_shows(tmp_path: Path) ->
     assert f"which explain {100 * shares.sum():.0f} % of the variance" in text
     assert "the other 14 dimensions" in text
     assert re.search(r"<dt>A</dt><dd>[^<]* \(\d+ clips\)</dd>", html)
-
-
-def test_embeddings_that_are_not_those_of_the_map_are_refused(tmp_path: Path) -> None:
-    rows, clips = clouds(2, 2)
-    np.save(tmp_path / "embeddings.npy", rows)
-    clips.head(3).to_csv(tmp_path / "map.csv", index=False)
-    with pytest.raises(SignloomError, match=r"has 4 rows, .*map\.csv 3; run stage embed again"):
-        sources.read_space(tmp_path / "embeddings.npy", tmp_path / "map.csv")

@@ -12,7 +12,6 @@ import torch
 from demo_params import section
 
 import signloom.training.sentences.train as training
-from signloom.evaluation.sign2text import alignment as evaluated_alignment
 from signloom.features.shards import FeatureShards
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
 from signloom.params.load import load_params
@@ -21,7 +20,7 @@ from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer
 from signloom.training.sentences.corpus import Corpus
 from signloom.training.sentences.data import ClipSet, Texts, TrainingClips, TrainingLoader, draw_text
-from signloom.training.sentences.validation import Validation, alignment
+from signloom.training.sentences.validation import Validation
 from tests.synthetic_signs import Size, write_corpus
 
 FULL = {
@@ -85,22 +84,6 @@ def test_validation_clips_are_the_centre_of_what_is_stored_and_never_augmented(c
         for clip_id, row in zip(c.val.ids, rows, strict=True):
             start = (c.shards.length(clip_id) - longest) // 2
             np.testing.assert_array_equal(row, c.shards.clip(clip_id)[start : start + longest])
-
-
-def test_training_agrees_with_evaluation_on_alignment() -> None:
-    rng = np.random.default_rng(0)
-    clips, texts = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in rng.normal(size=(2, 6, 4)))
-    names = ["a", "b", "c"]
-    own = [0, 1, 2, 2, 1, 0]
-    ours = alignment(torch.from_numpy(clips), torch.from_numpy(texts[:3]), torch.tensor(own))
-    theirs = evaluated_alignment(clips, [names[i] for i in own], texts[:3][own])
-    for name, value in ours.items():
-        assert value == pytest.approx(theirs[name].mean())
-
-
-def test_a_sentence_that_occurs_twice_does_not_hurt_top_one() -> None:
-    texts, own = torch.eye(3), torch.tensor([0, 1, 2, 2, 1, 0])
-    assert alignment(texts[own], texts, own)["inst_top1"] == 1
 
 
 def test_variations_are_drawn_as_often_as_asked() -> None:

@@ -12,15 +12,16 @@ import torch
 from demo_params import section
 
 import signloom.training.glosses.train as training
-from signloom.evaluation.gloss_model import load_gloss, open_rows
+from signloom.evaluation.gloss_model import open_rows
 from signloom.models import checkpoints
 from signloom.models.gloss import build
+from signloom.models.trained_gloss import load_gloss
 from signloom.params.gloss import GlossRunParams, TrainGlossParams
-from signloom.stage import parse
 from signloom.training.glosses import history as gloss_history
-from signloom.training.glosses.corpus import GlossCorpus
+from signloom.training.glosses.corpus import GlossCorpus, GlossFiles
 from signloom.training.glosses.history import collapse_warning, merit
 from tests.synthetic_gloss import Inputs, Size, arguments, write_corpus
+from workflow_scripts.job import parse
 from workflow_scripts.train_gloss import main
 
 TINY = {"width": 16, "epochs": 3, "warmup_epochs": 1, "max_frames": 60}
@@ -290,11 +291,12 @@ def test_a_recipe_of_new_sentences_trains_to_the_same_bytes_and_is_read_back_ali
     trained = load_gloss(tmp_path / "once/best.pth")
     # a joined sentence may have twice the 3 glosses of the longest one
     assert (trained.model.config.input_dim, trained.model.config.max_tokens) == (dim, 8)
-    found = open_rows(parse("evaluate_gloss", arguments(corpus, tmp_path, variant, tmp_path), None), trained)
-    p = section(TrainGlossParams, **(TINY | RECIPE["train_gloss"]))
     job = parse("train_gloss", arguments(corpus, tmp_path, variant, tmp_path), None)
+    files = job.input_files(GlossFiles)
+    found = open_rows(files, files.gloss_lines, trained)
+    p = section(TrainGlossParams, **(TINY | RECIPE["train_gloss"]))
     seen = GlossCorpus.load(
-        job, GlossRunParams(variant=variant, seed=42), "both" if variant == "hybrid_both" else "pose", p
+        files, GlossRunParams(variant=variant, seed=42), "both" if variant == "hybrid_both" else "pose", p
     )
     every = pd.read_csv(corpus["splits"][0])["clip_id"]
     for clip_id in every:

@@ -1,17 +1,19 @@
-"""Compare the gloss variants over all seeds; write metrics, a table and a text that sums them up."""
+"""Compare the gloss variants over all seeds; write metrics, a table and a text that sums them up.
+
+Inputs: metrics, predictions, epochs (one of each per run). Outputs: metrics, table, text.
+Parameters: gloss, evaluation, runs.seed, runs.more_seeds.
+"""
 
 from __future__ import annotations
 
-import sys
-
 from signloom.evaluation.ablation import compare, read_runs, table
 from signloom.evaluation.ablation_text import describe
-from signloom.files import atomic, write_csv
+from signloom.files import write_csv, write_text
 from signloom.metrics.metric_files import meaningful, write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import GlossParams
 from signloom.params.runs import RunsParams
-from signloom.stage import Job, run_stage
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
@@ -23,14 +25,8 @@ def work(job: Job) -> None:
     text = describe(compared, runs, params.hypotheses)
     write_csv(job.output("table"), table(meaningful(compared)))
     write_metrics(job.output("metrics"), compared)
-    with atomic(job.output("text")) as part:
-        part.write_text(text + "\n", "utf-8")
+    write_text(job.output("text"), text + "\n")
     print(text)
 
 
-def main(argv: list[str] | None = None) -> int:
-    return run_stage("ablation", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

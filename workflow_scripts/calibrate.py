@@ -2,6 +2,10 @@
 
 The thresholds accept the most in-set clips with their own sentence, while at most
 `inference.max_false_accept_rate` of the other clips are accepted. Among equals, the loosest are chosen.
+
+Inputs: checkpoint, features, mask, index (one of each per shard), stats, splits, embeddings, map, frames,
+frames_index, prototypes. Outputs: thresholds, curve, predictions, metrics.
+Parameters: inference.max_false_accept_rate, inference.seed, quality, pose, evaluation.
 """
 
 from __future__ import annotations
@@ -13,17 +17,17 @@ import torch
 from signloom.evaluation.acceptance import acceptance_figures, answer_table
 from signloom.evaluation.calibration import calibrate, curve_table, thresholds_entries
 from signloom.evaluation.datasets import EmbeddedClips
-from signloom.evaluation.embed import load_trained
 from signloom.evaluation.gate_inputs import TrainedGallery
 from signloom.evaluation.outofset import Questions
 from signloom.features.shards import FeatureShards
 from signloom.files import write_csv, write_json
 from signloom.inference.gates import judge
 from signloom.metrics.metric_files import write_metrics
+from signloom.models.trained_sign2text import load_trained
 from signloom.params.evaluation import EvaluationParams, InferenceParams
 from signloom.params.features import PoseParams, QualityParams
-from signloom.stage import Job, run_stage
 from signloom.text.sentences import read_splits
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
@@ -56,9 +60,4 @@ def work(job: Job) -> None:
     write_json(job.output("thresholds"), chosen)
 
 
-def main(argv: list[str] | None = None) -> int:
-    return run_stage("calibrate", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

@@ -1,23 +1,23 @@
 """Run a video network over frame windows of a shard's clips; each window gives one row.
 
-Inputs: shard (list of clips). Outputs: npy (rows, dim), parquet (index). Parameters: clip_features.
+Inputs: shard (list of clips). Outputs: npy (rows, dim), parquet (index), origin.
+Parameters: clip_features.
 """
 
 from __future__ import annotations
 
 import shutil
-import sys
 
-from signloom.features.backbones.registry import BACKBONES, load_backbone
+from signloom.features.backbones.backbone import load_backbone
+from signloom.features.backbones.registry import BACKBONES
 from signloom.features.clip.clip_features import extract, made_by, one_thread
 from signloom.features.clip.clip_shard import clip_tasks, write_clip_shard
 from signloom.features.partial_shard import read_shard_list
 from signloom.params.clips import ClipFeaturesParams
-from signloom.stage import Job, run_stage
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
-    """Extract the clips that an interrupted run left undone, then join all into one shard."""
     params = job.section("clip_features", ClipFeaturesParams)
     npy, index = job.output("npy"), job.output("parquet")
     clips = read_shard_list(job.input("shard"))
@@ -33,10 +33,4 @@ def work(job: Job) -> None:
     shutil.rmtree(scratch)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the stage; see --help."""
-    return run_stage("clip_features", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

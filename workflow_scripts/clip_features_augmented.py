@@ -1,30 +1,28 @@
 """Compute clip features of augmented copies of a shard's training clips, named `<clip_id>#<copy>`.
 
-Inputs: shard (list of clips), splits. Outputs: npy (rows, dim), parquet (index).
+Inputs: shard (list of clips), splits. Outputs: npy (rows, dim), parquet (index), origin.
 Parameters: clip_features, frames. If frames.copies is 0, the shard is empty.
 """
 
 from __future__ import annotations
 
 import shutil
-import sys
 
-import pandas as pd
-
-from signloom.features.backbones.registry import BACKBONES, load_backbone
+from signloom.features.backbones.backbone import load_backbone
+from signloom.features.backbones.registry import BACKBONES
 from signloom.features.clip.clip_copies import augmented_frames, clips_to_copy
 from signloom.features.clip.clip_features import extract, made_by, one_thread
 from signloom.features.clip.clip_shard import clip_tasks, write_clip_shard
 from signloom.features.partial_shard import read_shard_list
 from signloom.params.clips import ClipFeaturesParams, FramesParams
-from signloom.stage import Job, run_stage
+from signloom.text.sentences import read_splits
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
-    """Extract the copies that an interrupted run left undone, then join all into one shard."""
     params, frames = job.section("clip_features", ClipFeaturesParams), job.section("frames", FramesParams)
     npy, index = job.output("npy"), job.output("parquet")
-    splits = pd.read_csv(job.input("splits"), dtype={"clip_id": str, "split": str}, keep_default_na=False)
+    splits = read_splits(job.input("splits"))
     clips = clips_to_copy(read_shard_list(job.input("shard")), splits)
     if not frames.copies or not clips:
         write_clip_shard([], npy, index, BACKBONES[params.backbone].dim, {})
@@ -38,10 +36,4 @@ def work(job: Job) -> None:
     shutil.rmtree(scratch)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the stage; see --help."""
-    return run_stage("clip_features_augmented", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

@@ -1,17 +1,20 @@
-"""Embed every clip with the trained encoder, and keep the gallery's encoder sequences."""
+"""Embed every clip with the trained encoder, and keep the gallery's encoder sequences.
+
+Inputs: checkpoint, features, mask, index (one of each per shard), stats, splits, metadata.
+Outputs: embeddings, map, frames, frames_index.
+"""
 
 from __future__ import annotations
-
-import sys
 
 import pandas as pd
 import torch
 
-from signloom.evaluation.embed import embedding_map, load_trained, write_embeddings
+from signloom.evaluation.embed import embedding_map, write_embeddings
 from signloom.features.shards import FeatureShards
 from signloom.files import write_csv, write_parquet
-from signloom.stage import Job, run_stage
+from signloom.models.trained_sign2text import load_trained
 from signloom.text.sentences import read_splits
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
@@ -24,9 +27,4 @@ def work(job: Job) -> None:
     write_csv(job.output("map"), clips)
 
 
-def main(argv: list[str] | None = None) -> int:
-    return run_stage("embed", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

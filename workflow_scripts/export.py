@@ -1,23 +1,23 @@
-"""Export networks, gallery and texts for other programs, each checked against the trained original."""
+"""Export networks, gallery and texts for other programs, each checked against the trained original.
+
+Inputs: the fields of `ExportFiles`. Outputs: those of `FILES` in signloom.export.outputs, without the gloss
+networks if no gloss checkpoint is given. Parameters: the fields of `ExportParams`.
+"""
 
 from __future__ import annotations
 
-import sys
-
 import torch
 
+from signloom.export.descriptions import ExportParams
 from signloom.export.export import export
-from signloom.stage import Job, run_stage
+from signloom.export.sources import ExportFiles
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
     torch.set_num_threads(1)  # sums depend on the number of threads, but outputs must not
-    export(job)
+    outputs = {name: job.output(name) for name in job.outputs}
+    export(job.input_files(ExportFiles), outputs, job.sections(ExportParams))
 
 
-def main(argv: list[str] | None = None) -> int:
-    return run_stage("export", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

@@ -1,35 +1,27 @@
 """Import ready-made pose features of a dataset without videos.
 
 A clip is one .npy file of shape (T, 540). With positions.groups, it is the rows of one clip in a table of
-hand and nose positions. Inputs: shard (list of clips). Outputs: npy (rows, dim), mask (rows, 4), parquet
-(index).
+hand and nose positions.
+
+Inputs: shard (list of clips). Outputs: npy (rows, dim), mask (rows, 4), parquet (index), origin.
 Parameters: quality, positions.
 """
 
 from __future__ import annotations
-
-import sys
 
 import pandas as pd
 
 from signloom.features.pose.imported import write_ready_shard
 from signloom.params.features import QualityParams
 from signloom.params.positions import PositionsParams
-from signloom.stage import Job, run_stage
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
-    """Turn one shard list into one feature shard."""
     clips = pd.read_csv(job.input("shard"), dtype={"clip_id": str, "video_path": str}, keep_default_na=False)
     outputs = (job.output("npy"), job.output("mask"), job.output("parquet"))
     quality, positions = job.section("quality", QualityParams), job.section("positions", PositionsParams)
     write_ready_shard(clips, outputs, quality, positions)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the stage; see --help."""
-    return run_stage("import_features", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

@@ -1,4 +1,9 @@
-"""Check every row of the annotation table; write the manifest, its rejects and the shard lists."""
+"""Check every row of the annotation table; write the manifest, its rejects and the shard lists.
+
+Inputs: rows (of stage sources), variations (optional).
+Outputs: manifest, rejects, shards (one list per shard), metrics.
+Parameters: dataset, manifest, shards.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from signloom.errors import SignloomError
 from signloom.files import write_csv, write_parquet
 from signloom.metrics.metric_files import write_metrics
 from signloom.params.dataset import DatasetParams, ManifestParams, ShardsParams
-from signloom.stage import Job, run_stage
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
@@ -35,9 +40,4 @@ def work(job: Job) -> None:
     write_parquet(job.output("manifest"), manifest.clips)
 
 
-def main(argv: list[str] | None = None) -> int:
-    return run_stage("manifest", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

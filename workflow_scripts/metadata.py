@@ -6,8 +6,6 @@ rejects, metrics. Parameters: quality.
 
 from __future__ import annotations
 
-import sys
-
 import pandas as pd
 
 from signloom.features.pose.metadata import (
@@ -21,11 +19,10 @@ from signloom.features.pose.metadata import (
 from signloom.files import write_csv, write_parquet
 from signloom.metrics.metric_files import write_metrics
 from signloom.params.features import QualityParams
-from signloom.stage import Job, run_stage
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
-    """Join the manifest and the indexes of all shards."""
     quality = job.section("quality", QualityParams)
     rejected_rows = pd.read_csv(job.input("rejects"), dtype=str, keep_default_na=False)
     index = read_indexes(job.input_list("features"))
@@ -38,10 +35,4 @@ def work(job: Job) -> None:
     write_parquet(job.output("parquet"), kept)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the stage; see --help."""
-    return run_stage("metadata", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

@@ -1,8 +1,9 @@
-"""Average the embeddings of each sentence's training clips."""
+"""Average the embeddings of each sentence's training clips.
+
+Inputs: embeddings, map. Outputs: prototypes (.npz). Parameters: retrieval.prototype_min_clips.
+"""
 
 from __future__ import annotations
-
-import sys
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from signloom.evaluation.datasets import EmbeddedClips
 from signloom.files import atomic
 from signloom.inference.prototypes import make_prototypes
 from signloom.params.evaluation import RetrievalParams
-from signloom.stage import Job, run_stage
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
@@ -21,9 +22,4 @@ def work(job: Job) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def main(argv: list[str] | None = None) -> int:
-    return run_stage("prototypes", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

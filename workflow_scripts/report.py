@@ -16,13 +16,11 @@ from run to run.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-import pandas as pd
-
 from signloom.errors import SignloomError
-from signloom.files import atomic
+from signloom.evaluation.datasets import EmbeddedClips
+from signloom.files import write_text
 from signloom.report.contact_sheet import Videos, read_videos
 from signloom.report.page import render
 from signloom.report.sources import (
@@ -31,39 +29,26 @@ from signloom.report.sources import (
     SentenceSources,
     Sources,
     read_clips,
+    read_diagnostics,
     read_glosses,
     read_history,
     read_json,
     read_metrics,
-    read_space,
+    read_predictions,
     read_table,
 )
-from signloom.run_names import run_name
-from signloom.stage import Job, run_stage
+from workflow_scripts.job import Job, entry_point
 
-# the page shows checksums of these files; feature indexes are left out because there are too many
-_SHOWN = [
-    *(
-        "metrics",
-        "history",
-        "predictions",
-        "curve",
-        "thresholds",
-        "bundle",
-        "ablation",
-        "gloss_metrics",
-        "gloss_epochs",
-        "gloss_predictions",
-    ),
-    *("metadata", "rejects", "splits"),
-]
+# the page shows no checksums of indexes and of these: they are too many, or made with a file that it shows
+_HIDDEN = {"landmarks", "shards", "epochs", "embeddings", "map", "ablation_text"}
 
 
 def work(job: Job) -> None:
     if "history" not in job.inputs and "gloss_metrics" not in job.inputs:
         raise SignloomError("report: no model family was given; add --input history=... or gloss_metrics=...")
     index = job.input_list("index")
-    runs = [run_name(path, path.stem) for path in job.inputs.get("gloss_metrics", [])]
+    shown = [name for name in job.inputs if name not in _HIDDEN and not name.endswith("index")]
+    glosses = _glosses(job) if "gloss_metrics" in job.inputs else None
     html = job.output("html")
     benchmarks = html.parent.parent / "benchmarks"
     page = render(
@@ -71,19 +56,18 @@ def work(job: Job) -> None:
             metrics=read_metrics(job.input_list("metrics"), ("manifest", "features", "splits")),
             clips=read_clips(job.input("metadata"), job.input("splits")),
             rejects=read_table(job.input("rejects")),
-            index=pd.concat([_diagnostics(path) for path in index], ignore_index=True),
-            jobs={path.stem for path in index} | set(runs),
+            index=read_diagnostics(index),
+            jobs={path.stem for path in index} | set(glosses.metrics if glosses else ()),
             benchmarks=benchmarks,
-            files=[path for name in _SHOWN if name in job.inputs for path in job.input_list(name)],
+            files=[path for name in shown for path in job.input_list(name)],
             params=job.params,
             videos=_videos(job) if "landmarks" in job.inputs else None,
             sentences=_sentences(job) if "history" in job.inputs else None,
             inference=_inference(job, benchmarks / "latency.json") if "curve" in job.inputs else None,
-            glosses=_glosses(job) if runs else None,
+            glosses=glosses,
         )
     )
-    with atomic(html) as part:
-        part.write_text(page, "utf-8")
+    write_text(html, page)
 
 
 def _videos(job: Job) -> Videos:
@@ -93,27 +77,25 @@ def _videos(job: Job) -> Videos:
 
 def _sentences(job: Job) -> SentenceSources:
     metrics = read_metrics(job.input_list("metrics"), ("sign2text", "retrieval"))
-    predictions = {path.stem: path for path in job.input_list("predictions")}
-    for name in ("sign2text", "retrieval"):
-        if name not in predictions:
-            raise SignloomError(f"report: --input predictions=... lacks {name}.csv; add it")
+    predictions = read_predictions(job.input_list("predictions"), ("sign2text", "retrieval"))
     return SentenceSources(
         scores=metrics["sign2text"],
         ranks=metrics["retrieval"],
         history=read_history(job.input("history"), job.input("epochs")),
         translations=read_table(predictions["sign2text"]),
         retrieval=read_table(predictions["retrieval"], ["rank", "similarity"]),
-        space=read_space(job.input("embeddings"), job.input("map")) if "embeddings" in job.inputs else None,
+        space=EmbeddedClips(job.input("embeddings"), job.input("map"))
+        if "embeddings" in job.inputs
+        else None,
     )
 
 
 def _inference(job: Job, latency: Path) -> InferenceSources:
     metrics = read_metrics(job.input_list("metrics"), ("calibration",))
-    predictions = {path.stem: path for path in job.input_list("predictions")}
-    figures = {"false_accept_rate": "float64", "accepted_and_right": "float64", "chosen": "int64"}
+    predictions = read_predictions(job.input_list("predictions"), ())
     return InferenceSources(
         calibration=metrics["calibration"],
-        curve=read_table(job.input("curve")).astype(figures),
+        curve=read_table(job.input("curve"), ["false_accept_rate", "accepted_and_right", "chosen"]),
         thresholds=read_json(job.input("thresholds")),
         scores=metrics.get("inference"),
         answers=read_table(predictions["inference"]) if "inference" in predictions else None,
@@ -133,13 +115,4 @@ def _glosses(job: Job) -> GlossSources:
     )
 
 
-def _diagnostics(path: Path) -> pd.DataFrame:
-    return pd.read_parquet(path, columns=["clip_id", "status", "reason", "motion_mean"])
-
-
-def main(argv: list[str] | None = None) -> int:
-    return run_stage("report", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

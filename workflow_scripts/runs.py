@@ -8,7 +8,6 @@ Parameters: runs, evaluation.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from signloom.metrics.metric_files import meaningful, write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.runs import RunsParams
 from signloom.run_names import folder_after
-from signloom.stage import Job, run_stage
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
@@ -47,9 +46,4 @@ def training_clips(splits: Sequence[Path]) -> dict[str, int]:
     }
 
 
-def main(argv: list[str] | None = None) -> int:
-    return run_stage("runs", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

@@ -6,14 +6,12 @@ Inputs: metrics, predictions (those of evaluate_gloss, one of each per setting a
 
 from __future__ import annotations
 
-import sys
-
 from signloom.evaluation.side_by_side import compare, describe, read_settings, table
 from signloom.files import write_csv
 from signloom.metrics.metric_files import meaningful, write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.side_by_side import SideBySideParams
-from signloom.stage import Job, run_stage
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
@@ -26,9 +24,4 @@ def work(job: Job) -> None:
     print(text)
 
 
-def main(argv: list[str] | None = None) -> int:
-    return run_stage("side_by_side", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

@@ -1,14 +1,15 @@
-"""Convert the annotation table to one format, and record a digest of every file that it names."""
+"""Convert the annotation table to one format, and record a digest of every file that it names.
+
+Inputs: table, which the parameters name. Outputs: rows (parquet). Parameters: dataset.
+"""
 
 from __future__ import annotations
-
-import sys
 
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.sources import read_sources
 from signloom.files import write_parquet
 from signloom.params.dataset import DatasetParams
-from signloom.stage import Job, run_stage
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
@@ -16,9 +17,4 @@ def work(job: Job) -> None:
     write_parquet(job.output("rows"), read_sources(job.section("dataset", DatasetParams), hashes))
 
 
-def main(argv: list[str] | None = None) -> int:
-    return run_stage("sources", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

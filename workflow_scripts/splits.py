@@ -1,8 +1,9 @@
-"""Divide the clips into train, val and test, and mark the sentences that also occur in training."""
+"""Divide the clips into train, val and test, and mark the sentences that also occur in training.
+
+Inputs: metadata. Outputs: splits, metrics. Parameters: splits and, for a fold, fold.
+"""
 
 from __future__ import annotations
-
-import sys
 
 import pandas as pd
 
@@ -11,7 +12,7 @@ from signloom.files import write_csv
 from signloom.metrics.metric_files import write_metrics
 from signloom.params.run import FoldParams
 from signloom.params.splits import SplitsParams
-from signloom.stage import Job, run_stage
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
@@ -22,9 +23,4 @@ def work(job: Job) -> None:
     write_csv(job.output("splits"), splits)
 
 
-def main(argv: list[str] | None = None) -> int:
-    return run_stage("splits", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

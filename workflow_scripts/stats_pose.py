@@ -5,26 +5,16 @@ Inputs: splits, features (npy), index (parquet) and mask, one of each per shard.
 
 from __future__ import annotations
 
-import sys
-
-import pandas as pd
-
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import write_pose_stats
-from signloom.stage import Job, run_stage
+from signloom.text.sentences import read_training_clips
+from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
-    """Read the training clips once and write their moments."""
-    splits = pd.read_csv(job.input("splits"), dtype={"clip_id": str, "split": str}, keep_default_na=False)
+    clips = read_training_clips(job.input("splits"))["clip_id"].tolist()
     shards = FeatureShards(job.input_list("features"), job.input_list("index"), job.input_list("mask"))
-    write_pose_stats(splits, shards, job.output("stats"))
+    write_pose_stats(clips, shards, job.output("stats"))
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the stage; see --help."""
-    return run_stage("stats_pose", work, argv, __doc__)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main = entry_point(work)

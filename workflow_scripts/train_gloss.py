@@ -3,20 +3,20 @@
 Inputs: splits, glosses, gloss_lines; pose, pose_index, mask (one of each per shard), pose_stats and/or clip,
 clip_index, clip_stats; for hybrid_clip_aug also copies, copies_index.
 Outputs: best, latest (checkpoints), history (CSV), metrics (one JSON line per epoch).
+Parameters: the fields of `GlossTraining`.
 """
 
 from __future__ import annotations
 
-import sys
-
-from signloom.stage import run_stage
-from signloom.training.glosses.train import train
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the stage; return its exit code."""
-    return run_stage("train_gloss", train, argv, __doc__)
+from signloom.training.glosses.corpus import GlossFiles
+from signloom.training.glosses.train import GlossTraining, train
+from signloom.training.progress import TrainedFiles
+from workflow_scripts.job import Job, entry_point
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def work(job: Job) -> None:
+    trained = TrainedFiles(*map(job.output, ("best", "latest", "history", "metrics")))
+    train(job.input_files(GlossFiles), trained, job.sections(GlossTraining), job.scratch())
+
+
+main = entry_point(work)

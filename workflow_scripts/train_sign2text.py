@@ -2,20 +2,20 @@
 
 Inputs: features, mask, index (one of each per shard), stats, splits, texts, embeddings, tokenizer.
 Outputs: best, latest (checkpoints), history (CSV), metrics (one JSON line per epoch).
+Parameters: run, sign2text, augment, text.
 """
 
 from __future__ import annotations
 
-import sys
-
-from signloom.stage import run_stage
-from signloom.training.sentences.train import train
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the stage; return its exit code."""
-    return run_stage("train_sign2text", train, argv, __doc__)
+from signloom.training.progress import TrainedFiles
+from signloom.training.sentences.corpus import SentenceFiles
+from signloom.training.sentences.train import SentenceTraining, train
+from workflow_scripts.job import Job, entry_point
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def work(job: Job) -> None:
+    trained = TrainedFiles(*map(job.output, ("best", "latest", "history", "metrics")))
+    train(job.input_files(SentenceFiles), trained, job.sections(SentenceTraining), job.scratch())
+
+
+main = entry_point(work)

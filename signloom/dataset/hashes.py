@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from signloom.dataset.probe import frames_in
-from signloom.files import write_json
+from signloom.files import file_sha256, write_json
 from signloom.progress import track
 
 _SHOW_FROM_BYTES = 200_000_000
@@ -75,7 +75,6 @@ def _status(file: Path) -> list[int | str]:
 def _sha256(file: Path) -> str:
     """Return the digest of `file`, or "" without read permission; new permissions change its ctime later."""
     try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_sha256(file)
     except PermissionError:
         return ""

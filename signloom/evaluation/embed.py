@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -16,10 +15,10 @@ from torch import Tensor
 from signloom.augment.landmarks import centre_crop
 from signloom.errors import SignloomError
 from signloom.features.shards import FeatureShards
-from signloom.files import atomic
-from signloom.models import checkpoints
+from signloom.files import atomic, write_npy
 from signloom.models.inputs import standardise, valid_frames
-from signloom.models.sign2text import Encoded, Sign2Text
+from signloom.models.sign2text import Encoded
+from signloom.models.trained_sign2text import TrainedEncoder
 from signloom.progress import track
 
 _BATCH = 32
@@ -39,44 +38,6 @@ class Clips(Protocol):
     def mask(self, clip_id: str) -> npt.NDArray[np.uint8]:
         """Return the presence bits (T, 4) of pose, hands and face of a clip."""
         ...
-
-
-@dataclass(frozen=True)
-class TrainedEncoder:
-    """A trained network in evaluation mode, with the feature stats that it was trained with."""
-
-    model: Sign2Text
-    mean: Tensor  # (540,)
-    std: Tensor  # (540,)
-    device: torch.device
-
-    @property
-    def seq_len(self) -> int:
-        """Return the longest input in frames; longer clips are cropped at both ends."""
-        return self.model.config.seq_len
-
-
-def load_trained(checkpoint: Path, stats: Path) -> TrainedEncoder:
-    """Load a sign2text checkpoint onto the GPU if there is one.
-
-    Raises SignloomError if the checkpoint was trained with other `stats` (global_stats.npz).
-    """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    content = checkpoints.load(checkpoint, device)
-    try:
-        model = Sign2Text(content["model_config"])
-        model.load_state_dict(content["model"])
-        mean, std = content["feature_mean"], content["feature_std"]
-    except (KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise SignloomError(f"{checkpoint}: not a sign2text checkpoint ({reason}); train it again") from error
-    with np.load(stats, allow_pickle=False) as given:
-        same = np.array_equal(given["feature_mean"], mean.cpu().numpy()) and np.array_equal(
-            given["feature_std"], std.cpu().numpy()
-        )
-    if not same:
-        raise SignloomError(f"{checkpoint}: trained with other statistics than {stats}; train it again")
-    return TrainedEncoder(model.to(device).eval(), mean.to(device), std.to(device), device)
 
 
 def encode_clips(
@@ -172,8 +133,7 @@ def write_embeddings(
         else:
             with part.open("wb") as file:
                 np.save(file, sequences)
-    with atomic(embeddings) as part, part.open("wb") as file:
-        np.save(file, vectors)
+    write_npy(embeddings, vectors)
     return pd.DataFrame(
         {"clip_id": gallery["clip_id"].to_numpy(), "offset": offset, "length": length}
     ).astype({"clip_id": "str", "offset": "int64", "length": "int64"})

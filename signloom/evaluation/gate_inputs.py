@@ -10,10 +10,11 @@ import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import EmbeddedClips
-from signloom.evaluation.embed import TrainedEncoder, encode_clips
+from signloom.evaluation.embed import encode_clips
 from signloom.evaluation.outofset import Questions
 from signloom.inference.dtw import dtw_score
 from signloom.inference.gates import Evidence, Gallery, weigh
+from signloom.models.trained_sign2text import TrainedEncoder
 
 _BATCH = 32
 

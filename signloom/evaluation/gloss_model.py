@@ -1,15 +1,15 @@
-"""Load a trained gloss network and decode clips with it."""
+"""Decode held-out clips with every decoder of a trained gloss network, and score the gloss sequences."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -18,15 +18,18 @@ from signloom.decoding.ctc import greedy, prefix_beam
 from signloom.decoding.joint import joint_beam
 from signloom.decoding.language_model import GlossNgram
 from signloom.errors import SignloomError
-from signloom.features.gloss_rows import GlossRows, SignerStats, Stats
-from signloom.models import checkpoints
-from signloom.models.gloss import Hybrid, TcnCtc, build
-from signloom.params.gloss import DecodeGlossParams
-from signloom.params.variants import Kind
+from signloom.evaluation.datasets import TOGETHER, data_sets
+from signloom.evaluation.gloss import Answers, random_weights, score_glosses
+from signloom.features.gloss_rows import GlossRows, RowFiles, SignerStats
+from signloom.models.gloss import Hybrid, TcnCtc
+from signloom.models.trained_gloss import TrainedGloss, load_gloss
+from signloom.params.evaluation import EvaluationParams
+from signloom.params.gloss import DecodeGlossParams, GlossRunParams
 from signloom.progress import track
-from signloom.stage import Job
-from signloom.text.glosses import read_gloss_table
-from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
+from signloom.text.glosses import read_signers, read_vocabulary
+from signloom.text.normalise import scored_glosses
+from signloom.text.sentences import training_clips
+from signloom.text.vocabulary import BLANK, EOS, PAD, SOS, UNK
 
 SYMBOLS = Symbols(pad=PAD, start=SOS, end=EOS)
 # hypotheses kept at every step: many for lines of few glosses, and time grows with them
@@ -34,75 +37,87 @@ _CTC_BEAM, _ATTENTION_BEAM, _JOINT_BEAM = 10, 5, 10
 _LENGTH_PENALTY = 0.8  # alpha of ((5 + n) / 6) ** alpha in the attention beam, as for sentences
 
 
-@dataclass(frozen=True)
-class TrainedGloss:
-    """A trained network in evaluation mode, with the settings and stats of its training."""
+def evaluate(
+    trained: TrainedGloss,
+    rows: GlossRows,
+    splits: pd.DataFrame,
+    lines: Mapping[str, str],
+    p: DecodeGlossParams,
+    params: EvaluationParams,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the answers to all held-out clips, one row per clip, and the metric entries of each data set.
 
-    model: Hybrid | TcnCtc
-    kind: Kind  # the features that it reads
-    vocabulary: list[str]
-    stats: dict[str, Stats]
-    signers: dict[str, Stats] | None  # stats of each training signer, if features are standardised by signer
-    stack: int  # consecutive rows joined into one
-    every: int  # only every n-th row is read
-    backbone: dict[str, str]  # the network that made the clip features; empty if none are read
-    run: dict[str, Any]  # variant and seed
-    device: torch.device
-
-    def glosses(self, ids: Sequence[int]) -> str:
-        """Return the gloss line for `ids`."""
-        return " ".join(self.vocabulary[i] for i in ids)
-
-
-def load_gloss(path: Path) -> TrainedGloss:
-    """Load a gloss checkpoint, onto the GPU if there is one; raises SignloomError for any other file."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    content = checkpoints.load(path, device)
-    if content.get("family") != "gloss":
+    `splits` is splits.csv; `lines` has the gloss line of each of its clips. The answers are `data, clip_id,
+    sentence_id, seen, reference`, a column per decoder, and `blank_frames, frames`. Raises SignloomError if a
+    signed clip has no gloss line.
+    """
+    lost = [clip for clip in splits["clip_id"][splits["sentence_id"] >= 0] if clip not in lines]
+    if lost:
         raise SignloomError(
-            f"{path}: a checkpoint of family {content.get('family')!r}, expected 'gloss'; train it again"
+            f"{len(lost)} clips of splits.csv have no gloss line (first: {lost[0]}); build stage text again"
         )
-    try:
-        model = build(content["model_config"])
-        model.load_state_dict(content["model"])
-        stats = {
-            family: Stats(content[f"{family}_mean"].cpu().numpy(), content[f"{family}_std"].cpu().numpy())
-            for family in ("pose", "clip")
-            if f"{family}_mean" in content
+    by_name = decoders(trained.model, p, language_model(trained, splits, lines, p))
+    described = splits.set_index("clip_id", drop=False)[["clip_id", "sentence_id", "seen"]]
+    metrics, tables, answers = {}, [], {}
+    for name, clip_ids in data_sets(splits).items():
+        decoded = decode_clips(trained, rows, clip_ids, by_name, p.batch_size, f"decode {name}")
+        references = [scored_glosses(lines[clip], p.normalisation) for clip in clip_ids]
+        found = {
+            decoder: [scored_glosses(line, p.normalisation) for line in decoded_lines]
+            for decoder, decoded_lines in decoded.lines.items()
         }
-        return TrainedGloss(
-            model.to(device).eval(),
-            content["input"],
-            content["vocabulary"],
-            stats,
-            _signers(content),
-            content["stack"],
-            content["every"],
-            {name: content[name] for name in ("backbone", "weights", "weights_sha256") if name in content},
-            content["run"],
-            device,
-        )
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise SignloomError(f"{path}: not a gloss checkpoint ({reason}); train it again") from error
+        answers[name] = Answers(references, found, decoded.blanks)
+        metrics[name] = score_glosses(answers[name], p.normalisation, params)
+        table = described.loc[clip_ids].reset_index(drop=True)
+        table.insert(0, "data", name)
+        for column, glosses in {"reference": references, **found}.items():
+            table[column] = [" ".join(line) for line in glosses]
+        table[["blank_frames", "frames"]] = decoded.blanks.astype("int64")
+        tables.append(table)
+        report_times(name, decoded, len(clip_ids))
+    for name, parts in TOGETHER.items():
+        joined = Answers.of([answers[part] for part in parts])
+        metrics[name] = score_glosses(joined, p.normalisation, params)
+    of_all = random_weights(trained.backbone)
+    return pd.concat(tables, ignore_index=True), {name: part | of_all for name, part in metrics.items()}
 
 
-def _signers(content: dict[str, Any]) -> dict[str, Stats] | None:
-    if content["signers"] is None:
+def load_run(path: Path, run: GlossRunParams, glosses: Path) -> TrainedGloss:
+    """Load a checkpoint; raises SignloomError if its run or its vocabulary is another one."""
+    trained = load_gloss(path)
+    if trained.run != run.model_dump():
+        raise SignloomError(f"{path} is of run {trained.run}, expected {run.model_dump()}; train it again")
+    if trained.vocabulary != read_vocabulary(glosses):
+        raise SignloomError(f"{path} was trained with another vocabulary than {glosses}; train it again")
+    return trained
+
+
+def language_model(
+    trained: TrainedGloss, splits: pd.DataFrame, lines: Mapping[str, str], p: DecodeGlossParams
+) -> GlossNgram | None:
+    """Return the n-gram model of the training clips' glosses, or None if its weight is 0."""
+    if not p.lm_weight:
         return None
-    means, stds = (content[f"signer_{name}"].cpu().numpy() for name in ("mean", "std"))
-    return {name: Stats(*own) for name, *own in zip(content["signers"], means, stds, strict=True)}
+    place = {gloss: number for number, gloss in enumerate(trained.vocabulary)}
+    training = sorted(training_clips(splits)["clip_id"])
+    ids = [[place.get(gloss, UNK) for gloss in lines[clip].split()] for clip in training]
+    return GlossNgram([line for line in ids if line], len(place), p.lm_order).to(trained.device)
 
 
-def open_rows(job: Job, trained: TrainedGloss) -> GlossRows:
-    """Open a stage's features as the network read them in training; signers come from `gloss_lines`."""
+def report_times(name: str, decoded: Decoded, clips: int) -> None:
+    """Print the milliseconds per clip of the encoder and of each decoder."""
+    if clips:
+        each = ", ".join(f"{part} {1000 * wall / clips:.2f}" for part, wall in decoded.seconds.items())
+        print(f"{name}: {clips} clips, ms per clip: {each}", flush=True)
+
+
+def open_rows(files: RowFiles, gloss_lines: Path, trained: TrainedGloss) -> GlossRows:
+    """Open `files` as the network read them in training; signers come from `gloss_lines`."""
     rows = GlossRows.open(
-        job, trained.kind, trained.model.config.max_frames, stack=trained.stack, every=trained.every
+        files, trained.kind, trained.model.config.max_frames, stack=trained.stack, every=trained.every
     )
     if trained.signers is not None:
-        table = read_gloss_table(job.input("gloss_lines"))
-        signer_of = dict(zip(table["clip_id"], table["signer_id"], strict=True))
-        rows.signers = SignerStats(trained.signers, signer_of)
+        rows.signers = SignerStats(trained.signers, read_signers(gloss_lines))
     check_features(trained, rows)
     return rows
 
@@ -115,8 +130,7 @@ def check_features(trained: TrainedGloss, rows: GlossRows) -> None:
             "train it again"
         )
     for family, stats in rows.stats.items():
-        own = trained.stats.get(family)
-        if own is None or not (np.array_equal(own.mean, stats.mean) and np.array_equal(own.std, stats.std)):
+        if family not in trained.stats or not stats.same(trained.stats[family]):
             raise SignloomError(
                 f"the checkpoint was trained with other statistics than {family}_stats; train it again"
             )

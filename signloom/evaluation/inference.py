@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from signloom.evaluation.acceptance import acceptance_figures
+from signloom.evaluation.acceptance import acceptance_figures, answer_table
 from signloom.evaluation.outofset import Questions
 from signloom.inference.answer import Answer, Match
 from signloom.inference.engine import SignEngine
@@ -30,7 +31,44 @@ NO_CLIP = "no clip of a sentence that training saw"
 _NOBODY = Match(1, "", "", -1, "", "", math.nan, math.nan, math.nan, None, None)
 _BATCH = 16
 _TIMED = 50  # how many clips are timed
+_STREAMED = 8  # videos that are tracked again as a stream
 _PERCENTILES = (50, 95, 99)
+
+
+def evaluate(
+    bundle: Path, engine: SignEngine, questions: Questions, params: EvaluationParams
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the answers of `engine`, which was loaded from `bundle`, and the metric entries.
+
+    There is one row per question, as in `answer_table`.
+    """
+    int8 = SignEngine.load(bundle, threads=1, int8=True)
+    every, inside = np.arange(len(questions.of)), questions.inside
+    sentences, own = engine.gallery.sentences, questions.sentences[inside]
+    answers = answer_questions(engine, questions, every)
+    evidence = evidence_of(engine, answers)
+    reasons = [answer.reason for answer in answers]
+    table = answer_table(questions, evidence, sentences[evidence.place], reasons)
+    embeddings = embed_questions(engine, questions, every)
+    cosines, small = (
+        engine.gallery.by_sentence(part)[0]
+        for part in (embeddings[inside], embed_questions(int8, questions, inside))
+    )
+    reranked = answer_questions(engine, questions, inside, rerank=True)
+    return table, {
+        **acceptance_figures(table, params),
+        "fixed_thresholds": fixed_figures(engine, questions, embeddings, params),
+        "int8": int8_figures(sentences, own, (cosines, small), params),
+        "rerank": rerank_figures(own, [answers[row] for row in inside], reranked, params),
+    }
+
+
+def streamed_videos(shards: Sequence[Path], questions: Questions) -> list[Path]:
+    """Return the first videos that hold exactly one clip, an in-set one; `shards` are the shard lists."""
+    clips = pd.concat([pd.read_csv(path, dtype=str, keep_default_na=False) for path in shards])
+    whole = clips[(clips["start_s"] == "") & (clips["end_s"] == "")].set_index("clip_id")["video_path"]
+    asked = [questions.of[row].clip_id for row in questions.inside]
+    return [Path(whole[clip_id]) for clip_id in asked if clip_id in whole][:_STREAMED]
 
 
 def answer_questions(
@@ -96,7 +134,7 @@ def fixed_figures(
 
 
 def int8_figures(
-    sentences: npt.NDArray[np.int64],
+    sentences: npt.NDArray[np.integer],
     own: npt.NDArray[np.int64],
     cosines: tuple[Vectors, Vectors],
     params: EvaluationParams,
@@ -143,8 +181,8 @@ def rerank_figures(
     }
 
 
-def latencies(engine: SignEngine, questions: Questions, rows: Rows) -> dict[str, Any]:
-    """Return percentiles in ms for one clip at a time: encoded, answered, re-ranked, decoded.
+def latencies(engine: SignEngine, questions: Questions) -> dict[str, Any]:
+    """Return percentiles in ms for one in-set clip at a time: encoded, answered, re-ranked, decoded.
 
     `answer` is encoding, search and gates; `answer_reranked` and `answer_decoded` add the step they name.
     """
@@ -154,7 +192,7 @@ def latencies(engine: SignEngine, questions: Questions, rows: Rows) -> dict[str,
         "answer_reranked": lambda clip: engine.answer(*clip, rerank=True, decode=False),
         "answer_decoded": lambda clip: engine.answer(*clip),
     }
-    clips = [questions.read(questions.names[row]) for row in rows[:_TIMED]]
+    clips = [questions.read(questions.names[row]) for row in questions.inside[:_TIMED]]
     spent: dict[str, list[float]] = {name: [] for name in calls}
     for turn, clip in enumerate([*clips[:1], *clips]):  # the first turn is a warm-up
         for name, call in calls.items():

@@ -106,6 +106,7 @@ class Questions:
         self.names = [question.name for question in self.of]
         self.kinds: npt.NDArray[np.str_] = np.array([question.kind for question in self.of], np.str_)
         self.out: npt.NDArray[np.bool_] = np.asarray(self.kinds != IN_SET)
+        self.inside = np.flatnonzero(~self.out)
         self.sentences = np.array([question.sentence_id for question in self.of], np.int64)
         self.left_out = np.where(self.kinds == "left_out", self.sentences, -1)
         self.motion_means = self._motion()

@@ -1,21 +1,134 @@
-"""Scores of stage evaluate_sign2text: translation, clip-sentence alignment, and a retrieval baseline."""
+"""Decode held-out clips; score translation and clip-sentence alignment beside a retrieval baseline."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 
+from signloom.decoding.beam import Symbols, beam_search
+from signloom.errors import SignloomError
+from signloom.evaluation.datasets import EmbeddedClips
+from signloom.evaluation.embed import encode_clips
+from signloom.features.shards import FeatureShards
 from signloom.metrics import translation
+from signloom.metrics.alignment import alignment
 from signloom.metrics.bootstrap import NO_CLIP, Floats, figure, mean_figure, ratio
-from signloom.params.evaluation import EvaluationParams
+from signloom.models.trained_sign2text import TrainedEncoder
+from signloom.params.evaluation import DecodingParams, EvaluationParams
+from signloom.text.tokenizer import TextTokenizer
 
 Unit = npt.NDArray[np.float32]
 
 _CHUNK = 1024  # clips compared with the gallery at a time
+
+
+class References:
+    """texts.parquet of stage text, and the embeddings (texts, D) of its rows by the frozen encoder."""
+
+    def __init__(self, texts: Path, embeddings: Path) -> None:
+        """Read both; raises SignloomError if their numbers of rows differ."""
+        table = pd.read_parquet(texts)
+        self._embeddings = np.load(embeddings, allow_pickle=False)
+        if len(self._embeddings) != len(table):
+            raise SignloomError(
+                f"{len(table)} texts but {len(self._embeddings)} text embeddings; run stage text again"
+            )
+        # of each sentence: itself and its variations
+        self.texts: dict[int, list[str]] = {
+            int(key): group["text"].tolist() for key, group in table.groupby("sentence_id")
+        }
+        main = table[table["variation"] == 0]
+        self._row = dict(zip(main["sentence_id"], main.index, strict=True))
+
+    def project(self, trained: TrainedEncoder, sentences: Sequence[int]) -> Unit:
+        """Return the projected embedding (N, E) of each of `sentences`; rows have unit length."""
+        wanted = torch.from_numpy(self._embeddings[[self._row[sentence] for sentence in sentences]])
+        with torch.inference_mode():
+            projected = trained.model.project_text(wanted.to(trained.device))
+        return np.asarray(projected.float().cpu().numpy())
+
+
+def evaluate(
+    trained: TrainedEncoder,
+    tokenizer: TextTokenizer,
+    shards: FeatureShards,
+    clips: EmbeddedClips,
+    references: References,
+    sets: Mapping[str, list[str]],
+    decoding: DecodingParams,
+    params: EvaluationParams,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the answers to the clips of all data sets `sets`, one row per clip, and the metric entries.
+
+    `clips` are all embedded clips. The answers are `clip_id, data, sentence_id, reference, hypothesis,
+    nearest, wer`, where `nearest` is the sentence of the nearest training clip.
+    """
+    tables, metrics = [], {}
+    for name, clip_ids in sets.items():
+        rows = clips.rows(clip_ids)
+        answers = clips.table.iloc[rows][["clip_id", "sentence_id"]].reset_index(drop=True)
+        answers.insert(1, "data", name)
+        spoken = [references.texts[sentence][0] for sentence in answers["sentence_id"]]
+        decoded = decode_clips(trained, tokenizer, shards, clip_ids, decoding, name)
+        answers = answers.assign(reference=spoken, hypothesis=decoded, nearest=nearest_sentences(clips, rows))
+        projected = references.project(trained, answers["sentence_id"].tolist())
+        aligned = alignment(clips.vectors[rows], spoken, projected)
+        metrics[name] = score_translations(answers, references.texts, aligned, params)
+        edits, words = translation.wer_stats(spoken, decoded).T
+        answers["wer"] = np.divide(edits, words, out=np.full(len(edits), np.nan), where=words > 0).round(6)
+        tables.append(answers)
+    return pd.concat(tables, ignore_index=True), metrics
+
+
+def load_tokenizer(path: Path, trained: TrainedEncoder) -> TextTokenizer:
+    """Read tokenizer.json; raises SignloomError if the checkpoint was trained with another one."""
+    tokenizer, config = TextTokenizer.load(path), trained.model.config
+    ids = (tokenizer.size, tokenizer.pad, tokenizer.start, tokenizer.end)
+    if ids != (config.vocab_size, config.pad_id, config.bos_id, config.eos_id):
+        raise SignloomError(
+            f"{path} is not the tokenizer that the checkpoint was trained with; train it again"
+        )
+    return tokenizer
+
+
+def decode_clips(
+    trained: TrainedEncoder,
+    tokenizer: TextTokenizer,
+    shards: FeatureShards,
+    clip_ids: Sequence[str],
+    params: DecodingParams,
+    name: str,
+) -> list[str]:
+    """Return the sentence that beam search finds for each clip of data set `name`."""
+    symbols = Symbols(tokenizer.pad, tokenizer.start, tokenizer.end)
+    decoded = [""] * len(clip_ids)
+    for rows, encoded in encode_clips(trained, shards, clip_ids, params.batch_size, f"decode {name}"):
+        found = beam_search(
+            trained.model,
+            encoded.frames,
+            encoded.valid,
+            symbols,
+            beam=params.beam,
+            alpha=params.length_penalty,
+            max_tokens=trained.model.config.max_tokens,
+        )
+        for row, hypothesis in zip(rows, found, strict=True):
+            decoded[row] = tokenizer.decode(hypothesis.tokens)
+    return decoded
+
+
+def nearest_sentences(clips: EmbeddedClips, rows: npt.NDArray[np.intp]) -> list[str]:
+    """Return, for each of `rows`, the sentence of the training clip with the most similar embedding."""
+    gallery = clips.gallery()
+    if not len(gallery):
+        raise SignloomError("no signed training clip has an embedding; run stage embed again")
+    return list(clips.table["sentence"].iloc[gallery[nearest(clips.vectors[rows], clips.vectors[gallery])]])
 
 
 def nearest(queries: Unit, gallery: Unit) -> npt.NDArray[np.intp]:
@@ -26,30 +139,6 @@ def nearest(queries: Unit, gallery: Unit) -> npt.NDArray[np.intp]:
         for start in range(0, len(queries), _CHUNK)
     ]
     return np.concatenate(parts) if parts else np.zeros(0, np.intp)
-
-
-def alignment(clips: Unit, sentences: Sequence[str], embeddings: Unit) -> dict[str, Floats]:
-    """Return `inst_top1`, `pos_sim`, `neg_sim` (N,) of each clip against all distinct sentences.
-
-    `clips` (N, E) and `embeddings` (N, E), those of `sentences`, are unit rows. A clip is right if its own
-    sentence is more similar to it than every other one. `neg_sim` is the mean over the other sentences, NaN
-    if there are none.
-    """
-    _, first, own = np.unique(
-        np.array(sentences, dtype=object).astype(str), return_index=True, return_inverse=True
-    )
-    candidates = embeddings[first].astype(np.float64).T
-    top, mine, negative = np.full((3, len(clips)), np.nan)
-    for start in range(0, len(clips), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        similarity = clips[part].astype(np.float64) @ candidates
-        rows = np.arange(len(similarity))
-        mine[part] = similarity[rows, own[part]]
-        if len(first) > 1:
-            negative[part] = (similarity.sum(1) - mine[part]) / (len(first) - 1)
-        similarity[rows, own[part]] = -np.inf
-        top[part] = mine[part] > similarity.max(1)
-    return {"inst_top1": top, "pos_sim": mine, "neg_sim": negative}
 
 
 def score_translations(

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from signloom.export.card import write_card
 from signloom.export.metrics import CORPUS, headlines, read_metrics
-from signloom.export.outputs import write
-from signloom.export.package import hash_of, listed, make_manifest, sha256, versions
-from signloom.export.sources import Gallery, GlossSource, Sign2TextSource
+from signloom.export.outputs import FILES, Outputs
+from signloom.export.package import hash_of, listed, make_manifest, versions
+from signloom.export.sources import ExportFiles, Gallery, GlossSource, Sign2TextSource
 from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
-from signloom.files import write_json
+from signloom.files import file_sha256, write_json
 from signloom.inference.bundle import FORMAT
 from signloom.params.base import Section
 from signloom.params.evaluation import DecodingParams, InferenceParams, RetrievalParams
 from signloom.params.features import LandmarksParams, PoseParams, QualityParams
 from signloom.params.text import TextParams
-from signloom.stage import Job
 from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
 
-SECTIONS: dict[str, type[Section]] = {
-    "pose": PoseParams,
-    "quality": QualityParams,
-    "landmarks": LandmarksParams,
-    "decoding": DecodingParams,
-    "retrieval": RetrievalParams,
-    "inference": InferenceParams,
-    "text": TextParams,
-}
+
+class ExportParams(Section):
+    """The parameters that a bundle carries, because answers need them."""
+
+    pose: PoseParams
+    quality: QualityParams
+    landmarks: LandmarksParams
+    decoding: DecodingParams
+    retrieval: RetrievalParams
+    inference: InferenceParams
+    text: TextParams
 
 
-def model_config(job: Job, sign: Sign2TextSource, gloss: GlossSource | None) -> dict[str, Any]:
+def model_config(params: ExportParams, sign: Sign2TextSource, gloss: GlossSource | None) -> dict[str, Any]:
     """Return model_config.json: sizes, token ids, feature layout, and how features are made and decoded."""
     c = sign.model.config
     tokens = {"pad": c.pad_id, "start": c.bos_id, "end": c.eos_id, "longest": c.max_tokens}
@@ -48,7 +48,7 @@ def model_config(job: Job, sign: Sign2TextSource, gloss: GlossSource | None) -> 
         "sign2text": c.to_dict(),
         "tokens": tokens | {"vocabulary": c.vocab_size},
         "gloss": None if gloss is None else gloss_config(gloss),
-        **{name: job.section(name, kind).model_dump() for name, kind in SECTIONS.items()},
+        **params.model_dump(),
     }
 
 
@@ -59,21 +59,26 @@ def gloss_config(gloss: GlossSource) -> dict[str, Any]:
     return {"run": gloss.trained.run, **c.to_dict(), "tokens": tokens | {"vocabulary": c.vocab_size}}
 
 
-def write_papers(
-    job: Job, files: dict[str, Path], sign: Sign2TextSource, gloss: GlossSource | None, gallery: Gallery
+def write_descriptions(
+    files: ExportFiles,
+    outputs: Outputs,
+    params: ExportParams,
+    sign: Sign2TextSource,
+    gloss: GlossSource | None,
+    gallery: Gallery,
 ) -> None:
     """Write the model card and the manifest, which describe the other files."""
-    metrics = read_metrics(job.input_list("metrics"))
+    metrics = read_metrics(files.metrics)
     demo = all(file.startswith("data/demo/") for file in gallery.table["video_file"])
-    text = job.section("text", TextParams)
     about = {
         "versions": versions(),
         "metrics": headlines(metrics),
-        "hashes": hashes(job, sign),
+        "hashes": hashes(files, params, sign),
         "git_commit": sign.origin["git_commit"],
-        "licences": licences(text, demo),
+        "licences": licences(params.text, demo),
     }
-    others = {name: path for name, path in files.items() if path != job.output("card")}
+    others = outputs.listed()
+    del others[FILES["card"]]
     card = write_card(
         {"files": listed(others), **about},
         {name: metrics[name] for name in CORPUS if name in metrics},
@@ -81,22 +86,21 @@ def write_papers(
         gallery.table["sentence_id"].nunique(),
         demo,
     )
-    write(job, "card", card.encode())
-    write_json(job.output("manifest"), make_manifest(about, files))
+    outputs.write("card", card.encode())
+    write_json(outputs.paths["manifest"], make_manifest(about, outputs.listed()))
 
 
-def hashes(job: Job, sign: Sign2TextSource) -> dict[str, str]:
+def hashes(files: ExportFiles, params: ExportParams, sign: Sign2TextSource) -> dict[str, str]:
     """Return hashes of the data, parameters and checkpoints that the bundle comes from."""
     origin = sign.origin
-    sections = {name: job.params[name] for name in SECTIONS}
     found = {
         "data": origin["data_hash"],
-        "parameters": hash_of({"training": origin["parameters"], "export": sections}),
+        "parameters": hash_of({"training": origin["parameters"], "export": params.model_dump()}),
         "statistics": origin["stats_hash"],
         "vocabulary": origin["vocabulary_hash"],
-        "checkpoint": sha256(job.input("checkpoint")),
+        "checkpoint": file_sha256(files.checkpoint),
     }
-    return found | ({"gloss_checkpoint": sha256(job.input("gloss"))} if "gloss" in job.inputs else {})
+    return found | ({"gloss_checkpoint": file_sha256(files.gloss)} if files.gloss else {})
 
 
 def licences(text: TextParams, demo: bool) -> dict[str, str]:

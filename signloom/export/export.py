@@ -1,9 +1,9 @@
-"""Export everything that answers need, from the stage's inputs to one zip file."""
+"""Export everything that answers need, down to one zip file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from signloom.errors import SignloomError
 from signloom.export import checks
-from signloom.export.descriptions import model_config, write_papers
+from signloom.export.descriptions import ExportParams, model_config, write_descriptions
 from signloom.export.networks import DecoderNetwork, EncoderNetwork, for_onnx
 from signloom.export.onnx_files import Port, to_int8, to_onnx
-from signloom.export.outputs import FILES, copy, outputs, write
+from signloom.export.outputs import FILES, Outputs
 from signloom.export.package import write_bundle
 from signloom.export.sources import (
+    ExportFiles,
     Gallery,
     GlossSource,
     RealClips,
@@ -29,13 +30,12 @@ from signloom.export.sources import (
 )
 from signloom.export.torchscript import to_torchscript
 from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
-from signloom.files import atomic, write_csv, write_json
+from signloom.files import write_csv, write_json, write_npy
 from signloom.inference.bundle import ZIP
 from signloom.inference.engine import SignEngine
 from signloom.inference.gates import Thresholds
 from signloom.inference.networks import Clip, pad
 from signloom.models.gloss import Hybrid
-from signloom.stage import Job
 
 _CLIPS = (
     Port("sequence", ("batch", "time", FEATURE_DIM)),
@@ -45,48 +45,49 @@ _SAME = 0.999  # lowest cosine of a clip's new embedding to the gallery's; devic
 _TRIED = 3  # how many clips of the gallery are embedded again
 
 
-def export(job: Job) -> None:
-    """Write every output of the stage.
+def export(files: ExportFiles, paths: Mapping[str, Path], params: ExportParams) -> None:
+    """Write every output; `paths` are theirs by the names of FILES.
 
     Raises SignloomError if inputs do not belong together or an exported network disagrees with its original.
     """
-    check_thresholds(job.input("thresholds"))
-    sign, gloss = open_sign2text(job), open_gloss(job)
-    files = outputs(job, gloss)
-    gallery, clips = Gallery.open(job), RealClips(job)
+    check_thresholds(files.thresholds)
+    sign, gloss = open_sign2text(files), open_gloss(files)
+    outputs = Outputs(paths, gloss)
+    gallery, clips = Gallery.open(files), RealClips(files)
     check_gallery(sign, gallery, clips)
-    write_sign2text(job, sign, clips)
+    write_sign2text(outputs, sign, clips)
     if gloss is not None:
-        write_gloss(job, gloss, clips)
-    write(job, "safetensors", safetensors(weights(sign, gloss)))
-    write_gallery(job, gallery)
+        write_gloss(outputs, gloss, clips)
+    outputs.write("safetensors", safetensors(weights(sign, gloss)))
+    write_gallery(outputs, gallery, files.frames)
     for name in ("stats", "tokenizer", "glosses", "prototypes", "thresholds"):
-        copy(job, name)
-    write_json(job.output("config"), model_config(job, sign, gloss))
-    write_papers(job, files, sign, gloss, gallery)
-    digest = write_bundle(job.output("bundle"), files, job.output("manifest"))
-    write(job, "digest", f"{digest}  {ZIP}\n".encode())
+        outputs.copy(name, getattr(files, name))
+    write_json(paths["config"], model_config(params, sign, gloss))
+    write_descriptions(files, outputs, params, sign, gloss, gallery)
+    bundle = paths["bundle"]
+    digest = write_bundle(bundle, outputs.listed(), paths["manifest"])
+    outputs.write("digest", f"{digest}  {ZIP}\n".encode())
     # check that the finished file opens and answers, text included
-    SignEngine.load(job.output("bundle")).answer(*clips.read(gallery.table["clip_id"].iloc[0]))
-    print(f"{job.output('bundle')}: sha256 {digest}", flush=True)
+    SignEngine.load(bundle).answer(*clips.read(gallery.table["clip_id"].iloc[0]))
+    print(f"{bundle}: sha256 {digest}", flush=True)
 
 
-def write_sign2text(job: Job, sign: Sign2TextSource, clips: RealClips) -> None:
+def write_sign2text(outputs: Outputs, sign: Sign2TextSource, clips: RealClips) -> None:
     """Write the encoder, its int8 and TorchScript variants and the decoder, each checked on real clips."""
     config, network = sign.model.config, sign.encoder
     width = sign.model.encoder.frame_dim
     batches = clips.batches(config.seq_len)
     made = [Port("embedding", ("batch", config.embedding_dim)), Port("frames", ("batch", "kept", width))]
     encoder = to_onnx(for_onnx(network), clip_example(), _CLIPS, made)
-    put(job, "encoder", encoder, lambda name: checks.check_clips(name, encoder, network, batches))
+    put(outputs, "encoder", encoder, lambda name: checks.check_clips(name, encoder, network, batches))
     int8 = to_int8(encoder)
-    put(job, "encoder_int8", int8, lambda name: checks.check_int8(name, int8, encoder, batches))
+    put(outputs, "encoder_int8", int8, lambda name: checks.check_int8(name, int8, encoder, batches))
     script = to_torchscript(network, clip_example())
-    put(job, "torchscript", script, lambda name: checks.check_torchscript(name, script, network, batches))
-    write_decoder(job, "decoder", DecoderNetwork(sign.model).eval(), width, network, clips)
+    put(outputs, "torchscript", script, lambda name: checks.check_torchscript(name, script, network, batches))
+    write_decoder(outputs, "decoder", DecoderNetwork(sign.model).eval(), width, network, clips)
 
 
-def write_gloss(job: Job, gloss: GlossSource, clips: RealClips) -> None:
+def write_gloss(outputs: Outputs, gloss: GlossSource, clips: RealClips) -> None:
     """Write the gloss network, and its decoder if it has one."""
     config, network = gloss.trained.model.config, gloss.network
     made = [
@@ -95,14 +96,14 @@ def write_gloss(job: Job, gloss: GlossSource, clips: RealClips) -> None:
         Port("greedy", ("batch", "kept")),
     ]
     model, batches = to_onnx(network, clip_example(), _CLIPS, made), clips.batches(config.max_frames)
-    put(job, "gloss_model", model, lambda name: checks.check_clips(name, model, network, batches))
+    put(outputs, "gloss_model", model, lambda name: checks.check_clips(name, model, network, batches))
     if isinstance(gloss.trained.model, Hybrid):
         decoder = DecoderNetwork(gloss.trained.model).eval()
-        write_decoder(job, "gloss_decoder", decoder, config.width, network, clips)
+        write_decoder(outputs, "gloss_decoder", decoder, config.width, network, clips)
 
 
 def write_decoder(
-    job: Job, output: str, decoder: DecoderNetwork, width: int, encoder: nn.Module, clips: RealClips
+    outputs: Outputs, name: str, decoder: DecoderNetwork, width: int, encoder: nn.Module, clips: RealClips
 ) -> None:
     """Write a decoder over frames of `width` values, checked on frames that `encoder` makes of real clips."""
     config = decoder.model.config
@@ -110,12 +111,8 @@ def write_decoder(
     example = torch.zeros(2, 3, dtype=torch.long), torch.zeros(1, 5, width)
     model = to_onnx(decoder, example, inputs, [Port("log_probs", ("rows", config.vocab_size))])
     frames = [states_of(encoder, batch[0]) for batch in clips.batches(1) if len(batch) == 1]
-    put(
-        job,
-        output,
-        model,
-        lambda name: checks.check_decoder(name, model, decoder, frames, config.max_tokens),
-    )
+    longest = config.max_tokens
+    put(outputs, name, model, lambda file: checks.check_decoder(file, model, decoder, frames, longest))
 
 
 def clip_example() -> tuple[Tensor, Tensor]:
@@ -143,13 +140,12 @@ def weights(sign: Sign2TextSource, gloss: GlossSource | None) -> dict[str, Tenso
     }
 
 
-def write_gallery(job: Job, gallery: Gallery) -> None:
-    """Write embeddings, map, frames and frame index of the gallery only."""
-    with atomic(job.output("embeddings")) as part, part.open("wb") as file:
-        np.save(file, gallery.embeddings)
-    write_csv(job.output("map"), gallery.table)
-    copy(job, "frames")  # stage embed keeps only those of the gallery
-    write_csv(job.output("frames_index"), gallery.frames)
+def write_gallery(outputs: Outputs, gallery: Gallery, frames: Path) -> None:
+    """Write embeddings, map, frames and frame index of the gallery; stage embed wrote `frames`."""
+    write_npy(outputs.paths["embeddings"], gallery.embeddings)
+    write_csv(outputs.paths["map"], gallery.table)
+    outputs.copy("frames", frames)  # stage embed keeps only those of the gallery
+    write_csv(outputs.paths["frames_index"], gallery.frames)
 
 
 def check_thresholds(path: Path) -> None:
@@ -174,7 +170,7 @@ def check_gallery(sign: Sign2TextSource, gallery: Gallery, clips: RealClips) -> 
         )
 
 
-def put(job: Job, output: str, content: bytes, check: Callable[[str], str]) -> None:
+def put(outputs: Outputs, name: str, content: bytes, check: Callable[[str], str]) -> None:
     """Write an output if its check passes, and print the result of the check."""
-    print(check(FILES[output]), flush=True)
-    write(job, output, content)
+    print(check(FILES[name]), flush=True)
+    outputs.write(name, content)

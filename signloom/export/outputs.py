@@ -1,15 +1,15 @@
-"""The files of an export: the stage's outputs and the file names that readers expect."""
+"""The files of an export, with the file names that readers expect."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from signloom.errors import SignloomError
 from signloom.export.sources import GlossSource
 from signloom.files import atomic
 from signloom.inference.bundle import MANIFEST, ZIP, ZIP_DIGEST
-from signloom.stage import Job
 
 FILES = {
     "encoder": "sign_encoder.onnx",
@@ -37,31 +37,41 @@ FILES = {
 GLOSS_OUTPUTS = ("gloss_model", "gloss_decoder")
 
 
-def outputs(job: Job, gloss: GlossSource | None) -> dict[str, Path]:
-    """Return the files that the manifest lists, by the file names that readers expect.
+class Outputs:
+    """The files of an export by the names of FILES."""
 
-    Raises SignloomError if an output is missing, not expected or has another file name.
-    """
-    absent = set(GLOSS_OUTPUTS[1:] if gloss and not gloss.has_decoder else () if gloss else GLOSS_OUTPUTS)
-    for name in job.outputs:
-        if name not in FILES or name in absent:
-            raise SignloomError(f"export: these inputs cannot produce --output {name}=...; leave it out")
-    paths = {name: job.output(name) for name in FILES if name not in absent}
-    for name, path in paths.items():
-        if path.name != FILES[name]:
-            raise SignloomError(
-                f"export: output {name} is {path}, but readers look for {FILES[name]}; give it that name"
-            )
-    return {path.name: path for name, path in paths.items() if name not in ("manifest", "bundle", "digest")}
+    def __init__(self, paths: Mapping[str, Path], gloss: GlossSource | None) -> None:
+        """Check `paths`.
 
+        Raises SignloomError if one is missing, not expected or has another file name.
+        """
+        absent = set(GLOSS_OUTPUTS[1:] if gloss and not gloss.has_decoder else () if gloss else GLOSS_OUTPUTS)
+        for name in paths:
+            if name not in FILES or name in absent:
+                raise SignloomError(f"export: these inputs cannot produce --output {name}=...; leave it out")
+        for name, file in FILES.items():
+            if name not in paths and name not in absent:
+                raise SignloomError(f"export: --output {name}=FILE is missing")
+            if name in paths and paths[name].name != file:
+                raise SignloomError(
+                    f"export: output {name} is {paths[name]}, but readers look for {file}; give it that name"
+                )
+        self.paths = paths
 
-def write(job: Job, output: str, content: bytes) -> None:
-    """Write an output in one step."""
-    with atomic(job.output(output)) as part:
-        part.write_bytes(content)
+    def listed(self) -> dict[str, Path]:
+        """Return the files that the manifest lists, by file name."""
+        return {
+            file: self.paths[name]
+            for name, file in FILES.items()
+            if name in self.paths and name not in ("manifest", "bundle", "digest")
+        }
 
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file in one step."""
+        with atomic(self.paths[name]) as part:
+            part.write_bytes(content)
 
-def copy(job: Job, name: str) -> None:
-    """Copy an input to the output of the same name."""
-    with atomic(job.output(name)) as part:
-        shutil.copyfile(job.input(name), part)
+    def copy(self, name: str, source: Path) -> None:
+        """Write a copy of `source`."""
+        with atomic(self.paths[name]) as part:
+            shutil.copyfile(source, part)

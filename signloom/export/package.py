@@ -14,7 +14,7 @@ import signloom.inference
 import signloom.text
 from signloom import console, errors
 from signloom.export.archive import write_zip
-from signloom.files import atomic
+from signloom.files import atomic, file_sha256
 from signloom.inference import (
     answer,
     answer_text,
@@ -70,7 +70,7 @@ def write_bundle(target: Path, files: Mapping[str, Path], manifest: Path) -> str
     }
     with atomic(target) as part, part.open("w+b") as file:
         write_zip(file, {**content, **code(), bundle.MANIFEST: manifest})
-    return sha256(target)
+    return file_sha256(target)
 
 
 def make_manifest(about: dict[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
@@ -85,14 +85,9 @@ def make_manifest(about: dict[str, Any], files: Mapping[str, Path]) -> dict[str,
 def listed(files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
     """Return SHA-256 and size of `files` by name, sorted."""
     return {
-        name: {"sha256": sha256(path), "bytes": path.stat().st_size} for name, path in sorted(files.items())
+        name: {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+        for name, path in sorted(files.items())
     }
-
-
-def sha256(path: Path) -> str:
-    """Return the hex SHA-256 of a file, as `sha256sum` prints it."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hash_of(value: Any) -> str:

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from signloom.export.archive import write_zip
-from signloom.export.package import listed, sha256
-from signloom.files import atomic, write_json
+from signloom.export.package import listed
+from signloom.files import atomic, file_sha256, write_json, write_text
 from signloom.inference.bundle import MANIFEST, Bundle
 
 THRESHOLDS = "thresholds.json"
@@ -30,7 +30,6 @@ def write_recalibrated(source: Path, target: Path, thresholds: Mapping[str, Any]
         kept = {name: bundle.read(name) for name in bundle.names - set(changed)}
         with atomic(target) as part, part.open("w+b") as file:
             write_zip(file, {**kept, **changed})
-    digest = sha256(target)
-    with atomic(target.with_name(f"{target.name}.sha256")) as part:
-        part.write_text(f"{digest}  {target.name}\n", "utf-8")
+    digest = file_sha256(target)
+    write_text(target.with_name(f"{target.name}.sha256"), f"{digest}  {target.name}\n")
     return digest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,40 @@ import torch
 
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import EmbeddedClips
-from signloom.evaluation.embed import load_trained
-from signloom.evaluation.gloss_model import TrainedGloss, load_gloss
 from signloom.export.networks import EncoderNetwork, GlossNetwork
-from signloom.features.gloss_rows import Stats
 from signloom.features.pose.layout import FEATURE_DIM
 from signloom.features.shards import FeatureShards
+from signloom.features.stats import Stats
 from signloom.inference.networks import Clip
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text
-from signloom.stage import Job
+from signloom.models.trained_gloss import TrainedGloss, load_gloss
+from signloom.models.trained_sign2text import load_trained
 from signloom.text.glosses import read_vocabulary
 from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportFiles:
+    """The files that an export reads; of features, indexes and masks one per shard."""
+
+    checkpoint: Path  # of the sign2text network
+    gloss: Path | None = None  # checkpoint
+    features: Sequence[Path]
+    index: Sequence[Path]
+    mask: Sequence[Path]
+    stats: Path
+    splits: Path
+    tokenizer: Path
+    glosses: Path
+    embeddings: Path
+    map: Path
+    frames: Path
+    frames_index: Path
+    prototypes: Path
+    thresholds: Path
+    metrics: Sequence[Path]
 
 
 @dataclass(frozen=True)
@@ -50,16 +72,16 @@ class GlossSource:
         return self.trained.model.config.network == "hybrid"
 
 
-def open_sign2text(job: Job) -> Sign2TextSource:
+def open_sign2text(files: ExportFiles) -> Sign2TextSource:
     """Load the checkpoint; raises SignloomError if it was trained with other statistics or tokenizer."""
-    path = job.input("checkpoint")
-    trained = load_trained(path, job.input("stats"))
+    path = files.checkpoint
+    trained = load_trained(path, files.stats)
     model = trained.model.cpu()
-    tokenizer, config = TextTokenizer.load(job.input("tokenizer")), model.config
+    tokenizer, config = TextTokenizer.load(files.tokenizer), model.config
     ids = (tokenizer.size, tokenizer.pad, tokenizer.start, tokenizer.end)
     if ids != (config.vocab_size, config.pad_id, config.bos_id, config.eos_id):
         raise SignloomError(
-            f"{path} was trained with another tokenizer than {job.input('tokenizer')}; train it again"
+            f"{path} was trained with another tokenizer than {files.tokenizer}; train it again"
         )
     names = ("parameters", "data_hash", "stats_hash", "vocabulary_hash", "git_commit")
     content = checkpoints.load(path)
@@ -70,14 +92,14 @@ def open_sign2text(job: Job) -> Sign2TextSource:
     return Sign2TextSource(model, encoder, {name: content[name] for name in names})
 
 
-def open_gloss(job: Job) -> GlossSource | None:
+def open_gloss(files: ExportFiles) -> GlossSource | None:
     """Load the gloss checkpoint if one is given.
 
     Raises SignloomError if it cannot answer from the pose features of one clip.
     """
-    if "gloss" not in job.inputs:
+    path = files.gloss
+    if path is None:
         return None
-    path = job.input("gloss")
     trained = load_gloss(path)
     reasons = {
         f"reads {trained.kind} features": trained.kind != "pose",
@@ -91,19 +113,17 @@ def open_gloss(job: Job) -> GlossSource | None:
             raise SignloomError(
                 f"{path} cannot be exported: it {reason}; export a run that reads only pose features"
             )
-    stats, own = Stats.read(job.input("stats")), trained.stats["pose"]
-    if not (np.array_equal(own.mean, stats.mean) and np.array_equal(own.std, stats.std)):
-        raise SignloomError(
-            f"{path} was trained with other statistics than {job.input('stats')}; train it again"
-        )
+    own = trained.stats["pose"]
+    if not own.same(Stats.read(files.stats)):
+        raise SignloomError(f"{path} was trained with other statistics than {files.stats}; train it again")
     if len(own.mean) != FEATURE_DIM:
         raise SignloomError(
             f"{path} cannot be exported: it reads {len(own.mean)} columns, not {FEATURE_DIM}; "
             "export a run on landmark features"
         )
-    if trained.vocabulary != read_vocabulary(job.input("glosses")):
+    if trained.vocabulary != read_vocabulary(files.glosses):
         raise SignloomError(
-            f"{path} was trained with another vocabulary than {job.input('glosses')}; train it again"
+            f"{path} was trained with another vocabulary than {files.glosses}; train it again"
         )
     mean, std = torch.from_numpy(own.mean), torch.from_numpy(own.std)
     return GlossSource(trained, GlossNetwork(trained.model.cpu(), mean, std).eval())
@@ -118,19 +138,19 @@ class Gallery:
     frames: pd.DataFrame  # clip_id, offset, length
 
     @classmethod
-    def open(cls, job: Job) -> Gallery:
+    def open(cls, files: ExportFiles) -> Gallery:
         """Read the embeddings; raises SignloomError if there are none or the frames belong to other clips."""
-        clips = EmbeddedClips(job.input("embeddings"), job.input("map"))
+        clips = EmbeddedClips(files.embeddings, files.map)
         rows = clips.gallery()
         if not len(rows):
             raise SignloomError(
-                f"{job.input('map')}: no signed training clip, so nothing can be answered; check splits.csv"
+                f"{files.map}: no signed training clip, so nothing can be answered; check splits.csv"
             )
         table = clips.table.iloc[rows].reset_index(drop=True)
-        frames = pd.read_parquet(job.input("frames_index"))
+        frames = pd.read_parquet(files.frames_index)
         if frames["clip_id"].tolist() != table["clip_id"].tolist():
             raise SignloomError(
-                f"{job.input('frames_index')} has other clips than {job.input('map')}; run stage embed again"
+                f"{files.frames_index} has other clips than {files.map}; run stage embed again"
             )
         for column in ("video_file", "feature_path"):
             table[column] = relative(table[column].tolist())
@@ -149,16 +169,13 @@ def relative(files: list[str]) -> list[str]:
 class RealClips:
     """Clips of the corpus for checking exported networks."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, files: ExportFiles) -> None:
         """Open the features; raises SignloomError if no clip has frames."""
-        self.shards = FeatureShards(
-            job.input_list("features"), job.input_list("index"), job.input_list("mask")
-        )
-        clip_ids = [clip for clip in read_splits(job.input("splits"))["clip_id"] if self.shards.length(clip)]
+        self.shards = FeatureShards(files.features, files.index, files.mask)
+        clip_ids = [clip for clip in read_splits(files.splits)["clip_id"] if self.shards.length(clip)]
         if not clip_ids:
             raise SignloomError(
-                f"{job.input('splits')}: no clip has frames to check the networks on; "
-                "build the features again"
+                f"{files.splits}: no clip has frames to check the networks on; build the features again"
             )
         self.by_length = sorted(clip_ids, key=lambda clip_id: (self.shards.length(clip_id), clip_id))
 

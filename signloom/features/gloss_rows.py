@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,28 +13,28 @@ import numpy.typing as npt
 from signloom.errors import SignloomError
 from signloom.features.pose.positions import stack_frames
 from signloom.features.shards import FeatureShards
+from signloom.features.stats import Stats
 from signloom.params.variants import Kind
-from signloom.stage import Job
 
 Array = npt.NDArray[np.float32]
 
 
-class Stats(NamedTuple):
-    """Mean and deviation (D,) of the training clips' features."""
+@dataclass(frozen=True, kw_only=True)
+class RowFiles:
+    """The files of a network's rows, one of each per shard; those of a family that is not read are left out.
 
-    mean: Array
-    std: Array
+    The clips of `copies` are named `<clip_id>#<k>`.
+    """
 
-    @classmethod
-    def read(cls, path: Path) -> Stats:
-        """Read global_stats.npz or clip_stats.npz; raises SignloomError if they cannot standardise."""
-        with np.load(path, allow_pickle=False) as file:
-            stats = cls(*(file[name].astype(np.float32) for name in ("feature_mean", "feature_std")))
-        if not (np.isfinite(stats.mean).all() and np.isfinite(stats.std).all() and (stats.std > 0).all()):
-            raise SignloomError(
-                f"{path}: expected finite means and deviations above 0; build the stats again"
-            )
-        return stats
+    pose: Sequence[Path] = ()
+    pose_index: Sequence[Path] = ()
+    mask: Sequence[Path] = ()
+    pose_stats: Path | None = None
+    clip: Sequence[Path] = ()
+    clip_index: Sequence[Path] = ()
+    clip_stats: Path | None = None
+    copies: Sequence[Path] = ()
+    copies_index: Sequence[Path] = ()
 
 
 class Rows(NamedTuple):
@@ -93,34 +94,29 @@ class GlossRows:
     @classmethod
     def open(
         cls,
-        job: Job,
+        files: RowFiles,
         kind: Kind,
         max_frames: int,
-        stats: dict[str, Stats] | None = None,
         copies: bool = False,
         stack: int = 1,
         every: int = 1,
     ) -> GlossRows:
-        """Open a stage's inputs `pose`, `pose_index`, `mask` and/or `clip`, `clip_index`.
+        """Open those of `files` that a network of `kind` reads, with the copies of clips if `copies`.
 
-        Stats come from the inputs `pose_stats` and `clip_stats` unless given. `copies` adds the inputs
-        `copies` and `copies_index`, whose clips are named `<clip_id>#<k>`.
+        Raises SignloomError if a family that it reads is missing.
         """
         pose = clip = None
+        stats: dict[str, Stats] = {}
         copies_of: dict[str, list[str]] = {}
         if kind != "clip":
-            pose = FeatureShards(*(job.input_list(name) for name in ("pose", "pose_index", "mask")))
+            stats["pose"] = _stats(files.pose_stats, files.pose, "pose")
+            pose = FeatureShards(files.pose, files.pose_index, files.mask)
         if kind != "pose":
-            features, index = job.input_list("clip"), job.input_list("clip_index")
-            own = len(features)
-            if copies:
-                features, index = features + job.input_list("copies"), index + job.input_list("copies_index")
-            clip = FeatureShards(features, index)
-            for name in sorted(clip.index.loc[clip.index["shard"] >= own, "clip_id"]):
+            stats["clip"] = _stats(files.clip_stats, files.clip, "clip")
+            more, more_index = (files.copies, files.copies_index) if copies else ((), ())
+            clip = FeatureShards([*files.clip, *more], [*files.clip_index, *more_index])
+            for name in sorted(clip.index.loc[clip.index["shard"] >= len(files.clip), "clip_id"]):
                 copies_of.setdefault(name.rpartition("#")[0], []).append(name)
-        if stats is None:
-            families = ("pose", "clip") if kind == "both" else (kind,)
-            stats = {family: Stats.read(job.input(f"{family}_stats")) for family in families}
         return cls(kind, pose, clip, stats, max_frames, copies_of, stack, every)
 
     def copies_of(self, clip_id: str) -> list[str]:
@@ -226,6 +222,12 @@ class GlossRows:
     def network_input(self, clip_id: str) -> Array:
         """Return the network input (T, dim) of a clip outside training; T is 1 to `max_frames`."""
         return finish(self.subsample(self.thin(self.standardise(self.read(clip_id), clip_id))))
+
+
+def _stats(stats: Path | None, shards: Sequence[Path], family: str) -> Stats:
+    if stats is None or not shards:
+        raise SignloomError(f"this network reads {family} features: give --input {family} and {family}_stats")
+    return Stats.read(stats)
 
 
 def finish(rows: Rows) -> Array:

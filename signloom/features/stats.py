@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
@@ -17,6 +16,28 @@ from signloom.progress import track
 
 VARIANCE_FLOOR = 1e-8
 _CHUNK_ROWS = 4096
+
+
+class Stats(NamedTuple):
+    """Mean and deviation (D,) of the training clips' features."""
+
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+
+    @classmethod
+    def read(cls, path: Path) -> Stats:
+        """Read global_stats.npz or clip_stats.npz; raises SignloomError if they cannot standardise."""
+        with np.load(path, allow_pickle=False) as file:
+            stats = cls(*(file[name].astype(np.float32) for name in ("feature_mean", "feature_std")))
+        if not (np.isfinite(stats.mean).all() and np.isfinite(stats.std).all() and (stats.std > 0).all()):
+            raise SignloomError(
+                f"{path}: expected finite means and deviations above 0; build the stats again"
+            )
+        return stats
+
+    def same(self, other: Stats) -> bool:
+        """Return whether both have the same values."""
+        return np.array_equal(self.mean, other.mean) and np.array_equal(self.std, other.std)
 
 
 class RunningMoments:
@@ -80,13 +101,13 @@ class PartMoments:
                 part = rows[:, columns]
                 self._parts[name].add(part if seen.all() else part[seen])
 
-    def result(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def result(self) -> Stats:
         """Return mean and deviation (540,)."""
         mean, deviation = np.empty(FEATURE_DIM, np.float32), np.empty(FEATURE_DIM, np.float32)
         for name, columns in FEATURE_PARTS.items():
             mean[columns] = self._parts[name].mean
             deviation[columns] = self._parts[name].deviation()
-        return mean, deviation
+        return Stats(mean, deviation)
 
 
 class ColumnMoments:
@@ -107,11 +128,11 @@ class ColumnMoments:
             for column in np.flatnonzero(present[~whole].any(axis=0)):
                 self._single[column].add(rows[~whole & present[:, column], column, None])
 
-    def result(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def result(self) -> Stats:
         """Return mean and deviation (dim,)."""
         columns = [self._merged(number) for number in range(len(self._single))]
         mean = np.array([column.mean[0] for column in columns], np.float32)
-        return mean, np.array([column.deviation()[0] for column in columns], np.float32)
+        return Stats(mean, np.array([column.deviation()[0] for column in columns], np.float32))
 
     def _merged(self, number: int) -> RunningMoments:
         """Return the moments of one column over complete and incomplete rows."""
@@ -121,19 +142,12 @@ class ColumnMoments:
         return column
 
 
-def training_clips(splits: pd.DataFrame) -> list[str]:
-    """Return the sorted ids of the training clips in which a sentence is signed."""
-    train = splits[(splits["split"] == "train") & (splits["sentence_id"] >= 0)]
-    return sorted(train["clip_id"])
-
-
-def write_pose_stats(splits: pd.DataFrame, shards: FeatureShards, path: Path) -> None:
-    """Write feature_mean, feature_std (dim,) and the training clips' seq_lengths and motion_means to `path`.
+def write_pose_stats(clips: list[str], shards: FeatureShards, path: Path) -> None:
+    """Write feature_mean, feature_std (dim,), seq_lengths and motion_means of the training clips to `path`.
 
     With 540 features per frame, the mask says which parts are missing; with any other width, a NaN is a
-    missing value. Raises SignloomError if the training split is empty.
+    missing value.
     """
-    clips = _some_training_clips(splits, "stats_pose")
     dim = shards.clip(clips[0]).shape[1]
     moments = PartMoments() if dim == FEATURE_DIM else ColumnMoments(dim)
     for clip_id in track(clips, "stats_pose"):
@@ -142,12 +156,11 @@ def write_pose_stats(splits: pd.DataFrame, shards: FeatureShards, path: Path) ->
     _write(path, moments.result(), shards, clips, motion_means=motion.loc[clips].to_numpy(np.float32))
 
 
-def write_clip_stats(splits: pd.DataFrame, shards: FeatureShards, path: Path) -> None:
-    """Write feature_mean, feature_std (dim,) and the training clips' seq_lengths to `path`.
+def write_clip_stats(clips: list[str], shards: FeatureShards, path: Path) -> None:
+    """Write feature_mean, feature_std (dim,) and seq_lengths of the training clips to `path`.
 
-    Raises SignloomError if the training split is empty or none of its clips has a row.
+    Raises SignloomError if none of them has a row.
     """
-    clips = _some_training_clips(splits, "stats_clip")
     if not any(shards.length(clip_id) for clip_id in clips):
         raise SignloomError(
             "stats_clip: no training clip has clip features; see column `detail` of their index"
@@ -158,22 +171,7 @@ def write_clip_stats(splits: pd.DataFrame, shards: FeatureShards, path: Path) ->
     _write(path, moments.result(), shards, clips)
 
 
-def _some_training_clips(splits: pd.DataFrame, stage: str) -> list[str]:
-    clips = training_clips(splits)
-    if not clips:
-        raise SignloomError(
-            f"{stage}: the training split has no signed clip; check splits.mode and build/rejects.csv"
-        )
-    return clips
-
-
-def _write(
-    path: Path,
-    moments: tuple[NDArray[np.float32], NDArray[np.float32]],
-    shards: FeatureShards,
-    clips: list[str],
-    **more: Any,
-) -> None:
+def _write(path: Path, stats: Stats, shards: FeatureShards, clips: list[str], **more: Any) -> None:
     lengths = np.array([shards.length(clip_id) for clip_id in clips], np.int32)
     with atomic(path) as part, part.open("wb") as file:
-        np.savez(file, feature_mean=moments[0], feature_std=moments[1], seq_lengths=lengths, **more)
+        np.savez(file, feature_mean=stats.mean, feature_std=stats.std, seq_lengths=lengths, **more)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import subprocess
@@ -11,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from signloom.files import file_sha256
 from signloom.report.tables import Cell, Table
 
 # packages that may change a score: trackers, tensors, metrics, engines
@@ -76,7 +76,7 @@ def parameters(sections: Mapping[str, Any]) -> Table:
 
 def checksums(files: Sequence[Path]) -> list[tuple[str, str]]:
     """Return name and SHA-256 of each file, with as many folders in the name as tell it from the others."""
-    return [(_shortest(path, files), _sha256(path)) for path in files]
+    return [(_shortest(path, files), file_sha256(path)) for path in files]
 
 
 def _shortest(path: Path, files: Sequence[Path]) -> str:
@@ -84,8 +84,3 @@ def _shortest(path: Path, files: Sequence[Path]) -> str:
     ends = ("/".join(path.parts[-depth:]) for depth in range(1, len(path.parts)))
     others = [f"/{other.as_posix()}" for other in files if other != path]
     return next((end for end in ends if not any(it.endswith(f"/{end}") for it in others)), path.as_posix())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

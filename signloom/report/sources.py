@@ -10,21 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
+from signloom.evaluation.datasets import EmbeddedClips
 from signloom.report.contact_sheet import Videos
 from signloom.run_names import run_name
 
 Metrics = dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class EmbeddingSpace:
-    """Unit rows `embeddings` (N, E), memory-mapped, and the map of their clips, in the same order."""
-
-    embeddings: NDArray[np.float32]
-    clips: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -36,7 +28,7 @@ class SentenceSources:
     history: pd.DataFrame
     translations: pd.DataFrame
     retrieval: pd.DataFrame
-    space: EmbeddingSpace | None = None
+    space: EmbeddedClips | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +100,21 @@ def read_metrics(paths: Sequence[Path], names: Sequence[str]) -> Metrics:
     return found
 
 
+def read_predictions(paths: Sequence[Path], names: Sequence[str]) -> dict[str, Path]:
+    """Return the paths by name; raise SignloomError for the first of `names` that is missing."""
+    found = {path.stem: path for path in paths}
+    for name in names:
+        if name not in found:
+            raise SignloomError(f"report: --input predictions=... lacks {name}.csv; add it")
+    return found
+
+
+def read_diagnostics(index: Sequence[Path]) -> pd.DataFrame:
+    """Return `clip_id, status, reason, motion_mean` of every clip from the pose-feature indexes."""
+    columns = ["clip_id", "status", "reason", "motion_mean"]
+    return pd.concat([pd.read_parquet(path, columns=columns) for path in index], ignore_index=True)
+
+
 def read_history(history: Path, epochs: Path) -> pd.DataFrame:
     """Return history.csv joined with the validation loss, which only metrics.jsonl has."""
     table = pd.read_csv(history)
@@ -133,15 +140,6 @@ def read_clips(metadata: Path, splits: Path) -> pd.DataFrame:
     clips = pd.read_parquet(metadata).drop(columns=["split", "seen"], errors="ignore")
     division = read_table(splits, ["seen"])[["clip_id", "split", "seen"]]
     return clips.merge(division, on="clip_id", how="left", validate="one_to_one")
-
-
-def read_space(embeddings: Path, clips: Path) -> EmbeddingSpace:
-    """Return the embeddings of stage embed and their map; raise SignloomError if the lengths differ."""
-    rows = np.load(embeddings, mmap_mode="r", allow_pickle=False)
-    table = read_table(clips).astype({"sentence_id": "int64"})
-    if len(rows) != len(table):
-        raise SignloomError(f"{embeddings} has {len(rows)} rows, {clips} {len(table)}; run stage embed again")
-    return EmbeddingSpace(rows, table)
 
 
 def variant_of(run: str) -> str:

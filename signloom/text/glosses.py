@@ -41,6 +41,12 @@ def read_gloss_table(path: Path) -> pd.DataFrame:
     return table
 
 
+def read_signers(path: Path) -> dict[str, str]:
+    """Return the signer of every clip of gloss_lines.csv, or "" if unknown."""
+    table = read_gloss_table(path)
+    return dict(zip(table["clip_id"], table["signer_id"], strict=True))
+
+
 def gloss_times(text: str) -> list[tuple[float, float]]:
     """Return start and end (exclusive) of every gloss in seconds from the clip's start, or [] if unknown.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -52,7 +54,33 @@ def _variations(given: object, clip_id: str) -> list[str]:
     return parsed
 
 
+def warn_of_cut(lengths: Sequence[int], max_tokens: int) -> None:
+    """Warn if texts of training with these numbers of tokens are longer than `max_tokens`, and so are cut."""
+    cut = sum(length > max_tokens for length in lengths)
+    if cut:
+        print(
+            f"warning: {cut} of {len(lengths)} training texts are longer than text.max_tokens {max_tokens} "
+            f"(the longest has {max(lengths)}) and are cut off; raise text.max_tokens",
+            file=sys.stderr,
+        )
+
+
 def read_splits(path: Path) -> pd.DataFrame:
     """Return splits.csv (`clip_id, split, sentence_id, seen`), sorted by clip."""
     splits = pd.read_csv(path, dtype={"clip_id": str, "split": str}, keep_default_na=False)
     return splits.sort_values("clip_id").reset_index(drop=True)
+
+
+def training_clips(splits: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the training clips in which a sentence is signed."""
+    return splits[(splits["split"] == "train") & (splits["sentence_id"] >= 0)]
+
+
+def read_training_clips(path: Path) -> pd.DataFrame:
+    """Return `training_clips` of splits.csv; raises SignloomError if there are none."""
+    training = training_clips(read_splits(path))
+    if training.empty:
+        raise SignloomError(
+            f"{path}: the training split has no signed clip; check the splits section and build/rejects.csv"
+        )
+    return training

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from torch import nn
 
-from signloom.files import atomic, write_csv
+from signloom.files import write_csv, write_text
 
 Row = dict[str, float | int | None]
 
@@ -40,8 +40,7 @@ def rounded(row: Mapping[str, float | int | None]) -> Row:
 def write_history(csv: Path, jsonl: Path, rows: Sequence[Row], columns: Sequence[str] = COLUMNS) -> None:
     """Write history.csv and metrics.jsonl; figures that were not computed are empty or null."""
     write_csv(csv, pd.DataFrame(rows).reindex(columns=columns))
-    with atomic(jsonl) as part:
-        part.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows), "utf-8")
+    write_text(jsonl, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
 
 
 def console_line(row: Row, epochs: int, seconds: float, best: bool, columns: Sequence[str] = CONSOLE) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,8 +12,17 @@ from torch import nn
 
 from signloom.files import atomic
 from signloom.models import checkpoints
-from signloom.stage import Job
 from signloom.training.history import COLUMNS, Row, rounded, summary, write_history
+
+
+@dataclass(frozen=True)
+class TrainedFiles:
+    """The files that a training writes: checkpoints of the best and of the last epoch, and the history."""
+
+    best: Path
+    latest: Path
+    history: Path  # CSV
+    metrics: Path  # one JSON line per epoch
 
 
 def merit(row: Row) -> tuple[float, float]:
@@ -85,17 +95,16 @@ class Progress:
                 old.unlink()
         return best
 
-    def finish(self, job: Job) -> None:
-        """Write the stage's outputs, delete the saved state and print a summary."""
-        best, latest, history, metrics = map(job.output, ("best", "latest", "history", "metrics"))
-        with atomic(best) as part:
+    def finish(self, files: TrainedFiles) -> None:
+        """Write `files`, delete the saved state and print a summary."""
+        with atomic(files.best) as part:
             shutil.copyfile(self._best_file(), part)
-        checkpoints.save(latest, self._checkpoint(self.rows[-1]))
-        write_history(history, metrics, self.rows, self.columns)
+        checkpoints.save(files.latest, self._checkpoint(self.rows[-1]))
+        write_history(files.history, files.metrics, self.rows, self.columns)
         # delete the state first: without it, a leftover best file does no harm
         (self.scratch / "state.pt").unlink()
         self._best_file().unlink()
-        print(summary(self.rows, self.best, self.model, [best, latest, history, metrics]))
+        print(summary(self.rows, self.best, self.model, [*astuple(files)]))
 
     def _checkpoint(self, row: Row) -> dict[str, Any]:
         return {**self.origin, "model": self.model.state_dict(), "epoch": row["epoch"], "metrics": row}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from signloom.errors import SignloomError
 from signloom.features.backbones import networks
-from signloom.features.backbones.registry import BackboneSpec
+from signloom.features.backbones.registry import BACKBONES, BackboneSpec
 from signloom.features.backbones.weights import load_weights
 from signloom.params.clips import ClipFeaturesParams
 from signloom.precision import autocast
@@ -73,8 +73,18 @@ class Backbone:
         return features.float().cpu()
 
 
-def load(spec: BackboneSpec, params: ClipFeaturesParams, device: torch.device | None = None) -> Backbone:
-    """Build `spec`'s network with the weights that `params` names; see `registry.load_backbone`."""
+def load_backbone(params: ClipFeaturesParams, device: torch.device | None = None) -> Backbone:
+    """Build the network that `params` names, with its weights, on `device` (default: a GPU if there is one).
+
+    Raises SignloomError if the weights are missing or not the expected ones, or if the network does not
+    accept `params.crop` or `params.stack_size`.
+    """
+    spec = BACKBONES[params.backbone]
+    if spec.fixed_crop and params.crop != spec.crop:
+        raise SignloomError(f"clip_features.crop {params.crop}: {spec.name} takes {spec.crop} only")
+    if params.stack_size < spec.min_frames:
+        given = f"clip_features.stack_size {params.stack_size}"
+        raise SignloomError(f"{given}: {spec.name} needs at least {spec.min_frames} frames")
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = networks.build(spec.name, params.seed)
     name, digest = "random", ""

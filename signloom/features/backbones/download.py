@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import http.client
 import os
 import re
@@ -16,17 +15,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from signloom.errors import SignloomError
+from signloom.files import file_sha256
 from signloom.progress import track
 
 _CHUNK = 1 << 20
 _TIMEOUT_S = 30.0
 _ATTEMPTS = 4  # without a single new byte
-
-
-def file_sha256(path: Path) -> str:
-    """Return the hex SHA-256 of the file `path`."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def download(url: str, target: Path, sha256: str, pause_s: float = 1.0) -> str:

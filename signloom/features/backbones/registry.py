@@ -3,15 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from signloom.errors import SignloomError
-from signloom.params.clips import ClipFeaturesParams
-
-if TYPE_CHECKING:
-    import torch
-
-    from signloom.features.backbones.backbone import Backbone
 
 Triple = tuple[float, float, float]
 
@@ -157,20 +148,3 @@ _SPECS = (
     ),
 )
 BACKBONES: dict[str, BackboneSpec] = {spec.name: spec for spec in _SPECS}
-
-
-def load_backbone(params: ClipFeaturesParams, device: torch.device | None = None) -> Backbone:
-    """Build the network that `params` names, with its weights, on `device` (default: a GPU if there is one).
-
-    Raises SignloomError if the weights are missing or not the expected ones, or if the network does not
-    accept `params.crop` or `params.stack_size`.
-    """
-    spec = BACKBONES[params.backbone]
-    if spec.fixed_crop and params.crop != spec.crop:
-        raise SignloomError(f"clip_features.crop {params.crop}: {spec.name} takes {spec.crop} only")
-    if params.stack_size < spec.min_frames:
-        given = f"clip_features.stack_size {params.stack_size}"
-        raise SignloomError(f"{given}: {spec.name} needs at least {spec.min_frames} frames")
-    from signloom.features.backbones.backbone import load  # imports torch only when a network is needed
-
-    return load(spec, params, device)

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from signloom.errors import SignloomError
 from signloom.features.backbones import convert
-from signloom.features.backbones.download import download, file_sha256
+from signloom.features.backbones.download import download
 from signloom.features.backbones.registry import BackboneSpec
-from signloom.files import atomic
+from signloom.files import atomic, file_sha256
 
 
 class Weights(NamedTuple):

@@ -11,14 +11,14 @@ import pandas as pd
 from signloom.augment import frames as augment
 from signloom.features.clip.clip_features import Source, plain_frames
 from signloom.features.clip.clip_shard import OpenClip
-from signloom.features.stats import training_clips
 from signloom.params.clips import ClipFeaturesParams, FramesParams
+from signloom.text.sentences import training_clips
 from signloom.video.decode import Frame
 
 
 def clips_to_copy(clips: list[dict[str, Any]], splits: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the training clips with a sentence among the shard's `clips`, in the same order."""
-    training = set(training_clips(splits))
+    training = set(training_clips(splits)["clip_id"])
     return [clip for clip in clips if clip["clip_id"] in training]
 
 

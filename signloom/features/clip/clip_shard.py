@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signloom.features.partial_shard import join_clips, journal_path
-from signloom.files import atomic
+from signloom.files import write_text
 from signloom.params.clips import ClipFeaturesParams
 from signloom.video.decode import Frame
 from signloom.video.windows import window_count
@@ -97,8 +97,7 @@ class OpenClip:
         entry |= self._places(params) | {"length": self.rows}
         reason = ("rejected", "unreadable") if self.problem else ("ok", "")
         entry |= {"status": reason[0], "reason": reason[1], "detail": self.problem}
-        with atomic(self.task.journal) as part:
-            part.write_text(json.dumps(entry), "utf-8")
+        write_text(self.task.journal, json.dumps(entry))
 
     def expected(self, params: ClipFeaturesParams) -> int:
         """Return the number of rows for the frames noted so far."""

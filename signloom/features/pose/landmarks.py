@@ -22,7 +22,7 @@ from signloom.errors import ProcessDied
 from signloom.features.partial_shard import join_clips, journal_path, read_shard_list
 from signloom.features.pose.layout import RAW_DIM
 from signloom.features.pose.tracker import HolisticTracker
-from signloom.files import atomic
+from signloom.files import atomic, write_text
 from signloom.params.features import LandmarksParams
 from signloom.progress import track
 from signloom.video.decode import VideoUnreadable, open_video
@@ -144,8 +144,7 @@ def _track_clip(task: ClipTask) -> int:
     except VideoUnreadable as error:
         entry = {"length": 0, "fps": math.nan, "width": 0, "height": 0, "frame_index": [], "time_s": []}
         entry |= {"status": "rejected", "reason": "unreadable", "detail": str(error)}
-    with atomic(task.journal) as part:
-        part.write_text(json.dumps(entry), "utf-8")
+    write_text(task.journal, json.dumps(entry))
     return int(entry["length"])
 
 

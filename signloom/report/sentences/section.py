@@ -28,7 +28,7 @@ def describe(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
         **_scores(sources, clips),
         **_training(sources.history),
         **_errors(sources.translations),
-        "map": space and embedding_map.describe(space.embeddings, space.clips),
+        "map": space and embedding_map.describe(space.vectors, space.table),
     }
 
 

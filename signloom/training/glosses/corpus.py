@@ -12,16 +12,30 @@ import numpy.typing as npt
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.features.gloss_rows import GlossRows, SignerStats, Stats
-from signloom.features.stats import ColumnMoments
+from signloom.features.gloss_rows import GlossRows, RowFiles, SignerStats
+from signloom.features.stats import ColumnMoments, Stats
 from signloom.params.gloss import GlossRunParams, TrainGlossParams
 from signloom.params.variants import Kind
-from signloom.stage import Job
-from signloom.text.glosses import gloss_times, read_gloss_lines, read_gloss_table, read_vocabulary
+from signloom.text.glosses import (
+    gloss_times,
+    read_gloss_lines,
+    read_gloss_table,
+    read_signers,
+    read_vocabulary,
+)
 from signloom.text.sentences import read_splits
 from signloom.text.vocabulary import UNK
 
 _LISTED = 10  # an error names at most this many clips; the warning names all
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlossFiles(RowFiles):
+    """All that a training reads: the files of its rows, and those of splits.csv and stage text."""
+
+    splits: Path
+    glosses: Path  # gloss_vocabulary.json
+    gloss_lines: Path
 
 
 @dataclass(frozen=True)
@@ -51,27 +65,27 @@ class GlossCorpus:
 
     @classmethod
     def load(
-        cls, job: Job, run: GlossRunParams, kind: Kind, p: TrainGlossParams, timed: bool = False
+        cls, files: GlossFiles, run: GlossRunParams, kind: Kind, p: TrainGlossParams, timed: bool = False
     ) -> GlossCorpus:
-        """Read the stage's inputs, with features of `kind`, and with gloss times if `timed`.
+        """Read `files`, with features of `kind`, and with gloss times if `timed`.
 
         Raises SignloomError if there is nothing to train on.
         """
         copies = run.row.copies
-        rows = GlossRows.open(job, kind, p.max_frames, copies=copies, stack=p.stack, every=p.every)
-        vocabulary = read_vocabulary(job.input("glosses"))
-        splits = read_splits(job.input("splits"))
-        lines = read_gloss_lines(job.input("gloss_lines"))
+        rows = GlossRows.open(files, kind, p.max_frames, copies=copies, stack=p.stack, every=p.every)
+        vocabulary = read_vocabulary(files.glosses)
+        splits = read_splits(files.splits)
+        lines = read_gloss_lines(files.gloss_lines)
         train, val = (_clips(splits, split, lines, vocabulary, rows) for split in ("train", "val"))
         if not train:
             raise SignloomError(
-                f"{job.input('splits')}: the training split has no clip with a gloss; "
+                f"{files.splits}: the training split has no clip with a gloss; "
                 "check the splits section, the gloss column of the table and build/rejects.csv"
             )
         if timed:
-            train = with_times(train, read_gloss_table(job.input("gloss_lines")))
+            train = with_times(train, read_gloss_table(files.gloss_lines))
         if p.normalise_by == "signer":
-            rows.signers = signer_stats(train, rows, signers_of(job.input("gloss_lines")))
+            rows.signers = signer_stats(train, rows, read_signers(files.gloss_lines))
         if not val:
             print("no validation clip has a gloss, so the last epoch counts as the best")
         if copies and not any(len(clip.sources) > 1 for clip in train):
@@ -98,12 +112,6 @@ def with_times(clips: list[GlossClip], table: pd.DataFrame) -> list[GlossClip]:
                 "build stage text again"
             )
     return timed
-
-
-def signers_of(path: Path) -> dict[str, str]:
-    """Return the signer of every clip of gloss_lines.csv, or "" if unknown."""
-    table = read_gloss_table(path)
-    return dict(zip(table["clip_id"], table["signer_id"], strict=True))
 
 
 def signer_stats(clips: list[GlossClip], rows: GlossRows, signer_of: dict[str, str]) -> SignerStats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,15 +27,15 @@ from signloom.params.gloss import (
     TrainGlossParams,
 )
 from signloom.params.sign2text import AugmentParams
+from signloom.params.variants import Kind
 from signloom.precision import warn_if_emulated
-from signloom.stage import Job
-from signloom.training.glosses.corpus import GlossCorpus
+from signloom.training.glosses.corpus import GlossCorpus, GlossFiles
 from signloom.training.glosses.data import TrainingGlosses
 from signloom.training.glosses.history import COLUMNS, collapse_warning, merit
 from signloom.training.glosses.losses import Loss
 from signloom.training.glosses.validation import Figures, GlossValidation
 from signloom.training.history import console_line
-from signloom.training.progress import Progress, Stateful
+from signloom.training.progress import Progress, Stateful, TrainedFiles
 from signloom.training.reproducible import reproducible
 from signloom.training.schedule import BETAS, learning_rate
 
@@ -42,45 +43,64 @@ _EPOCH_STRIDE = 1_000_003  # a prime, so that seeds of epochs and of runs rarely
 _CLIP_NORM = 5.0  # largest norm of a gradient, so that a rare bad batch moves the weights no further
 
 
-def train(job: Job) -> None:
-    """Train as `job` says.
+class GlossTraining(Section):
+    """The parameters of a training; a variant is not given the sections that it does not use."""
 
-    An interrupted run continues after its last complete epoch and gives the same bytes.
+    run: GlossRunParams
+    hybrid: HybridParams | None = None
+    tcn: TcnParams | None = None
+    train_gloss: TrainGlossParams
+    gloss_augment: GlossAugmentParams
+    gloss_pose_augment: AugmentParams = AugmentParams.off()
+    gloss_recompose: GlossRecomposeParams
+    gloss_positions: GlossPositionsParams = GlossPositionsParams.off()
+
+    @property
+    def shape(self) -> HybridParams | TcnParams:
+        """The section of the network; raises SignloomError if it was not given."""
+        found = self.tcn if self.run.row.ctc_alone else self.hybrid
+        if found is None:
+            raise SignloomError(f"--params has no section {self.run.row.section!r}; add it")
+        return found
+
+    @property
+    def kind(self) -> Kind:
+        """Which features the network reads; without `tcn`, the variant says it alone."""
+        return self.run.row.kind(self.tcn.input if self.tcn else "pose")
+
+    def given(self) -> dict[str, dict[str, Any]]:
+        """Return the sections that were given."""
+        return {name: value for name, value in self.model_dump().items() if name in self.model_fields_set}
+
+
+def train(files: GlossFiles, trained: TrainedFiles, params: GlossTraining, scratch: Path) -> None:
+    """Train on `files` and write `trained`.
+
+    A run that was interrupted continues from its state in the folder `scratch`, after its last complete
+    epoch, and gives the same bytes.
     """
-    p = job.section("train_gloss", TrainGlossParams)
-    with reproducible(p.threads):
-        _train(job, p)
+    with reproducible(params.train_gloss.threads):
+        _train(files, trained, params, scratch)
 
 
-def _train(job: Job, p: TrainGlossParams) -> None:
-    run = job.section("run", GlossRunParams)
-    # the rule gives each run the sections that it uses
-    kinds: dict[str, type[HybridParams | TcnParams]] = {"hybrid": HybridParams, "tcn": TcnParams}
-    shape = job.section(run.row.section, kinds[run.row.section])
-    features = job.section("gloss_augment", GlossAugmentParams)
-    pose = job.augmentation("gloss_pose_augment", AugmentParams)
-    recompose = job.section("gloss_recompose", GlossRecomposeParams)
-    positions = job.augmentation("gloss_positions", GlossPositionsParams)
+def _train(files: GlossFiles, trained: TrainedFiles, params: GlossTraining, scratch: Path) -> None:
+    run, p, shape, recompose = params.run, params.train_gloss, params.shape, params.gloss_recompose
     warn_if_emulated("train_gloss.precision", p.precision, "product")
-    kind = run.row.reads or job.section("tcn", TcnParams).input
-    corpus = GlossCorpus.load(job, run, kind, p, timed=recompose.used)
+    corpus = GlossCorpus.load(files, run, params.kind, p, timed=recompose.used)
     batches = TrainingGlosses(
-        corpus.train, corpus.rows, run.seed, p.batch_size, features, pose, recompose, positions,
+        corpus.train, corpus.rows, run.seed, p.batch_size, params.gloss_augment, params.gloss_pose_augment,
+        recompose, params.gloss_positions,
         token_dropout=shape.token_dropout if isinstance(shape, HybridParams) else 0.0,
     )  # fmt: skip
     how = Loss.of(shape, p.precision)
     validate = GlossValidation(corpus, p.batch_size, how)
 
     torch.manual_seed(run.seed)
-    config = model_config(run, shape, p, corpus, joined=recompose.join_p > 0)
-    trainer = Trainer(build(config), batches, p, how, shape.lr, run.seed)
-    sections: dict[str, Section] = {"run": run, run.row.section: shape, "train_gloss": p}
-    sections |= {"gloss_augment": features, "gloss_pose_augment": pose}
-    sections |= {"gloss_recompose": recompose, "gloss_positions": positions}
-    plain = {name: section.model_dump() for name, section in sections.items() if name in job.params}
-    about = origin(job, run, config, plain, corpus)
+    config = model_config(params, corpus)
+    trainer = Trainer(build(config), batches, params, how)
+    about = origin(files, params, config, corpus)
     state: dict[str, Stateful] = {"optimiser": trainer.optimiser, "scaler": trainer.scaler}
-    progress = Progress(job.scratch(), about, trainer.model, merit, COLUMNS, **state)
+    progress = Progress(scratch, about, trainer.model, merit, COLUMNS, **state)
     for epoch in range(progress.resume(), p.epochs):
         started = time.monotonic()
         figures = trainer.epoch(epoch) | validate(trainer.model)
@@ -91,25 +111,21 @@ def _train(job: Job, p: TrainGlossParams) -> None:
         print(console_line(progress.rows[-1], p.epochs, seconds, best, COLUMNS[1:]), flush=True)
         if warning := collapse_warning(progress.rows, how.alone):
             print(warning, file=sys.stderr, flush=True)
-    progress.finish(job)
+    progress.finish(trained)
 
 
 class Trainer:
     """A network, its optimiser and its batches."""
 
     def __init__(
-        self,
-        model: Hybrid | TcnCtc,
-        batches: TrainingGlosses,
-        p: TrainGlossParams,
-        how: Loss,
-        lr: float,
-        seed: int,
+        self, model: Hybrid | TcnCtc, batches: TrainingGlosses, params: GlossTraining, how: Loss
     ) -> None:
-        self.model, self.batches, self.p, self.how, self.seed = model.to(how.device), batches, p, how, seed
-        self.lr = lr
+        self.model, self.batches, self.how = model.to(how.device), batches, how
+        p, self.seed = params.train_gloss, params.run.seed
+        self.p = p
+        self.lr = params.shape.lr
         self.optimiser = torch.optim.AdamW(
-            model.parameters(), lr, BETAS, weight_decay=p.weight_decay, fused=True
+            model.parameters(), self.lr, BETAS, weight_decay=p.weight_decay, fused=True
         )
         self.scaler = torch.amp.GradScaler(how.device.type, enabled=p.precision == "fp16")
 
@@ -159,21 +175,14 @@ def check_finite(name: str, epoch: int, loss: float | None, alone: bool) -> None
         )
 
 
-def model_config(
-    run: GlossRunParams,
-    shape: HybridParams | TcnParams,
-    p: TrainGlossParams,
-    corpus: GlossCorpus,
-    joined: bool,
-) -> GlossConfig:
-    """Return the shape of the network that the parameters, the features and the vocabulary ask for.
-
-    `joined` says that training may join two gloss lines into one.
-    """
+def model_config(params: GlossTraining, corpus: GlossCorpus) -> GlossConfig:
+    """Return the shape of the network that the parameters, the features and the vocabulary ask for."""
+    row, p = params.run.row, params.train_gloss
     longest = max(len(clip.ids) for clip in corpus.train + corpus.val)
-    sizes = shape.model_dump(include={"layers", "heads", "feedforward", "decoder_layers", "kernel"})
+    joined = params.gloss_recompose.join_p > 0  # training may join two gloss lines into one
+    sizes = params.shape.model_dump(include={"layers", "heads", "feedforward", "decoder_layers", "kernel"})
     return GlossConfig(
-        network=run.row.network,
+        network=row.network,
         input_dim=corpus.rows.dim,
         vocab_size=len(corpus.vocabulary),
         width=p.width,
@@ -186,11 +195,7 @@ def model_config(
 
 
 def origin(
-    job: Job,
-    run: GlossRunParams,
-    config: GlossConfig,
-    sections: dict[str, dict[str, Any]],
-    corpus: GlossCorpus,
+    files: GlossFiles, params: GlossTraining, config: GlossConfig, corpus: GlossCorpus
 ) -> dict[str, Any]:
     """Return what a checkpoint needs besides weights, epoch and metrics to be used on its own."""
     rows = corpus.rows
@@ -205,13 +210,16 @@ def origin(
             f"signer_{name}": torch.from_numpy(np.stack([getattr(own, name) for own in signers.values()]))
             for name in ("mean", "std")
         }
-    inputs = {"pose": ("pose", "pose_index", "mask"), "clip": ("clip", "clip_index")}
-    data = ["splits", "gloss_lines", *(name for family in rows.stats for name in inputs[family])]
-    if run.row.copies:
-        data += ["copies", "copies_index"]
+    data = [files.splits, files.gloss_lines]
+    if rows.pose is not None:
+        data += [*files.pose, *files.pose_index, *files.mask]
+    if rows.clip is not None:
+        data += [*files.clip, *files.clip_index]
+    if params.run.row.copies:
+        data += [*files.copies, *files.copies_index]
     return {
         "family": "gloss",
-        "run": run.model_dump(),
+        "run": params.run.model_dump(),
         "input": rows.kind,
         "stack": rows.stack,
         "every": rows.every,
@@ -220,12 +228,10 @@ def origin(
         "model_config": config.to_dict(),
         **stats,
         **rows.backbone(),
-        "parameters": sections,
-        "vocabulary_hash": hash_files(job.input_list("glosses")),
-        "stats_hash": hash_files(
-            [path for family in rows.stats for path in job.input_list(f"{family}_stats")]
-        ),
-        "data_hash": hash_files([path for name in data for path in job.input_list(name)]),
+        "parameters": params.given(),
+        "vocabulary_hash": hash_files([files.glosses]),
+        "stats_hash": hash_files(getattr(files, f"{family}_stats") for family in rows.stats),
+        "data_hash": hash_files(data),
         "git_commit": checkpoints.git_commit(),
         "versions": checkpoints.versions(),
     }

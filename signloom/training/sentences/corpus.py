@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,24 @@ from torch import Tensor
 
 from signloom.errors import SignloomError
 from signloom.features.shards import FeatureShards
-from signloom.stage import Job
+from signloom.features.stats import Stats
 from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer
 from signloom.training.sentences.data import ClipSet, Texts
+
+
+@dataclass(frozen=True)
+class SentenceFiles:
+    """All that a training reads; of features, masks and indexes one per shard."""
+
+    features: Sequence[Path]
+    mask: Sequence[Path]
+    index: Sequence[Path]
+    stats: Path
+    splits: Path
+    texts: Path
+    embeddings: Path  # of the texts
+    tokenizer: Path
 
 
 @dataclass(frozen=True)
@@ -31,35 +46,24 @@ class Corpus:
     std: Tensor
 
     @classmethod
-    def load(cls, job: Job, max_tokens: int, device: torch.device) -> Corpus:
-        """Read the stage's inputs; raises SignloomError if there is nothing to train on."""
-        shards = FeatureShards(job.input_list("features"), job.input_list("index"), job.input_list("mask"))
-        splits = read_splits(job.input("splits"))
-        tokenizer = TextTokenizer.load(job.input("tokenizer"))
-        texts = Texts(pd.read_parquet(job.input("texts")), tokenizer, max_tokens)
+    def load(cls, files: SentenceFiles, max_tokens: int, device: torch.device) -> Corpus:
+        """Read `files`; raises SignloomError if there is nothing to train on."""
+        shards = FeatureShards(files.features, files.index, files.mask)
+        splits = read_splits(files.splits)
+        tokenizer = TextTokenizer.load(files.tokenizer)
+        texts = Texts(pd.read_parquet(files.texts), tokenizer, max_tokens)
         train, val = ClipSet.of(splits, "train"), ClipSet.of(splits, "val")
         if not len(train):
             raise SignloomError(
-                f"{job.input('splits')}: the training split has no clip with a sentence; "
+                f"{files.splits}: the training split has no clip with a sentence; "
                 "check the splits section and build/rejects.csv"
             )
         if not len(val):
             print("no validation clip has a sentence, so the training loss selects the best checkpoint")
         check_clips(train, shards, texts)
         check_clips(val, shards, texts)
-        mean, std = read_stats(job.input("stats"))
+        mean, std = map(torch.from_numpy, Stats.read(files.stats))
         return cls(shards, train, val, texts, tokenizer, mean.to(device), std.to(device))
-
-
-def read_stats(path: Path) -> tuple[Tensor, Tensor]:
-    """Return `feature_mean` and `feature_std` (540,) of global_stats.npz."""
-    with np.load(path, allow_pickle=False) as stats:
-        mean, std = torch.from_numpy(stats["feature_mean"]), torch.from_numpy(stats["feature_std"])
-    if not (torch.isfinite(mean).all() and (std > 0).all()):
-        raise SignloomError(
-            f"{path}: means must be finite and standard deviations above 0; build stage stats_pose again"
-        )
-    return mean, std
 
 
 def check_clips(clips: ClipSet, shards: FeatureShards, texts: Texts) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -12,17 +13,17 @@ from signloom.errors import SignloomError
 from signloom.files import hash_files
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
+from signloom.params.base import Section
 from signloom.params.run import RunParams
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.text import TextParams
 from signloom.precision import autocast, warn_if_emulated
-from signloom.stage import Job
 from signloom.training.events import EventLog
 from signloom.training.history import console_line
-from signloom.training.progress import Progress
+from signloom.training.progress import Progress, TrainedFiles
 from signloom.training.reproducible import reproducible
 from signloom.training.schedule import BETAS, learning_rate
-from signloom.training.sentences.corpus import Corpus, read_text_embeddings
+from signloom.training.sentences.corpus import Corpus, SentenceFiles, read_text_embeddings
 from signloom.training.sentences.data import Batch, TrainingClips, TrainingLoader
 from signloom.training.sentences.losses import contrastive_loss, supervised_contrastive_loss, token_loss
 from signloom.training.sentences.validation import Validation
@@ -31,24 +32,32 @@ _EPOCH_STRIDE = 1_000_003  # a prime, so that seeds of epochs and of runs rarely
 _CLIP_NORM = 1.0  # largest norm of a gradient, so that a rare bad batch moves the weights no further
 
 
-def train(job: Job) -> None:
-    """Train as `job` says.
+class SentenceTraining(Section):
+    """The parameters of a training."""
 
-    An interrupted run continues after its last complete epoch and gives the same bytes.
+    run: RunParams
+    sign2text: Sign2TextParams
+    augment: AugmentParams
+    text: TextParams
+
+
+def train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining, scratch: Path) -> None:
+    """Train on `files` and write `trained`.
+
+    A run that was interrupted continues from its state in the folder `scratch`, after its last complete
+    epoch, and gives the same bytes.
     """
-    p = job.section("sign2text", Sign2TextParams)
-    with reproducible(p.threads):
-        _train(job, p)
+    with reproducible(params.sign2text.threads):
+        _train(files, trained, params, scratch)
 
 
-def _train(job: Job, p: Sign2TextParams) -> None:
-    augmentation, text = job.section("augment", AugmentParams), job.section("text", TextParams)
-    seed = job.section("run", RunParams).seed
+def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining, scratch: Path) -> None:
+    p, text, seed = params.sign2text, params.text, params.run.seed
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     warn_if_emulated("sign2text.precision", p.precision, "product")
-    corpus = Corpus.load(job, text.max_tokens, device)
-    frozen = read_text_embeddings(job.input("embeddings"), len(corpus.texts.texts)).to(device)
-    clips = TrainingClips(corpus.train, corpus.shards, corpus.texts, p, augmentation, seed)
+    corpus = Corpus.load(files, text.max_tokens, device)
+    frozen = read_text_embeddings(files.embeddings, len(corpus.texts.texts)).to(device)
+    clips = TrainingClips(corpus.train, corpus.shards, corpus.texts, p, params.augment, seed)
     batches = TrainingLoader(clips)
     validate = Validation(corpus, frozen, p)
 
@@ -57,10 +66,7 @@ def _train(job: Job, p: Sign2TextParams) -> None:
     model = Sign2Text(config).to(device)
     optimiser = torch.optim.AdamW(model.parameters(), p.lr, BETAS, weight_decay=p.weight_decay, fused=True)
     scaler = torch.amp.GradScaler(device.type, enabled=p.precision == "fp16")
-    sections = {"run": {"seed": seed}, "sign2text": p.model_dump()}
-    sections |= {"augment": augmentation.model_dump(), "text": text.model_dump()}
-    scratch = job.scratch()
-    about = origin(job, config, sections, corpus)
+    about = origin(files, config, params, corpus)
     progress = Progress(scratch, about, model, optimiser=optimiser, scaler=scaler)
     done = progress.resume()
     events = EventLog(scratch / "tb", done)
@@ -105,7 +111,7 @@ def _train(job: Job, p: Sign2TextParams) -> None:
         events.add(progress.rows[-1])
         print(console_line(progress.rows[-1], p.epochs, time.monotonic() - started, best), flush=True)
     events.close()
-    progress.finish(job)
+    progress.finish(trained)
 
 
 class Losses(NamedTuple):
@@ -164,19 +170,19 @@ def model_config(p: Sign2TextParams, text: TextParams, corpus: Corpus, text_dim:
 
 
 def origin(
-    job: Job, config: Sign2TextConfig, sections: dict[str, dict[str, Any]], corpus: Corpus
+    files: SentenceFiles, config: Sign2TextConfig, params: SentenceTraining, corpus: Corpus
 ) -> dict[str, Any]:
     """Return what a checkpoint needs besides weights, epoch and metrics to be used on its own."""
-    data = ("features", "mask", "index", "splits", "texts", "embeddings")
+    data = [*files.features, *files.mask, *files.index, files.splits, files.texts, files.embeddings]
     return {
         "family": "sign2text",
         "model_config": config.to_dict(),
         "feature_mean": corpus.mean,
         "feature_std": corpus.std,
-        "parameters": sections,
-        "vocabulary_hash": hash_files(job.input_list("tokenizer")),
-        "stats_hash": hash_files(job.input_list("stats")),
-        "data_hash": hash_files([path for name in data for path in job.input_list(name)]),
+        "parameters": params.model_dump(),
+        "vocabulary_hash": hash_files([files.tokenizer]),
+        "stats_hash": hash_files([files.stats]),
+        "data_hash": hash_files(data),
         "git_commit": checkpoints.git_commit(),
         "versions": checkpoints.versions(),
     }

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from signloom.decoding.beam import Symbols, greedy_search
+from signloom.metrics.alignment import alignment
 from signloom.metrics.translation import bleu_score, bleu_stats, wer_stats
 from signloom.models.sign2text import Sign2Text
 from signloom.params.sign2text import Sign2TextParams
@@ -15,23 +20,6 @@ from signloom.training.sentences.data import PlainClips, plain_loader
 from signloom.training.sentences.losses import contrastive_loss, token_loss
 
 Figures = dict[str, float | None]
-
-
-def alignment(clips: Tensor, texts: Tensor, own: Tensor) -> Figures:
-    """Return `inst_top1`, `pos_sim`, `neg_sim` of unit rows `clips` (N, D) and sentences `texts` (S, D).
-
-    `texts` are distinct sentences, and `own` (N,) is the row of each clip's sentence. Top-1 is the share of
-    clips that are more similar to their own sentence than to any other. `neg_sim` is the mean similarity to
-    all others, or None if there are none.
-    """
-    similarity = clips.double() @ texts.double().T
-    mine = similarity.gather(1, own[:, None]).squeeze(1)
-    others = texts.shape[0] - 1
-    return {
-        "inst_top1": float(((similarity >= mine[:, None]).sum(1) == 1).double().mean()),
-        "pos_sim": float(mine.mean()),
-        "neg_sim": float(((similarity.sum(1) - mine) / others).mean()) if others else None,
-    }
 
 
 def translation(references: list[str], hypotheses: list[str]) -> Figures:
@@ -85,7 +73,9 @@ class Validation:
             "val_ce_loss": ce,
             "val_clip_loss": clip,
         }
-        return losses | {f"val_{name}": value for name, value in alignment(clips, texts, own).items()}
+        found = alignment(_on_cpu(clips), c.val.sentences, _on_cpu(texts[own]))
+        means = {f"val_{name}": float(values.mean()) for name, values in found.items()}
+        return losses | {name: None if math.isnan(mean) else mean for name, mean in means.items()}
 
     def _contrast(self, clips: Tensor, texts: Tensor, labels: Tensor) -> float:
         """Return the mean contrastive loss over blocks, so that memory does not grow quadratically."""
@@ -108,3 +98,7 @@ class Validation:
                 ids = greedy_search(model, encoded.frames, encoded.valid, symbols, model.config.max_tokens)
                 decoded += [c.tokenizer.decode(row) for row in ids]
         return [c.texts.texts[c.texts.rows_of[sentence][0]] for sentence in c.val.sentences], decoded
+
+
+def _on_cpu(rows: Tensor) -> npt.NDArray[np.float32]:
+    return np.asarray(rows.float().cpu().numpy())

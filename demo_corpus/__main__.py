@@ -1,6 +1,6 @@
 """Render the demo corpus.
 
-``python -m workflow_scripts.demo_corpus --output data/demo [--jobs N] [--check]``
+``python -m demo_corpus --output data/demo [--jobs N] [--check]``
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 def main(argv: list[str] | None = None) -> int:
     """Render the corpus; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("python -m demo_corpus", description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder of the corpus, usually data/demo")
     parser.add_argument("--jobs", type=int, default=2, help="number of processes that render or detect")
     parser.add_argument("--check", action="store_true", help="also run MediaPipe and write detection.csv")

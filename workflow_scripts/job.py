@@ -10,23 +10,26 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import yaml
 from pydantic import ValidationError
 
 from signloom.console import run_program
 from signloom.errors import SignloomError
-from signloom.files import atomic, hash_files
+from signloom.files import hash_files, write_text
 from signloom.native_stderr import only_errors
-from signloom.params.base import Augmentation, Section
+from signloom.params.base import Section
 
 S = TypeVar("S", bound=Section)
-A = TypeVar("A", bound=Augmentation)
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Files = TypeVar("Files", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,23 @@ class Job:
             path.parent.mkdir(parents=True, exist_ok=True)
         return self.outputs[name]
 
+    def input_files(self, kind: type[Files]) -> Files:
+        """Return dataclass `kind`, each field filled with the input of its name: one path, or all of them.
+
+        An input whose field has a default may be missing.
+        """
+        hints, found = get_type_hints(kind), {}
+        for field in fields(kind):
+            if field.name in self.inputs or field.default is MISSING:
+                several = hints[field.name] == Sequence[Path]
+                found[field.name] = self.input_list(field.name) if several else self.input(field.name)
+        return kind(**found)
+
     def section(self, name: str, kind: type[S]) -> S:
         """Return the parameters of section `name`."""
         if name not in self.params:
             raise SignloomError(f"{self.stage}: --params has no section {name!r}; add it")
         return self._checked(name, kind, self.params[name])
-
-    def augmentation(self, name: str, kind: type[A]) -> A:
-        """Return the parameters of section `name`, all off if the rule leaves the section out."""
-        return self.section(name, kind) if name in self.params else kind.off()
 
     def value(self, name: str, kind: type[Section]) -> Any:
         """Return the parameter `name` (`section.key`), for a stage that gets only some keys."""
@@ -97,11 +108,17 @@ class Job:
             key = ".".join([name, *map(str, first["loc"])])
             raise SignloomError(f"{self.stage}: parameter {key}: {first['msg']}") from error
 
+    def sections(self, kind: type[S]) -> S:
+        """Return the sections that the fields of `kind` name; one with a default may be missing."""
+        known, hints = kind.model_fields.items(), get_type_hints(kind)
+        asked = [name for name, field in known if field.is_required() or name in self.params]
+        # a section that may be missing has the hint `Section | None`
+        return kind(**{name: self.section(name, (*get_args(hints[name]), hints[name])[0]) for name in asked})
+
     def sign(self) -> None:
         """Write to the output `origin`, if there is one, what the rule says the outputs were made from."""
         for path in self.outputs.get("origin", []):
-            with atomic(path) as part:
-                part.write_text(f"{self.params.get('origin', '')}\n", "utf-8")
+            write_text(path, f"{self.params.get('origin', '')}\n")
 
     def scratch(self) -> Path:
         """Return a folder for resumable state, keyed by inputs, outputs, parameters and loaded code."""
@@ -123,24 +140,32 @@ def _own_modules() -> list[Path]:
     return [Path(file) for name in loaded if (file := getattr(sys.modules[name], "__file__", None))]
 
 
-def run_stage(stage: str, work: Callable[[Job], None], argv: list[str] | None, doc: str | None) -> int:
-    """Parse `argv` and run `work`; an error that a user can fix becomes one line and exit code 2."""
-    # a program that is started owns its standard streams; one that calls `main` keeps its own
-    if argv is None:
-        return run_program(lambda: _run(stage, work, None, doc))
-    return _run(stage, work, argv, doc)
+def entry_point(work: Callable[[Job], None]) -> Callable[..., int]:
+    """Return `main(argv=None)` of the stage that `work` does, and run it if its module is the program.
 
+    The stage has the name of its file, and `--help` shows the docstring of its module. An error that a user
+    can fix becomes one line and exit code 2.
+    """
+    stage, module = Path(work.__code__.co_filename).stem, sys.modules[work.__module__]
 
-def _run(stage: str, work: Callable[[Job], None], argv: list[str] | None, doc: str | None) -> int:
-    try:
-        job = parse(stage, argv, doc)
-        with only_errors() if argv is None else nullcontext():
-            work(job)
-        job.sign()
-    except SignloomError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    def run(argv: list[str] | None) -> int:
+        try:
+            job = parse(stage, argv, module.__doc__)
+            with only_errors() if argv is None else nullcontext():
+                work(job)
+            job.sign()
+        except SignloomError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        return 0
+
+    def main(argv: list[str] | None = None) -> int:
+        # a program that is started owns its standard streams; one that calls `main` keeps its own
+        return run_program(lambda: run(None)) if argv is None else run(argv)
+
+    if module.__name__ == "__main__":
+        sys.exit(main())
+    return main
 
 
 def parse(stage: str, argv: list[str] | None, doc: str | None) -> Job:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from signloom.errors import SignloomError
+from signloom.params.base import Section
 from signloom.params.evaluation import RetrievalParams
-from signloom.params.gloss import GlossRecomposeParams
-from signloom.stage import Job, run_stage
+from signloom.params.gloss import TcnParams
+from signloom.params.run import RunParams
+from workflow_scripts.job import Job, entry_point
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def test_other_parameters_or_contents_start_anew(job: Job, tmp_path: Path) -> No
 
 def test_a_stage_signs_its_outputs_with_what_the_rule_says_they_are_made_from(tmp_path: Path) -> None:
     line = ["--output", f"origin={tmp_path}/00.origin", "--params", '{"origin": "abc"}']
-    assert run_stage("landmarks", lambda job: None, line, None) == 0
+    assert entry_point(lambda job: None)(line) == 0
     assert (tmp_path / "00.origin").read_text() == "abc\n"
 
 
@@ -54,20 +57,59 @@ def test_a_stage_that_fails_signs_nothing(tmp_path: Path) -> None:
         raise SignloomError("no")
 
     line = ["--output", f"origin={tmp_path}/00.origin", "--params", '{"origin": "abc"}']
-    assert run_stage("landmarks", fail, line, None) == 2
+    assert entry_point(fail)(line) == 2
     assert not list(tmp_path.iterdir())
 
 
-def test_a_single_parameter_must_be_given_and_an_augmentation_may_be_left_out(job: Job) -> None:
+def test_a_single_parameter_must_be_given(job: Job) -> None:
     given = replace(job, params={"retrieval": {"prototype_min_clips": 3}})
     assert given.value("retrieval.prototype_min_clips", RetrievalParams) == 3
     with pytest.raises(SignloomError, match=r"--params has no key retrieval\.exact_limit"):
         given.value("retrieval.exact_limit", RetrievalParams)
-    assert given.augmentation("gloss_recompose", GlossRecomposeParams) == GlossRecomposeParams.off()
     with pytest.raises(SignloomError, match=r"retrieval\.prototype_min_clips"):
         replace(job, params={"retrieval": {"prototype_min_clips": 0}}).value(
             "retrieval.prototype_min_clips", RetrievalParams
         )
+
+
+class Asked(Section):
+    run: RunParams
+    tcn: TcnParams | None = None
+
+
+def test_sections_are_filled_by_name_and_one_with_a_default_may_be_left_out(job: Job) -> None:
+    seeded = replace(job, params={"run": {"seed": 3}, "quality": {}})
+    assert seeded.sections(Asked) == Asked(run=RunParams(seed=3))
+    with pytest.raises(SignloomError, match="--params has no section 'run'; add it"):
+        job.sections(Asked)
+    with pytest.raises(SignloomError, match=r"landmarks: parameter tcn\.lr: .* greater than 0"):
+        replace(seeded, params=seeded.params | {"tcn": {"lr": -1.0}}).sections(Asked)
+
+
+@dataclass(frozen=True)
+class Shards:
+    shard: Path
+    more: Sequence[Path] = ()
+    extra: Path | None = None
+
+
+def test_files_are_filled_by_name_one_path_or_all_of_them(job: Job, tmp_path: Path) -> None:
+    one, two = tmp_path / "00.csv", tmp_path / "01.csv"
+    assert job.input_files(Shards) == Shards(one)
+    more = replace(job, inputs={"shard": [one], "more": [two, one], "extra": [two], "other": [one]})
+    assert more.input_files(Shards) == Shards(one, [two, one], two)
+    for wrong, said in ({}, "FILE is missing"), ({"shard": [one, two]}, "FILE takes one file, not 2"):
+        with pytest.raises(SignloomError, match=f"landmarks: --input shard={said}"):
+            replace(job, inputs=wrong).input_files(Shards)
+    with pytest.raises(SignloomError, match=r"landmarks: input extra: .*gone\.csv does not exist"):
+        replace(more, inputs=more.inputs | {"extra": [tmp_path / "gone.csv"]}).input_files(Shards)
+
+
+def test_the_program_of_a_stage_shows_its_docstring_and_its_name(root: Path) -> None:
+    command = [sys.executable, "-m", "workflow_scripts.stats_pose", "--help"]
+    shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    assert shown.startswith("usage: python -m workflow_scripts.stats_pose [-h]")
+    assert "Compute mean and standard deviation of the pose features" in shown
 
 
 def test_products_of_matrices_in_a_stage_do_not_depend_on_the_number_of_cores(root: Path) -> None:
@@ -98,8 +140,8 @@ print(found.hexdigest())
 
 def test_a_stage_says_what_a_terminal_of_another_encoding_cannot_show(root: Path, tmp_path: Path) -> None:
     program = """
-from signloom.stage import run_stage
-raise SystemExit(run_stage("splits", lambda job: print("0.2 \\u00b1 0.1"), None, None))
+from workflow_scripts.job import entry_point
+entry_point(lambda job: print("0.2 \\u00b1 0.1"))
 """
     done = subprocess.run(
         [sys.executable, "-c", program, "--output", f"csv={tmp_path}/a.csv"],

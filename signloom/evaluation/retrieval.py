@@ -1,0 +1,52 @@
+"""Find each held-out clip's sentence among the training clips and among the other held-out clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from signloom.evaluation.datasets import EmbeddedClips
+from signloom.metrics.retrieval import Ranked, rank_leaving_one_out, rank_sentences, retrieval_figures
+from signloom.params.evaluation import EvaluationParams
+
+
+def evaluate(
+    clips: EmbeddedClips, sets: Mapping[str, list[str]], params: EvaluationParams
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the answers to the clips of all data sets `sets`, one row per clip, and the metric entries."""
+    sentences, gallery = clips.table["sentence_id"].to_numpy(np.int64), clips.gallery()
+    known = (clips.vectors[gallery], sentences[gallery])
+    tables, metrics = [], {}
+    for name, clip_ids in sets.items():
+        rows = clips.rows(clip_ids)
+        found = rank_sentences(clips.vectors[rows], sentences[rows], *known)
+        among = rank_leaving_one_out(clips.vectors[rows], sentences[rows], *known)
+        metrics[name] = {
+            **retrieval_figures(found, params, "the training gallery"),
+            "leave_one_out": retrieval_figures(among, params, "the gallery and the rest of this data set"),
+        }
+        tables.append(_table(name, clips.table.iloc[rows], found, clips.table.iloc[gallery], among))
+    return pd.concat(tables, ignore_index=True), metrics
+
+
+def _table(
+    name: str, clips: pd.DataFrame, found: Ranked, gallery: pd.DataFrame, among: Ranked
+) -> pd.DataFrame:
+    """Return one row per query: the rank of its sentence and the most similar training clip."""
+    top = gallery.iloc[found.top] if len(gallery) else clips.assign(clip_id="", sentence_id=-1, sentence="")
+    return pd.DataFrame(
+        {
+            "clip_id": clips["clip_id"].to_numpy(),
+            "data": name,
+            "sentence_id": clips["sentence_id"].to_numpy(),
+            "rank": pd.array(found.rank, dtype="Int64"),
+            "top_clip_id": top["clip_id"].to_numpy(),
+            "top_sentence_id": top["sentence_id"].to_numpy(),
+            "top_sentence": top["sentence"].to_numpy(),
+            "similarity": found.similarity.round(6),
+            "rank_leave_one_out": pd.array(among.rank, dtype="Int64"),
+        }
+    )
