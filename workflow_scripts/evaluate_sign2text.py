@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from signloom.decoding.beam import Symbols, beam_search
+from signloom.decoding.attention import attention_beam
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import EmbeddedClips, data_sets
 from signloom.evaluation.embed import TrainedEncoder, encode_clips, load_trained
@@ -23,6 +23,7 @@ from signloom.params.evaluation import DecodingParams, EvaluationParams
 from signloom.stage import Job, run_stage
 from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer
+from signloom.text.vocabulary import Symbols
 
 
 def work(job: Job) -> None:
@@ -82,7 +83,7 @@ def decode_clips(
     symbols = Symbols(tokenizer.pad, tokenizer.start, tokenizer.end)
     decoded = [""] * len(clip_ids)
     for rows, encoded in encode_clips(trained, shards, clip_ids, params.batch_size, f"decode {label}"):
-        found = beam_search(
+        found = attention_beam(
             trained.model,
             encoded.frames,
             encoded.valid,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from signloom.decoding.beam import Symbols, beam_search
+from signloom.decoding.attention import attention_beam
 from signloom.decoding.ctc import greedy, prefix_beam
 from signloom.decoding.joint import joint_beam
 from signloom.decoding.language_model import GlossNgram
@@ -25,10 +25,8 @@ from signloom.params.variants import Kind
 from signloom.progress import track
 from signloom.stage import Job
 from signloom.text.glosses import read_gloss_table
-from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
+from signloom.text.vocabulary import BLANK, SYMBOLS
 from signloom.training import checkpoints
-
-SYMBOLS = Symbols(pad=PAD, start=SOS, end=EOS)
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ def decoders(
     most = model.config.max_tokens
 
     def attention(e: Encoded) -> list[list[int]]:
-        hypotheses = beam_search(
+        hypotheses = attention_beam(
             model, e.memory, e.valid, SYMBOLS, beam=p.attention_beam, alpha=p.length_penalty, max_tokens=most
         )
         return [hypothesis.tokens for hypothesis in hypotheses]

@@ -10,17 +10,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import signloom.decoding.beam
 import signloom.inference
 import signloom.text
 from signloom import console, errors
 from signloom.export.archive import write_zip
 from signloom.files import atomic
 from signloom.inference import answer, beam, bundle, command, dtw, engine, gates, index, networks, words
-from signloom.text import tokenizer
+from signloom.text import tokenizer, vocabulary
 
 # the modules that answer from features; they import only the standard library, NumPy and ONNX Runtime
 RUNTIME = (
-    *(signloom, signloom.inference, signloom.text, console, errors, tokenizer),
+    *(signloom, signloom.decoding, signloom.decoding.beam, signloom.inference, signloom.text),
+    *(console, errors, tokenizer, vocabulary),
     *(answer, beam, bundle, command, dtw, engine, gates, index, networks, words),
 )
 MAIN = b'''"""Answer clips of features: python sign_encoder_bundle.zip CLIP.npz"""
