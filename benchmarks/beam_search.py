@@ -16,8 +16,10 @@ import time
 import torch
 from torch import Tensor
 
-from signloom.decoding.beam import Hypothesis, Symbols, beam_search, length_penalty
+from signloom.decoding.attention import attention_beam
+from signloom.decoding.beam import Hypothesis, length_penalty
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
+from signloom.text.vocabulary import Symbols
 
 SYMBOLS = Symbols(pad=0, start=101, end=102)
 BEAM, ALPHA, STEPS = 4, 0.8, 32
@@ -107,9 +109,9 @@ def main() -> int:
     frames = torch.randn(args.batch, 128, 512, generator=generator)
     valid = torch.arange(128)[None] < lengths[:, None]
 
-    beam_search(model, frames[:2], valid[:2], SYMBOLS, beam=BEAM, alpha=ALPHA, max_tokens=4)  # warm up
+    attention_beam(model, frames[:2], valid[:2], SYMBOLS, beam=BEAM, alpha=ALPHA, max_tokens=4)  # warm up
     started = time.perf_counter()
-    fast = beam_search(model, frames, valid, SYMBOLS, beam=BEAM, alpha=ALPHA, max_tokens=STEPS + 1)
+    fast = attention_beam(model, frames, valid, SYMBOLS, beam=BEAM, alpha=ALPHA, max_tokens=STEPS + 1)
     fast_s = time.perf_counter() - started
     lengths_found = sorted({len(found.tokens) for found in fast})
     print(

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from benchmarks.beam_search import plain_beam
-from signloom.decoding.beam import Symbols, beam_search, greedy_search, length_penalty, top_candidates
+from signloom.decoding.attention import attention_beam
+from signloom.decoding.beam import length_penalty
+from signloom.decoding.scorers import top_candidates
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
+from signloom.text.vocabulary import Symbols
 
 SYMBOLS = Symbols(pad=0, start=1, end=2)
 
@@ -102,8 +105,8 @@ def test_a_hand_worked_case_where_greedy_is_wrong_and_beam_search_right() -> Non
         (4,): [0, 0, 1, 0, 0],
     }
     model = TableModel([table], [0, 0, 1, 0, 0])
-    assert greedy_search(model, *clips_of(1), SYMBOLS, 6) == [[3]]
-    found = beam_search(model, *clips_of(1), SYMBOLS, beam=2, alpha=0.8, max_tokens=6)
+    assert attention_beam(model, *clips_of(1), SYMBOLS, beam=1, max_tokens=6)[0].tokens == [3]
+    found = attention_beam(model, *clips_of(1), SYMBOLS, beam=2, alpha=0.8, max_tokens=6)
     assert found[0].tokens == [4]
     assert found[0].score == pytest.approx(math.log(0.4) / (7 / 6) ** 0.8)
 
@@ -118,10 +121,14 @@ def test_the_length_penalty_can_prefer_the_longer_sentence() -> None:
     model = TableModel([table], [0, 0, 1, 0, 0])
     short, long = math.log(0.75 * 0.3), math.log(0.75 * 0.7)
     assert short < long
-    assert beam_search(model, *clips_of(1), SYMBOLS, beam=3, alpha=0.0, max_tokens=9)[0].tokens == [3, 3, 3]
+    assert attention_beam(model, *clips_of(1), SYMBOLS, beam=3, max_tokens=9)[0].tokens == [
+        3,
+        3,
+        3,
+    ]
     table[(3, 3)] = [0, 0, 0.52, 0.48, 0]
-    assert beam_search(model, *clips_of(1), SYMBOLS, beam=3, alpha=0.0, max_tokens=9)[0].tokens == [3, 3]
-    longer = beam_search(model, *clips_of(1), SYMBOLS, beam=3, alpha=2.0, max_tokens=9)[0]
+    assert attention_beam(model, *clips_of(1), SYMBOLS, beam=3, max_tokens=9)[0].tokens == [3, 3]
+    longer = attention_beam(model, *clips_of(1), SYMBOLS, beam=3, alpha=2.0, max_tokens=9)[0]
     assert longer.tokens == [3, 3, 3]
     assert longer.score == pytest.approx(math.log(0.75 * 0.48) / (9 / 6) ** 2)
 
@@ -131,7 +138,7 @@ def test_the_length_penalty_can_prefer_the_longer_sentence() -> None:
 def test_a_beam_that_holds_everything_finds_the_best_sentence_of_all(seed: int, alpha: float) -> None:
     vocabulary, limit = 5, 4
     model = random_tables(seed, 2, vocabulary, limit, levels=6)
-    found = beam_search(model, *clips_of(2), SYMBOLS, beam=200, alpha=alpha, max_tokens=limit + 1)
+    found = attention_beam(model, *clips_of(2), SYMBOLS, beam=200, alpha=alpha, max_tokens=limit + 1)
     for clip, hypothesis in enumerate(found):
         # padding and start can never be decoded, whatever their probability
         assert not {SYMBOLS.pad, SYMBOLS.start, SYMBOLS.end} & set(hypothesis.tokens)
@@ -146,7 +153,7 @@ def test_equal_scores_are_broken_as_in_the_plain_search(
 ) -> None:
     model = random_tables(seed, clips, 6, 4, levels)
     frames, valid = clips_of(clips)
-    found = beam_search(model, frames, valid, SYMBOLS, beam=beam, alpha=0.8, max_tokens=6)
+    found = attention_beam(model, frames, valid, SYMBOLS, beam=beam, alpha=0.8, max_tokens=6)
     for clip, hypothesis in enumerate(found):
         plain = plain_beam(model, frames[clip], SYMBOLS, beam, 0.8, 6, stacked=True)  # type: ignore[arg-type]
         assert hypothesis.tokens == plain.tokens
@@ -155,7 +162,7 @@ def test_equal_scores_are_broken_as_in_the_plain_search(
 
 def test_where_nothing_ends_the_likeliest_beam_is_cut() -> None:
     model = TableModel([{}], [0, 0, 0, 0.7, 0.3])
-    found = beam_search(model, *clips_of(1), SYMBOLS, beam=2, alpha=0.8, max_tokens=5)
+    found = attention_beam(model, *clips_of(1), SYMBOLS, beam=2, alpha=0.8, max_tokens=5)
     assert found[0].tokens == [3, 3, 3, 3]
     assert found[0].score == pytest.approx(4 * math.log(0.7) / (9 / 6) ** 0.8)
 
@@ -163,7 +170,7 @@ def test_where_nothing_ends_the_likeliest_beam_is_cut() -> None:
 def test_a_decided_clip_is_read_no_further() -> None:
     certain = {(): [0, 0, 0, 0.98, 0.02], (3,): [0, 0, 1, 0, 0]}
     model = TableModel([certain], [0, 0, 0.1, 0.5, 0.4])
-    found = beam_search(model, *clips_of(1), SYMBOLS, beam=2, alpha=0.8, max_tokens=40)
+    found = attention_beam(model, *clips_of(1), SYMBOLS, beam=2, alpha=0.8, max_tokens=40)
     assert found[0].tokens == [3]
     assert model.rows_read <= 1 + 2 * 3, "read on although nothing could win any more"
 
@@ -173,7 +180,7 @@ def test_finished_clips_leave_the_batch_and_the_others_are_not_disturbed() -> No
     slow = {(3,) * n: [0, 0, 0, 1, 0] for n in range(8)}
     order = [certain, slow, certain, certain, slow]
     model = TableModel(order, [0, 0, 1, 0, 0])
-    found = beam_search(model, *clips_of(5), SYMBOLS, beam=2, alpha=0.8, max_tokens=12)
+    found = attention_beam(model, *clips_of(5), SYMBOLS, beam=2, alpha=0.8, max_tokens=12)
     assert [len(hypothesis.tokens) for hypothesis in found] == [0, 8, 0, 0, 8]
     # five rows at the first step, then two clips of two beams for eight more: together, and no prefix twice
     assert (model.rows_read, model.steps) == (5 + 2 * 2 * 8, 9)
@@ -205,7 +212,7 @@ def test_a_network_gives_the_tokens_of_the_plain_search(
     generator = torch.Generator().manual_seed(seed)
     frames = torch.randn(len(lengths), max(lengths), 32, generator=generator)
     valid = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
-    found = beam_search(network, frames, valid, SYMBOLS, beam=beam, alpha=0.8, max_tokens=12)
+    found = attention_beam(network, frames, valid, SYMBOLS, beam=beam, alpha=0.8, max_tokens=12)
     with torch.inference_mode():
         for row, length in enumerate(lengths):
             plain = plain_beam(network, frames[row, :length], SYMBOLS, beam, 0.8, 12)
@@ -213,10 +220,10 @@ def test_a_network_gives_the_tokens_of_the_plain_search(
             assert found[row].score == pytest.approx(plain.score, abs=1e-4)
 
 
-def test_greedy_takes_the_likeliest_token_of_the_whole_prefix(network: Sign2Text) -> None:
+def test_one_beam_takes_the_likeliest_token_of_the_whole_prefix(network: Sign2Text) -> None:
     frames = torch.randn(4, 9, 32, generator=torch.Generator().manual_seed(5))
     valid = torch.arange(9)[None] < torch.tensor([9, 1, 3, 6])[:, None]
-    found = greedy_search(network, frames, valid, SYMBOLS, 12)
+    found = attention_beam(network, frames, valid, SYMBOLS, beam=1, max_tokens=12)
     with torch.inference_mode():
         for row, length in enumerate([9, 1, 3, 6]):
             tokens: list[int] = []
@@ -227,7 +234,7 @@ def test_greedy_takes_the_likeliest_token_of_the_whole_prefix(network: Sign2Text
                 tokens.append(int(logits[0, -1].argmax()))
                 if tokens[-1] == SYMBOLS.end:
                     break
-            assert found[row] == [token for token in tokens if token != SYMBOLS.end]
+            assert found[row].tokens == [token for token in tokens if token != SYMBOLS.end]
 
 
 @settings(max_examples=60, deadline=None)

@@ -16,9 +16,8 @@ import torch
 from exported import MAX_FRAMES, THRESHOLDS, VOCABULARY, Exported, clip_of, network_rows
 from small_corpus import CLIPS
 
-from signloom.decoding.beam import Symbols, beam_search
+from signloom.decoding.attention import attention_beam
 from signloom.errors import SignloomError
-from signloom.evaluation.gloss_model import SYMBOLS
 from signloom.features.gloss_rows import GlossRows
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
@@ -27,6 +26,7 @@ from signloom.inference.gates import Gallery, Thresholds, weigh
 from signloom.models.trained_gloss import load_gloss
 from signloom.models.trained_sign2text import load_trained
 from signloom.text.tokenizer import TextTokenizer
+from signloom.text.vocabulary import SYMBOLS, Symbols
 
 QUERIES = [clip[0] for clip in CLIPS]
 OPEN = Thresholds(min_similarity=-1, min_margin=-1, min_proto_similarity=-1, min_dtw_score=-1, motion_floor=0)
@@ -89,7 +89,7 @@ def test_the_decoded_sentence_is_what_beam_search_on_the_trained_decoder_finds(
         with torch.inference_mode():
             frames = trained.model.encode(x, valid).frames
         how = {"beam": 3, "alpha": 0.8, "max_tokens": 10}
-        (found,) = beam_search(trained.model, frames, valid, Symbols(0, 2, 3), **how)
+        (found,) = attention_beam(trained.model, frames, valid, Symbols(0, 2, 3), **how)
         assert engine.answer(*clip_of(exported, clip_id)).text == tokenizer.decode(found.tokens)
         assert found.tokens
 
@@ -105,7 +105,7 @@ def test_the_gloss_line_is_what_beam_search_on_the_gloss_network_finds(
         x = torch.from_numpy(rows.network_input(clip_id)).float()[None]
         with torch.inference_mode():
             memory, valid = trained.model.encode(x, torch.tensor([x.shape[1]]))
-        (found,) = beam_search(trained.model, memory, valid, SYMBOLS, beam=3, alpha=0.8, max_tokens=8)
+        (found,) = attention_beam(trained.model, memory, valid, SYMBOLS, beam=3, alpha=0.8, max_tokens=8)
         answer = engine.answer(*clip_of(exported, clip_id))
         assert answer.glosses == " ".join(VOCABULARY[token] for token in found.tokens)
         lines.add(answer.glosses)

@@ -15,13 +15,13 @@ from test_ctc import EMITTED, SHARPNESS, collapse, labellings, posteriors
 from torch import Tensor
 
 from benchmarks.gloss_decoding import PlainCtcPrefix
-from signloom.decoding.beam import Hypothesis, Symbols, beam_search
+from signloom.decoding.attention import attention_beam
+from signloom.decoding.beam import Hypothesis
 from signloom.decoding.ctc import prefix_beam
-from signloom.decoding.joint import CtcPrefixes, joint_beam
+from signloom.decoding.joint import CtcScorer, joint_beam
 from signloom.decoding.language_model import GlossNgram
-from signloom.text.vocabulary import BLANK, EOS, PAD, SOS, UNK
+from signloom.text.vocabulary import BLANK, EOS, PAD, SOS, SYMBOLS, UNK
 
-SYMBOLS = Symbols(PAD, SOS, EOS)
 LABELS = (UNK, 5, 6)
 V = 7
 
@@ -102,17 +102,29 @@ def test_a_wide_joint_beam_finds_the_best_of_all_sequences(weight: float, sharpn
         assert found[clip].score == pytest.approx(want.score, abs=1e-9)
 
 
+def prefix_scores(log_p: Tensor, valid: Tensor, line: Sequence[int]) -> list[Tensor]:
+    """Return (A, V) after each part of `line`: log P_ctc(part + v ...), and at the end log P_ctc(part)."""
+    scorer = CtcScorer(log_p, valid)
+    clips = torch.arange(len(log_p))
+    so_far = torch.zeros(len(log_p), 1)
+    found = []
+    for n in range(len(line) + 1):
+        prefix = torch.tensor([SOS, *line[:n]]).expand(len(log_p), 1, -1)
+        found.append(so_far + scorer.scores(prefix)[:, 0])
+        scorer.reorder(clips, torch.zeros_like(clips)[:, None])
+        so_far = found[n][:, line[n : n + 1]]
+    return found
+
+
 @pytest.mark.parametrize("sharpness", SHARPNESS.values(), ids=SHARPNESS)
 def test_prefix_scores_are_sums_over_all_labellings_that_begin_so(sharpness: float) -> None:
     log_p = posteriors(1, 5, V, sharpness, seed=9)
     log_p[:, :, [PAD, SOS, EOS]] = -torch.inf
     log_p = log_p.log_softmax(2)
     everything = labellings(log_p[0])
-    prefixes = CtcPrefixes.empty(log_p, torch.ones(1, 5, dtype=torch.bool))
-    for tokens in ((), (5,), (5, 5), (5, 5, UNK)):
-        if tokens:
-            prefixes = prefixes.extend(torch.zeros(1, 1, dtype=torch.long), torch.tensor([[tokens[-1]]]))
-        scores = prefixes.scores()[0, 0]
+    line = (5, 5, UNK)
+    for n, [scores] in enumerate(prefix_scores(log_p, torch.ones(1, 5, dtype=torch.bool), line)):
+        tokens = line[:n]
         assert float(scores[EOS]) == pytest.approx(math.log(everything[tokens]), abs=1e-9)
         for label in LABELS:
             begin = (*tokens, label)
@@ -126,15 +138,14 @@ def test_prefix_scores_of_long_clips_are_those_of_the_plain_recursion(sharpness:
     lengths = [150, 37, 1, 90]
     log_p = posteriors(4, 150, 11, sharpness, seed=4).float()
     _, valid = clips_of(lengths)
-    prefixes = CtcPrefixes.empty(log_p, valid)
-    line: list[int] = []
+    line = (5, 6, 6, 10, 1, 5, 5, 5)
+    *scores, ended = prefix_scores(log_p, valid, line)
     plain = [PlainCtcPrefix(log_p[clip, :length]) for clip, length in enumerate(lengths)]
     states = [one.start() for one in plain]
-    for token in (5, 6, 6, 10, 1, 5, 5, 5):
-        got = prefixes.scores()[:, 0]
+    for n, (token, got) in enumerate(zip(line, scores, strict=True)):
         for clip, one in enumerate(plain):
             for label in (1, 5, 6, 10):
-                want, state = one.extend(line, label, states[clip])
+                want, state = one.extend(line[:n], label, states[clip])
                 if label == token:
                     new = state
                 if want > -600:
@@ -142,9 +153,7 @@ def test_prefix_scores_of_long_clips_are_those_of_the_plain_recursion(sharpness:
                 else:
                     assert float(got[clip, label]) < -600
             states[clip] = new
-        line.append(token)
-        prefixes = prefixes.extend(torch.zeros(4, 1, dtype=torch.long), torch.full((4, 1), token))
-    assert torch.isfinite(prefixes.scores()[0, 0, EOS])
+    assert torch.isfinite(ended[0, EOS])
 
 
 @pytest.mark.parametrize("beam", [1, 2, 5])
@@ -155,7 +164,7 @@ def test_weight_zero_is_the_attention_beam_search(beam: int) -> None:
     frames, valid = clips_of(lengths)
     log_p = torch.full((6, 9, 12), float("nan"))  # not looked at
     got = joint_beam(model, frames, valid, log_p, beam=beam, ctc_weight=0.0, max_tokens=60)
-    want = beam_search(model, frames, valid, SYMBOLS, beam=beam, alpha=0.0, max_tokens=60)
+    want = attention_beam(model, frames, valid, SYMBOLS, beam=beam, alpha=0.0, max_tokens=60)
     assert [found.tokens for found in got] == [found.tokens for found in want]
     assert [found.score for found in got] == pytest.approx([found.score for found in want], abs=1e-5)
 
@@ -220,7 +229,7 @@ def test_the_language_model_is_added_with_its_weight(order: int) -> None:
             for tokens in itertools.product(LABELS, repeat=n):
                 if tokens in ctc:
                     line = [*tokens, EOS]
-                    history = (lm.log_probs(torch.tensor(line[:k], dtype=torch.long)) for k in range(n + 1))
+                    history = (lm.scores(torch.tensor(line[:k], dtype=torch.long)) for k in range(n + 1))
                     prior = sum(float(row[token]) for row, token in zip(history, line, strict=True))
                     acoustic = 0.3 * math.log(ctc[tokens]) + 0.7 * model.log_p(clip, tokens)
                     scored[tokens] = acoustic + 0.8 * prior
@@ -288,7 +297,7 @@ def test_the_language_model_is_interpolated_witten_bell(order: int) -> None:
     lm = GlossNgram(lines, V, order)
     for n in range(4):
         for tokens in itertools.product(LABELS, repeat=n):
-            got = lm.log_probs(torch.tensor([tokens], dtype=torch.long)).exp()[0]
+            got = lm.scores(torch.tensor([tokens], dtype=torch.long)).exp()[0]
             history = ((SOS,) * (order - 1) + tokens)[-(order - 1) :]
             for label in (*LABELS, EOS):
                 assert float(got[label]) == pytest.approx(witten_bell(lines, history, label, order))
@@ -298,7 +307,7 @@ def test_the_language_model_is_interpolated_witten_bell(order: int) -> None:
 
 def test_a_language_model_of_no_line_is_uniform() -> None:
     for order in (2, 3):
-        got = GlossNgram([], V, order).log_probs(torch.zeros(2, 0, dtype=torch.long)).exp()
+        got = GlossNgram([], V, order).scores(torch.zeros(2, 0, dtype=torch.long)).exp()
         assert got[:, [UNK, EOS, 5, 6]].tolist() == [[0.25] * 4] * 2
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from signloom.decoding.beam import Hypothesis, top_candidates
+from signloom.decoding.beam import Hypothesis
+from signloom.decoding.scorers import top_candidates
 from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
 
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from signloom.decoding.scorers import Scorer
 from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
 
 
-class GlossNgram:
+class GlossNgram(Scorer):
     """Interpolated Witten-Bell bigram or trigram over gloss ids, from the lines of the training split.
 
     P(v | h) = (c(h v) + N(h) P(v | h')) / (c(h) + N(h)), with N(h) the number of distinct successors of h and
@@ -55,10 +56,10 @@ class GlossNgram:
             setattr(self, name, getattr(self, name).to(device))
         return self
 
-    def log_probs(self, history: Tensor) -> Tensor:
-        """Return (..., V): log P(v | history) after each of the label sequences `history` (..., n)."""
-        start = history.new_full((*history.shape[:-1], self.order - 1), SOS)
-        recent = torch.cat([start, history], -1)[..., -(self.order - 1) :]
+    def scores(self, prefixes: Tensor) -> Tensor:
+        """Return (..., V): log P(v | prefix) after each of the label sequences `prefixes` (..., n)."""
+        start = prefixes.new_full((*prefixes.shape[:-1], self.order - 1), SOS)
+        recent = torch.cat([start, prefixes], -1)[..., -(self.order - 1) :]
         p = self.bigram[recent[..., -1]]
         if len(self.histories):
             p = self._trigram(recent[..., 0] * self.size + recent[..., 1], p)

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from signloom.decoding.beam import Symbols, beam_search
+from signloom.decoding.attention import attention_beam
 from signloom.decoding.ctc import greedy, prefix_beam
 from signloom.decoding.joint import joint_beam
 from signloom.decoding.language_model import GlossNgram
@@ -29,9 +29,8 @@ from signloom.progress import track
 from signloom.text.glosses import read_signers, read_vocabulary
 from signloom.text.normalise import scored_glosses
 from signloom.text.sentences import training_clips
-from signloom.text.vocabulary import BLANK, EOS, PAD, SOS, UNK
+from signloom.text.vocabulary import BLANK, SYMBOLS, UNK
 
-SYMBOLS = Symbols(pad=PAD, start=SOS, end=EOS)
 # hypotheses kept at every step: many for lines of few glosses, and time grows with them
 _CTC_BEAM, _ATTENTION_BEAM, _JOINT_BEAM = 10, 5, 10
 _LENGTH_PENALTY = 0.8  # alpha of ((5 + n) / 6) ** alpha in the attention beam, as for sentences
@@ -173,7 +172,7 @@ def decoders(
     most = model.config.max_tokens
 
     def attention(e: Encoded) -> list[list[int]]:
-        hypotheses = beam_search(
+        hypotheses = attention_beam(
             model, e.memory, e.valid, SYMBOLS, beam=_ATTENTION_BEAM, alpha=_LENGTH_PENALTY, max_tokens=most
         )
         return [hypothesis.tokens for hypothesis in hypotheses]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from signloom.decoding.beam import Symbols, beam_search
+from signloom.decoding.attention import attention_beam
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import EmbeddedClips
 from signloom.evaluation.embed import encode_clips
@@ -22,6 +22,7 @@ from signloom.metrics.bootstrap import NO_CLIP, Floats, figure, mean_figure, rat
 from signloom.models.trained_sign2text import TrainedEncoder
 from signloom.params.evaluation import DecodingParams, EvaluationParams
 from signloom.text.tokenizer import TextTokenizer
+from signloom.text.vocabulary import Symbols
 
 Unit = npt.NDArray[np.float32]
 
@@ -109,7 +110,7 @@ def decode_clips(
     symbols = Symbols(tokenizer.pad, tokenizer.start, tokenizer.end)
     decoded = [""] * len(clip_ids)
     for rows, encoded in encode_clips(trained, shards, clip_ids, params.batch_size, f"decode {name}"):
-        found = beam_search(
+        found = attention_beam(
             trained.model,
             encoded.frames,
             encoded.valid,

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import signloom.decoding.beam
 import signloom.inference
 import signloom.text
 from signloom import console, errors
@@ -27,11 +28,12 @@ from signloom.inference import (
     index,
     networks,
 )
-from signloom.text import tokenizer
+from signloom.text import tokenizer, vocabulary
 
 # the modules that answer from features; they import only the standard library, NumPy and ONNX Runtime
 RUNTIME = (
-    *(signloom, signloom.inference, signloom.text, console, errors, tokenizer),
+    *(signloom, signloom.decoding, signloom.decoding.beam, signloom.inference, signloom.text),
+    *(console, errors, tokenizer, vocabulary),
     *(answer, answer_text, beam, bundle, command, dtw, engine, gates, index, networks),
 )
 MAIN = b'''"""Answer clips of features: python sign_encoder_bundle.zip CLIP.npz"""

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from signloom.errors import SignloomError
 from signloom.inference.answer import Answer, Match
-from signloom.inference.beam import NextLogProbs, Symbols, beam_search
+from signloom.inference.beam import NextLogProbs, beam_search
 from signloom.inference.bundle import Bundle
 from signloom.inference.dtw import dtw_score
 from signloom.inference.gates import (
@@ -37,6 +37,7 @@ from signloom.inference.gates import (
     weigh,
 )
 from signloom.inference.networks import Array, Clip, Encoded, Networks
+from signloom.text.vocabulary import Symbols
 
 MASK_DIM = 4
 

@@ -18,7 +18,7 @@ class DecoderCache(NamedTuple):
 
 
 class AttentionDecoder(nn.Module):
-    """The decoder half of a network; follows `signloom.decoding.beam.StepDecoder`.
+    """The decoder half of a network; follows `signloom.decoding.attention.StepDecoder`.
 
     A subclass sets `positions` and then calls `add_decoder`. It may override `drop_tokens` to hide inputs and
     `predict` to forbid outputs.

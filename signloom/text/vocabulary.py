@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from signloom.errors import SignloomError
 
 SPECIALS = ["<pad>", "<unk>", "<blank>", "<sos>", "<eos>"]
 PAD, UNK, BLANK, SOS, EOS = range(5)
+
+
+class Symbols(NamedTuple):
+    """Ids of special tokens: padding and start are never decoded, and end closes a sentence."""
+
+    pad: int
+    start: int
+    end: int
+
+
+SYMBOLS = Symbols(PAD, SOS, EOS)
 
 
 def build_vocabulary(gloss_lines: Iterable[str]) -> list[str]:

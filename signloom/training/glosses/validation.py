@@ -5,16 +5,14 @@ from __future__ import annotations
 import jiwer
 import torch
 
-from signloom.decoding.beam import Symbols, greedy_search
+from signloom.decoding.attention import attention_beam
 from signloom.decoding.ctc import greedy
 from signloom.models.gloss import Hybrid, TcnCtc
 from signloom.precision import autocast
-from signloom.text.vocabulary import EOS, PAD, SOS
+from signloom.text.vocabulary import SYMBOLS
 from signloom.training.glosses.corpus import GlossCorpus
 from signloom.training.glosses.data import plain_batches
 from signloom.training.glosses.losses import Loss, LossSums
-
-SYMBOLS = Symbols(PAD, SOS, EOS)
 
 Figures = dict[str, float | None]
 
@@ -48,9 +46,11 @@ class GlossValidation:
             passed = self.how(model, batch)
             if isinstance(model, Hybrid):
                 with autocast(self.how.device, self.how.precision):
-                    spoken += greedy_search(
-                        model, passed.memory, passed.valid, SYMBOLS, model.config.max_tokens
+                    most = model.config.max_tokens
+                    best = attention_beam(
+                        model, passed.memory, passed.valid, SYMBOLS, beam=1, max_tokens=most
                     )
+                    spoken += [hypothesis.tokens for hypothesis in best]
             else:
                 spoken += greedy(passed.log_probs, batch.lengths)
             totals += torch.stack([part.double().cpu() for part in passed.sums])

@@ -9,12 +9,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from signloom.decoding.beam import Symbols, greedy_search
+from signloom.decoding.attention import attention_beam
 from signloom.metrics.alignment import alignment
 from signloom.metrics.translation import bleu_score, bleu_stats, wer_stats
 from signloom.models.sign2text import Sign2Text
 from signloom.params.sign2text import Sign2TextParams
 from signloom.precision import autocast
+from signloom.text.vocabulary import Symbols
 from signloom.training.sentences.corpus import Corpus
 from signloom.training.sentences.data import PlainClips, plain_loader
 from signloom.training.sentences.losses import contrastive_loss, token_loss
@@ -95,8 +96,10 @@ class Validation:
         with autocast(c.mean.device, self.params.precision):
             for batch in self.batches:
                 encoded = model.encode(*batch.to(c.mean.device).views[0].inputs(c.mean, c.std))
-                ids = greedy_search(model, encoded.frames, encoded.valid, symbols, model.config.max_tokens)
-                decoded += [c.tokenizer.decode(row) for row in ids]
+                best = attention_beam(
+                    model, encoded.frames, encoded.valid, symbols, beam=1, max_tokens=model.config.max_tokens
+                )
+                decoded += [c.tokenizer.decode(hypothesis.tokens) for hypothesis in best]
         return [c.texts.texts[c.texts.rows_of[sentence][0]] for sentence in c.val.sentences], decoded
 
 
