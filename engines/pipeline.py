@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engines.command_line import from_text
 from signloom.dataset.importers import annotation_files
 from signloom.dataset.shards import shard_names
 from signloom.errors import SignloomError
-from signloom.params.load import check_params, from_text, overlay, read_yaml
+from signloom.params.load import check_params, dotted_keys, overlay, read_yaml
 from signloom.params.schema import Params
 from signloom.params.variants import VARIANTS
 
@@ -47,7 +48,7 @@ class Pipeline:
     def load(cls, config: dict[str, Any], given: dict[str, Any] | None = None) -> Pipeline:
         """Return the checked Snakemake config with its presets, and then `given`, laid over it.
 
-        `given` is what `--config` says. Snakemake makes a text of every value of a mapping in it.
+        `given` is what `--config` says.
         """
         tree, typed = _parameters(config), from_text(_parameters(given or {}))
         presets = [name for name in str(config.get("preset") or "").split(",") if name]
@@ -59,7 +60,8 @@ class Pipeline:
         files = [PARAMS_FILE, *(PRESETS / f"{name}.yaml" for name in presets)]
         for file in files[1:]:
             tree = overlay(tree, read_yaml(file))
-        return cls(check_params(overlay(tree, typed), files, typed), presets)
+        places = dict.fromkeys(dotted_keys(typed), "--config")
+        return cls(check_params(overlay(tree, typed), files, places), presets)
 
     @property
     def preset(self) -> str:

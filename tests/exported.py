@@ -36,7 +36,7 @@ PARAMS: dict[str, dict[str, object]] = {
     "landmarks": {"max_fps": None},
     "decoding": {"beam": 3},
     "retrieval": {},
-    "inference": {},
+    "inference": {"max_false_accept_rate": 0.05},
     "text": {},
 }
 

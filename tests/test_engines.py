@@ -94,9 +94,14 @@ def test_values_of_the_command_line_have_their_types_and_the_last_word(root: Pat
     assert flow.seeds == ["", "seeds/44/", "seeds/45/"]
     assert flow.folds == ["folds/0/", "folds/1/"]
     assert flow.params.sign2text.lr == 1e-3
-    wrong = parse_config(["runs={more_seeds: [44, x]}"])
-    with pytest.raises(SignloomError, match=r"^--config: runs\.more_seeds: .*integer.*found 'x'"):
-        Pipeline.load(overlay(demo, wrong), wrong)
+    for text, said in (
+        ("runs={more_seeds: [44, x]}", r"runs\.more_seeds: .*integer.*found 'x'"),
+        ("runs={more_seeds: [44, 44]}", "runs: .*a value occurs twice"),
+        ("sign2text={widht: 8}", r"unknown key sign2text\.widht"),
+    ):
+        wrong = parse_config([text])
+        with pytest.raises(SignloomError, match=f"^--config: {said}"):
+            Pipeline.load(overlay(demo, wrong), wrong)
 
 
 def test_environment_yml_is_what_the_lock_says(root: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from engines import params_schema
+from engines.command_line import from_text
 from signloom.errors import SignloomError
 from signloom.params.base import Section
-from signloom.params.load import check_params, from_text, load_params, overlay, read_yaml
+from signloom.params.load import check_params, load_params, overlay, read_yaml
 from signloom.params.schema import Params
 from signloom.video.windows import window_count
 from workflow_scripts.job import parse
@@ -226,34 +227,21 @@ def test_folds_may_be_numbers_in_yaml(root: Path, tmp_path: Path) -> None:
 
 
 def test_texts_get_the_types_of_their_parameters() -> None:
-    given = {
-        "runs": {
-            "more_seeds": ["43", "44"],
-            "folds": ["0", "1"],
-            "fold_by": "clip",
-            "seeds_of_folds": "true",
-        },
-        "sign2text": {"lr": "1e-3", "epochs": "3", "encoder": "gru_attention"},
-        "landmarks": {"max_fps": "12", "model_complexity": "0"},
-        # texts, whatever YAML makes of them
-        "dataset": {"table": "2024", "videos": "[x", "variations": "null"},
-        "text": {"encoder": "my model # 2"},
+    runs = {"more_seeds": ["43", "44"], "folds": ["0", "1"], "fold_by": "clip", "seeds_of_folds": "true"}
+    same = {
+        "text": {"encoder": "2024", "pooling": "cls"},
         "gloss": {"hypotheses": [{"better": "hybrid_both", "worse": "tcn_ctc", "claim": "12"}]},
+        # for check_params to refuse
         "pose": {"fsp": "3"},
         "strange": "1",
     }
-    typed = from_text(given)
-    assert typed["runs"] == {
-        "more_seeds": [43, 44],
-        "folds": ["0", "1"],
-        "fold_by": "clip",
-        "seeds_of_folds": True,
-    }
-    assert typed["sign2text"] == {"lr": 0.001, "epochs": 3, "encoder": "gru_attention"}
-    assert typed["landmarks"] == {"max_fps": 12, "model_complexity": 0}
-    assert typed["dataset"] == {"table": "2024", "videos": "[x", "variations": None}
-    for section in ("text", "gloss", "pose", "strange"):
-        assert typed[section] == given[section]
+    typed = from_text(same | {"runs": runs, "sign2text": {"lr": "1e-3"}, "dataset": {"variations": "null"}})
+    assert typed.pop("runs") == runs | {"more_seeds": [43, 44], "seeds_of_folds": True}
+    assert typed.pop("sign2text") == {"lr": 1e-3} and typed.pop("dataset") == {"variations": None}
+    assert typed == same
+    for value, said in (("fast", "valid number"), ("-1", "greater than 0"), ("null", "valid number")):
+        with pytest.raises(SignloomError, match=rf"^--config: pose\.fps: .*{said}.*, found"):
+            from_text({"pose": {"fps": value}})
 
 
 def test_a_stage_takes_parameters_as_a_file_or_as_json(root: Path, tmp_path: Path) -> None:

@@ -48,18 +48,18 @@ def read_yaml(file: Path) -> Tree:
     return tree
 
 
-def check_params(tree: Tree, files: list[Path], given: Tree | None = None) -> Params:
+def check_params(tree: Tree, files: list[Path], elsewhere: dict[str, str] | None = None) -> Params:
     """Return `tree` as typed parameters; every key of the schema must be present.
 
-    Raises SignloomError that names the first wrong key, its place (in the command line's part `given`, else
-    file and line in the last of `files` that has it), the expected value and the nearest known key.
+    Raises SignloomError that names the first wrong key, its place (file and line in the last of `files` that
+    has it, unless `elsewhere` names another), the expected value and the nearest known key.
     """
     known = dict(_known_keys(Params))
     places: dict[str, str] = {}
     for file in files:
         places |= _key_places(file)
-    places |= dict.fromkeys(_keys(given or {}), "--config")
-    for key in _keys(tree):
+    places |= elsewhere or {}
+    for key in dotted_keys(tree):
         if key not in known:
             raise SignloomError(f"{_where(key, places, files)}: unknown key {key}{_nearest(key, known)}")
     try:
@@ -69,30 +69,13 @@ def check_params(tree: Tree, files: list[Path], given: Tree | None = None) -> Pa
         key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
         if first["type"] == "missing" and key in known:
             raise SignloomError(f"{files[0]}:1: missing key {key}; expected {known[key]}") from error
-        found = "" if first["type"] == "missing" else f", found {first['input']!r}"
-        raise SignloomError(f"{_where(key, places, files)}: {key}: {first['msg']}{found}") from error
+        raise SignloomError(f"{_where(key, places, files)}: {key}: {complaint(error)}") from error
 
 
-def from_text(tree: Tree) -> Tree:
-    """Return a part of the parameters in which every value is text, with the types of the schema."""
-    return {
-        name: {key: _typed(name, key, text) for key, text in values.items()}
-        if isinstance(values, dict)
-        else values
-        for name, values in tree.items()
-    }
-
-
-def _typed(section: str, key: str, text: Any) -> Any:
-    """Return `text` as a value of the parameter, or unchanged if it is none."""
-    kind: Any = Params.model_fields[section].annotation if section in Params.model_fields else None
-    if kind is None or key not in kind.model_fields:
-        return text
-    try:
-        one = kind.only(key).model_validate({key: None if text == "null" else text}, strict=False)
-    except ValidationError:
-        return text
-    return one.model_dump()[key]
+def complaint(error: ValidationError) -> str:
+    """Return what is wrong with the first wrong value, and the value."""
+    first = error.errors()[0]
+    return first["msg"] + ("" if first["type"] == "missing" else f", found {first['input']!r}")
 
 
 def _known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -106,11 +89,12 @@ def _known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
             yield prefix + name, kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
 
 
-def _keys(tree: Tree, prefix: str = "") -> Iterator[str]:
+def dotted_keys(tree: Tree, prefix: str = "") -> Iterator[str]:
+    """Yield every key of `tree`, sections and parameters, with the names above it."""
     for key, value in tree.items():
         yield f"{prefix}{key}"
         if isinstance(value, dict):
-            yield from _keys(value, f"{prefix}{key}.")
+            yield from dotted_keys(value, f"{prefix}{key}.")
 
 
 def _nearest(key: str, known: dict[str, str]) -> str:
