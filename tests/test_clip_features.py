@@ -341,6 +341,7 @@ import resource, sys
 from dataclasses import replace
 from pathlib import Path
 import torch
+from signloom.features.backbones.backbone import Backbone
 from signloom.features.backbones.registry import BACKBONES
 from signloom.features.clip.clip_features import extract, one_thread
 from signloom.features.clip.clip_shard import clip_tasks

@@ -16,6 +16,7 @@ from signloom.params.base import Section
 from signloom.params.evaluation import RetrievalParams
 from signloom.params.gloss import TcnParams
 from signloom.params.run import RunParams
+from tests.demo_params import section
 from workflow_scripts.job import Job, entry_point
 
 
@@ -72,6 +73,9 @@ def test_a_single_parameter_must_be_given(job: Job) -> None:
         )
 
 
+TCN = section(TcnParams).model_dump()
+
+
 class Asked(Section):
     run: RunParams
     tcn: TcnParams | None = None
@@ -83,7 +87,7 @@ def test_sections_are_filled_by_name_and_one_with_a_default_may_be_left_out(job:
     with pytest.raises(SignloomError, match="--params has no section 'run'; add it"):
         job.sections(Asked)
     with pytest.raises(SignloomError, match=r"landmarks: parameter tcn\.lr: .* greater than 0"):
-        replace(seeded, params=seeded.params | {"tcn": {"lr": -1.0}}).sections(Asked)
+        replace(seeded, params=seeded.params | {"tcn": TCN | {"lr": -1.0}}).sections(Asked)
 
 
 @dataclass(frozen=True)

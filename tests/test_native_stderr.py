@@ -139,7 +139,11 @@ def shard(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_landmarks_show_their_progress_and_no_chatter(root: Path, shard: Path, tmp_path: Path) -> None:
     outputs = {"npy": tmp_path / "0.npy", "parquet": tmp_path / "0.parquet"}
-    command = [*arguments({"shard": [shard]}, outputs, {"landmarks": {}}), "--scratch", str(tmp_path)]
+    command = [
+        *arguments({"shard": [shard]}, outputs, {"landmarks": {"max_fps": None}}),
+        "--scratch",
+        str(tmp_path),
+    ]
     text = run_as_a_program(root, "landmarks", command)
     assert "100%" in text and "landmarks: 1 clips, 30 frames" in text
     assert CHATTER.search(text) is None, text
