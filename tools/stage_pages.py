@@ -62,7 +62,8 @@ def _read(root: Path, preset: str | None) -> list[Stage]:
 def _stage(rule: Any, flow: Pipeline) -> Stage:
     names = rule.wildcard_names
     variants = flow.variants if "variant" in names else [""]
-    jobs = [SimpleNamespace(variant=variant, seed="", fold="", shard="{shard}") for variant in variants]
+    plain = {"seed": "", "fold": "", "run": "", "shard": "{shard}"}
+    jobs = [SimpleNamespace(variant=variant, **plain) for variant in variants]
     given: dict[str, Any] = {}
     for job in jobs:
         found = rule.params.given
@@ -84,6 +85,8 @@ def _stage(rule: Any, flow: Pipeline) -> Stage:
 
 def _scattered(names: set[str]) -> str:
     """Return how often a rule with the wildcards `names` runs, in words."""
+    if "run" in names:
+        names = names | {"variant", "seed"}
     each = [name for name in ("shard", "variant", "seed", "fold") if name in names]
     return "once for each " + " and ".join(each) if each else "once"
 
@@ -111,7 +114,7 @@ def _list(value: Any) -> list[Any]:
 
 def _pattern(path: str, flow: Pipeline) -> str:
     variants = "|".join(sorted(flow.variants, key=len, reverse=True))
-    path = re.sub(r"\{(seed|fold)[^}]*\}", "", path)
+    path = re.sub(r"\{(seed|fold|run)[^}]*\}", "", path)
     path = re.sub(r"\{(shard|variant)[^}]*\}", r"<\1>", path)
     path = re.sub(rf"/({'|'.join(flow.shards)})(?=\.)", "/<shard>", path)
     return re.sub(rf"(?<=gloss/)({variants})(?=[./])", "<variant>", path) if variants else path
