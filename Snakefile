@@ -10,7 +10,7 @@ from snakemake.utils import min_version
 from engines.emulation import emulation_warnings
 from engines.given import Given
 from engines.gpus import gpus_per_job
-from engines.import_closure import code_of
+from engines.import_closure import WORKFLOW, code_of
 from engines.origins import Origins
 from engines.pipeline import Pipeline
 from signloom.errors import SignloomError
@@ -43,6 +43,9 @@ start = "set -euo pipefail; export OMP_WAIT_POLICY=PASSIVE; "
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     # jobs run the Python that runs the engine, whether its environment is active or not
     start += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+if not Path("workflow_scripts").exists():
+    # a project that uses this workflow as a module has its own working folder
+    start += f"export PYTHONPATH={shlex.quote(str(WORKFLOW))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 shell.prefix(start)
 
 

@@ -10,9 +10,19 @@ import ast
 from functools import cache
 from pathlib import Path
 
+# where the workflow stands; a project that uses it as a Snakemake module has another working folder
+WORKFLOW = Path(__file__).parent.parent
+
+
+def in_workflow(path: Path) -> Path:
+    """Return the place of a file of the workflow: relative to the working folder if it is there."""
+    return path if path.exists() else WORKFLOW / path
+
 
 def code_of(stage: str, root: Path = Path()) -> list[str]:
-    """Return the sorted paths, relative to `root`, of the modules that `stage` uses."""
+    """Return the sorted paths of the modules that `stage` uses, relative to a `root` that has them."""
+    if not (root / "workflow_scripts").exists():
+        return [str(WORKFLOW / path) for path in code_of(stage, WORKFLOW)]
     entry = f"workflow_scripts/{stage}.py"
     todo, found = [entry, "workflow_scripts/__init__.py"], set()
     while todo:

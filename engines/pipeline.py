@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.command_line import from_text
+from engines.import_closure import in_workflow
 from signloom.dataset.importers import annotation_files
 from signloom.dataset.shards import shard_names
 from signloom.errors import SignloomError
@@ -57,7 +58,7 @@ class Pipeline:
             raise SignloomError(
                 f"preset {min(taken)!r}: build/{min(taken)}/ is a folder of products; choose another name"
             )
-        files = [PARAMS_FILE, *(PRESETS / f"{name}.yaml" for name in presets)]
+        files = [PARAMS_FILE, *(in_workflow(PRESETS / f"{name}.yaml") for name in presets)]
         for file in files[1:]:
             tree = overlay(tree, read_yaml(file))
         places = dict.fromkeys(dotted_keys(typed), "--config")

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, field_validator
 
 from engines.given import Given, chosen
+from engines.import_closure import in_workflow
 from engines.origins import Origins, Scattered
 from engines.pipeline import Pipeline
 from signloom.errors import SignloomError
@@ -59,7 +60,7 @@ class SideBySide:
     def tables(self) -> dict[str, Table]:
         """The tables of the file by name; raises SignloomError if the file is invalid."""
         try:
-            return TypeAdapter(dict[str, Table]).validate_python(read_yaml(FILE))
+            return TypeAdapter(dict[str, Table]).validate_python(read_yaml(in_workflow(FILE)))
         except ValidationError as error:
             first = error.errors()[0]
             raise SignloomError(f"{FILE}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
