@@ -13,7 +13,7 @@ class Body:
     """A dressed figure that can be posed."""
 
     def __init__(self, signer: Signer) -> None:
-        self.rest = rest_mesh(dict(signer.shape))
+        self.rest = rest_mesh(signer.shape)
         self.skeleton = self.rest.skeleton
         self.parts: list[Part] = dress(self.rest, signer)
 
