@@ -8,8 +8,7 @@ import numpy as np
 
 from demo_corpus import ik
 from demo_corpus.body import Array
-from demo_corpus.clothes import eye_centre
-from demo_corpus.dressed_body import Body
+from demo_corpus.clothes import Body, eye_centre
 from demo_corpus.hands import finger_rotations, rest_frame
 from demo_corpus.motion import HandTrack, Motion
 from demo_corpus.signers import Signer

@@ -66,6 +66,7 @@ class Sign:
     face: dict[str, float] = field(default_factory=dict)
     head: Vector = (0.0, 0.0, 0.0)  # nod down, turn to the dominant side, tilt to it; degrees
     face_note: str = ""
+    topic: str = ""  # of sentences with this sign
 
 
 SIGNS = read_table("lexicon", Sign, "gloss")

@@ -37,12 +37,6 @@ def _pixels(uv: Array) -> Array:
     return np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1) * SIZE
 
 
-def _corner_table(rest: RestMesh) -> tuple[Array, Array]:
-    """Return rest point and pixel of every distinct (vertex, texture point) pair."""
-    pairs = np.unique(np.stack([rest.triangles.ravel(), rest.uv_triangles.ravel()], 1), axis=0)
-    return rest.points[pairs[:, 0]], _pixels(rest.uv[pairs[:, 1]])
-
-
 def _front_pixels(rest: RestMesh, targets: Array) -> Array:
     """Return texture pixels ``(N, 2)`` of the front of the face at ``targets`` (N, 2), given as x and z."""
     corners = rest.points[rest.triangles]
@@ -95,11 +89,11 @@ def _paint_brows(image: Image, rest: RestMesh, signer: Signer) -> None:
 def _paint_eyes(image: Image, rest: RestMesh, signer: Signer) -> None:
     import cv2
 
-    points, pixels = _corner_table(rest)
+    pairs = np.unique(np.stack([rest.triangles.ravel(), rest.uv_triangles.ravel()], 1), axis=0)
+    points, pixels = rest.points[pairs[:, 0]], _pixels(rest.uv[pairs[:, 1]])
     for side in "LR":
         centre = rest.skeleton.head(f"eye.{side}")
         bone = rest.skeleton.index(f"eye.{side}")
-        pairs = np.unique(np.stack([rest.triangles.ravel(), rest.uv_triangles.ravel()], 1), axis=0)
         ball = rest.weights[pairs[:, 0], bone] > 0.9
         local, here = points[ball] - centre, pixels[ball]
         hull = cv2.convexHull(np.round(here).astype(np.int32))
