@@ -51,13 +51,9 @@ def _front_pixels(rest: RestMesh, targets: Array) -> Array:
         area = _cross(b - a, c - a)
         area = np.where(np.abs(area) < 1e-12, np.inf, area)
         point = np.array([x, z])
-        share = (
-            np.stack(
-                [_cross(b - point, c - point), _cross(c - point, a - point), _cross(a - point, b - point)],
-                axis=1,
-            )
-            / area[:, None]
-        )
+        to_a, to_b, to_c = a - point, b - point, c - point
+        parts = [_cross(to_b, to_c), _cross(to_c, to_a), _cross(to_a, to_b)]
+        share = np.stack(parts, axis=1) / area[:, None]
         depth = np.where((share >= -1e-9).all(1), (share * corners[..., 1]).sum(1), np.inf)
         hit = int(np.argmin(depth))
         result.append(share[hit] @ texture[hit])
@@ -105,12 +101,6 @@ def _paint_eyes(image: Image, rest: RestMesh, signer: Signer) -> None:
         ring = (depth > 0) & (off_axis < 0.75 * radius)
         per_metre = np.median(np.hypot(*(here[ring] - front).T) / np.maximum(off_axis[ring], 1e-4))
         spot = (round(float(front[0])), round(float(front[1])))
-        cv2.circle(
-            image,
-            spot,
-            max(int(0.48 * radius * per_metre), 2),
-            tuple(float(v) * 255 for v in signer.iris),
-            -1,
-            cv2.LINE_AA,
-        )
-        cv2.circle(image, spot, max(int(0.22 * radius * per_metre), 1), (12.0, 10.0, 10.0), -1, cv2.LINE_AA)
+        iris, pupil = max(int(0.48 * radius * per_metre), 2), max(int(0.22 * radius * per_metre), 1)
+        cv2.circle(image, spot, iris, tuple(value * 255 for value in signer.iris), -1, cv2.LINE_AA)
+        cv2.circle(image, spot, pupil, (12.0, 10.0, 10.0), -1, cv2.LINE_AA)
