@@ -135,10 +135,9 @@ class Figure:
                 joints[f"{word}_{name}"] = posed.heads[:, index(f"{bone}.{side}")]
             for finger, label in enumerate(FINGER_NAMES, start=1):
                 for joint in (1, 2, 3):
-                    joints[f"{word}_{label}_{joint}"] = posed.heads[
-                        :, index(f"finger{finger}-{joint}.{side}")
-                    ]
-                joints[f"{word}_{label}_tip"] = posed.tails[:, index(f"finger{finger}-3.{side}")]
+                    bone = f"finger{finger}-{joint}.{side}"
+                    joints[f"{word}_{label}_{joint}"] = posed.heads[:, index(bone)]
+                joints[f"{word}_{label}_tip"] = posed.tails[:, index(bone)]
         return list(joints), np.stack([*joints.values()], axis=1)
 
 
