@@ -38,7 +38,6 @@ FACE_ACTIONS = (
     "mouthStretchLeft",
     "mouthStretchRight",
 )
-FINGER_BONES = tuple(f"finger{f}-{j}" for f in range(1, 6) for j in range(1, 4))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from demo_corpus.body import Array
-from demo_corpus.dressed_body import Body
+from demo_corpus.clothes import Body
 from demo_corpus.figure import Figure
 from demo_corpus.gestures import gesture
 from demo_corpus.lexicon import SIGNS
@@ -27,7 +27,6 @@ from demo_corpus.signers import BY_ID
 from signloom.files import atomic, write_csv, write_json
 from signloom.progress import track
 
-CRF = 25  # H.264 quality
 TRUTH_STEP = 2  # every second frame is in the joint file
 TOO_FEW, FROZEN = 30, 60  # lengths in frames of two clips that must be rejected
 LEAVING = 68  # length in frames of the clip in which the person leaves
@@ -94,21 +93,20 @@ def _empty_room(signer_id: str) -> Iterator[Frame]:
         yield np.ascontiguousarray((wall * shade[..., None] * 255).round().astype(np.uint8))
 
 
-def make_clip(clip: Clip, videos: Path) -> str:
-    """Write one video under ``videos`` and return its clip id."""
+def make_clip(clip: Clip, videos: Path) -> None:
+    """Write one video under ``videos``."""
     path = videos / f"{clip.clip_id}.mp4"
     signer = BY_ID[clip.signer_id]
     if clip.note == "unreadable":
         with atomic(path) as part:
             noise = np.random.default_rng(SEED).integers(0, 256, BROKEN_BYTES, dtype=np.uint8).tobytes()
             part.write_bytes(b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + noise)
-        return clip.clip_id
+        return
     if clip.note == "no_person":
         pictures = _empty_room(clip.signer_id)
     else:
         pictures = frames_of(clip, *_stage(clip.signer_id))
-    write_video(path, pictures, signer.fps, signer.size, CRF)
-    return clip.clip_id
+    write_video(path, pictures, signer.fps, signer.size)
 
 
 def make_videos(output: Path, jobs: int, only: list[str] | None = None) -> None:
@@ -122,10 +120,6 @@ def make_videos(output: Path, jobs: int, only: list[str] | None = None) -> None:
     wanted.sort(key=lambda c: (c.signer_id, c.clip_id))
     for leftover in videos.rglob(".*partial*"):
         leftover.unlink()
-    if jobs == 1:
-        for clip in track(wanted, "render"):
-            make_clip(clip, videos)
-        return
     # processes are spawned, because VTK must not be forked
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         done = as_completed([pool.submit(make_clip, clip, videos) for clip in wanted])
@@ -155,20 +149,9 @@ def clip_table() -> pd.DataFrame:
 def lexicon_table() -> pd.DataFrame:
     """Return the rows of ``lexicon.csv``."""
     words = {"one": "one", "two": "two, alike", "base": "two, the other holds still"}
-    return pd.DataFrame(
-        [
-            {
-                "gloss": s.gloss,
-                "english": s.english,
-                "handshape": s.handshape,
-                "place": s.place,
-                "movement": s.movement,
-                "hands": words[s.hands],
-                "face": s.face_note,
-            }
-            for s in SIGNS
-        ]
-    )
+    table = pd.DataFrame(list(SIGNS)).rename(columns={"face": "actions", "face_note": "face"})
+    shown = ["gloss", "english", "handshape", "place", "movement", "hands", "face"]
+    return table[shown].assign(hands=table["hands"].map(words))
 
 
 def write_tables(output: Path) -> None:
@@ -181,7 +164,7 @@ def write_tables(output: Path) -> None:
 def write_truth(output: Path) -> None:
     """Write gloss times of signed clips, and joints of clips that show a person in every frame."""
     arrays: dict[str, Array] = {}
-    rows: list[dict[str, object]] = []
+    rows: list[tuple[str, int, str, float, float]] = []
     names: list[str] = []
     chosen = [c for c in clips() if c.kind != "bad"]
     for clip in track(sorted(chosen, key=lambda c: (c.signer_id, c.clip_id)), "ground truth"):
@@ -192,16 +175,10 @@ def write_truth(output: Path) -> None:
         pixels = (stage.camera.project(joints) * 2).round() / 2
         arrays[clip.clip_id.replace("/", "__")] = np.concatenate([pixels, joints], axis=-1).astype(np.float16)
         rows += [
-            {
-                "clip_id": clip.clip_id,
-                "index": i,
-                "gloss": t.gloss,
-                "start_s": round(t.start, 3),
-                "end_s": round(t.end, 3),
-            }
-            for i, t in enumerate(motion.signs)
+            (clip.clip_id, i, t.gloss, round(t.start, 3), round(t.end, 3)) for i, t in enumerate(motion.signs)
         ]
-    write_csv(output / "truth" / "gloss_times.csv", pd.DataFrame(rows).sort_values(["clip_id", "index"]))
+    times = pd.DataFrame(rows, columns=["clip_id", "index", "gloss", "start_s", "end_s"])
+    write_csv(output / "truth" / "gloss_times.csv", times.sort_values(["clip_id", "index"]))
     write_json(
         output / "truth" / "joint_names.json",
         {

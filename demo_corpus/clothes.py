@@ -7,12 +7,37 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from demo_corpus.body import Array, Ints, Part, RestMesh, vertex_normals
+from demo_corpus.body import Array, Ints, Part, RestMesh, rest_mesh, vertex_normals
 from demo_corpus.signers import Signer
 
 SHIRT_THICKNESS = 0.009  # metres
 HAIR_THICKNESS = {"short": 0.016, "bun": 0.014, "long": 0.018, "cap": 0.012}
 HIDDEN_BELOW = -0.34  # metres under the hips: never in the picture
+
+
+class Body:
+    """A dressed figure that can be posed."""
+
+    def __init__(self, signer: Signer) -> None:
+        self.rest = rest_mesh(signer.shape)
+        self.skeleton = self.rest.skeleton
+        self.parts: list[Part] = dress(self.rest, signer)
+
+    def pose(self, deltas: Array, heads: Array, face: Array) -> list[tuple[Array, Array]]:
+        """Return points and normals of every part for one frame.
+
+        ``deltas`` (bones, 3, 3), ``heads`` (bones, 3) posed, ``face`` (actions,) in 0..1.
+        """
+        shift = heads - np.einsum("bij,bj->bi", deltas, self.skeleton.heads)
+        transforms = np.concatenate([deltas.reshape(-1, 9), shift], axis=1)
+        posed = []
+        for part in self.parts:
+            blend = part.weights @ transforms
+            matrices = blend[:, :9].reshape(-1, 3, 3)
+            points = part.points if part.face is None else part.points + np.tensordot(face, part.face, 1)
+            moved = np.einsum("nij,nj->ni", matrices, points) + blend[:, 9:]
+            posed.append((moved, np.einsum("nij,nj->ni", matrices, part.normals)))
+        return posed
 
 
 def dress(rest: RestMesh, signer: Signer) -> list[Part]:
@@ -97,24 +122,15 @@ def _along_arm(rest: RestMesh) -> Array:
     names = rest.skeleton.names
     for side in "LR":
         joints = [rest.skeleton.head(f"{b}.{side}") for b in ("upperarm01", "lowerarm01", "wrist")]
-        bones = [
-            i
-            for i, n in enumerate(names)
-            if n.endswith(f".{side}")
-            and n.split(".")[0] in ("upperarm01", "upperarm02", "lowerarm01", "lowerarm02")
-        ]
-        hand = [
-            i
-            for i, n in enumerate(names)
-            if n.endswith(f".{side}") and n.startswith(("wrist", "finger", "metacarpal"))
-        ]
+        own = {name: bone for bone, name in enumerate(names) if name.endswith(f".{side}")}
+        arm = [bone for name, bone in own.items() if name.startswith(("upperarm", "lowerarm"))]
+        hand = [bone for name, bone in own.items() if name.startswith(("wrist", "finger", "metacarpal"))]
         share = [
             (rest.points - joints[k]) @ (joints[k + 1] - joints[k]) / ((joints[k + 1] - joints[k]) ** 2).sum()
             for k in range(2)
         ]
         along = np.where(share[1] > 0, 1 + share[1], np.minimum(share[0], 1.0))
-        weight = rest.weights[:, bones].sum(1)
-        result = np.where(weight > 0.5, along, result)
+        result = np.where(rest.weights[:, arm].sum(1) > 0.5, along, result)
         result = np.where(rest.weights[:, hand].sum(1) > 0.5, np.maximum(along, 2.0), result)
     return result
 
@@ -169,33 +185,24 @@ def _hair_field(rest: RestMesh, style: str) -> Array:
 
 def _extra_hair(rest: RestMesh, style: str) -> list[Part]:
     """Return a bun, hair falling behind the neck, or the peak of a cap; all are rigid on the head."""
-    centre, bone = eye_centre(rest), rest.skeleton.index("head")
-    blobs = {
-        "bun": [((0.0, 0.155, 0.128), (0.046, 0.044, 0.042))],
-        "long": [((0.0, 0.145, -0.055), (0.088, 0.062, 0.135))],
-        "cap": [((0.0, -0.015, 0.068), (0.072, 0.088, 0.010))],
-    }.get(style, [])
-    parts = []
-    for offset, radii in blobs:
-        points, triangles = _ball(40, 24)
-        weights = np.zeros((len(points), len(rest.skeleton.names)))
-        weights[:, bone] = 1.0
-        placed = points * np.array(radii) + centre + np.array(offset)
-        parts.append(
-            Part(
-                "hair",
-                placed,
-                vertex_normals(placed, triangles),
-                np.zeros((len(points), 2)),
-                triangles,
-                sparse.csr_matrix(weights),
-            )
-        )
-    return parts
+    ellipsoids = {
+        "bun": ((0.0, 0.155, 0.128), (0.046, 0.044, 0.042)),
+        "long": ((0.0, 0.145, -0.055), (0.088, 0.062, 0.135)),
+        "cap": ((0.0, -0.015, 0.068), (0.072, 0.088, 0.010)),
+    }
+    if style not in ellipsoids:
+        return []
+    offset, radii = ellipsoids[style]
+    points, triangles = _ball()
+    weights = np.zeros((len(points), len(rest.skeleton.names)))
+    weights[:, rest.skeleton.index("head")] = 1.0
+    placed = points * np.array(radii) + eye_centre(rest) + np.array(offset)
+    normals, uv = vertex_normals(placed, triangles), np.zeros((len(points), 2))
+    return [Part("hair", placed, normals, uv, triangles, sparse.csr_matrix(weights))]
 
 
-def _ball(around: int, down: int) -> tuple[Array, Ints]:
-    """A unit sphere."""
+def _ball(around: int = 40, down: int = 24) -> tuple[Array, Ints]:
+    """Return points and triangles of a unit sphere."""
     theta, phi = np.meshgrid(
         np.linspace(0, np.pi, down), np.linspace(0, 2 * np.pi, around, endpoint=False), indexing="ij"
     )

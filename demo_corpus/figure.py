@@ -8,8 +8,7 @@ import numpy as np
 
 from demo_corpus import ik
 from demo_corpus.body import Array
-from demo_corpus.clothes import eye_centre
-from demo_corpus.dressed_body import Body
+from demo_corpus.clothes import Body, eye_centre
 from demo_corpus.hands import finger_rotations, rest_frame
 from demo_corpus.motion import HandTrack, Motion
 from demo_corpus.signers import Signer
@@ -18,6 +17,8 @@ REFERENCE_ARM = 0.53  # metres from shoulder to wrist; the places in the lexicon
 SIDE_SIGN = {"R": -1.0, "L": 1.0}
 SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
 NECK = ("neck01", "neck02", "neck03", "head")
+MIDDLE_JOINTS = {"head": "head", "neck": "neck01", "chest": "spine01"}
+SIDE_JOINTS = dict(eye="eye", shoulder="upperarm01", elbow="lowerarm01", wrist="wrist", hip="upperleg01")
 FINGER_NAMES = ("thumb", "index", "middle", "ring", "little")
 
 
@@ -128,27 +129,16 @@ class Figure:
     def joints(self, posed: Posed) -> tuple[list[str], Array]:
         """Return names and world positions ``(T, joints, 3)`` of the ground-truth joints."""
         index = self.skeleton.index
-        names, columns = [], []
-        for name, bone in (("head", "head"), ("neck", "neck01"), ("chest", "spine01")):
-            names.append(name)
-            columns.append(posed.heads[:, index(bone)])
+        joints = {name: posed.heads[:, index(bone)] for name, bone in MIDDLE_JOINTS.items()}
         for side, word in (("L", "left"), ("R", "right")):
-            for name, bone in (
-                ("eye", "eye"),
-                ("shoulder", "upperarm01"),
-                ("elbow", "lowerarm01"),
-                ("wrist", "wrist"),
-                ("hip", "upperleg01"),
-            ):
-                names.append(f"{word}_{name}")
-                columns.append(posed.heads[:, index(f"{bone}.{side}")])
+            for name, bone in SIDE_JOINTS.items():
+                joints[f"{word}_{name}"] = posed.heads[:, index(f"{bone}.{side}")]
             for finger, label in enumerate(FINGER_NAMES, start=1):
                 for joint in (1, 2, 3):
-                    names.append(f"{word}_{label}_{joint}")
-                    columns.append(posed.heads[:, index(f"finger{finger}-{joint}.{side}")])
-                names.append(f"{word}_{label}_tip")
-                columns.append(posed.tails[:, index(f"finger{finger}-3.{side}")])
-        return names, np.stack(columns, axis=1)
+                    bone = f"finger{finger}-{joint}.{side}"
+                    joints[f"{word}_{label}_{joint}"] = posed.heads[:, index(bone)]
+                joints[f"{word}_{label}_tip"] = posed.tails[:, index(bone)]
+        return list(joints), np.stack([*joints.values()], axis=1)
 
 
 def _share_twist(deltas: Array, bone: int, base: Array, end: Array, axis: Array, share: float) -> None:

@@ -1,68 +1,33 @@
-"""Handshapes as finger-joint angles, and their application to the rest skeleton."""
+"""The handshapes of ``handshapes.yaml``, and their application to the rest skeleton."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from pydantic.dataclasses import dataclass
 
 from demo_corpus.body import Skeleton
 from demo_corpus.ik import Array, frame, swing, turn, unit
+from demo_corpus.lexicon import Vector
+from demo_corpus.tables import KNOWN_KEYS_ALONE, read_table
 
-# thumb: directions of its three bones in hand axes (fingers, palm, thumb side)
-THUMBS = {
-    "side": ((0.66, 0.34, 0.67), (0.92, 0.18, 0.34), (0.98, 0.10, 0.16)),
-    "out": ((0.58, 0.22, 0.78), (0.50, 0.10, 0.86), (0.46, 0.05, 0.89)),
-    "up": ((0.42, 0.22, 0.88), (0.12, 0.10, 0.98), (-0.05, 0.02, 1.00)),
-    "in": ((0.66, 0.58, 0.48), (0.70, 0.71, -0.05), (0.38, 0.55, -0.74)),
-    "opp": ((0.52, 0.72, 0.46), (0.74, 0.66, 0.12), (0.86, 0.50, -0.04)),
-}
-STRAIGHT, FOLDED = (3.0, 5.0, 3.0), (82.0, 100.0, 62.0)
+Angles = tuple[float, float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=KNOWN_KEYS_ALONE)
 class HandShape:
-    """Flexion (4 fingers x knuckle, middle, end joint) and spread (4) in degrees; thumb from ``THUMBS``."""
+    """Flexion (4 fingers x knuckle, middle, end joint) and spread (4) in degrees; directions of the thumb."""
 
-    flexion: tuple[tuple[float, float, float], ...]
+    name: str
+    flexion: tuple[Angles, Angles, Angles, Angles]
     spread: tuple[float, float, float, float]
-    thumb: str
+    thumb: tuple[Vector, Vector, Vector]  # of its three bones in hand axes: fingers, palm, thumb side
 
     def vector(self) -> Array:
         """Return the handshape as one vector (25,) that can be interpolated."""
-        return np.concatenate([np.ravel(self.flexion), self.spread, np.ravel(THUMBS[self.thumb])])
+        return np.concatenate([np.ravel(self.flexion), self.spread, np.ravel(self.thumb)])
 
 
-def _same(flexion: tuple[float, float, float], spread: float, thumb: str) -> HandShape:
-    return HandShape((flexion,) * 4, (1.5 * spread, 0.5 * spread, -0.5 * spread, -1.5 * spread), thumb)
-
-
-def _some(straight: tuple[int, ...], spread: float, thumb: str) -> HandShape:
-    """Return a shape with these fingers (0 index .. 3 little) straight and the others folded."""
-    flexion = tuple(STRAIGHT if finger in straight else FOLDED for finger in range(4))
-    return HandShape(flexion, (spread, -spread if straight == (0, 1) else 0.0, -0.5 * spread, -spread), thumb)
-
-
-SHAPES = {
-    "flat": _same(STRAIGHT, 2.0, "side"),
-    "open5": _same((2.0, 6.0, 4.0), 13.0, "out"),
-    "relaxed": _same((22.0, 28.0, 18.0), 4.0, "side"),
-    "fist": _same(FOLDED, 0.0, "in"),
-    "claw": _same((18.0, 55.0, 38.0), 12.0, "out"),
-    "o": HandShape(
-        ((52.0, 48.0, 26.0), (54.0, 50.0, 28.0), (54.0, 52.0, 30.0), (52.0, 52.0, 30.0)),
-        (2.0, 0.0, -2.0, -4.0),
-        "opp",
-    ),
-    "bent": _same((78.0, 6.0, 4.0), 2.0, "side"),
-    "thumb": _same(FOLDED, 0.0, "up"),
-    "point": _some((0,), 0.0, "in"),
-    "v": _some((0, 1), 12.0, "in"),
-    "w": _some((0, 1, 2), 12.0, "in"),
-    "l": _some((0,), 0.0, "up"),
-    "ily": _some((0, 3), 6.0, "out"),
-    "y": _some((3,), 12.0, "up"),
-}
+SHAPES = {shape.name: shape for shape in read_table("handshapes", HandShape, "name")}
 
 
 def rest_frame(skeleton: Skeleton, side: str) -> Array:

@@ -11,8 +11,7 @@ from scipy.spatial.transform import Rotation
 from demo_corpus.body import FACE_ACTIONS
 from demo_corpus.hands import SHAPES
 from demo_corpus.ik import Array, frame, unit
-from demo_corpus.lexicon import BY_GLOSS
-from demo_corpus.sign import Key, Sign
+from demo_corpus.lexicon import BY_GLOSS, Key
 from demo_corpus.signers import Signer
 
 REST = Key(0, (0.13, 0.20, -0.325), (-0.82, 0.5, 0.05), (-0.2, -0.85, 0.45), "relaxed")
@@ -206,7 +205,7 @@ def signing(glosses: list[str], signer: Signer, face_from_chest: Array, rng: np.
         hands[which] = interpolate(_with_rests(groups, length, rest), times)
     face, head, sway = idle(times, rng)
     for item in timed:
-        sign: Sign = BY_GLOSS[item.gloss]
+        sign = BY_GLOSS[item.gloss]
         window = _bump(times, item.start, item.end)
         for action, strength in sign.face.items():
             column = FACE_ACTIONS.index(action)

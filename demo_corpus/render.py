@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo_corpus.body import Array
-from demo_corpus.clothes import eye_centre
-from demo_corpus.dressed_body import Body
+from demo_corpus.clothes import Body, eye_centre
 from demo_corpus.signers import Signer
 
 os.environ.setdefault("LP_NUM_THREADS", "1")  # threads of the software rasteriser
@@ -123,19 +122,14 @@ class Stage:
         # a slight blur takes a hundredth of the time of multisampling in software
         return np.asarray(cv2.GaussianBlur(image, (3, 3), EDGE_BLUR), np.uint8)
 
-    def close(self) -> None:
-        """Free the window."""
-        self.plotter.close()
 
-
-def write_video(path: Path, frames: Iterable[Frame], fps: int, size: tuple[int, int], crf: int) -> int:
-    """Encode H.264 (yuv420p, fast start) to ``path`` through a temporary file; return the frame count."""
+def write_video(path: Path, frames: Iterable[Frame], fps: int, size: tuple[int, int]) -> None:
+    """Encode H.264 (yuv420p, fast start) to ``path`` through a temporary file."""
     import av
     import cv2
 
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.partial.mp4")
-    count = 0
     with av.open(str(temporary), "w", options={"movflags": "faststart", "fflags": "+bitexact"}) as container:
         stream: Any = container.add_stream("libx264", rate=fps)
         stream.width, stream.height = size
@@ -143,7 +137,7 @@ def write_video(path: Path, frames: Iterable[Frame], fps: int, size: tuple[int, 
         stream.codec_context.thread_count = 1
         # without cpu-independent, macroblock-tree sums differ from run to run
         stream.options = {
-            "crf": str(crf),
+            "crf": "25",
             "preset": "fast",
             "threads": "1",
             "x264-params": "threads=1:keyint=120:cpu-independent=1",
@@ -153,8 +147,6 @@ def write_video(path: Path, frames: Iterable[Frame], fps: int, size: tuple[int, 
             planes = np.ascontiguousarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420))
             for packet in stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")):
                 container.mux(packet)
-            count += 1
         for packet in stream.encode():
             container.mux(packet)
     temporary.replace(path)
-    return count

@@ -25,14 +25,6 @@ SLOTS = {
     "O": ("BREAD", "BOOK", "DOG", "FLOWER", "HOUSE", "BALL"),
     "E": ("HOME", "SCHOOL", "TRUE"),
 }
-TOPICS = {
-    "BREAD": "food",
-    "DOG": "nature",
-    "FLOWER": "nature",
-    "BOOK": "learning",
-    "HOUSE": "home",
-    "BALL": "play",
-}
 # number of sentences of each pattern in training, only in validation, and only in testing
 PATTERNS: tuple[tuple[str, int, int, int], ...] = (
     ("QO", 3, 0, 0),
@@ -141,7 +133,7 @@ def sentences() -> tuple[Sentence, ...]:
         order = [row[0] for row in PATTERNS for _ in range(int(row[column]))]
         for k in rng.permutation(len(order)):
             line = _draw(order[int(k)], used, pairs, taken, home != "train", rng)
-            topic = next((TOPICS[g] for g in line if g in TOPICS), "learning")
+            topic = next((topic for gloss in line if (topic := BY_GLOSS[gloss].topic)), "learning")
             result.append(Sentence(len(result) + 1, line, variations(line, rng), home, topic))
     return tuple(result)
 

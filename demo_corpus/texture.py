@@ -37,12 +37,6 @@ def _pixels(uv: Array) -> Array:
     return np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1) * SIZE
 
 
-def _corner_table(rest: RestMesh) -> tuple[Array, Array]:
-    """Return rest point and pixel of every distinct (vertex, texture point) pair."""
-    pairs = np.unique(np.stack([rest.triangles.ravel(), rest.uv_triangles.ravel()], 1), axis=0)
-    return rest.points[pairs[:, 0]], _pixels(rest.uv[pairs[:, 1]])
-
-
 def _front_pixels(rest: RestMesh, targets: Array) -> Array:
     """Return texture pixels ``(N, 2)`` of the front of the face at ``targets`` (N, 2), given as x and z."""
     corners = rest.points[rest.triangles]
@@ -57,13 +51,9 @@ def _front_pixels(rest: RestMesh, targets: Array) -> Array:
         area = _cross(b - a, c - a)
         area = np.where(np.abs(area) < 1e-12, np.inf, area)
         point = np.array([x, z])
-        share = (
-            np.stack(
-                [_cross(b - point, c - point), _cross(c - point, a - point), _cross(a - point, b - point)],
-                axis=1,
-            )
-            / area[:, None]
-        )
+        to_a, to_b, to_c = a - point, b - point, c - point
+        parts = [_cross(to_b, to_c), _cross(to_c, to_a), _cross(to_a, to_b)]
+        share = np.stack(parts, axis=1) / area[:, None]
         depth = np.where((share >= -1e-9).all(1), (share * corners[..., 1]).sum(1), np.inf)
         hit = int(np.argmin(depth))
         result.append(share[hit] @ texture[hit])
@@ -95,11 +85,11 @@ def _paint_brows(image: Image, rest: RestMesh, signer: Signer) -> None:
 def _paint_eyes(image: Image, rest: RestMesh, signer: Signer) -> None:
     import cv2
 
-    points, pixels = _corner_table(rest)
+    pairs = np.unique(np.stack([rest.triangles.ravel(), rest.uv_triangles.ravel()], 1), axis=0)
+    points, pixels = rest.points[pairs[:, 0]], _pixels(rest.uv[pairs[:, 1]])
     for side in "LR":
         centre = rest.skeleton.head(f"eye.{side}")
         bone = rest.skeleton.index(f"eye.{side}")
-        pairs = np.unique(np.stack([rest.triangles.ravel(), rest.uv_triangles.ravel()], 1), axis=0)
         ball = rest.weights[pairs[:, 0], bone] > 0.9
         local, here = points[ball] - centre, pixels[ball]
         hull = cv2.convexHull(np.round(here).astype(np.int32))
@@ -111,12 +101,6 @@ def _paint_eyes(image: Image, rest: RestMesh, signer: Signer) -> None:
         ring = (depth > 0) & (off_axis < 0.75 * radius)
         per_metre = np.median(np.hypot(*(here[ring] - front).T) / np.maximum(off_axis[ring], 1e-4))
         spot = (round(float(front[0])), round(float(front[1])))
-        cv2.circle(
-            image,
-            spot,
-            max(int(0.48 * radius * per_metre), 2),
-            tuple(float(v) * 255 for v in signer.iris),
-            -1,
-            cv2.LINE_AA,
-        )
-        cv2.circle(image, spot, max(int(0.22 * radius * per_metre), 1), (12.0, 10.0, 10.0), -1, cv2.LINE_AA)
+        iris, pupil = max(int(0.48 * radius * per_metre), 2), max(int(0.22 * radius * per_metre), 1)
+        cv2.circle(image, spot, iris, tuple(value * 255 for value in signer.iris), -1, cv2.LINE_AA)
+        cv2.circle(image, spot, pupil, (12.0, 10.0, 10.0), -1, cv2.LINE_AA)

@@ -21,19 +21,8 @@ PARAMS_FILE = Path("params.yaml")
 PRESETS = Path("config/presets")
 PRODUCT_FOLDERS = {
     *("shards", "landmarks", "pose_features", "clip_features", "text", "models", "embeddings", "inference"),
-    *(
-        "predictions",
-        "export",
-        "report",
-        "gloss",
-        "seeds",
-        "folds",
-        "variants",
-        "logs",
-        "benchmarks",
-        "scratch",
-    ),
-    "side_by_side",
+    *("predictions", "export", "report", "gloss", "seeds", "folds", "variants", "logs", "benchmarks"),
+    *("scratch", "side_by_side"),
 }
 NO_PARAMS = {"preset", "side_weights"}  # keys that `--config` may have besides parameters
 

@@ -221,7 +221,7 @@ def test_the_committed_tables_are_what_the_code_says() -> None:
 
 def test_the_hand_of_a_posed_figure_is_where_the_lexicon_puts_it() -> None:
     pytest.importorskip("anny")
-    from demo_corpus.dressed_body import Body
+    from demo_corpus.clothes import Body
     from demo_corpus.figure import Figure
     from demo_corpus.motion import signing
     from demo_corpus.signers import BY_ID

@@ -42,7 +42,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages and the pages outside `docs/`."""
     stages = config["stages"]
     pages = {f"stages/{stage.name}.md": stage_page(stage, stages) for stage in stages}
-    pages |= {"stages/index.md": stages_index(stages), "parameters.md": parameters_page(ROOT)}
+    pages |= {"stages/index.md": stages_index(stages), "parameters.md": parameters_page()}
     for source, page in BESIDE.items():
         pages[page] = site_links((ROOT / source).read_text("utf-8"), source, page)
     for page, text in pages.items():

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from engines.pipeline import PARAMS_FILE, Pipeline
 from engines.workflow import workflow
 from signloom.params.load import read_yaml
@@ -122,83 +124,50 @@ def _pattern(path: str, flow: Pipeline) -> str:
 
 def stage_page(stage: Stage, stages: list[Stage]) -> str:
     """Return the page of one stage."""
-    before = [other.name for other in stages if other.written & stage.read]
-    after = [other.name for other in stages if other.read & stage.written]
-    lines = [
-        f"# {stage.name}",
-        stage.purpose,
-        f"It runs {stage.scattered}. Its command is `python -m workflow_scripts.{stage.name}`.",
-        f"It reads the outputs of {_links(before)}" if before else "",
-        f"Its outputs are read by {_links(after)}" if after else "",
-        "## Inputs",
-        _file_table(stage.inputs),
-        "## Outputs",
-        _file_table(stage.outputs),
-        "## Parameters",
-        *_parameter_part(stage.parameters),
-    ]
-    return "\n\n".join(line for line in lines if line) + "\n"
-
-
-def _links(names: list[str]) -> str:
-    return ", ".join(f"[{name}]({name}.md)" for name in names) + "."
-
-
-def _file_table(files: dict[str, list[str]]) -> str:
-    rows = [f"| `{name}` | {'<br>'.join(f'`{path}`' for path in paths)} |" for name, paths in files.items()]
-    return "\n".join(["| name | files |", "|---|---|", *rows])
-
-
-def _parameter_part(parameters: list[str]) -> list[str]:
-    if not parameters:
-        return ["None. The stage depends only on its inputs and its code."]
-    if parameters == [*Params.model_fields]:
-        return ["All sections of `params.yaml`, which [Parameters](../parameters.md) lists."]
-    chosen: dict[str, list[str]] = {}
-    for name in parameters:
-        section, _, key = name.partition(".")
-        chosen.setdefault(section, []).extend([key] if key else _section(section).model_fields)
-    note = "The stage runs again if one of these changes. It reads no other parameter."
-    parts = [part for section, keys in chosen.items() for part in _section_part(section, keys, "###")]
-    return [note, *parts]
+    return rendered(
+        "stage.md.j2",
+        stage=stage,
+        before=[other.name for other in stages if other.written & stage.read],
+        after=[other.name for other in stages if other.read & stage.written],
+        sections=_tables(stage.parameters),
+        all_sections=stage.parameters == [*Params.model_fields],
+    )
 
 
 def stages_index(stages: list[Stage]) -> str:
     """Return the page that lists every stage."""
-    rows = [f"| [{stage.name}]({stage.name}.md) | {stage.scattered} | {stage.purpose} |" for stage in stages]
-    text = (
-        "Every stage is one rule of `rules/` with an entry point `workflow_scripts/<stage>.py`. "
-        "These pages are generated from the rules and the typed parameters when the site is built. "
-        "Paths are those of the demo. A preset's paths have its name after `build/` and `metrics/`."
-    )
-    return "\n".join(
-        ["# Stages", "", text, "", "| stage | runs | what it does |", "|---|---|---|", *rows, ""]
-    )
+    return rendered("stages.md.j2", stages=stages)
 
 
-def parameters_page(root: Path) -> str:
+def parameters_page() -> str:
     """Return the page of all parameters."""
-    text = "All parameters are in `params.yaml`, set for the demo. A preset has only the values that differ."
-    sections = [
-        part
-        for name in Params.model_fields
-        for part in _section_part(name, [*_section(name).model_fields], "##", root)
-    ]
-    return "\n\n".join(["# Parameters", text, *sections]) + "\n"
+    return rendered("parameters.md.j2", sections=_tables(Params.model_fields))
 
 
-def _section_part(section: str, keys: list[str], level: str, root: Path = ROOT) -> list[str]:
-    """Return a heading and a table of the parameters `keys` of a section."""
-    schema = _section(section).model_json_schema()
-    demo = read_yaml(root / PARAMS_FILE)[section]
-    rows = []
-    for key in keys:
-        entry = schema["properties"][key]
-        cells = [f"`{key}`", _type(entry), _value(demo[key])]
-        cells += [_bounds(entry), _text(entry.get("description", ""))]
-        rows.append("| " + " | ".join(cells) + " |")
-    head = ["| parameter | type | demo | allowed | what it is |", "|---|---|---|---|---|"]
-    return [f"{level} `{section}`", "\n".join([*head, *rows])]
+def rendered(template: str, **values: Any) -> str:
+    """Return the text of a template of `tools/templates`."""
+    pages = Environment(
+        loader=FileSystemLoader(ROOT / "tools/templates"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    return pages.get_template(template).render(values)
+
+
+def _tables(names: Iterable[str]) -> dict[str, list[list[str]]]:
+    """Return the cells of the parameters `names`, sections or `section.key`: one table for each section."""
+    demo = read_yaml(ROOT / PARAMS_FILE)
+    tables: dict[str, list[list[str]]] = {}
+    for name in names:
+        section, _, only = name.partition(".")
+        entries = _section(section).model_json_schema()["properties"]
+        for key in [only] if only else entries:
+            entry = entries[key]
+            cells = [f"`{key}`", _type(entry), _value(demo[section][key]), _bounds(entry)]
+            tables.setdefault(section, []).append([*cells, _text(entry.get("description", ""))])
+    return tables
 
 
 def _type(entry: dict[str, Any]) -> str:
