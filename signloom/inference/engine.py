@@ -213,7 +213,8 @@ class SignEngine:
     def _search(self, queries: Array) -> tuple[Array, npt.NDArray[np.intp]]:
         """Return the cosine (Q, S) to each sentence's best clip, and the clip's row of the map.
 
-        A large gallery is searched approximately; sentences that the search does not find have -inf.
+        A large gallery is searched approximately: sentences far from a query, which are not found, have -inf.
+        If fewer are found than an answer lists, the query is compared with every clip.
         """
         gallery, limit = self.gallery, self.config["retrieval"]["exact_limit"]
         total = len(gallery.embeddings)
@@ -231,15 +232,19 @@ class SignEngine:
         rows = np.zeros(best.shape, np.intp)
         for query in range(len(queries)):
             there = np.flatnonzero(found[query] >= 0)[::-1]  # best last, so that it overwrites the others
+            if len(set(places[query, there].tolist())) < wanted:  # equal clips fill the graph's links
+                cosine, clip = gallery.by_sentence(queries[[query]])
+                best[query], rows[query] = cosine[0], clip[0]
+                continue
             best[query, places[query, there]] = cosines[query, there]
             rows[query, places[query, there]] = gallery.rows[found[query, there]]
         return best, rows
 
     @cached_property
     def _index(self) -> Any:
-        from signloom.inference.index import make_index  # needs an extra, which only large galleries require
+        from signloom.inference.index import ApproximateIndex
 
-        return make_index(self.gallery.embeddings, self.config["retrieval"]["exact_limit"])
+        return ApproximateIndex(self.gallery.embeddings)
 
     def _warp(self, frames: Sequence[Array], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
         """Return the dtw_score (Q, K) of each clip's frames and those of the gallery clips `rows` (Q, K)."""
