@@ -82,9 +82,9 @@ def write_descriptions(
     card = write_card(
         {"files": listed(others), **about},
         {name: metrics[name] for name in CORPUS if name in metrics},
-        described(sign, gloss),
-        gallery.table["sentence_id"].nunique(),
-        demo,
+        networks=described(sign, gloss),
+        sentences=gallery.table["sentence_id"].nunique(),
+        demo=demo,
     )
     outputs.write("card", card.encode())
     write_json(outputs.paths["manifest"], make_manifest(about, outputs.listed()))
