@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import ModuleType
 from typing import Any
 
@@ -161,7 +161,7 @@ def test_nobody_in_the_picture_is_no_person(engine: SignEngine) -> None:
 
 def test_thresholds_are_the_bundles_unless_others_are_given(exported: Exported) -> None:
     engine = SignEngine.load(exported.folder)
-    assert engine.thresholds.to_dict() == {name: THRESHOLDS[name] for name in Thresholds.__annotations__}
+    assert asdict(engine.thresholds) == {name: THRESHOLDS[name] for name in Thresholds.__annotations__}
     clip = clip_of(exported, "d/test0")
     assert SignEngine.load(exported.folder, thresholds=OPEN).answer(*clip).accepted
     for strict in ({"min_similarity": 1.1}, {"min_dtw_score": 1.1}):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,7 @@ def origin(
         "every": rows.every,
         "signers": None if rows.signers is None else list(rows.signers.stats),
         "vocabulary": corpus.vocabulary,
-        "model_config": config.to_dict(),
+        "model_config": asdict(config),
         **stats,
         **rows.backbone(),
         "parameters": params.given(),

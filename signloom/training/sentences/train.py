@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -143,7 +144,7 @@ def origin(
     data = [*files.features, *files.mask, *files.index, files.splits, files.texts, files.embeddings]
     return {
         "family": "sign2text",
-        "model_config": config.to_dict(),
+        "model_config": asdict(config),
         "feature_mean": corpus.mean,
         "feature_std": corpus.std,
         "parameters": params.model_dump(),
