@@ -14,7 +14,7 @@ from torch import nn
 
 from signloom.decoding.ctc import greedy
 from signloom.errors import SignloomError
-from signloom.export.networks import DecoderNetwork
+from signloom.export.clip_networks import DecoderNetwork
 from signloom.inference.networks import Clip, pad, session
 
 TOLERANCE = 1e-4
