@@ -24,8 +24,8 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from signloom.export.clip_networks import EncoderNetwork
 from signloom.export.export import clip_example
-from signloom.export.networks import EncoderNetwork
 from signloom.export.onnx_files import Port, to_int8, to_onnx
 from signloom.export.package import make_manifest
 from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +103,7 @@ def gloss_checkpoint(stats: Path, network: str = "hybrid", **changed: object) ->
         "every": 1,
         "signers": None,
         "vocabulary": VOCABULARY,
-        "model_config": config.to_dict(),
+        "model_config": asdict(config),
         "pose_mean": mean,
         "pose_std": std,
         "model": model.state_dict(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +125,7 @@ def _checkpoint(vocabulary: int, mean: np.ndarray, std: np.ndarray) -> dict[str,
         torch.manual_seed(3)
         model = Sign2Text(config)
     return {
-        "model_config": config.to_dict(),
+        "model_config": asdict(config),
         "model": model.state_dict(),
         "feature_mean": torch.from_numpy(mean),
         "feature_std": torch.from_numpy(std),

@@ -8,7 +8,7 @@ import numpy as np
 
 from signloom.features.pose.layout import RAW_DIM
 from signloom.inference.answer import Answer, Match
-from signloom.inference.video import VideoAnswer, raw_clip
+from signloom.inference.video import TrackedFrame, VideoAnswer, raw_clip
 from signloom.video.decode import read_frames
 from tools.answer_picture import SIDE, draw
 
@@ -20,8 +20,8 @@ def seen(video: Path, accepted: bool) -> VideoAnswer:
     match = Match(1, "s1/001_1", "s1/001_1.mp4", 1, "small flowers", "nature", 0.9, 0.9, 0.8, None, None)
     reason = "ok" if accepted else "low_similarity"
     answer = Answer(accepted, reason, (match,), 1.0, len(rows), "small flowers", "SMALL FLOWER")
-    times, numbers = [frame.time_s for frame in frames], [frame.number for frame in frames]
-    return VideoAnswer(answer, raw_clip(rows, times, numbers, frames[0].image.shape))
+    tracked = [TrackedFrame(row, frame.time_s, frame.number) for row, frame in zip(rows, frames, strict=True)]
+    return VideoAnswer(answer, raw_clip(tracked, frames[0].image.shape))
 
 
 def test_the_answer_is_beside_the_last_frame_alone(root: Path) -> None:
@@ -38,9 +38,9 @@ def test_the_answer_is_beside_the_last_frame_alone(root: Path) -> None:
 def test_a_picture_shows_each_landmark_on_the_frame_that_it_was_found_in(root: Path) -> None:
     video = root / "data/demo/videos/s6/001_1.mp4"
     whole = seen(video, accepted=True)
-    kept = slice(None, None, 2)
     raw = whole.raw
-    half = raw_clip(raw.rows[kept], raw.times[kept], raw.frame_index[kept], (raw.height, raw.width))
+    tracked = zip(raw.rows[::2], raw.times[::2], raw.frame_index[::2], strict=True)
+    half = raw_clip([TrackedFrame(*frame) for frame in tracked], (raw.height, raw.width))
     for one, other in zip(draw(video, whole), draw(video, VideoAnswer(whole.answer, half)), strict=True):
         assert np.array_equal(np.asarray(one), np.asarray(other))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import ModuleType
 from typing import Any
 
@@ -161,7 +161,7 @@ def test_nobody_in_the_picture_is_no_person(engine: SignEngine) -> None:
 
 def test_thresholds_are_the_bundles_unless_others_are_given(exported: Exported) -> None:
     engine = SignEngine.load(exported.folder)
-    assert engine.thresholds.to_dict() == {name: THRESHOLDS[name] for name in Thresholds.__annotations__}
+    assert asdict(engine.thresholds) == {name: THRESHOLDS[name] for name in Thresholds.__annotations__}
     clip = clip_of(exported, "d/test0")
     assert SignEngine.load(exported.folder, thresholds=OPEN).answer(*clip).accepted
     for strict in ({"min_similarity": 1.1}, {"min_dtw_score": 1.1}):
@@ -240,11 +240,11 @@ def test_a_large_gallery_is_searched_by_its_index(
 
     module, made = ModuleType("signloom.inference.index"), []
 
-    def make_index(embeddings: np.ndarray, exact_limit: int) -> Index:
+    def index_of(embeddings: np.ndarray) -> Index:
         made.append(Index(embeddings))
         return made[0]
 
-    module.make_index = make_index  # type: ignore[attr-defined]
+    module.ApproximateIndex = index_of  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "signloom.inference.index", module)
     exact, approximate = SignEngine.load(exported.folder), SignEngine.load(exported.folder)
     approximate.config["retrieval"]["exact_limit"] = limit
@@ -276,6 +276,19 @@ def test_an_index_that_finds_one_sentence_many_times_is_asked_for_more(exported:
     best, clips = engine._search(rows[:1])
     assert index.asked == [32, 41]
     assert best.tolist() == [[1.0, 0.0]] and clips.tolist() == [[0, 40]]
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.5])
+def test_the_only_other_sentence_is_found_behind_many_equal_clips(exported: Exported, gap: float) -> None:
+    engine = SignEngine.load(exported.folder)
+    rows = np.tile(np.eye(8, dtype=np.float32)[:1], (41, 1))
+    rows[40, 0], rows[40, 1] = 1 - gap, np.sqrt(1 - (1 - gap) ** 2)
+    engine.gallery = Gallery(rows, np.array([0] * 40 + [1]), np.array([], int), np.empty((0, 8)))
+    exact = engine._search(rows[:1])
+    engine.config["retrieval"]["exact_limit"] = 1
+    best, clips = engine._search(rows[:1])
+    assert best.tolist() == exact[0].tolist() == [[1.0, pytest.approx(1 - gap)]]
+    assert clips[0, 0] < 40 and clips[0, 1] == 40
 
 
 def test_without_tokenizers_there_is_no_text_and_the_engine_says_so_once(

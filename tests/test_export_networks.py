@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from signloom.augment.landmarks import centre_crop
 from signloom.errors import SignloomError
 from signloom.export import checks
+from signloom.export.clip_networks import EncoderNetwork, GlossNetwork, clip_lengths, for_onnx, middle, spread
 from signloom.export.metrics import headlines
-from signloom.export.networks import EncoderNetwork, GlossNetwork, clip_lengths, for_onnx, middle, spread
 from signloom.export.onnx_files import Port, to_onnx
 from signloom.export.sources import relative
 from signloom.export.torchscript import to_torchscript

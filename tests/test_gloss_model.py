@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 import pytest
 import torch
 from torch import Tensor
 
 from signloom.decoding.attention import attention_beam
-from signloom.models.gloss import GlossConfig, Hybrid, TcnCtc, build
-from signloom.models.inputs import valid_frames
-from signloom.models.tcn import TemporalConvolutions
+from signloom.models.gloss import GlossConfig, Hybrid, TcnCtc, TemporalConvolutions, build
+from signloom.models.layers import valid_frames
 from signloom.text.vocabulary import BLANK, PAD, SOS, SYMBOLS, UNK
 
 NETWORKS = ["hybrid", "tcn_ctc"]
@@ -21,7 +21,7 @@ def network(name: str) -> Hybrid | TcnCtc:
     torch.manual_seed(0)
     sizes = {"width": 32, "layers": 3, "heads": 4, "feedforward": 48, "decoder_layers": 2}
     config = GlossConfig(name, input_dim=6, vocab_size=12, max_frames=30, max_tokens=9, **sizes)
-    return build(config.to_dict()).eval()
+    return build(asdict(config)).eval()
 
 
 def clips(lengths: list[int], total: int, padding: float, seed: int = 1) -> tuple[Tensor, Tensor]:
@@ -37,7 +37,7 @@ def outputs(model: Hybrid | TcnCtc, x: Tensor, lengths: Tensor) -> list[Tensor]:
     memory, valid = model.encode(x, lengths)
     shown = [
         memory[:, : lengths.max()],
-        (model.ctc_log_probs(memory).exp() * valid[:, :, None])[:, : lengths.max()],
+        (model.ctc(memory).exp() * valid[:, :, None])[:, : lengths.max()],
     ]
     if isinstance(model, Hybrid):
         tokens = torch.tensor([[SOS, 5, 7]]).expand(len(x), -1)
@@ -70,7 +70,7 @@ def test_padding_gets_no_gradient_and_frames_do(name: str) -> None:
     x, lengths = clips([5, 1], 8, 3.0)
     x.requires_grad_()
     memory, valid = model.encode(x, lengths)
-    loss = model.ctc_log_probs(memory)[:, :, 5:].square()[valid].sum()
+    loss = model.ctc(memory)[:, :, 5:].square()[valid].sum()
     if isinstance(model, Hybrid):
         loss = loss + model.decode(torch.tensor([[SOS, 5], [SOS, 6]]), memory, valid)[..., 5:].square().sum()
     loss.backward()
@@ -96,7 +96,7 @@ def test_decoding_step_by_step_equals_the_whole_prefix() -> None:
 def test_ctc_gives_probability_to_unk_blank_and_glosses_alone(name: str) -> None:
     model = network(name)
     memory, _ = model.encode(*clips([4, 3], 4, 0.0))
-    log_probs = model.ctc_log_probs(memory)
+    log_probs = model.ctc(memory)
     assert log_probs.dtype == torch.float32 and log_probs.shape == (2, 4, 12)
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(2, 4))
     possible = torch.isfinite(log_probs).all(0).all(0).nonzero().flatten().tolist()

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signloom.training.schedule import learning_rate
+from signloom.training.optimiser import learning_rate
 from signloom.training.sentences.losses import contrastive_loss, supervised_contrastive_loss, token_loss
 
 LABELS = st.lists(st.integers(0, 3), min_size=1, max_size=7)

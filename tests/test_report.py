@@ -176,7 +176,7 @@ def test_a_missing_metric_file_is_named(
 
 
 def test_the_best_epoch_is_the_trainers(tmp_path: Path) -> None:
-    from signloom.training.progress import merit
+    from signloom.training.sentences.history import merit
 
     write_history(tmp_path, val=True)
     history = sources.read_history(tmp_path / "history.csv", tmp_path / "metrics.jsonl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,7 @@ def test_the_full_preset_builds_trains_two_steps_and_decodes(root: Path, corpus:
         torch.manual_seed(0)
         bert = DistilBertModel(DistilBertConfig()).eval()
         config = training.model_config(p, params.text, c, bert.config.dim)
-        model = Sign2Text(Sign2TextConfig(**(config.to_dict() | {"vocab_size": bert.config.vocab_size})))
+        model = Sign2Text(Sign2TextConfig(**(asdict(config) | {"vocab_size": bert.config.vocab_size})))
 
     with torch.no_grad():
         frozen = bert(c.texts.tokens(range(len(c.texts.texts)))).last_hidden_state[:, 0]

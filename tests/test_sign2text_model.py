@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from signloom.models.encoders import AttentionPool, reversal, standardised_motion
-from signloom.models.inputs import standardise, valid_frames
-from signloom.models.layers import Attention, SinusoidalPositions
+from signloom.models.layers import Attention, SinusoidalPositions, standardise, valid_frames
 from signloom.models.sign2text import Encoded, Sign2Text, Sign2TextConfig
 
 ENCODERS = ["transformer", "gru_attention"]
@@ -37,7 +37,7 @@ def network(encoder: str) -> Sign2Text:
         max_tokens=10,
         **sizes,
     )
-    return Sign2Text(config.to_dict()).eval()
+    return Sign2Text(asdict(config)).eval()
 
 
 def clips(lengths: list[int], total: int, padding: float | Tensor, seed: int = 1) -> tuple[Tensor, Tensor]:
@@ -148,7 +148,7 @@ def test_next_tokens_are_the_logits_of_all_tokens_but_padding() -> None:
 
 def test_hidden_tokens_change_training_alone_and_never_the_first() -> None:
     plain = network("transformer")
-    hiding = Sign2Text({**plain.config.to_dict(), "dropout": 0.0, "token_dropout": 0.9})
+    hiding = Sign2Text({**asdict(plain.config), "dropout": 0.0, "token_dropout": 0.9})
     hiding.load_state_dict(plain.state_dict())
     tokens = torch.tensor([[2, 5, 6, 7, 8, 9]])
     frames, valid = (

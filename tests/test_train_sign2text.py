@@ -14,7 +14,9 @@ import signloom.training.sentences.train as training
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text
 from signloom.report.plots import curves
+from signloom.training import epochs
 from signloom.training.progress import Progress
+from signloom.training.sentences.history import merit
 from tests.synthetic_signs import Size, arguments, write_corpus
 from workflow_scripts.train_sign2text import main
 
@@ -141,7 +143,7 @@ def test_a_loss_without_weight_is_not_computed_and_leaves_its_cells_empty(
     def never(*arguments: object) -> torch.Tensor:
         raise AssertionError("computed for nothing")
 
-    line = training.console_line
+    line = epochs.console_line
 
     def killed_after_two(row: dict, *rest: object) -> str:
         if row["epoch"] == 2:
@@ -158,7 +160,7 @@ def test_a_loss_without_weight_is_not_computed_and_leaves_its_cells_empty(
     total = history["ce_loss"] + history["clip_loss"]
     assert history["train_loss"].to_numpy() == pytest.approx(total.to_numpy(), rel=1e-5)
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(training, "console_line", killed_after_two)
+        patch.setattr(epochs, "console_line", killed_after_two)
         run(corpus, resumed, resumed / "scratch", **changes)
     assert run(corpus, resumed, resumed / "scratch", **changes) == 0
     assert outputs(resumed) == outputs(whole)
@@ -170,7 +172,7 @@ def test_a_loss_without_weight_is_not_computed_and_leaves_its_cells_empty(
 def test_a_resumed_run_does_not_train_finished_epochs_again(
     corpus: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = training.console_line
+    line = epochs.console_line
 
     def killed_after_two(row: dict, *rest: object) -> str:
         if row["epoch"] == 2:
@@ -178,7 +180,7 @@ def test_a_resumed_run_does_not_train_finished_epochs_again(
         return line(row, *rest)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(training, "console_line", killed_after_two)
+        patch.setattr(epochs, "console_line", killed_after_two)
         run(corpus, tmp_path, tmp_path / "scratch")
     capsys.readouterr()
     run(corpus, tmp_path, tmp_path / "scratch")
@@ -189,7 +191,7 @@ def test_a_resumed_run_does_not_train_finished_epochs_again(
 def test_a_score_that_never_rises_above_0_leaves_a_best_checkpoint_and_ties_go_by_loss(
     tmp_path: Path,
 ) -> None:
-    progress = Progress(tmp_path, {}, torch.nn.Linear(1, 1))
+    progress = Progress(tmp_path, {}, torch.nn.Linear(1, 1), merit)
     losses = [3.0, 1.0, 2.0, 1.0]
     rows = [{"epoch": n, "train_loss": 9.0, "val_loss": loss} for n, loss in enumerate(losses, 1)]
     assert [progress.add(row | {"val_inst_top1": 0.0}) for row in rows] == [True, True, False, False]

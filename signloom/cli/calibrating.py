@@ -6,6 +6,7 @@ import argparse
 import math
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,7 +138,7 @@ def summary(asked: Sequence[AskedClip], unreadable: int, found: Recalibrated) ->
 
 def changes(engine: SignEngine, found: Recalibrated) -> list[str]:
     """Return thresholds and rates before and after."""
-    old, new = engine.thresholds.to_dict(), found.thresholds
+    old, new = asdict(engine.thresholds), found.thresholds
     cells = [["", "before", "now"]]
     cells += [[name, f"{old[name]:.3f}", f"{new[name]:.3f}"] for name in (*GATES, "motion_floor")]
     for name in ("false_accept_rate", "accepted_and_right"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,7 +67,7 @@ def thresholds_entries(
     """Return thresholds.json: the thresholds, the requested rate and the `figures` that they reach."""
     scored = ("false_accept_rate", "accepted_and_right", "n_in", "n_out")
     return {
-        **calibrated.thresholds.to_dict(),
+        **asdict(calibrated.thresholds),
         "max_false_accept_rate": max_false_accept_rate,
         **{name: figures[name] for name in scored},
         **({"reason": calibrated.reason} if calibrated.reason else {}),

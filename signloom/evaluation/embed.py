@@ -16,7 +16,7 @@ from signloom.augment.landmarks import centre_crop
 from signloom.errors import SignloomError
 from signloom.features.shards import FeatureShards
 from signloom.files import atomic, write_npy
-from signloom.models.inputs import standardise, valid_frames
+from signloom.models.layers import standardise, valid_frames
 from signloom.models.sign2text import Encoded
 from signloom.models.trained_sign2text import TrainedEncoder
 from signloom.progress import track

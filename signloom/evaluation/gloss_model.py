@@ -203,7 +203,7 @@ def decode_clips(
         started = time.perf_counter()
         with torch.inference_mode():
             memory, valid = trained.model.encode(features.to(trained.device), lengths.to(trained.device))
-            encoded = Encoded(memory, valid, trained.model.ctc_log_probs(memory))
+            encoded = Encoded(memory, valid, trained.model.ctc(memory))
         silent = (encoded.log_probs.argmax(2) == BLANK) & valid
         blanks[places] = torch.stack([silent.sum(1), valid.sum(1)], 1).cpu().numpy()
         seconds["encoder"] += time.perf_counter() - started

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,44 +14,43 @@ from torch import nn
 
 from signloom.decoding.ctc import greedy
 from signloom.errors import SignloomError
-from signloom.export.networks import DecoderNetwork
+from signloom.export.clip_networks import DecoderNetwork
 from signloom.inference.networks import Clip, pad, session
 
 TOLERANCE = 1e-4
 INT8_COSINE = 0.99  # lowest cosine to the float embeddings; sentences of a gallery differ by far more
 
 Arrays = list[npt.NDArray[Any]]
+Inputs = dict[str, npt.NDArray[Any]]
 
 
 def check_clips(name: str, model: bytes, network: nn.Module, batches: Sequence[list[Clip]]) -> str:
     """Return how well ONNX Runtime agrees with PyTorch on `batches`; raises SignloomError if it does not."""
-    runtime, worst = session(model, 1, name), 0.0
-    for batch in batches:
-        inputs = pad(batch)
-        found = runtime.run(None, inputs)
-        with torch.inference_mode():
-            expected = network(*map(torch.from_numpy, inputs.values()))
-        worst = max(worst, _deviation(name, found, [part.numpy() for part in expected], _shape(inputs)))
-        if len(found) == 3:
-            _check_greedy(name, found[1], found[2], inputs["mask"])
-    return f"{name}: {len(model) / 1e6:.1f} MB, agrees with PyTorch to {worst:.1e} on {len(batches)} batches"
+    worst = _compare(name, _in_onnxruntime(name, model), network, map(pad, batches))
+    return _agreement(name, model, worst, f"{len(batches)} batches")
+
+
+def check_torchscript(name: str, model: bytes, network: nn.Module, batches: Sequence[list[Clip]]) -> str:
+    """Check a TorchScript file as `check_clips` checks an ONNX file."""
+    loaded = torch.jit.load(io.BytesIO(model))  # type: ignore[no-untyped-call]
+    worst = _compare(name, partial(_in_pytorch, loaded), network, map(pad, batches))
+    return _agreement(name, model, worst, f"{len(batches)} batches")
 
 
 def check_decoder(
     name: str, model: bytes, network: DecoderNetwork, frames: Sequence[npt.NDArray[Any]], longest: int
 ) -> str:
     """Check a decoder in the same way, on clips' `frames` (T, width) and prefixes up to `longest` tokens."""
-    runtime, worst = session(model, 1, name), 0.0
     rng, vocabulary = np.random.default_rng(0), network.model.output.out_features
     lengths = sorted({1, min(3, longest), longest})
-    for states in frames:
-        for rows, length in [(1, length) for length in lengths] + [(4, lengths[-1])]:
-            tokens = rng.integers(0, vocabulary, (rows, length))
-            found = runtime.run(None, {"tokens": tokens, "frames": states[None]})
-            with torch.inference_mode():
-                expected = network(torch.from_numpy(tokens), torch.from_numpy(states[None]))
-            worst = max(worst, _deviation(name, found, [expected.numpy()], str(tokens.shape)))
-    return f"{name}: {len(model) / 1e6:.1f} MB, agrees with PyTorch to {worst:.1e} on {len(frames)} clips"
+    shapes = [(1, length) for length in lengths] + [(4, lengths[-1])]
+    prefixes: Iterator[Inputs] = (
+        {"tokens": rng.integers(0, vocabulary, shape), "frames": states[None]}
+        for states in frames
+        for shape in shapes
+    )
+    worst = _compare(name, _in_onnxruntime(name, model), network, prefixes)
+    return _agreement(name, model, worst, f"{len(frames)} clips")
 
 
 def check_int8(name: str, model: bytes, exact: bytes, batches: Sequence[list[Clip]]) -> str:
@@ -67,16 +67,32 @@ def check_int8(name: str, model: bytes, exact: bytes, batches: Sequence[list[Cli
     return f"{name}: {len(model) / 1e6:.1f} MB, cosine to 32 bits {lowest:.5f} or more"
 
 
-def check_torchscript(name: str, model: bytes, network: nn.Module, batches: Sequence[list[Clip]]) -> str:
-    """Check a TorchScript file as `check_clips` checks an ONNX file."""
-    loaded, worst = torch.jit.load(io.BytesIO(model)), 0.0  # type: ignore[no-untyped-call]
-    for batch in batches:
-        inputs = pad(batch)
-        tensors = [torch.from_numpy(part) for part in inputs.values()]
-        with torch.inference_mode():
-            found, expected = ([part.numpy() for part in one(*tensors)] for one in (loaded, network))
-        worst = max(worst, _deviation(name, found, expected, _shape(inputs)))
-    return f"{name}: {len(model) / 1e6:.1f} MB, agrees with PyTorch to {worst:.1e} on {len(batches)} batches"
+def _in_onnxruntime(name: str, model: bytes) -> Callable[[Inputs], Arrays]:
+    return partial(session(model, 1, name).run, None)
+
+
+def _in_pytorch(network: Callable[..., Any], inputs: Inputs) -> Arrays:
+    with torch.inference_mode():
+        made = network(*map(torch.from_numpy, inputs.values()))
+    return [part.numpy() for part in (made if isinstance(made, tuple) else (made,))]
+
+
+def _compare(
+    name: str, run: Callable[[Inputs], Arrays], network: nn.Module, examples: Iterable[Inputs]
+) -> float:
+    """Return the largest difference of an exported network, which `run` computes, to its original."""
+    worst = 0.0
+    for inputs in examples:
+        found = run(inputs)
+        first, *_ = inputs.values()
+        worst = max(worst, _deviation(name, found, _in_pytorch(network, inputs), str(first.shape)))
+        if len(found) == 3:
+            _check_greedy(name, found[1], found[2], inputs["mask"])
+    return worst
+
+
+def _agreement(name: str, model: bytes, worst: float, examples: str) -> str:
+    return f"{name}: {len(model) / 1e6:.1f} MB, agrees with PyTorch to {worst:.1e} on {examples}"
 
 
 def _deviation(name: str, found: Arrays, expected: Arrays, what: str) -> float:
@@ -113,7 +129,3 @@ def _check_greedy(
         raise SignloomError(
             f"{name}: its best path does not match its own log-probabilities; nothing was exported"
         )
-
-
-def _shape(inputs: dict[str, npt.NDArray[Any]]) -> str:
-    return str(inputs["sequence"].shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from torch import nn
@@ -45,7 +46,7 @@ def model_config(params: ExportParams, sign: Sign2TextSource, gloss: GlossSource
         },
         "seq_len": c.seq_len,
         "embedding_dim": c.embedding_dim,
-        "sign2text": c.to_dict(),
+        "sign2text": asdict(c),
         "tokens": tokens | {"vocabulary": c.vocab_size},
         "gloss": None if gloss is None else gloss_config(gloss),
         **params.model_dump(),
@@ -56,7 +57,7 @@ def gloss_config(gloss: GlossSource) -> dict[str, Any]:
     """Return the part of model_config.json about the gloss network."""
     c = gloss.trained.model.config
     tokens = {"pad": PAD, "start": SOS, "end": EOS, "blank": BLANK, "longest": c.max_tokens}
-    return {"run": gloss.trained.run, **c.to_dict(), "tokens": tokens | {"vocabulary": c.vocab_size}}
+    return {"run": gloss.trained.run, **asdict(c), "tokens": tokens | {"vocabulary": c.vocab_size}}
 
 
 def write_descriptions(
@@ -82,9 +83,9 @@ def write_descriptions(
     card = write_card(
         {"files": listed(others), **about},
         {name: metrics[name] for name in CORPUS if name in metrics},
-        described(sign, gloss),
-        gallery.table["sentence_id"].nunique(),
-        demo,
+        networks=described(sign, gloss),
+        sentences=gallery.table["sentence_id"].nunique(),
+        demo=demo,
     )
     outputs.write("card", card.encode())
     write_json(outputs.paths["manifest"], make_manifest(about, outputs.listed()))

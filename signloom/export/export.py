@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from signloom.errors import SignloomError
 from signloom.export import checks
+from signloom.export.clip_networks import DecoderNetwork, EncoderNetwork, for_onnx
 from signloom.export.descriptions import ExportParams, model_config, write_descriptions
-from signloom.export.networks import DecoderNetwork, EncoderNetwork, for_onnx
 from signloom.export.onnx_files import Port, to_int8, to_onnx
 from signloom.export.outputs import FILES, Outputs
 from signloom.export.package import write_bundle

@@ -14,7 +14,7 @@ import torch
 
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import EmbeddedClips
-from signloom.export.networks import EncoderNetwork, GlossNetwork
+from signloom.export.clip_networks import EncoderNetwork, GlossNetwork
 from signloom.features.pose.layout import FEATURE_DIM
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats

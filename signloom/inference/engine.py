@@ -14,6 +14,7 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -121,8 +122,8 @@ class SignEngine:
         if not decode:
             return answers
         for place, frames in zip(seen, encoded.frames, strict=True):
-            said = {"text": self._sentence(frames), "glosses": self._gloss_line(clips[place])}
-            answers[place] = Answer(**{**vars(answers[place]), **said})
+            text, glosses = self._sentence(frames), self._gloss_line(clips[place])
+            answers[place] = replace(answers[place], text=text, glosses=glosses)
         return answers
 
     def embed(self, clips: Sequence[Clip]) -> Array:
@@ -185,13 +186,13 @@ class SignEngine:
         for query, reason in enumerate(reasons):
             matches = tuple(
                 self._match(
-                    rank,
                     int(rows[query, place]),
-                    float(ranking[query, place]),
-                    float(cosines[query, place]),
-                    float(shares[query, place]),
-                    _known(to_prototypes[query, place]),
-                    _known(score),
+                    rank=rank,
+                    similarity=float(ranking[query, place]),
+                    raw_similarity=float(cosines[query, place]),
+                    confidence=float(shares[query, place]),
+                    proto_similarity=_known(to_prototypes[query, place]),
+                    dtw_score=_known(score),
                 )
                 for rank, (place, score) in enumerate(zip(places[query], warped[query], strict=True), 1)
             )
@@ -199,21 +200,18 @@ class SignEngine:
             answers.append(Answer(reason == OK, reason, matches, motion[query], frames, None, None))
         return answers
 
-    def _match(self, rank: int, row: int, *scores: Any) -> Match:
+    def _match(self, row: int, **scores: Any) -> Match:
         clip = self.clips[row]
-        about = (
-            clip["clip_id"],
-            clip["video_file"],
-            int(clip["sentence_id"]),
-            clip["sentence"],
-            clip["category"],
-        )
-        return Match(rank, *about, *scores)
+        about: dict[str, Any] = {
+            name: clip[name] for name in ("clip_id", "video_file", "sentence", "category")
+        }
+        return Match(sentence_id=int(clip["sentence_id"]), **about, **scores)
 
     def _search(self, queries: Array) -> tuple[Array, npt.NDArray[np.intp]]:
         """Return the cosine (Q, S) to each sentence's best clip, and the clip's row of the map.
 
-        A large gallery is searched approximately; sentences that the search does not find have -inf.
+        A large gallery is searched approximately: sentences far from a query, which are not found, have -inf.
+        If fewer are found than an answer lists, the query is compared with every clip.
         """
         gallery, limit = self.gallery, self.config["retrieval"]["exact_limit"]
         total = len(gallery.embeddings)
@@ -231,29 +229,29 @@ class SignEngine:
         rows = np.zeros(best.shape, np.intp)
         for query in range(len(queries)):
             there = np.flatnonzero(found[query] >= 0)[::-1]  # best last, so that it overwrites the others
+            if len(set(places[query, there].tolist())) < wanted:  # equal clips fill the graph's links
+                cosine, clip = gallery.by_sentence(queries[[query]])
+                best[query], rows[query] = cosine[0], clip[0]
+                continue
             best[query, places[query, there]] = cosines[query, there]
             rows[query, places[query, there]] = gallery.rows[found[query, there]]
         return best, rows
 
     @cached_property
     def _index(self) -> Any:
-        from signloom.inference.index import make_index  # needs an extra, which only large galleries require
+        from signloom.inference.index import ApproximateIndex
 
-        return make_index(self.gallery.embeddings, self.config["retrieval"]["exact_limit"])
+        return ApproximateIndex(self.gallery.embeddings)
 
     def _warp(self, frames: Sequence[Array], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
         """Return the dtw_score (Q, K) of each clip's frames and those of the gallery clips `rows` (Q, K)."""
-        return np.array(
-            [
-                [dtw_score(own, self._gallery_frames(row)) for row in others]
-                for own, others in zip(frames, rows.tolist(), strict=True)
-            ]
-        )
-
-    def _gallery_frames(self, row: int) -> Array:
         states, index = self._frames
-        place = index[self.clips[row]["clip_id"]]
-        return states[place].astype(np.float32)
+        scores = np.empty(rows.shape)
+        for query, own in enumerate(frames):
+            for rank, row in enumerate(rows[query].tolist()):
+                other = states[index[self.clips[row]["clip_id"]]]
+                scores[query, rank] = dtw_score(own, other.astype(np.float32))
+        return scores
 
     @cached_property
     def _frames(self) -> tuple[npt.NDArray[Any], dict[str, slice]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -24,10 +24,6 @@ class Thresholds:
     min_proto_similarity: float
     min_dtw_score: float
     motion_floor: float
-
-    def to_dict(self) -> dict[str, float]:
-        """Return the fields as plain numbers."""
-        return asdict(self)
 
 
 class Gallery:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,7 +39,8 @@ class Networks:
 
     def __init__(self, bundle: Bundle, threads: int, int8: bool) -> None:
         self._bundle, self._threads = bundle, threads
-        self._encoder_file = "sign_encoder.int8.onnx" if int8 else "sign_encoder.onnx"
+        self._encoder = "sign_encoder.int8.onnx" if int8 else "sign_encoder.onnx"
+        self._loaded: dict[str, Any] = {}
 
     def encode(self, clips: Sequence[Clip]) -> Encoded:
         """Encode clips that have at least one frame, in batches of similar lengths."""
@@ -50,44 +50,36 @@ class Networks:
         frames = list(embeddings)
         for start in range(0, len(order), _BATCH):
             places = order[start : start + _BATCH].tolist()
-            found = self._encoder.run(["embedding", "frames"], pad([clips[place] for place in places]))
+            found = self._network(self._encoder).run(
+                ["embedding", "frames"], pad([clips[place] for place in places])
+            )
             for place, embedding, states in zip(places, *found, strict=True):
                 embeddings[place], frames[place] = embedding, states[: lengths[place]]
         return Encoded(np.array(embeddings, np.float32), frames)
 
     def sentence_decoder(self, frames: Array) -> NextLogProbs:
         """Return the sentence decoder over the encoder's `frames` (T', width) of one clip."""
-        return _over(self._decoder, frames)
+        return _over(self._network("sign_decoder.onnx"), frames)
 
     def gloss_decoder(self, frames: Array) -> NextLogProbs | None:
         """Return the gloss decoder over the gloss network's `frames`, None if the bundle has none."""
-        return _over(self._gloss_decoder, frames) if self._gloss_decoder else None
+        decoder = self._network("gloss_decoder.onnx")
+        return _over(decoder, frames) if decoder else None
 
     def glosses(self, clip: Clip) -> GlossRows | None:
         """Run the gloss network on one clip; return None if the bundle has none."""
-        if self._gloss is None:
+        network = self._network("gloss_model.onnx")
+        if network is None:
             return None
-        frames, greedy = self._gloss.run(["frames", "greedy"], pad([clip]))
+        frames, greedy = network.run(["frames", "greedy"], pad([clip]))
         return GlossRows(frames[0], greedy[0][greedy[0] >= 0].tolist())
 
-    @cached_property
-    def _encoder(self) -> Any:
-        return self._session(self._encoder_file)
-
-    @cached_property
-    def _decoder(self) -> Any:
-        return self._session("sign_decoder.onnx")
-
-    @cached_property
-    def _gloss(self) -> Any:
-        return self._session("gloss_model.onnx") if "gloss_model.onnx" in self._bundle.names else None
-
-    @cached_property
-    def _gloss_decoder(self) -> Any:
-        return self._session("gloss_decoder.onnx") if "gloss_decoder.onnx" in self._bundle.names else None
-
-    def _session(self, name: str) -> Any:
-        return session(self._bundle.read(name), self._threads, f"{self._bundle.path}: {name}")
+    def _network(self, file: str) -> Any:
+        """Return the session of a network, None if the bundle has none."""
+        if file not in self._loaded and file in self._bundle.names:
+            path = f"{self._bundle.path}: {file}"
+            self._loaded[file] = session(self._bundle.read(file), self._threads, path)
+        return self._loaded.get(file)
 
 
 def session(model: bytes, threads: int, name: str) -> Any:

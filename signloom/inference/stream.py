@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from signloom.features.pose.resample import time_grid
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
 from signloom.inference.video import (
+    TrackedFrame,
     Tracker,
     answer_landmarks,
     bundle_landmarks,
@@ -62,12 +63,6 @@ class StreamEvent:
         return float(self.raw.times[0]), float(self.raw.times[-1])
 
 
-class _Row(NamedTuple):
-    number: int
-    time_s: float
-    landmarks: NDArray[np.float32]
-
-
 class SignStream:
     """A stream of frames from a camera or a file; `push` every frame, then call `finish`.
 
@@ -99,7 +94,7 @@ class SignStream:
         self._every_s, self._pause_s, self._pre_roll_s = every_s, pause_s, pre_roll_s
         self._pose, self._quality = bundle_params(engine)
         self._seq_len: int = engine.config["seq_len"]
-        self._rows: deque[_Row] = deque()
+        self._rows: deque[TrackedFrame] = deque()
         self._shape: tuple[int, ...] = ()
         self._begun_s: float | None = None  # of the open passage
         self._moved_s = self._answered_s = -np.inf
@@ -121,7 +116,7 @@ class SignStream:
         if not self._thinner.takes(time_s):
             self.tracking_s = None
             return []
-        self._rows.append(_Row(number, time_s, self._tracker.landmarks(image)))
+        self._rows.append(TrackedFrame(self._tracker.landmarks(image), time_s, number))
         self._tracked += 1
         self.tracking_s = perf_counter() - handed_over
         self._follow(time_s)
@@ -190,13 +185,7 @@ class SignStream:
 
     def _window(self, from_s: float = -np.inf, to_s: float = np.inf) -> RawClip:
         """Return the frames shown from `from_s` to `to_s`, both included."""
-        rows = [row for row in self._rows if from_s <= row.time_s <= to_s]
-        return raw_clip(
-            (row.landmarks for row in rows),
-            (row.time_s for row in rows),
-            (row.number for row in rows),
-            self._shape,
-        )
+        return raw_clip([row for row in self._rows if from_s <= row.time_s <= to_s], self._shape)
 
 
 def recent_motion(raw: RawClip, pose: PoseParams, quality: QualityParams) -> float:

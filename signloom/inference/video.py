@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +27,17 @@ class Tracker(Protocol):
 
     def restart(self) -> None:
         """Forget the last clip."""
-        ...
 
     def landmarks(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return a row (1662,) of landmarks of an RGB picture (height, width, 3), NaN where missing."""
-        ...
+
+
+class TrackedFrame(NamedTuple):
+    """The landmarks (1662,) of a frame, the time at which it is shown, and its number in the video."""
+
+    landmarks: NDArray[np.float32]
+    time_s: float
+    number: int
 
 
 @dataclass(frozen=True)
@@ -74,11 +81,8 @@ def answer_video(
     may show progress. Raises VideoUnreadable if a frame cannot be read.
     """
     max_fps = bundle_landmarks(engine).max_fps
-    if tracker is None:
-        with bundle_tracker(engine) as own:
-            raw = track_video(own, path, start_s, end_s, watch, max_fps)
-    else:
-        raw = track_video(tracker, path, start_s, end_s, watch, max_fps)
+    with nullcontext(tracker) if tracker else bundle_tracker(engine) as used:
+        raw = track_video(used, path, start_s, end_s, watch, max_fps)
     return VideoAnswer(answer_landmarks(engine, raw, rerank=rerank, decode=decode), raw)
 
 
@@ -116,34 +120,21 @@ def track_video(
     At most `max_fps` frames a second are tracked (None: every frame).
     """
     tracker.restart()
-    rows: list[NDArray[np.float32]] = []
-    numbers: list[int] = []
-    times: list[float] = []
+    seen: list[TrackedFrame] = []
     shape: tuple[int, ...] = (0, 0)
     with open_video(path) as video:
         for frame in thinned(watch(video.frames(start_s, end_s)), max_fps):
-            rows.append(tracker.landmarks(frame.image))
-            numbers.append(frame.number)
-            times.append(frame.time_s)
+            seen.append(TrackedFrame(tracker.landmarks(frame.image), frame.time_s, frame.number))
             shape = frame.image.shape
-    return raw_clip(rows, times, numbers, shape)
+    return raw_clip(seen, shape)
 
 
-def raw_clip(
-    rows: Iterable[NDArray[np.float32]],
-    times: Iterable[float],
-    numbers: Iterable[int],
-    shape: tuple[int, ...],
-) -> RawClip:
-    """Return rows (1662,) of landmarks, their times in seconds and their frame numbers as one clip.
-
-    `shape` is the shape of the pictures: (height, width, ...).
-    """
-    stacked = np.array([*rows], np.float32).reshape(-1, RAW_DIM)
+def raw_clip(frames: Sequence[TrackedFrame], shape: tuple[int, ...]) -> RawClip:
+    """Return tracked frames of pictures of `shape` (height, width, ...) as one clip."""
     return RawClip(
-        stacked,
-        np.array([*times], np.float64),
-        np.array([*numbers], np.int64),
+        np.array([frame.landmarks for frame in frames], np.float32).reshape(-1, RAW_DIM),
+        np.array([frame.time_s for frame in frames], np.float64),
+        np.array([frame.number for frame in frames], np.int64),
         width=shape[1],
         height=shape[0],
     )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from signloom.models.decoder import AttentionDecoder
-from signloom.models.inputs import valid_frames
-from signloom.models.layers import EncoderLayer, SinusoidalPositions
-from signloom.models.tcn import TemporalConvolutions
+from signloom.models.layers import EncoderLayer, SinusoidalPositions, valid_frames
 from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
 
 # both heads may emit glosses and <unk>; CTC may also emit <blank>, and the decoder <eos>
@@ -35,21 +33,14 @@ class GlossConfig:
     max_tokens: int = 64  # start and end included
     kernel: int = 3  # tcn_ctc only
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain data."""
-        return asdict(self)
-
 
 class FrameInput(nn.Module):
     """A linear layer to the network's width, LayerNorm and dropout; values at padding are ignored."""
 
     def __init__(self, input_dim: int, width: int, dropout: float) -> None:
         super().__init__()
-        self.linear, self.norm, self.dropout = (
-            nn.Linear(input_dim, width),
-            nn.LayerNorm(width),
-            nn.Dropout(dropout),
-        )
+        self.linear = nn.Linear(input_dim, width)
+        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
         """Return (B, T, width) for `x` (B, T, input_dim); `valid` (B, T) is False at padding."""
@@ -107,13 +98,40 @@ class Hybrid(AttentionDecoder):
             h = layer(h, valid[:, None, None, :])
         return self.encoder_norm(h) * valid[:, :, None], valid
 
-    def ctc_log_probs(self, memory: Tensor) -> Tensor:
-        """Return float32 log-probabilities (B, T, V); minus infinity for `<pad>`, `<sos>` and `<eos>`."""
-        return self.ctc(memory)  # type: ignore[no-any-return]
-
     def predict(self, hidden: Tensor) -> Tensor:
         """Return logits (..., V) of `hidden` (..., width)."""
         return self.output(hidden).index_fill(-1, self.never, -torch.inf)  # type: ignore[no-any-return]
+
+
+class TemporalBlock(nn.Module):
+    """LayerNorm, dilated convolution, GELU and dropout, with a residual connection."""
+
+    def __init__(self, width: int, kernel: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.convolution = nn.Conv1d(width, width, kernel, padding="same", dilation=dilation)
+        self.activation, self.dropout = nn.GELU(), nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Return (B, T, width); outside a clip (`valid` (B, T) is False) the convolution reads 0."""
+        inside = self.norm(x) * valid[:, :, None]
+        y = self.convolution(inside.transpose(1, 2)).transpose(1, 2)
+        return x + self.dropout(self.activation(y))  # type: ignore[no-any-return]
+
+
+class TemporalConvolutions(nn.Module):
+    """Blocks with dilations 1, 2, 4, ... (van den Oord et al. 2016, section 2.1), then LayerNorm."""
+
+    def __init__(self, width: int, layers: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(TemporalBlock(width, kernel, 2**i, dropout) for i in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Return (B, T, width) for `x` (B, T, width)."""
+        for block in self.blocks:
+            x = block(x, valid)
+        return self.norm(x)  # type: ignore[no-any-return]
 
 
 class TcnCtc(nn.Module):
@@ -130,10 +148,6 @@ class TcnCtc(nn.Module):
         """Return memory (B, T, width) and its validity as `Hybrid.encode` does; T has no limit."""
         valid = valid_frames(lengths, x.shape[1])
         return self.encoder(self.input(x, valid), valid) * valid[:, :, None], valid
-
-    def ctc_log_probs(self, memory: Tensor) -> Tensor:
-        """Return float32 log-probabilities (B, T, V); minus infinity for `<pad>`, `<sos>` and `<eos>`."""
-        return self.ctc(memory)  # type: ignore[no-any-return]
 
 
 def build(config: GlossConfig | dict[str, Any]) -> Hybrid | TcnCtc:

@@ -130,3 +130,14 @@ def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
     """Return the mean (B, D) of `x` (B, T, D) over the frames where `valid` (B, T) is True."""
     weights = valid.to(x.dtype).unsqueeze(-1)
     return (x * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+def standardise(features: Tensor, mask: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Return (..., 544): standardised features (..., 540), NaN replaced by 0, then mask bits (..., 4)."""
+    z = torch.nan_to_num((features - mean) / std, nan=0.0)
+    return torch.cat([z, mask.to(z.dtype)], dim=-1)
+
+
+def valid_frames(lengths: Tensor, longest: int) -> Tensor:
+    """Return a (B, longest) bool mask that is True at the first `lengths` (B,) frames of each row."""
+    return torch.arange(longest, device=lengths.device)[None] < lengths[:, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -37,10 +37,6 @@ class Sign2TextConfig:
     embedding_dim: int = 256
     seq_len: int = 128
     max_tokens: int = 64
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain data."""
-        return asdict(self)
 
 
 class Encoded(NamedTuple):

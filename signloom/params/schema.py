@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from signloom.params.base import Section
 from signloom.params.clips import ClipFeaturesParams, FramesParams
@@ -21,13 +21,21 @@ from signloom.params.gloss import (
     TcnParams,
     TrainGlossParams,
 )
-from signloom.params.pipeline import PipelineParams
 from signloom.params.positions import PositionsParams
 from signloom.params.runs import RunsParams
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.splits import SplitsParams
 from signloom.params.text import TextParams
 from signloom.params.variants import SENTENCE_VARIANTS
+
+
+class PipelineParams(Section):
+    """Section `pipeline`."""
+
+    families: list[Literal["sign2text", "gloss"]] = Field(
+        min_length=1,
+        description="sign2text: from landmarks to a sentence; gloss: from features to glosses",
+    )
 
 
 class Params(Section):

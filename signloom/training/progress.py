@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import pandas as pd
 from torch import nn
 
-from signloom.files import atomic
+from signloom.files import atomic, write_csv, write_text
 from signloom.models import checkpoints
-from signloom.training.history import COLUMNS, Row, rounded, summary, write_history
+
+Row = dict[str, float | int | None]
+
+# figures of which the summary names the best
+_HIGHER = {"val_inst_top1", "val_pos_sim", "val_bleu4"}
+_LOWER = {"train_loss", "val_loss", "val_neg_sim", "val_wer"}
 
 
 @dataclass(frozen=True)
@@ -23,15 +30,6 @@ class TrainedFiles:
     latest: Path
     history: Path  # CSV
     metrics: Path  # one JSON line per epoch
-
-
-def merit(row: Row) -> tuple[float, float]:
-    """Return the sort key that selects the best epoch: the highest validation top-1, then the lowest loss.
-
-    Without validation clips, the lowest training loss decides.
-    """
-    top1, loss = row.get("val_inst_top1"), row.get("val_loss", row["train_loss"])
-    return (-1.0 if top1 is None else top1), -(loss or 0.0)
 
 
 class Stateful(Protocol):
@@ -48,7 +46,7 @@ class Progress:
     """The epochs done so far; the state is saved under `scratch` after each epoch.
 
     `origin` is added to each checkpoint beside weights, epoch and metrics: plain data and tensors. The best
-    epoch has the highest `merit`. `columns` are those of history.csv.
+    epoch has the highest `merit`.
     """
 
     def __init__(
@@ -56,12 +54,10 @@ class Progress:
         scratch: Path,
         origin: dict[str, Any],
         model: nn.Module,
-        merit: Callable[[Row], tuple[float, ...]] = merit,
-        columns: Sequence[str] = COLUMNS,
+        merit: Callable[[Row], tuple[float, ...]],
         **others: Stateful,
     ) -> None:
-        self.scratch, self.origin = scratch, origin
-        self.merit, self.columns = merit, columns
+        self.scratch, self.origin, self.merit = scratch, origin, merit
         self.model, self.others = model, others
         self.rows: list[Row] = []
         self.best: Row = {}
@@ -79,8 +75,11 @@ class Progress:
         return len(self.rows)
 
     def add(self, figures: Row) -> bool:
-        """Record the figures of an epoch and save the state; return whether it is the best so far."""
-        row = rounded(figures)
+        """Record an epoch, with six significant digits, and save the state; return whether it is the best."""
+        row = {
+            name: float(f"{value:.6g}") if isinstance(value, float) else value
+            for name, value in figures.items()
+        }
         self.rows.append(row)
         best = not self.best or self.merit(row) > self.merit(self.best)
         if best:
@@ -95,12 +94,13 @@ class Progress:
                 old.unlink()
         return best
 
-    def finish(self, files: TrainedFiles) -> None:
-        """Write `files`, delete the saved state and print a summary."""
+    def finish(self, files: TrainedFiles, columns: Sequence[str]) -> None:
+        """Write `files`, the history with `columns`; delete the saved state and print a summary."""
         with atomic(files.best) as part:
             shutil.copyfile(self._best_file(), part)
         checkpoints.save(files.latest, self._checkpoint(self.rows[-1]))
-        write_history(files.history, files.metrics, self.rows, self.columns)
+        write_csv(files.history, pd.DataFrame(self.rows).reindex(columns=columns))
+        write_text(files.metrics, "".join(json.dumps(row, allow_nan=False) + "\n" for row in self.rows))
         # delete the state first: without it, a leftover best file does no harm
         (self.scratch / "state.pt").unlink()
         self._best_file().unlink()
@@ -111,3 +111,26 @@ class Progress:
 
     def _best_file(self) -> Path:
         return self.scratch / f"best-{self.best['epoch']}.pt"
+
+
+def console_line(row: Row, epochs: int, seconds: float, best: bool, columns: Sequence[str]) -> str:
+    """Return one line about an epoch with the figures of `columns`; a star marks the best so far."""
+    figures = [
+        f"{name.removeprefix('val_')} {value:.4g}" for name in columns if (value := row.get(name)) is not None
+    ]
+    return f"epoch {row['epoch']}/{epochs}  {'  '.join(figures)}  {seconds:.1f} s{' *' if best else ''}"
+
+
+def summary(rows: Sequence[Row], best: Row, model: nn.Module, files: Sequence[Path]) -> str:
+    """Return a summary of a training: network size, best value and epoch of each metric, files written."""
+    weights = list(model.parameters())
+    count = sum(tensor.numel() for tensor in weights)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in weights)
+    lines = [f"{count:,} parameters, {size / 1e6:.1f} MB; best epoch {best['epoch']}"]
+    for name in sorted(_HIGHER | _LOWER):
+        known = [(value, row["epoch"]) for row in rows if (value := row.get(name)) is not None]
+        if known:
+            pick = max if name in _HIGHER else min
+            value, epoch = pick(known, key=lambda pair: pair[0])
+            lines.append(f"  {name}: best {value:.4g} in epoch {epoch}")
+    return "\n".join(lines + [f"  wrote {path}" for path in files])

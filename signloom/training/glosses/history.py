@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+
+from signloom.training.progress import Row
 
 # good models predict <blank> on many frames too; CTC has collapsed above this share for so many epochs
 COLLAPSE_RATIO, _COLLAPSE_EPOCHS = 0.95, 3
@@ -19,7 +21,7 @@ COLUMNS = [
 ]
 
 
-def merit(row: Mapping[str, float | None]) -> tuple[float, ...]:
+def merit(row: Row) -> tuple[float, ...]:
     """Return the sort key that selects the best epoch: the lowest validation WER, then the lowest loss.
 
     Without validation clips the key is the epoch number, so that the last epoch is the best.
@@ -28,7 +30,7 @@ def merit(row: Mapping[str, float | None]) -> tuple[float, ...]:
     return (float(row["epoch"] or 0),) if wer is None or loss is None else (-wer, -loss)
 
 
-def collapse_warning(rows: Sequence[Mapping[str, float | None]], alone: bool) -> str | None:
+def collapse_warning(rows: Sequence[Row], alone: bool) -> str | None:
     """Return a warning if a blank ratio has been too high for several epochs, else None.
 
     The warning is repeated only after the ratio has fallen in between. `alone` means CTC without a decoder.

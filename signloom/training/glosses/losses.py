@@ -67,7 +67,7 @@ class Loss:
         """
         with autocast(self.device, self.precision):
             memory, valid = model.encode(batch.features, batch.lengths)
-            log_probs = model.ctc_log_probs(memory)
+            log_probs = model.ctc(memory)
             ctc, ctc_weight = ctc_sum(log_probs, batch)
             ce = ce_weight = torch.zeros_like(ctc)
             if isinstance(model, Hybrid):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import sys
-import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from signloom.errors import SignloomError
 from signloom.files import hash_files
@@ -29,18 +28,16 @@ from signloom.params.gloss import (
 from signloom.params.sign2text import AugmentParams
 from signloom.params.variants import Kind
 from signloom.precision import warn_if_emulated
+from signloom.training.epochs import check_finite, reproducible, run_epochs
 from signloom.training.glosses.corpus import GlossCorpus, GlossFiles
 from signloom.training.glosses.data import TrainingGlosses
 from signloom.training.glosses.history import COLUMNS, collapse_warning, merit
 from signloom.training.glosses.losses import Loss
-from signloom.training.glosses.validation import Figures, GlossValidation
-from signloom.training.history import console_line
-from signloom.training.progress import Progress, Stateful, TrainedFiles
-from signloom.training.reproducible import reproducible
-from signloom.training.schedule import BETAS, learning_rate
+from signloom.training.glosses.validation import GlossValidation
+from signloom.training.optimiser import Optimiser, learning_rate
+from signloom.training.progress import Progress, Row, TrainedFiles
 
-_EPOCH_STRIDE = 1_000_003  # a prime, so that seeds of epochs and of runs rarely meet
-_CLIP_NORM = 5.0  # largest norm of a gradient, so that a rare bad batch moves the weights no further
+_LARGEST_NORM = 5.0  # largest norm of a gradient, so that a rare bad batch moves the weights no further
 
 
 class GlossTraining(Section):
@@ -92,87 +89,65 @@ def _train(files: GlossFiles, trained: TrainedFiles, params: GlossTraining, scra
         recompose, params.gloss_positions,
         token_dropout=shape.token_dropout if isinstance(shape, HybridParams) else 0.0,
     )  # fmt: skip
-    how = Loss.of(shape, p.precision)
-    validate = GlossValidation(corpus, p.batch_size, how)
+    loss = Loss.of(shape, p.precision)
+    validate = GlossValidation(corpus, p.batch_size, loss)
 
     torch.manual_seed(run.seed)
     config = model_config(params, corpus)
-    trainer = Trainer(build(config), batches, params, how)
-    about = origin(files, params, config, corpus)
-    state: dict[str, Stateful] = {"optimiser": trainer.optimiser, "scaler": trainer.scaler}
-    progress = Progress(scratch, about, trainer.model, merit, COLUMNS, **state)
-    for epoch in range(progress.resume(), p.epochs):
-        started = time.monotonic()
+    trainer = Trainer(build(config), batches, params, loss)
+    about, optimiser = origin(files, params, config, corpus), trainer.optimiser
+    progress = Progress(
+        scratch, about, trainer.model, merit, optimiser=optimiser.adamw, scaler=optimiser.scaler
+    )
+    progress.resume()
+
+    def train_epoch(epoch: int) -> Row:
         figures = trainer.epoch(epoch) | validate(trainer.model)
         for name in ("train_loss", "val_loss"):
-            check_finite(name, epoch, figures[name], how.alone)
-        best = progress.add({"epoch": epoch + 1, **{name: figures[name] for name in COLUMNS[1:]}})
-        seconds = time.monotonic() - started
-        print(console_line(progress.rows[-1], p.epochs, seconds, best, COLUMNS[1:]), flush=True)
-        if warning := collapse_warning(progress.rows, how.alone):
+            check_finite(name, epoch, figures[name], f"{run.row.section}.lr", "train_gloss.precision")
+        return {name: figures[name] for name in COLUMNS[1:]}
+
+    def warn(rows: Sequence[Row]) -> None:
+        if warning := collapse_warning(rows, loss.alone):
             print(warning, file=sys.stderr, flush=True)
-    progress.finish(trained)
+
+    run_epochs(progress, train_epoch, warn, run.seed, p.epochs, COLUMNS[1:])
+    progress.finish(trained, COLUMNS)
 
 
 class Trainer:
     """A network, its optimiser and its batches."""
 
     def __init__(
-        self, model: Hybrid | TcnCtc, batches: TrainingGlosses, params: GlossTraining, how: Loss
+        self, model: Hybrid | TcnCtc, batches: TrainingGlosses, params: GlossTraining, loss: Loss
     ) -> None:
-        self.model, self.batches, self.how = model.to(how.device), batches, how
-        p, self.seed = params.train_gloss, params.run.seed
-        self.p = p
+        self.model, self.batches, self.loss = model.to(loss.device), batches, loss
+        p = self.p = params.train_gloss
         self.lr = params.shape.lr
-        self.optimiser = torch.optim.AdamW(
-            model.parameters(), self.lr, BETAS, weight_decay=p.weight_decay, fused=True
-        )
-        self.scaler = torch.amp.GradScaler(how.device.type, enabled=p.precision == "fp16")
+        self.optimiser = Optimiser(self.model, self.lr, p.weight_decay, p.precision, _LARGEST_NORM)
 
-    def epoch(self, epoch: int) -> Figures:
+    def epoch(self, epoch: int) -> Row:
         """Train one epoch; return mean losses, the share of blank frames and the last learning rate."""
-        # dropout depends only on the epoch, so a resumed run needs no generator state
-        torch.manual_seed(self.seed + _EPOCH_STRIDE * (epoch + 1))
-        self.model.train()
-        losses = torch.zeros(3, dtype=torch.float64, device=self.how.device)
-        blanks = torch.zeros(2, dtype=torch.int64, device=self.how.device)
+        losses = torch.zeros(3, dtype=torch.float64, device=self.loss.device)
+        blanks = torch.zeros(2, dtype=torch.int64, device=self.loss.device)
         steps = len(self.batches)
         warmup = round(self.p.warmup_epochs * steps)
         for i, batch in enumerate(self.batches.epoch(epoch)):
             rate = learning_rate(epoch * steps + i, steps * self.p.epochs, self.lr, warmup)
-            sums = self.how(self.model, batch.to(self.how.device)).sums
-            parts = torch.stack([self.how.total(sums), *sums.means()])
-            self.step(parts[0], rate)
+            sums = self.loss(self.model, batch.to(self.loss.device)).sums
+            parts = torch.stack([self.loss.total(sums), *sums.means()])
+            self.optimiser.add(parts[0])
+            self.optimiser.step(rate)
             losses += parts.detach()
             blanks += torch.stack([sums.blanks, sums.frames])
         total, ctc, ce = (losses / steps).tolist()
         return {
             "train_loss": total,
             "ctc_loss": ctc,
-            "ce_loss": None if self.how.alone else ce,
+            "ce_loss": None if self.loss.alone else ce,
             "train_blank_ratio": float(blanks[0] / blanks[1]),
             "lr": rate,
         }
-
-    def step(self, loss: Tensor, rate: float) -> None:
-        """Take one optimiser step on `loss` at learning rate `rate`."""
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.scaler.unscale_(self.optimiser)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), _CLIP_NORM)
-        self.scaler.step(self.optimiser)
-        self.scaler.update()
-        self.optimiser.zero_grad()
-
-
-def check_finite(name: str, epoch: int, loss: float | None, alone: bool) -> None:
-    """Raise SignloomError if a loss is NaN or infinite, before anything of the epoch is saved."""
-    if loss is not None and not math.isfinite(loss):
-        raise SignloomError(
-            f"{name} of epoch {epoch + 1} is {loss}: lower {'tcn' if alone else 'hybrid'}.lr, "
-            "or choose another train_gloss.precision"
-        )
 
 
 def model_config(params: GlossTraining, corpus: GlossCorpus) -> GlossConfig:
@@ -225,7 +200,7 @@ def origin(
         "every": rows.every,
         "signers": None if rows.signers is None else list(rows.signers.stats),
         "vocabulary": corpus.vocabulary,
-        "model_config": config.to_dict(),
+        "model_config": asdict(config),
         **stats,
         **rows.backbone(),
         "parameters": params.given(),

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from signloom.augment.landmarks import augment, centre_crop, clip_generator, half_views, random_crop
 from signloom.features.shards import FeatureShards
-from signloom.models.inputs import standardise, valid_frames
+from signloom.models.layers import standardise, valid_frames
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.text.tokenizer import TextTokenizer
 from signloom.training.sentences.samplers import Draw, EpochBatches

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from signloom.errors import SignloomError
 from signloom.files import hash_files
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
@@ -18,18 +17,16 @@ from signloom.params.run import RunParams
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.text import TextParams
 from signloom.precision import autocast, warn_if_emulated
-from signloom.training.events import EventLog
-from signloom.training.history import console_line
-from signloom.training.progress import Progress, TrainedFiles
-from signloom.training.reproducible import reproducible
-from signloom.training.schedule import BETAS, learning_rate
+from signloom.training.epochs import check_finite, reproducible, run_epochs
+from signloom.training.optimiser import Optimiser, learning_rate
+from signloom.training.progress import Progress, Row, TrainedFiles
 from signloom.training.sentences.corpus import Corpus, SentenceFiles, read_text_embeddings
 from signloom.training.sentences.data import Batch, TrainingClips, TrainingLoader
+from signloom.training.sentences.history import COLUMNS, CONSOLE, EventLog, merit
 from signloom.training.sentences.losses import contrastive_loss, supervised_contrastive_loss, token_loss
 from signloom.training.sentences.validation import Validation
 
-_EPOCH_STRIDE = 1_000_003  # a prime, so that seeds of epochs and of runs rarely meet
-_CLIP_NORM = 1.0  # largest norm of a gradient, so that a rare bad batch moves the weights no further
+_LARGEST_NORM = 1.0  # largest norm of a gradient, so that a rare bad batch moves the weights no further
 
 
 class SentenceTraining(Section):
@@ -64,54 +61,34 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
     torch.manual_seed(seed)
     config = model_config(p, text, corpus, frozen.shape[1])
     model = Sign2Text(config).to(device)
-    optimiser = torch.optim.AdamW(model.parameters(), p.lr, BETAS, weight_decay=p.weight_decay, fused=True)
-    scaler = torch.amp.GradScaler(device.type, enabled=p.precision == "fp16")
+    optimiser = Optimiser(model, p.lr, p.weight_decay, p.precision, _LARGEST_NORM)
     about = origin(files, config, params, corpus)
-    progress = Progress(scratch, about, model, optimiser=optimiser, scaler=scaler)
-    done = progress.resume()
-    events = EventLog(scratch / "tb", done)
-
+    progress = Progress(scratch, about, model, merit, optimiser=optimiser.adamw, scaler=optimiser.scaler)
+    events = EventLog(scratch / "tb", progress.resume())
     steps = -(-len(batches) // p.accumulation)  # optimiser steps per epoch
-    for epoch in range(done, p.epochs):
-        started = time.monotonic()
-        # dropout depends only on the epoch, so a resumed run needs no generator state
-        torch.manual_seed(seed + _EPOCH_STRIDE * (epoch + 1))
-        model.train()
+
+    def train_epoch(epoch: int) -> Row:
         sums = torch.zeros(4, dtype=torch.float64, device=device)
         for i, batch in enumerate(batches.epoch(epoch)):
             losses = batch_losses(model, batch.to(device), frozen, corpus, p)
             first = i - i % p.accumulation
             last = min(first + p.accumulation, len(batches)) - 1
-            scaler.scale(losses.total / (last - first + 1)).backward()  # type: ignore[no-untyped-call]
+            optimiser.add(losses.total / (last - first + 1))
             sums += torch.stack(losses).detach()
-            if i < last:
-                continue
-            step = epoch * steps + i // p.accumulation
-            lr = learning_rate(step, steps * p.epochs, p.lr, round(p.warmup_epochs * steps), p.restarts)
-            for group in optimiser.param_groups:
-                group["lr"] = lr
-            scaler.unscale_(optimiser)
-            torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP_NORM)
-            scaler.step(optimiser)
-            scaler.update()
-            optimiser.zero_grad()
-
-        means = (sums / len(batches)).tolist()
-        if not torch.isfinite(sums).all():
-            raise SignloomError(
-                f"the training loss of epoch {epoch + 1} is {means[0]}: lower sign2text.lr, "
-                "or choose another sign2text.precision"
-            )
-        names = ("train_loss", "ce_loss", "clip_loss", "supcon_loss")
+            if i == last:
+                step = epoch * steps + i // p.accumulation
+                lr = learning_rate(step, steps * p.epochs, p.lr, round(p.warmup_epochs * steps), p.restarts)
+                optimiser.step(lr)
+        total, ce, clip, supcon = (sums / len(batches)).tolist()
+        check_finite("the training loss", epoch, total, "sign2text.lr", "sign2text.precision")
+        means = {"train_loss": total, "ce_loss": ce, "clip_loss": clip}
         decode = (epoch + 1) % p.decode_every == 0 or epoch + 1 == p.epochs
-        train_row: dict[str, float | None] = dict(zip(names, means, strict=True))
-        if not p.lambda_supcon:
-            train_row["supcon_loss"] = None
-        best = progress.add({"epoch": epoch + 1, **train_row, **validate(model, decode), "lr": lr})
-        events.add(progress.rows[-1])
-        print(console_line(progress.rows[-1], p.epochs, time.monotonic() - started, best), flush=True)
+        supcon = supcon if p.lambda_supcon else None
+        return {**means, "supcon_loss": supcon, **validate(model, decode), "lr": lr}
+
+    run_epochs(progress, train_epoch, events.add_last, seed, p.epochs, CONSOLE)
     events.close()
-    progress.finish(trained)
+    progress.finish(trained, COLUMNS)
 
 
 class Losses(NamedTuple):
@@ -155,17 +132,8 @@ def model_config(p: Sign2TextParams, text: TextParams, corpus: Corpus, text_dim:
         bos_id=corpus.tokenizer.start,
         eos_id=corpus.tokenizer.end,
         text_dim=text_dim,
-        encoder=p.encoder,
-        width=p.width,
-        layers=p.layers,
-        heads=p.heads,
-        feedforward=p.feedforward,
-        decoder_layers=p.decoder_layers,
-        dropout=p.dropout,
-        token_dropout=p.token_dropout,
-        embedding_dim=p.embedding_dim,
-        seq_len=p.seq_len,
         max_tokens=text.max_tokens,
+        **{name: value for name, value in p if name in Sign2TextConfig.__annotations__},
     )
 
 
@@ -176,7 +144,7 @@ def origin(
     data = [*files.features, *files.mask, *files.index, files.splits, files.texts, files.embeddings]
     return {
         "family": "sign2text",
-        "model_config": config.to_dict(),
+        "model_config": asdict(config),
         "feature_mean": corpus.mean,
         "feature_std": corpus.std,
         "parameters": params.model_dump(),

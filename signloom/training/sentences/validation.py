@@ -16,14 +16,13 @@ from signloom.models.sign2text import Sign2Text
 from signloom.params.sign2text import Sign2TextParams
 from signloom.precision import autocast
 from signloom.text.vocabulary import Symbols
+from signloom.training.progress import Row
 from signloom.training.sentences.corpus import Corpus
 from signloom.training.sentences.data import PlainClips, plain_loader
 from signloom.training.sentences.losses import contrastive_loss, token_loss
 
-Figures = dict[str, float | None]
 
-
-def translation(references: list[str], hypotheses: list[str]) -> Figures:
+def translation(references: list[str], hypotheses: list[str]) -> Row:
     """Return corpus `wer` (jiwer) and `bleu4` (sacreBLEU); WER is None if no reference has a word."""
     edits, words = wer_stats(references, hypotheses).sum(0)
     bleu = bleu_score(bleu_stats(references, hypotheses).sum(0, keepdims=True))[0]
@@ -39,7 +38,7 @@ class Validation:
         self.batches = plain_loader(clips, params.batch_size, params.workers)
 
     @torch.inference_mode()
-    def __call__(self, model: Sign2Text, decode: bool) -> Figures:
+    def __call__(self, model: Sign2Text, decode: bool) -> Row:
         """Return the figures of an epoch, none without validation clips; scores of text need `decode`."""
         if not len(self.corpus.val):
             return {}
@@ -49,7 +48,7 @@ class Validation:
             figures |= {f"val_{name}": value for name, value in translation(*self.texts(model)).items()}
         return figures
 
-    def agreement(self, model: Sign2Text) -> Figures:
+    def agreement(self, model: Sign2Text) -> Row:
         """Return the losses and how well clips and sentences agree."""
         p, c = self.params, self.corpus
         sentences = sorted(set(c.val.sentences))
@@ -69,7 +68,7 @@ class Validation:
         clips = torch.cat(embeddings)
         ce /= tokens
         clip = self._contrast(clips, texts[own], own)
-        losses: Figures = {
+        losses: Row = {
             "val_loss": ce + p.lambda_clip * clip,
             "val_ce_loss": ce,
             "val_clip_loss": clip,

@@ -110,7 +110,7 @@ class GlossNetwork(nn.Module):
         index = spread(clip_lengths(mask), sequence.shape[1], self.model.config.max_frames)
         x, valid = self.prepare(sequence, mask, index)
         frames, _ = self.model.encode(x, valid.sum(1))
-        log_probs = self.model.ctc_log_probs(frames)
+        log_probs = self.model.ctc(frames)
         path = log_probs.argmax(2)
         before = torch.cat([torch.full_like(path[:, :1], BLANK), path[:, :-1]], 1)
         new = valid & (path != BLANK) & (path != before)

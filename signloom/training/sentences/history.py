@@ -1,0 +1,52 @@
+"""The record of a sign2text training: its columns, its TensorBoard events, and which epoch is best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+from signloom.training.progress import Row
+
+COLUMNS = [
+    "epoch",
+    "train_loss",
+    "ce_loss",
+    "clip_loss",
+    "supcon_loss",
+    "val_inst_top1",
+    "val_pos_sim",
+    "val_neg_sim",
+    "val_wer",
+    "val_bleu4",
+    "lr",
+]
+# the columns of a console line, which also shows the validation loss
+CONSOLE = [*COLUMNS[1:5], "val_loss", *COLUMNS[5:]]
+
+
+def merit(row: Row) -> tuple[float, float]:
+    """Return the sort key that selects the best epoch: the highest validation top-1, then the lowest loss.
+
+    Without validation clips, the lowest training loss decides.
+    """
+    top1, loss = row.get("val_inst_top1"), row.get("val_loss", row["train_loss"])
+    return (-1.0 if top1 is None else top1), -(loss or 0.0)
+
+
+class EventLog:
+    """Write the scalars of every epoch to `folder`; a resumed run drops those after epoch `done`."""
+
+    def __init__(self, folder: Path, done: int) -> None:
+        self._writer = SummaryWriter(str(folder), purge_step=done + 1 if done else None)
+
+    def add_last(self, rows: Sequence[Row]) -> None:
+        """Record the figures of the last epoch."""
+        for name, value in rows[-1].items():
+            if name != "epoch" and value is not None:
+                self._writer.add_scalar(name, value, rows[-1]["epoch"])
+
+    def close(self) -> None:
+        """Write the remaining events."""
+        self._writer.close()
