@@ -10,7 +10,7 @@ from typing import Any
 
 from engines.command_line import from_text
 from signloom.dataset.importers import annotation_files
-from signloom.dataset.shards import shard_names
+from signloom.dataset.shard_names import shard_names
 from signloom.errors import SignloomError
 from signloom.params.load import check_params, dotted_keys, overlay, read_yaml
 from signloom.params.schema import Params

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signloom.augment.recompose import (
+from signloom.augment.sentence_parts import (
     Signed,
     cut_places,
     join,

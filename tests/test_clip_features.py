@@ -17,8 +17,8 @@ from demo_params import params_json, section
 
 from signloom.errors import SignloomError
 from signloom.features.backbones.backbone import Backbone, load_backbone
-from signloom.features.backbones.networks import I3d
 from signloom.features.backbones.registry import BACKBONES
+from signloom.features.backbones.video_networks import I3d
 from signloom.features.clip.clip_features import extract
 from signloom.features.clip.clip_shard import clip_tasks
 from signloom.features.clip.dense import Slider, SlidingI3d

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from signloom.dataset.forms.tables import need, read_table
+from signloom.dataset.forms.table_files import need, read_table
 from signloom.errors import SignloomError
 from signloom.evaluation.calibration import GATES
 from signloom.evaluation.outofset import IN_SET

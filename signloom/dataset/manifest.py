@@ -17,7 +17,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import ANNOTATIONS, load_table
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.dataset.row_tables import split_key
-from signloom.dataset.shards import shard_names, shard_of
+from signloom.dataset.shard_names import shard_names, shard_of
 from signloom.dataset.sources import Sources
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams, ManifestParams

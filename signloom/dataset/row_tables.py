@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from signloom.dataset.forms.tables import need, read_table
+from signloom.dataset.forms.table_files import need, read_table
 from signloom.errors import SignloomError
 
 _MARK = ".csv#"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from signloom.dataset.forms.tables import need, read_table
+from signloom.dataset.forms.table_files import need, read_table
 from signloom.dataset.forms.texts import one_form, sentence_number
 from signloom.errors import SignloomError
 

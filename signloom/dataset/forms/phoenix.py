@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from signloom.dataset.forms.tables import need, read_plain
+from signloom.dataset.forms.table_files import need, read_plain
 from signloom.dataset.forms.texts import text_numbers
 from signloom.errors import SignloomError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from signloom.dataset.forms.tables import need, read_table, read_workbook
+from signloom.dataset.forms.table_files import need, read_table, read_workbook
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError

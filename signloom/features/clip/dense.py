@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from signloom.errors import SignloomError
 from signloom.features.backbones.backbone import Backbone
 from signloom.features.backbones.i3d import InceptionI3d, max_pool
-from signloom.features.backbones.networks import I3d
+from signloom.features.backbones.video_networks import I3d
 from signloom.params.clips import ClipFeaturesParams
 
 Picture = NDArray[np.uint8]

@@ -14,7 +14,7 @@ from signloom.dataset.row_tables import RowTable, split_key
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS, HAND_POINTS, PARTS, POSE_POINTS
 from signloom.features.pose.motion import frame_motion, summarise
-from signloom.features.pose.positions import position_features, presence, read_points, width_of
+from signloom.features.pose.position_features import position_features, presence, read_points, width_of
 from signloom.features.shards import append_npy
 from signloom.files import write_parquet
 from signloom.params.features import QualityParams
