@@ -61,9 +61,7 @@ class Manifest:
             "signers": int(self.clips["signer_id"].nunique()),
             "unsigned_clips": len(self.clips) - len(signed),
             "bytes": int(self.clips["n_bytes"].sum()),
-            "rejected": {
-                str(k): int(v) for k, v in self.rejects["reason"].value_counts().sort_index().items()
-            },
+            "rejected": self.rejects["reason"].value_counts().sort_index().to_dict(),
         }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,22 +73,13 @@ class Arrays:
         }
 
 
-@dataclass
 class Positions:
     """Clips of tables of hand and nose positions, such as `hands.csv#98`; a table is read only once."""
 
-    params: PositionsParams
-    _tables: dict[Path, RowTable] = field(default_factory=dict)
-
-    @property
-    def dim(self) -> int:
-        """The number of columns of the chosen groups."""
-        return width_of(self.params.groups)
-
-    @property
-    def fps(self) -> float:
-        """Frames per second of the table."""
-        return self.params.fps
+    def __init__(self, params: PositionsParams) -> None:
+        self.params = params
+        self.dim, self.fps = width_of(params.groups), params.fps
+        self._table = cache(RowTable)
 
     def load(self, path: Path) -> Rows:
         """Compute the chosen columns of one clip; raises SignloomError if its rows cannot be read."""
@@ -104,11 +96,6 @@ class Positions:
     def diagnostics(self, rows: Rows) -> dict[str, float]:
         """Return NaN for all: visibility is unknown, and motion has no unit without a shoulder width."""
         return {"mean_visibility": float("nan"), **summarise(np.zeros(0))}
-
-    def _table(self, path: Path) -> RowTable:
-        if path not in self._tables:
-            self._tables[path] = RowTable(path)
-        return self._tables[path]
 
 
 Source = Arrays | Positions

@@ -104,7 +104,7 @@ def count_features(clips: pd.DataFrame, quality: QualityParams) -> dict[str, Any
         "clips": len(clips),
         "kept": len(kept),
         "rejected": {reason: int(rejected.get(reason, 0)) for reason in REJECT_REASONS},
-        "flagged": {str(reason): int(count) for reason, count in flagged.sort_index().items()},
+        "flagged": flagged.sort_index().to_dict(),
         "source_frames": int(clips["total_frames"].sum()),
         "frames": int(kept["length"].sum()),
         "detection_ratio_mean": _known(tracked["detection_ratio"], "mean"),
