@@ -23,7 +23,7 @@ def why_unreadable(path: Path) -> str | None:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the file `path`, or the pictures in the folder `path` without its other files, sorted by name."""
+    """Return the file `path`, or the pictures in the folder `path` but no other files, sorted by name."""
     if not path.is_dir():
         return [path]
     return sorted(file for file in path.iterdir() if file.suffix.lower() in FRAME_SUFFIXES and file.is_file())
