@@ -22,7 +22,7 @@ from signloom.errors import SignloomError
 from signloom.features.backbones.backbone import Backbone, load_backbone
 from signloom.features.backbones.registry import BACKBONES
 from signloom.features.clip.clip_features import extract, one_thread
-from signloom.features.clip.clip_shard import ClipTask, clip_tasks
+from signloom.features.partial_shard import clip_tasks
 from signloom.params.clips import ClipFeaturesParams
 from signloom.params.load import load_params
 from signloom.video.decode import read_frames
@@ -51,7 +51,7 @@ def ours(videos: list[Path], backbone: Backbone, params: ClipFeaturesParams) -> 
     """Return the rows of every clip as the stage makes them."""
     with tempfile.TemporaryDirectory() as folder:
         clips = [{"clip_id": str(v), "video_path": v, "start_s": None, "end_s": None} for v in videos]
-        tasks: list[ClipTask] = clip_tasks(clips, Path(folder))
+        tasks = clip_tasks(clips, Path(folder))
         extract(tasks, backbone, params, "benchmark")
         return [np.fromfile(t.rows_file, np.float32).reshape(-1, backbone.spec.dim) for t in tasks]
 

@@ -25,8 +25,8 @@ from torch import Tensor
 
 from signloom.features.backbones import i3d
 from signloom.features.backbones.backbone import load_backbone
-from signloom.features.backbones.networks import build, fill
 from signloom.features.backbones.registry import BACKBONES
+from signloom.features.backbones.video_networks import build, fill
 from signloom.features.backbones.weights import load_weights
 from signloom.params.clips import ClipFeaturesParams
 from signloom.video.decode import open_video

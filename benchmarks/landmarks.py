@@ -20,7 +20,9 @@ import cv2
 import pandas as pd
 
 from benchmarks import usable_cores
-from signloom.features.pose.landmarks import read_tasks, track_clips, write_landmark_shard
+from signloom.features.partial_shard import clip_tasks, join_clips, read_shard_list
+from signloom.features.pose.landmarks import track_clips
+from signloom.features.pose.layout import RAW_DIM
 from signloom.native_stderr import only_errors
 from signloom.params.load import load_params
 
@@ -53,10 +55,10 @@ def stage(videos: list[Path], workers: int) -> int:
         folder = Path(name)
         table = pd.DataFrame({"clip_id": [video.name for video in videos], "video_path": videos})
         table.assign(start_s="", end_s="", video_hash="").to_csv(folder / "shard.csv", index=False)
-        tasks = read_tasks(folder / "shard.csv", folder)
+        tasks = clip_tasks(read_shard_list(folder / "shard.csv"), folder)
         landmarks = load_params(Path("params.yaml")).landmarks
         track_clips(tasks, landmarks.model_copy(update={"max_fps": None}), workers)
-        write_landmark_shard(tasks, folder / "x.npy", folder / "x.parquet")
+        join_clips(tasks, folder / "x.npy", folder / "x.parquet", RAW_DIM)
         return int(pd.read_parquet(folder / "x.parquet", columns=["length"])["length"].sum())
 
 

@@ -15,7 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from signloom.features.pose.pose_features import RawClip, body_sizes, clip_features, normalise, one_space
+from signloom.features.pose.pose_features import (
+    RawClip,
+    body_sizes,
+    landmarks_to_features,
+    normalise,
+    one_space,
+)
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.native_stderr import only_errors
 from signloom.params.load import load_params
@@ -41,7 +47,7 @@ def measure(tracker: HolisticTracker, images: Iterable[NDArray[np.uint8]], times
 
 def motion(clip: RawClip) -> tuple[float, float]:
     """Return mean and 95th percentile of a clip's motion, shoulder widths a second."""
-    found = clip_features(clip, POSE, OPEN).diagnostics
+    found = landmarks_to_features(clip, POSE, OPEN).diagnostics
     return found["motion_mean"], found["motion_p95"]
 
 

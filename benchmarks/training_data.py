@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from signloom.augment.landmarks import augment, clip_generator
+from signloom.augment.landmark_rows import augment, clip_generator
 from signloom.features.shards import FeatureShards
 from signloom.params.load import load_params
 from signloom.params.sign2text import AugmentParams

@@ -25,7 +25,7 @@ from ruamel.yaml import YAML
 from engines.given import BY_RULES
 from engines.pipeline import PARAMS_FILE, PRESETS, Pipeline
 from engines.workflow import workflow
-from signloom.dataset.shards import shard_names
+from signloom.dataset.shard_names import shard_names
 from signloom.params.load import read_yaml
 from signloom.params.schema import Params
 

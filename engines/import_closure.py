@@ -1,7 +1,8 @@
 """Find the project's modules that a stage uses, which both engines need as code dependencies.
 
 Neither engine follows Python imports, so they are collected from the source: every `import signloom...` in
-the entry point and, recursively, in the imported modules, imports inside functions included.
+the entry point and, recursively, in the imported modules, imports inside functions included. A table in
+YAML beside a module, with the same name, counts as its code.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ def code_of(stage: str, root: Path = Path()) -> list[str]:
 @cache
 def _imports(root: Path, path: str) -> tuple[str, ...]:
     """Return the project's files that the module at `path` imports, `__init__.py` files included."""
+    if not path.endswith(".py"):
+        return ()
     names: set[str] = set()
     for node in ast.walk(ast.parse((root / path).read_text("utf-8"))):
         if isinstance(node, ast.Import):
@@ -54,7 +57,8 @@ def _imports(root: Path, path: str) -> tuple[str, ...]:
 
 def _file_of(root: Path, parts: list[str]) -> list[str]:
     stem = "/".join(parts)
-    return [path for path in (f"{stem}.py", f"{stem}/__init__.py") if has_code(root / path)]
+    modules = [path for path in (f"{stem}.py", f"{stem}/__init__.py") if has_code(root / path)]
+    return [*modules, f"{stem}.yaml"] if (root / f"{stem}.yaml").is_file() else modules
 
 
 def has_code(path: Path) -> bool:

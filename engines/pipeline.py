@@ -11,7 +11,7 @@ from typing import Any
 from engines.command_line import from_text
 from engines.import_closure import in_workflow
 from signloom.dataset.importers import annotation_files
-from signloom.dataset.shards import shard_names
+from signloom.dataset.shard_names import shard_names
 from signloom.errors import SignloomError
 from signloom.params.load import check_params, dotted_keys, overlay, read_yaml
 from signloom.params.schema import Params

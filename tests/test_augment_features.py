@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from signloom.augment.features import (
+from signloom.augment.feature_rows import (
     add_noise,
     augment_features,
     augment_rows,

@@ -10,7 +10,7 @@ from demo_params import section
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signloom.augment import landmarks as aug
+from signloom.augment import landmark_rows as aug
 from signloom.params.sign2text import AugmentParams
 
 ALWAYS = section(

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from signloom.augment.positions import augment_positions, rotate_pairs, scale_pairs
-from signloom.features.pose.positions import position_features
+from signloom.augment.feature_rows import augment_positions, rotate_pairs, scale_pairs
+from signloom.features.pose.position_features import position_features
 from signloom.params.gloss import GlossPositionsParams
 
 GROUPS = ["hands", "nose", "between", "velocity"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signloom.augment.recompose import (
+from signloom.augment.sentence_parts import (
     Signed,
     cut_places,
     join,
@@ -70,7 +70,7 @@ def test_a_part_has_the_rows_of_its_glosses() -> None:
 
 
 def test_joined_sentences_keep_order_rows_and_cuts() -> None:
-    got = join(spelled("AB", [2, 1], 1), spelled("CD", [1, 2], 2))
+    got = join([spelled("AB", [2, 1], 1), spelled("CD", [1, 2], 2)])
     assert got.ids == tuple(map(ord, "ABCD"))
     assert got.cuts == (0, 2, 3, 4, 6)
     assert got.values[:, 1].tolist() == [1, 1, 1, 2, 2, 2]

@@ -17,11 +17,11 @@ from demo_params import params_json, section
 
 from signloom.errors import SignloomError
 from signloom.features.backbones.backbone import Backbone, load_backbone
-from signloom.features.backbones.networks import I3d
 from signloom.features.backbones.registry import BACKBONES
+from signloom.features.backbones.video_networks import I3d
 from signloom.features.clip.clip_features import extract
-from signloom.features.clip.clip_shard import clip_tasks
 from signloom.features.clip.dense import Slider, SlidingI3d
+from signloom.features.partial_shard import clip_tasks
 from signloom.features.pose.resample import nearest_frames, time_grid
 from signloom.features.shards import FeatureShards
 from signloom.params.clips import ClipFeaturesParams
@@ -344,7 +344,7 @@ import torch
 from signloom.features.backbones.backbone import Backbone
 from signloom.features.backbones.registry import BACKBONES
 from signloom.features.clip.clip_features import extract, one_thread
-from signloom.features.clip.clip_shard import clip_tasks
+from signloom.features.partial_shard import clip_tasks
 from signloom.params.clips import ClipFeaturesParams
 from tests.demo_params import section
 

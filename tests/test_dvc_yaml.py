@@ -11,7 +11,7 @@ import yaml
 from dvc.repo import Repo
 
 from engines import adopt, dvc_yaml
-from signloom.dataset.shards import shard_names
+from signloom.dataset.shard_names import shard_names
 
 CODE = (
     "Snakefile",

@@ -306,6 +306,11 @@ def test_pose_features_code_is_no_dependency_of_landmarks(root: Path) -> None:
     assert "signloom/features/pose/pose_features.py" not in code_of("landmarks", root)
 
 
+def test_a_table_beside_a_module_is_code_of_the_stages_that_import_it(root: Path) -> None:
+    assert "signloom/features/backbones/registry.yaml" in code_of("clip_features", root)
+    assert "signloom/augment/frames.yaml" in code_of("clip_features_augmented", root)
+
+
 def test_the_library_imports_no_engine(root: Path) -> None:
     for path in sorted((root / "signloom").rglob("*.py")):
         text = path.read_text("utf-8")

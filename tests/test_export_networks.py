@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signloom.augment.landmarks import centre_crop
+from signloom.augment.landmark_rows import centre_crop
 from signloom.errors import SignloomError
 from signloom.export import checks
 from signloom.export.clip_networks import EncoderNetwork, GlossNetwork, clip_lengths, for_onnx, middle, spread

@@ -14,7 +14,7 @@ from demo_params import section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signloom.augment.landmarks import augment
+from signloom.augment.landmark_rows import augment
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import GlossRows, Kind, Rows, finish, window_means
 from signloom.features.stats import Stats
@@ -241,7 +241,7 @@ def test_landmarks_are_augmented_as_landmarks(tmp_path: Path) -> None:
     off = {"feature_dropout_p": 0.0, "noise_p": 0.0, "time_mask_p": 0.0, "mixup_p": 0.0, "cutmix_p": 0.0}
     pose = AugmentParams.off().model_copy(update={"rotation": 15.0, "rotation_p": 1.0})
     data = TrainingGlosses(found.train, found.rows, 5, 2, section(GlossAugmentParams, **off), pose, *OFF)
-    from signloom.augment.landmarks import clip_generator
+    from signloom.augment.landmark_rows import clip_generator
 
     rng = clip_generator(5, 0, "train/001")
     rng.integers(1)  # which source is drawn

@@ -13,7 +13,7 @@ from demo_params import section
 
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import GlossRows, Rows
-from signloom.features.pose.positions import position_features
+from signloom.features.pose.position_features import position_features
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
 from signloom.params.gloss import (

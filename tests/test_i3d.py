@@ -30,7 +30,7 @@ from signloom.features.backbones.i3d import (
     pool_windows,
     same_padding,
 )
-from signloom.features.backbones.networks import build
+from signloom.features.backbones.video_networks import build
 from signloom.params.clips import ClipFeaturesParams
 
 

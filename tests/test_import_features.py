@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from demo_params import params_json
 
-from signloom.features.pose.positions import COLUMNS, position_features
+from signloom.features.pose.position_features import COLUMNS, position_features
 from signloom.features.shards import FeatureShards
 from workflow_scripts import import_features
 

@@ -14,7 +14,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_table
 from signloom.dataset.manifest import Manifest, shard_digests
 from signloom.dataset.row_tables import RowTable, split_key
-from signloom.dataset.shards import shard_of
+from signloom.dataset.shard_names import shard_of
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams
 from tests.manifests import dataset_of, manifest_of

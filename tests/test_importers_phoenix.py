@@ -14,7 +14,7 @@ from signloom.dataset.forms.texts import sentence_number
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import annotation_files, load_table
 from signloom.dataset.manifest import Manifest, shard_digests
-from signloom.dataset.shards import shard_of
+from signloom.dataset.shard_names import shard_of
 from signloom.errors import SignloomError
 from tests.manifests import dataset_of, manifest_of
 from workflow_scripts import landmarks

@@ -16,7 +16,7 @@ import pytest
 from demo_params import params_json, section
 
 from signloom.features.pose.layout import RAW_PARTS
-from signloom.features.pose.pose_features import RawClip, clip_features
+from signloom.features.pose.pose_features import RawClip, landmarks_to_features
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.features.shards import FeatureShards
 from signloom.params.features import LandmarksParams, PoseParams, QualityParams
@@ -145,8 +145,8 @@ def test_the_motion_floor_lies_over_the_jitter_of_a_frozen_person(
         rows = np.stack([tracker.landmarks(image) for image in images])
         raw = RawClip(rows, np.arange(30) / 25, np.arange(30), 540, 720)
         gates = section(QualityParams, motion_keep=0.7, motion_floor=0.45, min_frames=20)
-        found = clip_features(raw, section(PoseParams, fps=25.0), gates)
-        motion.append((found.diagnostics["motion_mean"], found.reason))
+        found = landmarks_to_features(raw, section(PoseParams, fps=25.0), gates)
+        motion.append((found.diagnostics["motion_mean"], found.verdict.reason))
     assert motion[0][0] > 0.8 and motion[0][1] == ""
     assert motion[1][0] < 0.2 and motion[1][1] == "low_motion"
 
@@ -162,7 +162,7 @@ def test_the_committed_motion_floor_rejects_the_frozen_demo_clip_and_keeps_the_s
         times = np.array([frame.time_s for frame in clip])
         height, width = clip[0].image.shape[:2]
         raw = RawClip(track(tracker, clip), times, np.arange(len(clip)), width, height)
-        reasons.append(clip_features(raw, params.pose, params.quality).reason)
+        reasons.append(landmarks_to_features(raw, params.pose, params.quality).verdict.reason)
     assert reasons == ["low_motion", ""]
 
 

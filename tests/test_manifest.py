@@ -17,7 +17,7 @@ from signloom.dataset.forms.texts import sentence_number
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_table
 from signloom.dataset.manifest import Manifest
-from signloom.dataset.shards import shard_names, shard_of
+from signloom.dataset.shard_names import shard_names, shard_of
 from signloom.errors import SignloomError
 from tests.manifests import dataset_of, manifest_of
 from tests.videos import write_video

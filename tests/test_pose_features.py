@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from signloom.features.pose.layout import FEATURE_PARTS, RAW_PARTS
 from signloom.features.pose.pose_features import (
-    ClipFeatures,
+    PoseFeatures,
     RawClip,
     body_sizes,
-    clip_features,
     keep_frames,
+    landmarks_to_features,
     normalise,
     one_space,
     smoothed,
@@ -84,7 +84,7 @@ def as_tracked(
     return RawClip(rows, times, np.arange(len(times)), width, height)
 
 
-def points_of(found: ClipFeatures, part: str) -> np.ndarray:
+def points_of(found: PoseFeatures, part: str) -> np.ndarray:
     """Points (T, n, 3) of a part of the features."""
     columns = found.features[:, FEATURE_PARTS[part]]
     return columns.reshape(len(columns), -1, 4 if part == "pose" else 3)[..., :3].astype(np.float64)
@@ -95,7 +95,7 @@ EVEN = np.arange(60) / 25
 
 def test_the_540_columns_are_the_body_in_torso_units() -> None:
     body = moving_body(EVEN)
-    found = clip_features(as_tracked(body, EVEN), PLAIN, OPEN)
+    found = landmarks_to_features(as_tracked(body, EVEN), PLAIN, OPEN)
     centre = body["pose"][:, [11, 12, 23, 24]].mean(axis=1, keepdims=True)
     # shoulders 0.4, hips 0.24, torso 0.5: the median is the shoulder width
     for part in FEATURE_PARTS:
@@ -109,8 +109,8 @@ def test_the_540_columns_are_the_body_in_torso_units() -> None:
 @pytest.mark.parametrize("degrees", [-15, 15])
 def test_a_body_that_turns_keeps_its_hands_at_its_wrists(degrees: float) -> None:
     body = moving_body(EVEN)
-    straight = clip_features(as_tracked(body, EVEN), PLAIN, OPEN)
-    found = clip_features(as_tracked(turned(body, degrees), EVEN), PLAIN, OPEN)
+    straight = landmarks_to_features(as_tracked(body, EVEN), PLAIN, OPEN)
+    found = landmarks_to_features(as_tracked(turned(body, degrees), EVEN), PLAIN, OPEN)
     for part, wrist in (("left_hand", 15), ("right_hand", 16)):
         np.testing.assert_allclose(
             points_of(found, part)[:, 0], points_of(found, "pose")[:, wrist], atol=1e-5
@@ -124,8 +124,8 @@ def test_a_body_that_turns_keeps_its_hands_at_its_wrists(degrees: float) -> None
 
 def test_position_distance_and_shape_of_the_picture_do_not_matter() -> None:
     body = moving_body(EVEN)
-    near = clip_features(as_tracked(body, EVEN), PLAIN, OPEN)
-    far = clip_features(as_tracked(body, EVEN, 1080, 1920, 150.0, (700.0, 900.0)), PLAIN, OPEN)
+    near = landmarks_to_features(as_tracked(body, EVEN), PLAIN, OPEN)
+    far = landmarks_to_features(as_tracked(body, EVEN, 1080, 1920, 150.0, (700.0, 900.0)), PLAIN, OPEN)
     np.testing.assert_allclose(near.features, far.features, atol=2e-4)
     assert near.diagnostics["motion_mean"] == pytest.approx(far.diagnostics["motion_mean"], rel=1e-3)
 
@@ -133,9 +133,9 @@ def test_position_distance_and_shape_of_the_picture_do_not_matter() -> None:
 def test_the_frame_rate_of_the_camera_does_not_matter() -> None:
     uneven = np.sort(np.random.default_rng(1).uniform(0, 2.4, 150))
     uneven[[0, -1]] = 0, 2.4
-    straight = clip_features(as_tracked(moving_body(EVEN), EVEN), PLAIN, OPEN)
+    straight = landmarks_to_features(as_tracked(moving_body(EVEN), EVEN), PLAIN, OPEN)
     for times in (np.arange(73) / 30, np.arange(145) / 60, uneven):
-        other = clip_features(as_tracked(moving_body(times), times), PLAIN, OPEN)
+        other = landmarks_to_features(as_tracked(moving_body(times), times), PLAIN, OPEN)
         n = min(len(straight.features), len(other.features))
         assert n >= 59
         np.testing.assert_allclose(straight.features[:n], other.features[:n], atol=0.01)
@@ -146,7 +146,7 @@ def test_the_frame_rate_of_the_camera_does_not_matter() -> None:
 
 def test_rows_name_their_nearest_source_frame() -> None:
     times = np.arange(30) / 30
-    found = clip_features(as_tracked(moving_body(times), times), PLAIN, OPEN)
+    found = landmarks_to_features(as_tracked(moving_body(times), times), PLAIN, OPEN)
     np.testing.assert_array_equal(found.frame_index, np.rint(np.arange(25) * 30 / 25 - 1e-9))
     np.testing.assert_allclose(found.time_s, np.arange(25) / 25)
 
@@ -155,7 +155,7 @@ def test_rows_name_their_nearest_source_frame() -> None:
 def test_gaps_up_to_max_gap_are_filled_and_longer_ones_stay_missing(missing: int, filled: bool) -> None:
     raw = as_tracked(moving_body(EVEN), EVEN)
     raw.rows[20 : 20 + missing, RAW_PARTS["right_hand"]] = np.nan
-    found = clip_features(raw, SMOOTH, OPEN)
+    found = landmarks_to_features(raw, SMOOTH, OPEN)
     assert found.mask[20 : 20 + missing, 2].all() == filled
     assert found.mask[20 : 20 + missing, 2].any() == filled
     hand = found.features[:, FEATURE_PARTS["right_hand"]]
@@ -203,7 +203,7 @@ def test_clip_scale_keeps_what_frame_scale_takes_away() -> None:
     raw = as_tracked(body, EVEN)
     shoulders = {}
     for scale in ("clip", "frame"):
-        found = points_of(clip_features(raw, PLAIN.model_copy(update={"scale": scale}), OPEN), "pose")
+        found = points_of(landmarks_to_features(raw, PLAIN.model_copy(update={"scale": scale}), OPEN), "pose")
         shoulders[scale] = np.linalg.norm(found[:, 11, :2] - found[:, 12, :2], axis=-1)
     np.testing.assert_allclose(shoulders["frame"], 1.0, atol=1e-5)
     assert np.median(shoulders["clip"]) == pytest.approx(1.0, abs=1e-3)
@@ -215,7 +215,7 @@ def test_a_hand_without_its_wrist_has_no_place_in_depth_and_is_missing() -> None
     raw.rows[5:40, RAW_PARTS["pose"]] = np.nan
     body = one_space(raw)
     assert np.isnan(body["right_hand"][5:40, :, 2]).all()
-    found = clip_features(raw, PLAIN, OPEN)
+    found = landmarks_to_features(raw, PLAIN, OPEN)
     assert len(found.features) == 25
     assert np.isfinite(found.features).all()
     assert found.diagnostics["detection_ratio"] == 1.0
@@ -236,7 +236,7 @@ def test_any_clip_gives_rows_whose_mask_says_what_is_there(
     raw = as_tracked(moving_body(times), times)
     for columns in RAW_PARTS.values():
         raw.rows[rng.random(count) < absent, columns] = np.nan
-    found = clip_features(raw, SMOOTH.model_copy(update={"scale": scale}), OPEN)
+    found = landmarks_to_features(raw, SMOOTH.model_copy(update={"scale": scale}), OPEN)
     n = len(found.features)
     assert found.features.shape == (n, 540) and found.mask.shape == (n, 4)
     assert len(found.frame_index) == len(found.time_s) == n
@@ -251,7 +251,7 @@ def test_any_clip_gives_rows_whose_mask_says_what_is_there(
 def test_a_missing_part_is_nowhere_and_changes_no_other(part: str) -> None:
     whole, lacking = (as_tracked(moving_body(EVEN), EVEN) for _ in range(2))
     lacking.rows[20:, RAW_PARTS[part]] = np.nan
-    found, expected = (clip_features(raw, SMOOTH, OPEN) for raw in (lacking, whole))
+    found, expected = (landmarks_to_features(raw, SMOOTH, OPEN) for raw in (lacking, whole))
     columns, number = FEATURE_PARTS[part], list(FEATURE_PARTS).index(part)
     assert np.isnan(found.features[20:, columns]).all(), "no place, such as the torso's centre turned round"
     assert found.mask[:, number].tolist() == [1] * 20 + [0] * 40
@@ -273,7 +273,7 @@ def broken(reason: str) -> RawClip:
 
 @pytest.mark.parametrize("reason", ["no_person", "low_detection", "too_few_frames", "low_motion", ""])
 def test_every_gate_closes_on_its_own_clip(reason: str) -> None:
-    assert clip_features(broken(reason), SMOOTH, GATES).reason == reason
+    assert landmarks_to_features(broken(reason), SMOOTH, GATES).verdict.reason == reason
 
 
 def write_landmarks(folder: Path, clips: dict[str, RawClip | None]) -> tuple[Path, Path]:
@@ -319,7 +319,7 @@ def test_the_stage_keeps_good_clips_and_gives_every_other_its_reason(tmp_path: P
     assert table.loc["low_motion", "detail"].startswith("mean motion 0.000 shoulder widths/s")
     good = all_kinds()["good"]
     assert good is not None
-    expected = clip_features(good, SMOOTH, GATES)
+    expected = landmarks_to_features(good, SMOOTH, GATES)
     np.testing.assert_array_equal(shards.clip("good"), expected.features)
     np.testing.assert_array_equal(shards.mask("good"), expected.mask)
     assert list(table.loc["good", "frame_index"]) == list(range(100))

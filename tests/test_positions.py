@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from signloom.errors import SignloomError
-from signloom.features.pose.positions import (
+from signloom.features.pose.position_features import (
     COLUMNS,
     accelerations,
     position_features,

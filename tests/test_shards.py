@@ -10,7 +10,7 @@ import pytest
 
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import shard_digests
-from signloom.dataset.shards import shard_names, shard_of
+from signloom.dataset.shard_names import shard_names, shard_of
 from signloom.params.dataset import DatasetParams
 from tests.manifests import dataset_of, manifest_of
 from tests.videos import write_video

@@ -19,8 +19,8 @@ from signloom.features.backbones import weights
 from signloom.features.backbones.backbone import load_backbone
 from signloom.features.backbones.convert import read_arrays, read_torch, tensors_digest
 from signloom.features.backbones.i3d import Unit3d
-from signloom.features.backbones.networks import Network, build, fill
 from signloom.features.backbones.registry import BACKBONES
+from signloom.features.backbones.video_networks import Network, build, fill
 from signloom.files import file_sha256
 from signloom.params.clips import ClipFeaturesParams
 

@@ -17,7 +17,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from signloom.dataset.shards import shard_names, shard_of
+from signloom.dataset.shard_names import shard_names, shard_of
 from signloom.features.shards import FeatureShards
 from signloom.params.load import load_params
 from signloom.report.overlay import draw_landmarks

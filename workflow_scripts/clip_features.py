@@ -11,8 +11,8 @@ import shutil
 from signloom.features.backbones.backbone import load_backbone
 from signloom.features.backbones.registry import BACKBONES
 from signloom.features.clip.clip_features import extract, made_by, one_thread
-from signloom.features.clip.clip_shard import clip_tasks, write_clip_shard
-from signloom.features.partial_shard import read_shard_list
+from signloom.features.clip.clip_shard import write_clip_shard
+from signloom.features.partial_shard import clip_tasks, read_shard_list
 from signloom.params.clips import ClipFeaturesParams
 from workflow_scripts.job import Job, entry_point
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import shutil
 
-from signloom.features.pose.landmarks import read_tasks, track_clips, write_landmark_shard
+from signloom.features.partial_shard import clip_tasks, join_clips, read_shard_list
+from signloom.features.pose.landmarks import track_clips
+from signloom.features.pose.layout import RAW_DIM
 from signloom.params.features import LandmarksParams
 from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
     scratch = job.scratch()
-    tasks = read_tasks(job.input("shard"), scratch)
+    tasks = clip_tasks(read_shard_list(job.input("shard")), scratch)
     track_clips(tasks, job.section("landmarks", LandmarksParams), job.threads)
-    write_landmark_shard(tasks, job.output("npy"), job.output("parquet"))
+    join_clips(tasks, job.output("npy"), job.output("parquet"), RAW_DIM)
     shutil.rmtree(scratch)
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import build_manifest
-from signloom.dataset.shards import shard_names
+from signloom.dataset.shard_names import shard_names
 from signloom.errors import SignloomError
 from signloom.files import write_csv, write_parquet
 from signloom.metrics.metric_files import write_metrics

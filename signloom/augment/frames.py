@@ -10,23 +10,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
+import pydantic.dataclasses
+import yaml
 from numpy.typing import NDArray
 
 T = TypeVar("T")
 Array = NDArray[np.float32]
 Order = NDArray[np.intp]
 Box = tuple[float, float, float, float]
-LevelName = Literal["none", "light", "medium", "heavy"]
 # weights of red, green and blue in luminance: ITU-R BT.601
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _SMALLEST_SIDE = 0.1
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True)
 class Level:
     """The augmentations of a level: `<name>_p` is the probability of each, the other values its strength."""
 
@@ -45,8 +47,6 @@ class Level:
     mask_p: float = 0.0
     speeds: tuple[float, ...] = (1.0,)
     speed_p: float = 0.0
-    crop: float = 1.0  # share of frames that is kept
-    crop_p: float = 0.0
     drop: float = 0.0  # share of frames
     duplicate: float = 0.0  # share of frames
     jitter_time_p: float = 0.0
@@ -57,51 +57,9 @@ class Level:
     shift_p: float = 0.0
 
 
-LEVELS: dict[LevelName, Level] = {
-    "none": Level(),
-    "light": Level(jitter=(0.1, 0.1, 0.0), jitter_p=0.3, noise=0.02, noise_p=0.2),
-    "medium": Level(
-        rotation=10,
-        rotation_p=0.5,
-        scale=(0.95, 1.05),
-        scale_p=0.3,
-        jitter=(0.2, 0.2, 0.1),
-        jitter_p=0.5,
-        noise=0.03,
-        noise_p=0.3,
-        speeds=(0.9, 0.95, 1.0, 1.05, 1.1),
-        speed_p=0.5,
-        crop=0.85,
-        crop_p=0.3,
-        drop=0.05,
-        duplicate=0.05,
-        jitter_time_p=0.3,
-    ),
-    "heavy": Level(
-        rotation=15,
-        rotation_p=0.6,
-        scale=(0.9, 1.1),
-        scale_p=0.5,
-        jitter=(0.3, 0.3, 0.2),
-        jitter_p=0.6,
-        noise=0.05,
-        noise_p=0.4,
-        blur=3,
-        blur_p=0.2,
-        masks=1,
-        mask=0.15,
-        mask_p=0.3,
-        speeds=(0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15),
-        speed_p=0.6,
-        crop=0.8,
-        crop_p=0.4,
-        drop=0.08,
-        duplicate=0.08,
-        jitter_time_p=0.4,
-        time_masks=1,
-        time_mask=5,
-        time_mask_p=0.2,
-    ),
+LEVELS: dict[str, Level] = {
+    name: Level(**values)
+    for name, values in yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8")).items()
 }
 
 
@@ -126,11 +84,8 @@ def copy_generator(seed: int, copy: int, clip_id: str) -> np.random.Generator:
     return np.random.default_rng([seed, copy, digest])
 
 
-def draw(level: Level, frames: int, rng: np.random.Generator, temporal_crop: bool = False) -> Draw:
-    """Draw the augmentation of a clip of `frames` frames, at least 1.
-
-    `temporal_crop` may cut off signs: use it only for clips without gloss targets or with known gloss times.
-    """
+def draw(level: Level, frames: int, rng: np.random.Generator) -> Draw:
+    """Draw the augmentation of a clip of `frames` frames, at least 1; no sign is cut off."""
     angle = float(rng.uniform(-level.rotation, level.rotation)) if rng.random() < level.rotation_p else 0.0
     zoom = float(rng.uniform(*level.scale)) if rng.random() < level.scale_p else 1.0
     colour = (1.0, 1.0, 1.0)
@@ -143,8 +98,6 @@ def draw(level: Level, frames: int, rng: np.random.Generator, temporal_crop: boo
     order = np.arange(frames)
     if rng.random() < level.speed_p:
         order = order[at_speed(frames, float(rng.choice(level.speeds)))]
-    if temporal_crop and rng.random() < level.crop_p:
-        order = order[random_part(len(order), level.crop, rng)]
     if rng.random() < level.jitter_time_p:
         order = order[jitter_time(len(order), level.drop, level.duplicate, rng)]
     if rng.random() < level.shift_p:
@@ -153,12 +106,6 @@ def draw(level: Level, frames: int, rng: np.random.Generator, temporal_crop: boo
     if rng.random() < level.time_mask_p:
         dark = time_mask(len(order), level.time_masks, level.time_mask, rng)
     return Draw(order, dark, angle, zoom, colour, blur, boxes, noise, int(rng.integers(2**63)))
-
-
-def apply(frames: Iterable[Array], plan: Draw) -> Iterator[Array]:
-    """Yield the frames of the copy that `plan` describes, given the clip's frames (H, W, 3) in order."""
-    for place, frame in enumerate(pick(frames, plan.order)):
-        yield alter(frame, plan, place)
 
 
 def pick(items: Iterable[T], order: Order) -> Iterator[T]:
@@ -243,12 +190,6 @@ def at_speed(frames: int, speed: float) -> Order:
     """Return the frames of a clip at `speed` times its speed: round(frames / speed), at least 1."""
     count = max(1, round(frames / speed))
     return np.minimum(((np.arange(count) + 0.5) * frames / count).astype(np.intp), frames - 1)
-
-
-def random_part(frames: int, share: float, rng: np.random.Generator) -> Order:
-    """Return a random run of successive frames: `share` of all, at least 1."""
-    count = max(1, round(frames * share))
-    return int(rng.integers(0, frames - count + 1)) + np.arange(count)
 
 
 def jitter_time(frames: int, drop: float, duplicate: float, rng: np.random.Generator) -> Order:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from signloom.dataset.forms.tables import need, read_table
+from signloom.dataset.forms.table_files import read_table
 from signloom.errors import SignloomError
 from signloom.evaluation.calibration import GATES
 from signloom.evaluation.outofset import IN_SET
@@ -74,8 +74,7 @@ def read_clips(table: Path, videos: Path) -> list[TableClip]:
 
     Raises SignloomError with the line of an invalid value or of a repeated clip.
     """
-    rows = read_table(table)
-    need(table, rows, ["video", "sentence_id"])
+    rows = read_table(table, ["video", "sentence_id"])
     lines: dict[tuple[Path, float | None, float | None], int] = {}
     clips = []
     for row in rows.to_dict("records"):

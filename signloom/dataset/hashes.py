@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from signloom.dataset.probe import frames_in
+from signloom.dataset.probe import files_of
 from signloom.files import file_sha256, write_json
 from signloom.progress import track
 
@@ -35,7 +35,7 @@ class HashCache:
     def hash_all(self, paths: Iterable[Path]) -> dict[Path, str]:
         """Return the hex digest of every file or folder of frames; "" for a file without read permission."""
         paths = list(paths)
-        files = [file for path in paths for file in _files_of(path)]
+        files = [file for path in paths for file in files_of(path)]
         todo = [file for file in files if not self._is_fresh(file)]
         if todo:
             self._read(todo)
@@ -58,13 +58,9 @@ class HashCache:
         if not path.is_dir():
             return str(self._known[str(path)][-1])
         total = hashlib.sha256()
-        for frame in frames_in(path):
+        for frame in files_of(path):
             total.update(f"{frame.name}\0{self._digest(frame)}\n".encode())
         return total.hexdigest()
-
-
-def _files_of(path: Path) -> list[Path]:
-    return frames_in(path) if path.is_dir() else [path]
 
 
 def _status(file: Path) -> list[int | str]:

@@ -16,7 +16,6 @@ import pandas as pd
 
 from signloom.dataset.forms import boston104, phoenix
 from signloom.dataset.forms.general import read_csv_form, read_processed
-from signloom.dataset.forms.siblings import find_siblings
 from signloom.dataset.forms.signtalk import read_signtalk, read_signtalk_sampled
 from signloom.dataset.forms.texts import one_form
 from signloom.errors import SignloomError
@@ -58,12 +57,22 @@ IMPORTERS: dict[str, Importer] = {
 def annotation_files(importer: str, table: Path) -> list[Path]:
     """Return the files that `importer` reads for `table`: one file, or all annotation files of a folder.
 
-    Raises SignloomError if `table` or one of the files of its folder is missing.
+    Then `table` is the folder or one of its files. Raises SignloomError if one of the files is missing, or if
+    `table` is a file with another name.
     """
     if not table.exists():
         raise SignloomError(f"dataset.table: {table} does not exist")
     names = IMPORTERS[importer].names
-    return find_siblings(table, names) if names else [table]
+    if not names:
+        return [table]
+    if table.is_file() and table.name not in names:
+        raise SignloomError(f"dataset.table: {table}: expected a folder or one of {', '.join(names)}")
+    folder = table if table.is_dir() else table.parent
+    files = [folder / name for name in names]
+    for file in files:
+        if not file.is_file():
+            raise SignloomError(f"dataset.table: {file} is missing; expected {', '.join(names)} in {folder}")
+    return files
 
 
 def load_table(importer: str, table: Path, videos: Path) -> pd.DataFrame:

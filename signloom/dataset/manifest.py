@@ -17,7 +17,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import ANNOTATIONS, load_table
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.dataset.row_tables import split_key
-from signloom.dataset.shards import shard_names, shard_of
+from signloom.dataset.shard_names import shard_names, shard_of
 from signloom.dataset.sources import Sources
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams, ManifestParams
@@ -61,9 +61,7 @@ class Manifest:
             "signers": int(self.clips["signer_id"].nunique()),
             "unsigned_clips": len(self.clips) - len(signed),
             "bytes": int(self.clips["n_bytes"].sum()),
-            "rejected": {
-                str(k): int(v) for k, v in self.rejects["reason"].value_counts().sort_index().items()
-            },
+            "rejected": self.rejects["reason"].value_counts().sort_index().to_dict(),
         }
 
 

@@ -22,11 +22,11 @@ def why_unreadable(path: Path) -> str | None:
     return _picture_problem(path)
 
 
-def frames_in(folder: Path) -> list[Path]:
-    """Return the pictures in `folder`, sorted by name; other files are not part of the clip."""
-    return sorted(
-        file for file in folder.iterdir() if file.suffix.lower() in FRAME_SUFFIXES and file.is_file()
-    )
+def files_of(path: Path) -> list[Path]:
+    """Return the file `path`, or the pictures in the folder `path` but no other files, sorted by name."""
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.iterdir() if file.suffix.lower() in FRAME_SUFFIXES and file.is_file())
 
 
 def _picture_problem(path: Path) -> str | None:
@@ -42,7 +42,7 @@ def _picture_problem(path: Path) -> str | None:
 
 
 def _folder_problem(path: Path) -> str | None:
-    frames = frames_in(path)
+    frames = files_of(path)
     if not frames:
         return f"{path} holds no PNG or JPEG frame"
     nameless = [file.name for file in frames if not any(letter.isdecimal() for letter in file.stem)]

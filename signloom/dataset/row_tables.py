@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from signloom.dataset.forms.tables import need, read_table
+from signloom.dataset.forms.table_files import read_table
 from signloom.errors import SignloomError
 
 _MARK = ".csv#"
@@ -30,8 +30,7 @@ class RowTable:
 
     def __init__(self, path: Path) -> None:
         """Read `path`; raises SignloomError with file and line if a frame is not a whole number."""
-        rows = read_table(path)
-        need(path, rows, ["video", "frame"])
+        rows = read_table(path, ["video", "frame"])
         self.path = path
         self.columns: list[str] = [name for name in rows.columns if name not in ("video", "frame", "row")]
         if not self.columns:

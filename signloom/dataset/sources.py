@@ -10,7 +10,7 @@ import pandas as pd
 
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_table
-from signloom.dataset.probe import frames_in, why_unreadable
+from signloom.dataset.probe import files_of, why_unreadable
 from signloom.dataset.row_tables import RowTable, split_key
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams
@@ -86,8 +86,7 @@ class Sources:
         if path in self._keyed:
             table, key = self._keyed[path]
             return table.size(key)
-        files = frames_in(path) if path.is_dir() else [path]
-        return sum(file.stat().st_size for file in files)
+        return sum(file.stat().st_size for file in files_of(path))
 
     def can_be_cut(self, path: Path) -> bool:
         """Return whether the clip may have a start and end; a clip of a table of rows may not."""

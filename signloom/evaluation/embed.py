@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from signloom.augment.landmarks import centre_crop
+from signloom.augment.landmark_rows import centre_crop
 from signloom.errors import SignloomError
 from signloom.features.shards import FeatureShards
 from signloom.files import atomic, write_npy

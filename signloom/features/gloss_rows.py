@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from signloom.errors import SignloomError
-from signloom.features.pose.positions import stack_frames
+from signloom.features.pose.position_features import stack_frames
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
 from signloom.params.variants import Kind

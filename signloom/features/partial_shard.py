@@ -10,8 +10,9 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,20 +37,34 @@ _INDEX = {
 _LISTS = {"frame_index": np.int64, "time_s": np.float64, "first_frame": np.int64, "last_frame": np.int64}
 
 
-class ClipFiles(Protocol):
-    """A clip with the paths of its journal and its raw float32 rows (length, dim)."""
+@dataclass(frozen=True)
+class ClipTask:
+    """One clip (`copy` 0) or one augmented copy of it (`copy` from 1), and its files in the folder `scratch`.
+
+    `start_s` or `end_s` is None if the clip is not cut there.
+    """
+
+    source_id: str
+    video: Path
+    start_s: float | None
+    end_s: float | None
+    scratch: Path
+    copy: int = 0
 
     @property
-    def clip_id(self) -> str: ...
-    @property
-    def journal(self) -> Path: ...
-    @property
-    def rows_file(self) -> Path: ...
+    def clip_id(self) -> str:
+        """The clip id in the index."""
+        return f"{self.source_id}#{self.copy}" if self.copy else self.source_id
 
+    @property
+    def journal(self) -> Path:
+        """The journal; the id is hashed, because it may not be a valid file name."""
+        return self.scratch / f"{hashlib.sha256(self.clip_id.encode()).hexdigest()[:24]}.json"
 
-def journal_path(scratch: Path, clip_id: str) -> Path:
-    """Return the path of a clip's journal; the id is hashed, because it may not be a valid file name."""
-    return scratch / f"{hashlib.sha256(clip_id.encode()).hexdigest()[:24]}.json"
+    @property
+    def rows_file(self) -> Path:
+        """The file of raw float32 rows (length, dim)."""
+        return self.journal.with_suffix(".f32")
 
 
 def read_shard_list(shard: Path) -> list[dict[str, Any]]:
@@ -63,8 +78,19 @@ def read_shard_list(shard: Path) -> list[dict[str, Any]]:
     return clips
 
 
+def clip_tasks(
+    clips: Sequence[dict[str, Any]], scratch: Path, copies: Sequence[int] = (0,)
+) -> list[ClipTask]:
+    """Return one task for each of `clips` and each of `copies`; the copies of a clip follow each other."""
+    return [
+        ClipTask(clip["clip_id"], Path(clip["video_path"]), clip["start_s"], clip["end_s"], scratch, copy)
+        for clip in clips
+        for copy in copies
+    ]
+
+
 def join_clips(
-    tasks: Sequence[ClipFiles],
+    tasks: Sequence[ClipTask],
     npy: Path,
     index: Path,
     dim: int,

@@ -106,10 +106,9 @@ class FeatureShards:
 
     def _rows(self, files: list[Path], clip_id: str) -> NDArray[Any]:
         shard, offset, length = self._find(clip_id)
-        array = self._maps.get(files[shard])
-        if array is None:
-            array = self._map(files[shard], shard)
-        return array[offset : offset + length]
+        if files[shard] not in self._maps:
+            self._maps[files[shard]] = self._map(files[shard], shard)
+        return self._maps[files[shard]][offset : offset + length]
 
     def _find(self, clip_id: str) -> tuple[int, int, int]:
         try:
@@ -125,7 +124,6 @@ class FeatureShards:
             raise SignloomError(
                 f"{path} has {len(array)} rows but its index has {rows}; build the shard again"
             )
-        self._maps[path] = array
         return array
 
 

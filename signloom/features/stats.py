@@ -48,7 +48,6 @@ class RunningMoments:
     """
 
     def __init__(self, dim: int) -> None:
-        """Start with no rows of `dim` columns."""
         self.count = 0
         self.mean = np.zeros(dim)
         self.squares = np.zeros(dim)
@@ -87,7 +86,6 @@ class PartMoments:
     """The moments of every part of the body over the rows in which it is present."""
 
     def __init__(self) -> None:
-        """Start with no rows."""
         self._parts = {
             name: RunningMoments(columns.stop - columns.start) for name, columns in FEATURE_PARTS.items()
         }
@@ -114,7 +112,6 @@ class ColumnMoments:
     """The moments of every column over its present values; missing values are NaN."""
 
     def __init__(self, dim: int) -> None:
-        """Start with no rows of `dim` columns."""
         self._whole = RunningMoments(dim)
         self._single = [RunningMoments(1) for _ in range(dim)]
 

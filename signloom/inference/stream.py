@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM, PARTS
-from signloom.features.pose.pose_features import RawClip, clip_features
+from signloom.features.pose.pose_features import RawClip, landmarks_to_features
 from signloom.features.pose.resample import time_grid
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
@@ -190,7 +190,7 @@ class SignStream:
 
 def recent_motion(raw: RawClip, pose: PoseParams, quality: QualityParams) -> float:
     """Return the mean motion of a short clip in shoulder widths a second, 0 if nobody is seen to move."""
-    return float(np.nan_to_num(clip_features(raw, pose, quality).diagnostics["motion_mean"]))
+    return float(np.nan_to_num(landmarks_to_features(raw, pose, quality).diagnostics["motion_mean"]))
 
 
 def stream_latency(engine: SignEngine, videos: Iterable[Path], *, rerank: bool = False) -> Latency:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signloom.features.pose.layout import RAW_DIM
-from signloom.features.pose.pose_features import RawClip, clip_features
+from signloom.features.pose.pose_features import RawClip, landmarks_to_features
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
@@ -99,9 +99,9 @@ def seen_clip(engine: SignEngine, raw: RawClip) -> tuple[Clip, float | None]:
 
     If no frame has a pose or no frame is kept, there are no rows and the motion is None.
     """
-    found = clip_features(raw, *bundle_params(engine))
+    found = landmarks_to_features(raw, *bundle_params(engine))
     # without a pose there is no torso to scale by, so rows with hands alone are useless
-    rows = 0 if found.reason == "no_person" else len(found.features)
+    rows = 0 if found.verdict.reason == "no_person" else len(found.features)
     # motion is NaN if no two consecutive frames show a pose; it then counts as 0
     motion = float(np.nan_to_num(found.diagnostics["motion_mean"])) if rows else None
     return (found.features[:rows], found.mask[:rows]), motion

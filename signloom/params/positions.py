@@ -12,7 +12,7 @@ Group = Literal["hands", "nose", "hands_clip", "nose_clip", "between", "velocity
 
 
 class PositionsParams(Section):
-    """Section `positions`: features from a table of positions; see `signloom.features.pose.positions`."""
+    """Section `positions`: features from a table of positions; `position_features` makes them."""
 
     groups: list[Group] = Field(
         description="feature groups, in this order; empty if clips are .npy files of 540 features"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from signloom.dataset.forms.tables import need, read_table
+from signloom.dataset.forms.table_files import read_table
 from signloom.dataset.forms.texts import text_numbers
 from signloom.errors import SignloomError
 
@@ -29,7 +29,8 @@ def read_boston104(files: list[Path], videos: Path) -> pd.DataFrame:
     or the files name different signers for a video.
     """
     *word_files, speaker_file = files
-    speakers = _speakers(speaker_file)
+    known = read_table(speaker_file, ["video", "speaker"])
+    speakers = dict(zip(known["video"].str.strip(), known["speaker"].str.strip(), strict=True))
     clips: dict[str, dict[str, str]] = {}
     for split, file in zip(("train", "test"), word_files, strict=True):
         for video, words in _words(file).groupby("video", sort=False):
@@ -55,8 +56,7 @@ def read_boston104(files: list[Path], videos: Path) -> pd.DataFrame:
 
 
 def _words(file: Path) -> pd.DataFrame:
-    rows = read_table(file)
-    need(file, rows, ["video", "speaker", "word", "startframe", "endframe"])
+    rows = read_table(file, ["video", "speaker", "word", "startframe", "endframe"])
     for line, *frames in zip(rows["row"], rows["startframe"], rows["endframe"], strict=True):
         for name, frame in zip(("startframe", "endframe"), frames, strict=True):
             if not frame.strip().isdecimal():
@@ -75,12 +75,6 @@ def _times(words: pd.DataFrame) -> str:
     """Return [start, end] of every line of `words` in seconds, end exclusive, as a JSON list."""
     frames = zip(words["startframe"], words["endframe"], strict=True)
     return json.dumps([[round(start / FPS, 6), round((end + 1) / FPS, 6)] for start, end in frames])
-
-
-def _speakers(file: Path) -> dict[str, str]:
-    rows = read_table(file)
-    need(file, rows, ["video", "speaker"])
-    return dict(zip(rows["video"].str.strip(), rows["speaker"].str.strip(), strict=True))
 
 
 def _signer(file: Path, words: pd.DataFrame, known: str | None) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from signloom.dataset.forms.tables import need, read_table
+from signloom.dataset.forms.table_files import read_table
 from signloom.dataset.forms.texts import one_form, sentence_number
 from signloom.errors import SignloomError
 
@@ -19,8 +19,7 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
     `gloss_times` is a JSON list of [start_s, end_s], one pair per gloss, in seconds from the clip's start.
     """
     (table,) = files
-    rows = read_table(table)
-    need(table, rows, ["video"])
+    rows = read_table(table, ["video"])
     if "sentence" not in rows and "gloss" not in rows:
         raise SignloomError(f"{table}: column `sentence` or `gloss` is missing; add at least one of them")
     for column in ("sentence", "gloss", "sentence_id"):
@@ -39,6 +38,5 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
 def read_processed(files: list[Path], videos: Path) -> pd.DataFrame:
     """Read `processed_metadata.csv`, in which every clip is an `.npy` file of features (T, 540)."""
     (table,) = files
-    rows = read_table(table)
-    need(table, rows, ["feature_path", "sentence_id", "sentence"])
+    rows = read_table(table, ["feature_path", "sentence_id", "sentence"])
     return rows.drop(columns=["video"], errors="ignore").rename(columns={"feature_path": "video"})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from signloom.dataset.forms.tables import need, read_table, read_workbook
+from signloom.dataset.forms.table_files import read_table, read_workbook
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
@@ -16,8 +16,7 @@ from signloom.errors import SignloomError
 def read_signtalk(files: list[Path], videos: Path) -> pd.DataFrame:
     """Read videos `<id><A-Z>.mp4` and a workbook with Sentence ID, Sentence, Text (= category) in Sheet1."""
     (table,) = files
-    sheet = read_workbook(table, "Sheet1")
-    need(table, sheet, ["Sentence ID", "Sentence", "Text"])
+    sheet = read_workbook(table, "Sheet1", ["Sentence ID", "Sentence", "Text"])
     by_key = _by_sentence_id(table, sheet)
     found = []
     named = sorted(path for path in videos.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
@@ -33,8 +32,7 @@ def read_signtalk(files: list[Path], videos: Path) -> pd.DataFrame:
 def read_signtalk_sampled(files: list[Path], videos: Path) -> pd.DataFrame:
     """Read a table `video_file,sentence_id,sentence,category,variant`."""
     (table,) = files
-    rows = read_table(table)
-    need(table, rows, ["video_file", "sentence_id", "sentence", "category"])
+    rows = read_table(table, ["video_file", "sentence_id", "sentence", "category"])
     return rows.rename(columns={"video_file": "video"})
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from signloom.errors import SignloomError
-from signloom.features.backbones import networks
 from signloom.features.backbones.registry import BACKBONES, BackboneSpec
+from signloom.features.backbones.video_networks import build, fill
 from signloom.features.backbones.weights import load_weights
 from signloom.params.clips import ClipFeaturesParams
 from signloom.precision import autocast
@@ -86,11 +86,11 @@ def load_backbone(params: ClipFeaturesParams, device: torch.device | None = None
         given = f"clip_features.stack_size {params.stack_size}"
         raise SignloomError(f"{given}: {spec.name} needs at least {spec.min_frames} frames")
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = networks.build(spec.name, params.seed)
+    network = build(spec.name, params.seed)
     name, digest = "random", ""
     if params.weights != "random":
         found = load_weights(spec, params.weights, params.weights_sha256)
-        networks.fill(network, found.tensors, f"clip_features.weights {params.weights}")
+        fill(network, found.tensors, f"clip_features.weights {params.weights}")
         name, digest = found.name, found.sha256
     network.fuse()
     network.eval().requires_grad_(False).to(device)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from signloom.features.backbones.backbone import Backbone
-from signloom.features.backbones.networks import Network
+from signloom.features.backbones.video_networks import Network
 
 Rows = Callable[[Tensor], Tensor]
 

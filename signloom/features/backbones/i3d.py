@@ -182,15 +182,26 @@ class InceptionI3d(nn.Module):
         `x` is (N, 3, T, H, W) in -1 to 1. If T is a multiple of 8, place p in time is centred on frame
         8 p + 5. Other lengths may get more padding in front, which moves their places up to 3 frames earlier.
         """
+        return self.third(self.second(self.first(x)))
+
+    def first(self, x: Tensor) -> Tensor:
+        """Return the maps after the first halving of time, up to the second."""
         x = max_pool(self.Conv3d_1a_7x7(x), (1, 3, 3), (1, 2, 2))
         x = self.Conv3d_2c_3x3(self.Conv3d_2b_1x1(x))
-        x = max_pool(x, (1, 3, 3), (1, 2, 2))
+        return self._mixed(max_pool(x, (1, 3, 3), (1, 2, 2)), "Mixed_3")
+
+    def second(self, x: Tensor) -> Tensor:
+        """Return the maps after the second halving of time, up to the third."""
+        return self._mixed(max_pool(x, (3, 3, 3), (2, 2, 2)), "Mixed_4")
+
+    def third(self, x: Tensor) -> Tensor:
+        """Return the maps after the third halving of time."""
+        return self._mixed(max_pool(x, (2, 2, 2), (2, 2, 2)), "Mixed_5")
+
+    def _mixed(self, x: Tensor, prefix: str) -> Tensor:
         for name in _MIXED:
-            if name == "Mixed_4b":
-                x = max_pool(x, (3, 3, 3), (2, 2, 2))
-            elif name == "Mixed_5b":
-                x = max_pool(x, (2, 2, 2), (2, 2, 2))
-            x = self.get_submodule(name)(x)
+            if name.startswith(prefix):
+                x = self.get_submodule(name)(x)
         return x
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from signloom.errors import SignloomError
 from signloom.features.backbones.backbone import Backbone
 from signloom.features.backbones.compiled import Rows, fast_rows
-from signloom.features.clip.clip_shard import ClipTask, OpenClip
+from signloom.features.clip.clip_shard import OpenClip
 from signloom.features.clip.dense import Slider, to_tensor
+from signloom.features.partial_shard import ClipTask
 from signloom.params.clips import ClipFeaturesParams
 from signloom.precision import warn_if_emulated
 from signloom.progress import track
@@ -71,7 +72,7 @@ def extract(
     stage: str,
     source: Source = plain_frames,
 ) -> None:
-    """Run every clip of `tasks` that has no journal yet through `backbone`; see `clip_shard` for the journal.
+    """Run every clip of `tasks` that has no journal yet through `backbone`; see `partial_shard`.
 
     Raises SignloomError if the parameters contradict each other.
     """

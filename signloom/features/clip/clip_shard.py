@@ -1,8 +1,4 @@
-"""How a clip gets into a clip-feature shard: its task, its journal while the stage runs, its index row.
-
-A finished clip has two files in the scratch folder: its rows as raw float32, and a small JSON file, the
-journal, which is written last. A killed stage continues with the clips that have no journal.
-"""
+"""How a clip gets into a clip-feature shard: its journal while the stage runs, and its index row."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from signloom.features.partial_shard import join_clips, journal_path
+from signloom.features.partial_shard import ClipTask, join_clips
 from signloom.files import write_text
 from signloom.params.clips import ClipFeaturesParams
 from signloom.video.decode import Frame
@@ -27,33 +23,6 @@ from signloom.video.windows import window_count
 # columns of the index besides those of every shard
 _MORE = {"first_frame": "object", "last_frame": "object"}
 _MORE |= dict.fromkeys(("backbone", "weights", "weights_sha256", "mode"), "str")
-
-
-@dataclass(frozen=True)
-class ClipTask:
-    """One clip (`copy` 0) or one augmented copy of it (`copy` from 1), and its journal."""
-
-    source_id: str
-    video: Path
-    start_s: float | None
-    end_s: float | None
-    scratch: Path
-    copy: int = 0
-
-    @property
-    def clip_id(self) -> str:
-        """The clip id in the index."""
-        return f"{self.source_id}#{self.copy}" if self.copy else self.source_id
-
-    @property
-    def journal(self) -> Path:
-        """The journal, which is written when the clip is finished."""
-        return journal_path(self.scratch, self.clip_id)
-
-    @property
-    def rows_file(self) -> Path:
-        """The file of raw float32 rows (length, dim)."""
-        return self.journal.with_suffix(".f32")
 
 
 @dataclass
@@ -118,17 +87,6 @@ class OpenClip:
             "first_frame": numbers[first].tolist(),
             "last_frame": numbers[last].tolist(),
         }
-
-
-def clip_tasks(
-    clips: Sequence[dict[str, Any]], scratch: Path, copies: Sequence[int] = (0,)
-) -> list[ClipTask]:
-    """Return one task for each of `clips` and each of `copies`; the copies of a clip follow each other."""
-    return [
-        ClipTask(clip["clip_id"], Path(clip["video_path"]), clip["start_s"], clip["end_s"], scratch, copy)
-        for clip in clips
-        for copy in copies
-    ]
 
 
 def write_clip_shard(

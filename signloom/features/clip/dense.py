@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from signloom.errors import SignloomError
 from signloom.features.backbones.backbone import Backbone
-from signloom.features.backbones.i3d import InceptionI3d, max_pool
-from signloom.features.backbones.networks import I3d
+from signloom.features.backbones.i3d import InceptionI3d
+from signloom.features.backbones.video_networks import I3d
 from signloom.params.clips import ClipFeaturesParams
 
 Picture = NDArray[np.uint8]
@@ -35,9 +35,9 @@ class SlidingI3d(nn.Module):
         super().__init__()
         self.network = network
         self._stages: list[tuple[Callable[[Tensor], Tensor], bool]] = [
-            (self._first, hop <= 1),
-            (self._second, hop <= 2),
-            (self._third, hop <= 4),
+            (network.first, hop <= 1),
+            (network.second, hop <= 2),
+            (network.third, hop <= 4),
         ]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -59,22 +59,6 @@ class SlidingI3d(nn.Module):
         both = min(even.shape[2], odd.shape[2])
         joined = torch.stack([even[:, :, :both], odd[:, :, :both]], 3).flatten(2)
         return torch.cat([joined, even[:, :, both : both + 1]], 2)
-
-    def _first(self, x: Tensor) -> Tensor:
-        x = max_pool(self.network.Conv3d_1a_7x7(x), (1, 3, 3), (1, 2, 2))
-        x = self.network.Conv3d_2c_3x3(self.network.Conv3d_2b_1x1(x))
-        return self._blocks(max_pool(x, (1, 3, 3), (1, 2, 2)), "3bc")
-
-    def _second(self, x: Tensor) -> Tensor:
-        return self._blocks(max_pool(x, (3, 3, 3), (2, 2, 2)), "4bcdef")
-
-    def _third(self, x: Tensor) -> Tensor:
-        return self._blocks(max_pool(x, (2, 2, 2), (2, 2, 2)), "5bc")
-
-    def _blocks(self, x: Tensor, names: str) -> Tensor:
-        for letter in names[1:]:
-            x = self.network.get_submodule(f"Mixed_{names[0]}{letter}")(x)
-        return x
 
 
 def _whole_pairs(x: Tensor) -> Tensor:

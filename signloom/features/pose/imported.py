@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,14 +15,14 @@ from signloom.dataset.row_tables import RowTable, split_key
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS, HAND_POINTS, PARTS, POSE_POINTS
 from signloom.features.pose.motion import frame_motion, summarise
-from signloom.features.pose.positions import position_features, presence, read_points, width_of
+from signloom.features.pose.position_features import position_features, presence, read_points, width_of
+from signloom.features.pose.reject_reasons import Verdict, judge_ready_features
 from signloom.features.shards import append_npy
 from signloom.files import write_parquet
 from signloom.params.features import QualityParams
 from signloom.params.positions import PositionsParams
 from signloom.progress import track
 
-ARRAY_FPS = 25.0
 Values = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 
@@ -36,33 +37,11 @@ class Rows:
     source_frames: int
 
 
-class Source(Protocol):
-    """A format of ready-made features; `load` raises SignloomError if a clip cannot be read."""
-
-    @property
-    def dim(self) -> int:
-        """The width of the rows."""
-        ...
-
-    @property
-    def fps(self) -> float:
-        """Source frames per second."""
-        ...
-
-    def load(self, path: Path) -> Rows:
-        """Return the rows of the clip at `path`."""
-        ...
-
-    def diagnostics(self, rows: Rows) -> dict[str, float]:
-        """Return mean_visibility and the four motion figures of a clip, NaN if undefined."""
-        ...
-
-
 class Arrays:
     """One .npy of shape (T, 540) per clip; a part that is all zero in a frame is missing there."""
 
     dim = FEATURE_DIM
-    fps = ARRAY_FPS
+    fps = 25.0
 
     def load(self, path: Path) -> Rows:
         """Read one array; raises SignloomError if it is unreadable, has another width or infinite values."""
@@ -80,7 +59,7 @@ class Arrays:
         return Rows(marked, present, np.arange(len(values)), len(values))
 
     def diagnostics(self, rows: Rows) -> dict[str, float]:
-        """Measure visibility and motion in the same way as for landmarks."""
+        """Return mean_visibility and the four motion figures of a clip, measured as for landmarks."""
         length = len(rows.features)
         parts = {
             name: rows.features[:, columns].astype(np.float64) for name, columns in FEATURE_PARTS.items()
@@ -94,22 +73,13 @@ class Arrays:
         }
 
 
-@dataclass
 class Positions:
     """Clips of tables of hand and nose positions, such as `hands.csv#98`; a table is read only once."""
 
-    params: PositionsParams
-    _tables: dict[Path, RowTable] = field(default_factory=dict)
-
-    @property
-    def dim(self) -> int:
-        """The number of columns of the chosen groups."""
-        return width_of(self.params.groups)
-
-    @property
-    def fps(self) -> float:
-        """Frames per second of the table."""
-        return self.params.fps
+    def __init__(self, params: PositionsParams) -> None:
+        self.params = params
+        self.dim, self.fps = width_of(params.groups), params.fps
+        self._table = cache(RowTable)
 
     def load(self, path: Path) -> Rows:
         """Compute the chosen columns of one clip; raises SignloomError if its rows cannot be read."""
@@ -127,10 +97,8 @@ class Positions:
         """Return NaN for all: visibility is unknown, and motion has no unit without a shoulder width."""
         return {"mean_visibility": float("nan"), **summarise(np.zeros(0))}
 
-    def _table(self, path: Path) -> RowTable:
-        if path not in self._tables:
-            self._tables[path] = RowTable(path)
-        return self._tables[path]
+
+Source = Arrays | Positions
 
 
 def write_ready_shard(
@@ -138,9 +106,9 @@ def write_ready_shard(
 ) -> None:
     """Write the features, mask and index of the clips in `clips` (`clip_id, video_path`) to `outputs`.
 
-    Only the gates `unreadable` and `too_few_frames` apply, because the others need raw landmarks.
+    A clip is rejected if it cannot be read or `judge_ready_features` says so.
     """
-    source: Source = Positions(positions) if positions.groups else Arrays()
+    source = Positions(positions) if positions.groups else Arrays()
     npy, mask, index = outputs
     rows: list[dict[str, Any]] = []
     with (
@@ -148,25 +116,22 @@ def write_ready_shard(
         append_npy(mask, len(PARTS), np.uint8) as masks,
     ):
         for clip in track(clips.to_dict("records"), "import_features"):
-            found, reason, detail = _checked(source, Path(clip["video_path"]), quality.min_frames)
-            rejected = reason == "unreadable" or (bool(reason) and not quality.keep_low)
-            rows.append(_row(clip["clip_id"], features.rows, source, found, rejected, reason, detail))
+            found, verdict = _checked(source, Path(clip["video_path"]), quality)
+            rejected = verdict.rejects(quality)
+            rows.append(_row(clip["clip_id"], features.rows, source, found, rejected, verdict))
             if not rejected:
                 features.append(found.features)
                 masks.append(found.present)
-    columns = list(_row("", 0, source, _nothing(source), True, "", ""))
+    columns = list(_row("", 0, source, _nothing(source), True, Verdict()))
     write_parquet(index, pd.DataFrame(rows, columns=columns))
 
 
-def _checked(source: Source, path: Path, min_frames: int) -> tuple[Rows, str, str]:
-    """Return the rows of a clip, and the reason and detail of a failed gate, or empty strings."""
+def _checked(source: Source, path: Path, quality: QualityParams) -> tuple[Rows, Verdict]:
     try:
         found = source.load(path)
     except SignloomError as error:
-        return _nothing(source), "unreadable", str(error)
-    if len(found.features) < min_frames:
-        return found, "too_few_frames", f"{len(found.features)} frames, quality.min_frames is {min_frames}"
-    return found, "", ""
+        return _nothing(source), Verdict("unreadable", str(error))
+    return found, judge_ready_features(len(found.features), quality)
 
 
 def _nothing(source: Source) -> Rows:
@@ -188,7 +153,7 @@ def _mark_missing(values: Values) -> tuple[Values, Mask]:
 
 
 def _row(
-    clip_id: str, offset: int, source: Source, found: Rows, rejected: bool, reason: str, detail: str
+    clip_id: str, offset: int, source: Source, found: Rows, rejected: bool, verdict: Verdict
 ) -> dict[str, Any]:
     """Return the index row of one clip: the columns of the pose-feature index, and `dim`, its width."""
     frames = found.frames[:0] if rejected else found.frames
@@ -202,11 +167,11 @@ def _row(
         "frame_index": frames,
         "time_s": (frames - frames[:1].sum()) / source.fps,
         "status": "rejected" if rejected else "ok",
-        "reason": reason if rejected else "",
-        "detail": detail,
+        "reason": verdict.reason if rejected else "",
+        "detail": verdict.detail,
         "detection_ratio": float(found.present[:, :3].any(axis=1).mean()) if len(found.present) else 0.0,
         **source.diagnostics(found),
         "total_frames": found.source_frames,
-        "quality_flag": reason or "ok",
+        "quality_flag": verdict.reason or "ok",
         "dim": source.dim,
     }

@@ -12,15 +12,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from multiprocessing.context import SpawnContext
 from multiprocessing.sharedctypes import Synchronized
-from pathlib import Path
 from typing import Any
 
 from signloom.errors import ProcessDied
-from signloom.features.partial_shard import join_clips, journal_path, read_shard_list
-from signloom.features.pose.layout import RAW_DIM
+from signloom.features.partial_shard import ClipTask
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.files import atomic, write_text
 from signloom.params.features import LandmarksParams
@@ -29,36 +26,6 @@ from signloom.video.decode import VideoUnreadable, open_video
 from signloom.video.thinning import thinned
 
 _PARENT_CHECK_S = 0.5
-
-
-@dataclass(frozen=True)
-class ClipTask:
-    """One clip to track; `start_s` or `end_s` is None if the clip is not cut there."""
-
-    clip_id: str
-    video: Path
-    start_s: float | None
-    end_s: float | None
-    journal: Path
-
-    @property
-    def rows_file(self) -> Path:
-        """The file of raw float32 rows (length, 1662)."""
-        return self.journal.with_suffix(".f32")
-
-
-def read_tasks(shard: Path, scratch: Path) -> list[ClipTask]:
-    """Return the clips of a shard list, in its order; their results go into the folder `scratch`."""
-    return [
-        ClipTask(
-            clip["clip_id"],
-            Path(clip["video_path"]),
-            clip["start_s"],
-            clip["end_s"],
-            journal_path(scratch, clip["clip_id"]),
-        )
-        for clip in read_shard_list(shard)
-    ]
 
 
 def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int) -> None:
@@ -85,11 +52,6 @@ def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int) ->
         f"{len(todo) / seconds:.2f} clips/s, {frames / seconds:.1f} frames/s with {workers} workers",
         file=sys.stderr,
     )
-
-
-def write_landmark_shard(tasks: list[ClipTask], npy: Path, index: Path) -> None:
-    """Join the finished clips, in their order, into `npy` float32 (rows, 1662) and the table `index`."""
-    join_clips(tasks, npy, index, RAW_DIM)
 
 
 def _finished(

@@ -17,12 +17,7 @@ RAW_DIM = 1662
 
 # columns of a row of features; the face keeps every fifth landmark
 FACE_STEP = 5
-FEATURE_PARTS = {
-    "pose": slice(0, 132),
-    "left_hand": slice(132, 195),
-    "right_hand": slice(195, 258),
-    "face": slice(258, 540),
-}
+FEATURE_PARTS = RAW_PARTS | {"face": slice(258, 540)}
 FEATURE_DIM = 540
 PARTS = tuple(FEATURE_PARTS)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM
-from signloom.features.pose.pose_features import REJECT_REASONS
+from signloom.features.pose.reject_reasons import REJECT_REASONS
 from signloom.params.features import QualityParams
 
 COLUMNS = [
@@ -104,13 +104,13 @@ def count_features(clips: pd.DataFrame, quality: QualityParams) -> dict[str, Any
         "clips": len(clips),
         "kept": len(kept),
         "rejected": {reason: int(rejected.get(reason, 0)) for reason in REJECT_REASONS},
-        "flagged": {str(reason): int(count) for reason, count in flagged.sort_index().items()},
+        "flagged": flagged.sort_index().to_dict(),
         "source_frames": int(clips["total_frames"].sum()),
         "frames": int(kept["length"].sum()),
-        "detection_ratio_mean": _mean(tracked["detection_ratio"]),
-        "mean_visibility_mean": _mean(kept["mean_visibility"]),
-        "motion_mean": _mean(kept["motion_mean"]),
-        "motion_mean_lowest_kept": _lowest(kept["motion_mean"]),
+        "detection_ratio_mean": _known(tracked["detection_ratio"], "mean"),
+        "mean_visibility_mean": _known(kept["mean_visibility"], "mean"),
+        "motion_mean": _known(kept["motion_mean"], "mean"),
+        "motion_mean_lowest_kept": _known(kept["motion_mean"], "min"),
         "motion_floor": quality.motion_floor,
     }
 
@@ -130,11 +130,7 @@ def warn_of_harsh_gates(clips: pd.DataFrame) -> None:
         reaching -= removed
 
 
-def _mean(values: pd.Series) -> float | None:
+def _known(values: pd.Series, figure: Literal["mean", "min"]) -> float | None:
+    """Return a figure of the known `values`, None if there are none."""
     known = values.dropna()
-    return float(known.mean()) if len(known) else None
-
-
-def _lowest(values: pd.Series) -> float | None:
-    known = values.dropna()
-    return float(known.min()) if len(known) else None
+    return float(known.agg(figure)) if len(known) else None

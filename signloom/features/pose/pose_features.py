@@ -6,7 +6,6 @@ docs/design/pose-features.md gives the reasons and measurements for every choice
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from signloom.features.pose.layout import (
     WRISTS,
 )
 from signloom.features.pose.motion import frame_motion, summarise
+from signloom.features.pose.reject_reasons import Verdict, judge_landmarks
 from signloom.features.pose.resample import nearest_frames, resample_part, time_grid
 from signloom.params.features import PoseParams, QualityParams
 
@@ -36,7 +36,6 @@ Body = dict[str, Array]
 TORSO = (*SHOULDERS, *HIPS)
 # lengths up to this, in pixels, belong to a collapsed skeleton
 MIN_LENGTH = 1e-4
-REJECT_REASONS = ("unreadable", "no_person", "low_detection", "too_few_frames", "low_motion")
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,12 @@ class RawClip:
 
 
 @dataclass(frozen=True)
-class ClipFeatures:
+class PoseFeatures:
     """The kept frames of one clip.
 
     `features` float32 (T, 540) is NaN where a part is missing; `mask` uint8 (T, 4) is the presence of pose,
     left hand, right hand and face; `frame_index` (T,) and `time_s` (T,) belong to the rows; `diagnostics`
-    describes the whole clip; `reason` is the first gate that the clip fails, or "".
+    describes the whole clip; `verdict` names the first gate that the clip fails, if any.
     """
 
     features: NDArray[np.float32]
@@ -64,10 +63,10 @@ class ClipFeatures:
     frame_index: NDArray[np.int64]
     time_s: Array
     diagnostics: dict[str, float]
-    reason: str
+    verdict: Verdict
 
 
-def clip_features(raw: RawClip, pose: PoseParams, quality: QualityParams) -> ClipFeatures:
+def landmarks_to_features(raw: RawClip, pose: PoseParams, quality: QualityParams) -> PoseFeatures:
     """Return the features of one clip and the first gate, if any, that it fails."""
     body = one_space(raw)
     has_pose, has_person = _detected(raw.rows)
@@ -84,9 +83,9 @@ def clip_features(raw: RawClip, pose: PoseParams, quality: QualityParams) -> Cli
         **summarise(motion),
         "total_frames": len(raw.rows),
     }
-    reason = _first_reason(bool(has_pose.any()), diagnostics, len(features), quality)
+    verdict = judge_landmarks(bool(has_pose.any()), diagnostics, len(kept), quality)
     nearest = nearest_frames(raw.times, grid[kept]) if len(kept) else np.empty(0, np.int64)
-    return ClipFeatures(features, mask, raw.frame_index[nearest], grid[kept], diagnostics, reason)
+    return PoseFeatures(features, mask, raw.frame_index[nearest], grid[kept], diagnostics, verdict)
 
 
 def one_space(raw: RawClip) -> Body:
@@ -187,19 +186,6 @@ def to_columns(body: Body) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         features[:, columns] = body[part].reshape(len(features), columns.stop - columns.start)
     mask = np.stack([_present(body[part]) for part in PARTS], axis=1).astype(np.uint8)
     return features, mask
-
-
-def _first_reason(has_pose: bool, diagnostics: dict[str, Any], kept: int, quality: QualityParams) -> str:
-    if not has_pose:
-        return "no_person"
-    if diagnostics["detection_ratio"] < quality.min_detection:
-        return "low_detection"
-    if kept < quality.min_frames:
-        return "too_few_frames"
-    # an undefined motion (NaN) also counts as low
-    if not diagnostics["motion_mean"] >= quality.motion_floor:
-        return "low_motion"
-    return ""
 
 
 def _detected(rows: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

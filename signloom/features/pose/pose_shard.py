@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from signloom.features.pose.layout import FEATURE_DIM, PARTS
-from signloom.features.pose.pose_features import ClipFeatures, RawClip, clip_features
+from signloom.features.pose.pose_features import RawClip, landmarks_to_features
 from signloom.features.shards import FeatureShards, NpyAppender, append_npy
 from signloom.files import write_parquet
 from signloom.params.features import PoseParams, QualityParams
@@ -25,8 +25,6 @@ DIAGNOSTICS = {
     "total_frames": "int64",
     "quality_flag": "str",
 }
-# gates that only flag a clip under quality.keep_low; a clip without a person is always rejected
-FLAGGABLE = frozenset({"low_detection", "too_few_frames", "low_motion"})
 
 
 def write_pose_shard(
@@ -59,24 +57,14 @@ def _one_clip(
     row = {name: clip[name] for name in ("clip_id", "fps", "width", "height", "detail")}
     row |= {"offset": features.rows, "length": 0, "frame_index": [], "time_s": [], "quality_flag": ""}
     if clip["status"] != "ok":
-        unknown = {name: float("nan") for name in DIAGNOSTICS if name.startswith(("motion", "mean"))}
-        return (
-            row
-            | unknown
-            | {
-                "detection_ratio": 0.0,
-                "total_frames": 0,
-                "status": clip["status"],
-                "reason": clip["reason"],
-            }
-        )
+        known = {"detection_ratio": 0.0, "total_frames": 0}
+        return row | known | {"status": clip["status"], "reason": clip["reason"]}
     times, numbers = np.asarray(clip["time_s"], np.float64), np.asarray(clip["frame_index"], np.int64)
     raw = RawClip(landmarks.clip(clip["clip_id"]), times, numbers, clip["width"], clip["height"])
-    found = clip_features(raw, pose, quality)
+    found = landmarks_to_features(raw, pose, quality)
     row |= found.diagnostics
-    flagged = quality.keep_low and found.reason in FLAGGABLE and len(found.features) > 0
-    if found.reason and not flagged:
-        return row | {"status": "rejected", "reason": found.reason, "detail": _why(found, quality)}
+    if found.verdict.rejects(quality) or not len(found.features):
+        return row | {"status": "rejected", **found.verdict._asdict()}
     features.append(found.features)
     masks.append(found.mask)
     return row | {
@@ -85,21 +73,8 @@ def _one_clip(
         "time_s": found.time_s,
         "status": "ok",
         "reason": "",
-        "quality_flag": found.reason or "ok",
+        "quality_flag": found.verdict.reason or "ok",
     }
-
-
-def _why(found: ClipFeatures, quality: QualityParams) -> str:
-    """Return the value that failed the gate and the parameter that sets its limit."""
-    figures = found.diagnostics
-    return {
-        "no_person": f"no pose in any of {figures['total_frames']} frames",
-        "low_detection": f"a pose or hand in {figures['detection_ratio']:.3f} of the frames, "
-        f"quality.min_detection is {quality.min_detection:g}",
-        "too_few_frames": f"{len(found.features)} frames kept, quality.min_frames is {quality.min_frames}",
-        "low_motion": f"mean motion {figures['motion_mean']:.3f} shoulder widths/s, "
-        f"quality.motion_floor is {quality.motion_floor:g}",
-    }[found.reason]
 
 
 def _index_table(rows: list[dict[str, Any]], landmarks: pd.DataFrame) -> pd.DataFrame:

@@ -9,9 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from signloom.augment.features import augment_features, augment_rows, cut_mix, mix_up
-from signloom.augment.landmarks import augment, clip_generator
-from signloom.augment.positions import augment_positions
+from signloom.augment.feature_rows import (
+    augment_features,
+    augment_positions,
+    augment_rows,
+    cut_mix,
+    mix_up,
+)
+from signloom.augment.landmark_rows import augment, clip_generator
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import Array, GlossRows, Rows, finish
 from signloom.features.pose.layout import FEATURE_DIM

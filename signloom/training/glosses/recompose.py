@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from signloom.augment.recompose import Signed, cut_places, places_of, recompose, swap_glosses
+from signloom.augment.sentence_parts import Signed, cut_places, places_of, recompose, swap_glosses
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import GlossRows, Rows
 from signloom.params.gloss import GlossRecomposeParams

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from signloom.augment.landmarks import augment, centre_crop, clip_generator, half_views, random_crop
+from signloom.augment.landmark_rows import augment, centre_crop, clip_generator, half_views, random_crop
 from signloom.features.shards import FeatureShards
 from signloom.models.layers import standardise, valid_frames
 from signloom.params.sign2text import AugmentParams, Sign2TextParams

@@ -16,56 +16,55 @@ from signloom.errors import SignloomError
 _BAD_WORKBOOK = (ValueError, KeyError, OSError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error)
 
 
-def read_table(table: Path) -> pd.DataFrame:
+def read_table(table: Path, columns: list[str]) -> pd.DataFrame:
     """Read a .csv, .tsv or .xlsx table as strings; `row` is the line in the file, and the header is line 1.
 
-    Raises SignloomError with file and line if the table cannot be read.
+    Raises SignloomError with file and line if the table cannot be read or lacks one of `columns`.
     """
     if table.suffix.lower() == ".xlsx":
-        rows = read_workbook(table, 0)
+        rows = read_workbook(table, 0, columns)
         rows["row"] = range(2, len(rows) + 2)
         return rows
-    return _read_text(table, "\t" if table.suffix.lower() == ".tsv" else ",", quoted=True)
+    return _read_text(table, "\t" if table.suffix.lower() == ".tsv" else ",", True, columns)
 
 
-def read_plain(table: Path, separator: str) -> pd.DataFrame:
+def read_plain(table: Path, separator: str, columns: list[str]) -> pd.DataFrame:
     """Read text with fields separated by `separator` and never quoted: a quote is an ordinary character.
 
     Raises SignloomError as `read_table` does, and for a line with too few fields.
     """
-    return _read_text(table, separator, quoted=False)
+    return _read_text(table, separator, False, columns)
 
 
-def read_workbook(table: Path, sheet: str | int) -> pd.DataFrame:
-    """Read one sheet of a workbook as strings; an empty cell is ""."""
+def read_workbook(table: Path, sheet: str | int, columns: list[str]) -> pd.DataFrame:
+    """Read one sheet of a workbook, which must have `columns`, as strings; an empty cell is ""."""
     try:
         rows = pd.read_excel(table, sheet_name=sheet, dtype=str, keep_default_na=False).fillna("")
     except _BAD_WORKBOOK as error:
         raise SignloomError(f"{table}: not a readable workbook: {error}") from error
     rows.columns = [str(column).strip() for column in rows.columns]
+    _need(table, rows, columns)
     return rows
 
 
-def need(table: Path, rows: pd.DataFrame, columns: list[str]) -> None:
-    """Raise SignloomError if `rows` of `table` lacks one of `columns`."""
+def _need(table: Path, rows: pd.DataFrame, columns: list[str]) -> None:
     missing = [column for column in columns if column not in rows]
     if missing:
         has = ", ".join(str(column) for column in rows.columns if column != "row")
         raise SignloomError(f"{table}: column {missing[0]!r} is missing; the table has: {has}")
 
 
-def _read_text(table: Path, separator: str, quoted: bool) -> pd.DataFrame:
+def _read_text(table: Path, separator: str, quoted: bool, columns: list[str]) -> pd.DataFrame:
     if not table.is_file():
-        raise SignloomError(f"{table}: expected a table file, found {_what(table)}")
+        found = "a folder" if table.is_dir() else "no file"
+        raise SignloomError(f"{table}: expected a table file, found {found}")
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            return _lines(table, file, separator, quoted)
+            rows = _lines(table, file, separator, quoted)
     except UnicodeDecodeError as error:
         raise SignloomError(f"{table}: not a readable UTF-8 table: {error}") from error
-
-
-def _what(path: Path) -> str:
-    return "a folder" if path.is_dir() else "no file"
+    _need(table, rows, columns)
+    return rows
 
 
 def _lines(table: Path, file: TextIO, separator: str, quoted: bool) -> pd.DataFrame:

@@ -19,7 +19,6 @@ Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.uint8]
 
 POSE_LANDMARKS = 33
-VISIBILITY = np.arange(3, 4 * POSE_LANDMARKS, 4)
 # columns of x, y and z of the 169 landmarks; only the pose has a visibility after each z
 _FIRST = np.concatenate([np.arange(0, 4 * POSE_LANDMARKS, 4), np.arange(4 * POSE_LANDMARKS, 540, 3)])
 X, Y, Z = _FIRST, _FIRST + 1, _FIRST + 2

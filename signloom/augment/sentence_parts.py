@@ -56,14 +56,15 @@ def part(signed: Signed, first: int, last: int) -> Signed:
     return Signed(signed.values[start:stop], signed.mask[start:stop], signed.ids[first:last], cuts)
 
 
-def join(first: Signed, second: Signed) -> Signed:
-    """Return `first` and then `second` as one sentence."""
-    return Signed(
-        np.concatenate([first.values, second.values]),
-        np.concatenate([first.mask, second.mask]),
-        first.ids + second.ids,
-        first.cuts + tuple(len(first.values) + cut for cut in second.cuts[1:]),
-    )
+def join(parts: Sequence[Signed]) -> Signed:
+    """Return `parts`, one after the other, as one sentence."""
+    ids: list[int] = []
+    cuts = [0]
+    for piece in parts:
+        ids += piece.ids
+        cuts += [cuts[-1] + cut for cut in piece.cuts[1:]]
+    values = np.concatenate([piece.values for piece in parts])
+    return Signed(values, np.concatenate([piece.mask for piece in parts]), tuple(ids), tuple(cuts))
 
 
 def random_part(signed: Signed, fewest: int, most: int, rng: np.random.Generator) -> Signed:
@@ -103,13 +104,7 @@ def swap_glosses(signed: Signed, places: Places, swap_p: float, rng: np.random.G
             if (there == 0, there == len(source.ids) - 1) == (place == 0, place == last):
                 chosen, at = source, there
         parts.append(part(chosen, at, at + 1))
-    lengths = np.cumsum([len(piece.values) for piece in parts])
-    return Signed(
-        np.concatenate([piece.values for piece in parts]),
-        np.concatenate([piece.mask for piece in parts]),
-        signed.ids,
-        (0, *(int(cut) for cut in lengths)),
-    )
+    return join(parts)
 
 
 def recompose(
@@ -123,5 +118,5 @@ def recompose(
         signed = random_part(signed, 1, len(signed.ids) - 1, rng)
     if rng.random() < join_p and other.ids:
         added = random_part(other, 1, len(other.ids), rng)
-        signed = join(signed, added) if rng.random() < 0.5 else join(added, signed)
+        signed = join([signed, added] if rng.random() < 0.5 else [added, signed])
     return signed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,12 +16,16 @@ from signloom.features.backbones.i3d import InceptionI3d, pool_windows
 _VIDEOMAE_FRAMES = 16
 
 
-class Network(nn.Module, ABC):
+class Network(nn.Module):
     """`forward` maps normalised frames (N, 3, T, H, W) to features (N, P, dim) float32, P >= 1."""
 
-    @abstractmethod
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load weights by name; raises RuntimeError or KeyError if names or shapes differ."""
+        """Load the state of the whole model; raises RuntimeError or KeyError if names or shapes differ."""
+        self.model.load_state_dict(dict(tensors))
 
     def fuse(self) -> None:
         """Merge layers for inference if that is exact and faster; weights cannot be loaded afterwards."""
@@ -32,11 +35,10 @@ class I3d(Network):
     """Inception-I3D; see `signloom.features.backbones.i3d`."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.model = InceptionI3d()
+        super().__init__(InceptionI3d())
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load a converted or a public PyTorch state."""
+        """Load a converted or a public PyTorch state of the model."""
         self.model.load_state_dict(i3d_from_pytorch(tensors))
 
     def fuse(self) -> None:
@@ -53,13 +55,7 @@ class I3dR50(Network):
     """PyTorchVideo's I3D ResNet-50: the features that its head pools (4 x 7 x 7) before the class layer."""
 
     def __init__(self) -> None:
-        super().__init__()
-        hub = _import("pytorchvideo.models.hub", "pytorchvideo")
-        self.model = hub.i3d_r50(pretrained=False)
-
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load a state of the whole model, including its head."""
-        self.model.load_state_dict(dict(tensors))
+        super().__init__(_import("pytorchvideo.models.hub", "pytorchvideo").i3d_r50(pretrained=False))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, P, 2048)."""
@@ -72,12 +68,7 @@ class S3d(Network):
     """torchvision's S3D: the features that its head pools (2 x 7 x 7) before the class layer."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.model = _import("torchvision.models.video", "torchvision").s3d()
-
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take a state of the whole model."""
-        self.model.load_state_dict(dict(tensors))
+        super().__init__(_import("torchvision.models.video", "torchvision").s3d())
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, P, 1024)."""
@@ -88,12 +79,7 @@ class R3d18(Network):
     """torchvision's ResNet3D-18: the mean over space and time before the class layer."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.model = _import("torchvision.models.video", "torchvision").r3d_18()
-
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take a state of the whole model."""
-        self.model.load_state_dict(dict(tensors))
+        super().__init__(_import("torchvision.models.video", "torchvision").r3d_18())
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, 1, 512)."""
@@ -107,12 +93,7 @@ class Resnet18(Network):
     """torchvision's ResNet-18, applied to every frame separately."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.model = _import("torchvision.models", "torchvision").resnet18()
-
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take a state of the whole model."""
-        self.model.load_state_dict(dict(tensors))
+        super().__init__(_import("torchvision.models", "torchvision").resnet18())
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, T, 512)."""
@@ -127,14 +108,13 @@ class VideoMae(Network):
     """VideoMAE base of transformers: mean of the patch tokens of 16 frames, evenly spread over the window."""
 
     def __init__(self) -> None:
-        super().__init__()
         transformers = _import("transformers", "transformers")
-        self.kind, self.config = transformers.VideoMAEModel, transformers.VideoMAEConfig()
-        self.model = self.kind(self.config)
+        self.config = transformers.VideoMAEConfig()
+        super().__init__(transformers.VideoMAEModel(self.config))
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Load a state of the model, with or without a head; names of older releases work too."""
-        self.model, told = self.kind.from_pretrained(
+        self.model, told = type(self.model).from_pretrained(
             None, config=self.config, state_dict=dict(tensors), output_loading_info=True
         )
         if lacking := sorted(map(str, told["missing_keys"])) + sorted(map(str, told["mismatched_keys"])):
