@@ -54,7 +54,6 @@ def splits() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def minilm() -> SentenceEncoder:
-    torch.set_num_threads(1)
     return load_encoder(TextParams())
 
 
