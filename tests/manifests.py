@@ -15,3 +15,13 @@ def manifest_of(dataset: DatasetParams, store: Path, ratio: float = 1.0) -> Mani
     hashes = HashCache(store)
     rows = read_sources(dataset, hashes)
     return build_manifest(rows, dataset, ManifestParams(max_reject_ratio=ratio), hashes)
+
+
+def build(folder: Path, table: str, importer: str = "csv", ratio: float = 1.0, **more: str) -> Manifest:
+    suffix = "xlsx" if table == "" else "csv"
+    if table:
+        (folder / "clips.csv").write_text(table, "utf-8")
+    dataset = DatasetParams(
+        importer=importer, table=str(folder / f"clips.{suffix}"), videos=str(folder / "videos"), **more
+    )
+    return manifest_of(dataset, folder / "hashes.json", ratio)

@@ -21,7 +21,7 @@ from signloom.inference.engine import SignEngine
 from signloom.inference.stream import SignStream, StreamEvent, recent_motion, stream_latency
 from signloom.inference.video import answer_landmarks, answer_video, bundle_params, bundle_tracker
 from signloom.video.decode import Frame, read_frames
-from tests.test_pose_features import as_tracked, moving_body
+from tests.bodies import as_tracked, moving_body
 
 FPS = 25.0
 SEQ_LEN = 50
