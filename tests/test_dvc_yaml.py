@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
 
 from signloom.dataset.shards import shard_names
+from tests.checkouts import change_params, link_code
 from tools import adopt, dvc_yaml
-
-CODE = (
-    "Snakefile",
-    "rules",
-    "workflow_scripts",
-    "signloom",
-    "tools",
-    "config",
-    "profiles",
-    "environment.yml",
-)
 
 
 @pytest.fixture
 def checkout(root: Path, tmp_path: Path) -> Path:
     """A DVC repository with the project's code and parameters, and no products."""
-    for name in CODE:
-        (tmp_path / name).symlink_to(root / name)
-    shutil.copy(root / "params.yaml", tmp_path)
+    link_code(root, tmp_path)
     Repo.init(str(tmp_path), no_scm=True).close()
     return tmp_path
 
 
 def with_shards(checkout: Path, count: int) -> None:
     """Write params.yaml with `count` shards, and dvc.yaml from the rules."""
-    path = checkout / "params.yaml"
-    text = re.sub(r"^(shards:\n  count: )\d+", rf"\g<1>{count}", path.read_text("utf-8"), flags=re.MULTILINE)
-    path.write_text(text, "utf-8")
+    change_params(checkout, {"shards": {"count": count}})
     (checkout / "dvc.yaml").write_text(dvc_yaml.render(checkout), "utf-8")
 
 
@@ -62,9 +46,7 @@ def test_dvc_reads_a_stage_for_every_shard_with_the_files_of_that_shard(checkout
 
 def test_a_longer_list_of_seeds_or_folds_adds_stages_without_another_dvc_yaml(checkout: Path) -> None:
     with_shards(checkout, 1)
-    path = checkout / "params.yaml"
-    text = path.read_text("utf-8").replace("  more_seeds: []", "  more_seeds: [43, 44]")
-    path.write_text(text.replace("  folds: []", "  folds: [s1, s2, s3]"), "utf-8")
+    change_params(checkout, {"runs": {"more_seeds": [43, 44], "folds": ["s1", "s2", "s3"]}})
     with Repo(str(checkout)) as repo:
         stages = {stage.name: stage for stage in repo.index.stages}
 
