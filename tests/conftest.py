@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from exported import Exported, Inputs, export_small, write_inputs
+from torchvision_ops import import_torchvision
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Give every test, and the fixtures that it sets up, one thread of PyTorch, whatever ran before."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +55,14 @@ def weights_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     return tmp_path / "cache" / "signloom" / "weights"
+
+
+@pytest.fixture(scope="module")
+def small_networks() -> Iterator[None]:
+    """VideoMAE with two small layers in place of twelve wide ones, which say as much about our use of it."""
+    import_torchvision()
+    transformers = importlib.import_module("transformers")
+    base = transformers.VideoMAEConfig
+    transformers.VideoMAEConfig = partial(base, num_hidden_layers=2, intermediate_size=256)
+    yield
+    transformers.VideoMAEConfig = base

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from small_corpus import SEQ_LEN, arguments, write_corpus
+from small_corpus import SEQ_LEN, arguments, run_embed, run_prototypes, write_corpus
 
 from signloom.export.outputs import FILES
 from signloom.models import checkpoints
 from signloom.models.gloss import GlossConfig, Hybrid, build
 from signloom.text.vocabulary import EOS, build_vocabulary
-from workflow_scripts import embed, prototypes
 from workflow_scripts import export as stage
 
 Inputs = dict[str, list[Path]]
@@ -61,15 +60,9 @@ def write_inputs(folder: Path) -> Inputs:
     checkpoints.save(
         inputs["checkpoint"][0], content | hashes | {"parameters": {"sign2text": {}}, "git_commit": "c" * 40}
     )
-    made = {"embeddings": "e.npy", "map": "map.csv", "frames": "f.npy", "frames_index": "f.parquet"}
-    outputs = {name: folder / file for name, file in made.items()}
-    names = ("checkpoint", "features", "mask", "index", "stats", "splits", "metadata")
-    assert embed.main(arguments({name: inputs[name] for name in names}, outputs, {})) == 0
-    inputs |= {name: [path] for name, path in outputs.items()}
-    asked = {name: inputs[name] for name in ("embeddings", "map")}
-    prototype = {"prototypes": folder / "prototypes.npz"}
-    assert prototypes.main(arguments(asked, prototype, {"retrieval": {"prototype_min_clips": 2}})) == 0
-    inputs["prototypes"] = [prototype["prototypes"]]
+    embedded = run_embed(inputs, folder)
+    inputs |= {name: [path] for name, path in embedded.items()}
+    inputs["prototypes"] = [run_prototypes(embedded, folder)]
     (folder / "glosses.json").write_text(json.dumps(VOCABULARY))
     (folder / "thresholds.json").write_text(json.dumps(THRESHOLDS))
     checkpoints.save(folder / "gloss.pth", gloss_checkpoint(inputs["stats"][0]))
@@ -135,9 +128,9 @@ def command(inputs: Inputs, folder: Path, left_out: tuple[str, ...] = ()) -> lis
     return arguments(inputs, outputs, PARAMS)
 
 
-def export_small(inputs: Inputs, folder: Path) -> Exported:
-    """Run the stage on the small corpus."""
-    assert stage.main(command(inputs, folder)) == 0
+def export_small(inputs: Inputs, folder: Path, left_out: tuple[str, ...] = ()) -> Exported:
+    """Run the stage on the small corpus, without the outputs `left_out`."""
+    assert stage.main(command(inputs, folder, left_out)) == 0
     return Exported(inputs, folder)
 
 

@@ -26,3 +26,11 @@ def manifest_of(dataset: DatasetParams, store: Path, ratio: float = 1.0) -> Mani
     hashes = HashCache(store)
     rows = read_sources(dataset, hashes)
     return build_manifest(rows, dataset, ManifestParams(max_reject_ratio=ratio), hashes)
+
+
+def build(folder: Path, table: str, importer: str = "csv", ratio: float = 1.0, **more: str) -> Manifest:
+    suffix = "xlsx" if table == "" else "csv"
+    if table:
+        (folder / "clips.csv").write_text(table, "utf-8")
+    dataset = dataset_of(folder / f"clips.{suffix}", folder / "videos", importer, **more)
+    return manifest_of(dataset, folder / "hashes.json", ratio)

@@ -177,6 +177,7 @@ def build(
     pictures: bool = False,
     inference: bool = False,
     runs: dict[str, Any] | None = None,
+    two_views: bool = True,
     **glosses: Any,
 ) -> str:
     """Write every input of the stage, run it and return the page.
@@ -219,7 +220,7 @@ def build(
     given += [f"splits={folder}/splits.csv", f"index={folder}/0000.parquet", f"index={folder}/0001.parquet"]
     if "sign2text" in families:
         score(clips, folder)
-        write_history(folder, "val" in splits)
+        write_history(folder, "val" in splits, two_views)
         given += [f"metrics={folder}/sign2text.json", f"metrics={folder}/retrieval.json"]
         given += [f"history={folder}/history.csv", f"epochs={folder}/metrics.jsonl"]
         given += [f"predictions={folder}/sign2text.csv", f"predictions={folder}/retrieval.csv"]

@@ -13,6 +13,7 @@ from demo_params import params_json
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
 from signloom.text.tokenizer import train_tokenizer
+from workflow_scripts import embed, prototypes
 
 SENTENCES = {
     0: ("The boy likes an apple.", ["An apple pleases the boy."]),
@@ -21,6 +22,7 @@ SENTENCES = {
     3: ("The house is red.", []),
 }
 SEQ_LEN = 12
+EMBED_INPUTS = ("checkpoint", "features", "mask", "index", "stats", "splits", "metadata")
 # clip, sentence, split, seen, frames: lengths of 1, 3, exactly seq_len, and over it
 CLIPS = [
     ("a/train0", 0, "train", 1, 5),
@@ -66,6 +68,27 @@ def write_corpus(folder: Path, order: int = 1) -> dict[str, list[Path]]:
         "text_embeddings": "text_embeddings.npy",
     }
     return files | {name: [folder / file] for name, file in names.items()}
+
+
+def run_embed(inputs: dict[str, list[Path]], folder: Path) -> dict[str, Path]:
+    """Run stage embed on the corpus and return its outputs, in `folder`."""
+    names = {
+        "embeddings": "embeddings.npy",
+        "map": "embeddings_map.csv",
+        "frames": "frames.npy",
+        "frames_index": "frames_index.parquet",
+    }
+    outputs = {name: folder / file for name, file in names.items()}
+    assert embed.main(arguments({name: inputs[name] for name in EMBED_INPUTS}, outputs, {})) == 0
+    return outputs
+
+
+def run_prototypes(embedded: dict[str, Path], folder: Path) -> Path:
+    """Run stage prototypes on the outputs of embed and return its output, in `folder`."""
+    inputs, made = {name: [embedded[name]] for name in ("embeddings", "map")}, folder / "prototypes.npz"
+    params = {"retrieval": {"prototype_min_clips": 2}}
+    assert prototypes.main(arguments(inputs, {"prototypes": made}, params)) == 0
+    return made
 
 
 def arguments(

@@ -5,57 +5,21 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from demo_params import section
+from small_backbones import SMALL, clip, load
 from torch import Tensor
 from torchvision_ops import import_torchvision
 
 from signloom.errors import SignloomError
-from signloom.features.backbones.backbone import Backbone, load_backbone
+from signloom.features.backbones.backbone import Backbone
 from signloom.features.backbones.registry import BACKBONES
 from signloom.params.clips import ClipFeaturesParams
 
-# the least that keeps a test short: frames and side in pixels
-SMALL = {
-    "i3d": (9, 32),
-    "i3d_r50": (8, 32),
-    "s3d": (14, 32),
-    "r3d_18": (2, 32),
-    "videomae": (1, 224),
-    "resnet18": (2, 32),
-}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _libraries() -> Iterator[None]:
-    import_torchvision()
-    # VideoMAE base has 12 wide layers; two small ones say as much about our use of it
-    transformers = importlib.import_module("transformers")
-    base = transformers.VideoMAEConfig
-    transformers.VideoMAEConfig = partial(base, num_hidden_layers=2, intermediate_size=256)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    transformers.VideoMAEConfig = base
-
-
-def load(name: str, **more: object) -> Backbone:
-    if name not in ("i3d", "videomae") and not import_torchvision():
-        pytest.skip("torchvision is not installed; `make test` brings it")
-    frames, side = SMALL[name]
-    given = {"backbone": name, "weights": "random", "crop": side, "stack_size": frames, **more}
-    return load_backbone(section(ClipFeaturesParams, **given), torch.device("cpu"))
-
-
-def clip(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+pytestmark = pytest.mark.usefixtures("small_networks")
 
 
 def model_of(backbone: Backbone) -> Any:

@@ -10,16 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_corpus import CLIPS, arguments, write_corpus
+from small_corpus import CLIPS, arguments, run_embed, run_prototypes, write_corpus
 
 from signloom.evaluation.calibration import GATES, OPEN, Calibrated, calibrate, choose, search, staircase
 from signloom.evaluation.outofset import KINDS
 from signloom.inference.gates import OK, Evidence, Thresholds, judge
 from workflow_scripts import calibrate as stage
-from workflow_scripts import embed, prototypes
 
 PARAMS = {
     "inference": {"max_false_accept_rate": 0.2, "seed": 42},
@@ -145,19 +143,8 @@ def test_more_values_than_are_tried_cost_little(monkeypatch: pytest.MonkeyPatch)
 
 def run(folder: Path, inputs: dict[str, list[Path]], params: dict[str, object] = PARAMS) -> dict[str, Path]:
     """Run embed, prototypes and calibrate in `folder`; return what calibrate wrote."""
-    names = {
-        "embeddings": "embeddings.npy",
-        "map": "map.csv",
-        "frames": "frames.npy",
-        "frames_index": "frames.parquet",
-    }
-    made = {name: folder / file for name, file in names.items()}
-    embedded = {name: inputs[name] for name in (*INPUTS, "metadata")}
-    assert embed.main(arguments(embedded, made, {})) == 0
-    gallery = {"embeddings": [made["embeddings"]], "map": [made["map"]]}
-    made["prototypes"] = folder / "prototypes.npz"
-    given = {"retrieval": {"prototype_min_clips": 2}}
-    assert prototypes.main(arguments(gallery, {"prototypes": made["prototypes"]}, given)) == 0
+    made = run_embed(inputs, folder)
+    made["prototypes"] = run_prototypes(made, folder)
     read = {name: inputs[name] for name in INPUTS} | {name: [path] for name, path in made.items()}
     files = {
         "thresholds": "thresholds.json",
@@ -172,7 +159,6 @@ def run(folder: Path, inputs: dict[str, list[Path]], params: dict[str, object] =
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
-    torch.set_num_threads(1)
     return write_corpus(tmp_path_factory.mktemp("corpus"))
 
 

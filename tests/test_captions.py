@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import jinja2
 import pytest
 from docutils.core import publish_parts
+from snakemake.io import get_flag_value, is_flagged
+
+from engines.workflow import workflow
 
 CAPTIONS = sorted((Path(__file__).parents[1] / "docs/captions").glob("*.rst"))
 
@@ -22,8 +24,8 @@ def test_a_caption_is_sound_and_needs_nothing_of_the_run(path: Path) -> None:
 
 
 def test_rules_name_every_caption_and_no_other(root: Path) -> None:
-    rules = [root / "Snakefile", *sorted((root / "rules").glob("*.smk"))]
-    named = {
-        found for rule in rules for found in re.findall(r"docs/captions/(\w+)\.rst", rule.read_text("utf-8"))
-    }
-    assert named == {path.stem for path in CAPTIONS}
+    with workflow(root) as flow:
+        outputs = [output for rule in flow.rules for output in rule.output if is_flagged(output, "report")]
+        named = {Path(str(get_flag_value(output, "report").caption)).resolve() for output in outputs}
+        named.add(Path(flow.report_text).resolve())
+    assert named == set(CAPTIONS)

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_backbones import SMALL, clip, load
 
 from signloom.errors import SignloomError
 from signloom.features.backbones.compiled import fast_rows
 from signloom.features.backbones.registry import BACKBONES
-from tests.test_backbones import SMALL, _libraries, clip, load
 
-__all__ = ["_libraries"]
+pytestmark = pytest.mark.usefixtures("small_networks")
 
 
 @pytest.mark.parametrize("name", list(BACKBONES))

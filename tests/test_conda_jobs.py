@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.test_dvc_yaml import CODE
+from tests.checkouts import link_code
 from tests.videos import write_video
 
 # what Snakemake asks conda: who it is, and to create an environment, here one whose Python says that it ran
@@ -35,13 +35,11 @@ def project(root: Path, tmp_path: Path) -> Path:
     """A checkout in a folder with a space in its name, and one video with its table."""
     folder = tmp_path / "a checkout"
     folder.mkdir()
-    for name in CODE:
-        (folder / name).symlink_to(root / name)
+    link_code(root, folder)
     write_video(folder / "data/demo/videos/a.mp4")
     pd.DataFrame({"video": ["a.mp4"], "sentence": ["One."]}).to_csv(
         folder / "data/demo/clips.csv", index=False
     )
-    shutil.copy(root / "params.yaml", folder)
     return folder
 
 

@@ -59,6 +59,12 @@ def is_there(name: str) -> bool:
     return False
 
 
+def test_every_pattern_finds_something_on_some_page() -> None:
+    patterns = (PATH, TEST, MODULE, COMMAND, TARGET, PARAMETER, FIGURES, FENCED, LINK)
+    text = "".join(map(text_of, PAGES))
+    assert [pattern.pattern for pattern in patterns if not pattern.search(text)] == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_file_that_a_page_names_is_there(page: str) -> None:
     named = {found.rstrip(".") for found in PATH.findall(text_of(page))}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -210,7 +211,7 @@ UNREACHABLE = "http://127.0.0.1:9/s3d-d76dad2f.pth"
 def test_without_a_network_one_line_says_what_to_fetch_and_where_to_put_it(
     weights_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("signloom.features.backbones.download._ATTEMPTS", 1)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     spec = downloadable(Server(url=UNREACHABLE), b"any")
     with pytest.raises(SignloomError) as caught:
         weights.load_weights(spec, "pretrained", None)

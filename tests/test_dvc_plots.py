@@ -7,43 +7,46 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from dvc_render.html import HTML
 from dvc_render.vega import VegaRenderer
 
-from engines import dvc_yaml, plots_page
-from engines.pipeline import Pipeline
-from signloom.params.load import load_params
-
-
-def plots(root: Path) -> dict[str, dict[str, object]]:
-    found = dvc_yaml._plots(Pipeline(load_params(root / "params.yaml"), []))
-    return {name: plot for one in found for name, plot in one.items()}
+from engines import plots_page
 
 
 def test_every_plot_names_a_template_of_ours_and_one_table_or_more(root: Path) -> None:
-    found = plots(root)
+    plots = yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))["plots"]
+    found = {name: plot for one in plots for name, plot in one.items()}
     assert {"sign2text losses", "calibration", "gloss val_wer", "gloss ablation"} <= set(found)
     for plot in found.values():
         assert (root / f".dvc/plots/{plot['template']}.json").is_file()
         assert plot["x"]
-        assert set(plot["x"]) == set(plot["y"])  # type: ignore[call-overload]
+        assert set(plot["x"]) == set(plot["y"])
+
+
+ROWS = [{"x": "1", "y": "", "rev": "workspace"}, {"x": "2", "y": "0.5", "rev": "HEAD"}]
+
+
+def filled(root: Path, name: str) -> str:
+    """Return the template `name` as DVC fills it with ROWS."""
+    given = {"x": "x", "y": "y", "title": "<name>", "revs_with_datapoints": ["workspace", "HEAD"]}
+    renderer = VegaRenderer(ROWS, name, template=name, template_dir=root / ".dvc/plots", **given)
+    return json.dumps(renderer.get_filled_template())
 
 
 @pytest.mark.parametrize("name", ["curves", "ablation", "calibration"])
 def test_a_template_takes_the_rows_and_columns_that_it_is_given(root: Path, name: str) -> None:
-    rows = [{"x": "1", "y": "", "rev": "workspace"}, {"x": "2", "y": "0.5", "rev": "HEAD"}]
-    given = {"x": "x", "y": "y", "title": "<name>", "revs_with_datapoints": ["workspace", "HEAD"]}
-    renderer = VegaRenderer(rows, name, template=name, template_dir=root / ".dvc/plots", **given)
-    spec = json.dumps(renderer.get_filled_template())
-    assert json.loads(spec)["data"]["values"] == rows
+    spec = filled(root, name)
+    assert json.loads(spec)["data"]["values"] == ROWS
     assert '"field": "x"' in spec
     assert '"field": "y"' in spec
     assert "DVC_METRIC" not in spec
 
 
 def test_curves_leave_empty_cells_out(root: Path) -> None:
-    spec = json.loads((root / ".dvc/plots/curves.json").read_text("utf-8"))
-    assert spec["transform"] == [{"filter": {"not": {"field": "<DVC_METRIC_Y>", "equal": ""}}}]
+    (transform,) = json.loads(filled(root, "curves"))["transform"]
+    left_out = transform["filter"]["not"]
+    assert [row for row in ROWS if row[left_out["field"]] == left_out["equal"]] == ROWS[:1]
 
 
 def test_the_page_around_the_plots_loads_nothing(tmp_path: Path) -> None:

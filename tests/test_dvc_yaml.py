@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
@@ -12,34 +11,20 @@ from dvc.repo import Repo
 
 from engines import adopt, dvc_yaml
 from signloom.dataset.shard_names import shard_names
-
-CODE = (
-    "Snakefile",
-    "rules",
-    "workflow_scripts",
-    "signloom",
-    "engines",
-    "config",
-    "profiles",
-    "environment.yml",
-)
+from tests.checkouts import change_params, link_code
 
 
 @pytest.fixture
 def checkout(root: Path, tmp_path: Path) -> Path:
     """A DVC repository with the project's code and parameters, and no products."""
-    for name in CODE:
-        (tmp_path / name).symlink_to(root / name)
-    shutil.copy(root / "params.yaml", tmp_path)
+    link_code(root, tmp_path)
     Repo.init(str(tmp_path), no_scm=True).close()
     return tmp_path
 
 
 def with_shards(checkout: Path, count: int) -> None:
     """Write params.yaml with `count` shards, and dvc.yaml from the rules."""
-    path = checkout / "params.yaml"
-    text = re.sub(r"^(shards:\n  count: )\d+", rf"\g<1>{count}", path.read_text("utf-8"), flags=re.MULTILINE)
-    path.write_text(text, "utf-8")
+    change_params(checkout, {"shards": {"count": count}})
     (checkout / "dvc.yaml").write_text(dvc_yaml.render(checkout), "utf-8")
 
 
@@ -63,10 +48,8 @@ def test_dvc_reads_a_stage_for_every_shard_with_the_files_of_that_shard(checkout
 
 def test_a_longer_list_of_seeds_or_folds_adds_stages_without_another_dvc_yaml(checkout: Path) -> None:
     with_shards(checkout, 1)
-    path = checkout / "params.yaml"
-    text = path.read_text("utf-8").replace("  more_seeds: []", "  more_seeds: [43, 44]")
-    text = text.replace("  sign2text_variants: []", "  sign2text_variants: [gru_attention]")
-    path.write_text(text.replace("  folds: []", "  folds: [s1, s2, s3]"), "utf-8")
+    more = {"more_seeds": [43, 44], "folds": ["s1", "s2", "s3"], "sign2text_variants": ["gru_attention"]}
+    change_params(checkout, {"runs": more})
     with Repo(str(checkout)) as repo:
         stages = {stage.name: stage for stage in repo.index.stages}
 

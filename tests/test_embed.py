@@ -8,37 +8,22 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small_corpus import CLIPS, SEQ_LEN, arguments, write_corpus
+from small_corpus import CLIPS, EMBED_INPUTS, SEQ_LEN, arguments, run_embed, write_corpus
 
 from signloom.evaluation.embed import encode_clips
 from signloom.features.shards import FeatureShards
 from signloom.models.trained_sign2text import load_trained
 from workflow_scripts import embed as stage
 
-INPUTS = ("checkpoint", "features", "mask", "index", "stats", "splits", "metadata")
-
-
-def run(folder: Path, inputs: dict[str, list[Path]]) -> dict[str, Path]:
-    names = {
-        "embeddings": "embeddings.npy",
-        "map": "embeddings_map.csv",
-        "frames": "frames.npy",
-        "frames_index": "frames_index.parquet",
-    }
-    outputs = {name: folder / file for name, file in names.items()}
-    assert stage.main(arguments({name: inputs[name] for name in INPUTS}, outputs, {})) == 0
-    return outputs
-
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
-    torch.set_num_threads(1)
     return write_corpus(tmp_path_factory.mktemp("corpus"))
 
 
 @pytest.fixture(scope="module")
 def outputs(corpus: dict[str, list[Path]], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return run(tmp_path_factory.mktemp("out"), corpus)
+    return run_embed(corpus, tmp_path_factory.mktemp("out"))
 
 
 def alone(corpus: dict[str, list[Path]], clip_id: str) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +85,7 @@ def test_the_frames_are_those_of_the_signed_training_clips(
 def test_two_runs_and_any_order_of_clips_give_the_same_bytes(
     outputs: dict[str, Path], tmp_path: Path
 ) -> None:
-    turned = run(tmp_path / "out", write_corpus(tmp_path / "turned", order=-1))
+    turned = run_embed(write_corpus(tmp_path / "turned", order=-1), tmp_path / "out")
     for name, path in outputs.items():
         assert turned[name].read_bytes() == path.read_bytes(), name
 
@@ -126,7 +111,7 @@ def test_statistics_of_another_training_are_refused(
     np.savez(
         tmp_path / "other.npz", feature_mean=np.zeros(540, np.float32), feature_std=np.ones(540, np.float32)
     )
-    inputs = {name: corpus[name] for name in INPUTS} | {"stats": [tmp_path / "other.npz"]}
+    inputs = {name: corpus[name] for name in EMBED_INPUTS} | {"stats": [tmp_path / "other.npz"]}
     outputs = {name: tmp_path / name for name in ("embeddings", "map", "frames", "frames_index")}
     assert stage.main(arguments(inputs, outputs, {})) == 2
     assert "other statistics" in capsys.readouterr().err
@@ -138,7 +123,7 @@ def test_a_clip_without_metadata_is_an_error(
 ) -> None:
     table = pd.read_parquet(corpus["metadata"][0])
     table[table["clip_id"] != "d/test0"].to_parquet(tmp_path / "less.parquet")
-    inputs = {name: corpus[name] for name in INPUTS} | {"metadata": [tmp_path / "less.parquet"]}
+    inputs = {name: corpus[name] for name in EMBED_INPUTS} | {"metadata": [tmp_path / "less.parquet"]}
     outputs = {name: tmp_path / name for name in ("embeddings", "map", "frames", "frames_index")}
     assert stage.main(arguments(inputs, outputs, {})) == 2
     assert "d/test0" in capsys.readouterr().err
@@ -148,7 +133,7 @@ def test_a_file_that_is_no_checkpoint_is_named(
     corpus: dict[str, list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pth")
-    inputs = {name: corpus[name] for name in INPUTS} | {"checkpoint": [tmp_path / "other.pth"]}
+    inputs = {name: corpus[name] for name in EMBED_INPUTS} | {"checkpoint": [tmp_path / "other.pth"]}
     outputs = {name: tmp_path / name for name in ("embeddings", "map", "frames", "frames_index")}
     assert stage.main(arguments(inputs, outputs, {})) == 2
     assert "not a sign2text checkpoint" in capsys.readouterr().err

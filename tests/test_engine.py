@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,16 +13,28 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from exported import MAX_FRAMES, THRESHOLDS, VOCABULARY, Exported, clip_of, network_rows
+from exported import (
+    MAX_FRAMES,
+    THRESHOLDS,
+    VOCABULARY,
+    Exported,
+    clip_of,
+    export_small,
+    gloss_checkpoint,
+    network_rows,
+)
 from small_corpus import CLIPS
 
 from signloom.decoding.attention import attention_beam
+from signloom.decoding.ctc import greedy
 from signloom.errors import SignloomError
+from signloom.export.outputs import GLOSS_OUTPUTS
 from signloom.features.gloss_rows import GlossRows
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
 from signloom.inference.engine import SignEngine
 from signloom.inference.gates import Gallery, Thresholds, weigh
+from signloom.models import checkpoints
 from signloom.models.trained_gloss import load_gloss
 from signloom.models.trained_sign2text import load_trained
 from signloom.text.tokenizer import TextTokenizer
@@ -94,15 +106,20 @@ def test_the_decoded_sentence_is_what_beam_search_on_the_trained_decoder_finds(
         assert found.tokens
 
 
+def gloss_rows(exported: Exported, clip_id: str) -> torch.Tensor:
+    """A clip (1, T, 544) as the gloss network reads it."""
+    shards = FeatureShards(*(exported.inputs[name] for name in ("features", "index", "mask")))
+    rows = GlossRows("pose", shards, None, {"pose": Stats.read(exported.inputs["stats"][0])}, MAX_FRAMES)
+    return torch.from_numpy(rows.network_input(clip_id)).float()[None]
+
+
 def test_the_gloss_line_is_what_beam_search_on_the_gloss_network_finds(
     exported: Exported, engine: SignEngine
 ) -> None:
     trained = load_gloss(exported.inputs["gloss"][0])
-    shards = FeatureShards(*(exported.inputs[name] for name in ("features", "index", "mask")))
-    rows = GlossRows("pose", shards, None, {"pose": Stats.read(exported.inputs["stats"][0])}, MAX_FRAMES)
     lines = set()
     for clip_id in QUERIES:
-        x = torch.from_numpy(rows.network_input(clip_id)).float()[None]
+        x = gloss_rows(exported, clip_id)
         with torch.inference_mode():
             memory, valid = trained.model.encode(x, torch.tensor([x.shape[1]]))
         (found,) = attention_beam(trained.model, memory, valid, SYMBOLS, beam=3, alpha=0.8, max_tokens=8)
@@ -112,16 +129,27 @@ def test_the_gloss_line_is_what_beam_search_on_the_gloss_network_finds(
     assert len(lines) > 2 and all(lines)
 
 
-def test_without_a_decoder_the_gloss_line_is_the_best_path(
-    exported: Exported, engine: SignEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clip = clip_of(exported, "b/train1")
-    monkeypatch.setattr(engine._networks, "gloss_decoder", lambda frames: None)
-    path = engine._networks.glosses(clip)
-    assert path is not None
-    assert engine.answer(*clip).glosses == " ".join(VOCABULARY[token] for token in path.greedy)
-    monkeypatch.setattr(engine._networks, "glosses", lambda clip: None)
-    assert engine.answer(*clip).glosses is None
+def test_without_a_decoder_the_gloss_line_is_the_best_path(exported: Exported, tmp_path: Path) -> None:
+    gloss = tmp_path / "tcn.pth"
+    checkpoints.save(gloss, gloss_checkpoint(exported.inputs["stats"][0], "tcn_ctc"))
+    made = export_small(exported.inputs | {"gloss": [gloss]}, tmp_path, left_out=("gloss_decoder",))
+    engine, model, lines = SignEngine.load(made.bundle), load_gloss(gloss).model, set()
+    for clip_id in QUERIES:
+        x = gloss_rows(exported, clip_id)
+        with torch.inference_mode():
+            memory, valid = model.encode(x, torch.tensor([x.shape[1]]))
+            (path,) = greedy(model.ctc_log_probs(memory), valid.sum(1))
+        answer = engine.answer(*clip_of(exported, clip_id))
+        assert answer.glosses == " ".join(VOCABULARY[token] for token in path)
+        lines.add(answer.glosses)
+    assert len(lines) > 2
+
+
+def test_without_a_gloss_network_there_is_no_gloss_line(exported: Exported, tmp_path: Path) -> None:
+    inputs = {name: paths for name, paths in exported.inputs.items() if name != "gloss"}
+    made = export_small(inputs, tmp_path, left_out=GLOSS_OUTPUTS)
+    answer = SignEngine.load(made.bundle).answer(*clip_of(exported, "b/train1"))
+    assert answer.text and answer.glosses is None
 
 
 def test_a_batch_is_answered_as_its_clips_are_one_by_one(exported: Exported, engine: SignEngine) -> None:
@@ -257,25 +285,23 @@ def test_a_large_gallery_is_searched_by_its_index(
     assert len(made) == 1 and made[0].asked
 
 
-def test_an_index_that_finds_one_sentence_many_times_is_asked_for_more(exported: Exported) -> None:
-    class Crowded:
-        """Finds 40 clips of sentence 0 before the only one of sentence 1."""
-
-        asked: Sequence[int] = ()
-
-        def search(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-            self.asked = [*self.asked, count]
-            return np.linspace(1, 0, 41, dtype=np.float32)[None, :count], np.arange(41)[None, :count]
-
-    engine = SignEngine.load(exported.folder)
-    rows = np.tile(np.eye(8, dtype=np.float32)[:1], (41, 1))
-    engine.gallery = Gallery(rows, np.array([0] * 40 + [1]), np.array([], int), np.empty((0, 8)))
-    engine.config["retrieval"]["exact_limit"] = 1
-    index = Crowded()
-    engine.__dict__["_index"] = index
-    best, clips = engine._search(rows[:1])
-    assert index.asked == [32, 41]
-    assert best.tolist() == [[1.0, 0.0]] and clips.tolist() == [[0, 40]]
+def test_a_sentence_behind_forty_clips_of_another_is_found_in_a_large_gallery(exported: Exported) -> None:
+    clip, answers = clip_of(exported, "b/train1"), []
+    for limit in (100, 1):
+        engine = SignEngine.load(exported.folder)
+        near, far = (next(row for row in engine.clips if row["sentence_id"] == n) for n in ("0", "1"))
+        (query,) = engine.embed([clip])
+        engine.clips = [near] * 40 + [far]
+        rows = query + np.random.default_rng(0).normal(0, [[0.01]] * 40 + [[1]], (41, len(query)))
+        rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        engine.gallery = Gallery(rows, np.array([0] * 40 + [1]), np.array([], int), rows[:0])
+        engine.config["retrieval"]["exact_limit"] = limit
+        answers.append(engine.answer(*clip, decode=False))
+    exact, approximate = (
+        [(match.sentence_id, match.similarity) for match in answer.matches] for answer in answers
+    )
+    assert [sentence for sentence, _ in exact] == [0, 1]
+    assert approximate == [(sentence, pytest.approx(similarity, abs=1e-5)) for sentence, similarity in exact]
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.5])

@@ -63,9 +63,8 @@ def test_jobs_ask_a_cluster_for_a_gpu_where_it_has_one(
     (tmp_path / "sinfo").write_text(f"#!/bin/sh\nprintf '{printed}\\n'\n")
     (tmp_path / "sinfo").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    cluster_has_gpus.cache_clear()
-    assert cluster_has_gpus() == gpus
-    cluster_has_gpus.cache_clear()
+    # without the answer that this process remembers
+    assert cluster_has_gpus.__wrapped__() == gpus
 
 
 def test_a_preset_is_served_by_dvc_with_its_own_folders_and_parameter_files(root: Path) -> None:
@@ -219,7 +218,7 @@ def test_every_seed_but_the_first_has_a_run_of_its_own(root: Path) -> None:
         "seeds/43/gloss/hybrid_pose",
     ]
     first, second = (SimpleNamespace(variant="tcn_ctc", seed=seed) for seed in flow.seeds)
-    assert Given(flow.params).run(first) == {"variant": "tcn_ctc", "seed": 42}
+    assert Given(flow.params).run(first) == {"variant": "tcn_ctc", "seed": tree["runs"]["seed"]}
     assert Given(flow.params).run(second) == {"variant": "tcn_ctc", "seed": 43}
 
 

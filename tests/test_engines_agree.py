@@ -1,22 +1,30 @@
 """What one engine built the other finds complete: with twelve shards, and after what changes no clip.
 
 Twelve, because numbers of eight or more with a zero in front are read differently by YAML 1.1 and 1.2.
+The corpus is built once; every test gets a copy of that checkout, which it may change.
 """
 
 from __future__ import annotations
 
 import csv
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from tests.test_dvc_yaml import CODE
-from tests.test_pipeline import jobs_of, run
+from tests.checkouts import (
+    adopt,
+    assert_nothing_to_do,
+    change_params,
+    copy_of,
+    jobs_of,
+    link_code,
+    ran_by_dvc,
+    run,
+    start_engines,
+)
 
 # two builds of twelve shards and many starts of both engines
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800, func_only=True)]
@@ -37,8 +45,8 @@ PARAMS = {
 
 def checkout(root: Path, folder: Path) -> Path:
     """Make `folder` a checkout with ready-made features, clips that lie in some of the shards."""
-    for name in (*CODE, ".dvcignore"):
-        (folder / name).symlink_to(root / name)
+    link_code(root, folder)
+    change_params(folder, PARAMS)
     (folder / VIDEOS).mkdir(parents=True)
     rng, rows = np.random.default_rng(5), []
     for number in range(18):
@@ -49,23 +57,23 @@ def checkout(root: Path, folder: Path) -> Path:
         rows.append((f"{number}.npy", sentence_id, sentence, gloss, split, f"s{number // 3}"))
     columns = ["feature_path", "sentence_id", "sentence", "gloss", "split", "signer_id"]
     pd.DataFrame(rows, columns=columns).to_csv(folder / TABLE, index=False)
-    params = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
-    for section, values in PARAMS.items():
-        params[section].update(values)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
-    run(folder, "git", "init", "-q")
-    run(folder, "dvc", "init", "-q")
-    run(folder, sys.executable, "-m", "engines.dvc_yaml")
+    start_engines(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def built(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Such a checkout, built by Snakemake and taken over by DVC; tests put back what they change."""
+    """Such a checkout, built by Snakemake and taken over by DVC; not to be changed."""
     folder = checkout(root, tmp_path_factory.mktemp("built"))
     run(folder, "snakemake", "--cores", "all")
-    run(folder, sys.executable, "-m", "engines.adopt")
+    adopt(folder)
     return folder
+
+
+@pytest.fixture
+def project(built: Path, tmp_path: Path) -> Path:
+    """A copy of that checkout."""
+    return copy_of(built, tmp_path / "project")
 
 
 def changed_for_dvc(folder: Path) -> set[str]:
@@ -76,86 +84,69 @@ def changed_for_dvc(folder: Path) -> set[str]:
     }
 
 
-def ran_by_dvc(folder: Path) -> set[str]:
-    """Return the stages whose command `dvc repro` runs."""
-    text = run(folder, "dvc", "repro")
-    return {line.split("'")[1] for line in text.splitlines() if line.startswith("Running stage")}
-
-
-def nothing_to_do(folder: Path) -> None:
-    assert jobs_of(folder) == {}
-    assert "up to date" in run(folder, "dvc", "status")
-
-
-def test_dvc_has_nothing_to_do_after_snakemake_built_twelve_shards(built: Path) -> None:
-    nothing_to_do(built)
-    assert len(list((built / "build/pose_features").glob("*.mask.npy"))) == SHARDS
+def test_dvc_has_nothing_to_do_after_snakemake_built_twelve_shards(project: Path) -> None:
+    assert_nothing_to_do(project)
+    assert len(list((project / "build/pose_features").glob("*.mask.npy"))) == SHARDS
 
 
 def test_snakemake_has_nothing_to_do_after_dvc_built_twelve_shards(root: Path, tmp_path: Path) -> None:
     folder = checkout(root, tmp_path)
     run(folder, "dvc", "repro")
-    nothing_to_do(folder)
+    assert_nothing_to_do(folder)
 
 
-def test_what_changes_no_clip_reruns_nothing_under_either_engine(built: Path) -> None:
-    videos, video = built / VIDEOS, built / VIDEOS / "3.npy"
+def test_what_changes_no_clip_reruns_nothing_under_either_engine(project: Path) -> None:
+    videos, video = project / VIDEOS, project / VIDEOS / "3.npy"
     strays = [videos / ".DS_Store", videos / "notes.txt"]
     for path in strays:
         path.write_text("stray")
-    nothing_to_do(built)
+    assert_nothing_to_do(project)
     for path in strays:
         path.unlink()
     # each with its old content: a folder that was copied, renamed and renamed back, a video that was written
     # over itself, new time stamps
-    shutil.copytree(videos, built / "data/copy", copy_function=shutil.copyfile)
+    shutil.copytree(videos, project / "data/copy", copy_function=shutil.copyfile)
     shutil.rmtree(videos)
-    (built / "data/copy").rename(videos)
+    (project / "data/copy").rename(videos)
     content = video.read_bytes()
     video.unlink()
     video.write_bytes(content)
-    for path in (videos / "4.npy", videos, built / TABLE):
+    for path in (videos / "4.npy", videos, project / TABLE):
         path.touch()
-    nothing_to_do(built)
+    assert_nothing_to_do(project)
 
 
 def test_another_time_zone_and_path_rerun_nothing_under_either_engine(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = tmp_path / "Ügür çlips"
-    shutil.copytree(built, other, symlinks=True)
     monkeypatch.setenv("TZ", "Pacific/Kiritimati")
-    nothing_to_do(other)
+    assert_nothing_to_do(copy_of(built, tmp_path / "Ügür çlips"))
 
 
 def test_another_spelling_of_the_table_and_an_unnamed_video_rerun_only_the_reading_and_only_under_dvc(
-    built: Path,
+    project: Path,
 ) -> None:
-    table, unnamed = built / TABLE, built / VIDEOS / "unnamed.npy"
-    before = table.read_bytes()
+    table = project / TABLE
     rows = pd.read_csv(table, dtype=str, keep_default_na=False)
     rows.to_csv(table, index=False, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    shutil.copy(built / VIDEOS / "3.npy", unnamed)
-    assert jobs_of(built) == {}
+    shutil.copy(project / VIDEOS / "3.npy", project / VIDEOS / "unnamed.npy")
+    assert jobs_of(project) == {}
     # DVC compares the bytes of the table and of the folder; the rows are the same, so nothing follows
-    assert changed_for_dvc(built) == {"sources"}
-    assert ran_by_dvc(built) == {"sources"}
-    nothing_to_do(built)
-    table.write_bytes(before)
-    unnamed.unlink()
-    ran_by_dvc(built)
+    assert changed_for_dvc(project) == {"sources"}
+    assert ran_by_dvc(project) == {"sources"}
+    assert_nothing_to_do(project)
 
 
-def test_a_named_video_that_changes_or_goes_is_noticed_by_both_engines(built: Path) -> None:
-    video = built / VIDEOS / "3.npy"
+def test_a_named_video_that_changes_or_goes_is_noticed_by_both_engines(project: Path) -> None:
+    video = project / VIDEOS / "3.npy"
     before = video.read_bytes()
     video.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
-    jobs = jobs_of(built)
+    jobs = jobs_of(project)
     assert (jobs["sources"], jobs["manifest"], jobs["pose_features"]) == (1, 1, 1)
-    assert changed_for_dvc(built) == {"sources"}
+    assert changed_for_dvc(project) == {"sources"}
     video.unlink()
-    jobs = jobs_of(built)
+    jobs = jobs_of(project)
     assert (jobs["sources"], jobs["manifest"], jobs["pose_features"]) == (1, 1, 1)
-    assert changed_for_dvc(built) == {"sources"}
+    assert changed_for_dvc(project) == {"sources"}
     video.write_bytes(before)
-    nothing_to_do(built)
+    assert_nothing_to_do(project)

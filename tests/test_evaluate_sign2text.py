@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from demo_params import section
-from small_corpus import SENTENCES, arguments, write_corpus
+from small_corpus import SENTENCES, arguments, run_embed, write_corpus
 
 from signloom.evaluation.sign2text import nearest, score_translations
 from signloom.metrics.alignment import alignment
 from signloom.params.evaluation import EvaluationParams
-from workflow_scripts import embed
 from workflow_scripts import evaluate_sign2text as stage
 
 FEW = section(EvaluationParams, bootstrap=200, seed=1)
@@ -79,14 +77,11 @@ def test_figures_of_a_hand_worked_data_set() -> None:
 
 def run(folder: Path, order: int = 1, without: str = "") -> tuple[bytes, bytes]:
     """Embed and evaluate the small corpus; clips whose id starts with `without` are left out."""
-    torch.set_num_threads(1)
     inputs = write_corpus(folder, order)
     if without:
         splits = pd.read_csv(inputs["splits"][0])
         splits[~splits["clip_id"].str.startswith(without)].to_csv(inputs["splits"][0], index=False)
-    made = {name: folder / name for name in ("embeddings", "map", "frames", "frames_index")}
-    needed = ("checkpoint", "features", "mask", "index", "stats", "splits", "metadata")
-    assert embed.main(arguments({name: inputs[name] for name in needed}, made, {})) == 0
+    made = run_embed(inputs, folder)
     inputs |= {"embeddings": [made["embeddings"]], "map": [made["map"]]}
     outputs = {"metrics": folder / "sign2text.json", "predictions": folder / "sign2text.csv"}
     params = {"decoding": {"beam": 3, "batch_size": 2}, "evaluation": {"bootstrap": 200, "seed": 1}}
@@ -123,8 +118,8 @@ def test_the_stage_scores_each_data_set_apart(evaluated: tuple[bytes, bytes, Pat
 def test_the_nearest_sentence_is_that_of_the_most_similar_training_clip(
     evaluated: tuple[bytes, bytes, Path],
 ) -> None:
-    table = pd.read_csv(evaluated[2] / "map", keep_default_na=False)
-    vectors = np.load(evaluated[2] / "embeddings")
+    table = pd.read_csv(evaluated[2] / "embeddings_map.csv", keep_default_na=False)
+    vectors = np.load(evaluated[2] / "embeddings.npy")
     for clip_id, answer in pd.read_csv(evaluated[2] / "sign2text.csv")[["clip_id", "nearest"]].itertuples(
         index=False
     ):
@@ -164,7 +159,7 @@ def test_a_tokenizer_of_another_training_is_refused(
     inputs = write_corpus(tmp_path)
     other = (tmp_path / "tokenizer.json").read_text().replace('"<sos>"', '"<s>"').replace('"<eos>"', '"</s>"')
     (tmp_path / "tokenizer.json").write_text(other.replace('"<pad>"', '"[PAD]"'))
-    inputs |= {"embeddings": [evaluated[2] / "embeddings"], "map": [evaluated[2] / "map"]}
+    inputs |= {"embeddings": [evaluated[2] / "embeddings.npy"], "map": [evaluated[2] / "embeddings_map.csv"]}
     outputs = {"metrics": tmp_path / "m.json", "predictions": tmp_path / "p.csv"}
     assert stage.main(arguments(inputs, outputs, {"decoding": {}, "evaluation": {}})) == 2
     assert "tokenizer" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from signloom.features.shards import FeatureShards
 from signloom.inference.engine import SignEngine
 from signloom.inference.video import VideoAnswer, answer_landmarks, answer_video, bundle_tracker, track_video
 from signloom.video.decode import VideoUnreadable, read_frames
-from tests.test_pose_features import as_tracked, moving_body
+from tests.bodies import as_tracked, moving_body
 from workflow_scripts import landmarks, pose_features
 
 

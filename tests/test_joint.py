@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from ctc_labellings import EMITTED, SHARPNESS, collapse, labellings, posteriors
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_ctc import EMITTED, SHARPNESS, collapse, labellings, posteriors
 from torch import Tensor
 
 from benchmarks.gloss_decoding import PlainCtcPrefix

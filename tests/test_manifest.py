@@ -16,21 +16,12 @@ from hypothesis import strategies as st
 from signloom.dataset.forms.texts import sentence_number
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_table
-from signloom.dataset.manifest import Manifest
 from signloom.dataset.shard_names import shard_names, shard_of
 from signloom.errors import SignloomError
-from tests.manifests import dataset_of, manifest_of
+from tests.manifests import build, dataset_of
 from tests.videos import write_video
 from workflow_scripts import manifest as stage
 from workflow_scripts import sources as sources_stage
-
-
-def build(folder: Path, table: str, importer: str = "csv", ratio: float = 1.0, **more: str) -> Manifest:
-    suffix = "xlsx" if table == "" else "csv"
-    if table:
-        (folder / "clips.csv").write_text(table, "utf-8")
-    dataset = dataset_of(folder / f"clips.{suffix}", folder / "videos", importer, **more)
-    return manifest_of(dataset, folder / "hashes.json", ratio)
 
 
 def test_every_bad_row_is_rejected_with_its_reason_and_line(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from signloom.dataset.manifest import Manifest
-from tests.test_manifest import build
+from tests.manifests import build
 from tests.videos import write_video
 
 

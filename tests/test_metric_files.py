@@ -7,7 +7,6 @@ import math
 from pathlib import Path
 
 import pytest
-import yaml
 from conftest import ROOT
 
 from signloom.files import write_json
@@ -25,21 +24,6 @@ def test_every_committed_metric_file_is_as_the_stages_would_write_it(path: Path,
 def test_the_demo_and_the_preset_of_real_signing_have_metric_files() -> None:
     names = {str(path.relative_to(ROOT / "metrics")) for path in COMMITTED}
     assert {"sign2text.json", "gloss/hybrid_pose.json", "boston104/ablation.json"} <= names
-
-
-def test_every_stage_that_has_a_metric_file_writes_it_with_the_one_function() -> None:
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"].values()
-    scored = [stage | stage.get("do", {}) for stage in stages]
-    scripts = {
-        path
-        for stage in scored
-        if "metrics" in stage
-        for path in stage["deps"]
-        if path.startswith("workflow_scripts/") and not path.endswith(("__init__.py", "job.py"))
-    }
-    assert {f"workflow_scripts/{name}.py" for name in ("manifest", "evaluate_gloss", "ablation")} <= scripts
-    for script in scripts:
-        assert 'write_metrics(job.output("metrics")' in (ROOT / script).read_text("utf-8"), script
 
 
 def test_two_machines_whose_sums_differ_in_the_tenth_decimal_write_the_same_file(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,16 @@ from signloom.params.schema import Params
 from signloom.video.windows import window_count
 from workflow_scripts.job import parse
 
+PRESETS = sorted(path.stem for path in Path(__file__).parent.parent.glob("config/presets/*.yaml"))
 
-def changed(root: Path, folder: Path, old: str, new: str) -> Path:
+
+def changed(root: Path, folder: Path, section: str, key: str, line: str) -> Path:
+    """Copy params.yaml into `folder` with `line` in place of that of `section.key`."""
     text = (root / "params.yaml").read_text("utf-8")
-    assert old in text
+    found = re.search(rf"^{section}:.*\n(?:  .*\n)*?  ({key}: .*)", text, re.MULTILINE)
+    assert found
     path = folder / "params.yaml"
-    path.write_text(text.replace(old, new, 1), "utf-8")
+    path.write_text(text[: found.start(1)] + line + text[found.end(1) :], "utf-8")
     return path
 
 
@@ -38,11 +43,9 @@ def test_the_committed_parameters_are_valid(root: Path) -> None:
     assert load_params(root / "params.yaml").shards.count >= 1
 
 
-@pytest.mark.parametrize(
-    "preset", sorted(p.stem for p in Path(__file__).parent.parent.glob("config/presets/*.yaml"))
-)
-def test_every_preset_is_valid_over_the_committed_parameters(root: Path, preset: str) -> None:
-    assert load_params(root / "params.yaml", root / f"config/presets/{preset}.yaml")
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_valid_over_the_committed_parameters(root: Path, name: str) -> None:
+    assert preset(root, name)
 
 
 def test_overlays_are_laid_over_the_full_preset_one_after_another(root: Path) -> None:
@@ -53,15 +56,16 @@ def test_overlays_are_laid_over_the_full_preset_one_after_another(root: Path) ->
         tree = overlay(tree, read_yaml(file))
     params = check_params(tree, files)
     full = load_params(files[0], files[1])
-    p = params.sign2text
-    assert (p.batch_size, p.accumulation, p.precision, params.decoding.batch_size) == (8, 8, "fp16", 8)
-    assert p.batch_size * p.accumulation == full.sign2text.batch_size * full.sign2text.accumulation
-    assert (p.encoder, p.decoder_layers) == ("gru_attention", 2)
-    own = {"batch_size", "accumulation", "precision", "workers", "encoder", "decoder_layers"}
-    assert p.model_dump(exclude=own) == full.sign2text.model_dump(exclude=own)
-    assert params.model_dump(exclude={"sign2text", "decoding"}) == full.model_dump(
-        exclude={"sign2text", "decoding"}
-    )
+    over = [read_yaml(file)["sign2text"] for file in files[2:]]
+    own = {key: value for keys in over for key, value in keys.items()}
+    assert params.sign2text.model_dump(include=set(own)) == own
+    assert params.sign2text.model_dump(exclude=set(own)) == full.sign2text.model_dump(exclude=set(own))
+    others = {"sign2text", "decoding"}
+    assert params.model_dump(exclude=others) == full.model_dump(exclude=others)
+    # a smaller card takes more batches to a step, and no other step
+    small, large = params.sign2text, full.sign2text
+    assert small.batch_size < large.batch_size
+    assert small.batch_size * small.accumulation == large.batch_size * large.accumulation
 
 
 def test_a_value_stands_once(root: Path) -> None:
@@ -82,43 +86,21 @@ def test_a_value_stands_once(root: Path) -> None:
         assert not repeated
 
 
-def test_a_preset_builds_the_families_that_its_tables_have_texts_for(root: Path) -> None:
-    # SignTalk's workbook has no glosses: the gloss family would fail, after hours of clip features
-    assert preset(root, "signtalk").pipeline.families == ["sign2text"]
-    for name in ("phoenix2014", "boston104"):
-        assert preset(root, name).pipeline.families == ["gloss"]
-
-
-def test_the_full_gloss_preset_has_the_numbers_of_the_design(root: Path) -> None:
-    full = preset(root, "phoenix2014")
-    assert full.hybrid.model_dump() == {
-        **{"layers": 6, "heads": 8, "feedforward": 2048, "decoder_layers": 3, "ctc_weight": 0.3},
-        **{"label_smoothing": 0.0, "token_dropout": 0.0, "lr": 1e-4},
-    }
-    assert full.tcn.model_dump(exclude={"input"}) == {"layers": 5, "kernel": 3, "lr": 1e-4}
-    expected = {
-        **{"width": 512, "dropout": 0.1, "max_frames": 150, "batch_size": 8, "epochs": 100},
-        **{"warmup_epochs": 5, "max_infeasible": 0.05},
-    }
-    assert full.train_gloss.model_dump(include=set(expected)) == expected
-    assert full.gloss_augment.model_dump() == {
-        **{"feature_dropout": 0.1, "feature_dropout_p": 0.5, "noise": 0.05, "noise_p": 0.3},
-        **{"time_mask": 3, "time_mask_p": 0.3},
-        **{"mix_alpha": 0.2, "mixup_p": 0.3, "cutmix_p": 0.3},
-    }
-    assert full.gloss_pose_augment == preset(root, "signtalk").augment
-    assert (full.dataset.importer, full.decode_gloss.normalisation) == ("phoenix2014", "phoenix")
+def test_no_preset_builds_gloss_models_of_signtalk_whose_workbook_has_no_glosses(root: Path) -> None:
+    # the gloss family would fail, after hours of clip features
+    found = [params for name in PRESETS if (params := preset(root, name)).dataset.importer == "signtalk"]
+    assert found and all("gloss" not in params.pipeline.families for params in found)
 
 
 def test_the_windows_of_the_design_documents_are_too_few_for_a_short_clip(root: Path) -> None:
-    demo = load_params(root / "params.yaml")
-    for params, rows in (
-        (demo, 22),
-        (preset(root, "phoenix2014"), 22),
-        (preset(root, "windows_64_32"), 3),
-    ):
-        clips = params.clip_features
-        assert window_count(4 * 25, clips.stack_size, clips.step_size) == rows
+    def rows(params: Params) -> int:
+        """Of a clip of four seconds."""
+        return window_count(4 * 25, params.clip_features.stack_size, params.clip_features.step_size)
+
+    # the longest lines of the demo have five glosses, and CTC needs a row for each
+    assert rows(preset(root, "windows_64_32")) < 5
+    demo, phoenix = load_params(root / "params.yaml"), preset(root, "phoenix2014")
+    assert min(rows(demo), rows(phoenix)) >= 5
 
 
 def test_the_schema_for_editors_is_what_the_typed_parameters_say(root: Path) -> None:
@@ -130,7 +112,7 @@ def test_the_schema_for_editors_is_what_the_typed_parameters_say(root: Path) -> 
 
 
 def test_an_unknown_key_is_named_with_line_and_nearest_key(root: Path, tmp_path: Path) -> None:
-    path = changed(root, tmp_path, "  decode_every:", "  decode_evry:")
+    path = changed(root, tmp_path, "sign2text", "decode_every", "decode_evry: 1")
     with pytest.raises(SignloomError) as error:
         load_params(path)
     line = line_of(path, "decode_evry")
@@ -139,29 +121,26 @@ def test_an_unknown_key_is_named_with_line_and_nearest_key(root: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("key", "value", "message"),
     [
-        (
-            "mode: predefined",
-            "mode: sideways",
-            "Input should be 'predefined', 'sentence', 'signer' or 'clip'",
-        ),
-        ("  count: 4", "  count: eight", "valid integer"),
-        ("  count: 4", "  count: 0", "greater than or equal to 1"),
+        ("splits.mode", "sideways", "Input should be 'predefined', 'sentence', 'signer' or 'clip'"),
+        ("shards.count", "eight", "valid integer"),
+        ("shards.count", "0", "greater than or equal to 1"),
     ],
 )
 def test_a_bad_value_says_what_was_expected_and_found(
-    root: Path, tmp_path: Path, old: str, new: str, message: str
+    root: Path, tmp_path: Path, key: str, value: str, message: str
 ) -> None:
-    path = changed(root, tmp_path, old, new)
+    section, _, name = key.partition(".")
+    path = changed(root, tmp_path, section, name, f"{name}: {value} # here")
     with pytest.raises(SignloomError, match=message) as error:
         load_params(path)
-    assert str(error.value).startswith(f"{path}:{line_of(path, new.strip())}: ")
+    assert str(error.value).startswith(f"{path}:{line_of(path, '# here')}: ")
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_key_is_named(root: Path, tmp_path: Path) -> None:
-    path = changed(root, tmp_path, "  max_gap: 3\n", "")
+    path = changed(root, tmp_path, "pose", "max_gap", "# nothing")
     with pytest.raises(SignloomError, match=r"missing key pose\.max_gap; expected int"):
         load_params(path)
 
@@ -204,7 +183,7 @@ def test_a_value_of_another_type_is_named_and_not_guessed_at(
 
 
 def test_a_variant_of_sign2text_that_changes_nothing_is_refused(root: Path, tmp_path: Path) -> None:
-    path = changed(root, tmp_path, "sign2text_variants: []", "sign2text_variants: [supcon, transformer]")
+    path = changed(root, tmp_path, "runs", "sign2text_variants", "sign2text_variants: [supcon, transformer]")
     with pytest.raises(SignloomError, match="transformer is what section sign2text describes; leave it out"):
         load_params(path)
 

@@ -1,16 +1,29 @@
-"""The whole pipeline on a few demo clips: Snakemake builds, DVC agrees, a change reruns what it must."""
+"""The whole pipeline on a few demo clips: Snakemake builds, DVC agrees, a change reruns what it must.
+
+The clips are built once; every test gets a copy of that checkout, which it may change.
+"""
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
+
+from signloom.metrics.metric_files import write_metrics
+from tests.checkouts import (
+    CODE,
+    adopt,
+    assert_nothing_to_do,
+    change_params,
+    copy_of,
+    jobs_of,
+    ran_by_dvc,
+    run,
+    start_engines,
+)
 
 # real builds: an older processor may take its time over the fixture, not over a test
 pytestmark = pytest.mark.timeout(1200, func_only=True)
@@ -41,26 +54,6 @@ SMALL = {
 AFTER_TRAINING = {"export", "evaluate_inference", "runs", "report"}
 
 
-def run(folder: Path, *command: str, ok: bool = True) -> str:
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    assert (done.returncode == 0) == ok, done.stdout[-4000:]
-    return done.stdout
-
-
-def jobs_of(folder: Path, *options: str) -> dict[str, int]:
-    """Return how many jobs of each rule a Snakemake build would run."""
-    text = run(folder, "snakemake", "-n", "--cores", "1", "--quiet", "rules", "reason", "host", *options)
-    if "Nothing to be done" in text:
-        return {}
-    table = text.split("count\n")[1].split("total")[0].splitlines()[1:]
-    return {
-        name: int(count) for name, count in (line.split() for line in table if line.strip()) if name != "all"
-    }
-
-
 def choose(clips: pd.DataFrame) -> pd.DataFrame:
     """A few clips of every split, one unsigned and one bad."""
     signed = clips[(clips["sentence_id"] >= 0) & (clips["category"] != "bad")]
@@ -79,22 +72,14 @@ def choose(clips: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def project(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout of its own with a few demo clips and a very small model, built once by Snakemake."""
-    folder = tmp_path_factory.mktemp("project")
-    for name in (
-        "Snakefile",
-        "rules",
-        "workflow_scripts",
-        "signloom",
-        "engines",
-        "profiles",
-        "config",
-        ".dvcignore",
-    ):
+def built(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout with a few demo clips and a very small model, built by Snakemake; not to be changed."""
+    folder = tmp_path_factory.mktemp("built")
+    for name in CODE:
         copy = shutil.copytree if (root / name).is_dir() else shutil.copy
         copy(root / name, folder / name)
-    shutil.copy(root / "environment.yml", folder)
+    shutil.copy(root / "params.yaml", folder)
+    change_params(folder, SMALL)
     clips = choose(pd.read_csv(root / "data/demo/clips.csv", keep_default_na=False))
     clips["split"] = clips["split"].replace("", "train")
     (folder / "data/demo").mkdir(parents=True)
@@ -103,107 +88,110 @@ def project(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "data/demo/videos" / video).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / "data/demo/videos" / video, folder / "data/demo/videos" / video)
     shutil.copy(root / "data/demo/sentence_variations.json", folder / "data/demo")
-    params = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
-    for section, values in SMALL.items():
-        params[section].update(values)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
-    run(folder, "git", "init", "-q")
-    run(folder, "dvc", "init", "-q")
-    run(folder, sys.executable, "-m", "engines.dvc_yaml")
+    start_engines(folder)
     run(folder, "snakemake", "--cores", "all")
     return folder
 
 
-def test_a_build_leaves_nothing_to_do_and_dvc_agrees(project: Path) -> None:
-    assert jobs_of(project) == {}
-    run(project, sys.executable, "-m", "engines.adopt")
-    assert "up to date" in run(project, "dvc", "status")
+@pytest.fixture(scope="module")
+def built_for_dvc(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, also recorded in DVC; not to be changed."""
+    folder = copy_of(built, tmp_path_factory.mktemp("built_for_dvc") / "project")
+    adopt(folder)
+    return folder
+
+
+@pytest.fixture
+def project(built: Path, tmp_path: Path) -> Path:
+    """A copy of the checkout that Snakemake built."""
+    return copy_of(built, tmp_path / "project")
+
+
+@pytest.fixture
+def adopted(built_for_dvc: Path, tmp_path: Path) -> Path:
+    """A copy of the checkout that Snakemake built and DVC recorded."""
+    return copy_of(built_for_dvc, tmp_path / "project")
+
+
+def test_a_build_leaves_nothing_to_do_and_dvc_agrees(adopted: Path) -> None:
+    assert_nothing_to_do(adopted)
+
+
+def test_a_build_names_its_rejects_and_leaves_a_report_and_no_half_written_file(project: Path) -> None:
     rejects = pd.read_csv(project / "build/rejects.csv")
     assert rejects["reason"].tolist() == ["unreadable"]
     assert (project / "build/report/index.html").exists()
     assert not list((project / "build").rglob("*.part"))
 
 
+def test_every_metric_file_of_a_build_has_the_digits_that_mean_something(
+    project: Path, tmp_path: Path
+) -> None:
+    files = sorted((project / "metrics").rglob("*.json"))
+    assert {"features.json", "sign2text.json", "ablation.json"} <= {path.name for path in files}
+    for path in files:
+        write_metrics(tmp_path / "again.json", json.loads(path.read_text("utf-8")))
+        assert (tmp_path / "again.json").read_bytes() == path.read_bytes(), path
+
+
 @pytest.mark.long
-def test_what_a_colleague_pulls_is_up_to_date_under_both_engines(project: Path, tmp_path: Path) -> None:
-    run(project, sys.executable, "-m", "engines.adopt")
-    run(project, "dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
-    run(project, "dvc", "push")
+def test_what_a_colleague_pulls_is_up_to_date_under_both_engines(adopted: Path, tmp_path: Path) -> None:
+    run(adopted, "dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
+    run(adopted, "dvc", "push")
     clone = tmp_path / "clone"
     left = shutil.ignore_patterns("build", ".snakemake", "cache", "tmp", ".git")
-    shutil.copytree(project, clone, ignore=left)
+    shutil.copytree(adopted, clone, ignore=left)
     run(clone, "git", "init", "-q")
     run(clone, "dvc", "pull")
     # what `make pull` does
     assert "up to date" in run(clone, "dvc", "status")
     run(clone, "snakemake", "--cores", "1", "--touch", "--forceall", "--quiet", "all")
-    assert jobs_of(clone) == {}
-    assert "up to date" in run(clone, "dvc", "status")
-    path = clone / "signloom/features/pose/pose_features.py"
-    path.write_bytes(path.read_bytes() + b"\n# changed\n")
+    assert_nothing_to_do(clone)
+    append_a_comment(clone / "signloom/features/pose/pose_features.py")
     jobs = jobs_of(clone)
-    assert jobs["pose_features"] == 2
+    assert jobs["pose_features"] == SMALL["shards"]["count"]
     assert "landmarks" not in jobs
 
 
 @pytest.mark.long
 def test_adopting_is_refused_while_work_is_left(project: Path) -> None:
-    product = project / "build/embeddings/prototypes.npz"
-    kept = product.read_bytes()
-    product.unlink()
-    assert "work left" in run(project, sys.executable, "-m", "engines.adopt", ok=False)
-    product.write_bytes(kept)
-    run(project, "snakemake", "--cores", "all", "--forcerun", "prototypes")
+    (project / "build/embeddings/prototypes.npz").unlink()
+    assert "work left" in adopt(project, ok=False)
 
 
-def test_a_new_limit_reruns_its_stage_under_dvc_and_equal_bytes_stop_the_chain(project: Path) -> None:
-    run(project, sys.executable, "-m", "engines.adopt")
-    path = project / "params.yaml"
-    params = yaml.safe_load(path.read_text("utf-8"))
-    params["manifest"]["max_reject_ratio"] = 0.4
-    path.write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
-    text = run(project, "dvc", "repro")
-    ran = {line.split("'")[1] for line in text.splitlines() if line.startswith("Running stage")}
+def test_a_new_limit_reruns_its_stage_under_dvc_and_equal_bytes_stop_the_chain(adopted: Path) -> None:
+    change_params(adopted, {"manifest": {"max_reject_ratio": 0.4}})
     # the report shows every parameter
-    assert ran == {"manifest", "report"}
-    assert jobs_of(project) == {}
-    assert "up to date" in run(project, "dvc", "status")
+    assert ran_by_dvc(adopted) == {"manifest", "report"}
+    assert_nothing_to_do(adopted)
 
 
 @pytest.mark.long
-def test_a_new_learning_rate_reruns_training_and_what_follows_under_dvc(project: Path) -> None:
-    run(project, sys.executable, "-m", "engines.adopt")
-    path = project / "params.yaml"
-    before = path.read_text("utf-8")
-    params = yaml.safe_load(before)
-    params["sign2text"]["lr"] = 2e-4
-    path.write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
+def test_a_new_learning_rate_reruns_training_and_what_follows_under_dvc(adopted: Path) -> None:
+    change_params(adopted, {"sign2text": {"lr": 2e-4}})
     follow = {"train_sign2text", "embed", "prototypes", "evaluate_sign2text", "evaluate_retrieval"}
     follow |= {"calibrate", *AFTER_TRAINING}
-    assert set(jobs_of(project)) == follow
-    text = run(project, "dvc", "repro")
-    ran = {line.split("'")[1] for line in text.splitlines() if line.startswith("Running stage")}
+    assert set(jobs_of(adopted)) == follow
+    ran = ran_by_dvc(adopted)
     assert ran <= follow and {"train_sign2text", "embed", "evaluate_sign2text"} <= ran
-    assert jobs_of(project) == {}
-    assert "up to date" in run(project, "dvc", "status")
+    assert_nothing_to_do(adopted)
 
 
 def test_a_new_width_of_the_gloss_models_reruns_them_and_no_features(project: Path) -> None:
-    path = project / "params.yaml"
-    before = path.read_text("utf-8")
-    params = yaml.safe_load(before)
-    params["train_gloss"]["width"] = 16
-    path.write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
+    change_params(project, {"train_gloss": {"width": 16}})
     assert set(jobs_of(project)) == {"train_gloss", "evaluate_gloss", "ablation", *AFTER_TRAINING}
-    path.write_text(before, "utf-8")
+
+
+def append_a_comment(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"\n# changed\n")
 
 
 def test_changed_pose_feature_code_reruns_pose_features_and_not_landmarks(project: Path) -> None:
     path = project / "signloom/features/pose/pose_features.py"
     before = path.read_bytes()
-    path.write_bytes(before + b"\n# changed\n")
+    append_a_comment(path)
     jobs = jobs_of(project)
-    assert jobs["pose_features"] == 2
+    assert jobs["pose_features"] == SMALL["shards"]["count"]
     assert "landmarks" not in jobs
     path.write_bytes(before)
     assert jobs_of(project) == {}
@@ -213,14 +201,13 @@ def test_an_added_clip_reruns_one_landmark_shard_also_after_a_build_that_was_cut
     project: Path, root: Path
 ) -> None:
     table = project / "data/demo/clips.csv"
-    before = table.read_bytes()
     have = set(pd.read_csv(table)["video"])
     clips = pd.read_csv(root / "data/demo/clips.csv", keep_default_na=False)
     new = clips[~clips["video"].isin(have) & (clips["category"] != "bad") & (clips["split"] == "train")].head(
         1
     )
-    video = project / "data/demo/videos" / new["video"].iloc[0]
-    shutil.copy(root / "data/demo/videos" / new["video"].iloc[0], video)
+    video = new["video"].iloc[0]
+    shutil.copy(root / "data/demo/videos" / video, project / "data/demo/videos" / video)
     pd.concat([pd.read_csv(table, keep_default_na=False), new]).to_csv(table, index=False)
     jobs = jobs_of(project)
     assert (jobs["manifest"], jobs["landmarks"], jobs["pose_features"]) == (1, 1, 1)
@@ -231,18 +218,13 @@ def test_an_added_clip_reruns_one_landmark_shard_also_after_a_build_that_was_cut
     text = run(project, "snakemake", "--cores", "all", "--until", "landmarks")
     assert text.count("landmarks: shard") == 1
     assert "landmarks" not in jobs_of(project)
-    video.unlink()
-    table.write_bytes(before)
 
 
 def test_a_rejected_video_that_is_mended_reruns_its_shard(project: Path, root: Path) -> None:
-    run(project, "snakemake", "--cores", "all", "--until", "landmarks", "clip_features")
     broken = next((project / "data/demo/videos").rglob("*unreadable*"))
-    before = broken.read_bytes()
     shutil.copy(root / "data/demo/videos/s6/001_1.mp4", broken)
     jobs = jobs_of(project)
     assert (jobs["manifest"], jobs["landmarks"], jobs["clip_features"]) == (1, 1, 1)
-    broken.write_bytes(before)
 
 
 @pytest.mark.skipif(shutil.which("sbatch") is None, reason="no SLURM cluster here")
@@ -250,7 +232,6 @@ def test_jobs_of_a_cluster_make_the_same_bytes(project: Path) -> None:
     names = [
         f"build/{stage}/{shard}.npy" for stage in ("landmarks", "pose_features") for shard in ("00", "01")
     ]
-    run(project, "snakemake", "--cores", "all", "--", *names)
     here = {name: (project / name).read_bytes() for name in names}
     shutil.rmtree(project / "build/landmarks")
     shutil.rmtree(project / "build/pose_features")
@@ -261,11 +242,8 @@ def test_jobs_of_a_cluster_make_the_same_bytes(project: Path) -> None:
 
 
 def test_an_unknown_parameter_stops_before_any_job(project: Path) -> None:
-    path = project / "params.yaml"
-    before = path.read_text("utf-8")
-    path.write_text(before.replace("decode_every:", "decode_evry:"), "utf-8")
+    change_params(project, {"sign2text": {"decode_evry": 1}})
     text = run(project, "snakemake", "--cores", "1", ok=False)
-    path.write_text(before, "utf-8")
     line = next(line for line in text.splitlines() if "decode_evry" in line)
     assert "unknown key sign2text.decode_evry; did you mean sign2text.decode_every" in line
     assert "params.yaml:" in line

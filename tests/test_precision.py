@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +16,7 @@ from engines.emulation import emulation_warnings
 from signloom import precision
 from signloom.params.load import load_params, overlay, read_yaml
 from signloom.params.schema import Params
+from tests.checkouts import change_params, link_code
 from tests.videos import write_video
 
 # hides AVX-512, AMX and bf16 instructions from PyTorch: what is left emulates half precision
@@ -28,12 +27,6 @@ on_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="the settings
 def with_precisions(root: Path, **values: str) -> Params:
     tree = read_yaml(root / "params.yaml")
     return Params.model_validate(overlay(tree, {name: {"precision": v} for name, v in values.items()}))
-
-
-def test_the_committed_parameters_ask_for_no_half_precision(root: Path) -> None:
-    params = load_params(root / "params.yaml")
-    given = [params.clip_features, params.sign2text, params.train_gloss]
-    assert [section.precision for section in given] == ["fp32"] * 3
 
 
 @pytest.mark.parametrize("half", ["bf16", "fp16"])
@@ -78,6 +71,17 @@ def test_only_rules_that_run_are_warned_about(root: Path, monkeypatch: pytest.Mo
     assert emulation_warnings(params, ["side_clip_features", "train_gloss"]) == [clips, gloss]
 
 
+def test_no_stage_of_the_demo_is_warned_about_where_half_precision_is_emulated(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(precision, "slowdown", lambda *_: 21.4)
+    stages = ["clip_features", "clip_features_augmented", "train_sign2text", "train_gloss"]
+    assert emulation_warnings(load_params(root / "params.yaml"), stages) == []
+    half = with_precisions(root, **dict.fromkeys(("clip_features", "sign2text", "train_gloss"), "bf16"))
+    assert len(emulation_warnings(half, stages)) == 3
+
+
 @on_x86
 def test_a_processor_without_half_precision_is_found_to_emulate_it(root: Path) -> None:
     script = (
@@ -97,28 +101,17 @@ def test_a_processor_without_half_precision_is_found_to_emulate_it(root: Path) -
 def test_emulated_precision_is_said_before_the_first_job_and_the_build_goes_on(
     root: Path, tmp_path: Path
 ) -> None:
-    for name in (
-        "Snakefile",
-        "rules",
-        "workflow_scripts",
-        "signloom",
-        "engines",
-        "config",
-        "profiles",
-        "docs",
-    ):
-        (tmp_path / name).symlink_to(root / name)
-    shutil.copy(root / "environment.yml", tmp_path)
+    link_code(root, tmp_path)
     (tmp_path / "data").mkdir()
     write_video(tmp_path / "data/a.mp4", 17, 1, 25)
     pd.DataFrame({"video": ["a.mp4"], "sentence": ["a b"]}).to_csv(tmp_path / "data/clips.csv", index=False)
-    over = {
+    changes = {
         "dataset": {"table": "data/clips.csv", "videos": "data", "variations": None},
         "shards": {"count": 1},
         "clip_features": {"weights": "random", "resize": 32, "crop": 32, "batch_size": 1},
     }
-    over["clip_features"] |= {"precision": "bf16", "mode": "windowed"}
-    (tmp_path / "params.yaml").write_text(json.dumps(overlay(read_yaml(root / "params.yaml"), over)))
+    change_params(tmp_path, changes)
+    change_params(tmp_path, {"clip_features": {"precision": "bf16", "mode": "windowed"}})
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "build/clip_features/00.npy"]
     environment = os.environ | OLD_PROCESSOR | {"CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import itertools
+import sys
 import threading
+import time
 
 import pytest
 
-from signloom import progress
 from signloom.progress import track
 
 
@@ -24,19 +27,20 @@ def test_a_log_shows_the_beginning_and_the_end_in_lines_of_their_own(
     assert lines[0].startswith("clips:   0%") and lines[-1].startswith("clips: 100%")
 
 
-def test_the_note_is_written_while_an_item_takes_long_and_not_after() -> None:
-    class Bar:
-        def __init__(self) -> None:
-            self.notes: list[str] = []
-            self.noted = threading.Event()
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
-        def set_postfix_str(self, text: str) -> None:
-            self.notes.append(text)
-            self.noted.set()
 
-    bar, frames = Bar(), iter(range(1000000))
-    with progress._noted(bar, lambda: f"{next(frames)} frames", 0.001):
-        assert bar.noted.wait(30)
-    assert bar.notes[0] == "0 frames"
-    assert not [thread for thread in threading.enumerate() if thread.name.endswith("(write)")]
-    assert len(bar.notes) == next(frames), "a note was written after the end"
+def test_the_note_is_written_while_an_item_takes_long_and_by_no_one_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    list(track([0], "starts tqdm's own thread"))
+    before, frames = set(threading.enumerate()), itertools.count()
+    for _ in track([0], "clips", note=lambda: f"{next(frames)} frames"):
+        until = time.monotonic() + 30
+        while "0 frames" not in sys.stderr.getvalue():  # type: ignore[attr-defined]
+            assert time.monotonic() < until, "no note within half a minute"
+            time.sleep(0.01)
+    assert set(threading.enumerate()) <= before

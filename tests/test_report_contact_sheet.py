@@ -133,10 +133,11 @@ def test_a_video_that_lost_frames_since_is_named(tmp_path: Path) -> None:
     build(tmp_path / "build", pictures=True)
     for number in range(6, 12):
         (tmp_path / f"build/videos/clip00/{number}.png").unlink()
-    lost = videos(tmp_path / "build")
+    lost, clip = videos(tmp_path / "build"), many(split=["train"], sentence_id=[1]).assign(clip_id="clip00")
+    none = pd.DataFrame(columns=["clip_id", "stage", "reason"])
     with pytest.raises(SignloomError, match=r"videos/clip00 has fewer frames than its landmarks"):
-        contact_sheet._frame(lost.files["clip00"], 6)
+        contact_sheet.describe(lost, clip, none)
     for path in (tmp_path / "build/videos/clip00").iterdir():
         path.unlink()
     with pytest.raises(SignloomError, match=r"videos/clip00: .*; build the manifest again"):
-        contact_sheet._frame(lost.files["clip00"], 6)
+        contact_sheet.describe(lost, clip, none)

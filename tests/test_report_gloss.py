@@ -19,10 +19,9 @@ from signloom.report import align, sources, tables
 from signloom.report.glosses import plots as gloss_plots
 from signloom.report.glosses import section as gloss
 from signloom.report.glosses import tables as gloss_tables
-from signloom.report.sentences import section as sentences
 from signloom.report.tables import DASH
 from tests.report_gloss_inputs import EPOCHS, SHA
-from tests.report_inputs import Page, build, write_history
+from tests.report_inputs import Page, build
 from workflow_scripts import report
 
 BOTH = ("sign2text", "gloss")
@@ -269,14 +268,18 @@ def test_the_best_epoch_is_the_trainers() -> None:
     assert gloss.best_epochs(table)["epoch"].tolist() == [max(rows, key=merit)["epoch"]] == [3]
 
 
-def test_references_without_glosses_are_left_out_and_counted() -> None:
-    predictions = pd.DataFrame(
-        [("test", "a", "s", "CAT", "CAT"), ("test", "b", "s", "", "DOG")],
-        columns=["data", "clip_id", "signer_id", "reference", "joint"],
-    )
-    said = gloss._answers(predictions, gloss.Choice("hybrid_pose", "joint", ""))
-    assert said["empty"] == 1
-    assert [example.clip for example in said["examples"]["test"]] == ["a"]
+def test_references_without_glosses_are_left_out_and_counted(folder: Path) -> None:
+    choice = "hybrid_both"
+    metrics, predictions = folder / f"gloss/{choice}.json", folder / f"predictions/gloss/{choice}.csv"
+    epochs = folder / f"models/gloss/{choice}/metrics.jsonl"
+    ablation = json.loads((folder / "ablation.json").read_text("utf-8"))
+    read = sources.read_glosses([metrics], [epochs], [predictions], ablation, "", [])
+    answers = read.predictions[choice]
+    unscored, *others = answers.loc[answers["data"] == "test", "clip_id"]
+    answers.loc[answers["clip_id"] == unscored, "reference"] = ""
+    found = gloss.describe(read)
+    assert found["empty"] == 1
+    assert {example.clip for example in found["examples"]["test"]} == set(others)
 
 
 def test_a_run_without_its_predictions_is_named(folder: Path) -> None:
@@ -296,12 +299,14 @@ def test_a_report_of_no_family_is_refused(tmp_path: Path, capsys: pytest.Capture
     assert "no model family was given" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("two_views", [True, False])
-def test_the_losses_speak_of_two_views_only_where_there_were_two(tmp_path: Path, two_views: bool) -> None:
-    write_history(tmp_path, val=True, two_views=two_views)
-    history = sources.read_history(tmp_path / "history.csv", tmp_path / "metrics.jsonl")
-    (losses,) = [picture for picture in sentences._training(history)["curves"] if picture.name == "losses"]
-    assert ("two-view" in losses.caption) == two_views
+def test_the_losses_speak_of_two_views_only_where_there_were_two(html: str, tmp_path: Path) -> None:
+    def caption(page: str) -> str:
+        found = re.search(r'<figure id="losses">.*?<figcaption>(.*?)</figcaption>', page, flags=re.DOTALL)
+        assert found
+        return found[1]
+
+    assert "two-view" in caption(html)
+    assert "two-view" not in caption(build(tmp_path / "build", two_views=False))
 
 
 def test_gloss_runs_have_stage_times_and_checksums(html: str, tmp_path: Path) -> None:

@@ -24,15 +24,6 @@ from signloom.training.sentences.data import ClipSet, Texts, TrainingClips, Trai
 from signloom.training.sentences.validation import Validation
 from tests.synthetic_signs import Size, write_corpus
 
-FULL = {
-    **{"encoder": "transformer", "width": 512, "layers": 6, "heads": 8, "feedforward": 2048},
-    **{"decoder_layers": 6, "dropout": 0.2, "token_dropout": 0.0, "embedding_dim": 256, "seq_len": 128},
-    **{"dual_view": True, "lambda_clip": 1.0, "lambda_supcon": 0.5},
-    **{"label_smoothing": 0.1, "variation_p": 0.5},
-    **{"batch_size": 64, "instances_per_class": 2, "accumulation": 1, "epochs": 50, "lr": 3e-4},
-    **{"weight_decay": 1e-4, "warmup_epochs": 0.0, "restarts": 0},
-    **{"decode_every": 5, "workers": 4},
-}
 Inputs = dict[str, list[Path]]
 
 
@@ -100,19 +91,8 @@ def test_the_full_preset_builds_trains_two_steps_and_decodes(root: Path, corpus:
     from transformers import DistilBertConfig, DistilBertModel
 
     params = load_params(root / "params.yaml", root / "config/presets/signtalk.yaml")
-    p = params.sign2text
-    assert p.model_dump(include=set(FULL)) == FULL
-    assert (params.augment.body, params.augment.body_p) == (0, 0)
-    assert (params.text.encoder, params.text.pooling) == ("distilbert-base-uncased", "cls")
-    assert (params.text.tokenizer, params.text.weights, params.text.max_tokens) == (
-        "encoder",
-        "pretrained",
-        64,
-    )
-    assert (params.dataset.importer, params.dataset.variations) == ("signtalk", None)
-    assert (params.splits.mode, params.shards.count) == ("clip", 100)
+    p = params.sign2text.model_copy(update={"batch_size": 8, "workers": 0})
     c = opened(corpus)
-    p = p.model_copy(update={"batch_size": 8, "workers": 0})
     with torch.random.fork_rng():
         torch.manual_seed(0)
         bert = DistilBertModel(DistilBertConfig()).eval()

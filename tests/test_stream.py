@@ -23,7 +23,7 @@ from signloom.inference.stream import SignStream, StreamEvent, recent_motion, st
 from signloom.inference.video import answer_landmarks, answer_video, bundle_params, bundle_tracker
 from signloom.params.features import LandmarksParams, PoseParams, QualityParams
 from signloom.video.decode import Frame, read_frames
-from tests.test_pose_features import as_tracked, moving_body
+from tests.bodies import as_tracked, moving_body
 
 FPS = 25.0
 SEQ_LEN = 50

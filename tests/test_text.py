@@ -55,7 +55,6 @@ def splits() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def minilm() -> SentenceEncoder:
-    torch.set_num_threads(1)
     return load_encoder(section(TextParams))
 
 

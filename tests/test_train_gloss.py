@@ -20,12 +20,13 @@ from signloom.params.gloss import GlossRunParams, TrainGlossParams
 from signloom.training.glosses import history as gloss_history
 from signloom.training.glosses.corpus import GlossCorpus, GlossFiles
 from signloom.training.glosses.history import collapse_warning, merit
+from tests.interruptions import killed_at_save
 from tests.synthetic_gloss import Inputs, Size, arguments, write_corpus
 from workflow_scripts.job import parse
 from workflow_scripts.train_gloss import main
 
 TINY = {"width": 16, "epochs": 3, "warmup_epochs": 1, "max_frames": 60}
-HYBRID = {"layers": 1, "heads": 2, "feedforward": 32, "decoder_layers": 1, "lr": 3e-3}
+HYBRID = {"layers": 1, "heads": 2, "feedforward": 32, "decoder_layers": 1, "lr": 3e-3, "ctc_weight": 0.3}
 PLAIN = {name: 0.0 for name in ("feature_dropout_p", "noise_p", "time_mask_p", "mixup_p", "cutmix_p")}
 STILL = {name: 0.0 for name in ("time_warp_p", "frame_dropout_p", "noise_p", "shift_p", "rotation_p")}
 FILES = ("best.pth", "latest.pth", "history.csv", "metrics.jsonl")
@@ -141,26 +142,11 @@ def test_two_runs_give_the_same_bytes_and_another_seed_gives_others(
     assert all(a != b for a, b in zip(outputs(tmp_path / "other"), outputs(undisturbed), strict=True))
 
 
-class Killed(BaseException):
-    """What a kill leaves behind: nothing catches it."""
-
-
 @pytest.mark.parametrize("moment", [1, 2, 4, 5])
 def test_a_killed_run_goes_on_to_the_same_bytes(
-    moment: int, corpus: Inputs, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    moment: int, corpus: Inputs, undisturbed: Path, tmp_path: Path
 ) -> None:
-    saves = 0
-    really_save = checkpoints.save
-
-    def save(path: Path, content: dict) -> None:
-        nonlocal saves
-        saves += 1
-        if saves == moment:
-            raise Killed
-        really_save(path, content)
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(checkpoints, "save", save)
+    with killed_at_save(moment):
         run(corpus, tmp_path)
     assert not (tmp_path / "best.pth").exists()
     assert run(corpus, tmp_path) == 0
@@ -187,7 +173,8 @@ def test_infeasible_clips_are_named_and_too_many_stop_the_run(
     assert run(corpus, tmp_path, train_gloss={"max_frames": 2, "max_infeasible": 1.0, "epochs": 1}) == 0
     assert "CTC cannot align" in capsys.readouterr().err
     assert np.isfinite(pd.read_csv(tmp_path / "history.csv").to_numpy()).all()
-    assert run(corpus, tmp_path / "strict", train_gloss={"max_frames": 2}) == 2
+    strict = {"max_frames": 2, "max_infeasible": 0.05}
+    assert run(corpus, tmp_path / "strict", train_gloss=strict) == 2
     assert "more than train_gloss.max_infeasible 0.05" in capsys.readouterr().err
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from signloom.report.plots import curves
 from signloom.training import epochs
 from signloom.training.progress import Progress
 from signloom.training.sentences.history import merit
+from tests.interruptions import Killed, killed_at_save
 from tests.synthetic_signs import Size, arguments, write_corpus
 from workflow_scripts.train_sign2text import main
 
@@ -108,26 +111,11 @@ def test_one_line_an_epoch_and_a_summary(
     assert "parameters" in lines[2] and f"wrote {tmp_path / 'best.pth'}" in lines[-4]
 
 
-class Killed(BaseException):
-    """What a kill leaves behind: nothing catches it."""
-
-
 @pytest.mark.parametrize("moment", [1, 2, 3, 4, 5])
 def test_a_killed_run_goes_on_to_the_same_bytes(
-    moment: int, corpus: Inputs, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    moment: int, corpus: Inputs, undisturbed: Path, tmp_path: Path
 ) -> None:
-    saves = 0
-    really_save = checkpoints.save
-
-    def save(path: Path, content: dict) -> None:
-        nonlocal saves
-        saves += 1
-        if saves == moment:
-            raise Killed
-        really_save(path, content)
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(checkpoints, "save", save)
+    with killed_at_save(moment):
         run(corpus, tmp_path, tmp_path / "scratch")
     assert not (tmp_path / "best.pth").exists()
     assert run(corpus, tmp_path, tmp_path / "scratch") == 0
@@ -136,19 +124,27 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     assert [path.name for path in state.iterdir()] == ["tb"]
 
 
+@contextmanager
+def killed_after_two() -> Iterator[None]:
+    """Cut off a training after its second epoch."""
+    line = epochs.console_line
+
+    def console_line(row: dict, *rest: object) -> str:
+        if row["epoch"] == 2:
+            raise Killed
+        return line(row, *rest)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(epochs, "console_line", console_line)
+        yield
+
+
 @pytest.mark.parametrize("dual_view", [False, True])
 def test_a_loss_without_weight_is_not_computed_and_leaves_its_cells_empty(
     dual_view: bool, corpus: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*arguments: object) -> torch.Tensor:
         raise AssertionError("computed for nothing")
-
-    line = epochs.console_line
-
-    def killed_after_two(row: dict, *rest: object) -> str:
-        if row["epoch"] == 2:
-            raise Killed
-        return line(row, *rest)
 
     monkeypatch.setattr(training, "supervised_contrastive_loss", never)
     changes = {"lambda_supcon": 0.0, "dual_view": dual_view}
@@ -159,8 +155,7 @@ def test_a_loss_without_weight_is_not_computed_and_leaves_its_cells_empty(
     assert history["supcon_loss"].isna().all() and history["clip_loss"].notna().all()
     total = history["ce_loss"] + history["clip_loss"]
     assert history["train_loss"].to_numpy() == pytest.approx(total.to_numpy(), rel=1e-5)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(epochs, "console_line", killed_after_two)
+    with killed_after_two():
         run(corpus, resumed, resumed / "scratch", **changes)
     assert run(corpus, resumed, resumed / "scratch", **changes) == 0
     assert outputs(resumed) == outputs(whole)
@@ -170,17 +165,9 @@ def test_a_loss_without_weight_is_not_computed_and_leaves_its_cells_empty(
 
 
 def test_a_resumed_run_does_not_train_finished_epochs_again(
-    corpus: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    corpus: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = epochs.console_line
-
-    def killed_after_two(row: dict, *rest: object) -> str:
-        if row["epoch"] == 2:
-            raise Killed
-        return line(row, *rest)
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(epochs, "console_line", killed_after_two)
+    with killed_after_two():
         run(corpus, tmp_path, tmp_path / "scratch")
     capsys.readouterr()
     run(corpus, tmp_path, tmp_path / "scratch")
