@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signloom.errors import SignloomError
+from signloom.metrics.wer import error_stats
 from signloom.params.variants import VARIANTS
 from signloom.report import align, sources, tables
 from signloom.report.glosses import plots as gloss_plots
@@ -255,7 +256,7 @@ def test_confusions_add_up_to_the_substitutions_that_are_scored(pairs: list[tupl
         for row in align.confusion_table(answers, "confusions", "gloss", gloss_tables.GLOSSES).rows
     )
     lines = [[line.split() for line in side] for side in zip(*pairs, strict=True)]
-    assert counted == gloss_tables.error_stats(*lines)[:, 0].sum()
+    assert counted == error_stats(*lines)[:, 0].sum()
 
 
 def test_the_best_epoch_is_the_trainers() -> None:

@@ -14,8 +14,9 @@ import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import NAMES, TOGETHER
-from signloom.evaluation.gloss import ERRORS, WEIGHTS, error_stats
+from signloom.evaluation.gloss import ERRORS, WEIGHTS
 from signloom.metrics.bootstrap import NO_CLIP, Floats, figure, ratio
+from signloom.metrics.wer import error_stats
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import Hypothesis
 from signloom.params.variants import BASELINE, VARIANTS

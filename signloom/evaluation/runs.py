@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from signloom.evaluation.datasets import NAMES
-from signloom.evaluation.gloss import error_stats
-from signloom.metrics import translation
 from signloom.metrics.bootstrap import ratio
 from signloom.metrics.signers import signer_figure
+from signloom.metrics.wer import edit_stats, wer_stats
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.variants import VARIANTS
 from signloom.run_names import folder_after
@@ -46,13 +45,10 @@ def _answers(path: Path) -> pd.DataFrame:
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     if path.stem == SENTENCES:
         table = table.rename(columns={"hypothesis": "answer"})
-        stats = translation.wer_stats(table["reference"].tolist(), table["answer"].tolist())
-        errors, words = stats[:, 0], stats[:, 1]
+        errors, words = wer_stats(table["reference"].tolist(), table["answer"].tolist()).T
     else:
         table = table.rename(columns={VARIANTS[path.stem].headline: "answer"})
-        lines = ([line.split() for line in table[column]] for column in ("reference", "answer"))
-        stats = error_stats(*lines)
-        errors, words = stats[:, :3].sum(1), stats[:, 3]
+        errors, words = edit_stats(table["reference"].str.split(), table["answer"].str.split()).T
     table = table[_KEPT].assign(errors=errors, words=words)
     variant = folder_after(path, "variants")
     run = {"model": f"{path.stem}-{variant}" if variant else path.stem}

@@ -11,7 +11,9 @@ import jiwer
 import numpy as np
 import pandas as pd
 
-from signloom.report.tables import DASH, WORDS, Cell, Scoring, Table
+from signloom.metrics.bootstrap import ratio
+from signloom.metrics.wer import edit_stats, words_of
+from signloom.report.tables import DASH, Cell, Table, WordsOf
 
 _EXAMPLES = 6
 _MOST_CONFUSED = 20
@@ -40,9 +42,9 @@ class Example:
     spoken: str
 
 
-def align(reference: str, hypothesis: str, scoring: Scoring = WORDS) -> list[Step]:
-    """Return jiwer's word alignment of both texts, normalised as for scoring."""
-    out = jiwer.process_words([scoring.plain(reference)], [scoring.plain(hypothesis)])
+def align(reference: str, hypothesis: str, words: WordsOf = words_of) -> list[Step]:
+    """Return jiwer's alignment of the scored words of both texts."""
+    out = jiwer.process_words(" ".join(words(reference)), " ".join(words(hypothesis)))
     left, right = out.references[0], out.hypotheses[0]
     steps = []
     for chunk in out.alignments[0]:
@@ -65,17 +67,17 @@ def spoken_edits(steps: Sequence[Step]) -> str:
     return "; ".join(edits) if edits else "no difference"
 
 
-def choose_examples(answers: pd.DataFrame, scoring: Scoring = WORDS) -> list[Example]:
+def choose_examples(answers: pd.DataFrame, words: WordsOf = words_of) -> list[Example]:
     """Return up to six clips of one data set, evenly spaced from the highest to the lowest error rate."""
-    edits, words = scoring.count(answers["reference"].tolist(), answers["hypothesis"].tolist()).T
-    rate = np.divide(edits, words, out=np.full(len(edits), np.nan), where=words > 0)
+    counts = edit_stats(*(list(map(words, answers[column])) for column in ("reference", "hypothesis")))
+    rate = ratio(counts)
     ranked = answers.assign(rate=rate).sort_values(["rate", "clip_id"], ascending=[False, True])
     places = np.linspace(0, len(ranked) - 1, min(_EXAMPLES, len(ranked))).round().astype(int)
-    return [_example(row, scoring) for row in ranked.iloc[places].to_dict("records")]
+    return [_example(row, words) for row in ranked.iloc[places].to_dict("records")]
 
 
-def _example(row: Mapping[Any, Any], scoring: Scoring) -> Example:
-    steps = align(row["reference"], row["hypothesis"], scoring)
+def _example(row: Mapping[Any, Any], words: WordsOf) -> Example:
+    steps = align(row["reference"], row["hypothesis"], words)
     return Example(
         clip=row["clip_id"],
         signer=row.get("signer_id", ""),
@@ -88,7 +90,7 @@ def _example(row: Mapping[Any, Any], scoring: Scoring) -> Example:
     )
 
 
-def confusion_table(answers: pd.DataFrame, name: str, unit: str, scoring: Scoring = WORDS) -> Table:
+def confusion_table(answers: pd.DataFrame, name: str, unit: str, words: WordsOf = words_of) -> Table:
     """Return the most frequent word confusions; `answers` has `reference, hypothesis`.
 
     `unit` names the scored words, such as "word" or "gloss".
@@ -96,8 +98,8 @@ def confusion_table(answers: pd.DataFrame, name: str, unit: str, scoring: Scorin
     said: Counter[str] = Counter()
     pairs: Counter[tuple[str, str]] = Counter()
     for reference, hypothesis in zip(answers["reference"], answers["hypothesis"], strict=True):
-        said.update(scoring.plain(reference).split())
-        steps = align(reference, hypothesis, scoring)
+        said.update(words(reference))
+        steps = align(reference, hypothesis, words)
         pairs.update((step.reference, step.hypothesis) for step in steps if step.kind == "substitute")
     ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
     rows = [
