@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from signloom.evaluation.datasets import NAMES
-from signloom.metrics.bootstrap import ratio
+from signloom.metrics.bootstrap import deviation, ratio
 from signloom.metrics.signers import signer_figure
 from signloom.metrics.wer import edit_stats, wer_stats
 from signloom.params.evaluation import EvaluationParams
@@ -85,7 +85,7 @@ def _seeds(table: pd.DataFrame) -> dict[str, Any]:
         if len(part):
             rates = [_rate(run) for _, run in part.groupby("seed", sort=False)]
             entries[data] = {"n": int(part["clip_id"].nunique()), "wer": float(np.mean(rates))}
-            entries[data] |= _deviation(rates, ONE)
+            entries[data] |= deviation("wer", rates, ONE)
     return entries
 
 
@@ -95,13 +95,7 @@ def _folds(table: pd.DataFrame, params: EvaluationParams) -> dict[str, Any]:
     stats, signers = clips[["errors", "words"]].to_numpy(np.float64), clips["signer_id"].tolist()
     pooled = signer_figure("wer", stats, signers, ratio, params.bootstrap, params.seed, "no reference word")
     counts = {"folds": len(by_fold), "n": len(clips), "signers": len(set(signers) - {""})}
-    return counts | pooled | _deviation(list(by_fold.values()), ONE_FOLD) | {"by_fold": by_fold}
-
-
-def _deviation(rates: Sequence[float], reason: str) -> dict[str, Any]:
-    if len(rates) < 2:
-        return {"wer_std": None, "wer_std_reason": reason}
-    return {"wer_std": float(np.std(rates, ddof=1))}
+    return counts | pooled | deviation("wer", list(by_fold.values()), ONE_FOLD) | {"by_fold": by_fold}
 
 
 def table(answers: pd.DataFrame) -> pd.DataFrame:

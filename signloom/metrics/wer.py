@@ -41,7 +41,7 @@ def error_stats(references: Lines, hypotheses: Lines) -> Floats:
 
     An empty hypothesis counts only deletions, and an empty reference only insertions.
     """
-    if not references:
+    if not len(references):
         return np.zeros((0, 4))
     out = jiwer.process_words(
         [" ".join(line) for line in references], [" ".join(line) for line in hypotheses]
