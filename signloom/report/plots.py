@@ -23,7 +23,7 @@ from signloom.report.drawing import (
     smooth,
     whole_numbers,
 )
-from signloom.report.tables import DATA
+from signloom.report.labels import DATA
 
 
 def lengths(clips: pd.DataFrame) -> Picture:

@@ -13,13 +13,8 @@ import pandas as pd
 from signloom.errors import SignloomError
 from signloom.metrics.bootstrap import interval, ratio
 from signloom.metrics.wer import edit_stats, words_of
+from signloom.report.labels import DATA, LABELS
 
-DATA = {
-    "test": "Test",
-    "test_unseen_sentences": "Test, unseen sentences",
-    "val": "Validation",
-    "val_unseen_sentences": "Validation, unseen sentences",
-}
 DASH = "–"
 # for intervals by group; the metric files have their own
 _RESAMPLES, _SEED = 2000, 42
@@ -61,29 +56,8 @@ class Metric:
     decimals: int = 3
 
 
-HEADLINE = [
-    Metric("wer", "Word error rate, beam decoding", "lower"),
-    Metric("nearest_wer", "Word error rate, sentence of the nearest training clip", "lower"),
-    Metric("wer_gain", "Gain of decoding over the nearest sentence, in word error rate", "higher"),
-    Metric("wer_multi", "Word error rate against the closest variation", "lower"),
-    Metric("bleu4", "BLEU-4, beam decoding", "higher", 1),
-    Metric("nearest_bleu4", "BLEU-4, sentence of the nearest training clip", "higher", 1),
-    Metric("chrf", "chrF2", "higher", 1),
-    Metric("exact", "Sentences exactly right", "higher"),
-    Metric("inst_top1", "Own sentence ranked first (text to clip)", "higher"),
-    Metric("pos_sim", "Similarity to the own sentence", "higher"),
-    Metric("neg_sim", "Similarity to the other sentences", "lower"),
-]
-RETRIEVAL = [
-    Metric("n_ranked", "Queries whose sentence is in the gallery", decimals=0),
-    Metric("ret_top1", "Right sentence first", "higher"),
-    Metric("ret_mrr", "Mean reciprocal rank", "higher"),
-    Metric("r_at_5", "Right sentence among the first 5", "higher"),
-    Metric("r_at_10", "Right sentence among the first 10", "higher"),
-    Metric("med_rank", "Median rank", "lower", 1),
-    Metric("clip_pos_sim", "Similarity to clips of the same sentence", "higher"),
-    Metric("clip_neg_sim", "Similarity to clips of other sentences", "lower"),
-]
+HEADLINE = [Metric(*row) for row in LABELS["headline"]]
+RETRIEVAL = [Metric(*row) for row in LABELS["retrieval"]]
 
 
 def score_table(name: str, caption: str, scores: Mapping[str, Any], metrics: Sequence[Metric]) -> Table:

@@ -14,26 +14,12 @@ from signloom.report.align import choose_examples, confusion_table
 from signloom.report.drawing import Picture
 from signloom.report.glosses import plots as gloss_plots
 from signloom.report.glosses import tables as gloss_tables
-from signloom.report.glosses.tables import DECODERS, GLOSSES
+from signloom.report.glosses.tables import GLOSSES
+from signloom.report.labels import DATA, DECODERS, LABELS
 from signloom.report.sources import GlossSources, variant_of
-from signloom.report.tables import DATA, Cell, Metric
+from signloom.report.tables import Cell, Metric
 from signloom.training.glosses.history import COLLAPSE_RATIO
 
-# column, caption, whether the thick line is smoothed
-_CURVES = [
-    ("train_blank_ratio", "Blank ratio of the training clips.", False),
-    ("val_blank_ratio", "Blank ratio of the validation clips.", False),
-    (
-        "val_wer",
-        "Word error rate in validation, greedy decoding: by attention, or by CTC where there is none. "
-        "Marks are the epochs kept.",
-        False,
-    ),
-    ("train_loss", "Loss in training.", True),
-    ("val_loss", "Loss in validation.", True),
-    ("ctc_loss", "CTC loss in training, divided by target length.", True),
-    ("ce_loss", "Cross-entropy of the attention decoder in training.", True),
-]
 _WER = Metric("wer", "Word error rate", "lower")
 
 
@@ -128,7 +114,7 @@ def _curves(epochs: pd.DataFrame) -> list[Picture]:
             marked=kept if column == "val_wer" else None,
             smoothed=smoothed,
         )
-        for column, caption, smoothed in _CURVES
+        for column, caption, smoothed in LABELS["gloss_curves"]
         if epochs[column].notna().any()
     ]
 

@@ -9,15 +9,10 @@ from typing import Any
 import pandas as pd
 
 from signloom.params.variants import BASELINE, VARIANTS
+from signloom.report.labels import DATA, DECODERS
 from signloom.report.sources import Metrics, variant_of
-from signloom.report.tables import DATA, Cell, Metric, Notes, Table, score_cell
+from signloom.report.tables import Cell, Metric, Notes, Table, score_cell
 
-DECODERS = {
-    "ctc_greedy": "CTC, greedy",
-    "ctc_beam": "CTC, prefix beam",
-    "attention": "attention, beam",
-    "joint": "joint, one pass",
-}
 _DIFFERENCE = Metric("difference", "Difference in word error rate", "lower")
 SETS = {**DATA, "test_all_sentences": "Test, all sentences"}
 GLOSSES = str.split  # the scored words of a line

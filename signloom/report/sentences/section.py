@@ -8,17 +8,10 @@ import pandas as pd
 
 from signloom.report import plots, tables
 from signloom.report.align import choose_examples, confusion_table
+from signloom.report.labels import DATA, LABELS
 from signloom.report.sentences import embedding_map
 from signloom.report.sources import SentenceSources
-from signloom.report.tables import DATA, HEADLINE, RETRIEVAL
-
-_LOSSES = {"train_loss": "training", "val_loss": "validation", "ce_loss": "cross-entropy"}
-_CONTRASTIVE = {"clip_loss": "clip and sentence", "supcon_loss": "two views of a clip"}
-_ALIGNMENT = {
-    "val_pos_sim": "similarity to the own sentence",
-    "val_neg_sim": "similarity to the others",
-    "val_inst_top1": "own sentence first",
-}
+from signloom.report.tables import HEADLINE, RETRIEVAL
 
 
 def describe(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
@@ -88,19 +81,11 @@ def _scores(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
 
 def _training(history: pd.DataFrame) -> dict[str, Any]:
     best = best_epoch(history)
-    losses = "Losses."
-    if history["supcon_loss"].fillna(0.0).any():
-        losses += " The validation loss has no two-view part, so the curves need not meet."
-    drawn = [
-        ("losses", losses, _LOSSES),
-        ("contrastive", "Contrastive losses in training.", _CONTRASTIVE),
-        ("alignment", "Alignment of clips and sentences in validation.", _ALIGNMENT),
-        ("val-wer", "Word error rate in validation, greedy decoding.", {"val_wer": "word error rate"}),
-        ("val-bleu", "BLEU-4 in validation, greedy decoding.", {"val_bleu4": "BLEU-4"}),
-    ]
+    two_views = history["supcon_loss"].fillna(0.0).any()
+    more = " The validation loss has no two-view part, so the curves need not meet." if two_views else ""
     shown = [
-        plots.curves(name, caption, history, columns, best)
-        for name, caption, columns in drawn
+        plots.curves(name, caption + (more if name == "losses" else ""), history, columns, best)
+        for name, caption, columns in LABELS["sentence_curves"]
         if history[list(columns)].notna().any(axis=None)
     ]
     return {"best_epoch": best, "epochs": len(history), "curves": shown}
