@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sacrebleu.metrics import BLEU
 
-from signloom.evaluation.compare import (
+from signloom.evaluation.build_differences import (
     Pair,
     compare_answers,
     holm,

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from signloom.errors import SignloomError
+from signloom.evaluation.build_differences import Comparison, compare_builds
+from signloom.evaluation.build_differences_text import in_words
 from signloom.evaluation.builds import Build, places, read_build
-from signloom.evaluation.compare import Comparison, compare_builds
-from signloom.evaluation.compare_text import in_words
 from signloom.metrics.metric_files import meaningful
 
 PRESETS = Path("config/presets")

@@ -19,6 +19,7 @@ from signloom.features.shards import FeatureShards
 from signloom.metrics.alignment import alignment
 from signloom.metrics.bleu_and_chrf import bleu_score, bleu_stats, chrf_score, chrf_stats, signatures
 from signloom.metrics.bootstrap import NO_CLIP, Floats, figure, mean_figure, ratio
+from signloom.metrics.retrieval import rank_sentences
 from signloom.metrics.wer import WER_SIGNATURE, normalise, wer_multi_stats, wer_stats
 from signloom.models.trained_sign2text import TrainedEncoder
 from signloom.params.evaluation import DecodingParams, EvaluationParams
@@ -26,8 +27,6 @@ from signloom.text.tokenizer import TextTokenizer
 from signloom.text.vocabulary import Symbols
 
 Unit = npt.NDArray[np.float32]
-
-_CHUNK = 1024  # clips compared with the gallery at a time
 
 
 class References:
@@ -130,17 +129,9 @@ def nearest_sentences(clips: EmbeddedClips, rows: npt.NDArray[np.intp]) -> list[
     gallery = clips.gallery()
     if not len(gallery):
         raise SignloomError("no signed training clip has an embedding; run stage embed again")
-    return list(clips.table["sentence"].iloc[gallery[nearest(clips.vectors[rows], clips.vectors[gallery])]])
-
-
-def nearest(queries: Unit, gallery: Unit) -> npt.NDArray[np.intp]:
-    """Return the row (Q,) of `gallery` (G, E) most similar to each of `queries` (Q, E); ties: the first."""
-    wide = gallery.astype(np.float64).T
-    parts = [
-        (queries[start : start + _CHUNK].astype(np.float64) @ wide).argmax(1)
-        for start in range(0, len(queries), _CHUNK)
-    ]
-    return np.concatenate(parts) if parts else np.zeros(0, np.intp)
+    sentences = clips.table["sentence_id"].to_numpy(np.int64)
+    ranked = rank_sentences(clips.vectors[rows], sentences[rows], clips.vectors[gallery], sentences[gallery])
+    return list(clips.table["sentence"].iloc[gallery[ranked.top]])
 
 
 def score_translations(

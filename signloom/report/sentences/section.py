@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from signloom.report import plots, tables
-from signloom.report.align import choose_examples, confusion_table
+from signloom.report.errors import describe_errors
 from signloom.report.labels import DATA, LABELS
 from signloom.report.sentences import embedding_map
 from signloom.report.sources import SentenceSources
@@ -92,26 +92,6 @@ def _training(history: pd.DataFrame) -> dict[str, Any]:
 
 
 def _errors(answers: pd.DataFrame) -> dict[str, Any]:
-    answers = answers.assign(length=tables.reference_lengths(answers["reference"].tolist()).to_numpy())
-    by_length = tables.wer_by(answers, "length")
-    named = "signer_id" in answers and (answers["signer_id"] != "").any()
-    by_signer = tables.wer_by(answers, "signer_id") if named else None
-    chosen = {
-        data: choose_examples(answers[answers["data"] == data])
-        for data in DATA
-        if data != "val_unseen_sentences"
-    }
-    held_out = answers[answers["data"].str.startswith("test")]
-    return {
-        "confusions": confusion_table(held_out if len(held_out) else answers, "confused-words", "word"),
-        "confused_of": "test" if len(held_out) else "validation",
-        "by_length": plots.wer_by_length(by_length) if len(by_length) else None,
-        "length_table": tables.group_table(
-            "by-length", "Word error rate by length of the reference", "Words (from)", by_length
-        ),
-        "by_signer": plots.wer_by_signer(by_signer) if by_signer is not None and len(by_signer) else None,
-        "signer_table": None
-        if by_signer is None
-        else tables.group_table("by-signer", "Word error rate by signer", "Signer", by_signer),
-        "examples": {data: found for data, found in chosen.items() if found},
-    }
+    known = "signer_id" in answers and (answers["signer_id"] != "").any()
+    named = answers if known else answers[:0].assign(signer_id="")
+    return describe_errors(answers, named, LABELS["errors"]["sentences"])

@@ -1,4 +1,4 @@
-"""Compare reference texts with decoded texts: alignments, edits in words, examples."""
+"""Compare reference texts with decoded texts: alignments, confusions, examples, errors by group."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import pandas as pd
 
 from signloom.metrics.bootstrap import ratio
 from signloom.metrics.wer import edit_stats, words_of
-from signloom.report.tables import DASH, Cell, Table, WordsOf
+from signloom.report import plots
+from signloom.report.labels import DATA
+from signloom.report.tables import DASH, Cell, Table, WordsOf, group_table, reference_lengths, wer_by
 
 _EXAMPLES = 6
 _MOST_CONFUSED = 20
@@ -108,5 +110,33 @@ def confusion_table(answers: pd.DataFrame, name: str, unit: str, words: WordsOf 
     ]
     more = f", the first {len(rows)} of {len(ranked)} pairs" if len(ranked) > len(rows) else ""
     columns = [unit.capitalize(), "Read as", "Times", "Signed in all"]
-    plural = "glosses" if unit == "gloss" else f"{unit}s"
-    return Table(name, f"{plural.capitalize()} most often read as another{more}", columns, rows, numeric=2)
+    plural = "Glosses" if unit == "gloss" else f"{unit.capitalize()}s"
+    return Table(name, f"{plural} most often read as another{more}", columns, rows, numeric=2)
+
+
+def describe_errors(
+    answers: pd.DataFrame, named: pd.DataFrame, labels: Mapping[str, str], words: WordsOf = words_of
+) -> dict[str, Any]:
+    """Return the template's values for the errors in `answers`: by length, by signer, confusions, examples.
+
+    `named` are the answers that are told apart by signer; `labels` are those of a family in labels.yaml.
+    """
+    answers = answers.assign(length=reference_lengths(answers["reference"].tolist(), words).to_numpy())
+    by_length, by_signer = wer_by(answers, "length", words), wer_by(named, "signer_id", words)
+    units = labels["units"]
+    held_out = answers[answers["data"].str.startswith("test")]
+    shown = [data for data in DATA if data != "val_unseen_sentences"]
+    examples = {data: choose_examples(answers[answers["data"] == data], words) for data in shown}
+    caption, heading = "Word error rate by length of the reference", f"{units.capitalize()} (from)"
+    length_table = group_table(labels["length_table"], caption, heading, by_length)
+    signer_table = group_table(labels["signer_table"], "Word error rate by signer", "Signer", by_signer)
+    confused = held_out if len(held_out) else answers
+    return {
+        "confusions": confusion_table(confused, labels["confusions"], labels["unit"], words),
+        "confused_of": "test" if len(held_out) else "validation",
+        "by_length": plots.wer_by_length(by_length, labels["by_length"], units) if len(by_length) else None,
+        "length_table": length_table,
+        "by_signer": plots.wer_by_signer(by_signer, labels["by_signer"]) if len(by_signer) else None,
+        "signer_table": signer_table if len(named) else None,
+        "examples": {data: found for data, found in examples.items() if found},
+    }
