@@ -9,11 +9,9 @@ import argparse
 import sys
 
 from signloom import __version__
-from signloom.cli import calibrate, compare, predict
+from signloom.cli.commands import add_commands
 from signloom.console import run_program
 from signloom.errors import SignloomError
-
-COMMANDS = (predict, calibrate, compare)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,9 +23,7 @@ def main(argv: list[str] | None = None) -> int:
 def _run(argv: list[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="signloom", description=__doc__)
     parser.add_argument("--version", action="version", version=f"signloom {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(commands)
+    add_commands(parser.add_subparsers(required=True, metavar="COMMAND"))
     args = parser.parse_args(argv)
     try:
         return int(args.run(args))

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU, CHRF
 
+from signloom.metrics.bleu_and_chrf import bleu_score, bleu_stats, chrf_score, chrf_stats
 from signloom.metrics.bootstrap import (
     figure,
     interval,
@@ -20,15 +21,7 @@ from signloom.metrics.bootstrap import (
     ratio,
     resamples,
 )
-from signloom.metrics.translation import (
-    bleu_score,
-    bleu_stats,
-    chrf_score,
-    chrf_stats,
-    normalise,
-    wer_multi_stats,
-    wer_stats,
-)
+from signloom.metrics.wer import normalise, wer_multi_stats, wer_stats
 
 WORDS = ["The", "the", "boy", "girl", "likes", "to", "eat", "an", "apple", ".", "?", "big", "don't", "Zoë"]
 SENTENCE = st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join)

@@ -16,7 +16,7 @@ from small_corpus import CLIPS, arguments, run_embed, run_prototypes, write_corp
 
 from signloom.evaluation.calibration import GATES, OPEN, Calibrated, calibrate, choose, search, staircase
 from signloom.evaluation.outofset import KINDS
-from signloom.inference.gates import OK, Evidence, Thresholds, judge
+from signloom.inference.gates import OK, GateInputs, Thresholds, judge
 from workflow_scripts import calibrate as stage
 
 PARAMS = {
@@ -28,18 +28,18 @@ PARAMS = {
 INPUTS = ("checkpoint", "stats", "features", "mask", "index", "splits")
 
 
-def random_evidence(rng: np.random.Generator, clips: int, values: int) -> Evidence:
-    """Evidence of few different values, so that many clips are level; some of it unknown."""
+def random_evidence(rng: np.random.Generator, clips: int, values: int) -> GateInputs:
+    """GateInputs of few different values, so that many clips are level; some of it unknown."""
     similarity, margin, prototype, score = rng.integers(0, values, (4, clips)) / values
     prototype[rng.random(clips) < 0.2] = np.nan
     score[rng.random(clips) < 0.1] = np.nan
     margin[rng.random(clips) < 0.1] = np.inf
     motion = np.where(rng.random(clips) < 0.2, np.nan, rng.random(clips))
     frames = (rng.random(clips) < 0.9).astype(int)
-    return Evidence(np.zeros(clips, int), similarity, margin, prototype, score, motion, frames)
+    return GateInputs(np.zeros(clips, int), similarity, margin, prototype, score, motion, frames)
 
 
-def plain_search(evidence: Evidence, right: np.ndarray, out: np.ndarray) -> dict[int, tuple[int, int]]:
+def plain_search(evidence: GateInputs, right: np.ndarray, out: np.ndarray) -> dict[int, tuple[int, int]]:
     """At every count of false accepts, the most accepted rightly, and then the fewest under thresholds."""
     columns = (evidence.similarity, evidence.margin, evidence.proto_similarity, evidence.dtw_score)
     seen = (evidence.frames > 0) & ~(evidence.motion_mean < 0.3)
@@ -74,27 +74,27 @@ def test_the_search_finds_what_a_plain_loop_finds(seed: int, clips: int, values:
         assert (accepted & out).sum() == point.false_accepts
 
 
-def evidence_of(*rows: tuple[float, float, float, float]) -> Evidence:
+def gate_inputs_of(*rows: tuple[float, float, float, float]) -> GateInputs:
     similarity, margin, prototype, score = np.array(rows, np.float64).T
     count = len(rows)
-    return Evidence(
+    return GateInputs(
         np.zeros(count, int), similarity, margin, prototype, score, np.ones(count), np.ones(count, int)
     )
 
 
-def chosen(evidence: Evidence, inside: int, rate: float) -> Calibrated:
+def chosen(evidence: GateInputs, inside: int, rate: float) -> Calibrated:
     right = np.arange(len(evidence.similarity)) < inside
     return calibrate(evidence, right, ~right, 0.45, rate)
 
 
 def test_gates_that_keep_nothing_out_stay_open_and_thresholds_lie_halfway() -> None:
-    evidence = evidence_of((0.9, 0.3, 0.9, 0.95), (0.8, 0.1, 0.7, 0.9), (0.9, 0.3, 0.9, 0.5))
+    evidence = gate_inputs_of((0.9, 0.3, 0.9, 0.95), (0.8, 0.1, 0.7, 0.9), (0.9, 0.3, 0.9, 0.5))
     thresholds = chosen(evidence, 2, 0.0).thresholds
     assert thresholds == Thresholds(OPEN, OPEN, OPEN, 0.7, 0.45)
 
 
 def test_the_rate_is_used_where_more_clips_can_be_accepted_rightly() -> None:
-    evidence = evidence_of(*((value, 1, 1, 1) for value in (0.9, 0.6, 0.7, 0.5, 0.4, 0.3)))
+    evidence = gate_inputs_of(*((value, 1, 1, 1) for value in (0.9, 0.6, 0.7, 0.5, 0.4, 0.3)))
     assert chosen(evidence, 2, 0.0).thresholds.min_similarity == pytest.approx(0.8)
     assert chosen(evidence, 2, 0.25).thresholds.min_similarity == pytest.approx(0.55)
     assert chosen(evidence, 2, 0.24).thresholds.min_similarity == pytest.approx(0.8)
@@ -102,7 +102,7 @@ def test_the_rate_is_used_where_more_clips_can_be_accepted_rightly() -> None:
 
 
 def test_where_no_threshold_helps_everything_is_refused() -> None:
-    evidence = evidence_of((0.5, 0.1, 0.5, 0.5), (0.9, 0.9, 0.9, 0.9))
+    evidence = gate_inputs_of((0.5, 0.1, 0.5, 0.5), (0.9, 0.9, 0.9, 0.9))
     result = chosen(evidence, 1, 0.0)
     assert judge(evidence, result.thresholds) == ["low_similarity"] * 2
     assert result.points[0].right == 0
@@ -110,7 +110,7 @@ def test_where_no_threshold_helps_everything_is_refused() -> None:
 
 @pytest.mark.parametrize(("inside", "lacking"), [(0, "that training saw"), (2, "to be refused")])
 def test_with_one_sort_of_clips_there_is_nothing_to_choose_by(inside: int, lacking: str) -> None:
-    result = chosen(evidence_of((0.9, 0.9, 0.9, 0.9), (0.5, 0.5, 0.5, 0.5)), inside, 0.05)
+    result = chosen(gate_inputs_of((0.9, 0.9, 0.9, 0.9), (0.5, 0.5, 0.5, 0.5)), inside, 0.05)
     assert result.thresholds == Thresholds(0.6, 0.05, OPEN, OPEN, 0.45)
     assert lacking in result.reason and result.points == []
 
@@ -130,7 +130,7 @@ def test_the_staircase_only_rises() -> None:
 def test_more_values_than_are_tried_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     score = np.tanh(np.concatenate([rng.normal(1, 0.3, 20), rng.normal(0, 0.3, 60)]))
-    evidence = evidence_of(*np.stack([*rng.uniform(-1, 1, (3, 80)), score], 1).tolist())
+    evidence = gate_inputs_of(*np.stack([*rng.uniform(-1, 1, (3, 80)), score], 1).tolist())
     shares = []
     for steps in (100, 20):
         monkeypatch.setattr("signloom.evaluation.calibration.MOST_STEPS", steps)

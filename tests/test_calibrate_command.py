@@ -14,7 +14,7 @@ import pytest
 from exported import Exported, clip_of
 
 from signloom.__main__ import main
-from signloom.cli.calibrating import TableClip, read_clips
+from signloom.cli.calibrate import TableClip, read_clips
 from signloom.errors import SignloomError
 from signloom.evaluation.outofset import IN_SET
 from signloom.evaluation.recalibration import AskedClip, Recalibrated, kind_of, recalibrate

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sacrebleu.metrics import BLEU
 
-from signloom.evaluation.compare import (
+from signloom.evaluation.build_differences import (
     Pair,
     compare_answers,
     holm,
@@ -18,8 +18,8 @@ from signloom.evaluation.compare import (
     paired_interval,
     swap_test,
 )
+from signloom.metrics.bleu_and_chrf import bleu_score, bleu_stats
 from signloom.metrics.bootstrap import ratio
-from signloom.metrics.translation import bleu_score, bleu_stats
 
 CLIPS, WORDS = 120, 4
 

@@ -16,10 +16,11 @@ from demo_params import params_json, section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signloom.evaluation.gloss import Answers, error_stats, random_weights, score_glosses
+from signloom.evaluation.gloss import Answers, random_weights, score_glosses
 from signloom.evaluation.gloss_model import decode_clips, decoders
 from signloom.features.gloss_rows import GlossRows
 from signloom.features.shards import FeatureShards
+from signloom.metrics.wer import error_stats
 from signloom.models import checkpoints
 from signloom.models.trained_gloss import load_gloss
 from signloom.params.evaluation import EvaluationParams

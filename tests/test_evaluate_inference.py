@@ -14,7 +14,7 @@ from small_corpus import arguments
 
 from signloom.evaluation.datasets import EmbeddedClips
 from signloom.evaluation.gate_inputs import TrainedGallery
-from signloom.evaluation.inference import evidence_of, fixed_figures, int8_figures
+from signloom.evaluation.inference import fixed_figures, gate_inputs_of, int8_figures
 from signloom.evaluation.outofset import KINDS, Questions
 from signloom.features.shards import FeatureShards
 from signloom.inference.engine import SignEngine
@@ -168,7 +168,7 @@ def test_evidence_of_answers_has_no_margin_where_there_is_one_sentence(
     engine = SignEngine.load(exported.bundle)
     engine.config["inference"]["top_k"] = 1
     clip = questions.read(questions.names[0])
-    evidence = evidence_of(engine, engine.answer_batch([clip], [None], decode=False))
+    evidence = gate_inputs_of(engine, engine.answer_batch([clip], [None], decode=False))
     assert np.isposinf(evidence.margin) and np.isnan(evidence.motion_mean)
 
 

@@ -11,8 +11,9 @@ import pytest
 from demo_params import section
 from small_corpus import SENTENCES, arguments, run_embed, write_corpus
 
-from signloom.evaluation.sign2text import nearest, score_translations
+from signloom.evaluation.sign2text import score_translations
 from signloom.metrics.alignment import alignment
+from signloom.metrics.retrieval import rank_sentences
 from signloom.params.evaluation import EvaluationParams
 from workflow_scripts import evaluate_sign2text as stage
 
@@ -45,7 +46,9 @@ def test_a_model_that_finds_everything_alike_gets_no_credit_and_one_sentence_has
 
 
 def test_the_nearest_of_equals_is_the_first() -> None:
-    assert nearest(EYE[:2], np.concatenate([EYE[2:], EYE[:2], EYE[:2]])).tolist() == [2, 3]
+    gallery = np.concatenate([EYE[2:], EYE[:2], EYE[:2]])
+    sentences = np.arange(len(gallery))
+    assert rank_sentences(EYE[:2], sentences[:2], gallery, sentences).top.tolist() == [2, 3]
 
 
 def test_figures_of_a_hand_worked_data_set() -> None:

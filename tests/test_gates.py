@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signloom.inference.gates import Evidence, Gallery, Thresholds, confidence, judge, weigh
+from signloom.inference.gates import Gallery, GateInputs, Thresholds, confidence, judge, weigh
 
 T = Thresholds(
     min_similarity=0.6, min_margin=0.1, min_proto_similarity=0.5, min_dtw_score=0.7, motion_floor=0.4
@@ -18,11 +18,11 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def evidence(**given: float) -> Evidence:
+def evidence(**given: float) -> GateInputs:
     usual = {"similarity": 0.9, "margin": 0.5, "proto_similarity": 0.8, "dtw_score": 0.9, "motion_mean": 1.0}
     values = {**usual, **given}
     frames = np.array([int(values.pop("frames", 60))])
-    return Evidence(np.array([0]), *(np.array([value]) for value in values.values()), frames)
+    return GateInputs(np.array([0]), *(np.array([value]) for value in values.values()), frames)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,7 @@ from exported import Exported, clip_of
 from small_corpus import SEQ_LEN
 
 from signloom.__main__ import main
-from signloom.cli.answering import picture_paths, videos_in
-from signloom.cli.stream_lines import stream_line
+from signloom.cli.predict import picture_paths, stream_line, videos_in
 from signloom.errors import SignloomError
 from signloom.features.pose.pose_features import RawClip
 from signloom.inference import command
@@ -226,7 +225,7 @@ def test_ctrl_c_ends_a_camera_like_its_last_frame(
         yield from itertools.islice(read_frames(Path(short)), 6 + number)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("signloom.cli.answering.camera_frames", camera)
+    monkeypatch.setattr("signloom.cli.predict.camera_frames", camera)
     assert main(["predict", "--camera", "2", "--bundle", str(bundle), "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     found = json.loads(line)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signloom.report import align, plots, provenance, sources, tables
+from signloom.report import errors, plots, provenance, sources, tables
 from signloom.report.sentences import section as sentences
 from tests.report_inputs import (
     Page,
@@ -192,7 +192,7 @@ words = st.lists(st.sampled_from(["cat", "tree", "sees", "a", "NA"]), max_size=7
 
 @given(reference=words.filter(bool), hypothesis=words)
 def test_an_alignment_keeps_every_word_and_costs_what_jiwer_counts(reference: str, hypothesis: str) -> None:
-    steps = align.align(reference, hypothesis)
+    steps = errors.align(reference, hypothesis)
     assert [s.reference for s in steps if s.reference] == reference.lower().split()
     assert [s.hypothesis for s in steps if s.hypothesis] == hypothesis.lower().split()
     edits = sum(step.kind != "equal" for step in steps)
@@ -201,10 +201,10 @@ def test_an_alignment_keeps_every_word_and_costs_what_jiwer_counts(reference: st
 
 
 def test_edits_are_said_in_words() -> None:
-    steps = align.align("The cat sees a tree", "The dog sees tree")
-    assert align.spoken_edits(steps) == "“dog” in place of “cat”; “a” left out"
-    assert align.spoken_edits(align.align("yes", "yes now")) == "“now” added"
-    assert align.spoken_edits(align.align("Yes.", "yes")) == "no difference"
+    steps = errors.align("The cat sees a tree", "The dog sees tree")
+    assert errors.spoken_edits(steps) == "“dog” in place of “cat”; “a” left out"
+    assert errors.spoken_edits(errors.align("yes", "yes now")) == "“now” added"
+    assert errors.spoken_edits(errors.align("Yes.", "yes")) == "no difference"
 
 
 def test_error_rates_of_groups_add_up_to_those_of_jiwer() -> None:
@@ -238,20 +238,20 @@ def test_lengths_fall_into_at_most_twelve_groups_of_one_width(counts: list[int])
 def test_examples_run_from_the_most_wrong_to_the_most_right() -> None:
     hypotheses = ["a b c d"] * 20 + ["a b c x", "", "a b", "a b c d e"]
     answers = pd.DataFrame({"clip_id": [f"c{n:02d}" for n in range(24)], "hypothesis": hypotheses})
-    chosen = align.choose_examples(answers.assign(reference="a b c d", signer_id="s", nearest=""))
+    chosen = errors.choose_examples(answers.assign(reference="a b c d", signer_id="s", nearest=""))
     rates = [float(example.wer) for example in chosen]
     assert len(rates) == 6
     assert rates == sorted(rates, reverse=True)
     assert rates[0] == 1.0
     assert rates[-1] == 0.0
-    assert align.choose_examples(answers.head(0).assign(reference="", signer_id="", nearest="")) == []
+    assert errors.choose_examples(answers.head(0).assign(reference="", signer_id="", nearest="")) == []
 
 
 def test_signers_with_odd_names_are_drawn_as_they_are_written() -> None:
     groups = pd.DataFrame(
         [("test", "$1_<&>$", 3, 0.5, 0.2, 0.7)], columns=["data", "group", "n", "wer", "low", "high"]
     )
-    assert "$1_&lt;&amp;&gt;$" in plots.wer_by_signer(groups).svg
+    assert "$1_&lt;&amp;&gt;$" in plots.wer_by_signer(groups, "wer-by-signer").svg
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signloom.errors import SignloomError
+from signloom.metrics.wer import error_stats
 from signloom.params.variants import VARIANTS
-from signloom.report import align, sources, tables
+from signloom.report import errors, sources, tables
 from signloom.report.glosses import plots as gloss_plots
 from signloom.report.glosses import section as gloss
 from signloom.report.glosses import tables as gloss_tables
@@ -234,7 +235,7 @@ def test_confused_glosses_are_counted_over_aligned_clips() -> None:
     )
     rows = [
         [cell.text for cell in row]
-        for row in align.confusion_table(answers, "confusions", "gloss", gloss_tables.GLOSSES).rows
+        for row in errors.confusion_table(answers, "confusions", "gloss", gloss_tables.GLOSSES).rows
     ]
     assert rows == [
         ["MOTHER", "FATHER", "2", "3"],
@@ -251,10 +252,10 @@ def test_confusions_add_up_to_the_substitutions_that_are_scored(pairs: list[tupl
     answers = pd.DataFrame(pairs, columns=["reference", "hypothesis"])
     counted = sum(
         int(row[2].text)
-        for row in align.confusion_table(answers, "confusions", "gloss", gloss_tables.GLOSSES).rows
+        for row in errors.confusion_table(answers, "confusions", "gloss", gloss_tables.GLOSSES).rows
     )
     lines = [[line.split() for line in side] for side in zip(*pairs, strict=True)]
-    assert counted == gloss_tables.error_stats(*lines)[:, 0].sum()
+    assert counted == error_stats(*lines)[:, 0].sum()
 
 
 def test_the_best_epoch_is_the_trainers() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from matplotlib.font_manager import FontProperties, findfont
 from PIL import Image, ImageDraw, ImageFont
 
-from signloom.cli.stream_lines import decision
 from signloom.files import atomic
 from signloom.inference.answer import Answer
+from signloom.inference.answer_text import decision
 from signloom.inference.engine import SignEngine
 from signloom.inference.video import VideoAnswer, answer_video
 from signloom.report.overlay import LEFT_COLOUR, RIGHT_COLOUR, draw_landmarks

@@ -6,8 +6,7 @@ Parameters: gloss, evaluation, runs.seed, runs.more_seeds.
 
 from __future__ import annotations
 
-from signloom.evaluation.ablation import compare, read_runs, table
-from signloom.evaluation.ablation_text import describe
+from signloom.evaluation.ablation import compare, describe, read_runs, table
 from signloom.files import write_csv, write_text
 from signloom.metrics.metric_files import meaningful, write_metrics
 from signloom.params.evaluation import EvaluationParams
@@ -20,9 +19,9 @@ def work(job: Job) -> None:
     names = ("metrics", "predictions", "epochs")
     params = job.section("gloss", GlossParams)
     seeds = [job.value("runs.seed", RunsParams), *job.value("runs.more_seeds", RunsParams)]
-    runs = read_runs(params.variants, seeds, *(job.input_list(name) for name in names))
-    compared = compare(runs, params.hypotheses, job.section("evaluation", EvaluationParams))
-    text = describe(compared, runs, params.hypotheses)
+    runs, epochs = read_runs(params.variants, seeds, *(job.input_list(name) for name in names))
+    compared = compare(runs, epochs, params.hypotheses, job.section("evaluation", EvaluationParams))
+    text = describe(compared, params.hypotheses)
     write_csv(job.output("table"), table(meaningful(compared)))
     write_metrics(job.output("metrics"), compared)
     write_text(job.output("text"), text + "\n")

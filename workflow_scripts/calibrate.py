@@ -45,16 +45,16 @@ def work(job: Job) -> None:
         job.input("frames"),
         job.input("frames_index"),
     )
-    evidence = known.ask(trained, questions)
-    found = known.gallery.sentences[evidence.place]
+    gate_inputs = known.ask(trained, questions)
+    found = known.gallery.sentences[gate_inputs.place]
     right = questions.right(found)
-    calibrated = calibrate(evidence, right, questions.out, floor, limit)
+    calibrated = calibrate(gate_inputs, right, questions.out, floor, limit)
     if calibrated.reason:
         print(f"warning: calibrate: {calibrated.reason}", file=sys.stderr)
-    answers = answer_table(questions, evidence, found, judge(evidence, calibrated.thresholds))
+    answers = answer_table(questions, gate_inputs, found, judge(gate_inputs, calibrated.thresholds))
     figures = acceptance_figures(answers, job.section("evaluation", EvaluationParams))
     chosen = thresholds_entries(calibrated, limit, figures)
-    write_csv(job.output("curve"), curve_table(calibrated, evidence, right, questions.kinds))
+    write_csv(job.output("curve"), curve_table(calibrated, gate_inputs, right, questions.kinds))
     write_csv(job.output("predictions"), answers)
     write_metrics(job.output("metrics"), {"val": figures})
     write_json(job.output("thresholds"), chosen)

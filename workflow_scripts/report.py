@@ -28,13 +28,13 @@ from signloom.report.sources import (
     InferenceSources,
     SentenceSources,
     Sources,
+    by_name,
     read_clips,
     read_diagnostics,
     read_glosses,
     read_history,
     read_json,
     read_metrics,
-    read_predictions,
     read_table,
 )
 from workflow_scripts.job import Job, entry_point
@@ -77,7 +77,7 @@ def _videos(job: Job) -> Videos:
 
 def _sentences(job: Job) -> SentenceSources:
     metrics = read_metrics(job.input_list("metrics"), ("sign2text", "retrieval"))
-    predictions = read_predictions(job.input_list("predictions"), ("sign2text", "retrieval"))
+    predictions = by_name("predictions", job.input_list("predictions"), ("sign2text", "retrieval"))
     return SentenceSources(
         scores=metrics["sign2text"],
         ranks=metrics["retrieval"],
@@ -92,7 +92,7 @@ def _sentences(job: Job) -> SentenceSources:
 
 def _inference(job: Job, latency: Path) -> InferenceSources:
     metrics = read_metrics(job.input_list("metrics"), ("calibration",))
-    predictions = read_predictions(job.input_list("predictions"), ())
+    predictions = by_name("predictions", job.input_list("predictions"), ())
     return InferenceSources(
         calibration=metrics["calibration"],
         curve=read_table(job.input("curve"), ["false_accept_rate", "accepted_and_right", "chosen"]),

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from signloom.evaluation.compare import compare_variants
+from signloom.evaluation.build_differences import compare_variants
 from signloom.evaluation.learning_curve import learning_curve
 from signloom.evaluation.runs import read_answers, summarise, table
 from signloom.files import write_csv

@@ -1,82 +1,204 @@
-"""`signloom calibrate`: choose the thresholds of answers for your own camera."""
+"""Choose thresholds on the clips of a table and write a new bundle with them."""
 
 from __future__ import annotations
 
 import argparse
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from signloom.cli.extras import need_video
-from signloom.cli.parser import add_command
+from tqdm import tqdm
+
+from signloom.dataset.forms.table_files import read_table
 from signloom.errors import SignloomError
+from signloom.evaluation.calibration import GATES
+from signloom.evaluation.outofset import IN_SET
+from signloom.evaluation.recalibration import AskedClip, Recalibrated, kind_of, recalibrate
+from signloom.export.recalibrated import write_recalibrated
+from signloom.inference.engine import SignEngine
+from signloom.inference.video import answer_video, bundle_tracker, seen_clip
+from signloom.native_stderr import only_errors
+from signloom.progress import track
+from signloom.video.decode import VideoUnreadable
 
-EPILOG = """\
-CLIPS.csv has one row per clip:
-  video         file or folder of numbered pictures, relative to --videos
-  sentence_id   the sentence that is signed, as in the bundle's embeddings_map.csv; empty or -1 for a clip
-                that should be refused, because nobody signs in it or the bundle lacks the sentence. An
-                unknown id also counts as a clip that should be refused.
-  start_s       optional: start of the clip in the video, in seconds
-  end_s         optional: end of the clip in the video, in seconds
-
-  video,sentence_id
-  anna/01.mp4,12
-  anna/scratches_her_head.mp4,
-
-Record 15 or more signed clips of people whom the model was not trained on, and about six clips of people who
-move but do not sign. Six are enough, because every signed clip is also tested without its own sentence in the
-gallery, and should be refused then. Do not leave them out: nothing else shows how movement without signing is
-answered. The rates printed are for these clips; expect slightly worse ones for new clips.
-
-A video that cannot be read is reported and left out. The exit code is 2 if no thresholds can be chosen.
-"""
+LEFT_OUT = "left_out"
+_REFUSED = {
+    "unsigned": "without a sentence_id",
+    "unseen_sentence": "with a sentence_id that the bundle lacks",
+    LEFT_OUT: "signed clips without their sentence in the gallery",
+}
+_LARGEST_ID = 2**31 - 1
 
 
-def add_parser(commands: Any) -> None:
-    """Add this command to `commands`, the subparsers of `signloom`."""
-    parser = add_command(
-        commands,
-        run,
-        "calibrate",
-        help="choose the thresholds of answers on clips from your own camera",
-        description="Write a copy of a bundle with thresholds chosen on clips from your own camera.",
-        epilog=EPILOG,
-    )
-    parser.add_argument(
-        "clips", type=Path, metavar="CLIPS.csv", help="table of the recorded clips, see below"
-    )
-    parser.add_argument(
-        "--videos", type=Path, metavar="FOLDER", help="folder of the videos (default: that of CLIPS.csv)"
-    )
-    parser.add_argument("--output", type=Path, required=True, metavar="NEW.zip", help="bundle to write")
-    parser.add_argument(
-        "--max-false-accept-rate",
-        type=float,
-        metavar="RATE",
-        help="highest share of clips answered that should be refused (default: the bundle's)",
-    )
+class TableClip(NamedTuple):
+    """A row of the table. `sentence` -1 means no sentence; an end of None is that of the video."""
+
+    video: Path
+    start_s: float | None
+    end_s: float | None
+    sentence_id: int
 
 
-def run(args: argparse.Namespace) -> int:
-    """Calibrate a bundle as `args` ask; return the exit code."""
-    _check(args)
-    need_video("calibrate")
-    # slow to import: --help and wrong arguments should not wait for it
-    from signloom.cli.calibrating import calibrate
+def calibrate(args: argparse.Namespace) -> int:
+    """Run `calibrate`: choose thresholds and write the new bundle; return the exit code.
 
-    return calibrate(args)
-
-
-def _check(args: argparse.Namespace) -> None:
-    """Raise SignloomError if an argument is not usable."""
+    Raises SignloomError if the table or the bundle cannot be used, or no thresholds can be chosen.
+    """
+    clips = read_clips(args.clips, args.videos or args.clips.parent)
+    engine = SignEngine.load(args.bundle)
+    if not any(kind_of(engine, clip.sentence_id) == IN_SET for clip in clips):
+        raise SignloomError(
+            f"{args.clips}: no row has the sentence_id of a sentence that {args.bundle} answers with; "
+            "embeddings_map.csv in it lists them"
+        )
+    _make_folder(args.output.parent)
     rate = args.max_false_accept_rate
-    if rate is not None and not 0 <= rate <= 1:
-        raise SignloomError(f"calibrate: --max-false-accept-rate {rate:g}: expected 0 to 1")
-    if args.bundle.is_dir():
-        raise SignloomError(f"calibrate: --bundle {args.bundle} is a folder; give the zip file in it")
-    if args.output.suffix.lower() != ".zip" or args.output.is_dir():
-        raise SignloomError(f"calibrate: --output {args.output}: expected the name of a .zip file")
-    if args.output.exists() and args.bundle.exists() and args.output.samefile(args.bundle):
-        raise SignloomError(f"calibrate: --output {args.output} is the bundle itself; give another name")
-    if args.videos is not None and not args.videos.is_dir():
-        raise SignloomError(f"calibrate: --videos {args.videos}: expected a folder")
+    if rate is None:
+        rate = engine.config["inference"]["max_false_accept_rate"]
+    asked = ask(engine, clips)
+    found = recalibrate(engine, asked, rate)
+    digest = write_recalibrated(args.bundle, args.output, found.thresholds)
+    unreadable = len(clips) - sum(one.kind != LEFT_OUT for one in asked)
+    print("\n".join([*summary(asked, unreadable, found), "", *changes(engine, found)]))
+    print(f"\n{args.output}: sha256 {digest}")
+    for warning in doubts(asked, found):
+        print(f"warning: {warning}", file=sys.stderr)
+    return 0
+
+
+def read_clips(table: Path, videos: Path) -> list[TableClip]:
+    """Return the rows of `table`; its video paths are relative to the folder `videos`.
+
+    Raises SignloomError with the line of an invalid value or of a repeated clip.
+    """
+    rows = read_table(table, ["video", "sentence_id"])
+    lines: dict[tuple[Path, float | None, float | None], int] = {}
+    clips = []
+    for row in rows.to_dict("records"):
+        where = f"{table}: line {row['row']}"
+        if not row["video"].strip():
+            raise SignloomError(f"{where}: video is empty; expected a file name")
+        start, end = (_seconds(row.get(name, "").strip(), name, where) for name in ("start_s", "end_s"))
+        if end is not None and end <= (start or 0.0):
+            raise SignloomError(f"{where}: end_s {end:g} is not after start_s {start or 0:g}")
+        key = videos / row["video"].strip(), start, end
+        if lines.setdefault(key, row["row"]) != row["row"]:
+            raise SignloomError(f"{where}: repeats the clip of line {lines[key]}; remove one of them")
+        clips.append(TableClip(*key, _sentence_id(row["sentence_id"].strip(), where)))
+    return clips
+
+
+def ask(engine: SignEngine, clips: Sequence[TableClip]) -> list[AskedClip]:
+    """Return the answers to `clips`; signed clips are also asked without their sentence in the gallery.
+
+    A video that cannot be read is reported on standard error and left out.
+    """
+    inference = engine.config["inference"]
+    inference["top_k"] = max(2, inference["top_k"])  # the margin needs the second sentence
+    asked: list[AskedClip] = []
+    with only_errors(), bundle_tracker(engine) as tracker:
+        for video, start_s, end_s, sentence in track(clips, "track videos"):
+            try:
+                seen = answer_video(engine, video, start_s, end_s, tracker=tracker, decode=False)
+            except VideoUnreadable as error:
+                tqdm.write(f"error: {video}: {error}", file=sys.stderr)
+                continue
+            kind = kind_of(engine, sentence)
+            asked.append(AskedClip(kind, sentence, seen.answer))
+            if kind == IN_SET and seen.answer.matches and len(engine.gallery.sentences) > 1:
+                own, motion = seen_clip(engine, seen.raw)
+                (apart,) = engine.answer_batch([own], [motion], decode=False, left_out=[sentence])
+                asked.append(AskedClip(LEFT_OUT, sentence, apart))
+    return asked
+
+
+def summary(asked: Sequence[AskedClip], unreadable: int, found: Recalibrated) -> list[str]:
+    """Return the number of clips of each kind, and how many were accepted before and after."""
+    both = (found.before, found.after)
+    cells = [["", "clips", "before", "now"]]
+    right = [_count(figures, "accepted_and_right", "n_in") for figures in both]
+    cells.append(["signed, accepted with their sentence", str(found.after["n_in"]), *right])
+    wrong = [_count(figures, "false_accept_rate", "n_out") for figures in both]
+    cells.append(["to be refused, but accepted", str(found.after["n_out"]), *wrong])
+    for kind, label in _REFUSED.items():
+        counts = [_count(figures[kind], "false_accept_rate", "n") for figures in both]
+        cells.append([f"  {label}", str(found.after[kind]["n"]), *counts])
+    nobody = sum(not one.answer.matches for one in asked)
+    lines = _aligned(cells)
+    if nobody:
+        lines.append(f"nobody is seen in {nobody} of these clips; no threshold changes that they are refused")
+    if unreadable:
+        lines.append(f"videos left out because they could not be read: {unreadable}")
+    return lines
+
+
+def changes(engine: SignEngine, found: Recalibrated) -> list[str]:
+    """Return thresholds and rates before and after."""
+    old, new = asdict(engine.thresholds), found.thresholds
+    cells = [["", "before", "now"]]
+    cells += [[name, f"{old[name]:.3f}", f"{new[name]:.3f}"] for name in (*GATES, "motion_floor")]
+    for name in ("false_accept_rate", "accepted_and_right"):
+        cells.append([name, *(f"{figures[name]:.3f}" for figures in (found.before, found.after))])
+    return _aligned(cells)
+
+
+def doubts(asked: Sequence[AskedClip], found: Recalibrated) -> list[str]:
+    """Return warnings about why the thresholds may not be usable."""
+    said = []
+    if all(one.kind in (IN_SET, LEFT_OUT) for one in asked if one.answer.matches):
+        said.append(
+            "no clip shows a person who does not sign, so it was not tested whether such clips are refused"
+        )
+    if not found.after["accepted_and_right"]:
+        said.append("no signed clip is accepted with its sentence")
+    return said
+
+
+def _count(figures: dict[str, Any], rate: str, total: str) -> str:
+    """Return the number of clips that a rate stands for, `-` if it is undefined."""
+    return "-" if figures[rate] is None else str(round(figures[rate] * figures[total]))
+
+
+def _aligned(cells: Iterable[Sequence[str]]) -> list[str]:
+    """Return table lines with the first column left-aligned and the others right-aligned."""
+    rows = list(cells)
+    left, *right = (max(map(len, column)) for column in zip(*rows, strict=True))
+    numbers = [[f"{cell:>{width}}" for cell, width in zip(row[1:], right, strict=True)] for row in rows]
+    return ["  ".join([f"{row[0]:<{left}}", *cells]) for row, cells in zip(rows, numbers, strict=True)]
+
+
+def _sentence_id(text: str, where: str) -> int:
+    try:
+        number = int(text or "-1")
+    except ValueError:
+        number = -2
+    if not -1 <= number <= _LARGEST_ID:
+        raise SignloomError(
+            f"{where}: sentence_id {text!r}: expected the id of a sentence, or -1 or nothing for no sentence"
+        )
+    return number
+
+
+def _seconds(text: str, column: str, where: str) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise SignloomError(f"{where}: {column} {text!r}: expected seconds from the start of the video")
+    return value
+
+
+def _make_folder(folder: Path) -> None:
+    """Make `folder` before the long work, so that an invalid name fails early."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SignloomError(
+            f"calibrate: --output in {folder}: {error.strerror}; give another name"
+        ) from error

@@ -1,58 +1,81 @@
-"""`signloom compare`: what changed between two builds, and whether it means anything."""
+"""The work of `signloom compare`: find two builds, compare them, print and write what moved."""
 
 from __future__ import annotations
 
-import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from signloom.cli.extras import need_scores
-from signloom.cli.parser import new_command
 from signloom.errors import SignloomError
+from signloom.evaluation.build_differences import Comparison, compare_builds
+from signloom.evaluation.build_differences_text import in_words
+from signloom.evaluation.builds import Build, places, read_build
+from signloom.metrics.metric_files import meaningful
 
-EPILOG = """\
-A and B are each one of these:
-  folder        a checkout with a build, or a folder below build: of a preset, seed or fold
-  preset        the name of a preset that was built here
-  revision      a git commit, branch or tag; its products come from DVC's cache or remote
-  experiment    the name of a DVC experiment
-
-examples:
-  signloom compare HEAD~1 .                     the last commit, and what was built since
-  signloom compare main my-experiment --json    for programs
-  signloom compare HEAD~1 HEAD --html moved.html
-
-Only what moved is shown. A metric that is computed clip by clip has a paired 95 % interval, over clips, and
-over seeds where a build has several. It differs if its p-value, corrected for the number of such metrics, is
-below 0.05, and with several seeds the interval leaves out 0. Other figures have no interval.
-"""
+PRESETS = Path("config/presets")
 
 
-def add_parser(commands: Any) -> None:
-    """Add this command to `commands`, the subparsers of `signloom`."""
-    parser = new_command(
-        commands,
-        run,
-        "compare",
-        help="compare two builds clip by clip",
-        description="Show which metrics moved between two builds, by how much, and on which clips.",
-        epilog=EPILOG,
-    )
-    parser.add_argument("a", metavar="A", help="the build to compare with")
-    parser.add_argument("b", metavar="B", help="the build that may be better")
-    parser.add_argument("--clips", type=int, default=5, metavar="N", help="clips to list (default: 5)")
-    parser.add_argument("--html", type=Path, metavar="PAGE.html", help="also write a page with a picture")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, for programs")
+def run_compare(a: str, b: str, clips: int, as_json: bool, html: Path | None) -> int:
+    """Compare the builds `a` and `b`; print text or JSON, write the page `html`; return the exit code."""
+    found = compare_builds(find_build(a), find_build(b), clips)
+    if html:
+        # slow to import
+        from signloom.report.comparison import write_page
+
+        write_page(html, a, b, found)
+    print(json.dumps(as_tree(a, b, found), indent=2) if as_json else in_words(a, b, found))
+    return 0
 
 
-def run(args: argparse.Namespace) -> int:
-    """Compare as `args` ask; return the exit code."""
-    need_scores("compare")
-    if args.clips < 0:
-        raise SignloomError(f"compare: --clips {args.clips}: expected 0 or more")
-    if args.html and args.html.is_dir():
-        raise SignloomError(f"compare: --html {args.html}: expected a file, this is a folder")
-    # slow to import: --help should not wait for it
-    from signloom.cli.comparing import run_compare
+def as_tree(a: str, b: str, found: Comparison) -> dict[str, Any]:
+    """Return the comparison as plain data, with the digits of the metric files."""
+    rows = [
+        {
+            name: meaningful(value, "" if name == "p" else row.metric)
+            for name, value in {**asdict(row), "differs": row.differs}.items()
+        }
+        for row in found.rows
+    ]
+    return {"a": a, "b": b, **found._asdict(), "rows": rows}
 
-    return run_compare(args.a, args.b, args.clips, args.json, args.html)
+
+def find_build(name: str) -> Build:
+    """Read the build `name`: a folder, a preset, or a revision or experiment, which DVC fetches.
+
+    Raises SignloomError if there is none.
+    """
+    if Path(name).is_dir():
+        folder = Path(name)
+        return read_build(folder if (folder / "predictions").is_dir() else folder / "build")
+    if (PRESETS / f"{name}.yaml").exists():
+        return read_build(Path("build") / name)
+    with tempfile.TemporaryDirectory() as scratch:
+        return _fetched(name, Path(scratch))
+
+
+def _fetched(revision: str, scratch: Path) -> Build:
+    folder = scratch / "build"
+    for path in ("metrics", "build/predictions"):
+        _dvc_get(path, revision, scratch)
+    for place in places(folder):
+        if place != Path():
+            _dvc_get(f"build/{place.as_posix()}/predictions", revision, scratch)
+    return read_build(folder)
+
+
+def _dvc_get(path: str, revision: str, scratch: Path) -> None:
+    target = scratch / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "dvc", "get", ".", path, "--rev", revision]
+    done = subprocess.run([*command, "--out", str(target)], capture_output=True, text=True)
+    if done.returncode:
+        said = re.search(r"^ERROR: (.*)", done.stderr, re.MULTILINE)
+        raise SignloomError(
+            f"compare: {revision}: {path}: {said[1] if said else done.stderr.strip()}; expected a folder, a "
+            "preset, or a git revision or DVC experiment with products in DVC's cache or remote (dvc push)"
+        )

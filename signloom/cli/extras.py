@@ -11,7 +11,7 @@ VIDEO = ("mediapipe", "av", "cv2", "scipy", "pydantic", "pandas", "matplotlib", 
 
 
 # the modules of the extra `train` that score predictions and draw the page
-SCORES = ("pandas", "pydantic", "jiwer", "sacrebleu", "jinja2", "matplotlib")
+SCORES = ("pandas", "pydantic", "jiwer", "sacrebleu", "jinja2", "yaml", "matplotlib")
 
 
 def need_scores(command: str) -> None:

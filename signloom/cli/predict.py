@@ -1,90 +1,148 @@
-"""`signloom predict`: answer videos with the sentences of a trained model."""
+"""`signloom predict`: print the answers to videos, streams and cameras as they come."""
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from signloom.cli.extras import need_video
-from signloom.cli.parser import add_command
+import cv2
+from tqdm import tqdm
+
+from signloom.cli.picture import write_picture
+from signloom.console import json_line
+from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
-
-EPILOG = """\
-examples:
-  signloom predict clip.mp4                     one clip
-  signloom predict videos/ --json > said.jsonl  all videos below a folder, one JSON object per line
-  signloom predict clip.mp4 --picture clip.png  with a picture of the landmarks and the answer
-  signloom predict --camera                     a camera, until Ctrl-C
-  signloom predict clip.npz                     features, which need no video packages
-
-A video is a file or a folder of numbered pictures. Features are a .npz file with `features` (frames, 540),
-`mask` (frames, 4) and optionally `motion_mean`, or a .npy file with features alone. The exit code is 2 if a
-file could not be read; the other files are still answered.
-"""
-FEATURES = frozenset({".npz", ".npy"})
+from signloom.inference.answer import Answer
+from signloom.inference.answer_text import NONE, clip_table, decision
+from signloom.inference.command import load_engine
+from signloom.inference.engine import SignEngine
+from signloom.inference.stream import SignStream, StreamEvent
+from signloom.inference.video import Tracker, answer_video, bundle_tracker
+from signloom.native_stderr import only_errors
+from signloom.video.camera import camera_frames
+from signloom.video.decode import PICTURES, Frame, VideoUnreadable, read_frames
 
 
-def add_parser(commands: Any) -> None:
-    """Add this command to `commands`, the subparsers of `signloom`."""
-    parser = add_command(
-        commands,
-        run,
-        "predict",
-        help="recognise the sentence signed in a video",
-        description="Answer videos with the sentences of a trained model, or refuse and give the reason.",
-        epilog=EPILOG,
-    )
-    source = parser.add_argument_group("what to answer (one of)")
-    source.add_argument(
-        "videos",
-        nargs="*",
-        type=Path,
-        metavar="CLIP",
-        help="videos, folders of videos, or files of features",
-    )
-    source.add_argument("--stream", type=Path, metavar="VIDEO", help="answer a video as if it were live")
-    source.add_argument(
-        "--camera", type=int, nargs="?", const=0, metavar="N", help="answer camera N (default 0) until Ctrl-C"
-    )
-    parser.add_argument(
-        "--top", type=int, metavar="K", help="sentences to list in an answer (default: the bundle's)"
-    )
-    parser.add_argument("--rerank", action="store_true", help="also rank by the order of the frames (slower)")
-    parser.add_argument("--int8", action="store_true", help="use the smaller and faster encoder")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line, for programs")
-    parser.add_argument(
-        "--picture",
-        type=Path,
-        metavar="PNG_OR_FOLDER",
-        help="draw landmarks and answer: to a .png file, or to one .png per video in a folder",
-    )
+def answer(args: argparse.Namespace) -> int:
+    """Answer the sources that `predict` was given; return the exit code, 2 if a video cannot be read.
+
+    Raises SignloomError if the bundle, a stream or a camera cannot be opened.
+    """
+    engine = load_engine(args.bundle, int8=args.int8, top=args.top)
+    with only_errors(), bundle_tracker(engine) as tracker:
+        if args.videos:
+            return _answer_clips(args, engine, tracker)
+        frames = read_frames(args.stream) if args.stream else camera_frames(args.camera)
+        try:
+            _answer_stream(args, engine, tracker, frames)
+        except VideoUnreadable as error:
+            raise SignloomError(f"{args.stream}: {error}") from error
+    return 0
 
 
-def run(args: argparse.Namespace) -> int:
-    """Answer the sources in `args`; return the exit code."""
-    features = [path for path in args.videos if path.suffix.lower() in FEATURES]
-    _check(args, features)
-    # slow to import: --help and wrong arguments should not wait for it
-    if features:
-        from signloom.inference.command import answer_files, load_engine
+def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker) -> int:
+    videos = [video for given in args.videos for video in videos_in(given)]
+    pictures = picture_paths(args.picture, videos) if args.picture else []
+    failed = False
+    for number, video in enumerate(videos, 1):
+        label = f"{number}/{len(videos)} {video.name}"
+        try:
+            seen = answer_video(engine, video, tracker=tracker, rerank=args.rerank, watch=_bar(label, video))
+        except VideoUnreadable as error:
+            print(f"error: {video}: {error}", file=sys.stderr)
+            failed = True
+            continue
+        if args.json:
+            _print_json({"video": str(video)}, seen.answer)
+        else:
+            print(
+                clip_table(str(video), seen.answer), end="\n\n" if number < len(videos) else "\n", flush=True
+            )
+        if args.picture:
+            write_picture(pictures[number - 1], video, seen)
+    return 2 if failed else 0
 
-        engine = load_engine(args.bundle, int8=args.int8, top=args.top)
-        return answer_files(engine, features, as_json=args.json, rerank=args.rerank)
-    need_video("predict")
-    from signloom.cli.answering import answer
 
-    return answer(args)
+def _answer_stream(
+    args: argparse.Namespace, engine: SignEngine, tracker: Tracker, frames: Iterable[Frame]
+) -> None:
+    """Print every answer as it comes; Ctrl-C ends the stream as if its last frame had been read."""
+    stream = SignStream(engine, tracker, rerank=args.rerank)
+    answers = 0
+    try:
+        for frame in frames:
+            answers += _print_events(args, stream.push(frame.image, frame.time_s))
+    except KeyboardInterrupt:
+        pass
+    if not answers + _print_events(args, stream.finish()):
+        print("no answer: nobody was seen moving", file=sys.stderr)
 
 
-def _check(args: argparse.Namespace, features: list[Path]) -> None:
-    """Raise SignloomError if the arguments do not fit together."""
-    given = [bool(args.videos), args.stream is not None, args.camera is not None]
-    if sum(given) != 1:
-        raise SignloomError("predict: give videos, --stream VIDEO or --camera; see --help")
-    if features and len(features) < len(args.videos):
-        raise SignloomError("predict: give videos or features (.npz, .npy), not both")
-    if args.top is not None and args.top < 1:
-        raise SignloomError(f"predict: --top {args.top}: expected 1 or more")
-    if args.picture and (features or not args.videos):
-        raise SignloomError("predict: --picture works for videos, not for --stream, --camera or features")
+def _print_events(args: argparse.Namespace, events: list[StreamEvent]) -> int:
+    """Print `events`; return their number."""
+    for event in events:
+        if args.json:
+            begun_s, ended_s = event.span_s
+            times = {"start_s": begun_s, "end_s": ended_s, "latency_s": event.latency_s}
+            _print_json({"event": event.kind, **times}, event.answer)
+        else:
+            print(stream_line(event), flush=True)
+    return len(events)
+
+
+def _print_json(head: dict[str, Any], answer: Answer) -> None:
+    print(json_line(head | answer.to_dict()), flush=True)
+
+
+def stream_line(event: StreamEvent) -> str:
+    """Return one event of a stream as a line: times, kind, latency, confidence and sentence."""
+    answer = event.answer
+    begun_s, ended_s = event.span_s
+    kind = "partial" if event.kind == "partial" else "final"
+    sentence = answer.matches[0].sentence if answer.matches else NONE
+    share = f"{answer.matches[0].confidence:.2f}" if answer.matches else NONE
+    head = f"{begun_s:7.2f}-{ended_s:<6.2f} s  {kind:<7}  {1000 * event.latency_s:4.0f} ms"
+    line = f"{head}  {share:>4}  {sentence}"
+    if kind == "partial":
+        return line
+    decoded = "" if answer.text is None else f"; decoded: {answer.text or NONE}"
+    return f"{line}  [{decision(answer)}{decoded}]"
+
+
+def videos_in(given: Path) -> list[Path]:
+    """Return the video files below a folder, by path; a file or a folder of pictures is one video."""
+    if not given.is_dir() or any(file.suffix.lower() in PICTURES for file in given.iterdir()):
+        return [given]
+    return sorted(file for file in given.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES) or [given]
+
+
+def picture_paths(target: Path, videos: list[Path]) -> list[Path]:
+    """Return the path of each video's picture: `target` if it is a .png, else a file in the folder `target`.
+
+    Files in a folder are named after their videos, with the parent folders needed to tell these apart. Raises
+    SignloomError if several videos would share a .png.
+    """
+    if target.suffix.lower() != ".png":
+        parts = [video.resolve().parts[1:] for video in videos]
+        deep = next(n for n in itertools.count(1) if len({part[-n:] for part in parts}) == len({*parts}))
+        return [target / Path(*part[-deep:-1], f"{part[-1]}.png") for part in parts]
+    if len(videos) > 1:
+        raise SignloomError(f"--picture {target}: expected a folder for {len(videos)} videos, not one file")
+    return [target]
+
+
+def _bar(label: str, video: Path) -> Callable[[Iterable[Frame]], Iterable[Frame]]:
+    """Return a wrapper of frames that shows a progress bar for long videos on a terminal."""
+    if not sys.stderr.isatty():
+        return iter
+
+    def watch(frames: Iterable[Frame]) -> Iterator[Frame]:
+        # a folder of pictures has no frame count
+        total = int(cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT)) if video.is_file() else 0
+        yield from tqdm(frames, label, total or None, leave=False, unit="frame", delay=1.0)
+
+    return watch

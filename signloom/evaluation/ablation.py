@@ -1,55 +1,42 @@
-"""Compare the gloss variants: means and spreads over seeds, and paired differences."""
+"""Compare the gloss variants: means and spreads over seeds, paired differences, a summary in words."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.evaluation.datasets import NAMES, TOGETHER
-from signloom.evaluation.gloss import ERRORS, WEIGHTS, error_stats
-from signloom.metrics.bootstrap import NO_CLIP, Floats, figure, ratio
+from signloom.evaluation.gloss_runs import (
+    NOTHING,
+    ONE_SEED,
+    RATES,
+    SETS,
+    Errors,
+    Run,
+    Runs,
+    clips_and_seeds,
+    count_errors,
+    entry_of,
+    paired_difference,
+    points,
+    random_weights,
+    shown_data,
+    spread,
+)
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import Hypothesis
 from signloom.params.variants import BASELINE, VARIANTS
 from signloom.run_names import run_name
 
 DECODERS = ("ctc_greedy", "ctc_beam", "attention", "joint")
-RATES = ("wer", *ERRORS, "sentence_acc")
-ONE_SEED = "one seed has no spread"
 NO_BASELINE = f"{BASELINE} is not among the variants"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training of a variant: its metric file, its predictions and its epochs."""
-
-    seed: int
-    metrics: dict[str, Any]
-    predictions: pd.DataFrame
-    epochs: list[dict[str, Any]]
-
-
-Runs = dict[str, list[Run]]  # variant: one run per seed
-
-
-class Counts(NamedTuple):
-    """Errors of a variant's decoder on each clip, summed over `seeds`, and the clips' glosses.
-
-    `rates` holds the value of every seed for each of `RATES`. It is empty if no clip has a gloss.
-    """
-
-    errors: npt.NDArray[np.float64]
-    words: npt.NDArray[np.float64]
-    seeds: int
-    rates: dict[str, list[float]]
+COLLAPSED = 0.95  # blank ratio above which a network emits almost no gloss
+Epochs = dict[str, list[list[dict[str, Any]]]]  # variant: the epochs of one run per seed
 
 
 def read_runs(
@@ -58,8 +45,8 @@ def read_runs(
     metrics: Sequence[Path],
     predictions: Sequence[Path],
     epochs: Sequence[Path],
-) -> Runs:
-    """Return the runs of every variant and seed.
+) -> tuple[Runs, Epochs]:
+    """Return the runs of every variant and seed, and their epochs.
 
     Files are found by name: `<variant>.json`, `<variant>.csv`, `<variant>/metrics.jsonl`, below
     `seeds/<seed>/` for other seeds than the first. Raises SignloomError if a file is missing or empty.
@@ -69,7 +56,8 @@ def read_runs(
         {run_name(path, path.stem): path for path in predictions},
         {run_name(path, path.parent.name): path for path in epochs},
     )
-    runs: Runs = {}
+    runs: Runs = {variant: [] for variant in variants}
+    logs: Epochs = {variant: [] for variant in variants}
     for variant in variants:
         for seed in seeds:
             name = variant if seed == seeds[0] else f"{variant}-{seed}"
@@ -78,17 +66,18 @@ def read_runs(
                     f"run {name} lacks metrics, predictions or epochs; build it, or remove it from "
                     "gloss.variants and runs.more_seeds"
                 )
-            scores, table, log = (by_name[name] for by_name in files)
+            scores, answers, log = (by_name[name] for by_name in files)
             lines = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.strip()]
             if not lines:
                 raise SignloomError(f"{log} has no epoch; train the run again")
-            said = pd.read_csv(table, dtype=str, keep_default_na=False)
-            found = json.loads(scores.read_text("utf-8"))
-            runs.setdefault(variant, []).append(Run(seed, found, said, lines))
-    return runs
+            runs[variant].append(Run.read(scores, answers))
+            logs[variant].append(lines)
+    return runs, logs
 
 
-def compare(runs: Runs, hypotheses: Sequence[Hypothesis], params: EvaluationParams) -> dict[str, Any]:
+def compare(
+    runs: Runs, epochs: Epochs, hypotheses: Sequence[Hypothesis], params: EvaluationParams
+) -> dict[str, Any]:
     """Return the content of ablation.json without its text: data set, variant, decoder, figures.
 
     A decoder's `wer`, `sub`, `del`, `ins` and `sentence_acc` are means over seeds, and `<rate>_std` are their
@@ -97,9 +86,9 @@ def compare(runs: Runs, hypotheses: Sequence[Hypothesis], params: EvaluationPara
     clip, and the bootstrap draws clips in pairs.
     """
     result: dict[str, Any] = {}
-    for data in (*NAMES, *TOGETHER):
+    for data in SETS:
         counts = {
-            (variant, decoder): error_counts(variant, found, data, decoder)
+            (variant, decoder): count_errors(variant, found, data, decoder)
             for variant, found in runs.items()
             for decoder in DECODERS
             if decoder in found[0].predictions
@@ -108,149 +97,54 @@ def compare(runs: Runs, hypotheses: Sequence[Hypothesis], params: EvaluationPara
             variant: _variant(variant, found, data, counts, params) for variant, found in runs.items()
         }
         result[data]["comparisons"] = {
-            f"{it.better} - {it.worse}": _compared(counts, it, params) for it in tested(hypotheses, runs)
+            f"{it.better} - {it.worse}": _compared(it, counts, params)
+            for it in hypotheses
+            if it.better in runs and it.worse in runs
         }
-    result["training"] = {variant: _training(found) for variant, found in runs.items()}
+    result["training"] = {variant: _training(found) for variant, found in epochs.items()}
     return result
 
 
-def tested(hypotheses: Sequence[Hypothesis], runs: Runs) -> list[Hypothesis]:
-    """Return the hypotheses whose variants are both among `runs`."""
-    return [it for it in hypotheses if it.better in runs and it.worse in runs]
-
-
-def headline(variant: str) -> str:
-    """Return the decoder whose scores represent `variant`."""
-    return VARIANTS[variant].headline
-
-
-def error_counts(variant: str, found: Sequence[Run], data: str, decoder: str) -> Counts:
-    """Return the errors of `decoder` on the clips of `data` with glosses, sorted by id.
-
-    Raises SignloomError if the seeds were not scored on the same clips and references.
-    """
-    parts = TOGETHER.get(data, (data,))
-    tables = [
-        run.predictions[run.predictions["data"].isin(parts) & (run.predictions["reference"] != "")]
-        .sort_values("clip_id")
-        .reset_index(drop=True)
-        for run in found
-    ]
-    keys = ["clip_id", "reference"]
-    if any(not table[keys].equals(tables[0][keys]) for table in tables):
-        raise SignloomError(
-            f"{variant}: its seeds were scored on different clips; build the predictions again"
-        )
-    lines = [
-        [[line.split() for line in table[column]] for column in ("reference", decoder)] for table in tables
-    ]
-    stats = [error_stats(*pair) for pair in lines]
-    errors = np.sum([rows[:, :3].sum(1) for rows in stats], axis=0)
-    return Counts(errors, stats[0][:, 3], len(found), _rates(lines, stats))
-
-
-def _rates(lines: Sequence[list[list[list[str]]]], stats: Sequence[Floats]) -> dict[str, list[float]]:
-    """Return each seed's `RATES` from its references, its answers and their `error_stats`.
-
-    The rates are computed again because a metric file holds rounded values.
-    """
-    if not len(stats[0]):
-        return {rate: [] for rate in RATES}
-    each = [rows[:, :3].sum(0) / rows[:, 3].sum() for rows in stats]
-    return {
-        "wer": [float(errors.sum()) for errors in each],
-        **{name: [float(errors[i]) for errors in each] for i, name in enumerate(ERRORS)},
-        "sentence_acc": [sum(map(list.__eq__, *pair)) / len(pair[0]) for pair in lines],
-    }
-
-
 def _compared(
-    counts: dict[tuple[str, str], Counts], hypothesis: Hypothesis, params: EvaluationParams
+    it: Hypothesis, counts: dict[tuple[str, str], Errors], params: EvaluationParams
 ) -> dict[str, Any]:
     """Return the difference that tests a hypothesis, each variant scored by its own headline decoder."""
-    better, worse = ((name, headline(name)) for name in (hypothesis.better, hypothesis.worse))
-    return {"decoders": [better[1], worse[1]], **paired_difference(counts, better, worse, params)}
-
-
-def blank_ratios(found: Sequence[Run], data: str) -> list[float]:
-    """Return the share of blank frames in `data` for every seed; empty if `data` has no clip."""
-    parts = TOGETHER.get(data, (data,))
-    tables = [run.predictions[run.predictions["data"].isin(parts)] for run in found]
-    sums = [table[["blank_frames", "frames"]].astype("int64").sum() for table in tables]
-    return [float(total["blank_frames"] / total["frames"]) for total in sums if total["frames"]]
+    pair = [(name, VARIANTS[name].headline) for name in (it.better, it.worse)]
+    better, worse = (counts[one] for one in pair)
+    return {"decoders": [decoder for _, decoder in pair], **paired_difference(better, worse, params)}
 
 
 def _variant(
     variant: str,
     found: Sequence[Run],
     data: str,
-    counts: dict[tuple[str, str], Counts],
+    counts: dict[tuple[str, str], Errors],
     params: EvaluationParams,
 ) -> dict[str, Any]:
-    scores = [run.metrics[data] for run in found]
-    entry: dict[str, Any] = {
-        "n": scores[0]["n"],
-        "seeds": len(found),
-    }
-    entry |= spread("blank_ratio", blank_ratios(found, data), NO_CLIP)
-    entry |= weights_of(scores)
-    for decoder in DECODERS:
+    entry = entry_of(found, data)
+    for decoder, scores in found[0].metrics[data].items():
         if (variant, decoder) not in counts:
             continue
-        entry[decoder] = {"n": scores[0][decoder]["n"]}
+        mine = counts[variant, decoder]
+        entry[decoder] = {"n": scores["n"]}
         for rate in RATES:
-            reason = scores[0][decoder].get(f"{rate}_reason", "")
-            entry[decoder] |= spread(rate, counts[variant, decoder].rates[rate], reason)
-        if variant != BASELINE:
-            rival = decoder if (BASELINE, decoder) in counts else "ctc_beam"
-            entry[decoder] |= paired_difference(counts, (variant, decoder), (BASELINE, rival), params)
+            entry[decoder] |= spread(rate, mine.rates[rate], scores.get(f"{rate}_reason", ""))
+        if variant == BASELINE:
+            continue
+        if rival := counts.get((BASELINE, decoder), counts.get((BASELINE, "ctc_beam"))):
+            entry[decoder] |= paired_difference(mine, rival, params)
+        else:
+            entry[decoder] |= {"difference": None, "difference_reason": NO_BASELINE}
     return entry
 
 
-def weights_of(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the entry about random weights if the runs' metric files have it."""
-    return {WEIGHTS: scores[0][WEIGHTS]} if WEIGHTS in scores[0] else {}
-
-
-def spread(name: str, values: Sequence[float], reason: str) -> dict[str, Any]:
-    """Return mean and sample deviation of `values`, one per seed; null with `reason` if there are none."""
-    if not values:
-        return {name: None, f"{name}_reason": reason, f"{name}_std": None, f"{name}_std_reason": reason}
-    mean = {name: float(np.mean(values))}
-    if len(values) < 2:
-        return mean | {f"{name}_std": None, f"{name}_std_reason": ONE_SEED}
-    return mean | {f"{name}_std": float(np.std(values, ddof=1))}
-
-
-def paired_difference(
-    counts: dict[tuple[str, str], Counts],
-    one: tuple[str, str],
-    other: tuple[str, str],
-    params: EvaluationParams,
-) -> dict[str, Any]:
-    """Return the `difference` of WER, `one` minus `other` (variant and decoder), with a paired interval."""
-    if other not in counts:
-        return {"difference": None, "difference_reason": NO_BASELINE}
-    a, b = counts[one], counts[other]
-    if not np.array_equal(a.words, b.words):
-        raise SignloomError(
-            f"{one[0]} and {other[0]} were scored on different clips; build the predictions again"
-        )
-    # scale means over seeds to whole numbers, so that their sums are exact
-    paired = np.stack([a.errors * b.seeds - b.errors * a.seeds, a.words * a.seeds * b.seeds], 1)
-    why = "no reference gloss in this data set"
-    return figure("difference", paired, ratio, params.bootstrap, params.seed, why)
-
-
-def _training(found: Sequence[Run]) -> dict[str, Any]:
+def _training(runs: list[list[dict[str, Any]]]) -> dict[str, Any]:
     """Return the epochs, and the mean last and the lowest blank ratio in validation, or else in training."""
-    part = (
-        "val_blank_ratio" if found[0].epochs[-1].get("val_blank_ratio") is not None else "train_blank_ratio"
-    )
-    ratios = [[epoch[part] for epoch in run.epochs] for run in found]
+    part = "train" if runs[0][-1].get("val_blank_ratio") is None else "val"
+    ratios = [[epoch[f"{part}_blank_ratio"] for epoch in epochs] for epochs in runs]
     return {
-        "epochs": max(len(run.epochs) for run in found),
-        "blank_ratio_of": part.split("_")[0],
+        "epochs": max(map(len, runs)),
+        "blank_ratio_of": part,
         "blank_ratio_last": float(np.mean([values[-1] for values in ratios])),
         "blank_ratio_lowest": min(map(min, ratios)),
     }
@@ -258,18 +152,76 @@ def _training(found: Sequence[Run]) -> dict[str, Any]:
 
 def table(compared: dict[str, Any]) -> pd.DataFrame:
     """Return one row per data set, variant and decoder from the result of `compare`."""
-    rows = []
-    for data in (*NAMES, *TOGETHER):
-        for variant, entry in compared[data].items():
-            for decoder in DECODERS:
-                if variant == "comparisons" or decoder not in entry:
-                    continue
-                figures = entry[decoder]
-                rows.append(
-                    {"data": data, "variant": variant, "decoder": decoder, "seeds": entry["seeds"]}
-                    | {"n": figures["n"]}
-                    | {key: figures.get(key) for rate in RATES for key in (rate, f"{rate}_std")}
-                    | {key: entry[key] for key in ("blank_ratio", "blank_ratio_std")}
-                    | {key: figures.get(key) for key in ("difference", "difference_low", "difference_high")}
-                )
-    return pd.DataFrame(rows)
+    figures = [key for rate in RATES for key in (rate, f"{rate}_std")]
+    difference = ["difference", "difference_low", "difference_high"]
+    return pd.DataFrame(
+        {"data": data, "variant": variant, "decoder": decoder, "seeds": entry["seeds"]}
+        | {key: entry[decoder].get(key) for key in ("n", *figures)}
+        | {key: entry[key] for key in ("blank_ratio", "blank_ratio_std")}
+        | {key: entry[decoder].get(key) for key in difference}
+        for data in SETS
+        for variant, entry in compared[data].items()
+        for decoder in DECODERS
+        if decoder in entry
+    )
+
+
+def describe(compared: dict[str, Any], hypotheses: Sequence[Hypothesis]) -> str:
+    """Return one paragraph: what helps, what does not, and which expectations were wrong.
+
+    A difference is called undecided if its 95 % interval includes 0.
+    """
+    shown = shown_data(compared, "ctc_beam")
+    if not shown:
+        return NOTHING
+    entries = compared[shown[0]]
+    parts = [
+        *(_of_data(data, compared[data], hypotheses) for data in shown),
+        _collapse(entries, shown[0]),
+        "A hybrid is read by its joint decoder and tcn_ctc by its prefix beam, both chosen beforehand.",
+        "Intervals are 95 % paired bootstraps over clips, with errors averaged over seeds; "
+        "differences are in points of WER, below 0 where the first makes fewer errors.",
+        ONE_SEED if next(iter(entries.values()))["seeds"] == 1 else "± is the sample deviation over seeds.",
+        random_weights(entries),
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _of_data(data: str, compared: dict[str, Any], hypotheses: Sequence[Hypothesis]) -> str:
+    """Return the WER of every variant and the verdict on every hypothesis."""
+    entries = {name: entry for name, entry in compared.items() if name != "comparisons"}
+    scores = ", ".join(_wer(variant, entry) for variant, entry in entries.items())
+    verdicts = [
+        _verdict(f"{it.better} - {it.worse}", compared["comparisons"], it.claim)
+        for it in hypotheses
+        if it.better in entries and it.worse in entries
+    ]
+    about = clips_and_seeds(next(iter(entries.values())))
+    return f"On {data} ({about}) WER is {scores}. {' '.join(verdicts)}".strip()
+
+
+def _wer(variant: str, entry: dict[str, Any]) -> str:
+    figures = entry[VARIANTS[variant].headline]
+    spread = f" ± {100 * figures['wer_std']:.1f}" if figures["wer_std"] is not None else ""
+    return f"{100 * figures['wer']:.1f}{spread} % for {variant}"
+
+
+def _verdict(pair: str, comparisons: dict[str, Any], claim: str) -> str:
+    figures = comparisons[pair]
+    numbers = f"{pair} = {points(figures)}"
+    if figures["difference_low"] <= 0 <= figures["difference_high"]:
+        return f"{numbers}: that {claim} is undecided, the interval includes 0."
+    if figures["difference_high"] < 0:
+        return f"{numbers}: {claim}, as expected."
+    return f"{numbers}: against the expectation that {claim}, it makes more errors."
+
+
+def _collapse(entries: dict[str, Any], data: str) -> str:
+    """Return a sentence on whether the baseline collapsed to blanks, as expected of CTC without a decoder."""
+    if BASELINE not in entries:
+        return "tcn_ctc is not among the variants, so what attention beside CTC brings is not measured."
+    share = entries[BASELINE]["blank_ratio"]
+    blank = f"{100 * share:.1f} % of the frames of {data} are blank."
+    if share > COLLAPSED:
+        return f"tcn_ctc has collapsed, as expected: {blank}"
+    return f"Against the expectation tcn_ctc has not collapsed: {blank}"

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from signloom.evaluation.outofset import IN_SET, KINDS, Questions
-from signloom.inference.gates import OK, Evidence
+from signloom.inference.gates import OK, GateInputs
 from signloom.metrics.bootstrap import mean_figure
 from signloom.params.evaluation import EvaluationParams
 
@@ -44,7 +44,7 @@ def _of_kind(accepted: npt.NDArray[np.float64], draw: tuple[int, int]) -> dict[s
 
 
 def answer_table(
-    questions: Questions, evidence: Evidence, found: npt.NDArray[np.integer], reasons: list[str]
+    questions: Questions, gate_inputs: GateInputs, found: npt.NDArray[np.integer], reasons: list[str]
 ) -> pd.DataFrame:
     """Return one row per question: the question, the sentence `found` (Q,), the evidence and the verdict.
 
@@ -58,7 +58,7 @@ def answer_table(
             "other_clip_id": [question.other for question in questions.of],
             "sentence_id": [question.sentence_id for question in questions.of],
             "first_sentence_id": found,
-            **{name: np.round(getattr(evidence, name).astype(np.float64), 6) for name in _EVIDENCE},
+            **{name: np.round(getattr(gate_inputs, name).astype(np.float64), 6) for name in _EVIDENCE},
             "reason": reasons,
         }
     )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from signloom.evaluation.outofset import IN_SET, KINDS
-from signloom.inference.gates import OK, Evidence, Thresholds, judge
+from signloom.inference.gates import OK, GateInputs, Thresholds, judge
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -43,7 +43,7 @@ class Calibrated(NamedTuple):
 
 
 def calibrate(
-    evidence: Evidence, right: Bools, out: Bools, motion_floor: float, max_false_accept_rate: float
+    gate_inputs: GateInputs, right: Bools, out: Bools, motion_floor: float, max_false_accept_rate: float
 ) -> Calibrated:
     """Choose thresholds from rightly answered clips and from clips that should be refused.
 
@@ -55,7 +55,7 @@ def calibrate(
     if lacking:
         reason = f"no validation clip {lacking[0]}: the thresholds are the design document's, not chosen here"
         return Calibrated(_thresholds(FALLBACK, motion_floor), [], reason)
-    points = search(evidence, right, out, motion_floor)
+    points = search(gate_inputs, right, out, motion_floor)
     # the small term protects a whole product of rate and count from being rounded down
     chosen = choose(points, math.floor(max_false_accept_rate * out.sum() + 1e-9))
     return Calibrated(_thresholds(chosen.thresholds, motion_floor), points, "")
@@ -74,15 +74,19 @@ def thresholds_entries(
     }
 
 
-def search(evidence: Evidence, right: Bools, out: Bools, motion_floor: float) -> list[Point]:
+def search(gate_inputs: GateInputs, right: Bools, out: Bools, motion_floor: float) -> list[Point]:
     """Return the thresholds that accept the most in-set clips rightly, for each number of false accepts.
 
     `right` and `out` are as in `calibrate`. All combinations of thresholds that make a difference for these
     clips are counted. Among equal combinations, the loosest is returned. A threshold lies halfway between two
     values, so that rounding does not matter.
     """
-    values = _values(evidence)
-    judged = (evidence.frames > 0) & ~(evidence.motion_mean < motion_floor) & np.isfinite(evidence.similarity)
+    values = _values(gate_inputs)
+    judged = (
+        (gate_inputs.frames > 0)
+        & ~(gate_inputs.motion_mean < motion_floor)
+        & np.isfinite(gate_inputs.similarity)
+    )
     values, right, out = values[judged], right[judged], out[judged]
     gates = [_Gate(values[:, gate], right, shuts=not gate) for gate in range(len(GATES))]
     shape = tuple(len(gate.thresholds) for gate in gates)
@@ -125,7 +129,7 @@ def staircase(points: Sequence[Point]) -> list[Point]:
 
 
 def curve_table(
-    calibrated: Calibrated, evidence: Evidence, right: Bools, kinds: npt.NDArray[np.str_]
+    calibrated: Calibrated, gate_inputs: GateInputs, right: Bools, kinds: npt.NDArray[np.str_]
 ) -> pd.DataFrame:
     """Return the staircase, the chosen point and open gates, for all kinds together (`all`) and for each.
 
@@ -138,7 +142,7 @@ def curve_table(
     rows = []
     ends = [calibrated.thresholds, _thresholds([OPEN] * len(GATES), floor)]
     for thresholds in dict.fromkeys([*tried, *ends]):
-        accepted = np.array(judge(evidence, thresholds)) == OK
+        accepted = np.array(judge(gate_inputs, thresholds)) == OK
         share = (accepted & right)[kinds == IN_SET]
         values = [getattr(thresholds, gate) for gate in GATES]
         for kind in ("all", *KINDS):
@@ -181,9 +185,9 @@ def _even_steps(values: Floats) -> Floats:
     return np.sort(values)[np.linspace(0, len(values) - 1, count).round().astype(np.intp)]
 
 
-def _values(evidence: Evidence) -> Floats:
+def _values(gate_inputs: GateInputs) -> Floats:
     """Return values (Q, 4) in the order of GATES; an unknown value passes every threshold."""
-    known = (evidence.similarity, evidence.margin, evidence.proto_similarity, evidence.dtw_score)
+    known = (gate_inputs.similarity, gate_inputs.margin, gate_inputs.proto_similarity, gate_inputs.dtw_score)
     values = np.nan_to_num(np.stack(known, axis=1).astype(np.float64), nan=np.inf, posinf=np.inf)
     return np.maximum(values, OPEN)  # rounding may give a cosine below -1
 

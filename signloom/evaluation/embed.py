@@ -25,19 +25,11 @@ _BATCH = 32
 
 
 class Clips(Protocol):
-    """A source of clips, such as feature shards or clips made from them."""
+    """Feature shards, or clips made from them: features (T, 540) and presence bits (T, 4) by clip."""
 
-    def length(self, clip_id: str) -> int:
-        """Return the number of frames of a clip."""
-        ...
-
-    def clip(self, clip_id: str) -> npt.NDArray[np.float32]:
-        """Return the features (T, 540) of a clip."""
-        ...
-
-    def mask(self, clip_id: str) -> npt.NDArray[np.uint8]:
-        """Return the presence bits (T, 4) of pose, hands and face of a clip."""
-        ...
+    def length(self, clip_id: str) -> int: ...
+    def clip(self, clip_id: str) -> npt.NDArray[np.float32]: ...
+    def mask(self, clip_id: str) -> npt.NDArray[np.uint8]: ...
 
 
 def encode_clips(

@@ -13,7 +13,7 @@ from signloom.evaluation.datasets import EmbeddedClips
 from signloom.evaluation.embed import encode_clips
 from signloom.evaluation.outofset import Questions
 from signloom.inference.dtw import dtw_score
-from signloom.inference.gates import Evidence, Gallery, weigh
+from signloom.inference.gates import Gallery, GateInputs, weigh
 from signloom.models.trained_sign2text import TrainedEncoder
 
 _BATCH = 32
@@ -51,7 +51,7 @@ class TrainedGallery:
         offset, length = self._places[row]
         return np.asarray(self._states[offset : offset + length])
 
-    def ask(self, trained: TrainedEncoder, questions: Questions) -> Evidence:
+    def ask(self, trained: TrainedEncoder, questions: Questions) -> GateInputs:
         """Return the evidence for all questions, in their order."""
         names = questions.names
         count = len(names)

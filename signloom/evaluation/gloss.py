@@ -5,38 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jiwer
 import numpy as np
 
 from signloom.metrics.bootstrap import NO_CLIP, Floats, figure, mean_figure, ratio
+from signloom.metrics.wer import error_stats
 from signloom.params.evaluation import EvaluationParams
 
 ERRORS = ("sub", "del", "ins")
 SIGNATURE = "glosses|case:kept|normalisation:{}|lib:jiwer"
 # marks the scores of a network whose clip features come from random weights
 WEIGHTS = "clip_weights"
-
-
-def error_stats(references: Sequence[Sequence[str]], hypotheses: Sequence[Sequence[str]]) -> Floats:
-    """Return (clips, 4): substitutions, deletions, insertions and reference glosses of each clip.
-
-    Errors come from jiwer's alignment. An empty hypothesis counts only deletions, and an empty reference only
-    insertions.
-    """
-    if not references:
-        return np.zeros((0, 4))
-    out = jiwer.process_words(
-        [" ".join(line) for line in references], [" ".join(line) for line in hypotheses]
-    )
-    rows = []
-    for chunks, words in zip(out.alignments, out.references, strict=True):
-        count = dict.fromkeys(("substitute", "delete", "insert", "equal"), 0)
-        for chunk in chunks:
-            count[chunk.type] += max(
-                chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx
-            )
-        rows.append([count["substitute"], count["delete"], count["insert"], len(words)])
-    return np.array(rows, np.float64)
 
 
 class Answers(NamedTuple):

@@ -16,7 +16,7 @@ from signloom.evaluation.acceptance import acceptance_figures, answer_table
 from signloom.evaluation.outofset import Questions
 from signloom.inference.answer import Answer, Match
 from signloom.inference.engine import SignEngine
-from signloom.inference.gates import Evidence, highest
+from signloom.inference.gates import GateInputs, highest
 from signloom.metrics.bootstrap import mean_figure
 from signloom.params.evaluation import EvaluationParams
 from signloom.progress import track
@@ -46,9 +46,9 @@ def evaluate(
     every, inside = np.arange(len(questions.of)), questions.inside
     sentences, own = engine.gallery.sentences, questions.sentences[inside]
     answers = answer_questions(engine, questions, every)
-    evidence = evidence_of(engine, answers)
+    gate_inputs = gate_inputs_of(engine, answers)
     reasons = [answer.reason for answer in answers]
-    table = answer_table(questions, evidence, sentences[evidence.place], reasons)
+    table = answer_table(questions, gate_inputs, sentences[gate_inputs.place], reasons)
     embeddings = embed_questions(engine, questions, every)
     cosines, small = (
         engine.gallery.by_sentence(part)[0]
@@ -88,7 +88,7 @@ def answer_questions(
     return answers
 
 
-def evidence_of(engine: SignEngine, answers: Sequence[Answer]) -> Evidence:
+def gate_inputs_of(engine: SignEngine, answers: Sequence[Answer]) -> GateInputs:
     """Return the evidence that the gates checked in `answers`, which must not be re-ranked.
 
     A clip in which nobody was seen has 0 frames and place 0; the rest of its evidence is unknown.
@@ -96,7 +96,7 @@ def evidence_of(engine: SignEngine, answers: Sequence[Answer]) -> Evidence:
     firsts = [answer.matches[0] if answer.matches else _NOBODY for answer in answers]
     cosine = np.array([first.raw_similarity for first in firsts], np.float64)
     others = [[match.raw_similarity for match in answer.matches[1:]] for answer in answers]
-    return Evidence(
+    return GateInputs(
         np.searchsorted(engine.gallery.sentences, [first.sentence_id for first in firsts]),
         cosine,
         cosine - np.array([max(other, default=-np.inf) for other in others], np.float64),

@@ -11,7 +11,7 @@ import pandas as pd
 from signloom.errors import SignloomError
 from signloom.evaluation.acceptance import acceptance_figures
 from signloom.evaluation.calibration import calibrate, thresholds_entries
-from signloom.evaluation.inference import evidence_of
+from signloom.evaluation.inference import gate_inputs_of
 from signloom.evaluation.outofset import IN_SET
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
@@ -55,17 +55,17 @@ def recalibrate(engine: SignEngine, asked: Sequence[AskedClip], max_false_accept
         raise SignloomError(_lacking("of a sentence of the gallery"))
     if seen == {IN_SET}:
         raise SignloomError(_lacking("that ought to be refused"))
-    evidence = evidence_of(engine, [one.answer for one in asked])
+    gate_inputs = gate_inputs_of(engine, [one.answer for one in asked])
     kinds = np.array([one.kind for one in asked])
     out = kinds != IN_SET
-    found = engine.gallery.sentences[evidence.place]
+    found = engine.gallery.sentences[gate_inputs.place]
     right = ~out & (found == [one.sentence_id for one in asked])
     old = engine.thresholds
-    calibrated = calibrate(evidence, right, out, old.motion_floor, max_false_accept_rate)
+    calibrated = calibrate(gate_inputs, right, out, old.motion_floor, max_false_accept_rate)
     before, after = (
         acceptance_figures(
             pd.DataFrame(
-                {"kind": kinds, "accepted": np.array(judge(evidence, thresholds)) == OK, "right": right}
+                {"kind": kinds, "accepted": np.array(judge(gate_inputs, thresholds)) == OK, "right": right}
             ),
             _INTERVALS,
         )

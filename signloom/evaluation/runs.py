@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from signloom.evaluation.datasets import NAMES
-from signloom.evaluation.gloss import error_stats
-from signloom.metrics import translation
-from signloom.metrics.bootstrap import ratio
+from signloom.metrics.bootstrap import deviation, ratio
 from signloom.metrics.signers import signer_figure
+from signloom.metrics.wer import edit_stats, wer_stats
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.variants import VARIANTS
 from signloom.run_names import folder_after
@@ -46,13 +45,10 @@ def _answers(path: Path) -> pd.DataFrame:
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     if path.stem == SENTENCES:
         table = table.rename(columns={"hypothesis": "answer"})
-        stats = translation.wer_stats(table["reference"].tolist(), table["answer"].tolist())
-        errors, words = stats[:, 0], stats[:, 1]
+        errors, words = wer_stats(table["reference"].tolist(), table["answer"].tolist()).T
     else:
         table = table.rename(columns={VARIANTS[path.stem].headline: "answer"})
-        lines = ([line.split() for line in table[column]] for column in ("reference", "answer"))
-        stats = error_stats(*lines)
-        errors, words = stats[:, :3].sum(1), stats[:, 3]
+        errors, words = edit_stats(table["reference"].str.split(), table["answer"].str.split()).T
     table = table[_KEPT].assign(errors=errors, words=words)
     variant = folder_after(path, "variants")
     run = {"model": f"{path.stem}-{variant}" if variant else path.stem}
@@ -89,7 +85,7 @@ def _seeds(table: pd.DataFrame) -> dict[str, Any]:
         if len(part):
             rates = [_rate(run) for _, run in part.groupby("seed", sort=False)]
             entries[data] = {"n": int(part["clip_id"].nunique()), "wer": float(np.mean(rates))}
-            entries[data] |= _deviation(rates, ONE)
+            entries[data] |= deviation("wer", rates, ONE)
     return entries
 
 
@@ -99,13 +95,7 @@ def _folds(table: pd.DataFrame, params: EvaluationParams) -> dict[str, Any]:
     stats, signers = clips[["errors", "words"]].to_numpy(np.float64), clips["signer_id"].tolist()
     pooled = signer_figure("wer", stats, signers, ratio, params.bootstrap, params.seed, "no reference word")
     counts = {"folds": len(by_fold), "n": len(clips), "signers": len(set(signers) - {""})}
-    return counts | pooled | _deviation(list(by_fold.values()), ONE_FOLD) | {"by_fold": by_fold}
-
-
-def _deviation(rates: Sequence[float], reason: str) -> dict[str, Any]:
-    if len(rates) < 2:
-        return {"wer_std": None, "wer_std_reason": reason}
-    return {"wer_std": float(np.std(rates, ddof=1))}
+    return counts | pooled | deviation("wer", list(by_fold.values()), ONE_FOLD) | {"by_fold": by_fold}
 
 
 def table(answers: pd.DataFrame) -> pd.DataFrame:

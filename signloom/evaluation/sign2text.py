@@ -16,17 +16,17 @@ from signloom.errors import SignloomError
 from signloom.evaluation.datasets import EmbeddedClips
 from signloom.evaluation.embed import encode_clips
 from signloom.features.shards import FeatureShards
-from signloom.metrics import translation
 from signloom.metrics.alignment import alignment
+from signloom.metrics.bleu_and_chrf import bleu_score, bleu_stats, chrf_score, chrf_stats, signatures
 from signloom.metrics.bootstrap import NO_CLIP, Floats, figure, mean_figure, ratio
+from signloom.metrics.retrieval import rank_sentences
+from signloom.metrics.wer import WER_SIGNATURE, normalise, wer_multi_stats, wer_stats
 from signloom.models.trained_sign2text import TrainedEncoder
 from signloom.params.evaluation import DecodingParams, EvaluationParams
 from signloom.text.tokenizer import TextTokenizer
 from signloom.text.vocabulary import Symbols
 
 Unit = npt.NDArray[np.float32]
-
-_CHUNK = 1024  # clips compared with the gallery at a time
 
 
 class References:
@@ -81,7 +81,7 @@ def evaluate(
         projected = references.project(trained, answers["sentence_id"].tolist())
         aligned = alignment(clips.vectors[rows], spoken, projected)
         metrics[name] = score_translations(answers, references.texts, aligned, params)
-        edits, words = translation.wer_stats(spoken, decoded).T
+        edits, words = wer_stats(spoken, decoded).T
         answers["wer"] = np.divide(edits, words, out=np.full(len(edits), np.nan), where=words > 0).round(6)
         tables.append(answers)
     return pd.concat(tables, ignore_index=True), metrics
@@ -129,17 +129,9 @@ def nearest_sentences(clips: EmbeddedClips, rows: npt.NDArray[np.intp]) -> list[
     gallery = clips.gallery()
     if not len(gallery):
         raise SignloomError("no signed training clip has an embedding; run stage embed again")
-    return list(clips.table["sentence"].iloc[gallery[nearest(clips.vectors[rows], clips.vectors[gallery])]])
-
-
-def nearest(queries: Unit, gallery: Unit) -> npt.NDArray[np.intp]:
-    """Return the row (Q,) of `gallery` (G, E) most similar to each of `queries` (Q, E); ties: the first."""
-    wide = gallery.astype(np.float64).T
-    parts = [
-        (queries[start : start + _CHUNK].astype(np.float64) @ wide).argmax(1)
-        for start in range(0, len(queries), _CHUNK)
-    ]
-    return np.concatenate(parts) if parts else np.zeros(0, np.intp)
+    sentences = clips.table["sentence_id"].to_numpy(np.int64)
+    ranked = rank_sentences(clips.vectors[rows], sentences[rows], clips.vectors[gallery], sentences[gallery])
+    return list(clips.table["sentence"].iloc[gallery[ranked.top]])
 
 
 def score_translations(
@@ -156,29 +148,25 @@ def score_translations(
     rival = answers["nearest"].tolist()
     why = "no reference word in this data set" if len(answers) else NO_CLIP
     one = "only one distinct sentence in this data set" if len(answers) else NO_CLIP
-    words = translation.wer_stats(reference, hypothesis)
-    rival_words = translation.wer_stats(reference, rival)
+    words = wer_stats(reference, hypothesis)
+    rival_words = wer_stats(reference, rival)
     references = [texts[sentence_id] for sentence_id in answers["sentence_id"]]
-    multi = translation.wer_multi_stats(references, hypothesis)
+    multi = wer_multi_stats(references, hypothesis)
     gain = np.stack([rival_words[:, 0] - words[:, 0], words[:, 1]], 1)
-    exact = [
-        translation.normalise(r) == translation.normalise(h)
-        for r, h in zip(reference, hypothesis, strict=True)
-    ]
+    exact = [normalise(r) == normalise(h) for r, h in zip(reference, hypothesis, strict=True)]
     return {
         "n": len(answers),
         **figure("wer", words, ratio, *draw, why),
         **figure("wer_multi", multi, ratio, *draw, why),
-        **figure("bleu4", translation.bleu_stats(reference, hypothesis), translation.bleu_score, *draw, why),
-        **figure("chrf", translation.chrf_stats(reference, hypothesis), translation.chrf_score, *draw, why),
+        **figure("bleu4", bleu_stats(reference, hypothesis), bleu_score, *draw, why),
+        **figure("chrf", chrf_stats(reference, hypothesis), chrf_score, *draw, why),
         **mean_figure("exact", np.array(exact, np.float64), *draw, NO_CLIP),
         **mean_figure("inst_top1", aligned["inst_top1"], *draw, NO_CLIP),
         **mean_figure("pos_sim", aligned["pos_sim"], *draw, NO_CLIP),
         **mean_figure("neg_sim", aligned["neg_sim"], *draw, one),
         **figure("nearest_wer", rival_words, ratio, *draw, why),
-        **figure(
-            "nearest_bleu4", translation.bleu_stats(reference, rival), translation.bleu_score, *draw, why
-        ),
+        **figure("nearest_bleu4", bleu_stats(reference, rival), bleu_score, *draw, why),
         **figure("wer_gain", gain, ratio, *draw, why),
-        **translation.signatures(),
+        "wer_signature": WER_SIGNATURE,
+        **signatures(),
     }

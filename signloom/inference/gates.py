@@ -69,7 +69,7 @@ class Gallery:
         return queries.astype(np.float32) @ self.prototypes.T
 
 
-class Evidence(NamedTuple):
+class GateInputs(NamedTuple):
     """The inputs of the gates, (Q,) each."""
 
     place: npt.NDArray[np.intp]  # index of the first sentence in the gallery
@@ -88,7 +88,7 @@ def weigh(
     frames: Ids,
     place: npt.NDArray[np.intp] | None = None,
     dtw_score: Floats | None = None,
-) -> Evidence:
+) -> GateInputs:
     """Return the evidence of queries from their cosines (Q, S) to sentences and to prototypes.
 
     `best` is -inf for a sentence that a query may not be answered with. `place` (Q,) gives the first
@@ -101,20 +101,20 @@ def weigh(
     others[rows, place] = -np.inf
     margin = first - others.max(1)
     score = np.full(len(best), np.nan) if dtw_score is None else dtw_score
-    return Evidence(place, first, margin, to_prototypes[rows, place], score, motion_mean, frames)
+    return GateInputs(place, first, margin, to_prototypes[rows, place], score, motion_mean, frames)
 
 
-def judge(evidence: Evidence, thresholds: Thresholds) -> list[str]:
+def judge(gate_inputs: GateInputs, thresholds: Thresholds) -> list[str]:
     """Return for every query the first gate that rejects it, or `ok`; unknown values pass every gate."""
     closed = np.stack(
         [
-            evidence.frames == 0,
-            evidence.motion_mean < thresholds.motion_floor,
+            gate_inputs.frames == 0,
+            gate_inputs.motion_mean < thresholds.motion_floor,
             # the embedding is a mean over frames and ignores their order; dtw_score does not
-            ~(evidence.similarity >= thresholds.min_similarity)
-            | (evidence.dtw_score < thresholds.min_dtw_score),
-            ~(evidence.margin >= thresholds.min_margin),
-            evidence.proto_similarity < thresholds.min_proto_similarity,
+            ~(gate_inputs.similarity >= thresholds.min_similarity)
+            | (gate_inputs.dtw_score < thresholds.min_dtw_score),
+            ~(gate_inputs.margin >= thresholds.min_margin),
+            gate_inputs.proto_similarity < thresholds.min_proto_similarity,
         ],
         axis=1,
     )

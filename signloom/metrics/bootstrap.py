@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,3 +96,10 @@ def entry(name: str, value: float, interval: tuple[float, float] | None, reason:
     # round to twelve decimals: beyond them, sums of floats depend on the order of the terms
     low, high = interval
     return {name: round(value, 12), f"{name}_low": round(low, 12), f"{name}_high": round(high, 12)}
+
+
+def deviation(name: str, values: Sequence[float], reason: str) -> dict[str, Any]:
+    """Return the sample deviation of `values` as `<name>_std`; null with `reason` if there is one value."""
+    if len(values) < 2:
+        return {f"{name}_std": None, f"{name}_std_reason": reason}
+    return {f"{name}_std": float(np.std(values, ddof=1))}

@@ -9,8 +9,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from signloom.evaluation.compare import METRICS, Comparison, Metric, Row
-from signloom.evaluation.compare_text import figure_cells, row_cells, verdict
+from signloom.evaluation.build_differences import METRICS, Comparison, Metric, Row
+from signloom.evaluation.build_differences_text import figure_cells, row_cells, verdict
 from signloom.files import atomic
 from signloom.report.drawing import INK, PAGE, SERIES, Picture, picture
 from signloom.report.page import template

@@ -10,45 +10,13 @@ import pandas as pd
 
 from signloom.inference.gates import OK, REASONS
 from signloom.report import inference_plots, tables
+from signloom.report.labels import DATA, LABELS
 from signloom.report.sources import InferenceSources
-from signloom.report.tables import DASH, DATA, Cell, Metric, Notes, Table
+from signloom.report.tables import DASH, Cell, Metric, Notes, Table
 
 IN_SET = "in_set"
-KINDS = {
-    "unsigned": "not signing",
-    "unseen_sentence": "unseen sentence",
-    "left_out": "sentence left out",
-    "reversed": "reversed",
-    "shuffled": "shuffled",
-    "spliced": "spliced",
-}
-_MEANING = {
-    IN_SET: "clips of sentences that the gallery has",
-    "unsigned": "people who move but do not sign",
-    "unseen_sentence": "clips of sentences that training never saw",
-    "left_out": "in-set clips, with their sentence left out of the gallery",
-    "reversed": "in-set clips played backwards",
-    "shuffled": "in-set clips cut into pieces of a third of a second, none in its original place",
-    "spliced": "the first half of a clip, then the second half of one of another sentence",
-}
-# threshold, the quantity that it bounds, the design document's value
-_GATES = [
-    ("min_similarity", "cosine to the first sentence", "0.6"),
-    ("min_margin", "the same minus the cosine to the next sentence", "0.05, between clips"),
-    ("min_proto_similarity", "cosine to the first sentence’s prototype", DASH),
-    ("min_dtw_score", "time-warping score of its clip’s frames", DASH),
-    ("motion_floor", "mean motion, shoulder widths a second", "0.00075, in other units"),
-]
+KINDS: dict[str, str] = {kind: name for kind, (name, _) in LABELS["out_of_set"].items()}
 _OPEN = -1.0
-_TIMED = {
-    ("clip", "encode"): "embedding of a clip of features",
-    ("clip", "answer"): "answer to the clip, without text",
-    ("clip", "answer_reranked"): "answer, re-ranked by time warping",
-    ("clip", "answer_decoded"): "answer with decoded text",
-    ("stream", "final"): "streaming: from the last frame to the final answer",
-    ("stream", "partial"): "streaming: from a frame to a partial answer",
-    ("stream", "tracking"): "streaming: tracking of one frame",
-}
 _RIGHT = Metric("accepted_and_right", "In-set clips accepted and right", "higher")
 _FALSE = Metric("false_accept_rate", "Out-of-set clips accepted", "lower")
 
@@ -64,7 +32,7 @@ def describe(sources: InferenceSources) -> dict[str, Any]:
         "pictures": [inference_plots.calibration(curve, most), inference_plots.by_kind(curve, KINDS)]
         if drawn
         else [],
-        "kinds": [(KINDS.get(kind, "in-set"), meaning) for kind, meaning in _MEANING.items()],
+        "kinds": LABELS["out_of_set"].values(),
         "thresholds": thresholds_table(sources.thresholds),
         "acceptance": acceptance_table(sources.calibration, sources.scores or {}),
         "reasons": None if sources.answers is None else reasons_table(sources.answers),
@@ -85,7 +53,7 @@ def thresholds_table(thresholds: Mapping[str, Any]) -> Table:
             Cell("open" if thresholds[gate] == _OPEN else f"{thresholds[gate]:.3f}"),
             Cell(fixed),
         ]
-        for gate, what, fixed in _GATES
+        for gate, what, fixed in LABELS["gates"]
     ]
     return Table("thresholds", "What an answer must reach", ["Threshold", "Chosen", "Design document"], rows)
 
@@ -160,7 +128,7 @@ def latency_table(latency: Mapping[str, Mapping[str, Any]]) -> Table:
                 found.setdefault((group, flat[1]), {})[flat[2]] = value
     rows = [
         [
-            Cell(_TIMED.get(part, ": ".join(part).replace("_", " "))),
+            Cell(LABELS["latency"].get(part[0], {}).get(part[1], ": ".join(part).replace("_", " "))),
             *(Cell(DASH if times.get(p) is None else f"{times[p]:.1f}") for p in ("p50", "p95", "p99")),
         ]
         for part, times in found.items()

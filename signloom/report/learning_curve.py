@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from signloom.report.drawing import MARKS, SERIES, Picture, picture
+from signloom.report.labels import DATA
 from signloom.report.runs import WER
-from signloom.report.tables import DASH, DATA, Cell, Metric, Notes, Table, score_cell
+from signloom.report.tables import DASH, Cell, Metric, Notes, Table, score_cell
 
 _EXPONENT = Metric("exponent", "Exponent", decimals=2)
 

@@ -10,12 +10,11 @@ import pandas as pd
 
 from signloom.report import contact_sheet, inference, learning_curve, plots, provenance, runs, tables
 from signloom.report.glosses import section as gloss_section
+from signloom.report.labels import DATA, TEMPLATES
 from signloom.report.sentences import section as sentence_section
 from signloom.report.sources import Sources
-from signloom.report.tables import DATA
 
 ROOT = Path(__file__).resolve().parents[2]
-TEMPLATES = Path(__file__).with_name("templates")
 # videos of the committed demo corpus, whose scores need a warning
 _DEMO_VIDEOS = "data/demo/videos/"
 

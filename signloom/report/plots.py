@@ -23,7 +23,7 @@ from signloom.report.drawing import (
     smooth,
     whole_numbers,
 )
-from signloom.report.tables import DATA
+from signloom.report.labels import DATA
 
 
 def lengths(clips: pd.DataFrame) -> Picture:
@@ -137,7 +137,7 @@ def _curve(axes: Axes, history: pd.DataFrame, column: str, label: str, number: i
     axes.plot(values["epoch"], smooth(values[column]), color=colour, linestyle=line, label=label)
 
 
-def wer_by_length(groups: pd.DataFrame, name: str = "wer-by-length", unit: str = "words") -> Picture:
+def wer_by_length(groups: pd.DataFrame, name: str, unit: str) -> Picture:
     """Draw error rates by reference length in `unit`: a mark and 95 % interval per group and data set."""
 
     def draw(figure: Figure) -> None:
@@ -173,7 +173,7 @@ def _points(axes: Axes, x: Any, part: pd.DataFrame, label: str, number: int) -> 
     )
 
 
-def wer_by_signer(groups: pd.DataFrame, name: str = "wer-by-signer", most: int = 24) -> Picture:
+def wer_by_signer(groups: pd.DataFrame, name: str, most: int = 24) -> Picture:
     """Draw the word error rate of the `most` signers with the most clips: a bar and a 95 % interval each."""
     shown = groups.sort_values(["n", "group"], ascending=[False, True]).head(most)[::-1]
     labels = [f"{row['group'] or 'unnamed'}, {short_data(row['data'])}" for row in shown.to_dict("records")]

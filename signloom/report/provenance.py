@@ -11,25 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from signloom.files import file_sha256
+from signloom.report.labels import LABELS
 from signloom.report.tables import Cell, Table
-
-# packages that may change a score: trackers, tensors, metrics, engines
-PACKAGES = (
-    "mediapipe",
-    "numpy",
-    "pandas",
-    "pyarrow",
-    "torch",
-    "transformers",
-    "tokenizers",
-    "av",
-    "opencv-python-headless",
-    "jiwer",
-    "sacrebleu",
-    "snakemake",
-    "dvc",
-    "matplotlib",
-)
 
 
 def git_commit(root: Path) -> str:
@@ -54,7 +37,7 @@ def _git(root: Path, *command: str) -> str:
 
 def package_versions() -> list[tuple[str, str]]:
     """Return the installed versions of Python and of the packages that may change a score."""
-    return [("python", platform.python_version()), *((name, _version(name)) for name in PACKAGES)]
+    return [("python", platform.python_version()), *((name, _version(name)) for name in LABELS["packages"])]
 
 
 def _version(name: str) -> str:

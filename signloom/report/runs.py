@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from signloom.params.variants import SENTENCE_VARIANTS, VARIANTS
-from signloom.report.tables import DASH, DATA, Cell, Metric, Notes, Table, score_cell
+from signloom.report.labels import DATA
+from signloom.report.tables import DASH, Cell, Metric, Notes, Table, score_cell
 
 WER = Metric("wer", "Word error rate", "lower")
 _DIFFERENCE = Metric("difference", "Difference", "lower")

@@ -93,19 +93,16 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_metrics(paths: Sequence[Path], names: Sequence[str]) -> Metrics:
     """Return the metric files by name; raise SignloomError for the first of `names` that is missing."""
-    found = {path.stem: read_json(path) for path in paths}
-    for name in names:
-        if name not in found:
-            raise SignloomError(f"report: --input metrics=... lacks {name}.json")
-    return found
+    return {name: read_json(path) for name, path in by_name("metrics", paths, names).items()}
 
 
-def read_predictions(paths: Sequence[Path], names: Sequence[str]) -> dict[str, Path]:
-    """Return the paths by name; raise SignloomError for the first of `names` that is missing."""
+def by_name(option: str, paths: Sequence[Path], names: Sequence[str]) -> dict[str, Path]:
+    """Return the paths by name; raise SignloomError for the first of `names` that `option` lacks."""
     found = {path.stem: path for path in paths}
     for name in names:
         if name not in found:
-            raise SignloomError(f"report: --input predictions=... lacks {name}.csv; add it")
+            ending = "json" if option == "metrics" else "csv"
+            raise SignloomError(f"report: --input {option}=... lacks {name}.{ending}; add it")
     return found
 
 
@@ -160,17 +157,16 @@ def read_glosses(
     Raises SignloomError with the name of a run that lacks a file.
     """
     lines = {run_name(path, path.parent.name): path for path in epochs}
-    answers = {run_name(path, path.stem): path for path in predictions}
     scores = {run_name(path, path.stem): path for path in metrics}
-    runs = list(scores)
-    for run in runs:
+    answers = {run_name(path, path.stem): path for path in predictions}
+    for run in scores:
         for name, files in (("gloss_epochs", lines), ("gloss_predictions", answers)):
             if run not in files:
                 raise SignloomError(f"report: --input {name}=... has no file of run {run}")
     return GlossSources(
         metrics={run: read_json(path) for run, path in scores.items()},
-        epochs=pd.concat([_epochs(run, lines[run]) for run in runs], ignore_index=True),
-        predictions={run: read_table(answers[run]) for run in runs},
+        epochs=pd.concat([_epochs(run, lines[run]) for run in scores], ignore_index=True),
+        predictions={run: read_table(answers[run]) for run in scores},
         ablation=ablation,
         says=says,
         backbones=_backbones(clip_index),

@@ -11,15 +11,10 @@ import numpy as np
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.metrics.bootstrap import Floats, interval, ratio
-from signloom.metrics.translation import normalise, wer_stats
+from signloom.metrics.bootstrap import interval, ratio
+from signloom.metrics.wer import edit_stats, words_of
+from signloom.report.labels import DATA, LABELS
 
-DATA = {
-    "test": "Test",
-    "test_unseen_sentences": "Test, unseen sentences",
-    "val": "Validation",
-    "val_unseen_sentences": "Validation, unseen sentences",
-}
 DASH = "–"
 # for intervals by group; the metric files have their own
 _RESAMPLES, _SEED = 2000, 42
@@ -27,15 +22,7 @@ _MOST_ROWS = 60
 _MOST_GROUPS = 12
 
 
-@dataclass(frozen=True)
-class Scoring:
-    """How texts are scored: `plain` normalises a text, `count` returns edits and words (clips, 2)."""
-
-    plain: Callable[[str], str]
-    count: Callable[[Sequence[str], Sequence[str]], Floats]
-
-
-WORDS = Scoring(normalise, wer_stats)
+WordsOf = Callable[[str], list[str]]  # the words of a text that are scored
 
 
 @dataclass(frozen=True)
@@ -69,29 +56,8 @@ class Metric:
     decimals: int = 3
 
 
-HEADLINE = [
-    Metric("wer", "Word error rate, beam decoding", "lower"),
-    Metric("nearest_wer", "Word error rate, sentence of the nearest training clip", "lower"),
-    Metric("wer_gain", "Gain of decoding over the nearest sentence, in word error rate", "higher"),
-    Metric("wer_multi", "Word error rate against the closest variation", "lower"),
-    Metric("bleu4", "BLEU-4, beam decoding", "higher", 1),
-    Metric("nearest_bleu4", "BLEU-4, sentence of the nearest training clip", "higher", 1),
-    Metric("chrf", "chrF2", "higher", 1),
-    Metric("exact", "Sentences exactly right", "higher"),
-    Metric("inst_top1", "Own sentence ranked first (text to clip)", "higher"),
-    Metric("pos_sim", "Similarity to the own sentence", "higher"),
-    Metric("neg_sim", "Similarity to the other sentences", "lower"),
-]
-RETRIEVAL = [
-    Metric("n_ranked", "Queries whose sentence is in the gallery", decimals=0),
-    Metric("ret_top1", "Right sentence first", "higher"),
-    Metric("ret_mrr", "Mean reciprocal rank", "higher"),
-    Metric("r_at_5", "Right sentence among the first 5", "higher"),
-    Metric("r_at_10", "Right sentence among the first 10", "higher"),
-    Metric("med_rank", "Median rank", "lower", 1),
-    Metric("clip_pos_sim", "Similarity to clips of the same sentence", "higher"),
-    Metric("clip_neg_sim", "Similarity to clips of other sentences", "lower"),
-]
+HEADLINE = [Metric(*row) for row in LABELS["headline"]]
+RETRIEVAL = [Metric(*row) for row in LABELS["retrieval"]]
 
 
 def score_table(name: str, caption: str, scores: Mapping[str, Any], metrics: Sequence[Metric]) -> Table:
@@ -206,13 +172,13 @@ def reject_tables(rejects: pd.DataFrame) -> list[Table]:
     ]
 
 
-def wer_by(answers: pd.DataFrame, column: str, scoring: Scoring = WORDS) -> pd.DataFrame:
+def wer_by(answers: pd.DataFrame, column: str, words: WordsOf = words_of) -> pd.DataFrame:
     """Return `data, group, n, wer, low, high`: corpus word error rate of each value of `column`.
 
     `answers` has `data, reference, hypothesis` and `column`. `low` and `high` are a 95 % bootstrap interval
     over the group's clips. Groups without reference words are left out. Data sets have the order of `DATA`.
     """
-    counts = scoring.count(answers["reference"].tolist(), answers["hypothesis"].tolist())
+    counts = edit_stats(*(list(map(words, answers[column])) for column in ("reference", "hypothesis")))
     found = []
     for data in DATA:
         of_data = (answers["data"] == data).to_numpy()
@@ -226,14 +192,14 @@ def wer_by(answers: pd.DataFrame, column: str, scoring: Scoring = WORDS) -> pd.D
     return pd.DataFrame(found, columns=["data", "group", "n", "wer", "low", "high"])
 
 
-def reference_lengths(references: Sequence[str], scoring: Scoring = WORDS) -> pd.Series:
+def reference_lengths(references: Sequence[str], words: WordsOf = words_of) -> pd.Series:
     """Return the lower end of each reference's length group, in words; there are at most twelve groups."""
-    words = pd.Series([len(scoring.plain(text).split()) for text in references], dtype="int64")
-    if words.empty:
-        return words
-    first = int(words.min())
-    width = -(-(int(words.max()) - first + 1) // _MOST_GROUPS)
-    return first + (words - first) // width * width
+    lengths = pd.Series([len(words(text)) for text in references], dtype="int64")
+    if lengths.empty:
+        return lengths
+    first = int(lengths.min())
+    width = -(-(int(lengths.max()) - first + 1) // _MOST_GROUPS)
+    return first + (lengths - first) // width * width
 
 
 def group_table(name: str, caption: str, heading: str, groups: pd.DataFrame) -> Table:

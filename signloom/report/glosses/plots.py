@@ -19,7 +19,8 @@ from signloom.report.drawing import (
     smooth,
     whole_numbers,
 )
-from signloom.report.glosses.tables import DECODERS, SETS
+from signloom.report.glosses.tables import SETS
+from signloom.report.labels import DECODERS
 
 
 def curves(

@@ -9,31 +9,17 @@ from typing import Any
 import pandas as pd
 
 from signloom.params.variants import VARIANTS
-from signloom.report import plots, tables
-from signloom.report.align import choose_examples, confusion_table
+from signloom.report import tables
 from signloom.report.drawing import Picture
+from signloom.report.errors import describe_errors
 from signloom.report.glosses import plots as gloss_plots
 from signloom.report.glosses import tables as gloss_tables
-from signloom.report.glosses.tables import DECODERS, GLOSSES
+from signloom.report.glosses.tables import GLOSSES
+from signloom.report.labels import DATA, DECODERS, LABELS
 from signloom.report.sources import GlossSources, variant_of
-from signloom.report.tables import DATA, Cell, Metric
+from signloom.report.tables import Cell, Metric
 from signloom.training.glosses.history import COLLAPSE_RATIO
 
-# column, caption, whether the thick line is smoothed
-_CURVES = [
-    ("train_blank_ratio", "Blank ratio of the training clips.", False),
-    ("val_blank_ratio", "Blank ratio of the validation clips.", False),
-    (
-        "val_wer",
-        "Word error rate in validation, greedy decoding: by attention, or by CTC where there is none. "
-        "Marks are the epochs kept.",
-        False,
-    ),
-    ("train_loss", "Loss in training.", True),
-    ("val_loss", "Loss in validation.", True),
-    ("ctc_loss", "CTC loss in training, divided by target length.", True),
-    ("ce_loss", "Cross-entropy of the attention decoder in training.", True),
-]
 _WER = Metric("wer", "Word error rate", "lower")
 
 
@@ -128,7 +114,7 @@ def _curves(epochs: pd.DataFrame) -> list[Picture]:
             marked=kept if column == "val_wer" else None,
             smoothed=smoothed,
         )
-        for column, caption, smoothed in _CURVES
+        for column, caption, smoothed in LABELS["gloss_curves"]
         if epochs[column].notna().any()
     ]
 
@@ -158,30 +144,8 @@ def _tiles(sources: GlossSources, choice: Choice) -> list[tuple[str, str, int, C
 
 def _answers(predictions: pd.DataFrame, choice: Choice) -> dict[str, Any]:
     """Return the errors of the chosen run: by length and by signer, confusions, examples."""
-    named = predictions.assign(hypothesis=predictions[choice.decoder])
-    scored = named[named["reference"] != ""]
-    answers = scored.assign(length=tables.reference_lengths(scored["reference"].tolist(), GLOSSES).to_numpy())
-    by_length = tables.wer_by(answers, "length", GLOSSES)
-    by_signer = tables.wer_by(answers[answers["signer_id"] != ""], "signer_id", GLOSSES)
-    held_out = answers[answers["data"].str.startswith("test")]
-    chosen = {
-        data: choose_examples(answers[answers["data"] == data], GLOSSES)
-        for data in DATA
-        if data != "val_unseen_sentences"
-    }
-    return {
-        "empty": len(named) - len(scored),
-        "confusions": confusion_table(held_out if len(held_out) else answers, "confusions", "gloss", GLOSSES),
-        "confused_of": "test" if len(held_out) else "validation",
-        "by_length": plots.wer_by_length(by_length, "gloss-by-length-picture", "glosses")
-        if len(by_length)
-        else None,
-        "length_table": tables.group_table(
-            "gloss-by-length", "Word error rate by length of the reference", "Glosses (from)", by_length
-        ),
-        "by_signer": plots.wer_by_signer(by_signer, "gloss-by-signer-picture") if len(by_signer) else None,
-        "signer_table": tables.group_table(
-            "gloss-by-signer", "Word error rate by signer", "Signer", by_signer
-        ),
-        "examples": {data: found for data, found in chosen.items() if found},
-    }
+    answers = predictions.assign(hypothesis=predictions[choice.decoder])
+    scored = answers[answers["reference"] != ""]
+    named = scored[scored["signer_id"] != ""]
+    errors = describe_errors(scored, named, LABELS["errors"]["glosses"], GLOSSES)
+    return {"empty": len(answers) - len(scored), **errors}

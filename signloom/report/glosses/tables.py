@@ -6,32 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from signloom.evaluation.gloss import error_stats
-from signloom.metrics.bootstrap import Floats
 from signloom.params.variants import BASELINE, VARIANTS
+from signloom.report.labels import DATA, DECODERS
 from signloom.report.sources import Metrics, variant_of
-from signloom.report.tables import DATA, Cell, Metric, Notes, Scoring, Table, score_cell
+from signloom.report.tables import Cell, Metric, Notes, Table, score_cell
 
-DECODERS = {
-    "ctc_greedy": "CTC, greedy",
-    "ctc_beam": "CTC, prefix beam",
-    "attention": "attention, beam",
-    "joint": "joint, one pass",
-}
 _DIFFERENCE = Metric("difference", "Difference in word error rate", "lower")
-
-
-def _edits(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:
-    """Return (clips, 2): gloss edits and reference glosses of each clip, as the metric files count them."""
-    stats = error_stats([line.split() for line in references], [line.split() for line in hypotheses])
-    return np.stack([stats[:, :3].sum(1), stats[:, 3]], 1)
-
-
 SETS = {**DATA, "test_all_sentences": "Test, all sentences"}
-GLOSSES = Scoring(lambda line: " ".join(line.split()), _edits)
+GLOSSES = str.split  # the scored words of a line
 
 
 def rates(metrics: Metrics) -> pd.DataFrame:

@@ -7,18 +7,11 @@ from typing import Any
 import pandas as pd
 
 from signloom.report import plots, tables
-from signloom.report.align import choose_examples, confusion_table
+from signloom.report.errors import describe_errors
+from signloom.report.labels import DATA, LABELS
 from signloom.report.sentences import embedding_map
 from signloom.report.sources import SentenceSources
-from signloom.report.tables import DATA, HEADLINE, RETRIEVAL
-
-_LOSSES = {"train_loss": "training", "val_loss": "validation", "ce_loss": "cross-entropy"}
-_CONTRASTIVE = {"clip_loss": "clip and sentence", "supcon_loss": "two views of a clip"}
-_ALIGNMENT = {
-    "val_pos_sim": "similarity to the own sentence",
-    "val_neg_sim": "similarity to the others",
-    "val_inst_top1": "own sentence first",
-}
+from signloom.report.tables import HEADLINE, RETRIEVAL
 
 
 def describe(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
@@ -88,45 +81,17 @@ def _scores(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
 
 def _training(history: pd.DataFrame) -> dict[str, Any]:
     best = best_epoch(history)
-    losses = "Losses."
-    if history["supcon_loss"].fillna(0.0).any():
-        losses += " The validation loss has no two-view part, so the curves need not meet."
-    drawn = [
-        ("losses", losses, _LOSSES),
-        ("contrastive", "Contrastive losses in training.", _CONTRASTIVE),
-        ("alignment", "Alignment of clips and sentences in validation.", _ALIGNMENT),
-        ("val-wer", "Word error rate in validation, greedy decoding.", {"val_wer": "word error rate"}),
-        ("val-bleu", "BLEU-4 in validation, greedy decoding.", {"val_bleu4": "BLEU-4"}),
-    ]
+    two_views = history["supcon_loss"].fillna(0.0).any()
+    more = " The validation loss has no two-view part, so the curves need not meet." if two_views else ""
     shown = [
-        plots.curves(name, caption, history, columns, best)
-        for name, caption, columns in drawn
+        plots.curves(name, caption + (more if name == "losses" else ""), history, columns, best)
+        for name, caption, columns in LABELS["sentence_curves"]
         if history[list(columns)].notna().any(axis=None)
     ]
     return {"best_epoch": best, "epochs": len(history), "curves": shown}
 
 
 def _errors(answers: pd.DataFrame) -> dict[str, Any]:
-    answers = answers.assign(length=tables.reference_lengths(answers["reference"].tolist()).to_numpy())
-    by_length = tables.wer_by(answers, "length")
-    named = "signer_id" in answers and (answers["signer_id"] != "").any()
-    by_signer = tables.wer_by(answers, "signer_id") if named else None
-    chosen = {
-        data: choose_examples(answers[answers["data"] == data])
-        for data in DATA
-        if data != "val_unseen_sentences"
-    }
-    held_out = answers[answers["data"].str.startswith("test")]
-    return {
-        "confusions": confusion_table(held_out if len(held_out) else answers, "confused-words", "word"),
-        "confused_of": "test" if len(held_out) else "validation",
-        "by_length": plots.wer_by_length(by_length) if len(by_length) else None,
-        "length_table": tables.group_table(
-            "by-length", "Word error rate by length of the reference", "Words (from)", by_length
-        ),
-        "by_signer": plots.wer_by_signer(by_signer) if by_signer is not None and len(by_signer) else None,
-        "signer_table": None
-        if by_signer is None
-        else tables.group_table("by-signer", "Word error rate by signer", "Signer", by_signer),
-        "examples": {data: found for data, found in chosen.items() if found},
-    }
+    known = "signer_id" in answers and (answers["signer_id"] != "").any()
+    named = answers if known else answers[:0].assign(signer_id="")
+    return describe_errors(answers, named, LABELS["errors"]["sentences"])

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from signloom.decoding.attention import attention_beam
 from signloom.metrics.alignment import alignment
-from signloom.metrics.translation import bleu_score, bleu_stats, wer_stats
+from signloom.metrics.bleu_and_chrf import bleu_score, bleu_stats
+from signloom.metrics.wer import wer_stats
 from signloom.models.sign2text import Sign2Text
 from signloom.params.sign2text import Sign2TextParams
 from signloom.precision import autocast

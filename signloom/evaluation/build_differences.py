@@ -13,9 +13,9 @@ import pandas as pd
 from signloom.errors import SignloomError
 from signloom.evaluation.builds import RETRIEVAL, Build
 from signloom.evaluation.runs import SENTENCES
+from signloom.metrics.bleu_and_chrf import bleu_score, bleu_stats
 from signloom.metrics.bootstrap import Floats, Score, bounds, ratio, resamples, sums
 from signloom.metrics.metric_files import DECIMALS, SCORE_DECIMALS
-from signloom.metrics.translation import bleu_score, bleu_stats
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.variants import VARIANTS
 

@@ -1,72 +1,17 @@
-"""Word error rate, BLEU and chrF, computed from per-clip counts."""
+"""BLEU and chrF, computed from counts of each clip."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
-from itertools import pairwise
 
-import jiwer
 import numpy as np
-import numpy.typing as npt
 from sacrebleu.metrics import BLEU, CHRF
 
-Floats = npt.NDArray[np.float64]
+from signloom.metrics.bootstrap import Floats
 
 _ORDER = 4  # word n-grams of BLEU
 _CHRF_ORDER = 6  # character n-grams of chrF
 _CHRF_BETA2 = 4.0  # beta 2, squared
-
-WER_SIGNATURE = "words|case:folded|punctuation:dropped|apostrophes in words:kept|lib:jiwer"
-
-
-def normalise(text: str) -> str:
-    """Return the words of `text` for WER and exact match, separated by one space.
-
-    Text is NFKC-normalised and case-folded. Punctuation and symbols are dropped, except apostrophes inside a
-    word. Capitals and punctuation are not signed, and BLEU and chrF score the raw text anyway.
-    """
-    folded = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
-    kept = [
-        mark if unicodedata.category(mark)[0] not in "PS" or _inside_word(folded, place) else " "
-        for place, mark in enumerate(folded)
-    ]
-    return " ".join("".join(kept).split())
-
-
-def _inside_word(text: str, place: int) -> bool:
-    around = text[place - 1 : place] + text[place + 1 : place + 2]
-    return text[place] == "'" and len(around) == 2 and around.isalnum()
-
-
-def wer_stats(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:
-    """Return (clips, 2): word edits and reference words of each clip (jiwer); their sums give corpus WER."""
-    if not references:
-        return np.zeros((0, 2))
-    out = jiwer.process_words([normalise(r) for r in references], [normalise(h) for h in hypotheses])
-    edits = [sum(_cost(chunk) for chunk in chunks) for chunks in out.alignments]
-    return np.array([edits, [len(words) for words in out.references]], np.float64).T
-
-
-def _cost(chunk: jiwer.AlignmentChunk) -> int:
-    if chunk.type == "equal":
-        return 0
-    return int(max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx))
-
-
-def wer_multi_stats(references: Sequence[Sequence[str]], hypotheses: Sequence[str]) -> Floats:
-    """Return (clips, 2) as `wer_stats` does, against the reference of each clip with the lowest error rate.
-
-    Of equal rates, the first counts. A reference without words is skipped if another one has words.
-    """
-    flat = wer_stats(
-        [text for texts in references for text in texts],
-        [hypothesis for texts, hypothesis in zip(references, hypotheses, strict=True) for _ in texts],
-    )
-    rates = np.divide(flat[:, 0], flat[:, 1], out=np.full(len(flat), np.inf), where=flat[:, 1] > 0)
-    starts = np.cumsum([0, *map(len, references)])
-    best = [start + rates[start:stop].argmin() for start, stop in pairwise(starts)]
-    return flat[best] if best else np.zeros((0, 2))
 
 
 def bleu_stats(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:
@@ -123,12 +68,8 @@ def chrf_score(sums: Floats) -> Floats:
 
 
 def signatures() -> dict[str, str]:
-    """Return the sacreBLEU and jiwer signatures, to be stored with the scores."""
+    """Return the signatures of sacreBLEU, to be stored with the scores."""
     bleu, chrf = BLEU(), CHRF()
     for metric in (bleu, chrf):
         metric.corpus_score(["a"], [["a"]])
-    return {
-        "wer_signature": WER_SIGNATURE,
-        "bleu4_signature": str(bleu.get_signature()),
-        "chrf_signature": str(chrf.get_signature()),
-    }
+    return {"bleu4_signature": str(bleu.get_signature()), "chrf_signature": str(chrf.get_signature())}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from signloom.evaluation.compare import METRICS, Comparison, Row
+from signloom.evaluation.build_differences import METRICS, Comparison, Row
 
 ONE_SEED = "One seed in A or B: how far another seed would move these figures is unknown."
 SEVERAL = "Intervals resample clips and seeds."

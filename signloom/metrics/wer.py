@@ -1,0 +1,88 @@
+"""Word error rate, computed from counts of each clip. The words of the gloss family are glosses."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+import jiwer
+import numpy as np
+
+from signloom.metrics.bootstrap import Floats
+
+Lines = Sequence[Sequence[str]]  # the words of each clip
+
+WER_SIGNATURE = "words|case:folded|punctuation:dropped|apostrophes in words:kept|lib:jiwer"
+
+
+def normalise(text: str) -> str:
+    """Return the words of `text` for WER and exact match, separated by one space.
+
+    Text is NFKC-normalised and case-folded. Punctuation and symbols are dropped, except apostrophes inside a
+    word. Capitals and punctuation are not signed, and BLEU and chrF score the raw text anyway.
+    """
+    folded = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
+    kept = [
+        mark if unicodedata.category(mark)[0] not in "PS" or _inside_word(folded, place) else " "
+        for place, mark in enumerate(folded)
+    ]
+    return " ".join("".join(kept).split())
+
+
+def _inside_word(text: str, place: int) -> bool:
+    around = text[place - 1 : place] + text[place + 1 : place + 2]
+    return text[place] == "'" and len(around) == 2 and around.isalnum()
+
+
+def error_stats(references: Lines, hypotheses: Lines) -> Floats:
+    """Return (clips, 4): substitutions, deletions, insertions and reference words of each clip (jiwer).
+
+    An empty hypothesis counts only deletions, and an empty reference only insertions.
+    """
+    if not len(references):
+        return np.zeros((0, 4))
+    out = jiwer.process_words(
+        [" ".join(line) for line in references], [" ".join(line) for line in hypotheses]
+    )
+    rows = []
+    for chunks, words in zip(out.alignments, out.references, strict=True):
+        count: Counter[str] = Counter()
+        for chunk in chunks:
+            count[chunk.type] += max(
+                chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx
+            )
+        rows.append([count["substitute"], count["delete"], count["insert"], len(words)])
+    return np.array(rows, np.float64)
+
+
+def edit_stats(references: Lines, hypotheses: Lines) -> Floats:
+    """Return (clips, 2): edits and reference words of each clip; their sums give the corpus error rate."""
+    stats = error_stats(references, hypotheses)
+    return np.stack([stats[:, :3].sum(1), stats[:, 3]], 1)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of `text` that are scored."""
+    return normalise(text).split()
+
+
+def wer_stats(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:
+    """Return `edit_stats` of the words of texts."""
+    return edit_stats(list(map(words_of, references)), list(map(words_of, hypotheses)))
+
+
+def wer_multi_stats(references: Sequence[Sequence[str]], hypotheses: Sequence[str]) -> Floats:
+    """Return (clips, 2) as `wer_stats` does, against the reference of each clip with the lowest error rate.
+
+    Of equal rates, the first counts. A reference without words is skipped if another one has words.
+    """
+    flat = wer_stats(
+        [text for texts in references for text in texts],
+        [hypothesis for texts, hypothesis in zip(references, hypotheses, strict=True) for _ in texts],
+    )
+    rates = np.divide(flat[:, 0], flat[:, 1], out=np.full(len(flat), np.inf), where=flat[:, 1] > 0)
+    starts = np.cumsum([0, *map(len, references)])
+    best = [start + rates[start:stop].argmin() for start, stop in pairwise(starts)]
+    return flat[best] if best else np.zeros((0, 2))
