@@ -3,8 +3,6 @@
 ``python -m demo_corpus --output data/demo [--jobs N] [--check]``
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

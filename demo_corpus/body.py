@@ -4,8 +4,6 @@ Frame of reference: metres, x to the figure's left, y backwards (the figure look
 origin at the root of the spine (hip height).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any

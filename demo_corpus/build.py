@@ -1,7 +1,5 @@
 """Write the whole corpus: videos in parallel, then tables and ground truth. It can be killed and resumed."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

@@ -1,7 +1,5 @@
 """Measure how often MediaPipe Holistic finds the pose and the signing hand in every clip."""
 
-from __future__ import annotations
-
 import zlib
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import lru_cache

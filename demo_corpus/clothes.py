@@ -1,7 +1,5 @@
 """Dress a rest mesh: skin, shirt, trousers and hair as separate meshes cut along smooth lines."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

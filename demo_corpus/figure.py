@@ -1,7 +1,5 @@
 """Pose the skeleton for a motion: spine, head, arms by inverse kinematics, hands and fingers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """People who move but do not sign: the twelve everyday gestures of ``gestures.yaml``."""
 
-from __future__ import annotations
-
 import numpy as np
 from pydantic.dataclasses import dataclass
 

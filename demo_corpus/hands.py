@@ -1,7 +1,5 @@
 """The handshapes of ``handshapes.yaml``, and their application to the rest skeleton."""
 
-from __future__ import annotations
-
 import numpy as np
 from pydantic.dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Rotations of a bone are *world deltas from the rest pose*: ``posed_direction = d
 Shapes: T frames, vectors ``(T, 3)`` in metres, rotations ``(T, 3, 3)``.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -3,8 +3,6 @@
 Invented for testing; it is no natural sign language. The signs are in ``lexicon.yaml``.
 """
 
-from __future__ import annotations
-
 from dataclasses import field
 from typing import Annotated, Any, Literal
 

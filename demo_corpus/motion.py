@@ -1,7 +1,5 @@
 """Turn a gloss line into hand targets over time: schedule, way-points, minimum-jerk paths, face and sway."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from itertools import pairwise
 

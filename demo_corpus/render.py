@@ -1,7 +1,5 @@
 """Off-screen rendering of a posed body with VTK, and H.264 writing with fixed settings."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from pathlib import Path

@@ -5,8 +5,6 @@ English phrase, in the same order, in lower case and without punctuation. A vari
 canonical sentence in one place: another word for one sign, or the time at the end.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache

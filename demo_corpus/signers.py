@@ -1,7 +1,5 @@
 """The six invented signers: body, skin, hair, clothes, room, camera, tempo; ``signers.yaml`` has them."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic.dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The tables of the corpus: YAML files beside the code, whose rows are checked against a dataclass."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TypeVar
 

@@ -1,7 +1,5 @@
 """The skin's texture: plain skin with lips, brows and eyes, painted in the model's texture space."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

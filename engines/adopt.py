@@ -3,8 +3,6 @@
 python -m engines.adopt [--preset NAME]
 """
 
-from __future__ import annotations
-
 import argparse
 import subprocess
 import sys

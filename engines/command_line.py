@@ -1,7 +1,5 @@
 """The parameters that `snakemake --config 'section={key: value}'` sets."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import ValidationError

@@ -3,8 +3,6 @@
 python -m engines.conda_env [--check]
 """
 
-from __future__ import annotations
-
 import sys
 import tomllib
 from pathlib import Path

@@ -5,8 +5,6 @@ python -m engines.dvc_yaml --preset NAME      write config/presets/NAME/dvc.yaml
 python -m engines.dvc_yaml --check            show what would change, exit 1 if anything would
 """
 
-from __future__ import annotations
-
 import argparse
 import difflib
 import hashlib

@@ -1,7 +1,5 @@
 """Warn before the first job about number formats that this machine would emulate."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

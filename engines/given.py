@@ -1,7 +1,5 @@
 """The parameters that rules give to stages, as JSON: a stage gets only the sections that it reads."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """Whether jobs can get a GPU, on this machine or on a cluster."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from functools import cache

@@ -5,8 +5,6 @@ the entry point and, recursively, in the imported modules, imports inside functi
 YAML beside a module, with the same name, counts as its code.
 """
 
-from __future__ import annotations
-
 import ast
 from functools import cache
 from pathlib import Path

@@ -6,8 +6,6 @@ It is generated from `signloom.params`, which checks the keys. The schema requir
 has only the keys that differ; loading params.yaml checks that it has every key.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

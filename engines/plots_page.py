@@ -6,8 +6,6 @@ dvc plots show --html-template build/plots.html
 DVC's own page loads Vega from a server; Snakemake's report package includes the same scripts.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

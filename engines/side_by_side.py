@@ -1,7 +1,5 @@
 """The tables of config/side_by_side.yaml for the rules: parameters of settings and paths of features."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Read the Snakemake workflow from Python: its rules and the jobs of a full build."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

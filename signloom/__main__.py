@@ -3,8 +3,6 @@
 `predict` asks a trained model what a video says, `calibrate` fits it to a camera, `compare` compares builds.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 

@@ -1,7 +1,5 @@
 """What a program prints: in every locale, and to a reader that may stop reading."""
 
-from __future__ import annotations
-
 import codecs
 import json
 import os

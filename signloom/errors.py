@@ -1,7 +1,5 @@
 """Errors that a user can fix."""
 
-from __future__ import annotations
-
 
 class SignloomError(Exception):
     """An error that says what was wrong, where, and what to do; shown as one line with exit code 2."""

@@ -1,7 +1,5 @@
 """Limit what native libraries write to standard error to errors."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

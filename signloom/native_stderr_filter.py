@@ -8,8 +8,6 @@ socket closes without a byte, the process died, and its chatter may say why, so 
 This module imports only the standard library, so that the process starts as fast as a bare interpreter.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import select

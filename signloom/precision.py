@@ -1,7 +1,5 @@
 """Number formats of networks, and a warning if this machine emulates one, which is much slower than fp32."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Progress of long work: a bar on a terminal, a line every few seconds in a log."""
 
-from __future__ import annotations
-
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator

@@ -3,8 +3,6 @@
 Products of another seed than the first lie below `seeds/<seed>/`, those of a fold below `folds/<fold>/`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 

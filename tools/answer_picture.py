@@ -1,7 +1,5 @@
 """Draw a clip with its landmarks as a moving picture, with a bundle's answer beside the last frame."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from matplotlib.font_manager import FontProperties, findfont

@@ -3,8 +3,6 @@
 `make docs` builds the site. The generated pages are not committed.
 """
 
-from __future__ import annotations
-
 import posixpath
 import re
 from pathlib import Path

@@ -8,8 +8,6 @@ each file with a final name must equal the reference byte for byte, and training
 The output of the builds goes to WORK.log.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import random

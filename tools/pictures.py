@@ -5,8 +5,6 @@ python -m tools.pictures --bundle ZIP            docs/images/answer.webp alone, 
 python -m tools.pictures --clip ID --output PNG  a strip of four frames of one clip with its landmarks
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

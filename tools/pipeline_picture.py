@@ -3,8 +3,6 @@
 python -m tools.pipeline_picture
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

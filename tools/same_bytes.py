@@ -5,8 +5,6 @@
 Logs, benchmark files, scratch and the report are left out, because they contain times.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Generate pages of the site from the rules and the typed parameters."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Print the headline metrics and the path of the report."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -4,8 +4,6 @@ Inputs: metrics, predictions, epochs (one of each per run). Outputs: metrics, ta
 Parameters: gloss, evaluation, runs.seed, runs.more_seeds.
 """
 
-from __future__ import annotations
-
 from signloom.evaluation.ablation import compare, describe, read_runs, table
 from signloom.files import write_csv, write_text
 from signloom.metrics.metric_files import meaningful, write_metrics

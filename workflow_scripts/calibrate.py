@@ -8,8 +8,6 @@ frames_index, prototypes. Outputs: thresholds, curve, predictions, metrics.
 Parameters: inference.max_false_accept_rate, inference.seed, quality, pose, evaluation.
 """
 
-from __future__ import annotations
-
 import sys
 
 import torch

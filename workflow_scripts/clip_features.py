@@ -4,8 +4,6 @@ Inputs: shard (list of clips). Outputs: npy (rows, dim), parquet (index), origin
 Parameters: clip_features.
 """
 
-from __future__ import annotations
-
 import shutil
 
 from signloom.features.backbones.backbone import load_backbone

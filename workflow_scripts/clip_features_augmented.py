@@ -4,8 +4,6 @@ Inputs: shard (list of clips), splits. Outputs: npy (rows, dim), parquet (index)
 Parameters: clip_features, frames. If frames.copies is 0, the shard is empty.
 """
 
-from __future__ import annotations
-
 import shutil
 
 from signloom.features.backbones.backbone import load_backbone

@@ -4,8 +4,6 @@ Inputs: checkpoint, features, mask, index (one of each per shard), stats, splits
 Outputs: embeddings, map, frames, frames_index.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 import torch
 

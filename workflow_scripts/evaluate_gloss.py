@@ -5,8 +5,6 @@ pose_stats and/or clip, clip_index, clip_stats. Outputs: metrics, predictions.
 Parameters: run, decode_gloss, evaluation.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 import torch
 

@@ -6,8 +6,6 @@ Parameters: inference.seed, pose, evaluation. Times go to `benchmarks/latency.js
 predictions. They are not an output, because they differ from run to run.
 """
 
-from __future__ import annotations
-
 from signloom.evaluation.inference import evaluate, latencies, streamed_videos
 from signloom.evaluation.outofset import Questions
 from signloom.features.shards import FeatureShards

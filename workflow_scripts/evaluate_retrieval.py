@@ -3,8 +3,6 @@
 Inputs: embeddings, map, splits. Outputs: metrics, predictions. Parameters: evaluation.
 """
 
-from __future__ import annotations
-
 from signloom.evaluation.datasets import EmbeddedClips, data_sets
 from signloom.evaluation.retrieval import evaluate
 from signloom.files import write_csv

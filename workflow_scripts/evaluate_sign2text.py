@@ -4,8 +4,6 @@ Inputs: checkpoint, features, mask, index (one of each per shard), stats, splits
 text_embeddings, embeddings, map. Outputs: metrics, predictions. Parameters: decoding, evaluation.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 import torch
 

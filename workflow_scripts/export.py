@@ -4,8 +4,6 @@ Inputs: the fields of `ExportFiles`. Outputs: those of `FILES` in signloom.expor
 networks if no gloss checkpoint is given. Parameters: the fields of `ExportParams`.
 """
 
-from __future__ import annotations
-
 import torch
 
 from signloom.export.descriptions import ExportParams

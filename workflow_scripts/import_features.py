@@ -7,8 +7,6 @@ Inputs: shard (list of clips). Outputs: npy (rows, dim), mask (rows, 4), parquet
 Parameters: quality, positions.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 
 from signloom.features.pose.imported import write_ready_shard

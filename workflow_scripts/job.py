@@ -4,8 +4,6 @@
         --output splits=build/splits.csv metrics=metrics/splits.json --params params.yaml
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json

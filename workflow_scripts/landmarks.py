@@ -5,8 +5,6 @@ Parameters: landmarks.
 `--threads` is the number of worker processes; the result does not depend on it.
 """
 
-from __future__ import annotations
-
 import shutil
 
 from signloom.features.partial_shard import clip_tasks, join_clips, read_shard_list

@@ -5,8 +5,6 @@ Outputs: manifest, rejects, shards (one list per shard), metrics.
 Parameters: dataset, manifest, shards.
 """
 
-from __future__ import annotations
-
 import sys
 
 import pandas as pd

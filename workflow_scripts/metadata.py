@@ -4,8 +4,6 @@ Inputs: manifest, rejects (of the manifest), features (every pose-feature index)
 rejects, metrics. Parameters: quality.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 
 from signloom.features.pose.metadata import (

@@ -4,8 +4,6 @@ Inputs: npy, parquet (of landmarks). Outputs: npy (rows, 540), mask (rows, 4), p
 Parameters: pose, quality.
 """
 
-from __future__ import annotations
-
 from signloom.features.pose.pose_shard import write_pose_shard
 from signloom.features.shards import FeatureShards
 from signloom.params.features import PoseParams, QualityParams

@@ -3,8 +3,6 @@
 Inputs: embeddings, map. Outputs: prototypes (.npz). Parameters: retrieval.prototype_min_clips.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from signloom.evaluation.datasets import EmbeddedClips

@@ -14,8 +14,6 @@ folder `benchmarks` beside the folder of html if they exist. They are not a depe
 from run to run.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from signloom.errors import SignloomError

@@ -5,8 +5,6 @@ of further seeds lie below `seeds/<seed>/`, those of folds below `folds/<fold>/`
 Parameters: runs, evaluation.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

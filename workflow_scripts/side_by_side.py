@@ -4,8 +4,6 @@ Inputs: metrics, predictions (those of evaluate_gloss, one of each per setting a
 `<setting>/<run>/<file>`). Outputs: metrics, table. Parameters: side_by_side, evaluation.
 """
 
-from __future__ import annotations
-
 from signloom.evaluation.side_by_side import compare, describe, read_settings, table
 from signloom.files import write_csv
 from signloom.metrics.metric_files import meaningful, write_metrics

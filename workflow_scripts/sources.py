@@ -3,8 +3,6 @@
 Inputs: table, which the parameters name. Outputs: rows (parquet). Parameters: dataset.
 """
 
-from __future__ import annotations
-
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.sources import read_sources
 from signloom.files import write_parquet

@@ -3,8 +3,6 @@
 Inputs: metadata. Outputs: splits, metrics. Parameters: splits and, for a fold, fold.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 
 from signloom.dataset.splits import count_splits, make_splits

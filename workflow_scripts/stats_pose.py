@@ -3,8 +3,6 @@
 Inputs: splits, features (npy), index (parquet) and mask, one of each per shard. Outputs: stats (.npz).
 """
 
-from __future__ import annotations
-
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import write_pose_stats
 from signloom.text.sentences import read_training_clips

@@ -4,8 +4,6 @@ Inputs: splits, metadata. Outputs: tokenizer, glosses (the vocabulary), gloss_li
 Parameters: text.
 """
 
-from __future__ import annotations
-
 import sys
 
 import pandas as pd

@@ -6,8 +6,6 @@ Outputs: best, latest (checkpoints), history (CSV), metrics (one JSON line per e
 Parameters: the fields of `GlossTraining`.
 """
 
-from __future__ import annotations
-
 from signloom.training.glosses.corpus import GlossFiles
 from signloom.training.glosses.train import GlossTraining, train
 from signloom.training.progress import TrainedFiles

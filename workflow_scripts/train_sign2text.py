@@ -5,8 +5,6 @@ Outputs: best, latest (checkpoints), history (CSV), metrics (one JSON line per e
 Parameters: run, sign2text, augment, text.
 """
 
-from __future__ import annotations
-
 from signloom.training.progress import TrainedFiles
 from signloom.training.sentences.corpus import SentenceFiles
 from signloom.training.sentences.train import SentenceTraining, train

@@ -4,8 +4,6 @@ Rows are (T, D) with T at least 1; a missing value is NaN. Masks are (T, M). Not
 gloss leaves a clip, and nothing is flipped.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any, NamedTuple
 

@@ -5,8 +5,6 @@ source frames, so that a clip never has to be in memory as a whole. Nothing flip
 changes the meaning in a sign language.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Features are (T, 540) in body units, NaN for a missing part, with T at least 1; 
 flips left and right, because that changes the meaning in a sign language.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from typing import Any

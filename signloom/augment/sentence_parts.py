@@ -4,8 +4,6 @@ Rows are cut only between glosses, halfway between the end of one and the start 
 row keeps its gloss. Rows are (T, D) with T at least 1; masks are (T, M).
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

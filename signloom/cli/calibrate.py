@@ -1,7 +1,5 @@
 """Choose thresholds on the clips of a table and write a new bundle with them."""
 
-from __future__ import annotations
-
 import argparse
 import math
 import sys

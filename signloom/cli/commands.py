@@ -1,7 +1,5 @@
 """The arguments of `signloom predict`, `calibrate` and `compare`, and checks that need no slow import."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from pathlib import Path

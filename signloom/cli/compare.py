@@ -1,7 +1,5 @@
 """The work of `signloom compare`: find two builds, compare them, print and write what moved."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

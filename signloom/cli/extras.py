@@ -1,7 +1,5 @@
 """Check for packages that a command needs beyond the bare install."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 
 from signloom.errors import SignloomError

@@ -1,7 +1,5 @@
 """Draw a clip and its answer as one picture: a few frames with their landmarks, and the answer's text."""
 
-from __future__ import annotations
-
 import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """`signloom predict`: print the answers to videos, streams and cameras as they come."""
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import sys

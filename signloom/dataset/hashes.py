@@ -1,7 +1,5 @@
 """Content hashes of videos, cached by file status so that an unchanged file is read only once."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

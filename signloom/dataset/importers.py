@@ -6,8 +6,6 @@ normalised here (NFC, single spaces). A row with a gloss line but no sentence ta
 row with the same `sentence_id`, or else its own gloss line.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple

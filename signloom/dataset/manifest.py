@@ -1,7 +1,5 @@
 """Check the rows of an annotation table one by one: the manifest, its rejects and the shard lists."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

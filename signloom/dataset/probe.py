@@ -1,7 +1,5 @@
 """A quick check whether a clip's file can be read at all."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import av

@@ -4,8 +4,6 @@ Such a table has the columns `video` (the clip), `frame` (a whole number that gr
 a clip) and one column per value; an empty cell is a missing value.
 """
 
-from __future__ import annotations
-
 import hashlib
 from itertools import pairwise
 from pathlib import Path

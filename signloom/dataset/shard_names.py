@@ -1,7 +1,5 @@
 """Assign clips to shards by a stable hash of the clip id, so that new clips do not move the others."""
 
-from __future__ import annotations
-
 import hashlib
 
 

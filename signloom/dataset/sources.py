@@ -1,7 +1,5 @@
 """The sources that table rows name: video or feature files, folders of frames, clips of a table of rows."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Divide clips into train, val and test, and mark the sentences that training has seen."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 

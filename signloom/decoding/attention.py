@@ -1,7 +1,5 @@
 """Beam search with the attention decoder alone, with cached keys and values."""
 
-from __future__ import annotations
-
 from typing import Any, Protocol
 
 import torch

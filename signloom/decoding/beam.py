@@ -4,8 +4,6 @@ A `Ranker` knows what continuations score: one sums scorers in PyTorch (`signloo
 an exported decoder (`signloom.inference.beam`). This module itself needs the standard library alone.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple, Protocol
 

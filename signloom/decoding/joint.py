@@ -1,7 +1,5 @@
 """One-pass beam search over the attention decoder with CTC prefix scores and a language model."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """What a beam search adds up: a scorer rates every next token of every beam, for all clips at once."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Compare the gloss variants: means and spreads over seeds, paired differences, a summary in words."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

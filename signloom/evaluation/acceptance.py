@@ -1,7 +1,5 @@
 """Rates of right and wrong acceptance, in all and for each kind of clip."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

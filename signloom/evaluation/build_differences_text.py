@@ -1,7 +1,5 @@
 """Say a comparison of two builds in words and in tables of words, for the terminal and for the page."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Read one build: its answers clip by clip, and the figures of its metric files."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Choose the thresholds that accept the most clips rightly and still refuse the clips they should."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Mapping, Sequence

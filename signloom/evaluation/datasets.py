@@ -1,7 +1,5 @@
 """The data sets that are scored separately, and the embeddings that metrics are computed from."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

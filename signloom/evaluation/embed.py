@@ -1,7 +1,5 @@
 """Run clips through a trained encoder in batches of similar length, and write their embeddings."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol

@@ -1,7 +1,5 @@
 """Compute the evidence that the gates check, from the trained encoder and the training gallery."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

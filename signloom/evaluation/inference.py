@@ -1,7 +1,5 @@
 """Score an exported bundle: acceptance, and the effects of int8, re-ranking and other thresholds."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """The learning curve: the error as a power law of the training clips, and how many more clips halve it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

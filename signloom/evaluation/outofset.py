@@ -1,7 +1,5 @@
 """Make clips of several kinds that should be refused, from the clips of one split."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Choose thresholds for another camera from a bundle's answers, in the same way as stage calibrate."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

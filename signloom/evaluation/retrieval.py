@@ -1,7 +1,5 @@
 """Find each held-out clip's sentence among the training clips and among the other held-out clips."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

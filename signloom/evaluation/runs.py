@@ -1,7 +1,5 @@
 """What seeds and folds say about every model: means, spreads, and pooled scores of clips left out in turn."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal

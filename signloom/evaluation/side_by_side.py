@@ -1,7 +1,5 @@
 """Compare one gloss variant under several settings: scores, and paired differences to the first setting."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

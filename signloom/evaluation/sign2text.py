@@ -1,7 +1,5 @@
 """Decode held-out clips; score translation and clip-sentence alignment beside a retrieval baseline."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Write zip files that have the same bytes for the same content."""
 
-from __future__ import annotations
-
 import io
 import shutil
 import zipfile

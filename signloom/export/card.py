@@ -1,7 +1,5 @@
 """The model card: intended use, limits and measured scores of a bundle."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

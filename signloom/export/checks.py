@@ -1,7 +1,5 @@
 """Check that exported networks give the same answers as the trained ones."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """Networks for export: they read clips as the pipeline stores them and do all preparation themselves."""
 
-from __future__ import annotations
-
 import copy
 
 import torch

@@ -1,7 +1,5 @@
 """The files that describe an export: configuration, manifest and model card."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Any
 

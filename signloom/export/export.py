@@ -1,7 +1,5 @@
 """Export everything that answers need, down to one zip file."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path

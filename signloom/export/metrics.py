@@ -1,7 +1,5 @@
 """The headline figures of the metric files, with their intervals."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Write ONNX files: equal networks give equal bytes, whichever machine writes them."""
 
-from __future__ import annotations
-
 import logging
 import tempfile
 import warnings

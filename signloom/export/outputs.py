@@ -1,7 +1,5 @@
 """The files of an export, with the file names that readers expect."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping
 from pathlib import Path

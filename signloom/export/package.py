@@ -1,7 +1,5 @@
 """The manifest of an export, and its bundle: one file that needs only Python, NumPy and ONNX Runtime."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import platform

@@ -1,7 +1,5 @@
 """Write a copy of a bundle with other thresholds."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory

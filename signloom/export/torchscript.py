@@ -1,7 +1,5 @@
 """Export the encoder as TorchScript, for C++ programs and phones."""
 
-from __future__ import annotations
-
 import io
 import re
 import warnings

@@ -4,8 +4,6 @@ A finished clip has two files in the scratch folder: its rows as raw float32, an
 journal, which is written last. Finished clips are joined into the shard's array and index.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -1,7 +1,5 @@
 """Feature shards: one array per shard, read through a memory map, and one index row per clip."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Print an answer in words."""
 
-from __future__ import annotations
-
 from signloom.inference.answer import Answer, Match
 
 REASONS = {

@@ -1,7 +1,5 @@
 """Beam search with an exported decoder; needs NumPy alone."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """An exported bundle, a zip file or a folder, whose files are checked against its manifest before use."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -6,8 +6,6 @@ A .npz file has `features` (frames, 540), `mask` (frames, 4: pose, left hand, ri
 `motion_mean` in shoulder widths a second. A .npy file has features alone, NaN where one is missing.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Similarity of two frame sequences that may run at different speeds."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Find the gallery sentence of a clip and decide whether to accept it; needs NumPy alone."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Approximate search for the clips of a large gallery that are nearest to queries."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Run the exported networks on the CPU with ONNX Runtime."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Prototypes: one embedding per sentence, the mean direction of its training clips."""
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd

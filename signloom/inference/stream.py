@@ -1,7 +1,5 @@
 """Answer a live stream: frames in, partial and final answers out."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass

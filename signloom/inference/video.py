@@ -1,7 +1,5 @@
 """Answer a video, which is decoded, tracked and turned into features as the clips of the corpus are."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """How well clips and sentences agree in the space of embeddings."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

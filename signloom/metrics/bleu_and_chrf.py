@@ -1,7 +1,5 @@
 """BLEU and chrF, computed from counts of each clip."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Percentile bootstrap over clips, computed from per-clip counts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ Sums of floats differ between processors from about the tenth decimal on. Those 
 model, and they would hide real changes in `git diff` and `dvc metrics diff`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

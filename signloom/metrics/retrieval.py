@@ -1,7 +1,5 @@
 """Rank sentences by the cosine of clips, and compute retrieval scores from the ranks."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Bootstrap over signers: what other signers would change, where clips of one signer are not independent."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

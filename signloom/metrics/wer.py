@@ -1,7 +1,5 @@
 """Word error rate, computed from counts of each clip. The words of the gloss family are glosses."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence

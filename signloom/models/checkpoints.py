@@ -1,7 +1,5 @@
 """Read and write checkpoints: only tensors and plain data, and equal bytes for equal training."""
 
-from __future__ import annotations
-
 import io
 import platform
 import subprocess

@@ -1,7 +1,5 @@
 """A causal Transformer decoder over encoded frames, for both model families; also runs token by token."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """The two landmark encoders, which turn frames into frame vectors and one pooled vector."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

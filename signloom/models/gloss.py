@@ -1,7 +1,5 @@
 """Networks from features to glosses: an encoder with a CTC head (TCN), or also with a decoder (hybrid)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

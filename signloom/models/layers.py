@@ -1,7 +1,5 @@
 """Pre-norm attention layers on scaled dot-product attention, with cached keys and values for decoding."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """The network from landmarks to sentences: frame encoder, embedding shared with text, text decoder."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 

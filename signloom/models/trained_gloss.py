@@ -1,7 +1,5 @@
 """Load a trained gloss network with the settings and stats of its training."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

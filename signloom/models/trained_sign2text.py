@@ -1,7 +1,5 @@
 """Load a trained sign2text network with the stats of the features that it was trained on."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Clip features: windows of frames through a video network, plain or augmented."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

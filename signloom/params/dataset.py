@@ -1,7 +1,5 @@
 """The location of the clips and the format of their table."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Decoding, retrieval, gates and the intervals of metrics."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from signloom.params.base import Section

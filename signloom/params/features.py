@@ -1,7 +1,5 @@
 """Landmarks, pose features and their quality gates."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

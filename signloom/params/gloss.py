@@ -1,7 +1,5 @@
 """The gloss family: variants, networks, training, augmentation, decoding."""
 
-from __future__ import annotations
-
 from typing import Literal, Self
 
 from pydantic import Field, model_validator

@@ -1,7 +1,5 @@
 """Load params.yaml and presets; an error names the file, the line and the expected key or value."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The model families to build."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

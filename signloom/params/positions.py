@@ -1,7 +1,5 @@
 """Features from tables of hand and nose positions."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """What the rules say of one run: its seed, and its fold."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Which runs of a model are built: the seeds of training and the folds of the clips."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 

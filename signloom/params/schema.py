@@ -1,7 +1,5 @@
 """All of params.yaml; the workflow engines read it before the first job, stages do not."""
 
-from __future__ import annotations
-
 from typing import Literal, Self
 
 from pydantic import Field, model_validator

@@ -1,7 +1,5 @@
 """Tables that compare settings side by side."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from signloom.params.base import Section

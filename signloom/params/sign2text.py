@@ -1,7 +1,5 @@
 """The landmarks-to-sentence model, its training and its augmentation."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The division of clips into train, val and test."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

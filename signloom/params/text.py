@@ -1,7 +1,5 @@
 """The tokenizer and the frozen sentence encoder."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The variants of both families: what each reads, its network and its decoder, or what it changes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """The page of `signloom compare`: what moved between two builds, with a picture of the intervals."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

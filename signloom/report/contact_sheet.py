@@ -1,7 +1,5 @@
 """The contact sheet: one frame of each selected clip, with its landmarks drawn over it."""
 
-from __future__ import annotations
-
 import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence

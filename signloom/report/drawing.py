@@ -1,7 +1,5 @@
 """Shared drawing code: figures as SVG that takes its colours from the page."""
 
-from __future__ import annotations
-
 import html
 import io
 import re

@@ -1,7 +1,5 @@
 """Compare reference texts with decoded texts: alignments, confusions, examples, errors by group."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

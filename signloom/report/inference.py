@@ -1,7 +1,5 @@
 """The inference section of the page: thresholds, acceptance, latency, and the files of the bundle."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """The figures of calibration: right answers against false accepts."""
 
-from __future__ import annotations
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

@@ -1,7 +1,5 @@
 """Names and texts that the report shows, from labels.yaml."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

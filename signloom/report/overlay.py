@@ -1,7 +1,5 @@
 """Draw landmarks over a frame."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

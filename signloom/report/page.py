@@ -1,7 +1,5 @@
 """The report: the results of one build on one page that opens from disk."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The figures of the corpus and of the landmarks-to-sentence family, and error rates by group."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

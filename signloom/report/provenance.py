@@ -1,7 +1,5 @@
 """The origin of the report: commit, packages, parameters, checksums of its input files."""
 
-from __future__ import annotations
-
 import json
 import platform
 import subprocess

@@ -1,7 +1,5 @@
 """Read the report's inputs from the files of one build."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Frozen pretrained sentence encoders."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any

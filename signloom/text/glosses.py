@@ -1,7 +1,5 @@
 """Files of stage text: gloss lines with signers and gloss times, and the gloss vocabulary."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

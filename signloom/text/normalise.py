@@ -1,7 +1,5 @@
 """Normalise gloss lines for scoring: not at all, or by the published rules of a corpus."""
 
-from __future__ import annotations
-
 import re
 from itertools import groupby
 from typing import Literal

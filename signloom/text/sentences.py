@@ -1,7 +1,5 @@
 """The table of sentences and their variations, gathered from the clips."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Sequence

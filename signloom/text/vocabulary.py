@@ -1,7 +1,5 @@
 """The gloss vocabulary: fixed special tokens, then the glosses of the training split."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

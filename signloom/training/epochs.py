@@ -1,7 +1,5 @@
 """The loop over the epochs of a training, in which every run computes the same sums."""
 
-from __future__ import annotations
-
 import math
 import os
 import time

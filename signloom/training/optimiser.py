@@ -1,7 +1,5 @@
 """The optimiser of both families, and its learning rate as a function of the step."""
 
-from __future__ import annotations
-
 import math
 
 import torch

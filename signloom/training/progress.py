@@ -1,7 +1,5 @@
 """The progress of a training: its history, its best checkpoint, and the state from which it resumes."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable, Sequence

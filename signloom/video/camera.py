@@ -1,7 +1,5 @@
 """Frames of a live camera."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 

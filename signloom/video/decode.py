@@ -1,7 +1,5 @@
 """Frames of a video file or of a folder of pictures, one at a time, in presentation order."""
 
-from __future__ import annotations
-
 import bisect
 import math
 import re

@@ -1,7 +1,5 @@
 """Fewer frames of a clip, chosen by their times."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator
 

@@ -1,7 +1,5 @@
 """Resample, crop and group the frames of a clip into sliding windows; memory holds one window."""
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator

@@ -4,8 +4,6 @@
 hands_condensed.csv, whose rows are the clips.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Signloom's own table formats: a folder of clips with a CSV, and ready-made features with their metadata."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -5,8 +5,6 @@
 an ordinary character.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """SignTalk-GH: a workbook with videos named by sentence and variant, and the sampled table."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

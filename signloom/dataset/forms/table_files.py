@@ -1,7 +1,5 @@
 """Read delimited text and workbooks as strings; every row keeps its line number in the file."""
 
-from __future__ import annotations
-
 import csv
 import zipfile
 import zlib

@@ -1,7 +1,5 @@
 """The normal form of sentences and gloss lines, and ids for those that have none."""
 
-from __future__ import annotations
-
 import unicodedata
 import zlib
 

@@ -1,7 +1,5 @@
 """A loaded network that turns frames into feature rows."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -4,8 +4,6 @@ OpenVINO was faster than PyTorch and ONNX Runtime in fp32, on CPUs with only AVX
 (docs/design/clip-features.md). GPUs and bf16 use PyTorch.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from typing import Any

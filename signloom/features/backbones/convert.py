@@ -1,7 +1,5 @@
 """Read weight files without running code from them, and rename their tensors for our networks."""
 
-from __future__ import annotations
-
 import hashlib
 import pickle
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Download one file over HTTP: resumable, checked against its SHA-256, and atomic."""
 
-from __future__ import annotations
-
 import fcntl
 import http.client
 import os

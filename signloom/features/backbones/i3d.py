@@ -3,8 +3,6 @@
 Module names match the public PyTorch checkpoints, so that these load by name.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

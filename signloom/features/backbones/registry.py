@@ -1,7 +1,5 @@
 """The backbones of registry.yaml: their features, their expected input and the source of their weights."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import yaml

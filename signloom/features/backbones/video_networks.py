@@ -1,7 +1,5 @@
 """The networks of the registry, with one interface: they map normalised frames to features by position."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Find a backbone's weights: in an installed package, the user's cache, a download or a local file."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

@@ -1,7 +1,5 @@
 """Stage clip_features_augmented: frames of augmented copies of a shard's training clips."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

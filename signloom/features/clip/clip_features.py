@@ -1,7 +1,5 @@
 """Stage clip_features: run a shard's clips through a video network, resumable clip by clip."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections import deque

@@ -6,8 +6,6 @@ position every 2 frames or every frame. These are the fragments of Giusti et al.
 with deep max-pooling convolutional neural networks"), applied to time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain

@@ -1,7 +1,5 @@
 """Import ready-made features as a pose-feature shard: .npy files, or clips of a table of positions."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The columns of landmark and feature rows, and the bones that join landmarks."""
 
-from __future__ import annotations
-
 POSE_POINTS = 33
 HAND_POINTS = 21
 FACE_POINTS = 468

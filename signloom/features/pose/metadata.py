@@ -1,7 +1,5 @@
 """Stage metadata: list the clips that have features, and the rejected clips with reasons."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from pathlib import Path

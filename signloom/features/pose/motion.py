@@ -1,7 +1,5 @@
 """How fast a person moves, in shoulder widths per second, independent of the camera."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -3,8 +3,6 @@
 docs/design/pose-features.md gives the reasons and measurements for every choice.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Stage pose_features: turn a shard of raw landmarks into a shard of features, one clip at a time."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

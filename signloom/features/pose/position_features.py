@@ -4,8 +4,6 @@ A point is missing if a coordinate is empty or negative, or if both are 0, as tr
 NaN in frames that lack one of its points, so that a missing point never looks like a position.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

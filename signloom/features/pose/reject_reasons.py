@@ -4,8 +4,6 @@ A clip that cannot be read is `unreadable`, which the stages landmarks and impor
 reasons are decided here, with the limits of section `quality`.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from signloom.params.features import QualityParams

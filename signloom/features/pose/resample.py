@@ -1,7 +1,5 @@
 """Resample a part of the body to even times: short gaps are interpolated, long gaps stay missing."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

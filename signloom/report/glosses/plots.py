@@ -1,7 +1,5 @@
 """The figures of the gloss family; a variant has the same style in all of them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes

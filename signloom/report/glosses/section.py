@@ -1,7 +1,5 @@
 """The gloss section of the page: ablation, blank ratios, decoders, confusions, examples."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any

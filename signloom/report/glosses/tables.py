@@ -1,7 +1,5 @@
 """The numbers of the gloss family as tables: error rates by variant and decoder, confused glosses."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any

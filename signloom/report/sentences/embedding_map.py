@@ -1,7 +1,5 @@
 """The map of clip embeddings in two dimensions."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

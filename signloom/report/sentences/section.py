@@ -1,7 +1,5 @@
 """The landmarks-to-sentence section of the page: scores, training, errors, examples, retrieval."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pandas as pd

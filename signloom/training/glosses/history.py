@@ -1,7 +1,5 @@
 """The record of a gloss training: its columns, which epoch is best, and when CTC has collapsed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from signloom.training.progress import Row

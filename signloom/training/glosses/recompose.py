@@ -1,7 +1,5 @@
 """Recompose training sentences from clips whose gloss times are known."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Training of the gloss family, from the stage's inputs to its checkpoints."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Validate a gloss network after an epoch."""
 
-from __future__ import annotations
-
 import jiwer
 import torch
 

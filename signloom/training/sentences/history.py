@@ -1,7 +1,5 @@
 """The record of a sign2text training: its columns, its TensorBoard events, and which epoch is best."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The three losses of the sign2text family."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

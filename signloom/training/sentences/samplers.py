@@ -1,7 +1,5 @@
 """Choose the clips of each batch of an epoch."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Training of the sign2text family, from the stage's inputs to its checkpoints."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple

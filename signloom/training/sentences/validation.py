@@ -1,7 +1,5 @@
 """Validate a sign2text model after an epoch."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
