@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -194,7 +193,7 @@ def test_metrics_thresholds_and_predictions_agree(outputs: dict[str, Path]) -> N
 def test_predictions_say_what_was_asked_and_what_was_found(outputs: dict[str, Path]) -> None:
     table = pd.read_csv(outputs["predictions"])
     asked = table.set_index("kind")["clip_id"]
-    assert asdict(asked) == {
+    assert asked.to_dict() == {
         "in_set": "c/val0",
         "unsigned": "e/unsigned_val",
         "unseen_sentence": "c/val2",
