@@ -4,8 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from signloom.params.base import Augmentation, Section
-from signloom.params.run import RunParams
+from signloom.params.base import Augmentation, RunParams, Section
 from signloom.params.variants import VARIANTS, GlossVariant, Kind, Variant
 
 

@@ -10,8 +10,7 @@ from torch import Tensor
 from signloom.files import hash_files
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
-from signloom.params.base import Section
-from signloom.params.run import RunParams
+from signloom.params.base import RunParams, Section
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.text import TextParams
 from signloom.precision import autocast, warn_if_emulated
