@@ -8,7 +8,7 @@ from signloom.params.base import Augmentation, RunParams, Section
 from signloom.params.variants import VARIANTS, GlossVariant, Kind, Variant
 
 
-class Hypothesis(Section):
+class Expectation(Section):
     """An expectation that the ablation tests: `better` makes fewer errors than `worse`, since `claim`."""
 
     better: GlossVariant
@@ -20,7 +20,7 @@ class GlossParams(Section):
     """Section `gloss`: the variants to train and compare, with every seed and fold of section `runs`."""
 
     variants: list[GlossVariant] = Field(min_length=1)
-    hypotheses: list[Hypothesis] = Field(
+    hypotheses: list[Expectation] = Field(
         description="what is expected; the ablation tests those whose variants are trained"
     )
 
