@@ -40,10 +40,7 @@ class Outputs:
     """The files of an export by the names of FILES."""
 
     def __init__(self, paths: Mapping[str, Path], gloss: GlossSource | None) -> None:
-        """Check `paths`.
-
-        Raises SignloomError if one is missing, not expected or has another file name.
-        """
+        """Check `paths`; raises SignloomError if one is missing, not expected or has another file name."""
         absent = set() if gloss else set(GLOSS_OUTPUTS)
         if gloss and not isinstance(gloss.trained.model, Hybrid):
             absent = {"gloss_decoder"}

@@ -55,9 +55,7 @@ class Sign2Text(AttentionDecoder):
         self.config = c
         self.encoder: TransformerEncoder | GruAttentionEncoder
         if c.encoder == "transformer":
-            self.encoder = TransformerEncoder(
-                FEATURE_DIM + MASK_DIM, c.seq_len, c.width, c.layers, c.heads, c.feedforward, c.dropout
-            )
+            self.encoder = TransformerEncoder(FEATURE_DIM + MASK_DIM, c)
             self.embed: nn.Module = nn.Linear(self.encoder.pooled_dim, c.embedding_dim)
             self.positions = LearnedPositions(c.max_tokens, c.width)
         elif c.encoder == "gru_attention":
