@@ -7,10 +7,9 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
-from engines.emulation import emulation_warnings
 from engines.given import Given
-from engines.gpus import gpus_per_job
 from engines.import_closure import WORKFLOW, code_of
+from engines.machine import emulation_warnings, gpus_per_job
 from engines.origins import Origins
 from engines.pipeline import Pipeline
 from signloom.errors import SignloomError

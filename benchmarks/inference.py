@@ -26,7 +26,7 @@ import torch
 
 from signloom.export.clip_networks import EncoderNetwork
 from signloom.export.export import clip_example
-from signloom.export.onnx_files import Port, to_int8, to_onnx
+from signloom.export.network_files import Port, to_int8, to_onnx
 from signloom.export.package import make_manifest
 from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
 from signloom.files import write_csv, write_json

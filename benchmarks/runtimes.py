@@ -26,7 +26,7 @@ from torch import Tensor
 
 from benchmarks.i3d import library_pool
 from signloom.errors import SignloomError
-from signloom.export.onnx_files import OPSET
+from signloom.export.network_files import OPSET
 from signloom.features.backbones import i3d
 from signloom.features.backbones.backbone import Backbone, load_backbone
 from signloom.features.backbones.compiled import Prepared, fast_rows

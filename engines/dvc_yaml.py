@@ -34,7 +34,9 @@ def render(root: Path, preset: str | None = None) -> str:
     """Return the text of the dvc.yaml of `preset` (None: that of params.yaml alone)."""
     with workflow(root, preset) as flow:
         loaded = Pipeline.load(dict(flow.globals["config"]))
-        rules = [rule for rule in flow.rules if rule.name != "all" and not _by_request(rule)]
+        # Snakemake builds the tables that compare settings on request; DVC does not
+        built = [rule for rule in flow.rules if Path(rule.snakefile).name != "side_by_side.smk"]
+        rules = [rule for rule in built if rule.name != "all"]
         stages = dict(stage for rule in rules for stage in _stages(rule, loaded))
     tree = {"stages": stages, "plots": _plots(loaded)}
     return HEADER + dump(tree)
@@ -49,11 +51,6 @@ def dump(tree: dict[str, Any]) -> str:
     writer.width = 1000  # commands stay on one line
     writer.dump(tree, text)
     return text.getvalue()
-
-
-def _by_request(rule: Any) -> bool:
-    """Return whether `rule` belongs to the tables that Snakemake builds on request and DVC does not."""
-    return Path(rule.snakefile).name == "side_by_side.smk"
 
 
 class Place(NamedTuple):
@@ -139,12 +136,12 @@ def _paths(items: Any, wildcards: SimpleNamespace) -> list[str]:
         found = item(wildcards) if callable(item) else item
         paths += [str(path) for path in (found if isinstance(found, list) else [found])]
     values = vars(wildcards)
-    return list(dict.fromkeys(re.sub(r"\{(\w+)[^}]*\}", lambda m: _value(m, values), path) for path in paths))
 
+    def value(match: re.Match[str]) -> str:
+        # DVC's `${item.name}` stays as it is
+        return str(values.get(match[1], match[0]))
 
-def _value(match: re.Match[str], wildcards: dict[str, str]) -> str:
-    """Return the value of the wildcard in `match`; DVC's `${item.name}` stays as it is."""
-    return wildcards.get(match[1], match[0])
+    return list(dict.fromkeys(re.sub(r"\{(\w+)[^}]*\}", value, path) for path in paths))
 
 
 def _given(rule: Any, flow: Pipeline, wildcards: SimpleNamespace) -> list[str]:

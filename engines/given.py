@@ -32,14 +32,12 @@ class Given:
             tree = chosen(self.params, names)
             if variant := re.match(r"variants/(\w+)/", getattr(wildcards, "run", "")):
                 tree["sign2text"] |= SENTENCE_VARIANTS[variant[1]][1]
-            return json.dumps(tree | {"run": self.run(wildcards)}, sort_keys=True)
+            tree["run"] = {"seed": self.seed_of(wildcards)}
+            if gloss_variant := getattr(wildcards, "variant", None):
+                tree["run"]["variant"] = gloss_variant
+            return json.dumps(tree, sort_keys=True)
 
         return given
-
-    def run(self, wildcards: Any) -> dict[str, Any]:
-        """Return the section `run` of a training, from its wildcards."""
-        variant = getattr(wildcards, "variant", None)
-        return {"seed": self.seed_of(wildcards)} | ({"variant": variant} if variant else {})
 
     def to_training(self, wildcards: Any) -> str:
         """Return the parameters of a gloss training, for a rule with the wildcard `variant`."""

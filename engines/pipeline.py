@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.command_line import from_text
+from pydantic import ValidationError
+
 from engines.import_closure import in_workflow
 from signloom.dataset.importers import annotation_files
 from signloom.dataset.shard_names import shard_names
 from signloom.errors import SignloomError
-from signloom.params.load import check_params, dotted_keys, overlay, read_yaml
+from signloom.params.load import Tree, check_params, complaint, dotted_keys, overlay, read_yaml
 from signloom.params.schema import Params
 from signloom.params.variants import VARIANTS
 
@@ -116,9 +117,7 @@ class Pipeline:
     def of_runs(self, pattern: str) -> list[str]:
         """Return `pattern` with `{variant}` and `{seed}` filled in, for every gloss variant and seed."""
         return [
-            pattern.replace("{variant}", variant).replace("{seed}", seed)
-            for variant in self.variants
-            for seed in self.seeds
+            filled(pattern, variant=variant, seed=seed) for variant in self.variants for seed in self.seeds
         ]
 
     def of_grid(self, family: str, pattern: str) -> list[str]:
@@ -176,6 +175,31 @@ class Pipeline:
 
 def _parameters(config: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in NO_PARAMS}
+
+
+def from_text(tree: Tree) -> Tree:
+    """Return `tree`, given by `--config 'section={key: value}'`, with the schema's types.
+
+    Snakemake makes a text of every value of a mapping. Raises SignloomError if a text is no value of its
+    parameter; unknown keys stay as they are.
+    """
+    return {
+        name: {key: _typed(name, key, text) for key, text in values.items()}
+        if isinstance(values, dict)
+        else values
+        for name, values in tree.items()
+    }
+
+
+def _typed(section: str, key: str, text: Any) -> Any:
+    kind: Any = Params.model_fields[section].annotation if section in Params.model_fields else None
+    if kind is None or key not in kind.model_fields:
+        return text
+    try:
+        one = kind.only(key).model_validate({key: None if text == "null" else text}, strict=False)
+    except ValidationError as error:
+        raise SignloomError(f"--config: {section}.{key}: {complaint(error)}") from error
+    return one.model_dump()[key]
 
 
 def filled(pattern: str, **wildcards: str) -> str:

@@ -18,7 +18,7 @@ import pytest
 from exported import Exported, clip_of
 
 from signloom.errors import SignloomError
-from signloom.export.archive import write_zip
+from signloom.export.package import write_zip
 from signloom.inference import engine as engine_module
 from signloom.inference.bundle import MANIFEST, OPTIONAL, Bundle
 from signloom.inference.command import presence, read_clip

@@ -18,7 +18,7 @@ from signloom.cli.calibrate import TableClip, read_clips
 from signloom.errors import SignloomError
 from signloom.evaluation.outofset import IN_SET
 from signloom.evaluation.recalibration import AskedClip, Recalibrated, kind_of, recalibrate
-from signloom.export.recalibrated import write_recalibrated
+from signloom.export.package import write_recalibrated
 from signloom.inference.answer import Answer
 from signloom.inference.bundle import MANIFEST, Bundle
 from signloom.inference.engine import SignEngine
@@ -173,7 +173,7 @@ def test_a_bundle_half_written_never_has_its_name(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("signloom.export.recalibrated.write_zip", stop)
+    monkeypatch.setattr("signloom.export.package.write_zip", stop)
     with pytest.raises(KeyboardInterrupt):
         write_recalibrated(exported.bundle, tmp_path / "new.zip", found.thresholds)
     assert list(tmp_path.iterdir()) == []

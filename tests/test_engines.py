@@ -16,8 +16,8 @@ from snakemake.cli import parse_config
 
 from engines import conda_env, dvc_yaml
 from engines.given import BY_RULES, Given
-from engines.gpus import cluster_has_gpus
 from engines.import_closure import code_of, has_code
+from engines.machine import cluster_has_gpus
 from engines.pipeline import Pipeline
 from engines.workflow import workflow
 from signloom.errors import SignloomError

@@ -14,9 +14,8 @@ from signloom.errors import SignloomError
 from signloom.export import checks
 from signloom.export.clip_networks import EncoderNetwork, GlossNetwork, clip_lengths, for_onnx, middle, spread
 from signloom.export.metrics import headlines
-from signloom.export.onnx_files import Port, to_onnx
+from signloom.export.network_files import Port, to_onnx, to_torchscript
 from signloom.export.sources import relative
-from signloom.export.torchscript import to_torchscript
 from signloom.features.gloss_rows import GlossRows, Rows
 from signloom.features.stats import Stats
 from signloom.models.gloss import GlossConfig, build

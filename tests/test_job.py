@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from signloom.errors import SignloomError
-from signloom.params.base import Section
+from signloom.params.base import RunParams, Section
 from signloom.params.evaluation import RetrievalParams
 from signloom.params.gloss import TcnParams
-from signloom.params.run import RunParams
 from tests.demo_params import section
 from workflow_scripts.job import Job, entry_point
 

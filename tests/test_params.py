@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from engines import params_schema
-from engines.command_line import from_text
+from engines.pipeline import from_text
 from signloom.errors import SignloomError
 from signloom.params.base import Section
 from signloom.params.load import check_params, load_params, overlay, read_yaml

@@ -24,7 +24,7 @@ from signloom.features.pose.position_features import (
     velocities,
     width_of,
 )
-from signloom.params.positions import Group
+from signloom.params.features import Group
 
 ALL: list[Group] = [
     *("hands", "nose", "hands_clip", "nose_clip", "between", "velocity", "acceleration", "speed"),

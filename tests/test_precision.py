@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from engines.emulation import emulation_warnings
+from engines.machine import emulation_warnings
 from signloom import precision
 from signloom.params.load import load_params, overlay, read_yaml
 from signloom.params.schema import Params

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from signloom.dataset.splits import count_splits, make_splits
 from signloom.errors import SignloomError
-from signloom.params.run import FoldParams
-from signloom.params.splits import SplitsParams
+from signloom.params.splits import FoldParams, SplitsParams
 from workflow_scripts import splits as stage
 
 

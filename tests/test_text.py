@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from signloom.errors import SignloomError
 from signloom.params.text import TextParams
 from signloom.text.encoders import SentenceEncoder, load_encoder
-from signloom.text.glosses import gather_gloss_lines, gloss_times, read_gloss_lines, read_gloss_table
+from signloom.text.glosses import gather_gloss_lines, gloss_times, read_gloss_lines
 from signloom.text.sentences import gather_texts
 from signloom.text.tokenizer import TextTokenizer, train_tokenizer
 from signloom.text.vocabulary import build_vocabulary
@@ -132,12 +132,12 @@ def test_every_signed_clip_has_its_gloss_line_whatever_its_split(tmp_path: Path)
         "c02,TOMORROW MEET ZOE,s0,\n"
         "c10,BOY APPLE LIKE,s1,\nc11,ANNA TEA NOT,s1,\nc12,TOMORROW MEET ZOE,s1,\n"
     )
-    table = read_gloss_table(tmp_path / "gloss_lines.csv")
-    assert [gloss_times(cell) for cell in table["gloss_times"][1:3]] == [
+    lines = read_gloss_lines(tmp_path / "gloss_lines.csv")
+    assert [gloss_times(cell) for cell in lines["gloss_times"].iloc[1:3]] == [
         [(0.0, 0.5), (0.4, 1.25), (1.3, 2.0)],
         [],
     ]
-    assert read_gloss_lines(tmp_path / "gloss_lines.csv")["c12"] == "TOMORROW MEET ZOE"
+    assert lines["gloss"]["c12"] == "TOMORROW MEET ZOE"
 
 
 def test_gloss_lines_have_one_space_between_glosses_and_may_be_empty(tmp_path: Path) -> None:
@@ -149,8 +149,7 @@ def test_gloss_lines_have_one_space_between_glosses_and_may_be_empty(tmp_path: P
     columns = ["clip_id", "sentence_id", "gloss", "signer_id", "gloss_times"]
     lines = gather_gloss_lines(pd.DataFrame(rows, columns=columns))
     lines.to_csv(tmp_path / "lines.csv", index=False)
-    assert read_gloss_lines(tmp_path / "lines.csv") == {"a": "", "b": "IX-1P BOOK NA"}
-    assert read_gloss_table(tmp_path / "lines.csv").to_numpy().tolist() == [
+    assert read_gloss_lines(tmp_path / "lines.csv").reset_index().to_numpy().tolist() == [
         ["a", "", "", ""],
         ["b", "IX-1P BOOK NA", "01", "[[0, 1], [1, 2], [2, 3]]"],
     ]
@@ -159,7 +158,7 @@ def test_gloss_lines_have_one_space_between_glosses_and_may_be_empty(tmp_path: P
 def test_a_table_of_gloss_lines_without_signers_and_times_is_named(tmp_path: Path) -> None:
     (tmp_path / "lines.csv").write_text("clip_id,gloss\na,BOOK\n")
     with pytest.raises(SignloomError, match=r"lines\.csv has no column signer_id, gloss_times; build stage"):
-        read_gloss_table(tmp_path / "lines.csv")
+        read_gloss_lines(tmp_path / "lines.csv")
 
 
 def test_the_tokenizer_sees_training_sentences_and_their_variations_only(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text
 from signloom.report.plots import curves
 from signloom.training import epochs
+from signloom.training.optimiser import Optimiser
 from signloom.training.progress import Progress
 from signloom.training.sentences.history import merit
 from tests.interruptions import Killed, killed_at_save
@@ -178,7 +179,7 @@ def test_a_resumed_run_does_not_train_finished_epochs_again(
 def test_a_score_that_never_rises_above_0_leaves_a_best_checkpoint_and_ties_go_by_loss(
     tmp_path: Path,
 ) -> None:
-    progress = Progress(tmp_path, {}, torch.nn.Linear(1, 1), merit)
+    progress = Progress(tmp_path, {}, Optimiser(torch.nn.Linear(1, 1), 0.1, 0.0, "fp32", 1.0), merit)
     losses = [3.0, 1.0, 2.0, 1.0]
     rows = [{"epoch": n, "train_loss": 9.0, "val_loss": loss} for n, loss in enumerate(losses, 1)]
     assert [progress.add(row | {"val_inst_top1": 0.0}) for row in rows] == [True, True, False, False]

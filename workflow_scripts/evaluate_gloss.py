@@ -26,7 +26,7 @@ def work(job: Job) -> None:
         trained,
         open_rows(job.input_files(RowFiles), job.input("gloss_lines"), trained),
         read_splits(job.input("splits")),
-        read_gloss_lines(job.input("gloss_lines")),
+        read_gloss_lines(job.input("gloss_lines"))["gloss"].to_dict(),
         job.section("decode_gloss", DecodeGlossParams),
         job.section("evaluation", EvaluationParams),
     )

@@ -10,8 +10,7 @@ Parameters: quality, positions.
 import pandas as pd
 
 from signloom.features.pose.imported import write_ready_shard
-from signloom.params.features import QualityParams
-from signloom.params.positions import PositionsParams
+from signloom.params.features import PositionsParams, QualityParams
 from workflow_scripts.job import Job, entry_point
 
 

@@ -8,8 +8,7 @@ import pandas as pd
 from signloom.dataset.splits import count_splits, make_splits
 from signloom.files import write_csv
 from signloom.metrics.metric_files import write_metrics
-from signloom.params.run import FoldParams
-from signloom.params.splits import SplitsParams
+from signloom.params.splits import FoldParams, SplitsParams
 from workflow_scripts.job import Job, entry_point
 
 

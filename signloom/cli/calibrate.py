@@ -15,7 +15,7 @@ from signloom.errors import SignloomError
 from signloom.evaluation.calibration import GATES
 from signloom.evaluation.outofset import IN_SET
 from signloom.evaluation.recalibration import AskedClip, Recalibrated, kind_of, recalibrate
-from signloom.export.recalibrated import write_recalibrated
+from signloom.export.package import write_recalibrated
 from signloom.inference.engine import SignEngine
 from signloom.inference.video import answer_video, bundle_tracker, seen_clip
 from signloom.native_stderr import only_errors

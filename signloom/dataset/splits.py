@@ -8,8 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.params.run import FoldParams
-from signloom.params.splits import SplitsParams
+from signloom.params.splits import FoldParams, SplitsParams
 
 Names = npt.NDArray[np.object_]
 

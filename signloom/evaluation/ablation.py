@@ -27,7 +27,7 @@ from signloom.evaluation.gloss_runs import (
     spread,
 )
 from signloom.params.evaluation import EvaluationParams
-from signloom.params.gloss import Hypothesis
+from signloom.params.gloss import Expectation
 from signloom.params.variants import BASELINE, VARIANTS
 from signloom.run_names import run_name
 
@@ -74,7 +74,7 @@ def read_runs(
 
 
 def compare(
-    runs: Runs, epochs: Epochs, hypotheses: Sequence[Hypothesis], params: EvaluationParams
+    runs: Runs, epochs: Epochs, hypotheses: Sequence[Expectation], params: EvaluationParams
 ) -> dict[str, Any]:
     """Return the content of ablation.json without its text: data set, variant, decoder, figures.
 
@@ -104,7 +104,7 @@ def compare(
 
 
 def _compared(
-    it: Hypothesis, counts: dict[tuple[str, str], Errors], params: EvaluationParams
+    it: Expectation, counts: dict[tuple[str, str], Errors], params: EvaluationParams
 ) -> dict[str, Any]:
     """Return the difference that tests a hypothesis, each variant scored by its own headline decoder."""
     pair = [(name, VARIANTS[name].headline) for name in (it.better, it.worse)]
@@ -164,7 +164,7 @@ def table(compared: dict[str, Any]) -> pd.DataFrame:
     )
 
 
-def describe(compared: dict[str, Any], hypotheses: Sequence[Hypothesis]) -> str:
+def describe(compared: dict[str, Any], hypotheses: Sequence[Expectation]) -> str:
     """Return one paragraph: what helps, what does not, and which expectations were wrong.
 
     A difference is called undecided if its 95 % interval includes 0.
@@ -185,7 +185,7 @@ def describe(compared: dict[str, Any], hypotheses: Sequence[Hypothesis]) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _of_data(data: str, compared: dict[str, Any], hypotheses: Sequence[Hypothesis]) -> str:
+def _of_data(data: str, compared: dict[str, Any], hypotheses: Sequence[Expectation]) -> str:
     """Return the WER of every variant and the verdict on every hypothesis."""
     entries = {name: entry for name, entry in compared.items() if name != "comparisons"}
     scores = ", ".join(_wer(variant, entry) for variant, entry in entries.items())

@@ -26,7 +26,7 @@ from signloom.models.trained_gloss import TrainedGloss, load_gloss
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import DecodeGlossParams, GlossRunParams
 from signloom.progress import track
-from signloom.text.glosses import read_signers, read_vocabulary
+from signloom.text.glosses import read_gloss_lines, read_vocabulary
 from signloom.text.normalise import scored_glosses
 from signloom.text.sentences import training_clips
 from signloom.text.vocabulary import BLANK, SYMBOLS, UNK
@@ -116,7 +116,7 @@ def open_rows(files: RowFiles, gloss_lines: Path, trained: TrainedGloss) -> Glos
         files, trained.kind, trained.model.config.max_frames, stack=trained.stack, every=trained.every
     )
     if trained.signers is not None:
-        rows.signers = SignerStats(trained.signers, read_signers(gloss_lines))
+        rows.signers = SignerStats(trained.signers, read_gloss_lines(gloss_lines)["signer_id"].to_dict())
     check_features(trained, rows)
     return rows
 

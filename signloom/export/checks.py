@@ -24,15 +24,15 @@ Inputs = dict[str, npt.NDArray[Any]]
 
 def check_clips(name: str, model: bytes, network: nn.Module, batches: Sequence[list[Clip]]) -> str:
     """Return how well ONNX Runtime agrees with PyTorch on `batches`; raises SignloomError if it does not."""
-    worst = _compare(name, _in_onnxruntime(name, model), network, map(pad, batches))
-    return _agreement(name, model, worst, f"{len(batches)} batches")
+    run = _in_onnxruntime(name, model)
+    return _compare(name, model, run, network, map(pad, batches), f"{len(batches)} batches")
 
 
 def check_torchscript(name: str, model: bytes, network: nn.Module, batches: Sequence[list[Clip]]) -> str:
     """Check a TorchScript file as `check_clips` checks an ONNX file."""
     loaded = torch.jit.load(io.BytesIO(model))  # type: ignore[no-untyped-call]
-    worst = _compare(name, partial(_in_pytorch, loaded), network, map(pad, batches))
-    return _agreement(name, model, worst, f"{len(batches)} batches")
+    run = partial(_in_pytorch, loaded)
+    return _compare(name, model, run, network, map(pad, batches), f"{len(batches)} batches")
 
 
 def check_decoder(
@@ -47,8 +47,8 @@ def check_decoder(
         for states in frames
         for shape in shapes
     )
-    worst = _compare(name, _in_onnxruntime(name, model), network, prefixes)
-    return _agreement(name, model, worst, f"{len(frames)} clips")
+    run = _in_onnxruntime(name, model)
+    return _compare(name, model, run, network, prefixes, f"{len(frames)} clips")
 
 
 def check_int8(name: str, model: bytes, exact: bytes, batches: Sequence[list[Clip]]) -> str:
@@ -76,9 +76,14 @@ def _in_pytorch(network: Callable[..., Any], inputs: Inputs) -> Arrays:
 
 
 def _compare(
-    name: str, run: Callable[[Inputs], Arrays], network: nn.Module, examples: Iterable[Inputs]
-) -> float:
-    """Return the largest difference of an exported network, which `run` computes, to its original."""
+    name: str,
+    model: bytes,
+    run: Callable[[Inputs], Arrays],
+    network: nn.Module,
+    examples: Iterable[Inputs],
+    what: str,
+) -> str:
+    """Return how well an exported network, which `run` computes, agrees with its original on `examples`."""
     worst = 0.0
     for inputs in examples:
         found = run(inputs)
@@ -86,11 +91,7 @@ def _compare(
         worst = max(worst, _deviation(name, found, _in_pytorch(network, inputs), str(first.shape)))
         if len(found) == 3:
             _check_greedy(name, found[1], found[2], inputs["mask"])
-    return worst
-
-
-def _agreement(name: str, model: bytes, worst: float, examples: str) -> str:
-    return f"{name}: {len(model) / 1e6:.1f} MB, agrees with PyTorch to {worst:.1e} on {examples}"
+    return f"{name}: {len(model) / 1e6:.1f} MB, agrees with PyTorch to {worst:.1e} on {what}"
 
 
 def _deviation(name: str, found: Arrays, expected: Arrays, what: str) -> float:

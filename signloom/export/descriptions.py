@@ -1,12 +1,14 @@
 """The files that describe an export: configuration, manifest and model card."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import jinja2
 from torch import nn
 
-from signloom.export.card import write_card
-from signloom.export.metrics import CORPUS, headlines, read_metrics
+from signloom.export.metrics import CORPUS, Tree, figures, headlines, read_metrics
 from signloom.export.outputs import FILES, Outputs
 from signloom.export.package import hash_of, listed, make_manifest, versions
 from signloom.export.sources import ExportFiles, Gallery, GlossSource, Sign2TextSource
@@ -87,6 +89,30 @@ def write_descriptions(
     )
     outputs.write("card", card.encode())
     write_json(outputs.paths["manifest"], make_manifest(about, outputs.listed()))
+
+
+def write_card(about: Tree, corpus: dict[str, Tree], **more: Any) -> str:
+    """Return MODEL_CARD.md: intended use, limits and measured scores of a bundle.
+
+    `about` are the entries of the manifest, `corpus` the metric files on the data. `more` are `networks` (a
+    line each), the number of `sentences`, and whether the corpus is the `demo`.
+    """
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    card = environment.from_string(Path(__file__).with_name("model_card.md.j2").read_text("utf-8"))
+    return card.render(about | corpus | {"figures": list(_rows(about["metrics"]))} | more)
+
+
+def _rows(metrics: dict[str, Tree]) -> Iterator[tuple[str, ...]]:
+    """Yield file, data, name, value, interval and number of clips of every figure."""
+    for file, tree in metrics.items():
+        for where, name, near in figures(tree):
+            low, high = (_number(near.get(f"{name}_{end}")) for end in ("low", "high"))
+            interval = f"{low} to {high}" if low and high else ""
+            yield file, where, name, _number(near[name]), interval, str(near.get("n", ""))
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def hashes(files: ExportFiles, params: ExportParams, sign: Sign2TextSource) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from signloom.errors import SignloomError
 from signloom.export import checks
 from signloom.export.clip_networks import DecoderNetwork, EncoderNetwork, for_onnx
 from signloom.export.descriptions import ExportParams, model_config, write_descriptions
-from signloom.export.onnx_files import Port, to_int8, to_onnx
+from signloom.export.network_files import Port, to_int8, to_onnx, to_torchscript
 from signloom.export.outputs import FILES, Outputs
 from signloom.export.package import write_bundle
 from signloom.export.sources import (
@@ -26,7 +27,6 @@ from signloom.export.sources import (
     open_gloss,
     open_sign2text,
 )
-from signloom.export.torchscript import to_torchscript
 from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
 from signloom.files import write_csv, write_json, write_npy
 from signloom.inference.bundle import ZIP
@@ -77,11 +77,11 @@ def write_sign2text(outputs: Outputs, sign: Sign2TextSource, clips: RealClips) -
     batches = clips.batches(config.seq_len)
     made = [Port("embedding", ("batch", config.embedding_dim)), Port("frames", ("batch", "kept", width))]
     encoder = to_onnx(for_onnx(network), clip_example(), _CLIPS, made)
-    put(outputs, "encoder", encoder, lambda name: checks.check_clips(name, encoder, network, batches))
+    put(outputs, "encoder", encoder, checks.check_clips, network, batches)
     int8 = to_int8(encoder)
-    put(outputs, "encoder_int8", int8, lambda name: checks.check_int8(name, int8, encoder, batches))
+    put(outputs, "encoder_int8", int8, checks.check_int8, encoder, batches)
     script = to_torchscript(network, clip_example())
-    put(outputs, "torchscript", script, lambda name: checks.check_torchscript(name, script, network, batches))
+    put(outputs, "torchscript", script, checks.check_torchscript, network, batches)
     write_decoder(outputs, "decoder", DecoderNetwork(sign.model).eval(), width, network, clips)
 
 
@@ -94,7 +94,7 @@ def write_gloss(outputs: Outputs, gloss: GlossSource, clips: RealClips) -> None:
         Port("greedy", ("batch", "kept")),
     ]
     model, batches = to_onnx(network, clip_example(), _CLIPS, made), clips.batches(config.max_frames)
-    put(outputs, "gloss_model", model, lambda name: checks.check_clips(name, model, network, batches))
+    put(outputs, "gloss_model", model, checks.check_clips, network, batches)
     if isinstance(gloss.trained.model, Hybrid):
         decoder = DecoderNetwork(gloss.trained.model).eval()
         write_decoder(outputs, "gloss_decoder", decoder, config.width, network, clips)
@@ -109,8 +109,7 @@ def write_decoder(
     example = torch.zeros(2, 3, dtype=torch.long), torch.zeros(1, 5, width)
     model = to_onnx(decoder, example, inputs, [Port("log_probs", ("rows", config.vocab_size))])
     frames = [states_of(encoder, batch[0]) for batch in clips.batches(1) if len(batch) == 1]
-    longest = config.max_tokens
-    put(outputs, name, model, lambda file: checks.check_decoder(file, model, decoder, frames, longest))
+    put(outputs, name, model, checks.check_decoder, decoder, frames, config.max_tokens)
 
 
 def clip_example() -> tuple[Tensor, Tensor]:
@@ -168,7 +167,7 @@ def check_gallery(sign: Sign2TextSource, gallery: Gallery, clips: RealClips) -> 
         )
 
 
-def put(outputs: Outputs, name: str, content: bytes, check: Callable[[str], str]) -> None:
-    """Write an output if its check passes, and print the result of the check."""
-    print(check(FILES[name]), flush=True)
+def put(outputs: Outputs, name: str, content: bytes, check: Callable[..., str], *against: Any) -> None:
+    """Write an output if its check against the original passes, and print the result of the check."""
+    print(check(FILES[name], content, *against), flush=True)
     outputs.write(name, content)

@@ -8,6 +8,7 @@ from signloom.errors import SignloomError
 from signloom.export.sources import GlossSource
 from signloom.files import atomic
 from signloom.inference.bundle import MANIFEST, ZIP, ZIP_DIGEST
+from signloom.models.gloss import Hybrid
 
 FILES = {
     "encoder": "sign_encoder.onnx",
@@ -39,11 +40,10 @@ class Outputs:
     """The files of an export by the names of FILES."""
 
     def __init__(self, paths: Mapping[str, Path], gloss: GlossSource | None) -> None:
-        """Check `paths`.
-
-        Raises SignloomError if one is missing, not expected or has another file name.
-        """
-        absent = set(GLOSS_OUTPUTS[1:] if gloss and not gloss.has_decoder else () if gloss else GLOSS_OUTPUTS)
+        """Check `paths`; raises SignloomError if one is missing, not expected or has another file name."""
+        absent = set() if gloss else set(GLOSS_OUTPUTS)
+        if gloss and not isinstance(gloss.trained.model, Hybrid):
+            absent = {"gloss_decoder"}
         for name in paths:
             if name not in FILES or name in absent:
                 raise SignloomError(f"export: these inputs cannot produce --output {name}=...; leave it out")

@@ -66,11 +66,6 @@ class GlossSource:
     trained: TrainedGloss
     network: GlossNetwork
 
-    @property
-    def has_decoder(self) -> bool:
-        """Return whether the network has an attention decoder besides the CTC head."""
-        return self.trained.model.config.network == "hybrid"
-
 
 def open_sign2text(files: ExportFiles) -> Sign2TextSource:
     """Load the checkpoint; raises SignloomError if it was trained with other statistics or tokenizer."""

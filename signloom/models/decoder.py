@@ -1,6 +1,6 @@
 """A causal Transformer decoder over encoded frames, for both model families; also runs token by token."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -29,25 +29,20 @@ class AttentionDecoder(nn.Module):
     norm: nn.LayerNorm
     output: nn.Linear
 
-    def add_decoder(
-        self,
-        vocab_size: int,
-        width: int,
-        layers: int,
-        heads: int,
-        feedforward: int,
-        dropout: float,
-        frame_dim: int,
-    ) -> None:
-        """Add token embeddings, layers that attend to frames of `frame_dim` values, and the projection."""
-        self.tokens = nn.Embedding(vocab_size, width)
-        nn.init.normal_(self.tokens.weight, std=width**-0.5)
-        self.dropout = nn.Dropout(dropout)
+    def add_decoder(self, c: Any, frame_dim: int) -> None:
+        """Add token embeddings, layers that attend to frames of `frame_dim` values, and the projection.
+
+        `c` is the network's configuration.
+        """
+        self.tokens = nn.Embedding(c.vocab_size, c.width)
+        nn.init.normal_(self.tokens.weight, std=c.width**-0.5)
+        self.dropout = nn.Dropout(c.dropout)
         self.layers = nn.ModuleList(
-            DecoderLayer(width, heads, feedforward, dropout, frame_dim) for _ in range(layers)
+            DecoderLayer(c.width, c.heads, c.feedforward, c.dropout, frame_dim)
+            for _ in range(c.decoder_layers)
         )
-        self.norm = nn.LayerNorm(width)
-        self.output = nn.Linear(width, vocab_size)
+        self.norm = nn.LayerNorm(c.width)
+        self.output = nn.Linear(c.width, c.vocab_size)
 
     def drop_tokens(self, x: Tensor) -> Tensor:
         """Return the token embeddings (B, L, width) that the decoder may see; by default all of `x`."""

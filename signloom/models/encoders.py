@@ -1,5 +1,7 @@
 """The two landmark encoders, which turn frames into frame vectors and one pooled vector."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -13,23 +15,18 @@ POOL_HEADS = 4
 class TransformerEncoder(nn.Module):
     """A linear layer, learned positions, pre-norm layers, and the mean over the valid frames."""
 
-    def __init__(
-        self,
-        input_dim: int,
-        seq_len: int,
-        width: int,
-        layers: int,
-        heads: int,
-        feedforward: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, input_dim: int, c: Any) -> None:
+        """Take the sizes from `c`, the network's configuration."""
         super().__init__()
-        self.frame_dim = self.pooled_dim = width
-        self.input = nn.Linear(input_dim, width)
-        self.positions = LearnedPositions(seq_len, width)
-        self.dropout = nn.Dropout(dropout)
-        self.layers = nn.ModuleList(EncoderLayer(width, heads, feedforward, dropout) for _ in range(layers))
-        self.norm = nn.LayerNorm(width)
+        self.frame_dim: int = c.width
+        self.pooled_dim: int = c.width
+        self.input = nn.Linear(input_dim, c.width)
+        self.positions = LearnedPositions(c.seq_len, c.width)
+        self.dropout = nn.Dropout(c.dropout)
+        self.layers = nn.ModuleList(
+            EncoderLayer(c.width, c.heads, c.feedforward, c.dropout) for _ in range(c.layers)
+        )
+        self.norm = nn.LayerNorm(c.width)
 
     def forward(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return frames (B, T, width), their mean (B, width) and the pooling weights (B, T).

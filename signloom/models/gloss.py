@@ -81,7 +81,7 @@ class Hybrid(AttentionDecoder):
         self.encoder_norm = nn.LayerNorm(c.width)
         self.ctc = CtcHead(c.width, c.vocab_size)
         self.positions = SinusoidalPositions(c.max_tokens, c.width)
-        self.add_decoder(c.vocab_size, c.width, c.decoder_layers, c.heads, c.feedforward, c.dropout, c.width)
+        self.add_decoder(c, c.width)
         self.register_buffer("never", torch.tensor(ATTENTION_NEVER), persistent=False)
 
     def encode(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -55,9 +55,7 @@ class Sign2Text(AttentionDecoder):
         self.config = c
         self.encoder: TransformerEncoder | GruAttentionEncoder
         if c.encoder == "transformer":
-            self.encoder = TransformerEncoder(
-                FEATURE_DIM + MASK_DIM, c.seq_len, c.width, c.layers, c.heads, c.feedforward, c.dropout
-            )
+            self.encoder = TransformerEncoder(FEATURE_DIM + MASK_DIM, c)
             self.embed: nn.Module = nn.Linear(self.encoder.pooled_dim, c.embedding_dim)
             self.positions = LearnedPositions(c.max_tokens, c.width)
         elif c.encoder == "gru_attention":
@@ -69,15 +67,7 @@ class Sign2Text(AttentionDecoder):
         else:
             raise ValueError(f"unknown encoder {c.encoder!r}; choose transformer or gru_attention")
         self.text_embed = nn.Linear(c.text_dim, c.embedding_dim)
-        self.add_decoder(
-            c.vocab_size,
-            c.width,
-            c.decoder_layers,
-            c.heads,
-            c.feedforward,
-            c.dropout,
-            self.encoder.frame_dim,
-        )
+        self.add_decoder(c, self.encoder.frame_dim)
 
     def encode(self, x: Tensor, valid: Tensor) -> Encoded:
         """Encode clips `x` (B, T, 544: 540 standardised features, 4 mask bits), T at most `seq_len`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, create_model, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 
 
 class Section(BaseModel):
@@ -29,6 +29,12 @@ class Section(BaseModel):
         field = cls.model_fields[key]
         definition: Any = (field.annotation, field)
         return create_model(cls.__name__, __base__=Section, **{key: definition})
+
+
+class RunParams(Section):
+    """Section `run`: one training; the rule makes it from its wildcards."""
+
+    seed: int = Field(ge=0)
 
 
 class Augmentation(Section):

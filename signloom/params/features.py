@@ -1,10 +1,12 @@
-"""Landmarks, pose features and their quality gates."""
+"""Landmarks, pose features and their quality gates, and features from tables of positions."""
 
 from typing import Literal
 
 from pydantic import Field
 
 from signloom.params.base import Section
+
+Group = Literal["hands", "nose", "hands_clip", "nose_clip", "between", "velocity", "acceleration", "speed"]
 
 
 class LandmarksParams(Section):
@@ -44,3 +46,13 @@ class QualityParams(Section):
     )
     min_frames: int = Field(ge=1, description="too_few_frames: least number of kept frames")
     keep_low: bool = Field(description="flag clips that fail a gate instead of rejecting them")
+
+
+class PositionsParams(Section):
+    """Section `positions`: features from a table of positions; `position_features` makes them."""
+
+    groups: list[Group] = Field(
+        description="feature groups, in this order; empty if clips are .npy files of 540 features"
+    )
+    fps: float = Field(gt=0, description="frames per second of the table")
+    span: int = Field(ge=1, description="frames before and after a frame that give its velocity")

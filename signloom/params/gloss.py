@@ -4,12 +4,11 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from signloom.params.base import Augmentation, Section
-from signloom.params.run import RunParams
+from signloom.params.base import Augmentation, RunParams, Section
 from signloom.params.variants import VARIANTS, GlossVariant, Kind, Variant
 
 
-class Hypothesis(Section):
+class Expectation(Section):
     """An expectation that the ablation tests: `better` makes fewer errors than `worse`, since `claim`."""
 
     better: GlossVariant
@@ -21,7 +20,7 @@ class GlossParams(Section):
     """Section `gloss`: the variants to train and compare, with every seed and fold of section `runs`."""
 
     variants: list[GlossVariant] = Field(min_length=1)
-    hypotheses: list[Hypothesis] = Field(
+    hypotheses: list[Expectation] = Field(
         description="what is expected; the ablation tests those whose variants are trained"
     )
 

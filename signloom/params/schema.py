@@ -8,7 +8,7 @@ from signloom.params.base import Section
 from signloom.params.clips import ClipFeaturesParams, FramesParams
 from signloom.params.dataset import DatasetParams, ManifestParams, ShardsParams
 from signloom.params.evaluation import DecodingParams, EvaluationParams, InferenceParams, RetrievalParams
-from signloom.params.features import LandmarksParams, PoseParams, QualityParams
+from signloom.params.features import LandmarksParams, PoseParams, PositionsParams, QualityParams
 from signloom.params.gloss import (
     DecodeGlossParams,
     GlossAugmentParams,
@@ -19,7 +19,6 @@ from signloom.params.gloss import (
     TcnParams,
     TrainGlossParams,
 )
-from signloom.params.positions import PositionsParams
 from signloom.params.runs import RunsParams
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.splits import SplitsParams

@@ -1,4 +1,4 @@
-"""The division of clips into train, val and test."""
+"""The division of clips into train, val and test, and its folds."""
 
 from typing import Literal
 
@@ -14,3 +14,11 @@ class SplitsParams(Section):
     val_share: float = Field(ge=0, lt=1)
     test_share: float = Field(ge=0, lt=1)
     seed: int = Field(ge=0)
+
+
+class FoldParams(Section):
+    """Section `fold`: one fold of a division; the rule makes it from section `runs`."""
+
+    by: Literal["signer", "clip", "share"]
+    name: str
+    all: list[str] = Field([], description="all folds of the division; a share depends on no other")

@@ -21,14 +21,8 @@ def gather_gloss_lines(metadata: pd.DataFrame) -> pd.DataFrame:
     return signed.assign(gloss=lines).reset_index(drop=True)
 
 
-def read_gloss_lines(path: Path) -> dict[str, str]:
-    """Return the gloss line of every clip of gloss_lines.csv."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return dict(zip(table["clip_id"], table["gloss"], strict=True))
-
-
-def read_gloss_table(path: Path) -> pd.DataFrame:
-    """Return gloss_lines.csv with `COLUMNS` as strings; an empty cell is "".
+def read_gloss_lines(path: Path) -> pd.DataFrame:
+    """Return gloss_lines.csv by `clip_id`, all columns as strings; an empty cell is "".
 
     Raises SignloomError if a column is missing.
     """
@@ -36,13 +30,7 @@ def read_gloss_table(path: Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise SignloomError(f"{path} has no column {', '.join(missing)}; build stage text again")
-    return table
-
-
-def read_signers(path: Path) -> dict[str, str]:
-    """Return the signer of every clip of gloss_lines.csv, or "" if unknown."""
-    table = read_gloss_table(path)
-    return dict(zip(table["clip_id"], table["signer_id"], strict=True))
+    return table.set_index("clip_id")
 
 
 def gloss_times(text: str) -> list[tuple[float, float]]:

@@ -1,6 +1,7 @@
 """The optimiser of both families, and its learning rate as a function of the step."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,15 @@ class Optimiser:
         self.scaler.step(self.adamw)
         self.scaler.update()
         self.adamw.zero_grad()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the optimiser needs to resume; the weights of the model are not in it."""
+        return {"optimiser": self.adamw.state_dict(), "scaler": self.scaler.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore a state from `state_dict`."""
+        self.adamw.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
 
 
 def learning_rate(step: int, steps: int, base: float, warmup: int = 0, restarts: int = 0) -> float:

@@ -5,13 +5,14 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 from torch import nn
 
 from signloom.files import atomic, write_csv, write_text
 from signloom.models import checkpoints
+from signloom.training.optimiser import Optimiser
 
 Row = dict[str, float | int | None]
 
@@ -30,16 +31,6 @@ class TrainedFiles:
     metrics: Path  # one JSON line per epoch
 
 
-class Stateful(Protocol):
-    """An object with a state to save, such as an optimiser or a gradient scaler."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state that the object needs to resume."""
-
-    def load_state_dict(self, state: dict[str, Any], /) -> None:
-        """Restore a state from `state_dict`."""
-
-
 class Progress:
     """The epochs done so far; the state is saved under `scratch` after each epoch.
 
@@ -51,12 +42,11 @@ class Progress:
         self,
         scratch: Path,
         origin: dict[str, Any],
-        model: nn.Module,
+        optimiser: Optimiser,
         merit: Callable[[Row], tuple[float, ...]],
-        **others: Stateful,
     ) -> None:
         self.scratch, self.origin, self.merit = scratch, origin, merit
-        self.model, self.others = model, others
+        self.model, self.optimiser = optimiser.model, optimiser
         self.rows: list[Row] = []
         self.best: Row = {}
 
@@ -66,8 +56,7 @@ class Progress:
         if path.exists():
             state = checkpoints.load(path)
             self.model.load_state_dict(state["model"])
-            for name, other in self.others.items():
-                other.load_state_dict(state[name])
+            self.optimiser.load_state_dict(state)
             self.rows, self.best = state["rows"], state["best"]
             print(f"resuming after epoch {len(self.rows)}")
         return len(self.rows)
@@ -83,10 +72,9 @@ class Progress:
         if best:
             self.best = row
             checkpoints.save(self._best_file(), self._checkpoint(row))
-        state = {name: other.state_dict() for name, other in self.others.items()}
         # the state names its best file, so the two match even if the process is killed between the writes
         progress = {"model": self.model.state_dict(), "rows": self.rows, "best": self.best}
-        checkpoints.save(self.scratch / "state.pt", state | progress)
+        checkpoints.save(self.scratch / "state.pt", self.optimiser.state_dict() | progress)
         for old in self.scratch.glob("best-*.pt"):
             if old != self._best_file():
                 old.unlink()

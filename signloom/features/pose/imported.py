@@ -17,8 +17,7 @@ from signloom.features.pose.position_features import position_features, presence
 from signloom.features.pose.reject_reasons import Verdict, judge_ready_features
 from signloom.features.shards import append_npy
 from signloom.files import write_parquet
-from signloom.params.features import QualityParams
-from signloom.params.positions import PositionsParams
+from signloom.params.features import PositionsParams, QualityParams
 from signloom.progress import track
 
 Values = NDArray[np.float32]

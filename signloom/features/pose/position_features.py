@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import PARTS
-from signloom.params.positions import Group
+from signloom.params.features import Group
 
 Array = NDArray[np.float64]
 POINTS = ("left", "right", "nose")

@@ -16,13 +16,7 @@ from signloom.features.gloss_rows import GlossRows, RowFiles, SignerStats
 from signloom.features.stats import ColumnMoments, Stats
 from signloom.params.gloss import GlossRunParams, TrainGlossParams
 from signloom.params.variants import Kind
-from signloom.text.glosses import (
-    gloss_times,
-    read_gloss_lines,
-    read_gloss_table,
-    read_signers,
-    read_vocabulary,
-)
+from signloom.text.glosses import gloss_times, read_gloss_lines, read_vocabulary
 from signloom.text.sentences import read_splits
 from signloom.text.vocabulary import UNK
 
@@ -76,16 +70,17 @@ class GlossCorpus:
         vocabulary = read_vocabulary(files.glosses)
         splits = read_splits(files.splits)
         lines = read_gloss_lines(files.gloss_lines)
-        train, val = (_clips(splits, split, lines, vocabulary, rows) for split in ("train", "val"))
+        glosses = lines["gloss"].to_dict()
+        train, val = (_clips(splits, split, glosses, vocabulary, rows) for split in ("train", "val"))
         if not train:
             raise SignloomError(
                 f"{files.splits}: the training split has no clip with a gloss; "
                 "check the splits section, the gloss column of the table and build/rejects.csv"
             )
         if timed:
-            train = with_times(train, read_gloss_table(files.gloss_lines))
+            train = with_times(train, lines)
         if p.normalise_by == "signer":
-            rows.signers = signer_stats(train, rows, read_signers(files.gloss_lines))
+            rows.signers = signer_stats(train, rows, lines["signer_id"].to_dict())
         if not val:
             print("no validation clip has a gloss, so the last epoch counts as the best")
         if copies and not any(len(clip.sources) > 1 for clip in train):
@@ -98,12 +93,12 @@ class GlossCorpus:
         return cls(rows, vocabulary, train, val)
 
 
-def with_times(clips: list[GlossClip], table: pd.DataFrame) -> list[GlossClip]:
-    """Return the clips with their gloss times from `table` (gloss_lines.csv).
+def with_times(clips: list[GlossClip], lines: pd.DataFrame) -> list[GlossClip]:
+    """Return the clips with their gloss times from `lines` (gloss_lines.csv).
 
     Raises SignloomError if a clip has another number of times than of glosses.
     """
-    cells = dict(zip(table["clip_id"], table["gloss_times"], strict=True))
+    cells = lines["gloss_times"].to_dict()
     timed = [replace(clip, times=tuple(gloss_times(cells[clip.clip_id]))) for clip in clips]
     for clip in timed:
         if clip.times and len(clip.times) != len(clip.ids):

@@ -61,10 +61,7 @@ class Loss:
         return cls(shape.ctc_weight, shape.label_smoothing, False, precision, device)
 
     def __call__(self, model: Hybrid | TcnCtc, batch: Batch) -> Passed:
-        """Pass `batch`, which is on the device, through `model`.
-
-        Without a decoder the cross-entropy is 0.
-        """
+        """Pass `batch`, which is on the device, through `model`; without a decoder, cross-entropy is 0."""
         with autocast(self.device, self.precision):
             memory, valid = model.encode(batch.features, batch.lengths)
             log_probs = model.ctc(memory)

@@ -93,10 +93,7 @@ def _train(files: GlossFiles, trained: TrainedFiles, params: GlossTraining, scra
     torch.manual_seed(run.seed)
     config = model_config(params, corpus)
     trainer = Trainer(build(config), batches, params, loss)
-    about, optimiser = origin(files, params, config, corpus), trainer.optimiser
-    progress = Progress(
-        scratch, about, trainer.model, merit, optimiser=optimiser.adamw, scaler=optimiser.scaler
-    )
+    progress = Progress(scratch, origin(files, params, config, corpus), trainer.optimiser, merit)
     progress.resume()
 
     def train_epoch(epoch: int) -> Row:

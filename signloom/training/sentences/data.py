@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -142,17 +143,12 @@ class Batch(NamedTuple):
         return Batch(views, *(part.to(device) for part in self[1:]))
 
 
-class Collate:
+def collate(texts: Texts, samples: list[Sample]) -> Batch:
     """Join samples into a batch and pad each view to its longest clip."""
-
-    def __init__(self, texts: Texts) -> None:
-        self.texts = texts
-
-    def __call__(self, samples: list[Sample]) -> Batch:
-        views = [pad([sample.views[i] for sample in samples]) for i in range(len(samples[0].views))]
-        rows = [sample.text for sample in samples]
-        sentences = torch.tensor([sample.sentence for sample in samples])
-        return Batch(views, sentences, torch.tensor(rows), self.texts.tokens(rows))
+    views = [pad([sample.views[i] for sample in samples]) for i in range(len(samples[0].views))]
+    rows = [sample.text for sample in samples]
+    sentences = torch.tensor([sample.sentence for sample in samples])
+    return Batch(views, sentences, torch.tensor(rows), texts.tokens(rows))
 
 
 def pad(views: list[View]) -> PaddedView:
@@ -197,7 +193,7 @@ def _loader(data: Dataset[Sample], batches: Any, texts: Texts, workers: int) -> 
         data,
         batch_sampler=batches,
         num_workers=workers,
-        collate_fn=Collate(texts),
+        collate_fn=partial(collate, texts),
         persistent_workers=workers > 0,
         generator=own,
     )

@@ -1,9 +1,4 @@
-"""The record of a sign2text training: its columns, its TensorBoard events, and which epoch is best."""
-
-from collections.abc import Sequence
-from pathlib import Path
-
-from torch.utils.tensorboard import SummaryWriter
+"""The record of a sign2text training: its columns, and which epoch is best."""
 
 from signloom.training.progress import Row
 
@@ -31,20 +26,3 @@ def merit(row: Row) -> tuple[float, float]:
     """
     top1, loss = row.get("val_inst_top1"), row.get("val_loss", row["train_loss"])
     return (-1.0 if top1 is None else top1), -(loss or 0.0)
-
-
-class EventLog:
-    """Write the scalars of every epoch to `folder`; a resumed run drops those after epoch `done`."""
-
-    def __init__(self, folder: Path, done: int) -> None:
-        self._writer = SummaryWriter(str(folder), purge_step=done + 1 if done else None)
-
-    def add_last(self, rows: Sequence[Row]) -> None:
-        """Record the figures of the last epoch."""
-        for name, value in rows[-1].items():
-            if name != "epoch" and value is not None:
-                self._writer.add_scalar(name, value, rows[-1]["epoch"])
-
-    def close(self) -> None:
-        """Write the remaining events."""
-        self._writer.close()

@@ -1,17 +1,18 @@
 """Training of the sign2text family, from the stage's inputs to its checkpoints."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
 
 from signloom.files import hash_files
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
-from signloom.params.base import Section
-from signloom.params.run import RunParams
+from signloom.params.base import RunParams, Section
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.text import TextParams
 from signloom.precision import autocast, warn_if_emulated
@@ -20,7 +21,7 @@ from signloom.training.optimiser import Optimiser, learning_rate
 from signloom.training.progress import Progress, Row, TrainedFiles
 from signloom.training.sentences.corpus import Corpus, SentenceFiles, read_text_embeddings
 from signloom.training.sentences.data import Batch, TrainingClips, TrainingLoader
-from signloom.training.sentences.history import COLUMNS, CONSOLE, EventLog, merit
+from signloom.training.sentences.history import COLUMNS, CONSOLE, merit
 from signloom.training.sentences.losses import contrastive_loss, supervised_contrastive_loss, token_loss
 from signloom.training.sentences.validation import Validation
 
@@ -60,9 +61,10 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
     config = model_config(p, text, corpus, frozen.shape[1])
     model = Sign2Text(config).to(device)
     optimiser = Optimiser(model, p.lr, p.weight_decay, p.precision, _LARGEST_NORM)
-    about = origin(files, config, params, corpus)
-    progress = Progress(scratch, about, model, merit, optimiser=optimiser.adamw, scaler=optimiser.scaler)
-    events = EventLog(scratch / "tb", progress.resume())
+    progress = Progress(scratch, origin(files, config, params, corpus), optimiser, merit)
+    done = progress.resume()
+    # TensorBoard drops the events after the last complete epoch
+    events = SummaryWriter(str(scratch / "tb"), purge_step=done + 1 if done else None)
     steps = -(-len(batches) // p.accumulation)  # optimiser steps per epoch
 
     def train_epoch(epoch: int) -> Row:
@@ -84,7 +86,12 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
         supcon = supcon if p.lambda_supcon else None
         return {**means, "supcon_loss": supcon, **validate(model, decode), "lr": lr}
 
-    run_epochs(progress, train_epoch, events.add_last, seed, p.epochs, CONSOLE)
+    def log(rows: Sequence[Row]) -> None:
+        for name, value in rows[-1].items():
+            if name != "epoch" and value is not None:
+                events.add_scalar(name, value, rows[-1]["epoch"])
+
+    run_epochs(progress, train_epoch, log, seed, p.epochs, CONSOLE)
     events.close()
     progress.finish(trained, COLUMNS)
 

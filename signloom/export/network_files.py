@@ -1,8 +1,11 @@
-"""Write ONNX files: equal networks give equal bytes, whichever machine writes them."""
+"""Write ONNX and TorchScript files: equal networks give equal bytes, whichever machine writes them."""
 
+import io
 import logging
+import re
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +17,11 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxscript import optimizer
 from torch import Tensor, nn
 
+from signloom.export.package import write_zip
+
 OPSET = 20  # the first with GELU as one operator
+# a counter of earlier traces in this process, which is not a property of the network
+_COUNTED = re.compile(rb"[./]?___torch_mangle_\d+")
 
 
 class Port(NamedTuple):
@@ -74,6 +81,30 @@ def to_int8(model: bytes) -> bytes:
             weight_type=QuantType.QInt8,
         )
         return _clean(onnx.load(path))
+
+
+def to_torchscript(network: nn.Module, examples: Sequence[Tensor]) -> bytes:
+    """Return the TorchScript file of `network`, for C++ programs and phones.
+
+    It has no source positions and no process counters.
+    """
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # tracing is deprecated, and sizes are traced as constants
+        traced = torch.jit.trace(network, tuple(examples), check_trace=False)  # type: ignore[no-untyped-call]
+        torch.jit.save(torch.jit.freeze(traced), buffer)
+    kept: dict[str, bytes | Path] = {}
+    with zipfile.ZipFile(buffer) as file:
+        for name in file.namelist():
+            if name.endswith((".debug_pkl", ".data/serialization_id")):
+                continue  # these hold paths of source files, and a hash over files that are dropped here
+            content = file.read(name)
+            if name.endswith((".py", "/data.pkl")):
+                content = _COUNTED.sub(b"", content)
+            kept[_COUNTED.sub(b"", name.encode()).decode()] = content
+    clean = io.BytesIO()
+    write_zip(clean, kept)
+    return clean.getvalue()
 
 
 def _set_axes(value: onnx.ValueInfoProto, port: Port) -> None:
