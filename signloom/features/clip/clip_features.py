@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
-from signloom.features.backbones.backbone import Backbone
+from signloom.features.backbones.backbone import Backbone, load_backbone
 from signloom.features.backbones.compiled import Rows, fast_rows
-from signloom.features.clip.clip_shard import OpenClip
+from signloom.features.backbones.registry import BACKBONES
+from signloom.features.clip.clip_shard import INDEX_COLUMNS, OpenClip
 from signloom.features.clip.dense import Slider, to_tensor
-from signloom.features.partial_shard import ClipTask
+from signloom.features.partial_shard import ClipTask, join_clips
 from signloom.params.clips import ClipFeaturesParams
 from signloom.precision import warn_if_emulated
 from signloom.progress import track
@@ -53,14 +55,30 @@ def one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def made_by(backbone: Backbone, params: ClipFeaturesParams) -> dict[str, str]:
-    """Return the index columns that say which network made the rows."""
-    return {
-        "backbone": backbone.spec.name,
-        "weights": backbone.weights_name,
-        "weights_sha256": backbone.weights_sha256,
-        "mode": params.mode,
-    }
+def write_clip_shard(
+    tasks: Sequence[ClipTask],
+    npy: Path,
+    index: Path,
+    params: ClipFeaturesParams,
+    stage: str,
+    source: Source = plain_frames,
+) -> None:
+    """Write the rows of `tasks`, in their order, to `npy` float32 (rows, dim) and the table `index`.
+
+    Raises SignloomError as `load_backbone` and `extract` do.
+    """
+    made_by: dict[str, str] = {}
+    if tasks:
+        one_thread()
+        backbone = load_backbone(params)
+        extract(tasks, backbone, params, stage, source)
+        made_by = {
+            "backbone": backbone.spec.name,
+            "weights": backbone.weights_name,
+            "weights_sha256": backbone.weights_sha256,
+            "mode": params.mode,
+        }
+    join_clips(tasks, npy, index, BACKBONES[params.backbone].dim, INDEX_COLUMNS, made_by)
 
 
 def extract(
