@@ -10,6 +10,7 @@ import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM
+from signloom.features.pose.motion import MOTION
 from signloom.features.pose.reject_reasons import REJECT_REASONS
 from signloom.params.features import QualityParams
 
@@ -22,10 +23,7 @@ COLUMNS = [
     "frame_feature_dim",
     "detection_ratio",
     "mean_visibility",
-    "motion_mean",
-    "motion_p50",
-    "motion_p95",
-    "motion_max",
+    *MOTION,
     "sentence_id",
     "sentence",
     "gloss",
