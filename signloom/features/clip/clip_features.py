@@ -149,32 +149,28 @@ class _Batch:
     rows: Rows
     device: torch.device
     size: int
-    clips: list[OpenClip] = field(default_factory=list)
-    windows: list[list[Picture]] = field(default_factory=list)
+    held: list[tuple[OpenClip, list[Picture]]] = field(default_factory=list)
 
     def add(self, clip: OpenClip, window: list[Picture]) -> None:
-        self.clips.append(clip)
-        self.windows.append(window)
-        if len(self.windows) == self.size:
+        self.held.append((clip, window))
+        if len(self.held) == self.size:
             self.run()
 
     def run(self) -> None:
         """Compute the windows of the batch and write their rows."""
-        clips, count = self.clips, len(self.clips)
-        if not count:
+        if not self.held:
             return
+        full = [window for _, window in self.held]
         # always the same shape, so that a row does not depend on which clips are already finished
-        full = self.windows + [self.windows[-1]] * (self.size - count)
+        full += [full[-1]] * (self.size - len(full))
         rows = self.rows(to_tensor(full, self.device)).numpy()
-        for number, clip in enumerate(clips):
+        for number, (clip, _) in enumerate(self.held):
             clip.append(rows[number : number + 1])
-        self.clips, self.windows = [], []
+        self.held = []
 
     def drop(self, clip: OpenClip) -> None:
         """Remove the windows of an unreadable clip."""
-        kept = [number for number, owner in enumerate(self.clips) if owner is not clip]
-        self.clips = [self.clips[number] for number in kept]
-        self.windows = [self.windows[number] for number in kept]
+        self.held = [(owner, window) for owner, window in self.held if owner is not clip]
 
 
 def _windowed(
