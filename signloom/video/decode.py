@@ -70,19 +70,16 @@ class _File:
         stream, container = self._stream, self._container
         packets = [packet for packet in container.demux(stream) if packet.size]
         container.seek(0)
-        if any(packet.pts is None or packet.is_discard or packet.is_corrupt for packet in packets):
-            self._rewind()
-            return 0
-        target = round(start_s / stream.time_base) + (stream.start_time or 0)
-        keys = [packet.pts for packet in packets if packet.is_keyframe and packet.pts <= target]
+        broken = any(packet.pts is None or packet.is_discard or packet.is_corrupt for packet in packets)
+        first = stream.start_time or 0
+        target = round(start_s / stream.time_base) + first
+        keys = [] if broken else [packet.pts for packet in packets if packet.is_keyframe]
+        keys = [pts for pts in keys if pts <= target]
         if not keys:
-            self._rewind()
+            container.seek(first, stream=stream, backward=True)
             return 0
         container.seek(max(keys), stream=stream, backward=True)
         return bisect.bisect_left(sorted(packet.pts for packet in packets), max(keys))
-
-    def _rewind(self) -> None:
-        self._container.seek(self._stream.start_time or 0, stream=self._stream, backward=True)
 
 
 class _Folder:
