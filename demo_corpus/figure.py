@@ -83,7 +83,7 @@ class Figure:
         reach = np.radians(np.clip(14 * (track.place[:, 1] - 0.24) - 10 * track.place[:, 0] + 1.5, -3, 6))
         up = ik.turn(np.array([0.0, 1.0, 0.0]), -SIDE_SIGN[side] * lift)
         forward = ik.turn(np.array([0.0, 0.0, 1.0]), -SIDE_SIGN[side] * reach)
-        return forward @ up
+        return np.asarray(forward @ up)
 
     def _arm(self, side: str, track: HandTrack, deltas: Array, heads: Array) -> None:
         """Write the rotations of one arm and its hand into ``deltas``."""
