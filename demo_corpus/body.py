@@ -6,36 +6,19 @@ origin at the root of the spine (hip height).
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from signloom.params.load import read_yaml
+
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-FACE_ACTIONS = (
-    "browDownLeft",
-    "browDownRight",
-    "browInnerUp",
-    "browOuterUpLeft",
-    "browOuterUpRight",
-    "cheekPuff",
-    "eyeBlinkLeft",
-    "eyeBlinkRight",
-    "eyeSquintLeft",
-    "eyeSquintRight",
-    "eyeWideLeft",
-    "eyeWideRight",
-    "jawOpen",
-    "mouthFunnel",
-    "mouthPucker",
-    "mouthSmileLeft",
-    "mouthSmileRight",
-    "mouthStretchLeft",
-    "mouthStretchRight",
-)
+FACE_ACTIONS: list[str] = read_yaml(Path(__file__).with_suffix(".yaml"))["face_actions"]
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ class Figure:
         nod = _angles(motion.head, SIDE_SIGN[self.dominant])
         turned: dict[str, Array] = {}
         for which, track in motion.hands.items():
-            turned.update(self._arm_plan(self.side(which), track))
+            side = self.side(which)
+            turned[f"clavicle.{side}"] = self._collar_bone(side, track)
         for bone, (name, parent) in enumerate(zip(skeleton.names, skeleton.parents, strict=True)):
             above = deltas[:, parent] if parent >= 0 else deltas[:, bone]
             if name in SPINE:
@@ -76,34 +77,25 @@ class Figure:
             tails[:, bone] += deltas[:, bone] @ (tip - skeleton.head(name))
         return Posed(deltas, heads, tails)
 
-    def _knuckles(self, side: str, track: HandTrack) -> Array:
-        """Return the world position (T, 3) of the middle finger's knuckle."""
-        mirror = np.array([SIDE_SIGN[side], -1.0, 1.0])
-        return np.asarray(self.chest + track.place * self.scale * mirror)
-
-    def _hand(self, side: str, track: HandTrack) -> Array:
-        """Return the world rotation (T, 3, 3) of the hand."""
-        mirror = np.array([SIDE_SIGN[side], -1.0, 1.0])
-        goal = ik.frame(track.axes[..., 0] * mirror, track.axes[..., 1] * mirror)
-        return np.asarray(goal @ rest_frame(self.skeleton, side).T)
-
-    def _arm_plan(self, side: str, track: HandTrack) -> dict[str, Array]:
-        """Return the rotation of the collar bone, which lifts and comes forward with the hand."""
+    def _collar_bone(self, side: str, track: HandTrack) -> Array:
+        """Return the rotation (T, 3, 3) of the collar bone, which lifts and comes forward with the hand."""
         lift = np.radians(np.clip(28 * (track.place[:, 2] + 0.1), 0, 11))
         reach = np.radians(np.clip(14 * (track.place[:, 1] - 0.24) - 10 * track.place[:, 0] + 1.5, -3, 6))
         up = ik.turn(np.array([0.0, 1.0, 0.0]), -SIDE_SIGN[side] * lift)
         forward = ik.turn(np.array([0.0, 0.0, 1.0]), -SIDE_SIGN[side] * reach)
-        return {f"clavicle.{side}": forward @ up}
+        return np.asarray(forward @ up)
 
     def _arm(self, side: str, track: HandTrack, deltas: Array, heads: Array) -> None:
         """Write the rotations of one arm and its hand into ``deltas``."""
         skeleton = self.skeleton
         index = skeleton.index
-        hand = self._hand(side, track)
+        mirror = np.array([SIDE_SIGN[side], -1.0, 1.0])
+        axes_at_rest = rest_frame(skeleton, side)
+        hand = ik.frame(track.axes[..., 0] * mirror, track.axes[..., 1] * mirror) @ axes_at_rest.T
         to_knuckle = skeleton.head(f"finger3-1.{side}") - skeleton.head(f"wrist.{side}")
-        wrist = self._knuckles(side, track) - hand @ to_knuckle
+        wrist = self.chest + track.place * self.scale * mirror - hand @ to_knuckle
         shoulder = heads[:, index(f"upperarm01.{side}")]
-        fingers = hand @ rest_frame(skeleton, side)[:, 0]
+        fingers = hand @ axes_at_rest[:, 0]
         pole = ik.pole_direction(shoulder, wrist, fingers, SIDE_SIGN[side], self.lower)
         elbow, wrist = ik.elbow(shoulder, wrist, self.upper, self.lower, pole)
         rest = [skeleton.head(f"{b}.{side}") for b in ("upperarm01", "lowerarm01", "wrist")]

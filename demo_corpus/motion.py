@@ -98,7 +98,7 @@ def _chest(key: Key) -> Array:
 def _sign_waypoints(
     timed: list[Timed], which: str, face: Array, rng: np.random.Generator
 ) -> list[list[Waypoint]]:
-    """Return the way-points of one hand, sign by sign; empty for signs that do not use it."""
+    """Return the way-points of one hand, sign by sign, without the signs that do not use it."""
     groups = []
     for item in timed:
         sign = BY_GLOSS[item.gloss]
@@ -107,18 +107,16 @@ def _sign_waypoints(
         if which == "other" and sign.hands == "base":
             keys = (*keys, replace(keys[0], at=1.0))
         # the last tenth of a sign is a hold
-        groups.append(
-            [waypoint(item.start + 0.9 * key.at * (item.end - item.start), key, face, jitter) for key in keys]
-        )
-        if groups[-1]:
-            groups[-1].append(replace(groups[-1][-1], time=item.end, arc=np.zeros(3)))
+        length = item.end - item.start
+        group = [waypoint(item.start + 0.9 * key.at * length, key, face, jitter) for key in keys]
+        if group:
+            groups.append([*group, replace(group[-1], time=item.end, arc=np.zeros(3))])
     return groups
 
 
 def _coarticulate(groups: list[list[Waypoint]], share: float = 0.07) -> None:
     """Move the ends of every sign a little towards its neighbours."""
-    filled = [g for g in groups if g]
-    for left, right in pairwise(filled):
+    for left, right in pairwise(groups):
         if len(left) > 2:
             left[-1] = replace(left[-1], place=left[-1].place + share * (right[0].place - left[-1].place))
         if len(right) > 2:
@@ -128,9 +126,8 @@ def _coarticulate(groups: list[list[Waypoint]], share: float = 0.07) -> None:
 def _with_rests(groups: list[list[Waypoint]], length: float, rest: Waypoint) -> list[Waypoint]:
     """Join the groups; the hand moves to rest at both ends and in long gaps."""
     path = [replace(rest, time=0.0)]
-    filled = [g for g in groups if g]
     before = 0.0
-    for group in filled:
+    for group in groups:
         gap = group[0].time - before
         if before == 0.0:
             path.append(replace(rest, time=max(group[0].time - RISE, 0.01)))
@@ -139,7 +136,7 @@ def _with_rests(groups: list[list[Waypoint]], length: float, rest: Waypoint) -> 
             path.append(replace(rest, time=group[0].time - min(0.28, 0.45 * gap)))
         path.extend(group)
         before = group[-1].time
-    if filled:
+    if groups:
         path.append(replace(rest, time=min(before + FALL + 0.02, length - 0.02)))
     path.append(replace(rest, time=length))
     return path
@@ -193,8 +190,7 @@ def signing(glosses: list[str], signer: Signer, face_from_chest: Array, rng: np.
     """Return the motion of a signed sentence; ``face_from_chest`` (3,) is the face anchor from the chest."""
     tempo = signer.tempo * rng.uniform(0.98, 1.02)
     timed, length = schedule(glosses, tempo, rng)
-    count = round(length * signer.fps)
-    times = np.arange(count) / signer.fps
+    times = np.arange(round(length * signer.fps)) / signer.fps
     hands = {}
     for which in ("dominant", "other"):
         groups = _sign_waypoints(timed, which, face_from_chest, rng)

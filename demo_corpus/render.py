@@ -69,13 +69,7 @@ class Stage:
             mesh = pv.PolyData(part.points.astype(np.float32), faces)
             mesh.point_data["Normals"] = part.normals.astype(np.float32)
             mesh.point_data.active_normals_name = "Normals"
-            look = {
-                "smooth_shading": False,
-                "ambient": 0.18,
-                "diffuse": 0.85,
-                "specular": 0.06,
-                "specular_power": 12,
-            }
+            look = dict(smooth_shading=False, ambient=0.18, diffuse=0.85, specular=0.06, specular_power=12)
             if part.name == "skin":
                 mesh.active_texture_coordinates = part.uv.astype(np.float32)
                 actor = self.plotter.add_mesh(

@@ -2,46 +2,24 @@
 
 Gloss order is TIME? PERSON ACTION QUALITY? THING PLACE-OR-QUESTION?; every gloss stands for one fixed
 English phrase, in the same order, in lower case and without punctuation. A variation differs from the
-canonical sentence in one place: another word for one sign, or the time at the end.
+canonical sentence in one place: another word for one sign, or the time at the end. ``sentences.yaml`` has
+the signs of each slot and the numbers of sentences.
 """
 
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
 from demo_corpus.lexicon import BY_GLOSS
+from signloom.params.load import read_yaml
 
 SEED = 20
-SLOTS = {
-    "T": ("YESTERDAY", "TODAY", "MORNING", "EVENING"),
-    "P": ("I", "YOU", "MOTHER", "FRIEND", "CHILD", "TEACHER"),
-    "A": ("WANT", "LIKE", "BUY", "MAKE", "SEE", "FIND"),
-    "Q": ("BIG", "SMALL", "NEW"),
-    "O": ("BREAD", "BOOK", "DOG", "FLOWER", "HOUSE", "BALL"),
-    "E": ("HOME", "SCHOOL", "TRUE"),
-}
-# number of sentences of each pattern in training, only in validation, and only in testing
-PATTERNS: tuple[tuple[str, int, int, int], ...] = (
-    ("QO", 3, 0, 0),
-    ("PAO", 14, 1, 3),
-    ("TPAO", 12, 2, 3),
-    ("PAQO", 8, 1, 3),
-    ("PAOE", 9, 1, 2),
-    ("TPAQO", 5, 1, 1),
-    ("PAQOE", 2, 0, 1),
-    ("TPAOE", 3, 0, 0),
-)
-PAIRS = (
-    ("s1", "s2", 13),
-    ("s1", "s3", 13),
-    ("s2", "s3", 8),
-    ("s1", "s4", 8),
-    ("s2", "s4", 8),
-    ("s3", "s4", 6),
-)
+TABLES = read_yaml(Path(__file__).with_suffix(".yaml"))
+SLOTS: dict[str, list[str]] = TABLES["slots"]
 VAL_SEEN, TEST_SEEN = 14, 33
 OVER_BUDGET = ("s6/031_1", "s6/042_1")  # two of the longest, left out to stay under 12,000 frames
 UNSIGNED_PER_SIGNER = 6
@@ -127,8 +105,8 @@ def sentences() -> tuple[Sentence, ...]:
     pairs: Counter[tuple[str, str]] = Counter()
     taken: set[tuple[str, ...]] = set()
     result: list[Sentence] = []
-    for home, column in (("train", 1), ("val", 2), ("test", 3)):
-        order = [row[0] for row in PATTERNS for _ in range(int(row[column]))]
+    for column, home in enumerate(("train", "val", "test")):
+        order = [pattern for pattern, counts in TABLES["patterns"].items() for _ in range(counts[column])]
         for k in rng.permutation(len(order)):
             line = _draw(order[int(k)], used, pairs, taken, home != "train", rng)
             topic = next((topic for gloss in line if (topic := BY_GLOSS[gloss].topic)), "learning")
@@ -142,7 +120,7 @@ def clips() -> tuple[Clip, ...]:
     rng = np.random.default_rng(SEED + 1)
     seen = [s for s in sentences() if s.home == "train"]
     result = []
-    pairs = [pair[:2] for pair in PAIRS for _ in range(pair[2])]
+    pairs = [pair for *pair, count in TABLES["pairs"] for _ in range(count)]
     for sentence, k in zip(seen, rng.permutation(len(pairs)), strict=True):
         result += [_signed(signer, sentence, "train") for signer in pairs[int(k)]]
     for signer, split, count in (("s5", "val", VAL_SEEN), ("s6", "test", TEST_SEEN)):
@@ -153,16 +131,8 @@ def clips() -> tuple[Clip, ...]:
             Clip(f"{signer}/unsigned_{k:02d}", signer, split, None, "unsigned", str(k))
             for k in range(1, UNSIGNED_PER_SIGNER + 1)
         ]
-    for k, (reason, signer) in enumerate(
-        (
-            ("unreadable", "s1"),
-            ("no_person", "s2"),
-            ("low_detection", "s2"),
-            ("too_few_frames", "s1"),
-            ("low_motion", "s4"),
-        )
-    ):
-        result.append(Clip(f"bad/{reason}", signer, "train", seen[k + 4], "bad", reason))
+    for k, (reason, signer) in enumerate(TABLES["bad"].items(), start=4):
+        result.append(Clip(f"bad/{reason}", signer, "train", seen[k], "bad", reason))
     result = [clip for clip in result if clip.clip_id not in OVER_BUDGET]
     return tuple(sorted(result, key=lambda clip: clip.clip_id))
 

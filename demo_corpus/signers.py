@@ -35,5 +35,4 @@ class Signer:
     amplitude: float = 1.0  # size of the signing space
 
 
-SIGNERS = read_table("signers", Signer, "signer_id")
-BY_ID = {signer.signer_id: signer for signer in SIGNERS}
+BY_ID = {signer.signer_id: signer for signer in read_table("signers", Signer, "signer_id")}

@@ -245,7 +245,8 @@ def test_landmarks_are_augmented_as_landmarks(tmp_path: Path) -> None:
 
     rng = clip_generator(5, 0, "train/001")
     rng.integers(1)  # which source is drawn
-    expected = found.rows.standardise(Rows(*augment(*found.rows.read("train/001"), pose, rng)))
+    augmented = Rows(*augment(*found.rows.read("train/001"), pose, rng))
+    expected = found.rows.standardise(augmented, "train/001")
     np.testing.assert_array_equal(data.sample(0, 1).x, finish(expected))
     assert not np.allclose(data.sample(0, 1).x, found.rows.network_input("train/001"))
 

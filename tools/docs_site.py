@@ -11,7 +11,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from tools.stage_pages import parameters_page, read_stages, stage_page, stages_index
+from tools.stage_pages import parameters_page, read_stages, rendered, stage_page
 
 ROOT = Path(__file__).parent.parent
 # pages outside docs/ in the repository, and their paths on the site
@@ -40,7 +40,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages and the pages outside `docs/`."""
     stages = config["stages"]
     pages = {f"stages/{stage.name}.md": stage_page(stage, stages) for stage in stages}
-    pages |= {"stages/index.md": stages_index(stages), "parameters.md": parameters_page()}
+    pages |= {"stages/index.md": rendered("stages.md.j2", stages=stages), "parameters.md": parameters_page()}
     for source, page in BESIDE.items():
         pages[page] = site_links((ROOT / source).read_text("utf-8"), source, page)
     for page, text in pages.items():

@@ -132,11 +132,6 @@ def stage_page(stage: Stage, stages: list[Stage]) -> str:
     )
 
 
-def stages_index(stages: list[Stage]) -> str:
-    """Return the page that lists every stage."""
-    return rendered("stages.md.j2", stages=stages)
-
-
 def parameters_page() -> str:
     """Return the page of all parameters."""
     return rendered("parameters.md.j2", sections=_tables(Params.model_fields))

@@ -6,11 +6,8 @@ Parameters: clip_features, frames. If frames.copies is 0, the shard is empty.
 
 import shutil
 
-from signloom.features.backbones.backbone import load_backbone
-from signloom.features.backbones.registry import BACKBONES
 from signloom.features.clip.clip_copies import augmented_frames, clips_to_copy
-from signloom.features.clip.clip_features import extract, made_by, one_thread
-from signloom.features.clip.clip_shard import write_clip_shard
+from signloom.features.clip.clip_features import write_clip_shard
 from signloom.features.partial_shard import clip_tasks, read_shard_list
 from signloom.params.clips import ClipFeaturesParams, FramesParams
 from signloom.text.sentences import read_splits
@@ -20,17 +17,10 @@ from workflow_scripts.job import Job, entry_point
 def work(job: Job) -> None:
     params, frames = job.section("clip_features", ClipFeaturesParams), job.section("frames", FramesParams)
     npy, index = job.output("npy"), job.output("parquet")
-    splits = read_splits(job.input("splits"))
-    clips = clips_to_copy(read_shard_list(job.input("shard")), splits)
-    if not frames.copies or not clips:
-        write_clip_shard([], npy, index, BACKBONES[params.backbone].dim, {})
-        return
-    one_thread()
-    backbone = load_backbone(params)
+    clips = clips_to_copy(read_shard_list(job.input("shard")), read_splits(job.input("splits")))
     scratch = job.scratch()
     tasks = clip_tasks(clips, scratch, range(1, frames.copies + 1))
-    extract(tasks, backbone, params, "clip_features_augmented", augmented_frames(frames))
-    write_clip_shard(tasks, npy, index, backbone.spec.dim, made_by(backbone, params))
+    write_clip_shard(tasks, npy, index, params, job.stage, augmented_frames(frames))
     shutil.rmtree(scratch)
 
 

@@ -5,7 +5,7 @@ gloss leaves a clip, and nothing is flipped.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,14 +71,7 @@ def mask_time(values: Array, mask: Mask, longest: int, rng: np.random.Generator)
     return values, mask
 
 
-class Mixed(NamedTuple):
-    """Two mixed clips: `x` (T, D) and the share of the first clip's labels in the loss."""
-
-    x: Array
-    share: float
-
-
-def mix_up(first: Array, second: Array, share: float) -> Mixed:
+def mix_up(first: Array, second: Array, share: float) -> Array:
     """Return `share` * `first` (T1, D) + (1 - `share`) * `second` (T2, D); the shorter one is padded with 0.
 
     Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2018), equation 1. T is the longer length, so
@@ -87,20 +80,20 @@ def mix_up(first: Array, second: Array, share: float) -> Mixed:
     x = np.zeros((max(len(first), len(second)), first.shape[1]), np.float32)
     x[: len(first)] += np.float32(share) * first
     x[: len(second)] += np.float32(1 - share) * second
-    return Mixed(x, share)
+    return x
 
 
-def cut_mix(first: Array, second: Array, share: float, rng: np.random.Generator) -> Mixed:
+def cut_mix(first: Array, second: Array, share: float, rng: np.random.Generator) -> tuple[Array, float]:
     """Replace a run of about 1 - `share` of the rows of `first` (T1, D) by rows of `second` (T2, D).
 
-    Yun et al., "CutMix" (2019), section 3.1, applied to time. T is T1, and the returned share is exact.
+    Yun et al., "CutMix" (2019), section 3.1, applied to time. Returns (T1, D) and the exact share of `first`.
     """
     length = min(round((1 - share) * len(first)), len(second))
     to = int(rng.integers(0, len(first) - length + 1))
     source = int(rng.integers(0, len(second) - length + 1))
     x = first.copy()
     x[to : to + length] = second[source : source + length]
-    return Mixed(x, 1 - length / len(first))
+    return x, 1 - length / len(first)
 
 
 def augment_positions(values: Array, params: GlossPositionsParams, rng: np.random.Generator) -> Array:

@@ -1,6 +1,7 @@
 """The sources that table rows name: video or feature files, folders of frames, clips of a table of rows."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -51,13 +52,9 @@ class Sources:
 
     def is_inside(self, path: Path) -> bool:
         """Return whether `path` names a place below the root; links inside may point elsewhere on purpose."""
-        parts = path.relative_to(self.root).parts if path.is_relative_to(self.root) else ("..",)
-        depth = 0
-        for part in parts:
-            depth += -1 if part == ".." else 1
-            if depth < 0:
-                return False
-        return True
+        if not path.is_relative_to(self.root):
+            return False
+        return Path(os.path.normpath(path.relative_to(self.root))).parts[:1] != ("..",)
 
     def why_missing(self, path: Path) -> str | None:
         """Return why a source inside the root is missing, or None if it exists."""

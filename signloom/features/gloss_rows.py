@@ -206,17 +206,14 @@ class GlossRows:
         own = self.signers.of(clip_id) if self.signers is not None else None
         return own or Stats(self.mean, self.std)
 
-    def standardise(self, rows: Rows, clip_id: str | None = None) -> Rows:
-        """Return the rows in standard deviations from the training mean; missing values stay NaN.
-
-        Mean and deviation come from `stats_of` the clip, or from all clips if no clip is given.
-        """
+    def standardise(self, rows: Rows, clip_id: str) -> Rows:
+        """Return the rows in standard deviations from the mean of `stats_of`; missing values stay NaN."""
         if rows.values.shape[1] != len(self.mean):
             raise SignloomError(
                 f"the features have {rows.values.shape[1]} columns but the stats {len(self.mean)}; build the "
                 "stats again"
             )
-        stats = Stats(self.mean, self.std) if clip_id is None else self.stats_of(clip_id)
+        stats = self.stats_of(clip_id)
         return Rows((rows.values - stats.mean) / stats.std, rows.mask)
 
     def network_input(self, clip_id: str) -> Array:

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from signloom.features.shards import append_npy
-from signloom.files import write_parquet
+from signloom.features.shards import append_npy, write_index
 
 _COPY_ROWS = 1024
 _INDEX = {
@@ -32,7 +31,6 @@ _INDEX = {
     "reason": "str",
     "detail": "str",
 }
-_LISTS = {"frame_index": np.int64, "time_s": np.float64, "first_frame": np.int64, "last_frame": np.int64}
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,4 @@ def join_clips(
                 stored = np.memmap(task.rows_file, np.float32, "r", shape=(entry["length"], dim))
                 for start in range(0, len(stored), _COPY_ROWS):
                     array.append(stored[start : start + _COPY_ROWS])
-    table = pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
-    for name in _LISTS.keys() & kinds.keys():
-        table[name] = [np.asarray(values, _LISTS[name]) for values in table[name]]
-    write_parquet(index, table)
+    write_index(index, rows, kinds)

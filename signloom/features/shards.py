@@ -1,6 +1,6 @@
 """Feature shards: one array per shard, read through a memory map, and one index row per clip."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,7 +10,10 @@ import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
 from signloom.errors import SignloomError
-from signloom.files import atomic
+from signloom.files import atomic, write_parquet
+
+# the index columns that hold a list in every row, and the type of its values
+_LISTS = {"frame_index": np.int64, "time_s": np.float64, "first_frame": np.int64, "last_frame": np.int64}
 
 
 class NpyAppender:
@@ -55,6 +58,14 @@ def append_npy(path: Path, dim: int, dtype: DTypeLike) -> Iterator[NpyAppender]:
         appender = NpyAppender(file, dim, dtype)
         yield appender
         appender.finish()
+
+
+def write_index(path: Path, rows: list[dict[str, Any]], kinds: Mapping[str, Any]) -> None:
+    """Write the index `rows` of a shard to the table `path`; `kinds` maps its columns to their types."""
+    table = pd.DataFrame(rows, columns=list(kinds)).astype(dict(kinds))
+    for name in _LISTS.keys() & kinds.keys():
+        table[name] = [np.asarray(values, _LISTS[name]) for values in table[name]]
+    write_parquet(path, table)
 
 
 class FeatureShards:

@@ -47,7 +47,7 @@ class VideoAnswer:
 
 
 def bundle_tracker(engine: SignEngine) -> HolisticTracker:
-    """Return the tracker that made the bundle's features; close it after use."""
+    """Return the tracker that made the bundle's features; use it in a `with` block, which closes it."""
     return HolisticTracker(bundle_landmarks(engine))
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import av
 import cv2
@@ -33,40 +33,6 @@ class Frame(NamedTuple):
     image: NDArray[np.uint8]
 
 
-class Video(Protocol):
-    """An open source of frames."""
-
-    fps: float
-
-    def frames(self, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
-        """Yield the frames whose time t satisfies start_s <= t < end_s."""
-        ...
-
-
-@contextmanager
-def open_video(path: Path, folder_fps: float = FOLDER_FPS) -> Iterator[Video]:
-    """Open a video file, or a folder of numbered PNG or JPEG pictures at `folder_fps` frames per second.
-
-    Raises VideoUnreadable, here or while frames are read, if the source cannot be read to its end.
-    """
-    if path.is_dir():
-        yield _Folder(path, folder_fps)
-        return
-    if not path.exists():
-        raise VideoUnreadable("file does not exist")
-    try:
-        with av.open(str(path)) as container:
-            yield _File(container)
-    except av.error.FFmpegError as error:
-        raise VideoUnreadable(f"cannot be decoded: {error.strerror}") from error
-
-
-def read_frames(path: Path, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
-    """Yield the frames of `path` from `start_s` to `end_s` (None: first or last frame); see `open_video`."""
-    with open_video(path) as video:
-        yield from video.frames(start_s, end_s)
-
-
 class _File:
     """A container read with PyAV, which gives exact times but does not apply the rotation."""
 
@@ -81,6 +47,7 @@ class _File:
         self.fps = float(rate) if rate else math.nan
 
     def frames(self, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
+        """Yield the frames whose time t satisfies start_s <= t < end_s."""
         first_index = self._seek(start_s) if start_s else 0
         origin = self._stream.start_time or 0
         timed = self._timed(first_index, origin)
@@ -103,26 +70,24 @@ class _File:
         stream, container = self._stream, self._container
         packets = [packet for packet in container.demux(stream) if packet.size]
         container.seek(0)
-        if any(packet.pts is None or packet.is_discard or packet.is_corrupt for packet in packets):
-            self._rewind()
-            return 0
-        target = round(start_s / stream.time_base) + (stream.start_time or 0)
-        keys = [packet.pts for packet in packets if packet.is_keyframe and packet.pts <= target]
+        broken = any(packet.pts is None or packet.is_discard or packet.is_corrupt for packet in packets)
+        first = stream.start_time or 0
+        target = round(start_s / stream.time_base) + first
+        keys = [] if broken else [packet.pts for packet in packets if packet.is_keyframe]
+        keys = [pts for pts in keys if pts <= target]
         if not keys:
-            self._rewind()
+            container.seek(first, stream=stream, backward=True)
             return 0
         container.seek(max(keys), stream=stream, backward=True)
         return bisect.bisect_left(sorted(packet.pts for packet in packets), max(keys))
-
-    def _rewind(self) -> None:
-        self._container.seek(self._stream.start_time or 0, stream=self._stream, backward=True)
 
 
 class _Folder:
     """Numbered pictures, in the order of their numbers."""
 
-    def __init__(self, path: Path, fps: float) -> None:
-        self.fps = fps
+    fps = FOLDER_FPS
+
+    def __init__(self, path: Path) -> None:
         self._files = sorted(
             (file for file in path.iterdir() if file.suffix.lower() in PICTURES), key=_number
         )
@@ -130,11 +95,36 @@ class _Folder:
             raise VideoUnreadable("folder holds no PNG or JPEG picture")
 
     def frames(self, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
+        """Yield the frames whose time t satisfies start_s <= t < end_s."""
         timed = (
             (index, index / self.fps, lambda file=file: _picture(file))
             for index, file in enumerate(self._files)
         )
         yield from _same_size(_within(timed, start_s, end_s))
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[_File | _Folder]:
+    """Open a video file, or a folder of numbered PNG or JPEG pictures at `FOLDER_FPS` frames per second.
+
+    Raises VideoUnreadable, here or while frames are read, if the source cannot be read to its end.
+    """
+    if path.is_dir():
+        yield _Folder(path)
+        return
+    if not path.exists():
+        raise VideoUnreadable("file does not exist")
+    try:
+        with av.open(str(path)) as container:
+            yield _File(container)
+    except av.error.FFmpegError as error:
+        raise VideoUnreadable(f"cannot be decoded: {error.strerror}") from error
+
+
+def read_frames(path: Path, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
+    """Yield the frames of `path` from `start_s` to `end_s` (None: first or last frame); see `open_video`."""
+    with open_video(path) as video:
+        yield from video.frames(start_s, end_s)
 
 
 def _within(

@@ -94,23 +94,13 @@ def windows(items: Iterable[T], stack: int, step: int) -> Iterator[list[T]]:
     """Yield windows of `stack` successive items, one every `step` items, while `items` arrive.
 
     Window r holds items r * step to r * step + stack - 1; the last item is repeated beyond the end. There are
-    `window_count` windows, or none if there is no item. At most max(stack, step) items are held.
+    `window_count` windows, or none if there is no item. At most `stack` items are held.
     """
-    held: deque[T] = deque()
-    frames = 0
-    start = 0  # first item of the next window
-    for item in items:
+    held: deque[T] = deque(maxlen=stack)
+    for count, item in enumerate(completed(items, stack, step), start=1):
         held.append(item)
-        frames += 1
-        # drop items before the next window, but keep the last one, which may have to be repeated
-        while len(held) > 1 and frames - len(held) < start:
-            held.popleft()
-        if frames == start + stack:
+        if count >= stack and (count - stack) % step == 0:
             yield list(held)
-            start += step
-    if frames and start < step * window_count(frames, stack, step):
-        kept = list(held)[start - frames :] if start < frames else []
-        yield kept + [held[-1]] * (stack - len(kept))
 
 
 def completed(items: Iterable[T], stack: int, step: int) -> Iterator[T]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from signloom.dataset.forms.table_files import read_plain
+from signloom.dataset.forms.table_files import read_text
 from signloom.dataset.forms.texts import text_numbers
 from signloom.errors import SignloomError
 
@@ -66,7 +66,7 @@ def _read(files: list[Path], columns: list[str]) -> pd.DataFrame:
     """Return the rows of the three files with their `split`; `row` is `<file>:<line>`."""
     tables = []
     for split, file in zip(SPLITS, files, strict=True):
-        rows = read_plain(file, "|", columns)
+        rows = read_text(file, "|", columns, quoted=False)
         tables.append(rows.assign(split=split, row=[f"{file.name}:{line}" for line in rows["row"]]))
     return pd.concat(tables, ignore_index=True)
 

@@ -23,15 +23,7 @@ def read_table(table: Path, columns: list[str]) -> pd.DataFrame:
         rows = read_workbook(table, 0, columns)
         rows["row"] = range(2, len(rows) + 2)
         return rows
-    return _read_text(table, "\t" if table.suffix.lower() == ".tsv" else ",", True, columns)
-
-
-def read_plain(table: Path, separator: str, columns: list[str]) -> pd.DataFrame:
-    """Read text with fields separated by `separator` and never quoted: a quote is an ordinary character.
-
-    Raises SignloomError as `read_table` does, and for a line with too few fields.
-    """
-    return _read_text(table, separator, False, columns)
+    return read_text(table, "\t" if table.suffix.lower() == ".tsv" else ",", columns)
 
 
 def read_workbook(table: Path, sheet: str | int, columns: list[str]) -> pd.DataFrame:
@@ -52,7 +44,11 @@ def _need(table: Path, rows: pd.DataFrame, columns: list[str]) -> None:
         raise SignloomError(f"{table}: column {missing[0]!r} is missing; the table has: {has}")
 
 
-def _read_text(table: Path, separator: str, quoted: bool, columns: list[str]) -> pd.DataFrame:
+def read_text(table: Path, separator: str, columns: list[str], quoted: bool = True) -> pd.DataFrame:
+    """Read fields separated by `separator`; if they are never quoted, a quote is an ordinary character.
+
+    Raises SignloomError as `read_table` does, and for an unquoted line with too few fields.
+    """
     if not table.is_file():
         found = "a folder" if table.is_dir() else "no file"
         raise SignloomError(f"{table}: expected a table file, found {found}")

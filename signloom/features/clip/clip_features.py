@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
-from signloom.features.backbones.backbone import Backbone
+from signloom.features.backbones.backbone import Backbone, load_backbone
 from signloom.features.backbones.compiled import Rows, fast_rows
-from signloom.features.clip.clip_shard import OpenClip
+from signloom.features.backbones.registry import BACKBONES
+from signloom.features.clip.clip_shard import INDEX_COLUMNS, OpenClip
 from signloom.features.clip.dense import Slider, to_tensor
-from signloom.features.partial_shard import ClipTask
+from signloom.features.partial_shard import ClipTask, join_clips
 from signloom.params.clips import ClipFeaturesParams
 from signloom.precision import warn_if_emulated
 from signloom.progress import track
@@ -53,14 +55,30 @@ def one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def made_by(backbone: Backbone, params: ClipFeaturesParams) -> dict[str, str]:
-    """Return the index columns that say which network made the rows."""
-    return {
-        "backbone": backbone.spec.name,
-        "weights": backbone.weights_name,
-        "weights_sha256": backbone.weights_sha256,
-        "mode": params.mode,
-    }
+def write_clip_shard(
+    tasks: Sequence[ClipTask],
+    npy: Path,
+    index: Path,
+    params: ClipFeaturesParams,
+    stage: str,
+    source: Source = plain_frames,
+) -> None:
+    """Write the rows of `tasks`, in their order, to `npy` float32 (rows, dim) and the table `index`.
+
+    Raises SignloomError as `load_backbone` and `extract` do.
+    """
+    made_by: dict[str, str] = {}
+    if tasks:
+        one_thread()
+        backbone = load_backbone(params)
+        extract(tasks, backbone, params, stage, source)
+        made_by = {
+            "backbone": backbone.spec.name,
+            "weights": backbone.weights_name,
+            "weights_sha256": backbone.weights_sha256,
+            "mode": params.mode,
+        }
+    join_clips(tasks, npy, index, BACKBONES[params.backbone].dim, INDEX_COLUMNS, made_by)
 
 
 def extract(
@@ -131,32 +149,28 @@ class _Batch:
     rows: Rows
     device: torch.device
     size: int
-    clips: list[OpenClip] = field(default_factory=list)
-    windows: list[list[Picture]] = field(default_factory=list)
+    held: list[tuple[OpenClip, list[Picture]]] = field(default_factory=list)
 
     def add(self, clip: OpenClip, window: list[Picture]) -> None:
-        self.clips.append(clip)
-        self.windows.append(window)
-        if len(self.windows) == self.size:
+        self.held.append((clip, window))
+        if len(self.held) == self.size:
             self.run()
 
     def run(self) -> None:
         """Compute the windows of the batch and write their rows."""
-        clips, count = self.clips, len(self.clips)
-        if not count:
+        if not self.held:
             return
+        full = [window for _, window in self.held]
         # always the same shape, so that a row does not depend on which clips are already finished
-        full = self.windows + [self.windows[-1]] * (self.size - count)
+        full += [full[-1]] * (self.size - len(full))
         rows = self.rows(to_tensor(full, self.device)).numpy()
-        for number, clip in enumerate(clips):
+        for number, (clip, _) in enumerate(self.held):
             clip.append(rows[number : number + 1])
-        self.clips, self.windows = [], []
+        self.held = []
 
     def drop(self, clip: OpenClip) -> None:
         """Remove the windows of an unreadable clip."""
-        kept = [number for number, owner in enumerate(self.clips) if owner is not clip]
-        self.clips = [self.clips[number] for number in kept]
-        self.windows = [self.windows[number] for number in kept]
+        self.held = [(owner, window) for owner, window in self.held if owner is not clip]
 
 
 def _windowed(

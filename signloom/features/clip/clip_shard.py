@@ -6,23 +6,21 @@ import json
 import math
 import os
 from array import array
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from signloom.features.partial_shard import ClipTask, join_clips
+from signloom.features.partial_shard import ClipTask
 from signloom.files import write_text
 from signloom.params.clips import ClipFeaturesParams
 from signloom.video.decode import Frame
 from signloom.video.windows import window_count
 
 # columns of the index besides those of every shard
-_MORE = {"first_frame": "object", "last_frame": "object"}
-_MORE |= dict.fromkeys(("backbone", "weights", "weights_sha256", "mode"), "str")
+INDEX_COLUMNS = {"first_frame": "object", "last_frame": "object"}
+INDEX_COLUMNS |= dict.fromkeys(("backbone", "weights", "weights_sha256", "mode"), "str")
 
 
 @dataclass
@@ -87,13 +85,3 @@ class OpenClip:
             "first_frame": numbers[first].tolist(),
             "last_frame": numbers[last].tolist(),
         }
-
-
-def write_clip_shard(
-    tasks: Sequence[ClipTask], npy: Path, index: Path, dim: int, made_by: dict[str, str]
-) -> None:
-    """Join the finished clips, in their order, into `npy` float32 (rows, `dim`) and the table `index`.
-
-    `made_by` holds the columns that are the same for every clip: `backbone, weights, weights_sha256, mode`.
-    """
-    join_clips(tasks, npy, index, dim, _MORE, made_by)

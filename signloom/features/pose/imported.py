@@ -26,12 +26,11 @@ Mask = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Rows:
-    """One clip: features (T, dim), presence (T, 4), source frames (T,) and the count of all source frames."""
+    """One clip: features (T, dim), presence (T, 4) and source frames (T,)."""
 
     features: Values
     present: Mask
     frames: NDArray[np.int64]
-    source_frames: int
 
 
 class Arrays:
@@ -53,7 +52,7 @@ class Arrays:
         if np.isinf(values).any():
             raise SignloomError("the array has infinite values")
         marked, present = _mark_missing(values.astype(np.float32))
-        return Rows(marked, present, np.arange(len(values)), len(values))
+        return Rows(marked, present, np.arange(len(values)))
 
     def diagnostics(self, rows: Rows) -> dict[str, float]:
         """Return mean_visibility and the four motion figures of a clip, measured as for landmarks."""
@@ -88,7 +87,7 @@ class Positions:
         table, key = self._table(place[0]), place[1]
         points = read_points(table.columns, table.values(key))
         made = position_features(points, self.params.groups, self.params.span)
-        return Rows(made.astype(np.float32), presence(points), table.frames(key), len(points))
+        return Rows(made.astype(np.float32), presence(points), table.frames(key))
 
     def diagnostics(self, rows: Rows) -> dict[str, float]:
         """Return NaN for all: visibility is unknown, and motion has no unit without a shoulder width."""
@@ -107,34 +106,27 @@ def write_ready_shard(
     """
     source = Positions(positions) if positions.groups else Arrays()
     npy, mask, index = outputs
+    nothing = Rows(
+        np.zeros((0, source.dim), np.float32), np.zeros((0, len(PARTS)), np.uint8), np.zeros(0, np.int64)
+    )
     rows: list[dict[str, Any]] = []
     with (
         append_npy(npy, source.dim, np.float32) as features,
         append_npy(mask, len(PARTS), np.uint8) as masks,
     ):
         for clip in track(clips.to_dict("records"), "import_features"):
-            found, verdict = _checked(source, Path(clip["video_path"]), quality)
+            try:
+                found = source.load(Path(clip["video_path"]))
+                verdict = judge_ready_features(len(found.features), quality)
+            except SignloomError as error:
+                found, verdict = nothing, Verdict("unreadable", str(error))
             rejected = verdict.rejects(quality)
             rows.append(_row(clip["clip_id"], features.rows, source, found, rejected, verdict))
             if not rejected:
                 features.append(found.features)
                 masks.append(found.present)
-    columns = list(_row("", 0, source, _nothing(source), True, Verdict()))
+    columns = list(_row("", 0, source, nothing, True, Verdict()))
     write_parquet(index, pd.DataFrame(rows, columns=columns))
-
-
-def _checked(source: Source, path: Path, quality: QualityParams) -> tuple[Rows, Verdict]:
-    try:
-        found = source.load(path)
-    except SignloomError as error:
-        return _nothing(source), Verdict("unreadable", str(error))
-    return found, judge_ready_features(len(found.features), quality)
-
-
-def _nothing(source: Source) -> Rows:
-    return Rows(
-        np.zeros((0, source.dim), np.float32), np.zeros((0, len(PARTS)), np.uint8), np.zeros(0, np.int64), 0
-    )
 
 
 def _mark_missing(values: Values) -> tuple[Values, Mask]:
@@ -168,7 +160,7 @@ def _row(
         "detail": verdict.detail,
         "detection_ratio": float(found.present[:, :3].any(axis=1).mean()) if len(found.present) else 0.0,
         **source.diagnostics(found),
-        "total_frames": found.source_frames,
+        "total_frames": len(found.features),
         "quality_flag": verdict.reason or "ok",
         "dim": source.dim,
     }

@@ -10,6 +10,7 @@ import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM
+from signloom.features.pose.motion import MOTION
 from signloom.features.pose.reject_reasons import REJECT_REASONS
 from signloom.params.features import QualityParams
 
@@ -22,10 +23,7 @@ COLUMNS = [
     "frame_feature_dim",
     "detection_ratio",
     "mean_visibility",
-    "motion_mean",
-    "motion_p50",
-    "motion_p95",
-    "motion_max",
+    *MOTION,
     "sentence_id",
     "sentence",
     "gloss",
@@ -41,13 +39,10 @@ REJECT_COLUMNS = ["clip_id", "video_path", "stage", "reason", "detail", "motion_
 
 def read_indexes(indexes: Sequence[Path]) -> pd.DataFrame:
     """Return the pose-feature indexes as one table; `feature_path` is the .npy file of each row."""
-    skipped = {"frame_index", "time_s"}
-    tables = []
-    for path in indexes:
-        table = pd.read_parquet(path)
-        table = table[[name for name in table.columns if name not in skipped]]
-        tables.append(table.assign(feature_path=path.with_suffix(".npy").as_posix()))
-    return pd.concat(tables, ignore_index=True)
+    tables = [
+        pd.read_parquet(path).assign(feature_path=path.with_suffix(".npy").as_posix()) for path in indexes
+    ]
+    return pd.concat(tables, ignore_index=True).drop(columns=["frame_index", "time_s"], errors="ignore")
 
 
 def join_clips(manifest: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,8 @@ from signloom.features.pose.layout import ARM_JOINTS, SHOULDERS
 Array = NDArray[np.float64]
 # joints that the tracker reports as hidden drift, which is not motion of the person
 VISIBLE = 0.5
+# what `summarise` returns
+MOTION = ("motion_mean", "motion_p50", "motion_p95", "motion_max")
 
 
 def shoulder_width(pose: Array) -> float:
@@ -42,11 +44,6 @@ def summarise(motion: Array) -> dict[str, float]:
     """Return mean, median, 95th percentile and maximum of the finite values of `motion` (T,), else NaN."""
     known = motion[np.isfinite(motion)]
     if not len(known):
-        return dict.fromkeys(("motion_mean", "motion_p50", "motion_p95", "motion_max"), float("nan"))
-    p50, p95 = np.percentile(known, [50, 95])
-    return {
-        "motion_mean": float(known.mean()),
-        "motion_p50": float(p50),
-        "motion_p95": float(p95),
-        "motion_max": float(known.max()),
-    }
+        return dict.fromkeys(MOTION, float("nan"))
+    figures = (known.mean(), *np.percentile(known, [50, 95]), known.max())
+    return {name: float(figure) for name, figure in zip(MOTION, figures, strict=True)}

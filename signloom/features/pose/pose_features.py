@@ -67,7 +67,8 @@ class PoseFeatures:
 def landmarks_to_features(raw: RawClip, pose: PoseParams, quality: QualityParams) -> PoseFeatures:
     """Return the features of one clip and the first gate, if any, that it fails."""
     body = one_space(raw)
-    has_pose, has_person = _detected(raw.rows)
+    # whether each raw row shows a pose, a left hand and a right hand
+    shown = np.isfinite(raw.rows[:, [RAW_PARTS[part].start for part in PARTS[:3]]])
     grid = time_grid(raw.times, pose.fps)
     body = {part: _resampled(values, raw.times, grid, pose) for part, values in body.items()}
     motion = frame_motion(body["pose"], body["left_hand"], body["right_hand"], pose.fps)
@@ -76,12 +77,12 @@ def landmarks_to_features(raw: RawClip, pose: PoseParams, quality: QualityParams
     smooth = {part: smoothed(v, kept, pose.smoothing, pose.max_gap) for part, v in placed.items()}
     features, mask = to_columns(smooth)
     diagnostics = {
-        "detection_ratio": float(has_person.mean()) if len(raw.rows) else 0.0,
+        "detection_ratio": float(shown.any(axis=1).mean()) if len(raw.rows) else 0.0,
         "mean_visibility": _mean_visibility(raw.rows),
         **summarise(motion),
         "total_frames": len(raw.rows),
     }
-    verdict = judge_landmarks(bool(has_pose.any()), diagnostics, len(kept), quality)
+    verdict = judge_landmarks(bool(shown[:, 0].any()), diagnostics, len(kept), quality)
     nearest = nearest_frames(raw.times, grid[kept]) if len(kept) else np.empty(0, np.int64)
     return PoseFeatures(features, mask, raw.frame_index[nearest], grid[kept], diagnostics, verdict)
 
@@ -184,12 +185,6 @@ def to_columns(body: Body) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         features[:, columns] = body[part].reshape(len(features), columns.stop - columns.start)
     mask = np.stack([_present(body[part]) for part in PARTS], axis=1).astype(np.uint8)
     return features, mask
-
-
-def _detected(rows: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which raw rows show a pose, and which show a pose or a hand."""
-    pose, left, right = (np.isfinite(rows[:, RAW_PARTS[part].start]) for part in PARTS[:3])
-    return pose, pose | left | right
 
 
 def _mean_visibility(rows: NDArray[np.float32]) -> float:

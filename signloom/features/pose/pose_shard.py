@@ -4,25 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from signloom.features.pose.layout import FEATURE_DIM, PARTS
+from signloom.features.pose.motion import MOTION
 from signloom.features.pose.pose_features import RawClip, landmarks_to_features
-from signloom.features.shards import FeatureShards, NpyAppender, append_npy
-from signloom.files import write_parquet
+from signloom.features.shards import FeatureShards, NpyAppender, append_npy, write_index
 from signloom.params.features import PoseParams, QualityParams
 from signloom.progress import track
 
-DIAGNOSTICS = {
-    "detection_ratio": "float64",
-    "mean_visibility": "float64",
-    "motion_mean": "float64",
-    "motion_p50": "float64",
-    "motion_p95": "float64",
-    "motion_max": "float64",
-    "total_frames": "int64",
-    "quality_flag": "str",
-}
+# the columns of the index besides those of the landmark index
+DIAGNOSTICS = dict.fromkeys(("detection_ratio", "mean_visibility", *MOTION), "float64")
+DIAGNOSTICS |= {"total_frames": "int64", "quality_flag": "str"}
 
 
 def write_pose_shard(
@@ -40,7 +32,7 @@ def write_pose_shard(
     ):
         for clip in track(landmarks.index.to_dict("records"), "pose_features"):
             rows.append(_one_clip(clip, landmarks, features, masks, pose, quality))
-    write_parquet(index, _index_table(rows, landmarks.index))
+    write_index(index, rows, landmarks.index.drop(columns="shard").dtypes.to_dict() | DIAGNOSTICS)
 
 
 def _one_clip(
@@ -73,13 +65,3 @@ def _one_clip(
         "reason": "",
         "quality_flag": found.verdict.reason or "ok",
     }
-
-
-def _index_table(rows: list[dict[str, Any]], landmarks: pd.DataFrame) -> pd.DataFrame:
-    """Return the index: the columns of the landmark index in their order, then the diagnostics."""
-    columns = [name for name in landmarks.columns if name != "shard"]
-    table = pd.DataFrame(rows, columns=[*columns, *DIAGNOSTICS])
-    kinds = {name: landmarks[name].dtype for name in columns} | DIAGNOSTICS
-    table["frame_index"] = [np.asarray(values, np.int64) for values in table["frame_index"]]
-    table["time_s"] = [np.asarray(values, np.float64) for values in table["time_s"]]
-    return table.astype(kinds)

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -53,17 +53,11 @@ class HolisticTracker:
                 row[columns] = _flat(points.landmark, with_visibility=part == "pose")
         return row
 
-    def close(self) -> None:
-        """Release the graph."""
-        self._graph.close()
-
     def __enter__(self) -> HolisticTracker:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def __exit__(self, *raised: object) -> None:
+        self._graph.close()
 
 
 @contextmanager

@@ -140,10 +140,10 @@ class TrainingGlosses:
         if how < p.mixup_p:
             mixed = mix_up(x, second, share)
         elif not other.feasible or rows_needed(other.ids) <= len(x):
-            mixed = cut_mix(x, second, share, rng)
+            mixed, share = cut_mix(x, second, share, rng)
         else:  # CTC could not align the other clip's glosses with so few rows
             return Sample(x, clip)
-        return Sample(mixed.x, clip, other, mixed.share) if mixed.share < 1 else Sample(x, clip)
+        return Sample(mixed, clip, other, share) if share < 1 else Sample(x, clip)
 
     def augmented(self, clip: GlossClip, rng: np.random.Generator) -> tuple[Array, GlossClip]:
         """Return one drawn source of `clip`, augmented and standardised (T, dim), and the clip it now shows.
