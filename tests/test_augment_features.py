@@ -100,7 +100,7 @@ def test_time_masks_hide_runs_of_bounded_length_and_never_the_whole_clip(length:
     assert seen == set(range(min(3, length // 2) + 1))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 12), st.integers(1, 12), st.floats(0, 1), st.integers(0, 99))
 def test_mixed_clips_are_what_a_plain_loop_makes(first: int, second: int, share: float, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -60,7 +60,7 @@ def test_noise_is_another_for_every_value() -> None:
     assert np.abs(np.corrcoef(change.T) - np.eye(14)).max() < 0.25
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 6), st.integers(0, 99))
 def test_missing_pairs_stay_missing_and_the_input_is_left_alone(length: int, seed: int) -> None:
     before = rows(length)

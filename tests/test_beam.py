@@ -133,7 +133,7 @@ def test_the_length_penalty_can_prefer_the_longer_sentence() -> None:
     assert longer.score == pytest.approx(math.log(0.75 * 0.48) / (9 / 6) ** 2)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), alpha=st.sampled_from([0.0, 0.8, 1.5]))
 def test_a_beam_that_holds_everything_finds_the_best_sentence_of_all(seed: int, alpha: float) -> None:
     vocabulary, limit = 5, 4
@@ -146,7 +146,7 @@ def test_a_beam_that_holds_everything_finds_the_best_sentence_of_all(seed: int, 
         assert hypothesis.score == pytest.approx(best, abs=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), beam=st.integers(1, 5), levels=st.integers(1, 4), clips=st.integers(1, 5))
 def test_equal_scores_are_broken_as_in_the_plain_search(
     seed: int, beam: int, levels: int, clips: int
@@ -200,7 +200,7 @@ def network() -> Sign2Text:
     return model
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     lengths=st.lists(st.sampled_from([1, 3, 7, 20]), min_size=1, max_size=6),
     beam=st.integers(1, 5),
@@ -237,7 +237,7 @@ def test_one_beam_takes_the_likeliest_token_of_the_whole_prefix(network: Sign2Te
             assert found[row].tokens == [token for token in tokens if token != SYMBOLS.end]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     values=st.lists(
         st.lists(st.sampled_from([0.0, -1.0, -2.0, -math.inf]), min_size=6, max_size=6), min_size=1

@@ -34,7 +34,7 @@ def corpus(seed: int, clips: int) -> tuple[list[str], list[str]]:
     return references, hypotheses
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(SENTENCE, SENTENCE), min_size=1, max_size=5))
 def test_summed_counts_give_the_scores_of_sacrebleu_and_jiwer(pairs: list[tuple[str, str]]) -> None:
     references, hypotheses = [r for r, _ in pairs], [h for _, h in pairs]

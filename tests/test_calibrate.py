@@ -57,7 +57,7 @@ def plain_search(evidence: GateInputs, right: np.ndarray, out: np.ndarray) -> di
     return best
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 100_000), clips=st.integers(1, 14), values=st.integers(1, 5))
 def test_the_search_finds_what_a_plain_loop_finds(seed: int, clips: int, values: int) -> None:
     rng = np.random.default_rng(seed)

@@ -86,7 +86,7 @@ def test_only_a_blank_parts_two_equal_glosses() -> None:
     assert [found.tokens for found in prefix_beam(log_p, lengths, 4)] == [[5], [5, 5]]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     lengths=st.lists(st.sampled_from([0, 1, 2, 3, 8]), min_size=1, max_size=5),
     beam=st.integers(1, 6),

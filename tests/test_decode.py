@@ -102,7 +102,7 @@ def test_rotation_metadata_is_honoured_as_opencv_does(tmp_path: Path, degrees: i
     assert np.abs(turned.astype(int) - expected[..., ::-1]).max() <= 6
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(start=st.floats(0, 1.5), length=st.floats(0.05, 1.2))
 def test_a_part_of_a_file_is_the_slice_of_the_whole(video: Path, start: float, length: float) -> None:
     end = start + length

@@ -31,7 +31,7 @@ def sequences(seed: int, rows: int, columns: int) -> tuple[np.ndarray, np.ndarra
     return rng.normal(size=(rows, 3)), rng.normal(size=(columns, 3))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10_000), rows=st.integers(1, 25), columns=st.integers(1, 25))
 def test_the_score_is_what_a_plain_table_gives(seed: int, rows: int, columns: int) -> None:
     a, b = sequences(seed, rows, columns)
@@ -39,7 +39,7 @@ def test_the_score_is_what_a_plain_table_gives(seed: int, rows: int, columns: in
     assert dtw_score(a, b) == pytest.approx(1 - squared / (2 * (rows + columns)), abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     rows=st.integers(1, 15),

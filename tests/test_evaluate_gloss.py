@@ -74,7 +74,7 @@ def test_errors_of_hand_worked_lines() -> None:
 LINES = st.lists(st.lists(st.sampled_from(["A", "B", "C", "IX-1P"]), max_size=6), min_size=1, max_size=8)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(LINES, st.data())
 def test_corpus_rates_are_those_of_jiwer(references: list[list[str]], data: st.DataObject) -> None:
     references = [line or ["A"] for line in references]

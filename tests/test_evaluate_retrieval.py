@@ -86,7 +86,7 @@ def plain_rank(
     return 1 + sum(value >= best[sentence] for other, value in best.items() if other != sentence)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
     queries=st.integers(0, 9),

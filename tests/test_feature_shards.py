@@ -91,7 +91,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path, clips: dict[st
         FeatureShards([npy], [index], [mask]).clip("clip1")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(lengths=st.lists(st.sampled_from([0, 1, 3, 1000]), max_size=6), dtype=st.sampled_from(["f4", "u1"]))
 def test_an_array_written_by_rows_equals_one_written_whole(
     tmp_path_factory: pytest.TempPathFactory, lengths: list[int], dtype: str

@@ -53,7 +53,7 @@ def corpus(inputs: Inputs, folder: Path, variant: str = "hybrid_pose", **p: obje
 # --- rows
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 12), st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(0, 999))
 def test_window_means_are_what_a_plain_loop_makes(rows: int, starts: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -21,7 +21,7 @@ from signloom.training.glosses.losses import Loss, ctc_sum, token_sum
 from tests.synthetic_gloss import clip, sample
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(5, 7), min_size=1, max_size=5), st.integers(1, 9))
 def test_ctc_can_align_a_line_exactly_where_its_loss_is_finite(ids: list[int], frames: int) -> None:
     log_probs = torch.randn(1, frames, 8, generator=torch.Generator().manual_seed(0)).log_softmax(-1)

@@ -226,7 +226,7 @@ def random_frames(shape: tuple[int, ...]) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(7)) * 2 - 1
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(frames=st.one_of(st.sampled_from([1, 3, 8, 9, 16, 17]), st.integers(1, 33)), side=st.integers(8, 40))
 def test_any_length_and_size_gives_one_position_for_eight_frames(frames: int, side: int) -> None:
     features = shared_model()(random_frames((1, 3, frames, side, side + 3)))

@@ -47,7 +47,7 @@ class Grammar:
         return cache[index]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     seed=st.integers(0, 10_000),
     vocabulary=st.integers(4, 9),

@@ -238,7 +238,7 @@ def test_the_language_model_is_added_with_its_weight(order: int) -> None:
         assert found[clip].score == pytest.approx(scored[best], abs=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     lengths=st.lists(st.sampled_from([1, 2, 3, 9]), min_size=1, max_size=5),
     beam=st.integers(1, 4),

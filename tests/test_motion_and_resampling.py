@@ -31,7 +31,7 @@ def slow_resample(
     return out
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     seed=st.integers(0, 10_000),
     count=st.integers(1, 40),
@@ -66,7 +66,7 @@ def slow_motion(pose: np.ndarray, left: np.ndarray, right: np.ndarray, fps: floa
     return out
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 12))
 def test_motion_is_the_mean_speed_of_what_is_visible_in_shoulder_widths(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)

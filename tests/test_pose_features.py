@@ -177,7 +177,7 @@ def test_a_hand_without_its_wrist_has_no_place_in_depth_and_is_missing() -> None
     assert found.diagnostics["detection_ratio"] == 1.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     count=st.sampled_from([0, 1, 2, 3, 7, 30]),
     seed=st.integers(0, 1000),

@@ -60,7 +60,7 @@ def slow_features(points: np.ndarray, span: int) -> list[list[float]]:
     return made
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(CLIPS, st.integers(1, 5))
 def test_every_column_is_what_the_slow_formula_gives(points: np.ndarray, span: int) -> None:
     found = position_features(points, ALL, span)
@@ -69,7 +69,7 @@ def test_every_column_is_what_the_slow_formula_gives(points: np.ndarray, span: i
         np.testing.assert_allclose(found, slow_features(points, span), atol=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(CLIPS, st.permutations(ALL), st.integers(1, 8))
 def test_groups_stand_in_the_order_asked_for(points: np.ndarray, order: list[Group], count: int) -> None:
     parts = [position_features(points, [group], 2) for group in order[:count]]
@@ -77,7 +77,7 @@ def test_groups_stand_in_the_order_asked_for(points: np.ndarray, order: list[Gro
     assert [part.shape[1] for part in parts] == [width_of([group]) for group in order[:count]]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(CLIPS, st.floats(-100, 100), st.floats(-100, 100))
 def test_only_the_place_of_the_nose_depends_on_where_the_camera_looks(
     points: np.ndarray, right: float, down: float
@@ -136,7 +136,7 @@ def test_columns_are_found_by_name_whatever_their_order() -> None:
         read_points(names[:-1], values[:, :-1])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 12), st.integers(1, 6), st.integers(1, 4))
 def test_stacked_rows_hold_their_neighbours_and_repeat_the_ends(length: int, count: int, every: int) -> None:
     x = np.arange(2.0 * length).reshape(length, 2)

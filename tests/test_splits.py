@@ -144,7 +144,7 @@ def part(number: int, count: int) -> FoldParams:
     return FoldParams(by="clip", name=str(number), all=[str(n) for n in range(count)])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(2, 17), st.integers(0, 3))
 def test_every_training_clip_is_held_out_by_exactly_one_fold(folds: int, seed: int) -> None:
     table = trained_and_tested()
@@ -257,7 +257,7 @@ def corpora(draw: st.DrawFn) -> pd.DataFrame:
     return table
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(corpora(), st.integers(0, 3))
 def test_a_share_is_within_every_larger_one_and_keeps_val_and_test(table: pd.DataFrame, seed: int) -> None:
     made = shares(table, seed)
@@ -277,7 +277,7 @@ def test_a_share_is_within_every_larger_one_and_keeps_val_and_test(table: pd.Dat
         last = kept
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(corpora())
 def test_a_share_has_every_sentence_before_any_sentence_twice(table: pd.DataFrame) -> None:
     made = shares(table)
@@ -289,7 +289,7 @@ def test_a_share_has_every_sentence_before_any_sentence_twice(table: pd.DataFram
         assert ((kept - 1) / sizes).max() <= (kept / sizes).min()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(2, 8), st.integers(5, 30), st.integers(0, 3))
 def test_a_share_takes_the_same_part_of_every_signer_who_signs_every_sentence(
     signers: int, sentences: int, seed: int

@@ -82,7 +82,7 @@ def test_pose_features_of_another_width_have_statistics_of_their_present_values(
     assert stats["motion_means"].tolist() == [0.5, 0.5, 0.5]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     sizes=st.lists(st.sampled_from([0, 1, 3, 500]), min_size=1, max_size=6),
     missing=st.sampled_from([0.0, 0.1, 0.6, 1.0]),

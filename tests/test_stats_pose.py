@@ -94,7 +94,7 @@ def test_a_constant_column_has_the_smallest_deviation_and_an_unseen_part_has_one
     np.testing.assert_array_equal(stats["feature_mean"][hand], 0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sizes=st.lists(st.sampled_from([0, 1, 3, 500]), min_size=1, max_size=8), seed=st.integers(0, 99))
 def test_merged_moments_equal_two_passes_even_where_a_column_hardly_moves(
     sizes: list[int], seed: int

@@ -180,7 +180,7 @@ def test_a_sentence_comes_back_exactly() -> None:
         assert tokenizer.decode(ids[1:]) == text
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(
         st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1), min_size=1, max_size=5

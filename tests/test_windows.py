@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from signloom.features.pose.resample import nearest_frames, time_grid
@@ -18,7 +18,6 @@ LENGTHS = st.one_of(st.sampled_from([0, 1, 3]), st.integers(0, 60))
 EMPTY = np.zeros((0, 0, 3), np.uint8)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 20), st.integers(1, 25), LENGTHS)
 def test_windows_are_those_of_the_formula_with_the_last_frame_repeated(
     stack: int, step: int, frames: int
@@ -48,7 +47,6 @@ def test_a_window_comes_before_the_frame_behind_it_is_read() -> None:
     assert seen == [(3, 3), (5, 5), (7, 7), (8, 8)]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.floats(0, 0.2), min_size=0, max_size=30),
     st.sampled_from([10.0, 25.0, 29.97, 60.0]),
