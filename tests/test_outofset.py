@@ -122,7 +122,7 @@ def test_made_clips_hold_the_frames_of_the_clips_that_they_are_made_of(corpus: P
         *([corpus / f"{n}{end}" for n in (0, 1)] for end in (".npy", ".parquet", ".mask.npy"))
     )
     for question in questions.of:
-        features, mask = questions.clip(question.name), questions.mask(question.name)
+        features, mask = questions.read(question.name)
         assert len(features) == len(mask) == questions.length(question.name)
         own = np.array(shards.clip(question.clip_id))
         if question.kind == "spliced":

@@ -239,7 +239,7 @@ def test_examples_run_from_the_most_wrong_to_the_most_right() -> None:
     hypotheses = ["a b c d"] * 20 + ["a b c x", "", "a b", "a b c d e"]
     answers = pd.DataFrame({"clip_id": [f"c{n:02d}" for n in range(24)], "hypothesis": hypotheses})
     chosen = errors.choose_examples(answers.assign(reference="a b c d", signer_id="s", nearest=""))
-    rates = [float(example.wer) for example in chosen]
+    rates = [float(example["wer"]) for example in chosen]
     assert len(rates) == 6
     assert rates == sorted(rates, reverse=True)
     assert rates[0] == 1.0

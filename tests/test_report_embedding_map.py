@@ -57,13 +57,13 @@ def test_every_clip_is_a_mark_of_its_split_and_unsigned_ones_are_hollow() -> Non
     clips.loc[9:, "sentence_id"] = -1
     found = embedding_map.describe(rows, clips)
     assert found
-    svg = found.picture.svg
+    svg = found["picture"].svg
     marks = re.findall(r"<g clip-path[^>]*>\s*((?:<use [^>]*/>\s*)+)</g>", svg)
     assert sum(group.count("<use") for group in marks) == len(clips)
     assert sum(group.count("fill: var(--page)") for group in marks) == 3
-    assert [name for name, *_ in found.named] == ["A", "B", "C"]
-    assert {clips for *_, clips in found.named} == {3}
-    assert f"{found.share:.0%}" == f"{embedding_map.project(rows)[1].sum():.0%}"
+    assert [name for name, *_ in found["named"]] == ["A", "B", "C"]
+    assert {clips for *_, clips in found["named"]} == {3}
+    assert f"{found['share']:.0%}" == f"{embedding_map.project(rows)[1].sum():.0%}"
     assert "12 clips, 4 train, 4 val, 4 test; 3 of them without signing" in svg
 
 
@@ -71,9 +71,9 @@ def test_a_large_map_is_thinned_but_keeps_the_lettered_sentences() -> None:
     rows, clips = clouds(1200, 2)
     found = embedding_map.describe(rows, clips)
     assert found
-    assert found.clips == 2400
-    assert 1500 <= found.drawn <= 1512
-    assert len(found.named) == 6
+    assert found["clips"] == 2400
+    assert 1500 <= found["drawn"] <= 1512
+    assert len(found["named"]) == 6
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -85,7 +85,7 @@ def test_two_clips_make_no_map(count: int) -> None:
 def test_sentences_of_one_clip_each_have_no_letters() -> None:
     found = embedding_map.describe(*clouds(5, 1))
     assert found
-    assert found.named == []
+    assert found["named"] == []
 
 
 def test_the_page_says_how_much_of_the_variance_the_map_shows(tmp_path: Path) -> None:

@@ -52,7 +52,12 @@ def calibrate(args: argparse.Namespace) -> int:
             f"{args.clips}: no row has the sentence_id of a sentence that {args.bundle} answers with; "
             "embeddings_map.csv in it lists them"
         )
-    _make_folder(args.output.parent)
+    # before the long work, so that an invalid name fails early
+    try:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        where = f"--output in {args.output.parent}"
+        raise SignloomError(f"calibrate: {where}: {error.strerror}; give another name") from error
     rate = args.max_false_accept_rate
     if rate is None:
         rate = engine.config["inference"]["max_false_accept_rate"]
@@ -190,13 +195,3 @@ def _seconds(text: str, column: str, where: str) -> float | None:
     if not 0 <= value < math.inf:
         raise SignloomError(f"{where}: {column} {text!r}: expected seconds from the start of the video")
     return value
-
-
-def _make_folder(folder: Path) -> None:
-    """Make `folder` before the long work, so that an invalid name fails early."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SignloomError(
-            f"calibrate: --output in {folder}: {error.strerror}; give another name"
-        ) from error

@@ -10,54 +10,6 @@ from signloom.errors import SignloomError
 
 BUNDLE = Path("build/export/sign_encoder_bundle.zip")
 FEATURES = frozenset({".npz", ".npy"})
-_PREDICT = """\
-examples:
-  signloom predict clip.mp4                     one clip
-  signloom predict videos/ --json > said.jsonl  all videos below a folder, one JSON object per line
-  signloom predict clip.mp4 --picture clip.png  with a picture of the landmarks and the answer
-  signloom predict --camera                     a camera, until Ctrl-C
-  signloom predict clip.npz                     features, which need no video packages
-
-A video is a file or a folder of numbered pictures. Features are a .npz file with `features` (frames, 540),
-`mask` (frames, 4) and optionally `motion_mean`, or a .npy file with features alone. The exit code is 2 if a
-file could not be read; the other files are still answered.
-"""
-_CALIBRATE = """\
-CLIPS.csv has one row per clip:
-  video         file or folder of numbered pictures, relative to --videos
-  sentence_id   the sentence that is signed, as in the bundle's embeddings_map.csv; empty or -1 for a clip
-                that should be refused, because nobody signs in it or the bundle lacks the sentence. An
-                unknown id also counts as a clip that should be refused.
-  start_s       optional: start of the clip in the video, in seconds
-  end_s         optional: end of the clip in the video, in seconds
-
-  video,sentence_id
-  anna/01.mp4,12
-  anna/scratches_her_head.mp4,
-
-Record 15 or more signed clips of people whom the model was not trained on, and about six clips of people who
-move but do not sign. Six are enough, because every signed clip is also tested without its own sentence in the
-gallery, and should be refused then. Do not leave them out: nothing else shows how movement without signing is
-answered. The rates printed are for these clips; expect slightly worse ones for new clips.
-
-A video that cannot be read is reported and left out. The exit code is 2 if no thresholds can be chosen.
-"""
-_COMPARE = """\
-A and B are each one of these:
-  folder        a checkout with a build, or a folder below build: of a preset, seed or fold
-  preset        the name of a preset that was built here
-  revision      a git commit, branch or tag; its products come from DVC's cache or remote
-  experiment    the name of a DVC experiment
-
-examples:
-  signloom compare HEAD~1 .                     the last commit, and what was built since
-  signloom compare main my-experiment --json    for programs
-  signloom compare HEAD~1 HEAD --html moved.html
-
-Only what moved is shown. A metric that is computed clip by clip has a paired 95 % interval, over clips, and
-over seeds where a build has several. It differs if its p-value, corrected for the number of such metrics, is
-below 0.05, and with several seeds the interval leaves out 0. Other figures have no interval.
-"""
 
 
 def add_commands(commands: Any) -> None:
@@ -70,9 +22,13 @@ def add_commands(commands: Any) -> None:
 def _new_command(
     commands: Any, run: Callable[[argparse.Namespace], int], name: str, **texts: str
 ) -> argparse.ArgumentParser:
-    """Add the command `name`, which `run` executes; `texts` are argparse's help, description and epilog."""
+    """Add the command `name`, which `run` executes; `texts` are argparse's help and description.
+
+    The text below its options is that of `<name>.txt` in this folder.
+    """
+    epilog = Path(__file__).with_name(f"{name}.txt").read_text("utf-8")
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, formatter_class=argparse.RawDescriptionHelpFormatter, **texts
+        name, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=epilog, **texts
     )
     parser.set_defaults(run=run)
     return parser
@@ -91,7 +47,6 @@ def _add_predict(commands: Any) -> None:
         "predict",
         help="recognise the sentence signed in a video",
         description="Answer videos with the sentences of a trained model, or refuse and give the reason.",
-        epilog=_PREDICT,
     )
     _add_bundle(parser)
     source = parser.add_argument_group("what to answer (one of)")
@@ -123,7 +78,15 @@ def _add_predict(commands: Any) -> None:
 def _run_predict(args: argparse.Namespace) -> int:
     """Answer the sources in `args`; return the exit code."""
     features = [path for path in args.videos if path.suffix.lower() in FEATURES]
-    _check_predict(args, features)
+    given = [bool(args.videos), args.stream is not None, args.camera is not None]
+    if sum(given) != 1:
+        raise SignloomError("predict: give videos, --stream VIDEO or --camera; see --help")
+    if features and len(features) < len(args.videos):
+        raise SignloomError("predict: give videos or features (.npz, .npy), not both")
+    if args.top is not None and args.top < 1:
+        raise SignloomError(f"predict: --top {args.top}: expected 1 or more")
+    if args.picture and (features or not args.videos):
+        raise SignloomError("predict: --picture works for videos, not for --stream, --camera or features")
     # slow to import: --help and wrong arguments should not wait for it
     if features:
         from signloom.inference.command import answer_files, load_engine
@@ -136,19 +99,6 @@ def _run_predict(args: argparse.Namespace) -> int:
     return answer(args)
 
 
-def _check_predict(args: argparse.Namespace, features: list[Path]) -> None:
-    """Raise SignloomError if the arguments do not fit together."""
-    given = [bool(args.videos), args.stream is not None, args.camera is not None]
-    if sum(given) != 1:
-        raise SignloomError("predict: give videos, --stream VIDEO or --camera; see --help")
-    if features and len(features) < len(args.videos):
-        raise SignloomError("predict: give videos or features (.npz, .npy), not both")
-    if args.top is not None and args.top < 1:
-        raise SignloomError(f"predict: --top {args.top}: expected 1 or more")
-    if args.picture and (features or not args.videos):
-        raise SignloomError("predict: --picture works for videos, not for --stream, --camera or features")
-
-
 def _add_calibrate(commands: Any) -> None:
     parser = _new_command(
         commands,
@@ -156,7 +106,6 @@ def _add_calibrate(commands: Any) -> None:
         "calibrate",
         help="choose the thresholds of answers on clips from your own camera",
         description="Write a copy of a bundle with thresholds chosen on clips from your own camera.",
-        epilog=_CALIBRATE,
     )
     _add_bundle(parser)
     parser.add_argument(
@@ -176,16 +125,6 @@ def _add_calibrate(commands: Any) -> None:
 
 def _run_calibrate(args: argparse.Namespace) -> int:
     """Calibrate a bundle as `args` ask; return the exit code."""
-    _check_calibrate(args)
-    need_video("calibrate")
-    # slow to import: --help and wrong arguments should not wait for it
-    from signloom.cli.calibrate import calibrate
-
-    return calibrate(args)
-
-
-def _check_calibrate(args: argparse.Namespace) -> None:
-    """Raise SignloomError if an argument is not usable."""
     rate = args.max_false_accept_rate
     if rate is not None and not 0 <= rate <= 1:
         raise SignloomError(f"calibrate: --max-false-accept-rate {rate:g}: expected 0 to 1")
@@ -197,6 +136,11 @@ def _check_calibrate(args: argparse.Namespace) -> None:
         raise SignloomError(f"calibrate: --output {args.output} is the bundle itself; give another name")
     if args.videos is not None and not args.videos.is_dir():
         raise SignloomError(f"calibrate: --videos {args.videos}: expected a folder")
+    need_video("calibrate")
+    # slow to import: --help and wrong arguments should not wait for it
+    from signloom.cli.calibrate import calibrate
+
+    return calibrate(args)
 
 
 def _add_compare(commands: Any) -> None:
@@ -206,7 +150,6 @@ def _add_compare(commands: Any) -> None:
         "compare",
         help="compare two builds clip by clip",
         description="Show which metrics moved between two builds, by how much, and on which clips.",
-        epilog=_COMPARE,
     )
     parser.add_argument("a", metavar="A", help="the build to compare with")
     parser.add_argument("b", metavar="B", help="the build that may be better")

@@ -24,6 +24,7 @@ Image = NDArray[np.uint8]
 FRAMES = 5
 # inches
 WIDTH, MARGIN, GAP, LINE = 10.0, 0.2, 0.08, 0.26
+FRAME_WIDTH = (WIDTH - 2 * MARGIN - (FRAMES - 1) * GAP) / FRAMES
 DPI = 160
 LETTERS = 92  # per line
 INK, GREY = "#1b1b1b", "#595959"
@@ -52,7 +53,7 @@ def _drawn(video: Path, raw: RawClip) -> tuple[list[Image], list[float]]:
     count = min(FRAMES, len(raw.rows))
     # the middle of each of `count` equal parts
     wanted = ((np.arange(count) + 0.5) * len(raw.rows) / count).astype(int)
-    width = round(DPI * _frame_width())
+    width = round(DPI * FRAME_WIDTH)
     size = (width, max(1, round(width * raw.height / raw.width)))
     images = []
     rows = {int(raw.frame_index[row]): raw.rows[row] for row in wanted}
@@ -87,13 +88,9 @@ def _step(line: _Line) -> float:
     return line.points * 1.6 / 72
 
 
-def _frame_width() -> float:
-    return (WIDTH - 2 * MARGIN - (FRAMES - 1) * GAP) / FRAMES
-
-
 def _figure(name: str, images: list[Image], times: list[float], lines: list[_Line]) -> Figure:
     """Lay out the name, the frames, their times and the answer from top to bottom."""
-    width = _frame_width()
+    width = FRAME_WIDTH
     height = width * images[0].shape[0] / images[0].shape[1]
     total = 2 * MARGIN + LINE + height + LINE + sum(map(_step, lines))
     figure = Figure(figsize=(WIDTH, total), facecolor="white")

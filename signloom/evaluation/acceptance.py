@@ -25,20 +25,17 @@ def acceptance_figures(answers: pd.DataFrame, params: EvaluationParams) -> dict[
     accepted = answers["accepted"].to_numpy(np.float64)
     right = accepted * answers["right"].to_numpy(np.float64)
     reason = "no clip of a sentence that training saw"
-    return {
+    figures: dict[str, Any] = {
         "n_in": int(inside.sum()),
         "n_out": int((~inside).sum()),
         **mean_figure("false_accept_rate", accepted[~inside], *draw, "no clip that ought to be refused"),
         **mean_figure("accepted_and_right", right[inside], *draw, reason),
-        **{kind: _of_kind(accepted[answers["kind"] == kind], draw) for kind in KINDS},
     }
-
-
-def _of_kind(accepted: npt.NDArray[np.float64], draw: tuple[int, int]) -> dict[str, Any]:
-    return {
-        "n": len(accepted),
-        **mean_figure("false_accept_rate", accepted, *draw, "no clip of this kind"),
-    }
+    for kind in KINDS:
+        of_kind = accepted[answers["kind"] == kind]
+        rate = mean_figure("false_accept_rate", of_kind, *draw, "no clip of this kind")
+        figures[kind] = {"n": len(of_kind), **rate}
+    return figures
 
 
 def answer_table(

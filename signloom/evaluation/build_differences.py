@@ -79,11 +79,6 @@ class Row:
     moved: bool
 
     @property
-    def many_seeds(self) -> bool:
-        """Whether both builds have several seeds, so that the spread of seeds is known."""
-        return min(self.seeds) > 1
-
-    @property
     def differs(self) -> bool:
         """Whether p is below 0.05 and, where a build has several seeds, the interval leaves out 0 too."""
         return self.p < LEVEL and (self.low > 0 or self.high < 0 or max(self.seeds) == 1)

@@ -38,7 +38,7 @@ def verdict(found: Comparison) -> list[str]:
         differ = sum(row.differs for row in rows)
         lines += [
             f"{differ} of {len(rows)} differ: p is below 0.05 after Holm's correction for {len(rows)}.",
-            SEVERAL if all(row.many_seeds for row in rows) else ONE_SEED,
+            SEVERAL if all(min(row.seeds) > 1 for row in rows) else ONE_SEED,
         ]
     if left_out := max((row.left_out for row in rows), default=0):
         lines.append(f"Clips left out, because one build lacks them: up to {left_out} of a data set.")

@@ -30,13 +30,18 @@ def data_sets(splits: pd.DataFrame) -> dict[str, list[str]]:
     }
 
 
+_TEXTS = ("clip_id", "video_file", "feature_path", "sentence", "category", "split")
+
+
 class EmbeddedClips:
     """embeddings.npy and embeddings_map.csv: `table` has one row per clip, `vectors` (N, E) its unit rows."""
 
     def __init__(self, embeddings: Path, table: Path) -> None:
         """Read both; raises SignloomError if their numbers of rows differ."""
         self.vectors: npt.NDArray[np.float32] = np.load(embeddings, allow_pickle=False)
-        self.table = read_map(table)
+        # texts such as "NA" stay text
+        texts = dict.fromkeys(_TEXTS, str)
+        self.table: pd.DataFrame = pd.read_csv(table, dtype=texts, keep_default_na=False)
         if len(self.vectors) != len(self.table):
             raise SignloomError(
                 f"{embeddings} has {len(self.vectors)} rows, {table} {len(self.table)}; run stage embed again"
@@ -57,9 +62,3 @@ class EmbeddedClips:
                 f"{len(lost)} clips have no embedding (first: {lost[0]}); run stage embed again"
             )
         return np.array([self._row[clip_id] for clip_id in clip_ids], dtype=np.intp)
-
-
-def read_map(path: Path) -> pd.DataFrame:
-    """Return embeddings_map.csv, with texts such as "NA" kept as text."""
-    texts = ("clip_id", "video_file", "feature_path", "sentence", "category", "split")
-    return pd.read_csv(path, dtype=dict.fromkeys(texts, str), keep_default_na=False)

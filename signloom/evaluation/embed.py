@@ -26,8 +26,7 @@ class Clips(Protocol):
     """Feature shards, or clips made from them: features (T, 540) and presence bits (T, 4) by clip."""
 
     def length(self, clip_id: str) -> int: ...
-    def clip(self, clip_id: str) -> npt.NDArray[np.float32]: ...
-    def mask(self, clip_id: str) -> npt.NDArray[np.uint8]: ...
+    def read(self, clip_id: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]: ...
 
 
 def encode_clips(
@@ -49,9 +48,7 @@ def encode_clips(
     starts = range(0, len(order), batch_size)
     for start in track(starts, label, total=len(starts), unit="batch"):
         rows = order[start : start + batch_size]
-        batch = [
-            centre_crop(clips.clip(clip_ids[row]), clips.mask(clip_ids[row]), trained.seq_len) for row in rows
-        ]
+        batch = [centre_crop(*clips.read(clip_ids[row]), trained.seq_len) for row in rows]
         with torch.inference_mode():
             yield rows, trained.model.encode(*_pad(trained, batch))
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from signloom.errors import SignloomError
@@ -44,17 +43,11 @@ class TrainedGallery:
             )
         self._places = index.loc[of["clip_id"], ["offset", "length"]].to_numpy()
 
-    def frames(self, row: int) -> npt.NDArray[np.float16]:
-        """Return the encoder's frames (T, D) of gallery clip `row`."""
-        offset, length = self._places[row]
-        return np.asarray(self._states[offset : offset + length])
-
     def ask(self, trained: TrainedEncoder, questions: Questions) -> GateInputs:
         """Return the evidence for all questions, in their order."""
         names = questions.names
-        count = len(names)
-        best = np.full((count, len(self.gallery.sentences)), -np.inf, np.float32)
-        prototypes, score = np.full(best.shape, np.nan, np.float32), np.full(count, np.nan)
+        best = np.full((len(names), len(self.gallery.sentences)), -np.inf, np.float32)
+        prototypes, score = np.full(best.shape, np.nan, np.float32), np.full(len(names), np.nan)
         left_out = questions.left_out[:, None] == self.gallery.sentences
         for rows, encoded in encode_clips(trained, questions, names, _BATCH, "embed questions"):
             embeddings = encoded.embedding.float().cpu().numpy()
@@ -65,7 +58,7 @@ class TrainedGallery:
             for row, states, length, near in zip(
                 rows, encoded.frames.float().cpu().numpy(), lengths, clips, strict=True
             ):
-                first = int(near[best[row].argmax()])
-                score[row] = dtw_score(states[:length], self.frames(first))
+                offset, count = self._places[near[best[row].argmax()]]
+                score[row] = dtw_score(states[:length], np.asarray(self._states[offset : offset + count]))
         frames = np.array([questions.length(name) for name in names], np.int64)
         return weigh(best, prototypes, questions.motion_means, frames, dtw_score=score)

@@ -111,18 +111,15 @@ def report_times(name: str, decoded: Decoded, clips: int) -> None:
 
 
 def open_rows(files: RowFiles, gloss_lines: Path, trained: TrainedGloss) -> GlossRows:
-    """Open `files` as the network read them in training; signers come from `gloss_lines`."""
+    """Open `files` as the network read them in training; signers come from `gloss_lines`.
+
+    Raises SignloomError if the checkpoint was trained with other stats or clip features.
+    """
     rows = GlossRows.open(
         files, trained.kind, trained.model.config.max_frames, stack=trained.stack, every=trained.every
     )
     if trained.signers is not None:
         rows.signers = SignerStats(trained.signers, read_gloss_lines(gloss_lines)["signer_id"].to_dict())
-    check_features(trained, rows)
-    return rows
-
-
-def check_features(trained: TrainedGloss, rows: GlossRows) -> None:
-    """Raise SignloomError if the checkpoint was trained with other stats or clip features."""
     if rows.backbone() != trained.backbone:
         raise SignloomError(
             f"the checkpoint was trained on clip features of {trained.backbone}, not of {rows.backbone()}; "
@@ -133,6 +130,7 @@ def check_features(trained: TrainedGloss, rows: GlossRows) -> None:
             raise SignloomError(
                 f"the checkpoint was trained with other statistics than {family}_stats; train it again"
             )
+    return rows
 
 
 class Encoded(NamedTuple):

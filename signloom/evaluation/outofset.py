@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,12 +10,12 @@ import pandas as pd
 
 from signloom.features.shards import FeatureShards
 
-Array = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.uint8]
-Clip = tuple[Array, Mask]  # features (T, 540), presence (T, 4)
+# features (T, 540), presence (T, 4)
+Clip = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
 
 IN_SET = "in_set"
-KINDS = ("unsigned", "unseen_sentence", "left_out", "reversed", "shuffled", "spliced")
+MADE = ("reversed", "shuffled", "spliced")  # altered after recording
+KINDS = ("unsigned", "unseen_sentence", "left_out", *MADE)
 PIECE_S = 1 / 3  # seconds, about as long as a sign, so that shuffling breaks signs apart
 
 
@@ -32,11 +32,6 @@ class Question:
     def name(self) -> str:
         """Return a name that identifies this question."""
         return f"{self.kind}/{self.clip_id}"
-
-    @property
-    def made(self) -> bool:
-        """Return whether the clip was altered after recording."""
-        return self.kind in ("reversed", "shuffled", "spliced")
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:
@@ -99,7 +94,7 @@ class Questions:
             *_as_recorded("unseen_sentence", table[signed & ~seen]),
             *_as_recorded("left_out", table[seen]),
         ]
-        for kind in ("reversed", "shuffled", "spliced"):
+        for kind in MADE:
             self.of += self._made(kind, _as_recorded(kind, table[seen]))
         self.names = [question.name for question in self.of]
         self.kinds: npt.NDArray[np.str_] = np.array([question.kind for question in self.of], np.str_)
@@ -123,34 +118,23 @@ class Questions:
         other = self._shards.length(question.other)
         return own // 2 + other - other // 2
 
-    def clip(self, name: str) -> Array:
-        """Return the features (T, 540) of a question's clip."""
-        return self.read(name)[0]
-
-    def mask(self, name: str) -> Mask:
-        """Return the presence bits (T, 4) of a question's clip."""
-        return self.read(name)[1]
-
     def read(self, name: str) -> Clip:
         """Return features (T, 540) and presence bits (T, 4) of a question's clip."""
         question = self._by_name[name]
-        clip = self._recorded(question.clip_id)
+        clip = self._shards.read(question.clip_id)
         if question.kind == "reversed":
             return reverse(clip)
         if question.kind == "shuffled":
             return shuffle(clip, self._piece, self._generator(question))
         if question.kind == "spliced":
-            return splice(clip, self._recorded(question.other))
+            return splice(clip, self._shards.read(question.other))
         return clip
 
     def _motion(self) -> npt.NDArray[np.float64]:
         index = self._shards.index
         means = index.get("motion_mean", np.full(len(index), np.nan))
         known = dict(zip(index["clip_id"], means, strict=True))
-        return np.array([np.nan if one.made else known[one.clip_id] for one in self.of], np.float64)
-
-    def _recorded(self, clip_id: str) -> Clip:
-        return self._shards.clip(clip_id), self._shards.mask(clip_id)
+        return np.array([np.nan if one.kind in MADE else known[one.clip_id] for one in self.of], np.float64)
 
     def _generator(self, question: Question) -> np.random.Generator:
         return generator(self._seed, self._split, question.kind, question.clip_id)
@@ -158,16 +142,15 @@ class Questions:
     def _made(self, kind: str, clips: Sequence[Question]) -> list[Question]:
         least = self._piece + 1 if kind == "shuffled" else 2
         long = [question for question in clips if self._shards.length(question.clip_id) >= least]
-        return (
-            long if kind != "spliced" else [spliced for one in long for spliced in self._spliced(one, long)]
-        )
-
-    def _spliced(self, one: Question, clips: Sequence[Question]) -> list[Question]:
-        others = [other.clip_id for other in clips if other.sentence_id != one.sentence_id]
-        if not others:
-            return []
-        drawn = others[int(self._generator(one).integers(len(others)))]
-        return [Question("spliced", one.clip_id, one.sentence_id, drawn)]
+        if kind != "spliced":
+            return long
+        spliced = []
+        for one in long:
+            others = [other.clip_id for other in long if other.sentence_id != one.sentence_id]
+            if others:
+                drawn = others[int(self._generator(one).integers(len(others)))]
+                spliced.append(replace(one, other=drawn))
+        return spliced
 
 
 def _as_recorded(kind: str, table: pd.DataFrame) -> list[Question]:

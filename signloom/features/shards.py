@@ -102,6 +102,10 @@ class FeatureShards:
             raise SignloomError("these shards were opened without their masks")
         return self._rows(self._mask, clip_id)
 
+    def read(self, clip_id: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return the rows and the presence of a clip, as `clip` and `mask` do."""
+        return self.clip(clip_id), self.mask(clip_id)
+
     def length(self, clip_id: str) -> int:
         """Return the number of rows of a clip; 0 for a rejected one."""
         return self._find(clip_id)[2]

@@ -33,13 +33,6 @@ def interval(stats: Floats, score: Score, count: int, seed: int) -> tuple[float,
     return bounds([score(sums(rows, stats)) for rows in resamples(len(stats), count, seed)])
 
 
-def median_interval(values: Floats, count: int, seed: int) -> tuple[float, float] | None:
-    """Return the 95 % percentile interval of the median of `values` (clips,), or None without values."""
-    if not len(values):
-        return None
-    return bounds([np.median(values[rows], axis=1) for rows in resamples(len(values), count, seed)])
-
-
 def sums(rows: npt.NDArray[np.int64], stats: Floats) -> Floats:
     """Return the sums (R, K) of `stats` over each resample, from how often it holds each clip."""
     clips = len(stats)
@@ -83,8 +76,10 @@ def mean_figure(name: str, values: Floats, count: int, seed: int, reason: str) -
 def median_figure(name: str, values: Floats, count: int, seed: int, reason: str) -> dict[str, Any]:
     """Return the entries of the median of `values` (clips,); clips without a value (NaN) are left out."""
     defined = values[~np.isnan(values)]
-    value = float(np.median(defined)) if len(defined) else float("nan")
-    return entry(name, value, median_interval(defined, count, seed), reason)
+    if not len(defined):
+        return entry(name, float("nan"), None, reason)
+    medians = [np.median(defined[rows], axis=1) for rows in resamples(len(defined), count, seed)]
+    return entry(name, float(np.median(defined)), bounds(medians), reason)
 
 
 def entry(name: str, value: float, interval: tuple[float, float] | None, reason: str) -> dict[str, Any]:

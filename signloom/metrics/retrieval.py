@@ -26,65 +26,43 @@ class Ranked:
     negative: Floats  # mean cosine to the clips of other sentences, NaN if there is none
 
 
-def rank_sentences(queries: Unit, sentences: Ids, gallery: Unit, gallery_sentences: Ids) -> Ranked:
+def rank_sentences(
+    queries: Unit,
+    sentences: Ids,
+    gallery: Unit,
+    gallery_sentences: Ids,
+    own: npt.NDArray[np.intp] | None = None,
+) -> Ranked:
     """Rank the distinct sentences of the gallery for each query, each by its most similar clip.
 
-    `queries` (Q, E) and `gallery` (G, E) are unit rows. A tie with the right sentence counts against it, so
-    that a model to which all clips look alike gets no credit.
+    `queries` (Q, E) and `gallery` (G, E) are unit rows; `own` (Q,) are the gallery's rows that are the
+    queries themselves, and are not found. A tie with the right sentence counts against it, so that a model
+    to which all clips look alike gets no credit.
     """
-    return _rank(queries, sentences, gallery, gallery_sentences, None)
-
-
-def rank_leaving_one_out(clips: Unit, sentences: Ids, gallery: Unit, gallery_sentences: Ids) -> Ranked:
-    """Rank as `rank_sentences`, for each of `clips` (N, E) among the gallery (G, E) and all other clips.
-
-    Row numbers in `top` count the gallery's rows first, then those of the clips.
-    """
-    everything = np.concatenate([gallery, clips])
-    labels = np.concatenate([gallery_sentences, sentences])
-    return _rank(clips, sentences, everything, labels, len(gallery) + np.arange(len(clips)))
-
-
-def _rank(
-    queries: Unit, sentences: Ids, gallery: Unit, gallery_sentences: Ids, own: npt.NDArray[np.intp] | None
-) -> Ranked:
     count = len(queries)
     rank, similarity, positive, negative = np.full((4, count), np.nan)
     out = Ranked(rank, np.full(count, -1, np.intp), similarity, positive, negative)
-    if len(gallery):
-        # in float64, so that the number of threads does not change the scores
-        queries, gallery = queries.astype(np.float64), gallery.astype(np.float64)
-        blocks = _Blocks(gallery_sentences)
-        for start in range(0, count, _CHUNK):
-            part = slice(start, min(start + _CHUNK, count))
-            cosine = queries[part] @ gallery.T
-            blocks.rank(out, part, cosine, sentences[part], None if own is None else own[part])
-    return out
-
-
-class _Blocks:
-    """The gallery's columns, grouped into one block per sentence."""
-
-    def __init__(self, gallery_sentences: Ids) -> None:
-        self.order = np.argsort(gallery_sentences, kind="stable")
-        self.labels, self.starts = np.unique(gallery_sentences[self.order], return_index=True)
-        self.sizes = np.diff([*self.starts, len(self.order)])
-
-    def rank(
-        self, out: Ranked, part: slice, cosine: Floats, sentences: Ids, own: npt.NDArray[np.intp] | None
-    ) -> None:
-        """Fill `out[part]` from `cosine` (q, G), without the column `own` (q,) of each query if given."""
+    if not len(gallery):
+        return out
+    # in float64, so that the number of threads does not change the scores
+    queries, gallery = queries.astype(np.float64), gallery.astype(np.float64)
+    order = np.argsort(gallery_sentences, kind="stable")
+    labels, starts = np.unique(gallery_sentences[order], return_index=True)
+    sizes = np.diff([*starts, len(order)])
+    for start in range(0, count, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        cosine = queries[part] @ gallery.T
         rows = np.arange(len(cosine))
-        right = sentences[:, None] == self.labels
-        same = right @ self.sizes
-        other = len(self.order) - same
+        right = sentences[part][:, None] == labels
+        same = right @ sizes
+        other = len(order) - same
         counted = cosine
         if own is not None:
             same = same - 1
             counted = cosine.copy()
-            counted[rows, own], cosine[rows, own] = 0.0, -np.inf
-        totals = np.add.reduceat(counted[:, self.order], self.starts, axis=1)
-        best = np.maximum.reduceat(cosine[:, self.order], self.starts, axis=1)
+            counted[rows, own[part]], cosine[rows, own[part]] = 0.0, -np.inf
+        totals = np.add.reduceat(counted[:, order], starts, axis=1)
+        best = np.maximum.reduceat(cosine[:, order], starts, axis=1)
         own_best = np.where(right, best, -np.inf).max(1)
         before = ((best >= own_best[:, None]) & ~right).sum(1)
         out.rank[part] = np.where(np.isfinite(own_best), 1.0 + before, np.nan)
@@ -94,6 +72,17 @@ class _Blocks:
         out.similarity[part] = np.where(np.isfinite(value), value, np.nan)
         out.positive[part] = _mean(np.where(right, totals, 0.0).sum(1), same)
         out.negative[part] = _mean(np.where(right, 0.0, totals).sum(1), other)
+    return out
+
+
+def rank_leaving_one_out(clips: Unit, sentences: Ids, gallery: Unit, gallery_sentences: Ids) -> Ranked:
+    """Rank as `rank_sentences`, for each of `clips` (N, E) among the gallery (G, E) and all other clips.
+
+    Row numbers in `top` count the gallery's rows first, then those of the clips.
+    """
+    everything = np.concatenate([gallery, clips])
+    labels = np.concatenate([gallery_sentences, sentences])
+    return rank_sentences(clips, sentences, everything, labels, len(gallery) + np.arange(len(clips)))
 
 
 def _mean(total: Floats, count: Ids) -> Floats:

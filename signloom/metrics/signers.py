@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from signloom.metrics.bootstrap import Floats, Score, bounds, entry
 
@@ -24,17 +23,12 @@ def signer_interval(
     _, place = np.unique(np.array(signers, dtype=object).astype(str), return_inverse=True)
     groups = [stats[place == number] for number in range(place.max() + 1)]
     generator = np.random.default_rng(seed)
-    sums = np.stack([_resampled(groups, generator) for _ in range(count)])
+    sums = np.zeros((count, stats.shape[1]))
+    for total in sums:
+        for number in generator.integers(0, len(groups), len(groups)):
+            clips = groups[number]
+            total += clips[generator.integers(0, len(clips), len(clips))].sum(0)
     return bounds([score(sums)])
-
-
-def _resampled(groups: list[Floats], generator: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Return the sums (K,) over one resample of signers and of the clips of each."""
-    total = np.zeros(groups[0].shape[1])
-    for number in generator.integers(0, len(groups), len(groups)):
-        clips = groups[number]
-        total += clips[generator.integers(0, len(clips), len(clips))].sum(0)
-    return total
 
 
 def signer_figure(

@@ -38,19 +38,6 @@ class Videos:
         return int(index.loc[index["clip_id"] == clip_id, "frame_index"].iloc[0][row])
 
 
-@dataclass(frozen=True)
-class Tile:
-    """One picture of the sheet: base64 WebP of `width` x `height` pixels, with its texts."""
-
-    clip: str
-    about: str
-    said: str
-    alt: str
-    picture: str
-    width: int
-    height: int
-
-
 def read_videos(landmarks: Sequence[Path], index: Sequence[Path], shards: Sequence[Path]) -> Videos:
     """Return the landmark shards, memory-mapped, and the rows of the shard lists by clip."""
     clips = (clip for path in shards for clip in read_shard_list(path))
@@ -117,19 +104,20 @@ def fullest_row(found: NDArray[np.bool_]) -> int:
     return int(rows[np.abs(rows - (len(found) - 1) / 2).argmin()])
 
 
-def _kept(videos: Videos, clip: Mapping[str, Any]) -> Tile:
+def _kept(videos: Videos, clip: Mapping[str, Any]) -> dict[str, Any]:
     found = parts_found(videos.landmarks.clip(clip["clip_id"]))
     signer = f", signer {clip['signer_id']}" if clip.get("signer_id") else ""
     said = clip["sentence"] or "not signing"
     return _tile(videos, clip["clip_id"], f"{clip['split']}{signer}", said, fullest_row(found))
 
 
-def _rejected(videos: Videos, clip: Mapping[str, Any]) -> Tile:
+def _rejected(videos: Videos, clip: Mapping[str, Any]) -> dict[str, Any]:
     middle = videos.landmarks.length(clip["clip_id"]) // 2
     return _tile(videos, clip["clip_id"], str(clip["reason"]), str(clip.get("detail") or ""), middle)
 
 
-def _tile(videos: Videos, clip_id: str, about: str, said: str, row: int) -> Tile:
+def _tile(videos: Videos, clip_id: str, about: str, said: str, row: int) -> dict[str, Any]:
+    """Return one picture of the sheet: base64 WebP of `width` x `height` pixels, with its texts."""
     rows = videos.landmarks.clip(clip_id)
     image = shrink(_frame(videos.files[clip_id], videos.frame_number(clip_id, row)), _SIDE)
     drawn = draw_landmarks(image, rows[row])
@@ -143,7 +131,9 @@ def _tile(videos: Videos, clip_id: str, about: str, said: str, row: int) -> Tile
         f"Tracked frame {row + 1} of {len(rows)} of clip {clip_id}. "
         f"Landmarks drawn: {', '.join(found) if found else 'none, as none were found'}."
     )
-    return Tile(clip_id, about, said, alt, base64.b64encode(code.tobytes()).decode(), width, height)
+    picture = base64.b64encode(code.tobytes()).decode()
+    texts = {"clip": clip_id, "about": about, "said": said, "alt": alt}
+    return {**texts, "picture": picture, "width": width, "height": height}
 
 
 def _frame(clip: Mapping[str, Any], number: int) -> NDArray[np.uint8]:

@@ -5,49 +5,19 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
+import yaml
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# placeholder colours, replaced by names that the page's style sheet defines
-_COLOURS = {
-    "#010202": "var(--page)",
-    "#010203": "var(--ink)",
-    "#010204": "var(--rule)",
-    "#010205": "var(--one)",
-    "#010206": "var(--two)",
-    "#010207": "var(--three)",
-    "#010208": "var(--four)",
-    "#010209": "var(--five)",
-}
-PAGE, INK, RULE, *SERIES = _COLOURS
+_LOOKS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
+PAGE, INK, _, *SERIES = _LOOKS["colours"]
 MARKS = ["o", "s", "^", "D", "P"]
 LINES: list[str | tuple[int, tuple[int, ...]]] = ["-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1))]
-_STYLE = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,  # a signer's name may contain $
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": RULE,
-    "grid.linewidth": 0.6,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "figure.facecolor": "none",
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 5,
-}
 _SMOOTHING = 0.5
 WIDTH, HEIGHT = 4.6, 3.0  # inches; narrow, so that the text stays legible on a phone
 
@@ -65,7 +35,7 @@ def picture(
     name: str, caption: str, alt: str, draw: Callable[[Figure], None], height: float = HEIGHT
 ) -> Picture:
     """Return the figure that `draw` fills as an SVG without links, dates or ids shared with other figures."""
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
+    with mpl.rc_context({**_LOOKS["style"], "svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(figure)
         buffer = io.StringIO()
@@ -79,7 +49,7 @@ def picture(
     svg = svg.replace("xlink:href", "href")
     svg = re.sub(r'\bid="([^"]*)"', rf'id="{name}-\1"', svg)
     svg = re.sub(r'(href="|url\()#', rf"\1#{name}-", svg)
-    for colour, variable in _COLOURS.items():
+    for colour, variable in _LOOKS["colours"].items():
         svg = svg.replace(colour, variable)
     head = re.sub(r'\s(width|height|version)="[^"]*"', "", svg[: svg.index(">")])
     label = html.escape(alt, quote=True)

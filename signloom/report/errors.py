@@ -28,20 +28,6 @@ class Step:
     hypothesis: str
 
 
-@dataclass(frozen=True)
-class Example:
-    """A decoded clip; `spoken` describes the edits in words."""
-
-    clip: str
-    signer: str
-    wer: str
-    reference: str
-    hypothesis: str
-    nearest: str
-    steps: list[Step]
-    spoken: str
-
-
 def align(reference: str, hypothesis: str, words: WordsOf = words_of) -> list[Step]:
     """Return jiwer's alignment of the scored words of both texts."""
     out = jiwer.process_words(" ".join(words(reference)), " ".join(words(hypothesis)))
@@ -67,7 +53,7 @@ def spoken_edits(steps: Sequence[Step]) -> str:
     return "; ".join(edits) if edits else "no difference"
 
 
-def choose_examples(answers: pd.DataFrame, words: WordsOf = words_of) -> list[Example]:
+def choose_examples(answers: pd.DataFrame, words: WordsOf = words_of) -> list[dict[str, Any]]:
     """Return up to six clips of one data set, evenly spaced from the highest to the lowest error rate."""
     counts = edit_stats(*(list(map(words, answers[column])) for column in ("reference", "hypothesis")))
     rate = ratio(counts)
@@ -76,18 +62,19 @@ def choose_examples(answers: pd.DataFrame, words: WordsOf = words_of) -> list[Ex
     return [_example(row, words) for row in ranked.iloc[places].to_dict("records")]
 
 
-def _example(row: Mapping[Any, Any], words: WordsOf) -> Example:
+def _example(row: Mapping[Any, Any], words: WordsOf) -> dict[str, Any]:
+    """Return a decoded clip for the template; `spoken` describes the edits in words."""
     steps = align(row["reference"], row["hypothesis"], words)
-    return Example(
-        clip=row["clip_id"],
-        signer=row.get("signer_id", ""),
-        wer=DASH if np.isnan(row["rate"]) else f"{row['rate']:.2f}",
-        reference=row["reference"],
-        hypothesis=row["hypothesis"],
-        nearest=row.get("nearest", ""),
-        steps=steps,
-        spoken=spoken_edits(steps),
-    )
+    return {
+        "clip": row["clip_id"],
+        "signer": row.get("signer_id", ""),
+        "wer": DASH if np.isnan(row["rate"]) else f"{row['rate']:.2f}",
+        "reference": row["reference"],
+        "hypothesis": row["hypothesis"],
+        "nearest": row.get("nearest", ""),
+        "steps": steps,
+        "spoken": spoken_edits(steps),
+    }
 
 
 def confusion_table(answers: pd.DataFrame, name: str, unit: str, words: WordsOf = words_of) -> Table:

@@ -59,11 +59,10 @@ def thresholds_table(thresholds: Mapping[str, Any]) -> Table:
 def acceptance_table(calibration: Mapping[str, Any], scores: Mapping[str, Any]) -> Table:
     """Return the acceptance rate of each kind: a column per data set, and one with fixed thresholds."""
     columns = [(DATA[data], calibration[data]) for data in DATA if data in calibration]
-    columns += [(f"{DATA[data]}, by the bundle", scores[data]) for data in DATA if data in scores]
+    scored = {DATA[data]: scores[data] for data in DATA if data in scores}
+    columns += [(f"{name}, by the bundle", of_data) for name, of_data in scored.items()]
     columns += [
-        (f"{DATA[data]}, design document’s", scores[data]["fixed_thresholds"])
-        for data in DATA
-        if data in scores
+        (f"{name}, design document’s", of_data["fixed_thresholds"]) for name, of_data in scored.items()
     ]
     notes = Notes()
     rows = [

@@ -30,11 +30,6 @@ def motion_groups(clips: pd.DataFrame, index: pd.DataFrame) -> dict[str, pd.Seri
     }
 
 
-def is_demo(clips: pd.DataFrame) -> bool:
-    """Return whether any clip is a video of the committed demo corpus."""
-    return bool(clips["video_file"].astype(str).str.startswith(_DEMO_VIDEOS).any())
-
-
 def template(name: str) -> jinja2.Template:
     """Return a template of a page; texts that are put into it are escaped."""
     environment = jinja2.Environment(
@@ -51,7 +46,7 @@ def render(sources: Sources) -> str:
     """Return the page."""
     videos = sources.videos
     return template("page.html.j2").render(
-        demo=is_demo(sources.clips),
+        demo=sources.clips["video_file"].astype(str).str.startswith(_DEMO_VIDEOS).any(),
         **_corpus(sources),
         sheet=videos and contact_sheet.describe(videos, sources.clips, sources.rejects),
         sentences=sources.sentences and sentence_section.describe(sources.sentences, sources.clips),

@@ -27,21 +27,14 @@ from signloom.report.labels import DATA
 def lengths(clips: pd.DataFrame) -> Picture:
     """Draw histograms of clip lengths, a row per split, on one scale; `clips` has `split`, `num_frames`."""
     splits = [name for name in ("train", "val", "test") if (clips["split"] == name).any()]
+    groups = {name: clips["num_frames"][clips["split"] == name] for name in splits}
     edges = np.histogram_bin_edges(clips["num_frames"].to_numpy(np.float64), bins=24)
 
     def draw(figure: Figure) -> None:
-        for row, name in enumerate(splits):
-            axes = figure.add_subplot(len(splits), 1, row + 1)
-            _bars(axes, clips["num_frames"][clips["split"] == name], edges, row)
-            axes.set_title(name, fontsize=10, loc="left")
-            axes.tick_params(labelbottom=row == len(splits) - 1)
-        axes.set_xlabel("frames")
-        whole_numbers(axes)
-        figure.supylabel("clips", fontsize=10)
+        _histograms(figure, groups, edges, "frames")
+        whole_numbers(figure.axes[-1])
 
-    medians = ", ".join(
-        f"{name} {clips['num_frames'][clips['split'] == name].median():.0f}" for name in splits
-    )
+    medians = ", ".join(f"{name} {frames.median():.0f}" for name, frames in groups.items())
     alt = f"Histograms of clip lengths by split. Median frames: {medians}."
     return picture("lengths", "Clip lengths by split, in frames.", alt, draw, 0.6 + 1.05 * len(splits))
 
@@ -56,17 +49,12 @@ def motion(groups: dict[str, pd.Series], floor: float) -> Picture:
     edges = np.linspace(0, top * 1.02 or 1.0, 49)
 
     def draw(figure: Figure) -> None:
-        for row, (name, values) in enumerate(shown.items()):
-            axes = figure.add_subplot(len(shown), 1, row + 1)
-            _bars(axes, values, edges, row)
+        titled = {f"{name} ({len(values)})": values for name, values in shown.items()}
+        _histograms(figure, titled, edges, "mean motion, shoulder widths a second")
+        for axes in figure.axes:
             axes.axvline(floor, color=INK, linestyle="--", linewidth=1.2)
-            axes.set_title(f"{name} ({len(values)})", fontsize=10, loc="left")
-            axes.tick_params(labelbottom=row == len(shown) - 1)
-            if row == 0:
-                note(axes, f"floor {floor:g}", floor, left=False, inside=True)
         if shown:
-            axes.set_xlabel("mean motion, shoulder widths a second")
-        figure.supylabel("clips", fontsize=10)
+            note(figure.axes[0], f"floor {floor:g}", floor, left=False, inside=True)
 
     ranges = "; ".join(f"{name}: {v.min():.2f} to {v.max():.2f}" for name, v in shown.items())
     alt = f"Histograms of mean motion in shoulder widths a second. Floor at {floor:g}. {ranges}."
@@ -74,13 +62,20 @@ def motion(groups: dict[str, pd.Series], floor: float) -> Picture:
     return picture("motion", caption, alt, draw, 0.6 + 1.05 * max(1, len(shown)))
 
 
-def _bars(axes: Axes, values: pd.Series, edges: Any, series: int) -> None:
-    axes.hist(
-        values.to_numpy(np.float64), bins=edges, color=SERIES[series % len(SERIES)], histtype="stepfilled"
-    )
-    axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    axes.set_xlim(edges[0], edges[-1])
-    axes.grid(visible=False, axis="x")
+def _histograms(figure: Figure, groups: dict[str, pd.Series], edges: Any, unit: str) -> None:
+    """Draw one histogram below the other, each with its name."""
+    for row, (name, values) in enumerate(groups.items()):
+        axes = figure.add_subplot(len(groups), 1, row + 1)
+        colour = SERIES[row % len(SERIES)]
+        axes.hist(values.to_numpy(np.float64), bins=edges, color=colour, histtype="stepfilled")
+        axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+        axes.set_xlim(edges[0], edges[-1])
+        axes.grid(visible=False, axis="x")
+        axes.set_title(name, fontsize=10, loc="left")
+        last = row == len(groups) - 1
+        axes.tick_params(labelbottom=last)
+        axes.set_xlabel(unit if last else "")
+    figure.supylabel("clips", fontsize=10)
 
 
 def curves(name: str, caption: str, history: pd.DataFrame, columns: dict[str, str], best: int) -> Picture:
@@ -117,22 +112,14 @@ def curves(name: str, caption: str, history: pd.DataFrame, columns: dict[str, st
 
 
 def _curve(axes: Axes, history: pd.DataFrame, column: str, label: str, number: int) -> None:
-    colour, line = SERIES[number % len(SERIES)], LINES[number % len(LINES)]
+    colour, mark = SERIES[number % len(SERIES)], MARKS[number % len(MARKS)]
+    style = {"color": colour, "linestyle": LINES[number % len(LINES)], "label": label}
     values = history[["epoch", column]].dropna()
     if len(values) < len(history):
-        mark = MARKS[number % len(MARKS)]
-        axes.plot(
-            values["epoch"],
-            values[column],
-            linestyle=line,
-            marker=mark,
-            color=colour,
-            label=label,
-            clip_on=False,
-        )
+        axes.plot(values["epoch"], values[column], marker=mark, clip_on=False, **style)
         return
     axes.plot(values["epoch"], values[column], color=colour, alpha=0.5, linewidth=0.9)
-    axes.plot(values["epoch"], smooth(values[column]), color=colour, linestyle=line, label=label)
+    axes.plot(values["epoch"], smooth(values[column]), **style)
 
 
 def wer_by_length(groups: pd.DataFrame, name: str, unit: str) -> Picture:

@@ -114,17 +114,8 @@ def corpus_table(clips: pd.DataFrame) -> Table:
     parts = [(name, clips[clips["split"] == name]) for name in ("train", "val", "test")]
     rows = [_corpus_row(name, part) for name, part in parts] + [_corpus_row("all", clips)]
     notes = [("a", "the annotation table names no signers")] if not _signers(clips) else []
-    columns = [
-        "Split",
-        "Signed clips",
-        "Sentences",
-        "Signers",
-        "Clips without signing",
-        "Clips of sentences not trained on",
-        "Frames",
-        "Median frames per clip",
-    ]
-    return Table("corpus", "Kept clips by split; frames at the feature rate", columns, rows, notes)
+    caption = "Kept clips by split; frames at the feature rate"
+    return Table("corpus", caption, LABELS["corpus_columns"], rows, notes)
 
 
 def _corpus_row(name: str, clips: pd.DataFrame) -> list[Cell]:

@@ -1,6 +1,6 @@
 """The map of clip embeddings in two dimensions."""
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,19 +13,6 @@ Floats = NDArray[np.float64]
 _SPLITS = ("train", "val", "test")
 _MOST_POINTS = 1500  # larger pictures are slow to open
 _LABELS = "ABCDEF"
-
-
-@dataclass(frozen=True)
-class EmbeddingMap:
-    """The picture, its letters as `letter, sentence, clips`, the share of variance
-    that it shows, and the number of clips drawn."""
-
-    picture: Picture
-    named: list[tuple[str, str, int]]
-    share: float
-    dimensions: int
-    drawn: int
-    clips: int
 
 
 def project(embeddings: NDArray[np.floating]) -> tuple[Floats, Floats]:
@@ -55,10 +42,11 @@ def spread_out(centres: Floats, count: int) -> list[int]:
     return chosen
 
 
-def describe(embeddings: NDArray[np.floating], clips: pd.DataFrame) -> EmbeddingMap | None:
-    """Return the map of unit rows `embeddings` (N, E).
+def describe(embeddings: NDArray[np.floating], clips: pd.DataFrame) -> dict[str, Any] | None:
+    """Return the template's values for the map of unit rows `embeddings` (N, E).
 
-    `clips` has `split, sentence_id, sentence`, in the same order. None with fewer than three clips.
+    `clips` has `split, sentence_id, sentence`, in the same order. `named` lists the letters of the picture as
+    `letter, sentence, clips`; `share` is that of the variance. None with fewer than three clips.
     """
     if len(clips) < 3 or embeddings.shape[1] < 2:
         return None
@@ -80,14 +68,14 @@ def describe(embeddings: NDArray[np.floating], clips: pd.DataFrame) -> Embedding
     if len(table) > _MOST_POINTS:
         rest = rest[np.linspace(0, len(rest) - 1, _MOST_POINTS).round().astype(int)]
     shown = table.loc[np.union1d(np.flatnonzero(wanted), rest)]
-    return EmbeddingMap(
-        _draw(shown, marked, shares),
-        [(letter, sentence, size) for letter, _, sentence, size in named],
-        float(shares.sum()),
-        embeddings.shape[1],
-        len(shown),
-        len(table),
-    )
+    return {
+        "picture": _draw(shown, marked, shares),
+        "named": [(letter, sentence, size) for letter, _, sentence, size in named],
+        "share": float(shares.sum()),
+        "dimensions": embeddings.shape[1],
+        "drawn": len(shown),
+        "clips": len(table),
+    }
 
 
 def _draw(clips: pd.DataFrame, marked: dict[int, str], shares: Floats) -> Picture:

@@ -34,22 +34,10 @@ def best_epoch(history: pd.DataFrame) -> int:
 def _scores(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
     translation, retrieval = sources.scores, sources.ranks
     by_key = {metric.key: metric for metric in [*HEADLINE, *RETRIEVAL]}
-    wanted = [
-        ("Word error rate", translation, "test", "wer"),
-        ("BLEU-4", translation, "test", "bleu4"),
-        ("Right sentence first", retrieval, "test", "ret_top1"),
-        ("Word error rate", translation, "test_unseen_sentences", "wer"),
-        ("Nearest sentence’s word error rate", translation, "test_unseen_sentences", "nearest_wer"),
-    ]
-    tiles = [
-        (
-            label,
-            DATA[data],
-            scores.get(data, {}).get("n", 0),
-            tables.score_cell(scores.get(data, {}), by_key[key]),
-        )
-        for label, scores, data, key in wanted
-    ]
+    tiles = []
+    for label, file, data, key in LABELS["sentence_tiles"]:
+        scores = (translation if file == "sign2text" else retrieval).get(data, {})
+        tiles.append((label, DATA[data], scores.get("n", 0), tables.score_cell(scores, by_key[key])))
     among = {data: scores.get("leave_one_out", {}) for data, scores in retrieval.items()}
     signatures = {
         f"{key.removesuffix('_signature')}: {value}"
