@@ -1,6 +1,5 @@
 """Measure how often MediaPipe Holistic finds the pose and the signing hand in every clip."""
 
-import zlib
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import lru_cache
 from multiprocessing import get_context
@@ -15,9 +14,8 @@ from signloom.files import write_csv
 from signloom.progress import track
 
 PARTS = ("pose", "left_hand", "right_hand", "face")
-SAVE_EVERY = 10  # clips
 
-Task = tuple[Path, str, str, str, tuple[float, float] | None, int]
+Task = tuple[Path, str, str, str, tuple[float, float] | None]
 
 
 @lru_cache(maxsize=1)
@@ -49,9 +47,9 @@ def presence(path: Path) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 
 def examine(
-    videos: Path, clip_id: str, signer_id: str, kind: str, span: tuple[float, float] | None, checksum: int
+    videos: Path, clip_id: str, signer_id: str, kind: str, span: tuple[float, float] | None
 ) -> dict[str, Any]:
-    """Return a row of ``detection.csv``; ``span``: seconds, first to last sign; ``checksum``: of the file."""
+    """Return a row of ``detection.csv``; ``span`` is from the first to the last sign, in seconds."""
     found = presence(videos / f"{clip_id}.mp4")
     signer = BY_ID[signer_id]
     times = np.arange(len(found)) / signer.fps
@@ -70,26 +68,16 @@ def examine(
         "signing_hand_frames": int((hand & signing).sum()),
         "other_hand_frames": int((other & signing).sum()),
         "face_frames": int(found[:, 3].sum()),
-        "crc32": checksum,
     }
 
 
 def check(output: Path, jobs: int) -> pd.DataFrame:
-    """Run MediaPipe on all clips and write ``detection.csv``: a row per clip, per signer, and for all.
-
-    Rows of videos that have not changed since the last run are kept. The file is saved while the check runs.
-    """
+    """Run MediaPipe on all clips and write ``detection.csv``: a row per clip, per signer, and for all."""
     tasks = _tasks(output)
-    rows = _known(output, {task[1]: task[-1] for task in tasks})
-    open_tasks = sorted((t for t in tasks if t[1] not in rows), key=lambda task: task[-1])
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        running = as_completed([pool.submit(examine, *task) for task in open_tasks])
-        for finished in track(running, "detect", total=len(open_tasks)):
-            row = finished.result()
-            rows[row["clip_id"]] = row
-            if len(rows) % SAVE_EVERY == 0:
-                write_csv(output / "detection.csv", summarise(pd.DataFrame(list(rows.values()))))
-    result = summarise(pd.DataFrame(list(rows.values())))
+        running = as_completed([pool.submit(examine, *task) for task in tasks])
+        rows = [finished.result() for finished in track(running, "detect", total=len(tasks))]
+    result = summarise(pd.DataFrame(rows))
     write_csv(output / "detection.csv", result)
     return result
 
@@ -104,26 +92,8 @@ def _tasks(output: Path) -> list[Task]:
         clip_id = str(row.video).removesuffix(".mp4")
         kind = row.category if row.category in ("unsigned", "bad") else "signed"
         span = (float(starts[clip_id]), float(ends[clip_id])) if clip_id in starts.index else None
-        checksum = zlib.crc32((output / "videos" / row.video).read_bytes())
-        tasks.append((output / "videos", clip_id, row.signer_id, kind, span, checksum))
+        tasks.append((output / "videos", clip_id, row.signer_id, kind, span))
     return tasks
-
-
-def _known(output: Path, checksums: dict[str, int]) -> dict[str, dict[str, Any]]:
-    """Return the last run's rows of unchanged videos, by clip id."""
-    path = output / "detection.csv"
-    if not path.exists():
-        return {}
-    last = pd.read_csv(path, keep_default_na=False)
-    last = last[last["scope"] == "clip"]
-    same = [
-        str(checksums.get(i)) == str(c).removesuffix(".0")
-        for i, c in zip(last["clip_id"], last["crc32"], strict=True)
-    ]
-    counts = [c for c in last.columns if c.endswith("frames")]
-    kept = last.loc[same, ["scope", "clip_id", "signer_id", "kind", *counts]].copy()
-    kept[counts] = kept[counts].astype(int)
-    return {row["clip_id"]: {**row, "crc32": checksums[row["clip_id"]]} for row in kept.to_dict("records")}
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
@@ -138,7 +108,6 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
             {"scope": "signer" if signer else "all", "clip_id": "", "signer_id": signer, "kind": "", **total}
         )
     table = pd.concat([rows, pd.DataFrame(extra)], ignore_index=True)
-    table["crc32"] = table["crc32"].astype("Int64")
     for name, part, whole in (
         ("pose_rate", "pose_frames", "frames"),
         ("face_rate", "face_frames", "frames"),

@@ -1,8 +1,7 @@
 """Draw the pictures of the docs.
 
-python -m tools.pictures                         docs/images/answer.webp and motion.png from the demo
-python -m tools.pictures --bundle ZIP            docs/images/answer.webp alone, answered by that bundle
-python -m tools.pictures --clip ID --output PNG  a strip of four frames of one clip with its landmarks
+python -m tools.pictures               docs/images/answer.webp and motion.png from the demo
+python -m tools.pictures --bundle ZIP  docs/images/answer.webp alone, answered by that bundle
 """
 
 import argparse
@@ -13,47 +12,23 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
-from PIL import Image
 
-from signloom.dataset.shard_names import shard_names, shard_of
-from signloom.features.shards import FeatureShards
+from signloom.dataset.shard_names import shard_names
 from signloom.params.load import load_params
-from signloom.report.overlay import draw_landmarks
-from signloom.video.decode import read_frames
 from tools.answer_picture import answer_picture
 
-FRAMES = 4
-TIMES = ("start_s", "end_s")
-HEIGHT = 360
 BUNDLE = Path("build/export/sign_encoder_bundle.zip")
 ANSWERED = Path("data/demo/videos/s6/001_1.mp4")
 IMAGES = Path("docs/images")
 
 
-def clip_strip(clip_id: str, build: Path = Path("build")) -> Image.Image:
-    """Return evenly spaced frames of a clip side by side, with the raw landmarks drawn over them."""
-    count = len(list((build / "shards").glob("*.csv")))
-    shard = build / "landmarks" / shard_of(clip_id, count)
-    landmarks = FeatureShards([shard.with_suffix(".npy")], [shard.with_suffix(".parquet")])
-    clips = pd.read_parquet(build / "manifest.parquet").set_index("clip_id")
-    rows = landmarks.clip(clip_id)
-    numbers = landmarks.index.set_index("clip_id")["frame_index"][clip_id]
-    wanted = {int(numbers[row]): row for row in (np.linspace(0.18, 0.82, FRAMES) * len(rows)).astype(int)}
-    start, end = (None if pd.isna(clips.loc[clip_id, name]) else clips.loc[clip_id, name] for name in TIMES)
-    frames = read_frames(Path(clips.loc[clip_id, "video_path"]), start, end)
-    tiles = [draw_landmarks(f.image, rows[wanted[f.number]]) for f in frames if f.number in wanted]
-    images = [Image.fromarray(tile) for tile in tiles]
-    images = [image.resize((round(image.width * HEIGHT / image.height), HEIGHT)) for image in images]
-    return Image.fromarray(np.concatenate([np.asarray(image) for image in images], axis=1))
-
-
-def motion_figure(output: Path, build: Path = Path("build")) -> None:
+def motion_figure(output: Path) -> None:
     """Draw the mean motion of signed, unsigned and frozen clips and the floor between them."""
     params = load_params(Path("params.yaml"))
     tables = [
-        pd.read_parquet(build / f"pose_features/{name}.parquet") for name in shard_names(params.shards.count)
+        pd.read_parquet(f"build/pose_features/{name}.parquet") for name in shard_names(params.shards.count)
     ]
-    index = pd.concat(tables).merge(pd.read_parquet(build / "manifest.parquet"), on="clip_id")
+    index = pd.concat(tables).merge(pd.read_parquet("build/manifest.parquet"), on="clip_id")
     groups = {
         "signed": index[(index["status"] == "ok") & (index["sentence_id"] >= 0)],
         "moving, not signing": index[(index["status"] == "ok") & (index["sentence_id"] < 0)],
@@ -75,15 +50,8 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--bundle", type=Path, metavar="ZIP")
-    parser.add_argument("--clip", metavar="ID")
-    parser.add_argument("--build", type=Path, default=Path("build"), metavar="DIR", help="build/<preset>")
-    parser.add_argument("--output", type=Path, default=Path("clip.png"), metavar="PNG", help="of --clip")
     args = parser.parse_args(argv)
     mpl.use("Agg")
-    if args.clip:
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        clip_strip(args.clip, args.build).save(args.output)
-        return 0
     print(f"{ANSWERED}: {answer_picture(args.bundle or BUNDLE, ANSWERED, IMAGES / 'answer.webp')}")
     if not args.bundle:
         motion_figure(IMAGES / "motion.png")
