@@ -25,7 +25,7 @@ from signloom.models.gloss import Hybrid, TcnCtc
 from signloom.models.trained_gloss import TrainedGloss, load_gloss
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import DecodeGlossParams, GlossRunParams
-from signloom.progress import track
+from signloom.progress import batches
 from signloom.text.glosses import read_gloss_lines, read_vocabulary
 from signloom.text.normalise import scored_glosses
 from signloom.text.sentences import training_clips
@@ -216,7 +216,7 @@ def decode_clips(
 
 def _batches(
     rows: GlossRows, clip_ids: Sequence[str], size: int, label: str
-) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+) -> Iterator[tuple[Sequence[int], Tensor, Tensor]]:
     """Yield places in `clip_ids`, features (B, T, D) and lengths (B,) of clips of similar length.
 
     Batches depend only on lengths and ids, not on the order of `clip_ids`.
@@ -231,9 +231,7 @@ def _batches(
     if not clip_ids:
         return
     order = sorted(range(len(clip_ids)), key=lambda place: (rows.length(clip_ids[place]), clip_ids[place]))
-    starts = range(0, len(order), size)
-    for start in track(starts, label, total=len(starts), unit="batch"):
-        places = order[start : start + size]
+    for places in batches(order, size, label):
         clips = [torch.from_numpy(rows.network_input(clip_ids[place])).float() for place in places]
         features = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
         yield places, features, torch.tensor([len(clip) for clip in clips])

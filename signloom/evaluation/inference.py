@@ -17,7 +17,7 @@ from signloom.inference.engine import SignEngine
 from signloom.inference.gates import GateInputs, highest
 from signloom.metrics.bootstrap import mean_figure
 from signloom.params.evaluation import EvaluationParams
-from signloom.progress import track
+from signloom.progress import batches
 
 Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]  # of questions
@@ -73,16 +73,12 @@ def answer_questions(
     engine: SignEngine, questions: Questions, rows: Rows, rerank: bool = False
 ) -> list[Answer]:
     """Return the bundle's answers to the questions `rows`, without decoded text."""
-    motion = [None if np.isnan(mean) else float(mean) for mean in questions.motion_means[rows]]
-    left_out = [None if sentence < 0 else int(sentence) for sentence in questions.left_out[rows]]
     answers: list[Answer] = []
-    starts = range(0, len(rows), _BATCH)
-    for start in track(starts, "re-rank" if rerank else "answer", total=len(starts), unit="batch"):
-        part = slice(start, start + _BATCH)
-        clips = [questions.read(questions.names[row]) for row in rows[part]]
-        answers += engine.answer_batch(
-            clips, motion[part], rerank=rerank, decode=False, left_out=left_out[part]
-        )
+    for part in batches(rows.tolist(), _BATCH, "re-rank" if rerank else "answer"):
+        clips = [questions.read(questions.names[row]) for row in part]
+        motion = [None if np.isnan(mean) else float(mean) for mean in questions.motion_means[part]]
+        left_out = [None if sentence < 0 else int(sentence) for sentence in questions.left_out[part]]
+        answers += engine.answer_batch(clips, motion, rerank=rerank, decode=False, left_out=left_out)
     return answers
 
 
@@ -108,10 +104,8 @@ def gate_inputs_of(engine: SignEngine, answers: Sequence[Answer]) -> GateInputs:
 def embed_questions(engine: SignEngine, questions: Questions, rows: Rows) -> Vectors:
     """Return the bundle's embeddings (Q, E) of the questions `rows`."""
     parts = [np.zeros((0, engine.gallery.embeddings.shape[1]), np.float32)]
-    starts = range(0, len(rows), _BATCH)
-    for start in track(starts, "embed", total=len(starts), unit="batch"):
-        names = [questions.names[row] for row in rows[start : start + _BATCH]]
-        parts.append(engine.embed([questions.read(name) for name in names]))
+    for part in batches(rows.tolist(), _BATCH, "embed"):
+        parts.append(engine.embed([questions.read(questions.names[row]) for row in part]))
     return np.concatenate(parts)
 
 
