@@ -46,14 +46,12 @@ def read_videos(landmarks: Sequence[Path], index: Sequence[Path], shards: Sequen
 
 def describe(videos: Videos, clips: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, Any]:
     """Return the template's values: tiles of kept and of rejected clips, and reasons without a tile."""
-    kept = [_kept(videos, clip) for clip in choose_kept(clips)]
-    rejected, unseen = [], []
-    for clip in choose_rejected(rejects, videos):
-        if clip["seen"]:
-            rejected.append(_rejected(videos, clip))
-        else:
-            unseen.append(str(clip["reason"]))
-    return {"kept": kept, "rejected": rejected, "unseen": unseen}
+    chosen = choose_rejected(rejects, videos)
+    return {
+        "kept": [_kept(videos, clip) for clip in choose_kept(clips)],
+        "rejected": [_rejected(videos, clip) for clip in chosen if clip["seen"]],
+        "unseen": [str(clip["reason"]) for clip in chosen if not clip["seen"]],
+    }
 
 
 def choose_kept(clips: pd.DataFrame, most: int = _MOST) -> list[dict[str, Any]]:

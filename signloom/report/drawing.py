@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import yaml
 from matplotlib.axes import Axes
@@ -67,6 +69,17 @@ def note(axes: Axes, text: str, x: float, left: bool, inside: bool = False) -> N
         ha="right" if left else "left",
         fontsize=9,
     )
+
+
+def rate_marks(
+    axes: Axes, part: pd.DataFrame, places: Any, label: str, number: int, flat: bool = False
+) -> None:
+    """Draw the error rates `part` (`wer, low, high`) at `places` as marks with intervals."""
+    along, across = ("x", "y") if flat else ("y", "x")
+    values: dict[str, Any] = {along: part["wer"], across: places}
+    values[f"{along}err"] = np.abs(part[["low", "high"]].to_numpy().T - part["wer"].to_numpy())
+    look = {"fmt": MARKS[number % len(MARKS)], "color": SERIES[number % len(SERIES)], "label": label}
+    axes.errorbar(**values, **look, capsize=2, linewidth=1.2, clip_on=False)
 
 
 def smooth(values: pd.Series) -> pd.Series:

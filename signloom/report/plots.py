@@ -18,6 +18,7 @@ from signloom.report.drawing import (
     Picture,
     note,
     picture,
+    rate_marks,
     smooth,
     whole_numbers,
 )
@@ -131,7 +132,7 @@ def wer_by_length(groups: pd.DataFrame, name: str, unit: str) -> Picture:
         for number, data in enumerate(names):
             part = groups[groups["data"] == data]
             shift = 0.12 * (number - (len(names) - 1) / 2)
-            _points(axes, part["group"].astype(float) + shift, part, DATA[data], number)
+            rate_marks(axes, part, part["group"].astype(float) + shift, DATA[data], number)
         axes.set_xlabel(f"{unit} in the reference")
         axes.set_ylabel("word error rate")
         axes.set_ylim(bottom=0)
@@ -141,21 +142,6 @@ def wer_by_length(groups: pd.DataFrame, name: str, unit: str) -> Picture:
 
     alt = f"Word error rate by sentence length. {_worst(groups, unit)}"
     return picture(name, f"Word error rate by length of the reference in {unit}.", alt, draw)
-
-
-def _points(axes: Axes, x: Any, part: pd.DataFrame, label: str, number: int) -> None:
-    error = np.abs(part[["low", "high"]].to_numpy().T - part["wer"].to_numpy())
-    axes.errorbar(
-        x,
-        part["wer"],
-        yerr=error,
-        fmt=MARKS[number % len(MARKS)],
-        color=SERIES[number % len(SERIES)],
-        label=label,
-        capsize=2,
-        linewidth=1.2,
-        clip_on=False,
-    )
 
 
 def wer_by_signer(groups: pd.DataFrame, name: str, most: int = 24) -> Picture:
