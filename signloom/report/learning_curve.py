@@ -33,7 +33,7 @@ def _table(curves: Mapping[str, Mapping[str, Any]]) -> Table:
     clips = list(next(iter(next(iter(curves.values())).values()))["by_clips"])
     rows = [
         [
-            Cell(model),
+            model,
             Cell(DATA[data], f"n\u00a0=\u00a0{curve['n']}"),
             *(score_cell(curve["by_clips"][number], WER, notes) for number in clips),
             score_cell(curve, _EXPONENT, notes),
@@ -48,12 +48,12 @@ def _table(curves: Mapping[str, Mapping[str, Any]]) -> Table:
     return Table("learning-curve", caption, columns, rows, notes.listed(), numeric=2)
 
 
-def _more(curve: Mapping[str, Any]) -> Cell:
+def _more(curve: Mapping[str, Any]) -> str | Cell:
     if curve["exponent"] is None:
-        return Cell(DASH)
+        return DASH
     number, low, high = (curve[f"more_clips{end}"] for end in ("", "_low", "_high"))
     if low is None:
-        return Cell("flat")
+        return "flat"
     far = "over 100 times"
     return Cell(f"{number:,}" if number else far, f"{low:,} to {f'{high:,}' if high else far}")
 
