@@ -36,10 +36,7 @@ _PERCENTILES = (50, 95, 99)
 def evaluate(
     bundle: Path, engine: SignEngine, questions: Questions, params: EvaluationParams
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the answers of `engine`, which was loaded from `bundle`, and the metric entries.
-
-    There is one row per question, as in `answer_table`.
-    """
+    """Return the `answer_table` of `engine`, which was loaded from `bundle`, and the metric entries."""
     int8 = SignEngine.load(bundle, threads=1, int8=True)
     every, inside = np.arange(len(questions.of)), questions.inside
     sentences, own = engine.gallery.sentences, questions.sentences[inside]

@@ -12,7 +12,7 @@ import pandas as pd
 from signloom.metrics.bootstrap import ratio
 from signloom.metrics.wer import edit_stats, words_of
 from signloom.report import plots
-from signloom.report.labels import DATA
+from signloom.report.labels import DATA, LABELS
 from signloom.report.tables import DASH, Table, WordsOf, group_table, reference_lengths, wer_by
 
 _EXAMPLES = 6
@@ -44,12 +44,7 @@ def align(reference: str, hypothesis: str, words: WordsOf = words_of) -> list[St
 
 def spoken_edits(steps: Sequence[Step]) -> str:
     """Return the edits of an alignment in words, for screen readers."""
-    phrases = {
-        "substitute": "“{0.hypothesis}” in place of “{0.reference}”",
-        "delete": "“{0.reference}” left out",
-        "insert": "“{0.hypothesis}” added",
-    }
-    edits = [phrases[step.kind].format(step) for step in steps if step.kind != "equal"]
+    edits = [LABELS["edits"][step.kind].format(step) for step in steps if step.kind != "equal"]
     return "; ".join(edits) if edits else "no difference"
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from signloom.report.drawing import MARKS, SERIES, Picture, picture
-from signloom.report.labels import DATA
+from signloom.report.labels import DATA, LABELS
 from signloom.report.runs import WER
 from signloom.report.tables import DASH, Cell, Metric, Notes, Table, score_cell
 
@@ -86,10 +86,7 @@ def _picture(curves: Mapping[str, Mapping[str, Any]]) -> Picture:
         for data, curve in of_model.items()
         for rates in [[point["wer"] for point in curve["by_clips"].values()]]
     )
-    caption = (
-        "Word error rate by number of training clips, both on logarithmic scales, and the power law through "
-        "the points. A rate of 0 is drawn as half an error."
-    )
+    caption = LABELS["captions"]["learning-curves"]
     alt = f"Word error rate from the fewest to the most training clips. {ends}."
     return picture("learning-curves", caption, alt, draw, 0.8 + 1.7 * rows)
 

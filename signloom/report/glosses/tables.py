@@ -52,9 +52,8 @@ def ablation_table(data: str, ablation: Mapping[str, Any], found: pd.DataFrame, 
     }
     rows = []
     for variant, entry in _variants(ablation, data):
-        for decoder in (
-            [name for name in DECODERS if name in entry] if whole else [VARIANTS[variant].headline]
-        ):
+        read = [name for name in DECODERS if name in entry] if whole else [VARIANTS[variant].headline]
+        for decoder in read:
             figures = entry[decoder]
             wer = _mean(figures, "wer", notes, limits.get((variant, decoder), ""))
             against = "baseline" if variant == BASELINE else score_cell(figures, _DIFFERENCE, notes)
