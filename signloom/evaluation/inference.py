@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from signloom.evaluation.acceptance import acceptance_figures, answer_table
+from signloom.evaluation.acceptance import NO_CLIP, acceptance_figures, answer_table
 from signloom.evaluation.outofset import Questions
 from signloom.inference.answer import Answer, Match
 from signloom.inference.engine import SignEngine
@@ -25,7 +25,6 @@ Rows = npt.NDArray[np.intp]  # of questions
 # the thresholds of the design document; its margin compares the two best clips of any sentences
 FIXED_SIMILARITY, FIXED_MARGIN = 0.6, 0.05
 TOP = 5
-NO_CLIP = "no clip of a sentence that training saw"
 _NOBODY = Match(1, "", "", -1, "", "", math.nan, math.nan, math.nan, None, None)
 _BATCH = 16
 _TIMED = 50  # how many clips are timed
@@ -159,15 +158,11 @@ def rerank_figures(
 ) -> dict[str, Any]:
     """Return how often the first sentence is right, by cosine and after re-ranking by time warping."""
     draw = (params.bootstrap, params.seed)
-    hits = [
-        np.array([a.matches[0].sentence_id == right for a, right in zip(part, own, strict=True)], np.float64)
-        for part in (plain, reranked)
-    ]
-    return {
-        "n": len(own),
-        **mean_figure("top1", hits[0], *draw, NO_CLIP),
-        **mean_figure("top1_reranked", hits[1], *draw, NO_CLIP),
-    }
+    figures: dict[str, Any] = {"n": len(own)}
+    for name, answers in (("top1", plain), ("top1_reranked", reranked)):
+        right = np.array([answer.matches[0].sentence_id for answer in answers]) == own
+        figures |= mean_figure(name, right.astype(np.float64), *draw, NO_CLIP)
+    return figures
 
 
 def latencies(engine: SignEngine, questions: Questions) -> dict[str, Any]:

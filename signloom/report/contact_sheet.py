@@ -59,8 +59,13 @@ def choose_kept(clips: pd.DataFrame, most: int = _MOST) -> list[dict[str, Any]]:
     left: list[dict[str, Any]] = clips.assign(kind=kind).sort_values("clip_id").to_dict("records")
     taken: Counter[Any] = Counter()
     chosen: list[dict[str, Any]] = []
+
+    def shown(row: Mapping[str, Any]) -> tuple[int, int]:
+        signer, kind, sentence = (taken[group] for group in _groups(row))
+        return signer + kind, sentence
+
     while left and len(chosen) < most:
-        row = min(left, key=lambda row: _shown(row, taken))
+        row = min(left, key=shown)
         left.remove(row)
         taken.update(_groups(row))
         chosen.append(row)
@@ -69,11 +74,6 @@ def choose_kept(clips: pd.DataFrame, most: int = _MOST) -> list[dict[str, Any]]:
 
 def _groups(row: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(name, row.get(name)) for name in ("signer_id", "kind", "sentence_id")]
-
-
-def _shown(row: Mapping[str, Any], taken: Counter[Any]) -> tuple[int, int]:
-    signer, kind, sentence = (taken[group] for group in _groups(row))
-    return signer + kind, sentence
 
 
 def choose_rejected(rejects: pd.DataFrame, videos: Videos) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 _LOOKS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
 PAGE, INK, _, *SERIES = _LOOKS["colours"]
+LETTERS: dict[str, Any] = _LOOKS["letters"]
 MARKS = ["o", "s", "^", "D", "P"]
 LINES: list[str | tuple[int, tuple[int, ...]]] = ["-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1))]
 _SMOOTHING = 0.5
@@ -80,6 +81,12 @@ def rate_marks(
     values[f"{along}err"] = np.abs(part[["low", "high"]].to_numpy().T - part["wer"].to_numpy())
     look = {"fmt": MARKS[number % len(MARKS)], "color": SERIES[number % len(SERIES)], "label": label}
     axes.errorbar(**values, **look, capsize=2, linewidth=1.2, clip_on=False)
+
+
+def ends(label: str, values: pd.Series) -> str:
+    """Return in words how a curve begins and ends; `values` has its epochs as index."""
+    first, last = values.index[[0, -1]]
+    return f"{label} from {values[first]:.3g} in epoch {first} to {values[last]:.3g} in epoch {last}"
 
 
 def smooth(values: pd.Series) -> pd.Series:

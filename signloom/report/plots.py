@@ -16,6 +16,7 @@ from signloom.report.drawing import (
     MARKS,
     SERIES,
     Picture,
+    ends,
     note,
     picture,
     rate_marks,
@@ -100,15 +101,9 @@ def curves(name: str, caption: str, history: pd.DataFrame, columns: dict[str, st
             # a single curve also needs its name
             figure.legend(loc="outside upper left", ncols=1 if len(known) > 2 else 2)
 
-    ends = []
-    for column, label in known.items():
-        values = history[["epoch", column]].dropna()
-        first, last = values.iloc[0], values.iloc[-1]
-        ends.append(
-            f"{label} from {first[column]:.3g} in epoch {first['epoch']:.0f} "
-            f"to {last[column]:.3g} in epoch {last['epoch']:.0f}"
-        )
-    alt = f"{caption} {'; '.join(ends) or 'No value was recorded'}. Best epoch: {best}."
+    values = history.set_index("epoch")
+    said = "; ".join(ends(label, values[column].dropna()) for column, label in known.items())
+    alt = f"{caption} {said or 'No value was recorded'}. Best epoch: {best}."
     return picture(name, caption, alt, draw, HEIGHT + (0.55 if len(known) > 2 else 0.0))
 
 

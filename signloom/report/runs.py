@@ -56,12 +56,7 @@ def _variants(found: Mapping[str, Any]) -> Table:
     rows = [
         [
             _name(model),
-            *(
-                cell
-                for data in shown
-                for entry in [of_model.get(data, {})]
-                for cell in (score_cell(entry, _DIFFERENCE), score_cell(entry, _P))
-            ),
+            *(score_cell(of_model.get(data, {}), metric) for data in shown for metric in (_DIFFERENCE, _P)),
         ]
         for model, of_model in found.items()
     ]

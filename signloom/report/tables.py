@@ -82,7 +82,7 @@ def score_table(name: str, caption: str, scores: Mapping[str, Any], metrics: Seq
         for metric in metrics
     ]
     columns = ["Metric", *(f"{DATA[key]} (n\u00a0=\u00a0{scores.get(key, {}).get('n', 0)})" for key in shown)]
-    return Table(name, caption, columns, rows, notes.listed())
+    return Table(name, f"{caption}, with 95 % intervals", columns, rows, notes.listed())
 
 
 def score_cell(scores: Mapping[str, Any], metric: Metric, notes: Notes | None = None) -> Cell:
@@ -155,11 +155,10 @@ def reject_tables(rejects: pd.DataFrame) -> list[Table]:
     records = shown.to_dict("records")
     single = [(row["clip_id"], row["reason"], row.get("detail") or DASH) for row in records]
     more = f", the first {len(shown)} of {len(rejects)}" if len(rejects) > len(shown) else ""
+    caption = f"Rejected clips, one by one{more}"
     return [
         Table("rejects", "Rejected clips by reason", ["Stage", "Reason", "Clips"], counted, numeric=2),
-        Table(
-            "rejected", f"Rejected clips, one by one{more}", ["Clip", "Reason", "Detail"], single, numeric=9
-        ),
+        Table("rejected", caption, ["Clip", "Reason", "Detail"], single, numeric=9),
     ]
 
 

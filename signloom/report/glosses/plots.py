@@ -12,6 +12,7 @@ from signloom.report.drawing import (
     MARKS,
     SERIES,
     Picture,
+    ends,
     picture,
     rate_marks,
     smooth,
@@ -80,8 +81,7 @@ def _mark(axes: Axes, points: pd.DataFrame) -> None:
 
 def _said(known: pd.DataFrame, variant: str, column: str, limit: float | None) -> str:
     mean = known[known["variant"] == variant].groupby("epoch")[column].mean()
-    first, last = mean.index[0], mean.index[-1]
-    text = f"{variant} from {mean[first]:.3g} in epoch {first} to {mean[last]:.3g} in epoch {last}"
+    text = ends(variant, mean)
     if limit is not None:
         text += f", above {limit:g} in {int((mean > limit).sum())} of {len(mean)} epochs"
     return text + "."

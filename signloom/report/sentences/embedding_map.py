@@ -7,17 +7,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from signloom.report.drawing import INK, MARKS, PAGE, SERIES, Picture, picture
+from signloom.report.drawing import INK, LETTERS, MARKS, PAGE, SERIES, Picture, picture
 from signloom.report.labels import LABELS
 
 Floats = NDArray[np.float64]
 _SPLITS = ("train", "val", "test")
 _MOST_POINTS = 1500  # larger pictures are slow to open
 _LABELS = "ABCDEF"
-_LETTERING: dict[str, Any] = {
-    **{"textcoords": "offset points", "ha": "center", "va": "center", "fontsize": 11, "fontweight": "bold"},
-    "bbox": {"facecolor": PAGE, "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
-}
 
 
 def project(embeddings: NDArray[np.floating]) -> tuple[Floats, Floats]:
@@ -101,7 +97,7 @@ def _draw(clips: pd.DataFrame, marked: dict[int, str], shares: Floats) -> Pictur
             centre = clips.loc[clips["sentence_id"] == sentence_id, ["x", "y"]].to_numpy().mean(0)
             # placed outwards, where there are fewer clips
             away = 13 * centre / max(float(np.linalg.norm(centre)), 1e-12)
-            axes.annotate(letter, tuple(centre), tuple(away), **_LETTERING)
+            axes.annotate(letter, tuple(centre), tuple(away), **LETTERS)
         axes.margins(0.08)
         axes.set_aspect("equal", "datalim")
         axes.set_xlabel(f"first axis, {shares[0]:.0%} of the variance")
