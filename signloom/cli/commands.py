@@ -51,11 +51,7 @@ def _add_predict(commands: Any) -> None:
     _add_bundle(parser)
     source = parser.add_argument_group("what to answer (one of)")
     source.add_argument(
-        "videos",
-        nargs="*",
-        type=Path,
-        metavar="CLIP",
-        help="videos, folders of videos, or files of features",
+        "videos", nargs="*", type=Path, metavar="CLIP", help="videos, folders of videos, or files of features"
     )
     source.add_argument("--stream", type=Path, metavar="VIDEO", help="answer a video as if it were live")
     source.add_argument(

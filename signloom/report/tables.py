@@ -21,7 +21,6 @@ _RESAMPLES, _SEED = 2000, 42
 _MOST_ROWS = 60
 _MOST_GROUPS = 12
 
-
 WordsOf = Callable[[str], list[str]]  # the words of a text that are scored
 
 

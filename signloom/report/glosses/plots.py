@@ -1,5 +1,7 @@
 """The figures of the gloss family; a variant has the same style in all of them."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -45,8 +47,8 @@ def curves(
             _variant_line(axes, known[known["variant"] == variant], column, smoothed)
         if limit is not None:
             axes.axhline(limit, color=INK, linestyle="--", linewidth=1.2)
-            where = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right"}
-            axes.annotate(f"dashed: collapse, {limit:g}", (1, 1), (0, 3), fontsize=9, **where)
+            edge: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right"}
+            axes.annotate(f"dashed: collapse, {limit:g}", (1, 1), (0, 3), fontsize=9, **edge)
             axes.set_ylim(0, 1.02)
         elif known[column].min() >= 0:
             axes.set_ylim(bottom=0)
