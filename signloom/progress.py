@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -36,6 +36,12 @@ def track(
     )
     with _noted(bar, note, 1.0 if terminal else 5.0):
         yield from bar
+
+
+def batches(items: Sequence[T], size: int, label: str) -> Iterator[Sequence[T]]:
+    """Yield `size` of `items` at a time, fewer at the end, and show the progress."""
+    for start in track(range(0, len(items), size), label, unit="batch"):
+        yield items[start : start + size]
 
 
 @contextmanager

@@ -5,9 +5,9 @@ pose_stats and/or clip, clip_index, clip_stats. Outputs: metrics, predictions.
 Parameters: run, decode_gloss, evaluation.
 """
 
-import pandas as pd
 import torch
 
+from signloom.evaluation.datasets import add_signers
 from signloom.evaluation.gloss_model import evaluate, load_run, open_rows
 from signloom.features.gloss_rows import RowFiles
 from signloom.files import write_csv
@@ -30,8 +30,7 @@ def work(job: Job) -> None:
         job.section("decode_gloss", DecodeGlossParams),
         job.section("evaluation", EvaluationParams),
     )
-    signer = pd.read_parquet(job.input("metadata")).set_index("clip_id")["signer_id"]
-    answers.insert(2, "signer_id", signer.loc[answers["clip_id"]].to_numpy())
+    add_signers(answers, job.input("metadata"))
     write_csv(job.output("predictions"), answers)
     write_metrics(job.output("metrics"), metrics)
 

@@ -4,10 +4,9 @@ Inputs: checkpoint, features, mask, index (one of each per shard), stats, splits
 text_embeddings, embeddings, map. Outputs: metrics, predictions. Parameters: decoding, evaluation.
 """
 
-import pandas as pd
 import torch
 
-from signloom.evaluation.datasets import EmbeddedClips, data_sets
+from signloom.evaluation.datasets import EmbeddedClips, add_signers, data_sets
 from signloom.evaluation.sign2text import References, evaluate, load_tokenizer
 from signloom.features.shards import FeatureShards
 from signloom.files import write_csv
@@ -31,8 +30,7 @@ def work(job: Job) -> None:
         job.section("decoding", DecodingParams),
         job.section("evaluation", EvaluationParams),
     )
-    signer = pd.read_parquet(job.input("metadata")).set_index("clip_id")["signer_id"]
-    answers.insert(2, "signer_id", signer.loc[answers["clip_id"]].to_numpy())
+    add_signers(answers, job.input("metadata"))
     write_csv(job.output("predictions"), answers)
     write_metrics(job.output("metrics"), metrics)
 

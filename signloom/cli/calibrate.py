@@ -3,7 +3,7 @@
 import argparse
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -165,9 +165,8 @@ def _count(figures: dict[str, Any], rate: str, total: str) -> str:
     return "-" if figures[rate] is None else str(round(figures[rate] * figures[total]))
 
 
-def _aligned(cells: Iterable[Sequence[str]]) -> list[str]:
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return table lines with the first column left-aligned and the others right-aligned."""
-    rows = list(cells)
     left, *right = (max(map(len, column)) for column in zip(*rows, strict=True))
     numbers = [[f"{cell:>{width}}" for cell, width in zip(row[1:], right, strict=True)] for row in rows]
     return ["  ".join([f"{row[0]:<{left}}", *cells]) for row, cells in zip(rows, numbers, strict=True)]

@@ -51,11 +51,7 @@ def _add_predict(commands: Any) -> None:
     _add_bundle(parser)
     source = parser.add_argument_group("what to answer (one of)")
     source.add_argument(
-        "videos",
-        nargs="*",
-        type=Path,
-        metavar="CLIP",
-        help="videos, folders of videos, or files of features",
+        "videos", nargs="*", type=Path, metavar="CLIP", help="videos, folders of videos, or files of features"
     )
     source.add_argument("--stream", type=Path, metavar="VIDEO", help="answer a video as if it were live")
     source.add_argument(
@@ -76,7 +72,6 @@ def _add_predict(commands: Any) -> None:
 
 
 def _run_predict(args: argparse.Namespace) -> int:
-    """Answer the sources in `args`; return the exit code."""
     features = [path for path in args.videos if path.suffix.lower() in FEATURES]
     given = [bool(args.videos), args.stream is not None, args.camera is not None]
     if sum(given) != 1:
@@ -124,7 +119,6 @@ def _add_calibrate(commands: Any) -> None:
 
 
 def _run_calibrate(args: argparse.Namespace) -> int:
-    """Calibrate a bundle as `args` ask; return the exit code."""
     rate = args.max_false_accept_rate
     if rate is not None and not 0 <= rate <= 1:
         raise SignloomError(f"calibrate: --max-false-accept-rate {rate:g}: expected 0 to 1")
@@ -159,7 +153,6 @@ def _add_compare(commands: Any) -> None:
 
 
 def _run_compare(args: argparse.Namespace) -> int:
-    """Compare as `args` ask; return the exit code."""
     need_scores("compare")
     if args.clips < 0:
         raise SignloomError(f"compare: --clips {args.clips}: expected 0 or more")

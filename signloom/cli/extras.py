@@ -6,8 +6,6 @@ from signloom.errors import SignloomError
 
 # the modules of the extra `video`
 VIDEO = ("mediapipe", "av", "cv2", "scipy", "pydantic", "pandas", "matplotlib", "tqdm")
-
-
 # the modules of the extra `train` that score predictions and draw the page
 SCORES = ("pandas", "pydantic", "jiwer", "sacrebleu", "jinja2", "yaml", "matplotlib")
 

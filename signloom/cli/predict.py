@@ -57,9 +57,8 @@ def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker
         if args.json:
             _print_json({"video": str(video)}, seen.answer)
         else:
-            print(
-                clip_table(str(video), seen.answer), end="\n\n" if number < len(videos) else "\n", flush=True
-            )
+            end = "\n\n" if number < len(videos) else "\n"
+            print(clip_table(str(video), seen.answer), end=end, flush=True)
         if args.picture:
             write_picture(pictures[number - 1], video, seen)
     return 2 if failed else 0

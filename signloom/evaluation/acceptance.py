@@ -11,6 +11,7 @@ from signloom.inference.gates import OK, GateInputs
 from signloom.metrics.bootstrap import mean_figure
 from signloom.params.evaluation import EvaluationParams
 
+NO_CLIP = "no clip of a sentence that training saw"
 _EVIDENCE = ("similarity", "margin", "proto_similarity", "dtw_score", "motion_mean")
 
 
@@ -24,12 +25,11 @@ def acceptance_figures(answers: pd.DataFrame, params: EvaluationParams) -> dict[
     inside = answers["kind"] == IN_SET
     accepted = answers["accepted"].to_numpy(np.float64)
     right = accepted * answers["right"].to_numpy(np.float64)
-    reason = "no clip of a sentence that training saw"
     figures: dict[str, Any] = {
         "n_in": int(inside.sum()),
         "n_out": int((~inside).sum()),
         **mean_figure("false_accept_rate", accepted[~inside], *draw, "no clip that ought to be refused"),
-        **mean_figure("accepted_and_right", right[inside], *draw, reason),
+        **mean_figure("accepted_and_right", right[inside], *draw, NO_CLIP),
     }
     for kind in KINDS:
         of_kind = accepted[answers["kind"] == kind]

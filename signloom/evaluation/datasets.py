@@ -30,6 +30,12 @@ def data_sets(splits: pd.DataFrame) -> dict[str, list[str]]:
     }
 
 
+def add_signers(answers: pd.DataFrame, metadata: Path) -> None:
+    """Insert `signer_id` of the processed metadata as the third column of `answers`."""
+    signer = pd.read_parquet(metadata).set_index("clip_id")["signer_id"]
+    answers.insert(2, "signer_id", signer.loc[answers["clip_id"]].to_numpy())
+
+
 _TEXTS = ("clip_id", "video_file", "feature_path", "sentence", "category", "split")
 
 

@@ -17,7 +17,7 @@ from signloom.files import atomic, write_npy
 from signloom.models.layers import standardise, valid_frames
 from signloom.models.sign2text import Encoded
 from signloom.models.trained_sign2text import TrainedEncoder
-from signloom.progress import track
+from signloom.progress import batches
 
 _BATCH = 32
 
@@ -31,7 +31,7 @@ class Clips(Protocol):
 
 def encode_clips(
     trained: TrainedEncoder, clips: Clips, clip_ids: Sequence[str], batch_size: int, label: str
-) -> Iterator[tuple[list[int], Encoded]]:
+) -> Iterator[tuple[Sequence[int], Encoded]]:
     """Yield each batch's positions in `clip_ids` and the encoder's output for those clips.
 
     Batches hold clips of similar length, so that there is little padding. They depend only on lengths and
@@ -45,9 +45,7 @@ def encode_clips(
                 f"clip {clip_id} has no frames in the feature shards; build them and the splits again"
             )
     order = sorted(range(len(clip_ids)), key=lambda row: (lengths[row], clip_ids[row]))
-    starts = range(0, len(order), batch_size)
-    for start in track(starts, label, total=len(starts), unit="batch"):
-        rows = order[start : start + batch_size]
+    for rows in batches(order, batch_size, label):
         batch = [centre_crop(*clips.read(clip_ids[row]), trained.seq_len) for row in rows]
         with torch.inference_mode():
             yield rows, trained.model.encode(*_pad(trained, batch))

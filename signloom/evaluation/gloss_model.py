@@ -25,7 +25,7 @@ from signloom.models.gloss import Hybrid, TcnCtc
 from signloom.models.trained_gloss import TrainedGloss, load_gloss
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import DecodeGlossParams, GlossRunParams
-from signloom.progress import track
+from signloom.progress import batches
 from signloom.text.glosses import read_gloss_lines, read_vocabulary
 from signloom.text.normalise import scored_glosses
 from signloom.text.sentences import training_clips
@@ -59,7 +59,7 @@ def evaluate(
     described = splits.set_index("clip_id", drop=False)[["clip_id", "sentence_id", "seen"]]
     metrics, tables, answers = {}, [], {}
     for name, clip_ids in data_sets(splits).items():
-        decoded = decode_clips(trained, rows, clip_ids, by_name, p.batch_size, f"decode {name}")
+        decoded = decode_clips(trained, rows, clip_ids, by_name, p.batch_size, name)
         references = [scored_glosses(lines[clip], p.normalisation) for clip in clip_ids]
         found = {
             decoder: [scored_glosses(line, p.normalisation) for line in decoded_lines]
@@ -73,7 +73,6 @@ def evaluate(
             table[column] = [" ".join(line) for line in glosses]
         table[["blank_frames", "frames"]] = decoded.blanks.astype("int64")
         tables.append(table)
-        report_times(name, decoded, len(clip_ids))
     for name, parts in TOGETHER.items():
         joined = Answers.of([answers[part] for part in parts])
         metrics[name] = score_glosses(joined, p.normalisation, params)
@@ -101,13 +100,6 @@ def language_model(
     training = sorted(training_clips(splits)["clip_id"])
     ids = [[place.get(gloss, UNK) for gloss in lines[clip].split()] for clip in training]
     return GlossNgram([line for line in ids if line], len(place), p.lm_order).to(trained.device)
-
-
-def report_times(name: str, decoded: Decoded, clips: int) -> None:
-    """Print the milliseconds per clip of the encoder and of each decoder."""
-    if clips:
-        each = ", ".join(f"{part} {1000 * wall / clips:.2f}" for part, wall in decoded.seconds.items())
-        print(f"{name}: {clips} clips, ms per clip: {each}", flush=True)
 
 
 def open_rows(files: RowFiles, gloss_lines: Path, trained: TrainedGloss) -> GlossRows:
@@ -154,7 +146,6 @@ class Decoded(NamedTuple):
 
     lines: dict[str, list[str]]  # decoder: gloss lines
     blanks: npt.NDArray[np.float64]  # (clips, 2): frames whose likeliest label is blank, and all frames
-    seconds: dict[str, float]  # decoder, or "encoder": wall time for all clips
 
 
 def decoders(
@@ -191,13 +182,16 @@ def decode_clips(
     clip_ids: Sequence[str],
     by_name: dict[str, Decoder],
     batch_size: int,
-    label: str,
+    data: str,
 ) -> Decoded:
-    """Return each decoder's answer for each clip; raises SignloomError for a clip without feature rows."""
+    """Return each decoder's answer for each clip of the data set `data`, and print the time that it took.
+
+    Raises SignloomError for a clip without feature rows.
+    """
     answers = {name: [""] * len(clip_ids) for name in by_name}
     blanks = np.zeros((len(clip_ids), 2))
     seconds = dict.fromkeys(["encoder", *by_name], 0.0)
-    for places, features, lengths in _batches(rows, clip_ids, batch_size, label):
+    for places, features, lengths in _batches(rows, clip_ids, batch_size, f"decode {data}"):
         started = time.perf_counter()
         with torch.inference_mode():
             memory, valid = trained.model.encode(features.to(trained.device), lengths.to(trained.device))
@@ -211,12 +205,15 @@ def decode_clips(
             seconds[name] += time.perf_counter() - started
             for place, ids in zip(places, found, strict=True):
                 answers[name][place] = trained.glosses(ids)
-    return Decoded(answers, blanks, seconds)
+    if count := len(clip_ids):
+        each = ", ".join(f"{part} {1000 * wall / count:.2f}" for part, wall in seconds.items())
+        print(f"{data}: {count} clips, ms per clip: {each}", flush=True)
+    return Decoded(answers, blanks)
 
 
 def _batches(
     rows: GlossRows, clip_ids: Sequence[str], size: int, label: str
-) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+) -> Iterator[tuple[Sequence[int], Tensor, Tensor]]:
     """Yield places in `clip_ids`, features (B, T, D) and lengths (B,) of clips of similar length.
 
     Batches depend only on lengths and ids, not on the order of `clip_ids`.
@@ -231,9 +228,7 @@ def _batches(
     if not clip_ids:
         return
     order = sorted(range(len(clip_ids)), key=lambda place: (rows.length(clip_ids[place]), clip_ids[place]))
-    starts = range(0, len(order), size)
-    for start in track(starts, label, total=len(starts), unit="batch"):
-        places = order[start : start + size]
+    for places in batches(order, size, label):
         clips = [torch.from_numpy(rows.network_input(clip_ids[place])).float() for place in places]
         features = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
         yield places, features, torch.tensor([len(clip) for clip in clips])

@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from signloom.evaluation.acceptance import acceptance_figures, answer_table
+from signloom.evaluation.acceptance import NO_CLIP, acceptance_figures, answer_table
 from signloom.evaluation.outofset import Questions
 from signloom.inference.answer import Answer, Match
 from signloom.inference.engine import SignEngine
 from signloom.inference.gates import GateInputs, highest
 from signloom.metrics.bootstrap import mean_figure
 from signloom.params.evaluation import EvaluationParams
-from signloom.progress import track
+from signloom.progress import batches
 
 Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]  # of questions
@@ -25,7 +25,6 @@ Rows = npt.NDArray[np.intp]  # of questions
 # the thresholds of the design document; its margin compares the two best clips of any sentences
 FIXED_SIMILARITY, FIXED_MARGIN = 0.6, 0.05
 TOP = 5
-NO_CLIP = "no clip of a sentence that training saw"
 _NOBODY = Match(1, "", "", -1, "", "", math.nan, math.nan, math.nan, None, None)
 _BATCH = 16
 _TIMED = 50  # how many clips are timed
@@ -36,10 +35,7 @@ _PERCENTILES = (50, 95, 99)
 def evaluate(
     bundle: Path, engine: SignEngine, questions: Questions, params: EvaluationParams
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the answers of `engine`, which was loaded from `bundle`, and the metric entries.
-
-    There is one row per question, as in `answer_table`.
-    """
+    """Return the `answer_table` of `engine`, which was loaded from `bundle`, and the metric entries."""
     int8 = SignEngine.load(bundle, threads=1, int8=True)
     every, inside = np.arange(len(questions.of)), questions.inside
     sentences, own = engine.gallery.sentences, questions.sentences[inside]
@@ -73,16 +69,12 @@ def answer_questions(
     engine: SignEngine, questions: Questions, rows: Rows, rerank: bool = False
 ) -> list[Answer]:
     """Return the bundle's answers to the questions `rows`, without decoded text."""
-    motion = [None if np.isnan(mean) else float(mean) for mean in questions.motion_means[rows]]
-    left_out = [None if sentence < 0 else int(sentence) for sentence in questions.left_out[rows]]
     answers: list[Answer] = []
-    starts = range(0, len(rows), _BATCH)
-    for start in track(starts, "re-rank" if rerank else "answer", total=len(starts), unit="batch"):
-        part = slice(start, start + _BATCH)
-        clips = [questions.read(questions.names[row]) for row in rows[part]]
-        answers += engine.answer_batch(
-            clips, motion[part], rerank=rerank, decode=False, left_out=left_out[part]
-        )
+    for part in batches(rows.tolist(), _BATCH, "re-rank" if rerank else "answer"):
+        clips = [questions.read(questions.names[row]) for row in part]
+        motion = [None if np.isnan(mean) else float(mean) for mean in questions.motion_means[part]]
+        left_out = [None if sentence < 0 else int(sentence) for sentence in questions.left_out[part]]
+        answers += engine.answer_batch(clips, motion, rerank=rerank, decode=False, left_out=left_out)
     return answers
 
 
@@ -108,10 +100,8 @@ def gate_inputs_of(engine: SignEngine, answers: Sequence[Answer]) -> GateInputs:
 def embed_questions(engine: SignEngine, questions: Questions, rows: Rows) -> Vectors:
     """Return the bundle's embeddings (Q, E) of the questions `rows`."""
     parts = [np.zeros((0, engine.gallery.embeddings.shape[1]), np.float32)]
-    starts = range(0, len(rows), _BATCH)
-    for start in track(starts, "embed", total=len(starts), unit="batch"):
-        names = [questions.names[row] for row in rows[start : start + _BATCH]]
-        parts.append(engine.embed([questions.read(name) for name in names]))
+    for part in batches(rows.tolist(), _BATCH, "embed"):
+        parts.append(engine.embed([questions.read(questions.names[row]) for row in part]))
     return np.concatenate(parts)
 
 
@@ -168,15 +158,11 @@ def rerank_figures(
 ) -> dict[str, Any]:
     """Return how often the first sentence is right, by cosine and after re-ranking by time warping."""
     draw = (params.bootstrap, params.seed)
-    hits = [
-        np.array([a.matches[0].sentence_id == right for a, right in zip(part, own, strict=True)], np.float64)
-        for part in (plain, reranked)
-    ]
-    return {
-        "n": len(own),
-        **mean_figure("top1", hits[0], *draw, NO_CLIP),
-        **mean_figure("top1_reranked", hits[1], *draw, NO_CLIP),
-    }
+    figures: dict[str, Any] = {"n": len(own)}
+    for name, answers in (("top1", plain), ("top1_reranked", reranked)):
+        right = np.array([answer.matches[0].sentence_id for answer in answers]) == own
+        figures |= mean_figure(name, right.astype(np.float64), *draw, NO_CLIP)
+    return figures
 
 
 def latencies(engine: SignEngine, questions: Questions) -> dict[str, Any]:

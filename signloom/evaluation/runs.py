@@ -17,8 +17,6 @@ from signloom.run_names import folder_after
 
 SENTENCES = "sign2text"
 _KEPT = ["data", "clip_id", "signer_id", "reference", "answer"]
-ONE = "one seed has no spread"
-ONE_FOLD = "one fold has no spread"
 # data sets that a fold leaves out of training
 LEFT_OUT = {
     "signer": ("test", "test_unseen_sentences"),
@@ -83,7 +81,7 @@ def _seeds(table: pd.DataFrame) -> dict[str, Any]:
         if len(part):
             rates = [_rate(run) for _, run in part.groupby("seed", sort=False)]
             entries[data] = {"n": int(part["clip_id"].nunique()), "wer": float(np.mean(rates))}
-            entries[data] |= deviation("wer", rates, ONE)
+            entries[data] |= deviation("wer", rates, "one seed has no spread")
     return entries
 
 
@@ -93,7 +91,8 @@ def _folds(table: pd.DataFrame, params: EvaluationParams) -> dict[str, Any]:
     stats, signers = clips[["errors", "words"]].to_numpy(np.float64), clips["signer_id"].tolist()
     pooled = signer_figure("wer", stats, signers, ratio, params.bootstrap, params.seed, "no reference word")
     counts = {"folds": len(by_fold), "n": len(clips), "signers": len(set(signers) - {""})}
-    return counts | pooled | deviation("wer", list(by_fold.values()), ONE_FOLD) | {"by_fold": by_fold}
+    spread = deviation("wer", list(by_fold.values()), "one fold has no spread")
+    return counts | pooled | spread | {"by_fold": by_fold}
 
 
 def table(answers: pd.DataFrame) -> pd.DataFrame:

@@ -79,8 +79,7 @@ def evaluate(
         projected = references.project(trained, answers["sentence_id"].tolist())
         aligned = alignment(clips.vectors[rows], spoken, projected)
         metrics[name] = score_translations(answers, references.texts, aligned, params)
-        edits, words = wer_stats(spoken, decoded).T
-        answers["wer"] = np.divide(edits, words, out=np.full(len(edits), np.nan), where=words > 0).round(6)
+        answers["wer"] = ratio(wer_stats(spoken, decoded)).round(6)
         tables.append(answers)
     return pd.concat(tables, ignore_index=True), metrics
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from signloom.metrics.bootstrap import NO_CLIP, Floats, mean_figure, median_figure
+from signloom.metrics.bootstrap import NO_CLIP, Floats, mean_figure, median_figure, ratio
 from signloom.params.evaluation import EvaluationParams
 
 Unit = npt.NDArray[np.floating]
@@ -70,8 +70,8 @@ def rank_sentences(
         value = cosine[rows, top]
         out.top[part] = np.where(np.isfinite(value), top, -1)
         out.similarity[part] = np.where(np.isfinite(value), value, np.nan)
-        out.positive[part] = _mean(np.where(right, totals, 0.0).sum(1), same)
-        out.negative[part] = _mean(np.where(right, 0.0, totals).sum(1), other)
+        out.positive[part] = ratio(np.stack([np.where(right, totals, 0.0).sum(1), same], 1))
+        out.negative[part] = ratio(np.stack([np.where(right, 0.0, totals).sum(1), other], 1))
     return out
 
 
@@ -83,11 +83,6 @@ def rank_leaving_one_out(clips: Unit, sentences: Ids, gallery: Unit, gallery_sen
     everything = np.concatenate([gallery, clips])
     labels = np.concatenate([gallery_sentences, sentences])
     return rank_sentences(clips, sentences, everything, labels, len(gallery) + np.arange(len(clips)))
-
-
-def _mean(total: Floats, count: Ids) -> Floats:
-    undefined = np.full(len(total), np.nan)
-    return np.asarray(np.divide(total, count, out=undefined, where=count > 0))
 
 
 def retrieval_figures(ranked: Ranked, params: EvaluationParams, place: str) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 
 from signloom.evaluation.build_differences import METRICS, Comparison, Metric, Row
 from signloom.evaluation.build_differences_text import figure_cells, row_cells, verdict
-from signloom.files import atomic
+from signloom.files import write_text
 from signloom.report.drawing import INK, PAGE, SERIES, Picture, picture
 from signloom.report.page import template
 from signloom.report.plots import short_data
-from signloom.report.tables import Cell, Table
+from signloom.report.tables import Table
 
 
 def write_page(path: Path, a: str, b: str, found: Comparison) -> None:
@@ -27,17 +27,13 @@ def write_page(path: Path, a: str, b: str, found: Comparison) -> None:
         clips=_table("clips", "Errors and answers of both builds", list(map(_clip, found.clips)), 9),
         figures=_table("figures", "Figures that moved", list(map(figure_cells, found.figures)), 1),
     )
-    with atomic(path) as part:
-        part.write_text(page, "utf-8")
+    write_text(path, page)
 
 
 def _table(name: str, caption: str, rows: Sequence[Mapping[str, str]], numeric: int) -> Table:
     """Return the table of `rows`, whose keys are the columns; from `numeric` on they hold numbers."""
     cells = [
-        [
-            Cell(text.replace("-", "−") if place >= numeric else text)
-            for place, text in enumerate(row.values())
-        ]
+        [text.replace("-", "−") if place >= numeric else text for place, text in enumerate(row.values())]
         for row in rows
     ]
     columns = [column.replace("-", "−") for column in rows[0]] if rows else []

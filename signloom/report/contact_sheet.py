@@ -32,11 +32,6 @@ class Videos:
     landmarks: FeatureShards
     files: dict[str, dict[str, Any]]
 
-    def frame_number(self, clip_id: str, row: int) -> int:
-        """Return the number in the video of the frame that landmark row `row` of a clip comes from."""
-        index = self.landmarks.index
-        return int(index.loc[index["clip_id"] == clip_id, "frame_index"].iloc[0][row])
-
 
 def read_videos(landmarks: Sequence[Path], index: Sequence[Path], shards: Sequence[Path]) -> Videos:
     """Return the landmark shards, memory-mapped, and the rows of the shard lists by clip."""
@@ -46,14 +41,12 @@ def read_videos(landmarks: Sequence[Path], index: Sequence[Path], shards: Sequen
 
 def describe(videos: Videos, clips: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, Any]:
     """Return the template's values: tiles of kept and of rejected clips, and reasons without a tile."""
-    kept = [_kept(videos, clip) for clip in choose_kept(clips)]
-    rejected, unseen = [], []
-    for clip in choose_rejected(rejects, videos):
-        if clip["seen"]:
-            rejected.append(_rejected(videos, clip))
-        else:
-            unseen.append(str(clip["reason"]))
-    return {"kept": kept, "rejected": rejected, "unseen": unseen}
+    chosen = choose_rejected(rejects, videos)
+    return {
+        "kept": [_kept(videos, clip) for clip in choose_kept(clips)],
+        "rejected": [_rejected(videos, clip) for clip in chosen if clip["seen"]],
+        "unseen": [str(clip["reason"]) for clip in chosen if not clip["seen"]],
+    }
 
 
 def choose_kept(clips: pd.DataFrame, most: int = _MOST) -> list[dict[str, Any]]:
@@ -66,8 +59,13 @@ def choose_kept(clips: pd.DataFrame, most: int = _MOST) -> list[dict[str, Any]]:
     left: list[dict[str, Any]] = clips.assign(kind=kind).sort_values("clip_id").to_dict("records")
     taken: Counter[Any] = Counter()
     chosen: list[dict[str, Any]] = []
+
+    def shown(row: Mapping[str, Any]) -> tuple[int, int]:
+        signer, kind, sentence = (taken[group] for group in _groups(row))
+        return signer + kind, sentence
+
     while left and len(chosen) < most:
-        row = min(left, key=lambda row: _shown(row, taken))
+        row = min(left, key=shown)
         left.remove(row)
         taken.update(_groups(row))
         chosen.append(row)
@@ -76,11 +74,6 @@ def choose_kept(clips: pd.DataFrame, most: int = _MOST) -> list[dict[str, Any]]:
 
 def _groups(row: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(name, row.get(name)) for name in ("signer_id", "kind", "sentence_id")]
-
-
-def _shown(row: Mapping[str, Any], taken: Counter[Any]) -> tuple[int, int]:
-    signer, kind, sentence = (taken[group] for group in _groups(row))
-    return signer + kind, sentence
 
 
 def choose_rejected(rejects: pd.DataFrame, videos: Videos) -> list[dict[str, Any]]:
@@ -119,14 +112,13 @@ def _rejected(videos: Videos, clip: Mapping[str, Any]) -> dict[str, Any]:
 def _tile(videos: Videos, clip_id: str, about: str, said: str, row: int) -> dict[str, Any]:
     """Return one picture of the sheet: base64 WebP of `width` x `height` pixels, with its texts."""
     rows = videos.landmarks.clip(clip_id)
-    image = shrink(_frame(videos.files[clip_id], videos.frame_number(clip_id, row)), _SIDE)
-    drawn = draw_landmarks(image, rows[row])
+    drawn = draw_landmarks(shrink(_frame(videos, clip_id, row), _SIDE), rows[row])
     ok, code = cv2.imencode(".webp", drawn[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
     if not ok:
         raise RuntimeError("OpenCV was built without WebP")
     height, width = drawn.shape[:2]
-    names = [name.replace("_", " ") for name in RAW_PARTS]
-    found = [name for name, there in zip(names, parts_found(rows[row : row + 1])[0], strict=True) if there]
+    shown = zip(RAW_PARTS, parts_found(rows[row : row + 1])[0], strict=True)
+    found = [name.replace("_", " ") for name, there in shown if there]
     alt = (
         f"Tracked frame {row + 1} of {len(rows)} of clip {clip_id}. "
         f"Landmarks drawn: {', '.join(found) if found else 'none, as none were found'}."
@@ -136,9 +128,11 @@ def _tile(videos: Videos, clip_id: str, about: str, said: str, row: int) -> dict
     return {**texts, "picture": picture, "width": width, "height": height}
 
 
-def _frame(clip: Mapping[str, Any], number: int) -> NDArray[np.uint8]:
-    """Return the RGB frame `number` of the video of `clip`."""
+def _frame(videos: Videos, clip_id: str, row: int) -> NDArray[np.uint8]:
+    """Return the RGB frame of the video that landmark row `row` of a clip comes from."""
+    clip, index = videos.files[clip_id], videos.landmarks.index
     path = Path(clip["video_path"])
+    number = int(index.loc[index["clip_id"] == clip_id, "frame_index"].iloc[0][row])
     try:
         with open_video(path) as video:
             frames = video.frames(clip["start_s"], clip["end_s"])

@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import yaml
 from matplotlib.axes import Axes
@@ -16,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 _LOOKS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
 PAGE, INK, _, *SERIES = _LOOKS["colours"]
+LETTERS: dict[str, Any] = _LOOKS["letters"]
 MARKS = ["o", "s", "^", "D", "P"]
 LINES: list[str | tuple[int, tuple[int, ...]]] = ["-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1))]
 _SMOOTHING = 0.5
@@ -67,6 +70,23 @@ def note(axes: Axes, text: str, x: float, left: bool, inside: bool = False) -> N
         ha="right" if left else "left",
         fontsize=9,
     )
+
+
+def rate_marks(
+    axes: Axes, part: pd.DataFrame, places: Any, label: str, number: int, flat: bool = False
+) -> None:
+    """Draw the error rates `part` (`wer, low, high`) at `places` as marks with intervals."""
+    along, across = ("x", "y") if flat else ("y", "x")
+    values: dict[str, Any] = {along: part["wer"], across: places}
+    values[f"{along}err"] = np.abs(part[["low", "high"]].to_numpy().T - part["wer"].to_numpy())
+    look = {"fmt": MARKS[number % len(MARKS)], "color": SERIES[number % len(SERIES)], "label": label}
+    axes.errorbar(**values, **look, capsize=2, linewidth=1.2, clip_on=False)
+
+
+def ends(label: str, values: pd.Series) -> str:
+    """Return in words how a curve begins and ends; `values` has its epochs as index."""
+    first, last = values.index[[0, -1]]
+    return f"{label} from {values[first]:.3g} in epoch {first} to {values[last]:.3g} in epoch {last}"
 
 
 def smooth(values: pd.Series) -> pd.Series:

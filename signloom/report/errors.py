@@ -12,8 +12,8 @@ import pandas as pd
 from signloom.metrics.bootstrap import ratio
 from signloom.metrics.wer import edit_stats, words_of
 from signloom.report import plots
-from signloom.report.labels import DATA
-from signloom.report.tables import DASH, Cell, Table, WordsOf, group_table, reference_lengths, wer_by
+from signloom.report.labels import DATA, LABELS
+from signloom.report.tables import DASH, Table, WordsOf, group_table, reference_lengths, wer_by
 
 _EXAMPLES = 6
 _MOST_CONFUSED = 20
@@ -44,12 +44,7 @@ def align(reference: str, hypothesis: str, words: WordsOf = words_of) -> list[St
 
 def spoken_edits(steps: Sequence[Step]) -> str:
     """Return the edits of an alignment in words, for screen readers."""
-    phrases = {
-        "substitute": "“{0.hypothesis}” in place of “{0.reference}”",
-        "delete": "“{0.reference}” left out",
-        "insert": "“{0.hypothesis}” added",
-    }
-    edits = [phrases[step.kind].format(step) for step in steps if step.kind != "equal"]
+    edits = [LABELS["edits"][step.kind].format(step) for step in steps if step.kind != "equal"]
     return "; ".join(edits) if edits else "no difference"
 
 
@@ -89,10 +84,7 @@ def confusion_table(answers: pd.DataFrame, name: str, unit: str, words: WordsOf 
         steps = align(reference, hypothesis, words)
         pairs.update((step.reference, step.hypothesis) for step in steps if step.kind == "substitute")
     ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
-    rows = [
-        [Cell(ours), Cell(theirs), Cell(f"{times}"), Cell(f"{said[ours]}")]
-        for (ours, theirs), times in ranked[:_MOST_CONFUSED]
-    ]
+    rows = [(ours, theirs, times, said[ours]) for (ours, theirs), times in ranked[:_MOST_CONFUSED]]
     more = f", the first {len(rows)} of {len(ranked)} pairs" if len(ranked) > len(rows) else ""
     columns = [unit.capitalize(), "Read as", "Times", "Signed in all"]
     plural = "Glosses" if unit == "gloss" else f"{unit.capitalize()}s"

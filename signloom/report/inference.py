@@ -46,11 +46,7 @@ def describe(sources: InferenceSources) -> dict[str, Any]:
 def thresholds_table(thresholds: Mapping[str, Any]) -> Table:
     """Return every threshold beside the design document's; a threshold below all values is shown as open."""
     rows = [
-        [
-            Cell(gate, what),
-            Cell("open" if thresholds[gate] == _OPEN else f"{thresholds[gate]:.3f}"),
-            Cell(fixed),
-        ]
+        (Cell(gate, what), "open" if thresholds[gate] == _OPEN else f"{thresholds[gate]:.3f}", fixed)
         for gate, what, fixed in LABELS["gates"]
     ]
     return Table("thresholds", "What an answer must reach", ["Threshold", "Chosen", "Design document"], rows)
@@ -65,15 +61,13 @@ def acceptance_table(calibration: Mapping[str, Any], scores: Mapping[str, Any]) 
         (f"{name}, design document’s", of_data["fixed_thresholds"]) for name, of_data in scored.items()
     ]
     notes = Notes()
-    rows = [
-        [Cell(_RIGHT.label, "higher is better")]
-        + [_counted(figures, _RIGHT, "n_in", notes) for _, figures in columns],
-        [Cell(_FALSE.label, "lower is better")]
-        + [_counted(figures, _FALSE, "n_out", notes) for _, figures in columns],
-    ]
+    rows: list[list[str | Cell]] = []
+    for metric, number in ((_RIGHT, "n_in"), (_FALSE, "n_out")):
+        cells = [_counted(figures, metric, number, notes) for _, figures in columns]
+        rows.append([Cell(metric.label, f"{metric.better} is better"), *cells])
     for kind, name in KINDS.items():
         cells = [_counted(figures.get(kind, {}), _FALSE, "n", notes) for _, figures in columns]
-        rows.append([Cell(f"of these: {name}"), *cells])
+        rows.append([f"of these: {name}", *cells])
     names = ["Clips", *(name for name, _ in columns)]
     caption = "How often clips are accepted, with 95 % intervals"
     return Table("acceptance", caption, names, rows, notes.listed())
@@ -90,7 +84,7 @@ def reasons_table(answers: pd.DataFrame) -> Table:
     counts = answers.groupby(["kind", "reason"]).size()
     reasons = [OK, *(reason for reason in REASONS if (answers["reason"] == reason).any())]
     rows = [
-        [Cell(KINDS.get(kind, "in-set")), *(Cell(str(counts.get((kind, reason), 0))) for reason in reasons)]
+        [KINDS.get(kind, "in-set"), *(counts.get((kind, reason), 0) for reason in reasons)]
         for kind in (IN_SET, *KINDS)
         if (answers["kind"] == kind).any()
     ]
@@ -109,7 +103,7 @@ def variants_table(figures: Mapping[str, Any]) -> Table:
         ("Own sentence first, by cosine", figures["rerank"], "top1"),
         ("Own sentence first, re-ranked by time warping", figures["rerank"], "top1_reranked"),
     ]
-    rows = [[Cell(label), tables.score_cell(part, Metric(key, label), notes)] for label, part, key in shown]
+    rows = [[label, tables.score_cell(part, Metric(key, label), notes)] for label, part, key in shown]
     caption = f"In-set test clips, n\u00a0=\u00a0{figures['int8']['n']}, with 95 % intervals"
     return Table("variants", caption, ["What int8 and re-ranking change", "Share"], rows, notes.listed())
 
@@ -125,8 +119,8 @@ def latency_table(latency: Mapping[str, Mapping[str, Any]]) -> Table:
                 found.setdefault((group, flat[1]), {})[flat[2]] = value
     rows = [
         [
-            Cell(LABELS["latency"].get(part[0], {}).get(part[1], ": ".join(part).replace("_", " "))),
-            *(Cell(DASH if times.get(p) is None else f"{times[p]:.1f}") for p in ("p50", "p95", "p99")),
+            LABELS["latency"].get(part[0], {}).get(part[1], ": ".join(part).replace("_", " ")),
+            *(DASH if times.get(p) is None else f"{times[p]:.1f}" for p in ("p50", "p95", "p99")),
         ]
         for part, times in found.items()
     ]
@@ -136,10 +130,7 @@ def latency_table(latency: Mapping[str, Mapping[str, Any]]) -> Table:
 
 def files_table(bundle: Mapping[str, Any]) -> Table:
     """Return name, size and SHA-256 of every file of the bundle."""
-    rows = [
-        [Cell(name), Cell(f"{entry['bytes'] / 1e6:.3f}"), Cell(entry["sha256"])]
-        for name, entry in bundle["files"].items()
-    ]
+    rows = [(name, f"{entry['bytes'] / 1e6:.3f}", entry["sha256"]) for name, entry in bundle["files"].items()]
     return Table("files", "Files of the bundle", ["File", "MB", "SHA-256"], rows)
 
 

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from signloom.report.drawing import INK, MARKS, SERIES, Picture, note, picture
+from signloom.report.labels import LABELS
 
 ALL = "all"
 
@@ -32,16 +33,12 @@ def calibration(curve: pd.DataFrame, most: float) -> Picture:
         f"{row['accepted_and_right']:.3f} at {row['false_accept_rate']:.3f}"
         for row in points.iloc[[0, -1]].to_dict("records")
     )
-    caption = (
-        "The largest share of in-set validation clips that is accepted and right, for every false-accept "
-        "rate. The diamond is the chosen point, the dashed line the highest rate allowed."
-    )
     alt = (
         f"Share accepted and right over false-accept rate: {ends}. "
         f"Chosen: {chosen['accepted_and_right']:.3f} at {chosen['false_accept_rate']:.3f}, "
         f"where at most {most:g} is allowed."
     )
-    return picture("calibration", caption, alt, draw)
+    return picture("calibration", LABELS["captions"]["calibration"], alt, draw)
 
 
 def by_kind(curve: pd.DataFrame, names: dict[str, str]) -> Picture:
@@ -62,29 +59,14 @@ def by_kind(curve: pd.DataFrame, names: dict[str, str]) -> Picture:
 
     chosen = curve[curve["chosen"] == 1].set_index("kind")["false_accept_rate"]
     said = "; ".join(f"{names[kind]}: {chosen[kind]:.3f}" for kind in shown)
-    caption = "The same points for each kind of out-of-set clip; diamonds are the chosen point."
     alt = f"False-accept rate by kind of clip at the chosen thresholds: {said}."
-    return picture("calibration-kinds", caption, alt, draw, 0.9 + 1.15 * rows)
+    return picture("calibration-kinds", LABELS["captions"]["calibration-kinds"], alt, draw, 0.9 + 1.15 * rows)
 
 
 def _points(axes: Axes, points: pd.DataFrame, series: int, style: str) -> None:
-    axes.plot(
-        points["false_accept_rate"],
-        points["accepted_and_right"],
-        drawstyle=style,
-        color=SERIES[series % len(SERIES)],
-        marker=MARKS[0],
-        markersize=3.5,
-        clip_on=False,
-    )
     chosen = points[points["chosen"] == 1]
-    axes.plot(
-        chosen["false_accept_rate"],
-        chosen["accepted_and_right"],
-        linestyle="none",
-        marker=MARKS[3],
-        markersize=9,
-        color=INK,
-        clip_on=False,
-    )
+    line = {"drawstyle": style, "color": SERIES[series % len(SERIES)], "marker": MARKS[0], "markersize": 3.5}
+    diamond = {"linestyle": "none", "color": INK, "marker": MARKS[3], "markersize": 9}
+    for part, look in ((points, line), (chosen, diamond)):
+        axes.plot(part["false_accept_rate"], part["accepted_and_right"], clip_on=False, **look)
     axes.set_ylim(0, 1.05)

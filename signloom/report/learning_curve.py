@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from signloom.report.drawing import MARKS, SERIES, Picture, picture
-from signloom.report.labels import DATA
+from signloom.report.labels import DATA, LABELS
 from signloom.report.runs import WER
 from signloom.report.tables import DASH, Cell, Metric, Notes, Table, score_cell
 
@@ -33,7 +33,7 @@ def _table(curves: Mapping[str, Mapping[str, Any]]) -> Table:
     clips = list(next(iter(next(iter(curves.values())).values()))["by_clips"])
     rows = [
         [
-            Cell(model),
+            model,
             Cell(DATA[data], f"n\u00a0=\u00a0{curve['n']}"),
             *(score_cell(curve["by_clips"][number], WER, notes) for number in clips),
             score_cell(curve, _EXPONENT, notes),
@@ -48,12 +48,12 @@ def _table(curves: Mapping[str, Mapping[str, Any]]) -> Table:
     return Table("learning-curve", caption, columns, rows, notes.listed(), numeric=2)
 
 
-def _more(curve: Mapping[str, Any]) -> Cell:
+def _more(curve: Mapping[str, Any]) -> str | Cell:
     if curve["exponent"] is None:
-        return Cell(DASH)
+        return DASH
     number, low, high = (curve[f"more_clips{end}"] for end in ("", "_low", "_high"))
     if low is None:
-        return Cell("flat")
+        return "flat"
     far = "over 100 times"
     return Cell(f"{number:,}" if number else far, f"{low:,} to {f'{high:,}' if high else far}")
 
@@ -86,10 +86,7 @@ def _picture(curves: Mapping[str, Mapping[str, Any]]) -> Picture:
         for data, curve in of_model.items()
         for rates in [[point["wer"] for point in curve["by_clips"].values()]]
     )
-    caption = (
-        "Word error rate by number of training clips, both on logarithmic scales, and the power law through "
-        "the points. A rate of 0 is drawn as half an error."
-    )
+    caption = LABELS["captions"]["learning-curves"]
     alt = f"Word error rate from the fewest to the most training clips. {ends}."
     return picture("learning-curves", caption, alt, draw, 0.8 + 1.7 * rows)
 

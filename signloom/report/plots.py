@@ -16,8 +16,10 @@ from signloom.report.drawing import (
     MARKS,
     SERIES,
     Picture,
+    ends,
     note,
     picture,
+    rate_marks,
     smooth,
     whole_numbers,
 )
@@ -99,15 +101,9 @@ def curves(name: str, caption: str, history: pd.DataFrame, columns: dict[str, st
             # a single curve also needs its name
             figure.legend(loc="outside upper left", ncols=1 if len(known) > 2 else 2)
 
-    ends = []
-    for column, label in known.items():
-        values = history[["epoch", column]].dropna()
-        first, last = values.iloc[0], values.iloc[-1]
-        ends.append(
-            f"{label} from {first[column]:.3g} in epoch {first['epoch']:.0f} "
-            f"to {last[column]:.3g} in epoch {last['epoch']:.0f}"
-        )
-    alt = f"{caption} {'; '.join(ends) or 'No value was recorded'}. Best epoch: {best}."
+    values = history.set_index("epoch")
+    said = "; ".join(ends(label, values[column].dropna()) for column, label in known.items())
+    alt = f"{caption} {said or 'No value was recorded'}. Best epoch: {best}."
     return picture(name, caption, alt, draw, HEIGHT + (0.55 if len(known) > 2 else 0.0))
 
 
@@ -131,7 +127,7 @@ def wer_by_length(groups: pd.DataFrame, name: str, unit: str) -> Picture:
         for number, data in enumerate(names):
             part = groups[groups["data"] == data]
             shift = 0.12 * (number - (len(names) - 1) / 2)
-            _points(axes, part["group"].astype(float) + shift, part, DATA[data], number)
+            rate_marks(axes, part, part["group"].astype(float) + shift, DATA[data], number)
         axes.set_xlabel(f"{unit} in the reference")
         axes.set_ylabel("word error rate")
         axes.set_ylim(bottom=0)
@@ -141,21 +137,6 @@ def wer_by_length(groups: pd.DataFrame, name: str, unit: str) -> Picture:
 
     alt = f"Word error rate by sentence length. {_worst(groups, unit)}"
     return picture(name, f"Word error rate by length of the reference in {unit}.", alt, draw)
-
-
-def _points(axes: Axes, x: Any, part: pd.DataFrame, label: str, number: int) -> None:
-    error = np.abs(part[["low", "high"]].to_numpy().T - part["wer"].to_numpy())
-    axes.errorbar(
-        x,
-        part["wer"],
-        yerr=error,
-        fmt=MARKS[number % len(MARKS)],
-        color=SERIES[number % len(SERIES)],
-        label=label,
-        capsize=2,
-        linewidth=1.2,
-        clip_on=False,
-    )
 
 
 def wer_by_signer(groups: pd.DataFrame, name: str, most: int = 24) -> Picture:

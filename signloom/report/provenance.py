@@ -10,7 +10,7 @@ from typing import Any
 
 from signloom.files import file_sha256
 from signloom.report.labels import LABELS
-from signloom.report.tables import Cell, Table
+from signloom.report.tables import Table
 
 
 def git_commit(root: Path) -> str:
@@ -48,7 +48,7 @@ def _version(name: str) -> str:
 def parameters(sections: Mapping[str, Any]) -> Table:
     """Return every parameter of `sections` as `section.key` with its value, in the order of params.yaml."""
     rows = [
-        [Cell(f"{section}.{key}"), Cell(value if isinstance(value, str) else json.dumps(value))]
+        (f"{section}.{key}", value if isinstance(value, str) else json.dumps(value))
         for section, keys in sections.items()
         for key, value in keys.items()
     ]

@@ -37,7 +37,7 @@ def _name(model: str) -> Cell:
 def _seeds(found: Mapping[str, Any]) -> Table:
     shown = [data for data in DATA if any(data in of_model for of_model in found.values())]
     rows = [
-        [_name(model), Cell(str(of_model["seeds"])), *(_spread(of_model.get(data)) for data in shown)]
+        [_name(model), of_model["seeds"], *(_spread(of_model.get(data)) for data in shown)]
         for model, of_model in found.items()
     ]
     columns = ["Model", "Seeds", *(DATA[data] for data in shown)]
@@ -56,12 +56,7 @@ def _variants(found: Mapping[str, Any]) -> Table:
     rows = [
         [
             _name(model),
-            *(
-                cell
-                for data in shown
-                for entry in [of_model.get(data, {})]
-                for cell in (score_cell(entry, _DIFFERENCE), score_cell(entry, _P))
-            ),
+            *(score_cell(of_model.get(data, {}), metric) for data in shown for metric in (_DIFFERENCE, _P)),
         ]
         for model, of_model in found.items()
     ]
@@ -74,10 +69,10 @@ def _folds(found: Mapping[str, Any]) -> Table:
     rows = [
         [
             _name(model),
-            Cell(str(of_model["folds"])),
-            Cell(str(of_model["n"])),
+            of_model["folds"],
+            of_model["n"],
             score_cell(of_model, WER, notes),
-            Cell(DASH if of_model["wer_std"] is None else f"{of_model['wer_std']:.3f}"),
+            _rate(of_model["wer_std"]),
         ]
         for model, of_model in found.items()
     ]
@@ -89,11 +84,11 @@ def _folds(found: Mapping[str, Any]) -> Table:
 def _by_fold(found: Mapping[str, Any]) -> Table:
     folds = list(dict.fromkeys(fold for of_model in found.values() for fold in of_model["by_fold"]))
     rows = [
-        [Cell(model), *(_rate(of_model["by_fold"].get(fold)) for fold in folds)]
+        [model, *(_rate(of_model["by_fold"].get(fold)) for fold in folds)]
         for model, of_model in found.items()
     ]
     return Table("by_fold", "Word error rate of each fold", ["Model", *folds], rows)
 
 
-def _rate(value: float | None) -> Cell:
-    return Cell(DASH if value is None else f"{value:.3f}")
+def _rate(value: float | None) -> str:
+    return DASH if value is None else f"{value:.3f}"

@@ -117,9 +117,7 @@ def read_history(history: Path, epochs: Path) -> pd.DataFrame:
         raise SignloomError(f"{history}: no epoch; run stage train_sign2text again")
     rows = [json.loads(line) for line in epochs.read_text("utf-8").splitlines()]
     losses = {int(row["epoch"]): row.get("val_loss") for row in rows}
-    return table.assign(val_loss=[losses.get(int(epoch)) for epoch in table["epoch"]]).astype(
-        {"val_loss": "float64"}
-    )
+    return table.assign(val_loss=table["epoch"].astype(int).map(losses).astype("float64"))
 
 
 def read_table(path: Path, numbers: Sequence[str] = ()) -> pd.DataFrame:

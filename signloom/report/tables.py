@@ -21,7 +21,6 @@ _RESAMPLES, _SEED = 2000, 42
 _MOST_ROWS = 60
 _MOST_GROUPS = 12
 
-
 WordsOf = Callable[[str], list[str]]  # the words of a text that are scored
 
 
@@ -34,16 +33,22 @@ class Cell:
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Table:
-    """A captioned table. A row's first cell is its header; columns from `numeric` on are right-aligned."""
+    """A captioned table. A row's first cell is its header; columns from `numeric` on are right-aligned.
+
+    What is no `Cell` in a row becomes the text of one.
+    """
 
     name: str
     caption: str
     columns: list[str]
-    rows: list[list[Cell]]
+    rows: Sequence[Sequence[Any]]
     notes: list[tuple[str, str]] = field(default_factory=list)
     numeric: int = 1
+
+    def __post_init__(self) -> None:
+        self.rows = [[it if isinstance(it, Cell) else Cell(str(it)) for it in row] for row in self.rows]
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ def score_table(name: str, caption: str, scores: Mapping[str, Any], metrics: Seq
         for metric in metrics
     ]
     columns = ["Metric", *(f"{DATA[key]} (n\u00a0=\u00a0{scores.get(key, {}).get('n', 0)})" for key in shown)]
-    return Table(name, caption, columns, rows, notes.listed())
+    return Table(name, f"{caption}, with 95 % intervals", columns, rows, notes.listed())
 
 
 def score_cell(scores: Mapping[str, Any], metric: Metric, notes: Notes | None = None) -> Cell:
@@ -118,18 +123,18 @@ def corpus_table(clips: pd.DataFrame) -> Table:
     return Table("corpus", caption, LABELS["corpus_columns"], rows, notes)
 
 
-def _corpus_row(name: str, clips: pd.DataFrame) -> list[Cell]:
+def _corpus_row(name: str, clips: pd.DataFrame) -> list[str | Cell]:
     signed = clips[clips["sentence_id"] >= 0]
     signers = _signers(clips)
     return [
-        Cell(name),
-        _count(len(signed)),
-        _count(signed["sentence_id"].nunique()),
-        _count(signers) if signers or clips.empty else Cell(DASH, note="a"),
-        _count(len(clips) - len(signed)),
-        _count(int((signed["seen"] == 0).sum())),
-        _count(int(clips["num_frames"].sum())),
-        Cell(f"{clips['num_frames'].median():.0f}" if len(clips) else DASH),
+        name,
+        f"{len(signed):,}",
+        f"{signed['sentence_id'].nunique():,}",
+        f"{signers:,}" if signers or clips.empty else Cell(DASH, note="a"),
+        f"{len(clips) - len(signed):,}",
+        f"{(signed['seen'] == 0).sum():,}",
+        f"{int(clips['num_frames'].sum()):,}",
+        f"{clips['num_frames'].median():.0f}" if len(clips) else DASH,
     ]
 
 
@@ -141,25 +146,18 @@ def _signers(clips: pd.DataFrame) -> int:
     return int(named[named != ""].nunique())
 
 
-def _count(number: int) -> Cell:
-    return Cell(f"{number:,}")
-
-
 def reject_tables(rejects: pd.DataFrame) -> list[Table]:
     """Return two tables: rejects counted by stage and reason, and the first rejects one by one."""
     counts = rejects.groupby(["stage", "reason"], sort=True).size()
-    counted = [[Cell(str(stage)), Cell(str(reason)), _count(int(n))] for (stage, reason), n in counts.items()]
+    counted = [(stage, reason, f"{n:,}") for (stage, reason), n in counts.items()]
     shown = rejects.head(_MOST_ROWS)
-    single = [
-        [Cell(str(row["clip_id"])), Cell(str(row["reason"])), Cell(str(row.get("detail") or DASH))]
-        for row in shown.to_dict("records")
-    ]
+    records = shown.to_dict("records")
+    single = [(row["clip_id"], row["reason"], row.get("detail") or DASH) for row in records]
     more = f", the first {len(shown)} of {len(rejects)}" if len(rejects) > len(shown) else ""
+    caption = f"Rejected clips, one by one{more}"
     return [
         Table("rejects", "Rejected clips by reason", ["Stage", "Reason", "Clips"], counted, numeric=2),
-        Table(
-            "rejected", f"Rejected clips, one by one{more}", ["Clip", "Reason", "Detail"], single, numeric=9
-        ),
+        Table("rejected", caption, ["Clip", "Reason", "Detail"], single, numeric=9),
     ]
 
 
@@ -198,15 +196,14 @@ def group_table(name: str, caption: str, heading: str, groups: pd.DataFrame) -> 
     shown = groups.head(_MOST_ROWS)
     more = f", the first {len(shown)} of {len(groups)} groups" if len(groups) > len(shown) else ""
     rows = [
-        [
-            Cell(str(row["group"]) or DASH),
-            Cell(DATA[str(row["data"])]),
-            _count(int(row["n"])),
-            Cell(f"{row['wer']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}"),
-        ]
+        (str(row["group"]) or DASH, DATA[row["data"]], f"{row['n']:,}", _rate(row))
         for row in shown.to_dict("records")
     ]
     return Table(name, caption + more, [heading, "Data", "Clips", "Word error rate"], rows, numeric=2)
+
+
+def _rate(row: Mapping[Any, Any]) -> Cell:
+    return Cell(f"{row['wer']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}")
 
 
 def wrong_answers(retrieval: pd.DataFrame, sentences: Mapping[int, str]) -> Table:
@@ -214,11 +211,11 @@ def wrong_answers(retrieval: pd.DataFrame, sentences: Mapping[int, str]) -> Tabl
     wrong = retrieval[retrieval["rank"] > 1].sort_values(["similarity", "clip_id"], ascending=[False, True])
     rows = [
         [
-            Cell(str(row["clip_id"])),
-            Cell(sentences.get(int(row["sentence_id"]), DASH)),
-            Cell(str(row["top_sentence"])),
-            Cell(f"{row['similarity']:.3f}"),
-            Cell(f"{row['rank']:.0f}"),
+            row["clip_id"],
+            sentences.get(int(row["sentence_id"]), DASH),
+            row["top_sentence"],
+            f"{row['similarity']:.3f}",
+            f"{row['rank']:.0f}",
         ]
         for row in wrong.head(10).to_dict("records")
     ]
@@ -244,16 +241,9 @@ def stage_times(folder: Path, jobs: set[str]) -> Table:
     table = pd.DataFrame(found, columns=["stage", "seconds", "memory"])
     rows = []
     for stage, part in sorted(table.groupby("stage"), key=lambda item: -item[1]["seconds"].sum()):
-        peak = part["memory"].max()
-        rows.append(
-            [
-                Cell(str(stage)),
-                _count(len(part)),
-                Cell(duration(part["seconds"].sum())),
-                Cell(duration(part["seconds"].max())),
-                Cell(f"{peak:,.0f} MiB" if np.isfinite(peak) else DASH),
-            ]
-        )
+        seconds, peak = part["seconds"], part["memory"].max()
+        memory = f"{peak:,.0f} MiB" if np.isfinite(peak) else DASH
+        rows.append((stage, f"{len(part):,}", duration(seconds.sum()), duration(seconds.max()), memory))
     columns = ["Stage", "Jobs", "Time, all jobs", "Longest job", "Peak memory of a job"]
     return Table("times", "Time and peak memory of every stage, slowest first", columns, rows)
 

@@ -1,6 +1,7 @@
 """The figures of the gloss family; a variant has the same style in all of them."""
 
-import numpy as np
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +14,9 @@ from signloom.report.drawing import (
     MARKS,
     SERIES,
     Picture,
+    ends,
     picture,
+    rate_marks,
     smooth,
     whole_numbers,
 )
@@ -44,15 +47,8 @@ def curves(
             _variant_line(axes, known[known["variant"] == variant], column, smoothed)
         if limit is not None:
             axes.axhline(limit, color=INK, linestyle="--", linewidth=1.2)
-            axes.annotate(
-                f"dashed: collapse, {limit:g}",
-                (1, 1),
-                (0, 3),
-                xycoords="axes fraction",
-                textcoords="offset points",
-                ha="right",
-                fontsize=9,
-            )
+            edge: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right"}
+            axes.annotate(f"dashed: collapse, {limit:g}", (1, 1), (0, 3), fontsize=9, **edge)
             axes.set_ylim(0, 1.02)
         elif known[column].min() >= 0:
             axes.set_ylim(bottom=0)
@@ -82,20 +78,12 @@ def _variant_line(axes: Axes, part: pd.DataFrame, column: str, smoothed: bool) -
 def _mark(axes: Axes, points: pd.DataFrame) -> None:
     for number, variant in enumerate(VARIANTS):
         part = points[points["variant"] == variant]
-        axes.plot(
-            part["epoch"],
-            part["value"],
-            linestyle="none",
-            marker=MARKS[number],
-            color=SERIES[number],
-            clip_on=False,
-        )
+        axes.plot(part["epoch"], part["value"], MARKS[number], color=SERIES[number], clip_on=False)
 
 
 def _said(known: pd.DataFrame, variant: str, column: str, limit: float | None) -> str:
     mean = known[known["variant"] == variant].groupby("epoch")[column].mean()
-    first, last = mean.index[0], mean.index[-1]
-    text = f"{variant} from {mean[first]:.3g} in epoch {first} to {mean[last]:.3g} in epoch {last}"
+    text = ends(variant, mean)
     if limit is not None:
         text += f", above {limit:g} in {int((mean > limit).sum())} of {len(mean)} epochs"
     return text + "."
@@ -115,17 +103,7 @@ def decoders(data: str, points: pd.DataFrame) -> Picture:
         for number, decoder in enumerate(read):
             part = points[points["decoder"] == decoder]
             places = part["variant"].map(shown.index) + 0.17 * (number - (len(read) - 1) / 2)
-            axes.errorbar(
-                part["wer"],
-                places,
-                xerr=np.abs(part[["low", "high"]].to_numpy().T - part["wer"].to_numpy()),
-                fmt=MARKS[number],
-                color=SERIES[number],
-                label=DECODERS[decoder],
-                capsize=2,
-                linewidth=1.2,
-                clip_on=False,
-            )
+            rate_marks(axes, part, places, DECODERS[decoder], number, flat=True)
         axes.set_yticks(range(len(shown)), shown)
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlim(left=0)

@@ -34,11 +34,11 @@ def describe(sources: GlossSources) -> dict[str, Any]:
     """Return the template's values for glosses."""
     rates = gloss_tables.rates(sources.metrics)
     choice = choose(sources, rates)
-    scored = [data for data in gloss_tables.scored(sources.ablation) if data != "val_unseen_sentences"]
+    known, compared = set(sources.epochs["variant"]), sources.ablation
+    signatures = {scores["wer_signature"] for sets in sources.metrics.values() for scores in sets.values()}
+    scored = [data for data in gloss_tables.scored(compared) if data != "val_unseen_sentences"]
     return {
-        "variants": [
-            (name, row.label) for name, row in VARIANTS.items() if name in set(sources.epochs["variant"])
-        ],
+        "variants": [(name, row.label) for name, row in VARIANTS.items() if name in known],
         "runs": len(sources.metrics),
         "collapse": COLLAPSE_RATIO,
         "networks": networks(sources.backbones),
@@ -46,21 +46,13 @@ def describe(sources: GlossSources) -> dict[str, Any]:
         "curves": _curves(sources.epochs),
         "decoders": [gloss_plots.decoders(data, rates[rates["data"] == data]) for data in scored],
         "says": _sentences(sources.says),
-        "ablation": [gloss_tables.ablation_table(data, sources.ablation, rates, False) for data in scored],
-        "every_decoder": [
-            gloss_tables.ablation_table(data, sources.ablation, rates, True) for data in scored
-        ],
-        "comparisons": gloss_tables.comparison_table(sources.ablation, scored),
+        "ablation": [gloss_tables.ablation_table(data, compared, rates, False) for data in scored],
+        "every_decoder": [gloss_tables.ablation_table(data, compared, rates, True) for data in scored],
+        "comparisons": gloss_tables.comparison_table(compared, scored),
         "choice": choice,
         "decoder": DECODERS[choice.decoder],
         "tiles": _tiles(sources, choice),
-        "signatures": sorted(
-            {
-                f"gloss wer: {scores['wer_signature']}"
-                for sets in sources.metrics.values()
-                for scores in sets.values()
-            }
-        ),
+        "signatures": sorted(f"gloss wer: {signature}" for signature in signatures),
         **_answers(sources.predictions[choice.run], choice),
     }
 

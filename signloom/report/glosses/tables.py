@@ -52,12 +52,11 @@ def ablation_table(data: str, ablation: Mapping[str, Any], found: pd.DataFrame, 
     }
     rows = []
     for variant, entry in _variants(ablation, data):
-        for decoder in (
-            [name for name in DECODERS if name in entry] if whole else [VARIANTS[variant].headline]
-        ):
+        read = [name for name in DECODERS if name in entry] if whole else [VARIANTS[variant].headline]
+        for decoder in read:
             figures = entry[decoder]
             wer = _mean(figures, "wer", notes, limits.get((variant, decoder), ""))
-            against = Cell("baseline") if variant == BASELINE else score_cell(figures, _DIFFERENCE, notes)
+            against = "baseline" if variant == BASELINE else score_cell(figures, _DIFFERENCE, notes)
             blank = _mean(entry, "blank_ratio", notes)
             rest = [_mean(figures, rate, notes) for rate in ("sub", "del", "ins", "sentence_acc")]
             rows.append([Cell(variant, DECODERS[decoder]), wer, against, blank, *rest])
@@ -79,7 +78,7 @@ def comparison_table(ablation: Mapping[str, Any], shown: Sequence[str]) -> Table
     rows = []
     for pair in found[shown[0]] if shown else []:
         better, worse = found[shown[0]][pair]["decoders"]
-        decoders = f"{DECODERS[better]}" if better == worse else f"{DECODERS[better]}; {DECODERS[worse]}"
+        decoders = DECODERS[better] if better == worse else f"{DECODERS[better]}; {DECODERS[worse]}"
         cells = [score_cell(found[data][pair], _DIFFERENCE, notes) for data in shown]
         rows.append([Cell(pair.replace(" - ", " − "), decoders), *cells])
     caption = "Differences in word error rate, with 95 % paired intervals; below 0 the first is better"

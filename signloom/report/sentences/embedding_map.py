@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from signloom.report.drawing import INK, MARKS, PAGE, SERIES, Picture, picture
+from signloom.report.drawing import INK, LETTERS, MARKS, PAGE, SERIES, Picture, picture
+from signloom.report.labels import LABELS
 
 Floats = NDArray[np.float64]
 _SPLITS = ("train", "val", "test")
@@ -89,31 +90,14 @@ def _draw(clips: pd.DataFrame, marked: dict[int, str], shares: Floats) -> Pictur
             for signed in (True, False):
                 part = clips[(clips["split"] == split) & ((clips["sentence_id"] >= 0) == signed)]
                 if len(part):
-                    axes.plot(
-                        part["x"],
-                        part["y"],
-                        linestyle="none",
-                        marker=MARKS[number],
-                        markersize=4.5,
-                        color=SERIES[number],
-                        markerfacecolor=SERIES[number] if signed else PAGE,
-                        label=split if signed else f"{split}, not signing",
-                    )
+                    look = {"color": SERIES[number], "markerfacecolor": SERIES[number] if signed else PAGE}
+                    label = split if signed else f"{split}, not signing"
+                    axes.plot(part["x"], part["y"], MARKS[number], markersize=4.5, label=label, **look)
         for sentence_id, letter in marked.items():
             centre = clips.loc[clips["sentence_id"] == sentence_id, ["x", "y"]].to_numpy().mean(0)
             # placed outwards, where there are fewer clips
             away = 13 * centre / max(float(np.linalg.norm(centre)), 1e-12)
-            axes.annotate(
-                letter,
-                tuple(centre),
-                tuple(away),
-                textcoords="offset points",
-                ha="center",
-                va="center",
-                fontsize=11,
-                fontweight="bold",
-                bbox={"facecolor": PAGE, "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
-            )
+            axes.annotate(letter, tuple(centre), tuple(away), **LETTERS)
         axes.margins(0.08)
         axes.set_aspect("equal", "datalim")
         axes.set_xlabel(f"first axis, {shares[0]:.0%} of the variance")
@@ -130,8 +114,4 @@ def _draw(clips: pd.DataFrame, marked: dict[int, str], shares: Floats) -> Pictur
         f"{int((clips['sentence_id'] < 0).sum())} of them without signing. The two axes hold "
         f"{shares[0]:.0%} and {shares[1]:.0%} of the variance."
     )
-    caption = (
-        "Clips by their embeddings: the first two principal components of the unit vectors. "
-        "Clips of a lettered sentence are joined to their mean."
-    )
-    return picture("embedding-map", caption, alt, draw, 4.4)
+    return picture("embedding-map", LABELS["captions"]["embedding-map"], alt, draw, 4.4)

@@ -38,6 +38,7 @@ def _scores(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
     for label, file, data, key in LABELS["sentence_tiles"]:
         scores = (translation if file == "sign2text" else retrieval).get(data, {})
         tiles.append((label, DATA[data], scores.get("n", 0), tables.score_cell(scores, by_key[key])))
+    beside = "Against the training clips and the other clips of its data"
     among = {data: scores.get("leave_one_out", {}) for data, scores in retrieval.items()}
     signatures = {
         f"{key.removesuffix('_signature')}: {value}"
@@ -48,18 +49,9 @@ def _scores(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
     sentences = dict(zip(clips["sentence_id"], clips["sentence"], strict=True))
     return {
         "tiles": tiles,
-        "headline": tables.score_table(
-            "headline", "Sentences and alignment, with 95 % intervals", translation, HEADLINE
-        ),
-        "retrieval": tables.score_table(
-            "gallery", "Against the training clips, with 95 % intervals", retrieval, RETRIEVAL
-        ),
-        "among": tables.score_table(
-            "among",
-            "Against the training clips and the other clips of its data, with 95 % intervals",
-            among,
-            RETRIEVAL,
-        ),
+        "headline": tables.score_table("headline", "Sentences and alignment", translation, HEADLINE),
+        "retrieval": tables.score_table("gallery", "Against the training clips", retrieval, RETRIEVAL),
+        "among": tables.score_table("among", beside, among, RETRIEVAL),
         "wrong": tables.wrong_answers(sources.retrieval, sentences),
         "signatures": sorted(signatures),
     }
