@@ -1,11 +1,9 @@
 """The input rows of a gloss network: pose features, clip features, or both side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +98,7 @@ class GlossRows:
         copies: bool = False,
         stack: int = 1,
         every: int = 1,
-    ) -> GlossRows:
+    ) -> Self:
         """Open those of `files` that a network of `kind` reads, with the copies of clips if `copies`.
 
         Raises SignloomError if a family that it reads is missing.

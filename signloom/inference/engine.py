@@ -8,8 +8,6 @@
 ('ok', 'Anna drinks tea.')
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import sys
@@ -17,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +63,7 @@ class SignEngine:
     @classmethod
     def load(
         cls, path: Path, *, threads: int = 1, int8: bool = False, thresholds: Thresholds | None = None
-    ) -> SignEngine:
+    ) -> Self:
         """Open a bundle, a zip file or a folder; `thresholds` replace its own.
 
         Raises SignloomError if a file of the bundle has changed since the export.

@@ -1,9 +1,8 @@
 """Convert text to token ids and back, in the Hugging Face tokenizers format."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Self
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
@@ -35,7 +34,7 @@ class TextTokenizer:
         self.size: int = tokenizer.get_vocab_size(with_added_tokens=True)
 
     @classmethod
-    def load(cls, path: Path) -> TextTokenizer:
+    def load(cls, path: Path) -> Self:
         """Read tokenizer.json."""
         return cls(Tokenizer.from_str(path.read_text("utf-8")))
 

@@ -1,11 +1,10 @@
 """Load the data of the gloss family: clips, their glosses, and whether CTC can align them."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +59,7 @@ class GlossCorpus:
     @classmethod
     def load(
         cls, files: GlossFiles, run: GlossRunParams, kind: Kind, p: TrainGlossParams, timed: bool = False
-    ) -> GlossCorpus:
+    ) -> Self:
         """Read `files`, with features of `kind`, and with gloss times if `timed`.
 
         Raises SignloomError if there is nothing to train on.

@@ -1,7 +1,5 @@
 """Read clips and glosses, augment and mix them for training, and pad them into batches."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -56,7 +54,7 @@ class Batch(NamedTuple):
     weights: Tensor  # (N,) float32, the weights of an input sum to 1
     aligned: Tensor  # (N,) bool, False if CTC has too few frames
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
         return Batch(*(part.to(device) for part in self))
 

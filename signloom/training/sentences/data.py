@@ -1,11 +1,9 @@
 """Read clips and sentences, augment them for training and pad them into batches, not yet standardised."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +48,7 @@ class ClipSet:
     sentences: list[int]
 
     @classmethod
-    def of(cls, splits: pd.DataFrame, split: str) -> ClipSet:
+    def of(cls, splits: pd.DataFrame, split: str) -> Self:
         """Return the clips of `split` in splits.csv that have a sentence."""
         rows = splits[(splits["split"] == split) & (splits["sentence_id"] >= 0)].sort_values("clip_id")
         return cls(rows["clip_id"].tolist(), rows["sentence_id"].astype(int).tolist())
@@ -137,7 +135,7 @@ class Batch(NamedTuple):
     text_rows: Tensor  # (B,) int64, rows of the text table
     tokens: Tensor  # (B, L) int64, from start to end token, then padding
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
         views = [PaddedView(*(part.to(device) for part in view)) for view in self.views]
         return Batch(views, *(part.to(device) for part in self[1:]))
