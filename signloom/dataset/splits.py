@@ -12,14 +12,8 @@ from signloom.params.splits import FoldParams, SplitsParams
 
 Names = npt.NDArray[np.object_]
 
-_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "dev": "val",
-    "validation": "val",
-    "test": "test",
-}
+_SPLITS = ("train", "val", "test")
+_OTHER_NAMES = {"training": "train", "dev": "val", "validation": "val"}
 
 
 def make_splits(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | None = None) -> pd.DataFrame:
@@ -50,15 +44,8 @@ def make_splits(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | No
         kept = _share(clips, split == "train", int(fold.name), params.seed)
         clips, split, signed = clips[kept].reset_index(drop=True), split[kept], signed[kept]
     trained = clips["sentence_id"][split == "train"].unique()
-    seen = clips["sentence_id"].isin(trained) & signed
-    return pd.DataFrame(
-        {
-            "clip_id": clips["clip_id"],
-            "split": split,
-            "sentence_id": clips["sentence_id"],
-            "seen": seen.astype(int),
-        }
-    )
+    seen = (clips["sentence_id"].isin(trained) & signed).astype(int)
+    return clips.assign(split=split, seen=seen)[["clip_id", "split", "sentence_id", "seen"]]
 
 
 def count_splits(splits: pd.DataFrame, clips: pd.DataFrame) -> dict[str, Any]:
@@ -78,8 +65,8 @@ def count_splits(splits: pd.DataFrame, clips: pd.DataFrame) -> dict[str, Any]:
 
 
 def _predefined(clips: pd.DataFrame) -> Names:
-    given = clips["split"].fillna("").str.strip().str.lower()
-    unknown = clips[~given.isin(_NAMES)]
+    split = clips["split"].fillna("").str.strip().str.lower().replace(_OTHER_NAMES)
+    unknown = clips[~split.isin(_SPLITS)]
     if len(unknown):
         first = unknown.iloc[0]
         raise SignloomError(
@@ -87,7 +74,7 @@ def _predefined(clips: pd.DataFrame) -> Names:
             f"(first: {first['clip_id']}, split {first['split']!r}); expected train, val or test, "
             "or set splits.mode to sentence, signer or clip"
         )
-    return np.array([_NAMES[name] for name in given], dtype=object)
+    return np.array(split, dtype=object)
 
 
 def _left_out(clips: pd.DataFrame, fold: FoldParams) -> Names:
