@@ -88,12 +88,16 @@ def build_manifest(
         except Reject as why:
             video_path = path.as_posix() if clip_id else ""
             rejects.append((clip_id, video_path, row["row"], why.reason, why.detail))
-    manifest = Manifest(
+    if len(rejects) > params.max_reject_ratio * len(rows) or not clips:
+        *_, number, reason, detail = rejects[0]
+        raise SignloomError(
+            f"{dataset.table}: {len(rejects)} of {len(rows)} rows rejected, more than "
+            f"manifest.max_reject_ratio {params.max_reject_ratio:g}; first: row {number}: {reason}: {detail}"
+        )
+    return Manifest(
         pd.DataFrame(clips, columns=MANIFEST_COLUMNS).sort_values("clip_id", ignore_index=True),
         pd.DataFrame(rejects, columns=REJECT_COLUMNS),
     )
-    _stop_if_too_many(manifest, params, dataset.table)
-    return manifest
 
 
 def shard_digests(dataset: DatasetParams, count: int, hashes: HashCache) -> dict[str, str]:
@@ -292,13 +296,3 @@ def _variations_of(row: dict[str, Any], sentence: str, given: list[str]) -> str:
         raise Reject("bad_row", f"text_variations {own!r} is not a JSON list of texts")
     unique = dict.fromkeys([*given, *(one_form(text) for text in texts)])
     return json.dumps([text for text in unique if text and text != sentence], ensure_ascii=False)
-
-
-def _stop_if_too_many(manifest: Manifest, params: ManifestParams, table: str) -> None:
-    total = len(manifest.clips) + len(manifest.rejects)
-    if len(manifest.rejects) > params.max_reject_ratio * total or manifest.clips.empty:
-        first = manifest.rejects.iloc[0]
-        raise SignloomError(
-            f"{table}: {len(manifest.rejects)} of {total} rows rejected, more than manifest.max_reject_ratio "
-            f"{params.max_reject_ratio:g}; first: row {first['row']}: {first['reason']}: {first['detail']}"
-        )

@@ -150,9 +150,15 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
 
     The last group is never assigned, so that training keeps at least one.
     """
+    key = f"{params.mode}_id"
     if params.mode == "signer":
-        _need_signers(clips[signed])
-    key = {"sentence": "sentence_id", "signer": "signer_id", "clip": "clip_id"}[params.mode]
+        nameless = clips[signed & (clips[key].fillna("").str.strip() == "")]
+        if len(nameless):
+            raise SignloomError(
+                f"splits.mode signer: {len(nameless)} of {signed.sum()} signed clips have no signer_id "
+                f"(first: {nameless['clip_id'].iloc[0]}); name their signers in the table, "
+                "or set splits.mode to sentence or clip"
+            )
     split = np.full(len(clips), "train", dtype=object)
     groups = clips[key][signed].unique()
     sizes = clips[key][signed].value_counts()
@@ -161,10 +167,7 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
     queue = iter(order[:-1])
     for name, target in wanted.items():
         filled = 0
-        while filled < round(target):
-            group = next(queue, None)
-            if group is None:
-                break
+        while filled < round(target) and (group := next(queue, None)) is not None:
             split[(clips[key] == group).to_numpy() & signed] = name
             filled += int(sizes[group])
         if target > 0 and not filled:
@@ -178,13 +181,3 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
     split[unsigned[0::2]] = "val"
     split[unsigned[1::2]] = "test"
     return split
-
-
-def _need_signers(clips: pd.DataFrame) -> None:
-    nameless = clips[clips["signer_id"].fillna("").str.strip() == ""]
-    if len(nameless):
-        raise SignloomError(
-            f"splits.mode signer: {len(nameless)} of {len(clips)} signed clips have no signer_id (first: "
-            f"{nameless['clip_id'].iloc[0]}); name their signers in the table, "
-            "or set splits.mode to sentence or clip"
-        )

@@ -21,20 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from signloom.errors import SignloomError
+from signloom.inference import gates
 from signloom.inference.answer import Answer, Match
 from signloom.inference.beam import NextLogProbs, beam_search
 from signloom.inference.bundle import Bundle
 from signloom.inference.dtw import dtw_score
-from signloom.inference.gates import (
-    OK,
-    REASONS,
-    Gallery,
-    Thresholds,
-    confidence,
-    highest,
-    judge,
-    weigh,
-)
 from signloom.inference.networks import Array, Clip, Encoded, Networks
 from signloom.text.vocabulary import Symbols
 
@@ -47,12 +38,12 @@ class SignEngine:
     `config` is the content of model_config.json; `clips` are the rows of embeddings_map.csv.
     """
 
-    def __init__(self, bundle: Bundle, networks: Networks, thresholds: Thresholds) -> None:
+    def __init__(self, bundle: Bundle, networks: Networks, thresholds: gates.Thresholds) -> None:
         self.config: dict[str, Any] = bundle.json("model_config.json")
         self.thresholds = thresholds
         self.clips = _table(bundle, "embeddings_map.csv")
         prototypes = bundle.arrays("prototypes.npz")
-        self.gallery = Gallery(
+        self.gallery = gates.Gallery(
             bundle.array("embeddings.npy"),
             np.array([int(clip["sentence_id"]) for clip in self.clips]),
             prototypes["sentence_ids"],
@@ -62,7 +53,7 @@ class SignEngine:
 
     @classmethod
     def load(
-        cls, path: Path, *, threads: int = 1, int8: bool = False, thresholds: Thresholds | None = None
+        cls, path: Path, *, threads: int = 1, int8: bool = False, thresholds: gates.Thresholds | None = None
     ) -> Self:
         """Open a bundle, a zip file or a folder; `thresholds` replace its own.
 
@@ -71,7 +62,7 @@ class SignEngine:
         bundle = Bundle(path)
         if thresholds is None:
             given = bundle.json("thresholds.json")
-            thresholds = Thresholds(**{name: given[name] for name in Thresholds.__annotations__})
+            thresholds = gates.Thresholds(**{name: given[name] for name in gates.Thresholds.__annotations__})
         return cls(bundle, Networks(bundle, threads, int8), thresholds)
 
     def answer(
@@ -106,9 +97,8 @@ class SignEngine:
         for clip in clips:
             self._check(clip)
         seen = [place for place, (features, _) in enumerate(clips) if len(features)]
-        answers = [
-            Answer(False, REASONS[0], (), motion, 0, None, None) for motion in motion_means
-        ]  # without a visible frame there is no person
+        # without a visible frame there is no person
+        answers = [Answer(False, gates.REASONS[0], (), motion, 0, None, None) for motion in motion_means]
         if not seen:
             return answers
         encoded = self._encode([clips[place] for place in seen])
@@ -164,7 +154,7 @@ class SignEngine:
             cosines[query, self.gallery.sentences == sentence] = -np.inf
         to_prototypes = self.gallery.to_prototypes(encoded.embeddings)
         count = min(self.config["inference"]["top_k"], cosines.shape[1])
-        places = np.stack([highest(row, count) for row in cosines])
+        places = np.stack([gates.highest(row, count) for row in cosines])
         # a gate needs the score of the first sentence; only re-ranking needs the others, which cost time
         compared = places if rerank else places[:, :1]
         ranking, warped = cosines, np.full(places.shape, np.nan)
@@ -177,9 +167,9 @@ class SignEngine:
             order = np.argsort(-score, axis=1, kind="stable")
             places, warped = np.take_along_axis(places, order, 1), np.take_along_axis(warped, order, 1)
         speed = np.array([np.nan if mean is None else mean for mean in motion])
-        evidence = weigh(cosines, to_prototypes, speed, lengths, places[:, 0], warped[:, 0])
-        reasons = judge(evidence, self.thresholds)
-        shares = confidence(ranking, self.config["inference"]["temperature"])
+        evidence = gates.weigh(cosines, to_prototypes, speed, lengths, places[:, 0], warped[:, 0])
+        reasons = gates.judge(evidence, self.thresholds)
+        shares = gates.confidence(ranking, self.config["inference"]["temperature"])
         answers = []
         for query, reason in enumerate(reasons):
             matches = tuple(
@@ -195,7 +185,7 @@ class SignEngine:
                 for rank, (place, score) in enumerate(zip(places[query], warped[query], strict=True), 1)
             )
             frames = int(lengths[query])
-            answers.append(Answer(reason == OK, reason, matches, motion[query], frames, None, None))
+            answers.append(Answer(reason == gates.OK, reason, matches, motion[query], frames, None, None))
         return answers
 
     def _match(self, row: int, **scores: Any) -> Match:

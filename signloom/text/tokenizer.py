@@ -1,6 +1,7 @@
 """Convert text to token ids and back, in the Hugging Face tokenizers format."""
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Self
 
@@ -54,11 +55,7 @@ class TextTokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of `ids` up to the first end token; special tokens are left out."""
-        kept: list[int] = []
-        for token in ids:
-            if token == self.end:
-                break
-            kept.append(int(token))
+        kept = [int(token) for token in takewhile(lambda token: token != self.end, ids)]
         text = str(self.raw.decode(kept, skip_special_tokens=True))
         # WordPiece puts spaces around an apostrophe, and the ids do not say whether the text had them
         return text.replace(" ' ", "'") if isinstance(self.raw.decoder, decoders.WordPiece) else text

@@ -158,9 +158,8 @@ def _clips(
         needed = rows_needed(ids)
         feasible = rows.length(clip_id) >= needed
         # a copy that was sped up may have too few rows
-        copies = [
-            copy for copy in rows.copies_of(clip_id) if rows.length(copy) >= (needed if feasible else 1)
-        ]
+        least = needed if feasible else 1
+        copies = [copy for copy in rows.copies.get(clip_id, []) if rows.length(copy) >= least]
         clips.append(GlossClip(clip_id, lines[clip_id], ids, feasible, (clip_id, *copies)))
     if empty:
         print(f"{empty} of {len(chosen)} {split} clips have no gloss and are left out")

@@ -166,7 +166,7 @@ class TrainingLoader:
     def __init__(self, data: TrainingClips) -> None:
         p = data.params
         self.batches = EpochBatches(data.clips.sentences, p.batch_size, p.instances_per_class, data.seed)
-        self.loader = _loader(data, self.batches, data.texts, p.workers)
+        self.loader = _loader(data, self.batches, p.workers)
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -181,17 +181,16 @@ def plain_loader(data: PlainClips, batch_size: int, workers: int = 0) -> DataLoa
     """Return batches of all clips in the given order."""
     order = range(len(data))
     batches = [list(order[start : start + batch_size]) for start in order[::batch_size]]
-    return _loader(data, batches, data.texts, workers)
+    return _loader(data, batches, workers)
 
 
-def _loader(data: Dataset[Sample], batches: Any, texts: Texts, workers: int) -> DataLoader[Any]:
-    # its own generator, because a loader would otherwise draw from the global one at every epoch
-    own = torch.Generator()
+def _loader(data: TrainingClips | PlainClips, batches: Any, workers: int) -> DataLoader[Any]:
     return DataLoader(
         data,
         batch_sampler=batches,
         num_workers=workers,
-        collate_fn=partial(collate, texts),
+        collate_fn=partial(collate, data.texts),
         persistent_workers=workers > 0,
-        generator=own,
+        # its own, because a loader would otherwise draw from the global one at every epoch
+        generator=torch.Generator(),
     )
