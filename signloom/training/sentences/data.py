@@ -85,7 +85,7 @@ class TrainingClips(Dataset[Sample]):
         clip_id, sentence = self.clips.ids[index], self.clips.sentences[index]
         rng = clip_generator(self.seed, epoch, clip_id, copy)
         text = draw_text(self.texts.rows_of[sentence], self.params.variation_p, rng)
-        whole = self.shards.clip(clip_id), self.shards.mask(clip_id)
+        whole = self.shards.read(clip_id)
         views = [whole, *half_views(*whole)] if self.params.dual_view else [whole]
         views = [
             random_crop(*augment(*view, self.augmentation, rng), self.params.seq_len, rng) for view in views
@@ -104,7 +104,7 @@ class PlainClips(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         clip_id, sentence = self.clips.ids[index], self.clips.sentences[index]
-        view = centre_crop(self.shards.clip(clip_id), self.shards.mask(clip_id), self.seq_len)
+        view = centre_crop(*self.shards.read(clip_id), self.seq_len)
         return Sample([view], sentence, self.texts.rows_of[sentence][0])
 
 
