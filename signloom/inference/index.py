@@ -1,5 +1,7 @@
 """Approximate search for the clips of a large gallery that are nearest to queries."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -28,7 +30,7 @@ class ApproximateIndex:
                 "the gallery is larger than retrieval.exact_limit, and approximate search needs a package: "
                 "run pip install faiss-cpu, or raise retrieval.exact_limit"
             ) from error
-        self._faiss = faiss
+        self._faiss: Any = faiss
         self._graph = faiss.IndexHNSWFlat(embeddings.shape[1], LINKS, faiss.METRIC_INNER_PRODUCT)
         self._graph.hnsw.efConstruction = BUILD_WIDTH
         threads = faiss.omp_get_max_threads()

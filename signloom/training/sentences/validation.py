@@ -79,9 +79,11 @@ class Validation:
     def _contrast(self, clips: Tensor, texts: Tensor, labels: Tensor) -> float:
         """Return the mean contrastive loss over blocks, so that memory does not grow quadratically."""
         total = 0.0
-        blocks = (rows.split(self.params.batch_size) for rows in (clips, texts, labels))
-        for block in zip(*blocks, strict=True):
-            total += float(contrastive_loss(*block)) * len(block[0])
+        size = self.params.batch_size
+        for start in range(0, len(clips), size):
+            block = slice(start, start + size)
+            loss = contrastive_loss(clips[block], texts[block], labels[block])
+            total += float(loss) * len(labels[block])
         return total / len(clips)
 
     def texts(self, model: Sign2Text) -> tuple[list[str], list[str]]:
