@@ -90,9 +90,8 @@ def _left_out(clips: pd.DataFrame, fold: FoldParams) -> Names:
                 "the signers of column `signer_id`"
             )
     following = fold.all[(fold.all.index(fold.name) + 1) % len(fold.all)]
-    return np.where(signers == fold.name, "test", np.where(signers == following, "val", "train")).astype(
-        object
-    )
+    others = np.where(signers == following, "val", "train")
+    return np.where(signers == fold.name, "test", others).astype(object)
 
 
 def _hold_out_fold(

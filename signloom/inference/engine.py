@@ -190,10 +190,8 @@ class SignEngine:
 
     def _match(self, row: int, **scores: Any) -> Match:
         clip = self.clips[row]
-        about: dict[str, Any] = {
-            name: clip[name] for name in ("clip_id", "video_file", "sentence", "category")
-        }
-        return Match(sentence_id=int(clip["sentence_id"]), **about, **scores)
+        scores |= {name: clip[name] for name in ("clip_id", "video_file", "sentence", "category")}
+        return Match(sentence_id=int(clip["sentence_id"]), **scores)
 
     def _search(self, queries: Array) -> tuple[Array, npt.NDArray[np.intp]]:
         """Return the cosine (Q, S) to each sentence's best clip, and the clip's row of the map.
