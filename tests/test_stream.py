@@ -282,7 +282,7 @@ def test_latencies_of_videos_are_percentiles_of_what_the_stream_took(
     film = Film(1.9, [(0.3, 1.9)])
     frames = [Frame(n, float(time_s), film.picture(n)) for n, time_s in enumerate(film.times)]
     monkeypatch.setattr("signloom.inference.stream.read_frames", lambda video: iter(frames))
-    monkeypatch.setattr("signloom.inference.stream.bundle_tracker", lambda engine: nullcontext(film))
+    monkeypatch.setattr("signloom.inference.video.bundle_tracker", lambda engine: nullcontext(film))
     partials = [event for event in film.stream()[0] if event.kind == "partial"]
     clock.slow(monkeypatch, film, "landmarks", *np.arange(1, len(frames) + 1) / 1000)
     clock.slow(monkeypatch, ListeningEngine, "answer", 0.5)  # the first of them loads the networks
@@ -299,7 +299,7 @@ def test_latencies_of_videos_are_percentiles_of_what_the_stream_took(
 
 
 def test_without_a_video_there_is_no_latency(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signloom.inference.stream.bundle_tracker", lambda engine: nullcontext())
+    monkeypatch.setattr("signloom.inference.video.bundle_tracker", lambda engine: nullcontext())
     nothing = stream_latency(ListeningEngine(), [])
     assert (nothing["videos"], nothing["final_ms_p50"], nothing["tracking_ms_p95"]) == (0, None, None)
 

@@ -27,6 +27,8 @@ SHARD_COLUMNS = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 _GLOSS_TIMES = TypeAdapter(list[tuple[_Seconds, _Seconds]])
+# what no two clips may share: content hash, start and end in seconds (-1 if not given)
+_Content = tuple[str, float, float]
 
 
 class Reject(Exception):
@@ -34,8 +36,7 @@ class Reject(Exception):
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
+        self.reason, self.detail = reason, detail
 
 
 @dataclass(frozen=True)
@@ -79,27 +80,24 @@ def build_manifest(
     variations = _load_variations(dataset.variations)
     checks = _Checks(Sources(root, paths, hashes), variations)
     clips: list[dict[str, Any]] = []
-    rejects: list[dict[str, Any]] = []
+    rejects: list[tuple[Any, ...]] = []
     named = zip(rows.to_dict("records"), paths, ids, strict=True)
     for row, path, clip_id in track(list(named), "manifest", unit="row"):
         try:
             clips.append(checks.clip(row, path, clip_id))
         except Reject as why:
-            rejects.append(
-                {
-                    "clip_id": clip_id,
-                    "video_path": path.as_posix() if clip_id else "",
-                    "row": row["row"],
-                    "reason": why.reason,
-                    "detail": why.detail,
-                }
-            )
-    manifest = Manifest(
+            video_path = path.as_posix() if clip_id else ""
+            rejects.append((clip_id, video_path, row["row"], why.reason, why.detail))
+    if len(rejects) > params.max_reject_ratio * len(rows) or not clips:
+        *_, number, reason, detail = rejects[0]
+        raise SignloomError(
+            f"{dataset.table}: {len(rejects)} of {len(rows)} rows rejected, more than "
+            f"manifest.max_reject_ratio {params.max_reject_ratio:g}; first: row {number}: {reason}: {detail}"
+        )
+    return Manifest(
         pd.DataFrame(clips, columns=MANIFEST_COLUMNS).sort_values("clip_id", ignore_index=True),
         pd.DataFrame(rejects, columns=REJECT_COLUMNS),
     )
-    _stop_if_too_many(manifest, params, dataset.table)
-    return manifest
 
 
 def shard_digests(dataset: DatasetParams, count: int, hashes: HashCache) -> dict[str, str]:
@@ -152,30 +150,34 @@ class _Checks:
 
     sources: Sources
     variations: dict[int, list[str]]
-    seen: dict[tuple[str, float, float], str] = field(default_factory=dict)
+    seen: dict[_Content, str] = field(default_factory=dict)
     sentences: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def clip(self, row: dict[str, Any], path: Path, clip_id: str) -> dict[str, Any]:
         """Return the manifest row of one clip, or raise Reject with the first problem."""
-        found = self._said(row, path, clip_id)
-        problem = self.sources.why_unreadable(path)
-        if problem:
+        found, content = self._said(row, path, clip_id)
+        if problem := self.sources.why_unreadable(path):
             raise Reject("unreadable", problem)
-        self.seen[self._key(path, found)] = clip_id
+        self.seen[content] = clip_id
         return {**found, "video_hash": self.sources.hashes[path], "n_bytes": self.sources.size(path)}
 
     def would_accept(self, row: dict[str, Any], path: Path, clip_id: str) -> bool:
         """Return whether a row passes all checks that do not read its content."""
         try:
-            found = self._said(row, path, clip_id)
+            _, content = self._said(row, path, clip_id)
         except Reject:
             return False
-        self.seen[self._key(path, found)] = clip_id
+        self.seen[content] = clip_id
         return True
 
-    def _said(self, row: dict[str, Any], path: Path, clip_id: str) -> dict[str, Any]:
-        """Return what the table says about one clip, checked against the rows above it."""
-        self._locate(row, path)
+    def _said(self, row: dict[str, Any], path: Path, clip_id: str) -> tuple[dict[str, Any], _Content]:
+        """Return what the table says about one clip, checked against the rows above it, and its content."""
+        if path == self.sources.root:
+            raise Reject("missing", "the row names no video")
+        if not self.sources.is_inside(path):
+            raise Reject("outside_root", f"{row['video']} is outside {self.sources.root}")
+        if missing := self.sources.why_missing(path):
+            raise Reject("missing", missing)
         start, end = _time(row, "start_s"), _time(row, "end_s")
         if not math.isnan(end) and end <= (0.0 if math.isnan(start) else start):
             raise Reject("bad_row", f"end_s {end:g} is not after start_s {start:g}")
@@ -200,24 +202,11 @@ class _Checks:
         # recorded for unreadable clips too: contradictions depend on the table alone
         if sentence:
             self.sentences[sentence_id] = (first, first_clip)
-        key = self._key(path, found)
-        if key in self.seen:
-            raise Reject("duplicate", f"has the same content and times as {self.seen[key]}")
-        return found
-
-    def _key(self, path: Path, found: dict[str, Any]) -> tuple[str, float, float]:
-        """Return the key that no two clips may share: content hash, start and end (-1 if not given)."""
-        start, end = (-1.0 if math.isnan(found[name]) else found[name] for name in ("start_s", "end_s"))
-        return self.sources.hashes[path], start, end
-
-    def _locate(self, row: dict[str, Any], path: Path) -> None:
-        if path == self.sources.root:
-            raise Reject("missing", "the row names no video")
-        if not self.sources.is_inside(path):
-            raise Reject("outside_root", f"{row['video']} is outside {self.sources.root}")
-        missing = self.sources.why_missing(path)
-        if missing:
-            raise Reject("missing", missing)
+        begun, ended = (-1.0 if math.isnan(time) else time for time in (start, end))
+        content = self.sources.hashes[path], begun, ended
+        if content in self.seen:
+            raise Reject("duplicate", f"has the same content and times as {self.seen[content]}")
+        return found, content
 
 
 def _time(row: dict[str, Any], column: str) -> float:
@@ -307,13 +296,3 @@ def _variations_of(row: dict[str, Any], sentence: str, given: list[str]) -> str:
         raise Reject("bad_row", f"text_variations {own!r} is not a JSON list of texts")
     unique = dict.fromkeys([*given, *(one_form(text) for text in texts)])
     return json.dumps([text for text in unique if text and text != sentence], ensure_ascii=False)
-
-
-def _stop_if_too_many(manifest: Manifest, params: ManifestParams, table: str) -> None:
-    total = len(manifest.clips) + len(manifest.rejects)
-    if len(manifest.rejects) > params.max_reject_ratio * total or manifest.clips.empty:
-        first = manifest.rejects.iloc[0]
-        raise SignloomError(
-            f"{table}: {len(manifest.rejects)} of {total} rows rejected, more than manifest.max_reject_ratio "
-            f"{params.max_reject_ratio:g}; first: row {first['row']}: {first['reason']}: {first['detail']}"
-        )

@@ -73,11 +73,10 @@ class RowTable:
         return np.array(found, np.float64).reshape(len(rows), len(self.columns))
 
     def _number(self, cell: str, line: int) -> float:
-        text = cell.strip()
-        if not text:
+        if not cell.strip():
             return float("nan")
         try:
-            value = float(text)
+            value = float(cell)
         except ValueError:
             value = float("nan")
         if not np.isfinite(value):

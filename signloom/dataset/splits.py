@@ -12,14 +12,8 @@ from signloom.params.splits import FoldParams, SplitsParams
 
 Names = npt.NDArray[np.object_]
 
-_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "dev": "val",
-    "validation": "val",
-    "test": "test",
-}
+_SPLITS = ("train", "val", "test")
+_OTHER_NAMES = {"training": "train", "dev": "val", "validation": "val"}
 
 
 def make_splits(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | None = None) -> pd.DataFrame:
@@ -50,15 +44,8 @@ def make_splits(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | No
         kept = _share(clips, split == "train", int(fold.name), params.seed)
         clips, split, signed = clips[kept].reset_index(drop=True), split[kept], signed[kept]
     trained = clips["sentence_id"][split == "train"].unique()
-    seen = clips["sentence_id"].isin(trained) & signed
-    return pd.DataFrame(
-        {
-            "clip_id": clips["clip_id"],
-            "split": split,
-            "sentence_id": clips["sentence_id"],
-            "seen": seen.astype(int),
-        }
-    )
+    seen = (clips["sentence_id"].isin(trained) & signed).astype(int)
+    return clips.assign(split=split, seen=seen)[["clip_id", "split", "sentence_id", "seen"]]
 
 
 def count_splits(splits: pd.DataFrame, clips: pd.DataFrame) -> dict[str, Any]:
@@ -78,8 +65,8 @@ def count_splits(splits: pd.DataFrame, clips: pd.DataFrame) -> dict[str, Any]:
 
 
 def _predefined(clips: pd.DataFrame) -> Names:
-    given = clips["split"].fillna("").str.strip().str.lower()
-    unknown = clips[~given.isin(_NAMES)]
+    split = clips["split"].fillna("").str.strip().str.lower().replace(_OTHER_NAMES)
+    unknown = clips[~split.isin(_SPLITS)]
     if len(unknown):
         first = unknown.iloc[0]
         raise SignloomError(
@@ -87,7 +74,7 @@ def _predefined(clips: pd.DataFrame) -> Names:
             f"(first: {first['clip_id']}, split {first['split']!r}); expected train, val or test, "
             "or set splits.mode to sentence, signer or clip"
         )
-    return np.array([_NAMES[name] for name in given], dtype=object)
+    return np.array(split, dtype=object)
 
 
 def _left_out(clips: pd.DataFrame, fold: FoldParams) -> Names:
@@ -103,9 +90,8 @@ def _left_out(clips: pd.DataFrame, fold: FoldParams) -> Names:
                 "the signers of column `signer_id`"
             )
     following = fold.all[(fold.all.index(fold.name) + 1) % len(fold.all)]
-    return np.where(signers == fold.name, "test", np.where(signers == following, "val", "train")).astype(
-        object
-    )
+    others = np.where(signers == following, "val", "train")
+    return np.where(signers == fold.name, "test", others).astype(object)
 
 
 def _hold_out_fold(
@@ -163,9 +149,15 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
 
     The last group is never assigned, so that training keeps at least one.
     """
+    key = f"{params.mode}_id"
     if params.mode == "signer":
-        _need_signers(clips[signed])
-    key = {"sentence": "sentence_id", "signer": "signer_id", "clip": "clip_id"}[params.mode]
+        nameless = clips[signed & (clips[key].fillna("").str.strip() == "")]
+        if len(nameless):
+            raise SignloomError(
+                f"splits.mode signer: {len(nameless)} of {signed.sum()} signed clips have no signer_id "
+                f"(first: {nameless['clip_id'].iloc[0]}); name their signers in the table, "
+                "or set splits.mode to sentence or clip"
+            )
     split = np.full(len(clips), "train", dtype=object)
     groups = clips[key][signed].unique()
     sizes = clips[key][signed].value_counts()
@@ -174,10 +166,7 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
     queue = iter(order[:-1])
     for name, target in wanted.items():
         filled = 0
-        while filled < round(target):
-            group = next(queue, None)
-            if group is None:
-                break
+        while filled < round(target) and (group := next(queue, None)) is not None:
             split[(clips[key] == group).to_numpy() & signed] = name
             filled += int(sizes[group])
         if target > 0 and not filled:
@@ -191,13 +180,3 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
     split[unsigned[0::2]] = "val"
     split[unsigned[1::2]] = "test"
     return split
-
-
-def _need_signers(clips: pd.DataFrame) -> None:
-    nameless = clips[clips["signer_id"].fillna("").str.strip() == ""]
-    if len(nameless):
-        raise SignloomError(
-            f"splits.mode signer: {len(nameless)} of {len(clips)} signed clips have no signer_id (first: "
-            f"{nameless['clip_id'].iloc[0]}); name their signers in the table, "
-            "or set splits.mode to sentence or clip"
-        )

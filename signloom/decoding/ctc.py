@@ -1,8 +1,6 @@
 """Gloss sequences from CTC probabilities alone: the best path, or the best labelling by prefix search."""
 
-from __future__ import annotations
-
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -78,13 +76,13 @@ class Prefixes(NamedTuple):
     label: Tensor  # (B, W): log-probability of the paths to the prefix that end in its last label
 
     @classmethod
-    def empty(cls, clips: int, log_p: Tensor) -> Prefixes:
+    def empty(cls, clips: int, log_p: Tensor) -> Self:
         """Return the state before the first frame: only the empty prefix, for each of `clips`."""
         certain = log_p.new_zeros(clips, 1)
         count = torch.zeros(clips, 1, dtype=torch.long, device=log_p.device)
         return cls(count[:, :, None].expand(-1, -1, 0), count, certain, torch.full_like(certain, -torch.inf))
 
-    def read(self, log_p: Tensor, beam: int) -> Prefixes:
+    def read(self, log_p: Tensor, beam: int) -> "Prefixes":
         """Return the `beam` likeliest prefixes after one more frame with log-probabilities `log_p` (B, V)."""
         width, vocabulary = self.length.shape[1], log_p.shape[1]
         either = torch.logaddexp(self.blank, self.label)

@@ -1,9 +1,8 @@
 """A small n-gram model of gloss sequences that scores all labels of all beams at once."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -50,7 +49,7 @@ class GlossNgram(Scorer):
             self.successors[row, : len(after)] = torch.tensor(list(after))
             self.counts[row, : len(after)] = torch.tensor(list(after.values()), dtype=torch.float64)
 
-    def to(self, device: torch.device) -> GlossNgram:
+    def to(self, device: torch.device) -> Self:
         """Move the tables to `device`."""
         for name in ("bigram", "histories", "successors", "counts"):
             setattr(self, name, getattr(self, name).to(device))

@@ -38,7 +38,7 @@ def encode_clips(
     order. Of a clip longer than the model's `seq_len`, the middle is encoded. Raises SignloomError for a clip
     without frames.
     """
-    lengths = [min(clips.length(clip_id), trained.seq_len) for clip_id in clip_ids]
+    lengths = [min(clips.length(clip_id), trained.model.config.seq_len) for clip_id in clip_ids]
     for clip_id, length in zip(clip_ids, lengths, strict=True):
         if length == 0:
             raise SignloomError(
@@ -46,7 +46,7 @@ def encode_clips(
             )
     order = sorted(range(len(clip_ids)), key=lambda row: (lengths[row], clip_ids[row]))
     for rows in batches(order, batch_size, label):
-        batch = [centre_crop(*clips.read(clip_ids[row]), trained.seq_len) for row in rows]
+        batch = [centre_crop(*clips.read(clip_ids[row]), trained.model.config.seq_len) for row in rows]
         with torch.inference_mode():
             yield rows, trained.model.encode(*_pad(trained, batch))
 
@@ -94,7 +94,7 @@ def write_embeddings(
     another in the order of `clips`. Returns the table `clip_id, offset, length` of the gallery.
     """
     gallery = clips[(clips["split"] == "train") & (clips["sentence_id"] >= 0)]
-    length = [min(shards.length(clip_id), trained.seq_len) for clip_id in gallery["clip_id"]]
+    length = [min(shards.length(clip_id), trained.model.config.seq_len) for clip_id in gallery["clip_id"]]
     offset = np.cumsum([0, *length])[:-1]
     place = dict(zip(gallery.index, zip(offset, length, strict=True), strict=True))
     vectors = np.empty((len(clips), trained.model.config.embedding_dim), np.float32)

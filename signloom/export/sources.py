@@ -1,12 +1,10 @@
 """The sources of a bundle: trained networks, gallery and texts, checked against each other."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -133,7 +131,7 @@ class Gallery:
     frames: pd.DataFrame  # clip_id, offset, length
 
     @classmethod
-    def open(cls, files: ExportFiles) -> Gallery:
+    def open(cls, files: ExportFiles) -> Self:
         """Read the embeddings; raises SignloomError if there are none or the frames belong to other clips."""
         clips = EmbeddedClips(files.embeddings, files.map)
         rows = clips.gallery()

@@ -1,11 +1,9 @@
 """The input rows of a gloss network: pose features, clip features, or both side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +60,7 @@ class SignerStats:
 class GlossRows:
     """Rows of clips by id; `stats` holds the stats of each family of features that `kind` needs.
 
-    `copies` lists the augmented copies of each clip; their rows are in the clip shards too.
+    `copies` lists the ids of the augmented copies of each clip; their rows are in the clip shards too.
     `dim` is the width of the network's input: pose features, clip features and mask bits, in this order,
     times `stack` rows side by side. Only every `every`-th row is read. `signers`, if set, replaces `stats`.
     """
@@ -78,7 +76,7 @@ class GlossRows:
         stack: int = 1,
         every: int = 1,
     ) -> None:
-        self._copies = copies or {}
+        self.copies = copies or {}
         self.stack, self.every = stack, every
         self.signers: SignerStats | None = None
         self.kind, self.stats, self.max_frames = kind, stats, max_frames
@@ -100,7 +98,7 @@ class GlossRows:
         copies: bool = False,
         stack: int = 1,
         every: int = 1,
-    ) -> GlossRows:
+    ) -> Self:
         """Open those of `files` that a network of `kind` reads, with the copies of clips if `copies`.
 
         Raises SignloomError if a family that it reads is missing.
@@ -118,10 +116,6 @@ class GlossRows:
             for name in sorted(clip.index.loc[clip.index["shard"] >= len(files.clip), "clip_id"]):
                 copies_of.setdefault(name.rpartition("#")[0], []).append(name)
         return cls(kind, pose, clip, stats, max_frames, copies_of, stack, every)
-
-    def copies_of(self, clip_id: str) -> list[str]:
-        """Return the ids of the augmented copies of a clip."""
-        return self._copies.get(clip_id, [])
 
     def backbone(self) -> dict[str, str]:
         """Return `backbone`, `weights` and `weights_sha256` of the clip rows, or {} without clip rows.

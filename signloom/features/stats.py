@@ -1,9 +1,7 @@
 """Mean and standard deviation of every feature over the training clips, in one pass."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +23,7 @@ class Stats(NamedTuple):
     std: NDArray[np.float32]
 
     @classmethod
-    def read(cls, path: Path) -> Stats:
+    def read(cls, path: Path) -> Self:
         """Read global_stats.npz or clip_stats.npz; raises SignloomError if they cannot standardise."""
         with np.load(path, allow_pickle=False) as file:
             stats = cls(*(file[name].astype(np.float32) for name in ("feature_mean", "feature_std")))
@@ -35,7 +33,7 @@ class Stats(NamedTuple):
             )
         return stats
 
-    def same(self, other: Stats) -> bool:
+    def same(self, other: Self) -> bool:
         """Return whether both have the same values."""
         return np.array_equal(self.mean, other.mean) and np.array_equal(self.std, other.std)
 

@@ -8,8 +8,6 @@
 ('ok', 'Anna drinks tea.')
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import sys
@@ -17,26 +15,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from signloom.errors import SignloomError
+from signloom.inference import gates
 from signloom.inference.answer import Answer, Match
 from signloom.inference.beam import NextLogProbs, beam_search
 from signloom.inference.bundle import Bundle
 from signloom.inference.dtw import dtw_score
-from signloom.inference.gates import (
-    OK,
-    REASONS,
-    Gallery,
-    Thresholds,
-    confidence,
-    highest,
-    judge,
-    weigh,
-)
 from signloom.inference.networks import Array, Clip, Encoded, Networks
 from signloom.text.vocabulary import Symbols
 
@@ -49,12 +38,12 @@ class SignEngine:
     `config` is the content of model_config.json; `clips` are the rows of embeddings_map.csv.
     """
 
-    def __init__(self, bundle: Bundle, networks: Networks, thresholds: Thresholds) -> None:
+    def __init__(self, bundle: Bundle, networks: Networks, thresholds: gates.Thresholds) -> None:
         self.config: dict[str, Any] = bundle.json("model_config.json")
         self.thresholds = thresholds
         self.clips = _table(bundle, "embeddings_map.csv")
         prototypes = bundle.arrays("prototypes.npz")
-        self.gallery = Gallery(
+        self.gallery = gates.Gallery(
             bundle.array("embeddings.npy"),
             np.array([int(clip["sentence_id"]) for clip in self.clips]),
             prototypes["sentence_ids"],
@@ -64,8 +53,8 @@ class SignEngine:
 
     @classmethod
     def load(
-        cls, path: Path, *, threads: int = 1, int8: bool = False, thresholds: Thresholds | None = None
-    ) -> SignEngine:
+        cls, path: Path, *, threads: int = 1, int8: bool = False, thresholds: gates.Thresholds | None = None
+    ) -> Self:
         """Open a bundle, a zip file or a folder; `thresholds` replace its own.
 
         Raises SignloomError if a file of the bundle has changed since the export.
@@ -73,7 +62,7 @@ class SignEngine:
         bundle = Bundle(path)
         if thresholds is None:
             given = bundle.json("thresholds.json")
-            thresholds = Thresholds(**{name: given[name] for name in Thresholds.__annotations__})
+            thresholds = gates.Thresholds(**{name: given[name] for name in gates.Thresholds.__annotations__})
         return cls(bundle, Networks(bundle, threads, int8), thresholds)
 
     def answer(
@@ -108,9 +97,8 @@ class SignEngine:
         for clip in clips:
             self._check(clip)
         seen = [place for place, (features, _) in enumerate(clips) if len(features)]
-        answers = [
-            Answer(False, REASONS[0], (), motion, 0, None, None) for motion in motion_means
-        ]  # without a visible frame there is no person
+        # without a visible frame there is no person
+        answers = [Answer(False, gates.REASONS[0], (), motion, 0, None, None) for motion in motion_means]
         if not seen:
             return answers
         encoded = self._encode([clips[place] for place in seen])
@@ -166,7 +154,7 @@ class SignEngine:
             cosines[query, self.gallery.sentences == sentence] = -np.inf
         to_prototypes = self.gallery.to_prototypes(encoded.embeddings)
         count = min(self.config["inference"]["top_k"], cosines.shape[1])
-        places = np.stack([highest(row, count) for row in cosines])
+        places = np.stack([gates.highest(row, count) for row in cosines])
         # a gate needs the score of the first sentence; only re-ranking needs the others, which cost time
         compared = places if rerank else places[:, :1]
         ranking, warped = cosines, np.full(places.shape, np.nan)
@@ -179,9 +167,9 @@ class SignEngine:
             order = np.argsort(-score, axis=1, kind="stable")
             places, warped = np.take_along_axis(places, order, 1), np.take_along_axis(warped, order, 1)
         speed = np.array([np.nan if mean is None else mean for mean in motion])
-        evidence = weigh(cosines, to_prototypes, speed, lengths, places[:, 0], warped[:, 0])
-        reasons = judge(evidence, self.thresholds)
-        shares = confidence(ranking, self.config["inference"]["temperature"])
+        evidence = gates.weigh(cosines, to_prototypes, speed, lengths, places[:, 0], warped[:, 0])
+        reasons = gates.judge(evidence, self.thresholds)
+        shares = gates.confidence(ranking, self.config["inference"]["temperature"])
         answers = []
         for query, reason in enumerate(reasons):
             matches = tuple(
@@ -197,15 +185,13 @@ class SignEngine:
                 for rank, (place, score) in enumerate(zip(places[query], warped[query], strict=True), 1)
             )
             frames = int(lengths[query])
-            answers.append(Answer(reason == OK, reason, matches, motion[query], frames, None, None))
+            answers.append(Answer(reason == gates.OK, reason, matches, motion[query], frames, None, None))
         return answers
 
     def _match(self, row: int, **scores: Any) -> Match:
         clip = self.clips[row]
-        about: dict[str, Any] = {
-            name: clip[name] for name in ("clip_id", "video_file", "sentence", "category")
-        }
-        return Match(sentence_id=int(clip["sentence_id"]), **about, **scores)
+        scores |= {name: clip[name] for name in ("clip_id", "video_file", "sentence", "category")}
+        return Match(sentence_id=int(clip["sentence_id"]), **scores)
 
     def _search(self, queries: Array) -> tuple[Array, npt.NDArray[np.intp]]:
         """Return the cosine (Q, S) to each sentence's best clip, and the clip's row of the map.

@@ -44,10 +44,8 @@ class Gallery:
             sentence_ids[self.rows], return_index=True, return_inverse=True
         )
         self.prototypes = np.full((len(self.sentences), embeddings.shape[1]), np.nan, np.float32)
-        place = {int(sentence): row for row, sentence in enumerate(self.sentences)}
-        for sentence, prototype in zip(proto_ids, proto_embeddings, strict=True):
-            if int(sentence) in place:
-                self.prototypes[place[int(sentence)]] = prototype
+        _, rows, given = np.intersect1d(self.sentences, proto_ids, return_indices=True)
+        self.prototypes[rows] = proto_embeddings[given]
 
     def by_sentence(self, queries: Floats) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
         """Return the cosines (Q, S) of unit `queries` (Q, E) to each sentence's best clip, and these clips.

@@ -23,15 +23,22 @@ class ApproximateIndex:
 
         Raises SignloomError if faiss is not installed.
         """
-        self._faiss = _faiss()
-        self._graph = self._faiss.IndexHNSWFlat(embeddings.shape[1], LINKS, self._faiss.METRIC_INNER_PRODUCT)
+        try:
+            import faiss
+        except ImportError as error:
+            raise SignloomError(
+                "the gallery is larger than retrieval.exact_limit, and approximate search needs a package: "
+                "run pip install faiss-cpu, or raise retrieval.exact_limit"
+            ) from error
+        self._faiss: Any = faiss
+        self._graph = faiss.IndexHNSWFlat(embeddings.shape[1], LINKS, faiss.METRIC_INNER_PRODUCT)
         self._graph.hnsw.efConstruction = BUILD_WIDTH
-        threads = self._faiss.omp_get_max_threads()
-        self._faiss.omp_set_num_threads(1)
+        threads = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(1)
         try:
             self._graph.add(embeddings)
         finally:
-            self._faiss.omp_set_num_threads(threads)
+            faiss.omp_set_num_threads(threads)
 
     def search(self, queries: Rows, count: int) -> tuple[Rows, npt.NDArray[np.int64]]:
         """Return the cosines (Q, K) of `queries` (Q, E), highest first, and the gallery rows (Q, K).
@@ -42,14 +49,3 @@ class ApproximateIndex:
         width = self._faiss.SearchParametersHNSW(efSearch=max(SEARCH_WIDTH, 2 * count))
         similarity, rows = self._graph.search(np.ascontiguousarray(queries, np.float32), count, params=width)
         return similarity, rows
-
-
-def _faiss() -> Any:
-    try:
-        import faiss
-    except ImportError as error:
-        raise SignloomError(
-            "the gallery is larger than retrieval.exact_limit, and approximate search needs a package: "
-            "run pip install faiss-cpu, or raise retrieval.exact_limit"
-        ) from error
-    return faiss

@@ -14,17 +14,9 @@ from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM, PARTS
 from signloom.features.pose.pose_features import RawClip, landmarks_to_features
 from signloom.features.pose.resample import time_grid
+from signloom.inference import video
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
-from signloom.inference.video import (
-    TrackedFrame,
-    Tracker,
-    answer_landmarks,
-    bundle_landmarks,
-    bundle_params,
-    bundle_tracker,
-    raw_clip,
-)
 from signloom.params.features import PoseParams, QualityParams
 from signloom.video.decode import read_frames
 from signloom.video.thinning import Thinner
@@ -80,7 +72,7 @@ class SignStream:
     def __init__(
         self,
         engine: SignEngine,
-        tracker: Tracker,
+        tracker: video.Tracker,
         *,
         every_s: float = EVERY_S,
         pause_s: float = PAUSE_S,
@@ -90,13 +82,13 @@ class SignStream:
         """Restart `tracker`, which only this stream may use from now on; times are in seconds."""
         self._engine, self._tracker, self._rerank = engine, tracker, rerank
         self._every_s, self._pause_s, self._pre_roll_s = every_s, pause_s, pre_roll_s
-        self._pose, self._quality = bundle_params(engine)
+        self._pose, self._quality = video.bundle_params(engine)
         self._seq_len: int = engine.config["seq_len"]
-        self._rows: deque[TrackedFrame] = deque()
+        self._rows: deque[video.TrackedFrame] = deque()
         self._shape: tuple[int, ...] = ()
         self._begun_s: float | None = None  # of the open passage
         self._moved_s = self._answered_s = -np.inf
-        self._thinner = Thinner(bundle_landmarks(engine).max_fps)
+        self._thinner = Thinner(video.bundle_landmarks(engine).max_fps)
         self._frames = self._tracked = 0
         self._push_s = 0.0  # time that the last `push` took
         self.tracking_s: float | None = None  # time to track the last frame; None if it was left out
@@ -114,7 +106,7 @@ class SignStream:
         if not self._thinner.takes(time_s):
             self.tracking_s = None
             return []
-        self._rows.append(TrackedFrame(self._tracker.landmarks(image), time_s, number))
+        self._rows.append(video.TrackedFrame(self._tracker.landmarks(image), time_s, number))
         self._tracked += 1
         self.tracking_s = perf_counter() - handed_over
         self._follow(time_s)
@@ -178,12 +170,12 @@ class SignStream:
         return []
 
     def _answer(self, kind: Kind, raw: RawClip, handed_over: float) -> StreamEvent:
-        answer = answer_landmarks(self._engine, raw, rerank=self._rerank, decode=kind != "partial")
+        answer = video.answer_landmarks(self._engine, raw, rerank=self._rerank, decode=kind != "partial")
         return StreamEvent(kind, answer, raw, perf_counter() - handed_over)
 
     def _window(self, from_s: float = -np.inf, to_s: float = np.inf) -> RawClip:
         """Return the frames shown from `from_s` to `to_s`, both included."""
-        return raw_clip([row for row in self._rows if from_s <= row.time_s <= to_s], self._shape)
+        return video.raw_clip([row for row in self._rows if from_s <= row.time_s <= to_s], self._shape)
 
 
 def recent_motion(raw: RawClip, pose: PoseParams, quality: QualityParams) -> float:
@@ -202,12 +194,12 @@ def stream_latency(engine: SignEngine, videos: Iterable[Path], *, rerank: bool =
     count = 0
     # the first answer loads the networks, which would distort the latency
     engine.answer(np.zeros((1, FEATURE_DIM), np.float32), np.ones((1, len(PARTS)), np.uint8), rerank=rerank)
-    with bundle_tracker(engine) as tracker:
-        for video in videos:
+    with video.bundle_tracker(engine) as tracker:
+        for path in videos:
             count += 1
             stream = SignStream(engine, tracker, rerank=rerank)
             events: list[StreamEvent] = []
-            for frame in read_frames(video):
+            for frame in read_frames(path):
                 events += stream.push(frame.image, frame.time_s)
                 if stream.tracking_s is not None:
                     ms["tracking"].append(1000 * stream.tracking_s)

@@ -19,7 +19,6 @@ class TransformerEncoder(nn.Module):
         """Take the sizes from `c`, the network's configuration."""
         super().__init__()
         self.frame_dim: int = c.width
-        self.pooled_dim: int = c.width
         self.input = nn.Linear(input_dim, c.width)
         self.positions = LearnedPositions(c.seq_len, c.width)
         self.dropout = nn.Dropout(c.dropout)
@@ -46,7 +45,7 @@ class GruAttentionEncoder(nn.Module):
 
     def __init__(self, input_dim: int, dropout: float) -> None:
         super().__init__()
-        self.frame_dim = self.pooled_dim = 2 * GRU_WIDTH
+        self.frame_dim = 2 * GRU_WIDTH
         self.input = nn.Sequential(
             nn.LayerNorm(input_dim),
             nn.Linear(input_dim, GRU_WIDTH),

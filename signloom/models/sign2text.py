@@ -56,12 +56,12 @@ class Sign2Text(AttentionDecoder):
         self.encoder: TransformerEncoder | GruAttentionEncoder
         if c.encoder == "transformer":
             self.encoder = TransformerEncoder(FEATURE_DIM + MASK_DIM, c)
-            self.embed: nn.Module = nn.Linear(self.encoder.pooled_dim, c.embedding_dim)
+            self.embed: nn.Module = nn.Linear(self.encoder.frame_dim, c.embedding_dim)
             self.positions = LearnedPositions(c.max_tokens, c.width)
         elif c.encoder == "gru_attention":
             self.encoder = GruAttentionEncoder(FEATURE_DIM + MASK_DIM, c.dropout)
             self.embed = nn.Sequential(
-                nn.Linear(self.encoder.pooled_dim, c.embedding_dim), nn.LayerNorm(c.embedding_dim)
+                nn.Linear(self.encoder.frame_dim, c.embedding_dim), nn.LayerNorm(c.embedding_dim)
             )
             self.positions = SinusoidalPositions(c.max_tokens, c.width)
         else:

@@ -21,11 +21,6 @@ class TrainedEncoder:
     std: Tensor  # (540,)
     device: torch.device
 
-    @property
-    def seq_len(self) -> int:
-        """Return the longest input in frames; longer clips are cropped at both ends."""
-        return self.model.config.seq_len
-
 
 def load_trained(checkpoint: Path, stats: Path) -> TrainedEncoder:
     """Load a sign2text checkpoint onto the GPU if there is one.

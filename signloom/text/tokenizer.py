@@ -1,9 +1,9 @@
 """Convert text to token ids and back, in the Hugging Face tokenizers format."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
+from typing import Self
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
@@ -35,7 +35,7 @@ class TextTokenizer:
         self.size: int = tokenizer.get_vocab_size(with_added_tokens=True)
 
     @classmethod
-    def load(cls, path: Path) -> TextTokenizer:
+    def load(cls, path: Path) -> Self:
         """Read tokenizer.json."""
         return cls(Tokenizer.from_str(path.read_text("utf-8")))
 
@@ -55,11 +55,7 @@ class TextTokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of `ids` up to the first end token; special tokens are left out."""
-        kept: list[int] = []
-        for token in ids:
-            if token == self.end:
-                break
-            kept.append(int(token))
+        kept = [int(token) for token in takewhile(lambda token: token != self.end, ids)]
         text = str(self.raw.decode(kept, skip_special_tokens=True))
         # WordPiece puts spaces around an apostrophe, and the ids do not say whether the text had them
         return text.replace(" ' ", "'") if isinstance(self.raw.decoder, decoders.WordPiece) else text

@@ -33,10 +33,9 @@ def fast_rows(backbone: Backbone, shape: tuple[int, int, int, int]) -> Rows:
     On a CPU in fp32 it is a network compiled for this shape. Its rows agree with PyTorch's to 1e-4 and do not
     depend on their place in the batch.
     """
-    if backbone.device.type != "cpu" or backbone.precision != "fp32":
-        return backbone.rows
     # a network from outside the registry may not be traceable
-    if not isinstance(backbone.network, Network):
+    traceable = isinstance(backbone.network, Network)
+    if backbone.device.type != "cpu" or backbone.precision != "fp32" or not traceable:
         return backbone.rows
     backbone.check(torch.Size((shape[0], 3, *shape[1:])))
     request = _compile(Prepared(backbone), torch.zeros(shape[0], 3, *shape[1:])).create_infer_request()

@@ -30,10 +30,5 @@ POSE_BONES = (
     *((11, 12), (11, 13), (13, 15), (12, 14), (14, 16), (11, 23), (12, 24), (23, 24)),
     *((23, 25), (25, 27), (24, 26), (26, 28)),
 )
-HAND_BONES = tuple(
-    bone
-    for finger in range(5)
-    for bone in zip(
-        (0, *range(4 * finger + 1, 4 * finger + 4)), range(4 * finger + 1, 4 * finger + 5), strict=True
-    )
-)
+# each finger has four points in a row, the first of them joined to the wrist
+HAND_BONES = tuple((0 if point % 4 == 1 else point - 1, point) for point in range(1, HAND_POINTS))

@@ -9,20 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from signloom.features.pose.layout import (
-    FACE_POINTS,
-    FACE_STEP,
-    FEATURE_DIM,
-    FEATURE_PARTS,
-    HAND_POINTS,
-    HIPS,
-    NOSE,
-    PARTS,
-    POSE_POINTS,
-    RAW_PARTS,
-    SHOULDERS,
-    WRISTS,
-)
+from signloom.features.pose import layout
 from signloom.features.pose.motion import frame_motion, summarise
 from signloom.features.pose.reject_reasons import Verdict, judge_landmarks
 from signloom.features.pose.resample import nearest_frames, resample_part, time_grid
@@ -31,7 +18,7 @@ from signloom.params.features import PoseParams, QualityParams
 Array = NDArray[np.float64]
 Body = dict[str, Array]
 
-TORSO = (*SHOULDERS, *HIPS)
+TORSO = (*layout.SHOULDERS, *layout.HIPS)
 # lengths up to this, in pixels, belong to a collapsed skeleton
 MIN_LENGTH = 1e-4
 
@@ -68,7 +55,7 @@ def landmarks_to_features(raw: RawClip, pose: PoseParams, quality: QualityParams
     """Return the features of one clip and the first gate, if any, that it fails."""
     body = one_space(raw)
     # whether each raw row shows a pose, a left hand and a right hand
-    shown = np.isfinite(raw.rows[:, [RAW_PARTS[part].start for part in PARTS[:3]]])
+    shown = np.isfinite(raw.rows[:, [layout.RAW_PARTS[part].start for part in layout.PARTS[:3]]])
     grid = time_grid(raw.times, pose.fps)
     body = {part: _resampled(values, raw.times, grid, pose) for part, values in body.items()}
     motion = frame_motion(body["pose"], body["left_hand"], body["right_hand"], pose.fps)
@@ -95,15 +82,15 @@ def one_space(raw: RawClip) -> Body:
     """
     n = len(raw.rows)
     unit = np.array([raw.width, raw.height, raw.width], np.float64)
-    body = {part: raw.rows[:, columns].astype(np.float64) for part, columns in RAW_PARTS.items()}
-    pose = body["pose"].reshape(n, POSE_POINTS, 4)
+    body = {part: raw.rows[:, columns].astype(np.float64) for part, columns in layout.RAW_PARTS.items()}
+    pose = body["pose"].reshape(n, layout.POSE_POINTS, 4)
     pose[..., :3] *= unit
     out = {"pose": pose}
-    for part, wrist in WRISTS.items():
-        out[part] = body[part].reshape(n, HAND_POINTS, 3) * unit
+    for part, wrist in layout.WRISTS.items():
+        out[part] = body[part].reshape(n, layout.HAND_POINTS, 3) * unit
         out[part][..., 2] += pose[:, wrist, 2, None]
-    out["face"] = body["face"].reshape(n, FACE_POINTS, 3)[:, ::FACE_STEP] * unit
-    out["face"][..., 2] += pose[:, NOSE, 2, None]
+    out["face"] = body["face"].reshape(n, layout.FACE_POINTS, 3)[:, :: layout.FACE_STEP] * unit
+    out["face"][..., 2] += pose[:, layout.NOSE, 2, None]
     return out
 
 
@@ -148,9 +135,9 @@ def body_sizes(pose: Array) -> Array:
     xy = pose[..., :2]
     lengths = np.stack(
         [
-            np.linalg.norm(xy[:, SHOULDERS[0]] - xy[:, SHOULDERS[1]], axis=-1),
-            np.linalg.norm(xy[:, HIPS[0]] - xy[:, HIPS[1]], axis=-1),
-            np.linalg.norm(xy[:, SHOULDERS].mean(axis=1) - xy[:, HIPS].mean(axis=1), axis=-1),
+            np.linalg.norm(xy[:, layout.SHOULDERS[0]] - xy[:, layout.SHOULDERS[1]], axis=-1),
+            np.linalg.norm(xy[:, layout.HIPS[0]] - xy[:, layout.HIPS[1]], axis=-1),
+            np.linalg.norm(xy[:, layout.SHOULDERS].mean(axis=1) - xy[:, layout.HIPS].mean(axis=1), axis=-1),
         ],
         axis=1,
     )
@@ -180,15 +167,15 @@ def smoothed(values: Array, frames: NDArray[np.int64], a: float, max_gap: int) -
 
 def to_columns(body: Body) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Return `body` as features (T, 540) and its presence (T, 4)."""
-    features = np.empty((len(body["pose"]), FEATURE_DIM), np.float32)
-    for part, columns in FEATURE_PARTS.items():
+    features = np.empty((len(body["pose"]), layout.FEATURE_DIM), np.float32)
+    for part, columns in layout.FEATURE_PARTS.items():
         features[:, columns] = body[part].reshape(len(features), columns.stop - columns.start)
-    mask = np.stack([_present(body[part]) for part in PARTS], axis=1).astype(np.uint8)
+    mask = np.stack([_present(body[part]) for part in layout.PARTS], axis=1).astype(np.uint8)
     return features, mask
 
 
 def _mean_visibility(rows: NDArray[np.float32]) -> float:
-    visibility = rows[:, RAW_PARTS["pose"]][:, 3::4]
+    visibility = rows[:, layout.RAW_PARTS["pose"]][:, 3::4]
     visibility = visibility[np.isfinite(visibility[:, 0])]
     return float(visibility.mean(dtype=np.float64)) if len(visibility) else float("nan")
 

@@ -1,14 +1,12 @@
 """Track landmarks in pictures with MediaPipe Holistic."""
 
-from __future__ import annotations
-
 import locale
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +51,7 @@ class HolisticTracker:
                 row[columns] = _flat(points.landmark, with_visibility=part == "pose")
         return row
 
-    def __enter__(self) -> HolisticTracker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:

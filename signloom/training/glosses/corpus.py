@@ -1,11 +1,10 @@
 """Load the data of the gloss family: clips, their glosses, and whether CTC can align them."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +59,7 @@ class GlossCorpus:
     @classmethod
     def load(
         cls, files: GlossFiles, run: GlossRunParams, kind: Kind, p: TrainGlossParams, timed: bool = False
-    ) -> GlossCorpus:
+    ) -> Self:
         """Read `files`, with features of `kind`, and with gloss times if `timed`.
 
         Raises SignloomError if there is nothing to train on.
@@ -159,9 +158,8 @@ def _clips(
         needed = rows_needed(ids)
         feasible = rows.length(clip_id) >= needed
         # a copy that was sped up may have too few rows
-        copies = [
-            copy for copy in rows.copies_of(clip_id) if rows.length(copy) >= (needed if feasible else 1)
-        ]
+        least = needed if feasible else 1
+        copies = [copy for copy in rows.copies.get(clip_id, []) if rows.length(copy) >= least]
         clips.append(GlossClip(clip_id, lines[clip_id], ids, feasible, (clip_id, *copies)))
     if empty:
         print(f"{empty} of {len(chosen)} {split} clips have no gloss and are left out")

@@ -1,7 +1,5 @@
 """Read clips and glosses, augment and mix them for training, and pad them into batches."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -9,13 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from signloom.augment.feature_rows import (
-    augment_features,
-    augment_positions,
-    augment_rows,
-    cut_mix,
-    mix_up,
-)
+from signloom.augment import feature_rows
 from signloom.augment.landmark_rows import augment, clip_generator
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import Array, GlossRows, Rows, finish
@@ -56,7 +48,7 @@ class Batch(NamedTuple):
     weights: Tensor  # (N,) float32, the weights of an input sum to 1
     aligned: Tensor  # (N,) bool, False if CTC has too few frames
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
         return Batch(*(part.to(device) for part in self))
 
@@ -138,9 +130,9 @@ class TrainingGlosses:
         share = float(rng.beta(p.mix_alpha, p.mix_alpha))
         second, other = self.augmented(other, rng)
         if how < p.mixup_p:
-            mixed = mix_up(x, second, share)
+            mixed = feature_rows.mix_up(x, second, share)
         elif not other.feasible or rows_needed(other.ids) <= len(x):
-            mixed, share = cut_mix(x, second, share, rng)
+            mixed, share = feature_rows.cut_mix(x, second, share, rng)
         else:  # CTC could not align the other clip's glosses with so few rows
             return Sample(x, clip)
         return Sample(mixed, clip, other, share) if share < 1 else Sample(x, clip)
@@ -155,14 +147,14 @@ class TrainingGlosses:
         for in_place in (False, True):
             said, rows = self._sentences.draw(clip, source, self._read(source, rng), rng)
             rows = self.rows.standardise(self._in_time(rows, rng, in_place), source)
-            rows = Rows(augment_positions(rows.values, self._positions, rng), rows.mask)
+            rows = Rows(feature_rows.augment_positions(rows.values, self._positions, rng), rows.mask)
             phase = int(rng.integers(self.rows.every)) if self.rows.every > 1 else 0
             rows = self.rows.subsample(self.rows.thin(rows, phase))
             if not clip.feasible or len(rows.values) >= rows_needed(said.ids):
                 break
         if clip.feasible:
             rows = lengthened(rows, rows_needed(said.ids))
-        return finish(Rows(*augment_features(*rows, self.features, rng))), said
+        return finish(Rows(*feature_rows.augment_features(*rows, self.features, rng))), said
 
     def _read(self, source: str, rng: np.random.Generator) -> Rows:
         """Return the rows of `source`; with both families, pose rows are augmented, but not in time."""
@@ -179,7 +171,7 @@ class TrainingGlosses:
             return _augment_pose(rows, self._still if in_place else self.pose, rng)
         if self.rows.kind == "clip" or in_place:
             return rows
-        return Rows(*augment_rows(*rows, self._time_only, rng))
+        return Rows(*feature_rows.augment_rows(*rows, self._time_only, rng))
 
 
 def check_pairs(width: int, positions: GlossPositionsParams) -> None:
@@ -211,7 +203,7 @@ def _augment_pose(rows: Rows, params: AugmentParams, rng: np.random.Generator) -
     """Augment rows in the landmark layout as landmarks, and other rows in ways that need no layout."""
     if rows.values.shape[1] == FEATURE_DIM:
         return Rows(*augment(*rows, params, rng))
-    return Rows(*augment_rows(*rows, params, rng))
+    return Rows(*feature_rows.augment_rows(*rows, params, rng))
 
 
 def plain_batches(clips: Sequence[GlossClip], rows: GlossRows, batch_size: int) -> Iterator[Batch]:

@@ -1,9 +1,7 @@
 """The losses of the gloss family, computed for all label sequences of a batch at once."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -53,7 +51,7 @@ class Loss:
     device: torch.device
 
     @classmethod
-    def of(cls, shape: HybridParams | TcnParams, precision: str) -> Loss:
+    def of(cls, shape: HybridParams | TcnParams, precision: str) -> Self:
         """Return the loss of a network of this shape, on the accelerator if there is one."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         if isinstance(shape, TcnParams):

@@ -1,10 +1,9 @@
 """Load the training and validation data of the sign2text family."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -46,7 +45,7 @@ class Corpus:
     std: Tensor
 
     @classmethod
-    def load(cls, files: SentenceFiles, max_tokens: int, device: torch.device) -> Corpus:
+    def load(cls, files: SentenceFiles, max_tokens: int, device: torch.device) -> Self:
         """Read `files`; raises SignloomError if there is nothing to train on."""
         shards = FeatureShards(files.features, files.index, files.mask)
         splits = read_splits(files.splits)

@@ -1,11 +1,9 @@
 """Read clips and sentences, augment them for training and pad them into batches, not yet standardised."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +48,7 @@ class ClipSet:
     sentences: list[int]
 
     @classmethod
-    def of(cls, splits: pd.DataFrame, split: str) -> ClipSet:
+    def of(cls, splits: pd.DataFrame, split: str) -> Self:
         """Return the clips of `split` in splits.csv that have a sentence."""
         rows = splits[(splits["split"] == split) & (splits["sentence_id"] >= 0)].sort_values("clip_id")
         return cls(rows["clip_id"].tolist(), rows["sentence_id"].astype(int).tolist())
@@ -87,7 +85,7 @@ class TrainingClips(Dataset[Sample]):
         clip_id, sentence = self.clips.ids[index], self.clips.sentences[index]
         rng = clip_generator(self.seed, epoch, clip_id, copy)
         text = draw_text(self.texts.rows_of[sentence], self.params.variation_p, rng)
-        whole = self.shards.clip(clip_id), self.shards.mask(clip_id)
+        whole = self.shards.read(clip_id)
         views = [whole, *half_views(*whole)] if self.params.dual_view else [whole]
         views = [
             random_crop(*augment(*view, self.augmentation, rng), self.params.seq_len, rng) for view in views
@@ -106,7 +104,7 @@ class PlainClips(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         clip_id, sentence = self.clips.ids[index], self.clips.sentences[index]
-        view = centre_crop(self.shards.clip(clip_id), self.shards.mask(clip_id), self.seq_len)
+        view = centre_crop(*self.shards.read(clip_id), self.seq_len)
         return Sample([view], sentence, self.texts.rows_of[sentence][0])
 
 
@@ -137,7 +135,7 @@ class Batch(NamedTuple):
     text_rows: Tensor  # (B,) int64, rows of the text table
     tokens: Tensor  # (B, L) int64, from start to end token, then padding
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
         views = [PaddedView(*(part.to(device) for part in view)) for view in self.views]
         return Batch(views, *(part.to(device) for part in self[1:]))
@@ -168,7 +166,7 @@ class TrainingLoader:
     def __init__(self, data: TrainingClips) -> None:
         p = data.params
         self.batches = EpochBatches(data.clips.sentences, p.batch_size, p.instances_per_class, data.seed)
-        self.loader = _loader(data, self.batches, data.texts, p.workers)
+        self.loader = _loader(data, self.batches, p.workers)
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -183,17 +181,16 @@ def plain_loader(data: PlainClips, batch_size: int, workers: int = 0) -> DataLoa
     """Return batches of all clips in the given order."""
     order = range(len(data))
     batches = [list(order[start : start + batch_size]) for start in order[::batch_size]]
-    return _loader(data, batches, data.texts, workers)
+    return _loader(data, batches, workers)
 
 
-def _loader(data: Dataset[Sample], batches: Any, texts: Texts, workers: int) -> DataLoader[Any]:
-    # its own generator, because a loader would otherwise draw from the global one at every epoch
-    own = torch.Generator()
+def _loader(data: TrainingClips | PlainClips, batches: Any, workers: int) -> DataLoader[Any]:
     return DataLoader(
         data,
         batch_sampler=batches,
         num_workers=workers,
-        collate_fn=partial(collate, texts),
+        collate_fn=partial(collate, data.texts),
         persistent_workers=workers > 0,
-        generator=own,
+        # its own, because a loader would otherwise draw from the global one at every epoch
+        generator=torch.Generator(),
     )
