@@ -118,7 +118,7 @@ def test_mixed_clips_are_what_a_plain_loop_makes(first: int, second: int, share:
     if foreign:
         start = next(s for s in range(second) if np.array_equal(b[s], cut[foreign[0]]))
         run = b[start : start + len(foreign)]
-        assert np.array_equal(cut.x[foreign[0] : foreign[-1] + 1], run), "one run of successive rows"
+        assert np.array_equal(cut[foreign[0] : foreign[-1] + 1], run), "one run of successive rows"
 
 
 def test_a_clip_cannot_be_mixed_in_both_ways() -> None:

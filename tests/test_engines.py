@@ -218,8 +218,9 @@ def test_every_seed_but_the_first_has_a_run_of_its_own(root: Path) -> None:
         "seeds/43/gloss/hybrid_pose",
     ]
     first, second = (SimpleNamespace(variant="tcn_ctc", seed=seed) for seed in flow.seeds)
-    assert Given(flow.params).run(first) == {"variant": "tcn_ctc", "seed": tree["runs"]["seed"]}
-    assert Given(flow.params).run(second) == {"variant": "tcn_ctc", "seed": 43}
+    given = Given(flow.params).to_training
+    assert json.loads(given(first))["run"] == {"variant": "tcn_ctc", "seed": tree["runs"]["seed"]}
+    assert json.loads(given(second))["run"] == {"variant": "tcn_ctc", "seed": 43}
 
 
 def test_a_longer_list_of_shares_changes_nothing_for_a_share(root: Path) -> None:
