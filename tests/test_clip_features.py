@@ -163,7 +163,8 @@ def test_windows_of_several_clips_share_a_batch_of_always_the_same_size(
 @pytest.fixture
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stage with a network that costs nothing."""
-    monkeypatch.setattr(clip_features, "load_backbone", lambda params: means()[0])
+    monkeypatch.setattr("signloom.features.clip.clip_features.load_backbone", lambda params: means()[0])
+    monkeypatch.setitem(BACKBONES, "i3d", replace(BACKBONES["i3d"], dim=means()[0].spec.dim))
 
 
 @pytest.mark.parametrize("step", [1, 4, 16, 20])

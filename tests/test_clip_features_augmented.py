@@ -36,8 +36,8 @@ def means(params: ClipFeaturesParams) -> Backbone:
 
 @pytest.fixture
 def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    for stage in (clip_features, clip_features_augmented):
-        monkeypatch.setattr(stage, "load_backbone", means)
+    monkeypatch.setattr("signloom.features.clip.clip_features.load_backbone", means)
+    monkeypatch.setitem(BACKBONES, "i3d", replace(BACKBONES["i3d"], dim=3))
     paths = [
         write_video(tmp_path / f"{name}.mp4", frames, seed)
         for seed, (name, (_, _, frames)) in enumerate(CLIPS.items())
@@ -69,9 +69,10 @@ def test_without_copies_the_shard_is_empty_and_no_network_is_loaded(
     def refuse(params: ClipFeaturesParams) -> Backbone:
         raise AssertionError("a network was loaded")
 
-    monkeypatch.setattr(clip_features_augmented, "load_backbone", refuse)
-    empty = run(inputs, tmp_path / "out", copies=0)
-    assert empty.index.empty and np.load(tmp_path / "out" / "0.npy").shape == (0, 1024)
+    with monkeypatch.context() as patch:
+        patch.setattr("signloom.features.clip.clip_features.load_backbone", refuse)
+        empty = run(inputs, tmp_path / "out", copies=0)
+    assert empty.index.empty and np.load(tmp_path / "out" / "0.npy").shape == (0, 3)
     plain = run(inputs[:2], tmp_path / "plain", clip_features)
     assert list(empty.index.columns) == list(plain.index.columns)
 

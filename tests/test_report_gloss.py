@@ -280,7 +280,7 @@ def test_references_without_glosses_are_left_out_and_counted(folder: Path) -> No
     answers.loc[answers["clip_id"] == unscored, "reference"] = ""
     found = gloss.describe(read)
     assert found["empty"] == 1
-    assert {example.clip for example in found["examples"]["test"]} == set(others)
+    assert {example["clip"] for example in found["examples"]["test"]} == set(others)
 
 
 def test_a_run_without_its_predictions_is_named(folder: Path) -> None:
