@@ -30,6 +30,7 @@ rule report:
         curve=flow.if_family("sign2text", flow.product("inference/curve.csv")),
         thresholds=flow.if_family("sign2text", flow.product("inference/thresholds.json")),
         bundle=flow.if_family("sign2text", flow.product("export/export_manifest.json")),
+        latency=flow.if_family("sign2text", flow.product("benchmarks/latency.json")),
         ablation=flow.if_family("gloss", flow.product("predictions/ablation.csv")),
         ablation_text=flow.if_family("gloss", flow.product("predictions/ablation.txt")),
         gloss_metrics=flow.of_runs(flow.metric("{seed}gloss/{variant}.json")),

@@ -127,6 +127,7 @@ rule evaluate_inference:
     output:
         metrics=report(flow.metric("inference.json"), "../docs/captions/inference.rst", category="Inference"),
         predictions=flow.product("predictions/inference.csv"),
+        latency=flow.product("benchmarks/latency.json"),
     log:
         flow.product("logs/evaluate_inference.log"),
     benchmark:

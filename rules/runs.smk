@@ -23,7 +23,7 @@ rule runs:
         runtime=30,
     params:
         files=flow.files,
-        given=given("runs", "evaluation"),
+        given=given("runs", "evaluation", "gloss.hypotheses"),
     message:
         "runs: {output.metrics}"
     shell:

@@ -45,13 +45,13 @@ def write_inference(folder: Path, calibrated: bool = True) -> list[str]:
     for name, content in documents.items():
         (folder / name).write_text(json.dumps(content), "utf-8")
     files = {"curve": "curve.csv", "thresholds": "thresholds.json", "bundle": "export_manifest.json"}
+    files["latency"] = "latency.json"
     times = {"p50_ms": 3.2, "p95_ms": 12.75, "p99_ms": None}
     latency = {
         "clip": {"n": 20, "frames": 81.5, "answer": times},
         "stream": {"videos": 2, "final_ms_p50": 40.0},
     }
-    (folder / "benchmarks").mkdir(exist_ok=True)
-    (folder / "benchmarks/latency.json").write_text(json.dumps(latency), "utf-8")
+    (folder / "latency.json").write_text(json.dumps(latency), "utf-8")
     given = [f"{name}={folder}/{file}" for name, file in files.items()]
     given += [f"metrics={folder}/{name}.json" for name in ("calibration", "inference")]
     return [*given, f"predictions={folder}/inference.csv"]

@@ -39,7 +39,7 @@ def silent(first: int) -> Lines:
     return [[] if i < first else line for i, line in enumerate(REFERENCES)]
 
 
-def write_run(folder: Path, name: str, said: dict[str, Lines], blank: float = 0.8) -> None:
+def write_run(folder: Path, name: str, said: dict[str, Lines], blank: float = 0.8, signers: int = 1) -> None:
     """Write the files of a run whose test clips say `said`; the other data sets are empty."""
     answers, tables = {}, []
     for data in SETS:
@@ -47,7 +47,9 @@ def write_run(folder: Path, name: str, said: dict[str, Lines], blank: float = 0.
         lines = {decoder: found if references else [] for decoder, found in said.items()}
         blanks = np.array([[blank * 100, 100]] * len(references)).reshape(-1, 2)
         answers[data] = Answers(references, lines, blanks)
-        table = pd.DataFrame({"data": data, "clip_id": [f"c{i:02d}" for i in range(len(references))]})
+        ids = [f"c{i:02d}" for i in range(len(references))]
+        signer = [f"s{i % signers}" for i in range(len(references))]
+        table = pd.DataFrame({"data": data, "clip_id": ids, "signer_id": signer})
         table["reference"] = [" ".join(line) for line in references]
         table[["blank_frames", "frames"]] = blanks.round().astype("int64")
         for decoder, found in lines.items():
@@ -213,9 +215,37 @@ def test_the_text_says_what_helps_what_does_not_and_what_is_undecided(tmp_path: 
     assert (
         "against the expectation that clip features beside pose features help, it makes more errors" in text
     )
-    assert "that augmented frames help is undecided, the interval includes 0" in text
+    assert "that augmented frames help is undecided." in text
+    assert "corrected by Holm for 5 on a data set" in text
+    assert "Too few signers for an interval: 1, expected 5 or more." in text
     assert "tcn_ctc has collapsed, as expected: 99.0 % of the frames of test are blank" in text
     assert "test_unseen_sentences" not in text, "nothing is said of a data set without clips"
+
+
+def test_p_values_are_those_of_swapped_answers_corrected_by_holm(tmp_path: Path) -> None:
+    write_run(tmp_path, "tcn_ctc", tcn(wrong(8)))
+    for name, count in (("hybrid_pose", 2), ("hybrid_clip", 0)):
+        write_run(tmp_path, name, hybrid(wrong(count)))
+    _, metrics, _ = call(tmp_path, ["tcn_ctc", "hybrid_pose", "hybrid_clip"], [42])
+    found = json.loads(metrics.read_text())["test"]["comparisons"]
+    # one clip of n is better or worse at random: only one-sided swaps are as extreme, 2 of 2 ** n
+    for pair, differing, rows in (("hybrid_pose - tcn_ctc", 6, 1), ("hybrid_clip - tcn_ctc", 8, 2)):
+        assert found[pair]["p"] == pytest.approx(rows * 2 / 2**differing, abs=0.025)
+    alone, corrected = found["hybrid_clip - tcn_ctc"]["p"], found["hybrid_pose - tcn_ctc"]["p"]
+    assert alone <= corrected
+
+
+def test_what_one_signer_alone_shows_is_undecided(tmp_path: Path) -> None:
+    # all errors are of clips 0, 5, 10 and 15, or of clips of every signer
+    one = [["X"] * len(line) if i % 5 == 0 else line for i, line in enumerate(REFERENCES)]
+    for folder, lines in (("one", one), ("all", wrong(20))):
+        write_run(tmp_path / folder, "tcn_ctc", tcn(lines), signers=5)
+        write_run(tmp_path / folder, "hybrid_pose", hybrid(REFERENCES), signers=5)
+        _, metrics, _ = call(tmp_path / folder, ["tcn_ctc", "hybrid_pose"], [42])
+        found = json.loads(metrics.read_text())["test"]["comparisons"]["hybrid_pose - tcn_ctc"]
+        assert (found["difference_by_signer_high"] < 0) == (folder == "all")
+        assert ("undecided" in said(tmp_path / folder)) == (folder == "one")
+        assert "The interval over signers leaves out 0 too." in said(tmp_path / folder)
 
 
 def test_a_baseline_that_is_better_and_has_not_collapsed_is_said_to_be_so(tmp_path: Path) -> None:

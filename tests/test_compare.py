@@ -9,17 +9,10 @@ import pandas as pd
 import pytest
 from sacrebleu.metrics import BLEU
 
-from signloom.evaluation.build_differences import (
-    Pair,
-    compare_answers,
-    holm,
-    most_changed,
-    paired,
-    paired_interval,
-    swap_test,
-)
+from signloom.evaluation.build_differences import compare_answers, most_changed, paired
 from signloom.metrics.bleu_and_chrf import bleu_score, bleu_stats
 from signloom.metrics.bootstrap import ratio
+from signloom.metrics.paired import Pair, holm, paired_interval, swap_test
 
 CLIPS, WORDS = 120, 4
 

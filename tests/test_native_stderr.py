@@ -160,10 +160,11 @@ def test_the_inference_of_videos_shows_its_progress_and_no_chatter(
     shown.to_csv(tmp_path / "shard.csv", index=False)
     names = ("features", "mask", "index", "splits")
     inputs = {name: exported.inputs[name] for name in names} | {"bundle": [exported.bundle]}
-    outputs = {"metrics": tmp_path / "m.json", "predictions": tmp_path / "build" / "predictions" / "p.csv"}
+    files = {"metrics": "m.json", "predictions": "p.csv", "latency": "latency.json"}
+    outputs = {name: tmp_path / file for name, file in files.items()}
     params = {"inference": {"seed": 42}, "pose": {"fps": 12.0}, "evaluation": {"bootstrap": 100}}
     command = arguments(inputs | {"shards": [tmp_path / "shard.csv"]}, outputs, params)
     text = run_as_a_program(root, "evaluate_inference", command)
-    assert '"videos": 1' in (tmp_path / "build" / "benchmarks" / "latency.json").read_text("utf-8")
+    assert '"videos": 1' in outputs["latency"].read_text("utf-8")
     assert "answer: 100%" in text
     assert CHATTER.search(text) is None, text

@@ -112,7 +112,8 @@ def test_the_ablation_stands_on_the_page_as_in_its_metric_file(folder: Path, htm
     assert len(table_of(html, "decoders-test")) == 2 + 4 + 4
     pair = metrics["test_unseen_sentences"]["comparisons"]["hybrid_both - hybrid_pose"]
     (row,) = [row for row in table_of(html, "comparisons") if "hybrid_both − hybrid_pose" in row[0]]
-    assert row[2].split()[0] == f"{pair['difference']:.3f}".replace("-", "−")
+    assert row[3].split()[0] == f"{pair['difference']:.3f}".replace("-", "−")
+    assert row[4] == f"{pair['p']:.3f}"
     for sentence in (folder / "ablation.txt").read_text("utf-8").strip().split(". "):
         assert sentence in Page(html).text
 

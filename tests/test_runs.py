@@ -34,8 +34,8 @@ def glosses(path: Path, data: str, joint: str, signer: str = "s9") -> Path:
     return path
 
 
-def call(folder: Path, paths: list[Path], **runs: Any) -> dict[str, Any]:
-    params = {"runs": runs, "evaluation": {"bootstrap": 200, "seed": 1}}
+def call(folder: Path, paths: list[Path], gloss: dict[str, Any] | None = None, **runs: Any) -> dict[str, Any]:
+    params = {"runs": runs, "evaluation": {"bootstrap": 200, "seed": 1}, "gloss": gloss or {}}
     out = [f"metrics={folder}/runs.json", f"table={folder}/runs.csv"]
     given = [f"predictions={path}" for path in paths]
     assert main(["--input", *given, "--output", *out, "--params", params_json(params)]) == 0
@@ -88,6 +88,23 @@ def test_folds_pool_the_clips_that_each_left_out(tmp_path: Path) -> None:
     assert pooled["wer_low"] < pooled["wer"] < pooled["wer_high"]
     assert pooled["by_fold"] == {"s1": 0.0, "s2": 0.25, "s3": 0.5, "s4": 0.75, "s5": 0.0}
     assert (pooled["folds"], pooled["n"], pooled["signers"]) == (5, 5, 5)
+
+
+def test_expectations_are_tested_on_the_clips_that_folds_left_out(tmp_path: Path) -> None:
+    names = ("tcn_ctc", "hybrid_pose")
+    paths = [
+        glosses(tmp_path / f"folds/{signer}/predictions/gloss/{name}.csv", "test", "A B", signer)
+        for name in names
+        for signer in SIGNERS
+    ]
+    expected = [{"better": "hybrid_pose", "worse": "tcn_ctc", "claim": "attention helps"}]
+    found = call(tmp_path, paths, folds=SIGNERS, gloss={"hypotheses": expected})
+    (row,) = found["folds_compared"].values()
+    # tcn_ctc is read by its prefix beam, which says one gloss of four, and hybrid_pose two by joint decoding
+    assert (row["folds"]["n"], row["folds"]["difference"]) == (5, -0.25)
+    assert row["folds"]["difference_by_signer_high"] == -0.25
+    (cells,) = section.describe(found)["compared"].rows
+    assert [cell.text for cell in cells[:3]] == ["hybrid_pose − tcn_ctc", "−0.250", "−0.250"]
 
 
 def test_seeds_of_a_fold_are_averaged_for_each_clip(tmp_path: Path) -> None:
@@ -152,7 +169,9 @@ def test_a_variant_that_errs_on_every_clip_differs_and_an_equal_one_does_not(tmp
         for place, of_place in places.items()
     ]
     found = call(tmp_path, paths)
-    bad, same = (found["variants"][f"sign2text-{name}"]["test"] for name in ("no_contrastive", "supcon"))
+    bad, same = (
+        found["variants"][f"sign2text-{name} - sign2text"]["test"] for name in ("no_contrastive", "supcon")
+    )
     assert (bad["difference"], bad["difference_low"], bad["difference_high"]) == (0.5, 0.5, 0.5)
     # of 200 random swaps of 12 clips, hardly any is as one-sided
     assert bad["p"] < 0.05

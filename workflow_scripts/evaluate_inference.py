@@ -1,9 +1,8 @@
 """Score an exported bundle on test clips and on clips that should be refused; time its answers.
 
 Inputs: bundle (the zip file), features, mask, index, splits and, if clips are videos, shards (every shard
-list) for the latency of streaming. Outputs: metrics, predictions.
-Parameters: inference.seed, pose, evaluation. Times go to `benchmarks/latency.json` beside the folder of
-predictions. They are not an output, because they differ from run to run.
+list) for the latency of streaming. Outputs: metrics, predictions, latency (which differs from run to run).
+Parameters: inference.seed, pose, evaluation.
 """
 
 from signloom.evaluation.inference import evaluate, latencies, streamed_videos
@@ -20,18 +19,18 @@ from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
-    bundle, predictions = job.input("bundle"), job.output("predictions")
+    bundle = job.input("bundle")
     engine = SignEngine.load(bundle, threads=1)
     shards = FeatureShards(job.input_list("features"), job.input_list("index"), job.input_list("mask"))
     fps, seed = job.section("pose", PoseParams).fps, job.value("inference.seed", InferenceParams)
     questions = Questions(read_splits(job.input("splits")), "test", shards, fps, seed)
     answers, metrics = evaluate(bundle, engine, questions, job.section("evaluation", EvaluationParams))
-    write_csv(predictions, answers)
+    write_csv(job.output("predictions"), answers)
     write_metrics(job.output("metrics"), {"test": metrics})
     times = {"clip": latencies(engine, questions)}
     if "shards" in job.inputs:
         times["stream"] = stream_latency(engine, streamed_videos(job.input_list("shards"), questions))
-    write_json(predictions.parent.parent / "benchmarks" / "latency.json", times)
+    write_json(job.output("latency"), times)
 
 
 main = entry_point(work)

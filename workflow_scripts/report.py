@@ -5,40 +5,25 @@ parquet). If clips are videos: landmarks, landmarks_index and shards (every land
 shard list). If the landmarks-to-sentence family was built: metrics (sign2text, retrieval .json), history
 (history.csv), epochs (metrics.jsonl), predictions (sign2text.csv, retrieval.csv), embeddings and map. If it
 was calibrated: curve, thresholds and metrics (calibration.json). If it was exported: metrics
-(inference.json), predictions (inference.csv), bundle (export_manifest.json). If the gloss family was built:
-metrics (ablation.json), ablation (ablation.csv), ablation_text, gloss_metrics, gloss_epochs and
-gloss_predictions (one file per run each), clip_index (every clip-feature parquet, if a run reads them).
-Output: html.
-Parameters: the sections that the page shows. Snakemake's benchmark files and latency.json are read from the
-folder `benchmarks` beside the folder of html if they exist. They are not a dependency, because times differ
-from run to run.
+(inference.json), predictions (inference.csv), bundle (export_manifest.json), latency (latency.json). If the
+gloss family was built: metrics (ablation.json), ablation (ablation.csv), ablation_text, gloss_metrics,
+gloss_epochs and gloss_predictions (one file per run each), clip_index (every clip-feature parquet, if a run
+reads them). Output: html.
+Parameters: the sections that the page shows. Snakemake's benchmark files are read from the folder
+`benchmarks` beside the folder of html if they exist. They are not a dependency, because `dvc pull` does not
+bring them.
 """
-
-from pathlib import Path
 
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import EmbeddedClips
 from signloom.files import write_text
+from signloom.report import sources
 from signloom.report.contact_sheet import Videos, read_videos
 from signloom.report.page import render
-from signloom.report.sources import (
-    GlossSources,
-    InferenceSources,
-    SentenceSources,
-    Sources,
-    by_name,
-    read_clips,
-    read_diagnostics,
-    read_glosses,
-    read_history,
-    read_json,
-    read_metrics,
-    read_table,
-)
 from workflow_scripts.job import Job, entry_point
 
 # the page shows no checksums of indexes and of these: they are too many, or made with a file that it shows
-_HIDDEN = {"landmarks", "shards", "epochs", "embeddings", "map", "ablation_text"}
+_HIDDEN = {"latency", "landmarks", "shards", "epochs", "embeddings", "map", "ablation_text"}
 
 
 def work(job: Job) -> None:
@@ -50,18 +35,18 @@ def work(job: Job) -> None:
     html = job.output("html")
     benchmarks = html.parent.parent / "benchmarks"
     page = render(
-        Sources(
-            metrics=read_metrics(job.input_list("metrics"), ("manifest", "features", "splits")),
-            clips=read_clips(job.input("metadata"), job.input("splits")),
-            rejects=read_table(job.input("rejects")),
-            index=read_diagnostics(index),
+        sources.Sources(
+            metrics=sources.read_metrics(job.input_list("metrics"), ("manifest", "features", "splits")),
+            clips=sources.read_clips(job.input("metadata"), job.input("splits")),
+            rejects=sources.read_table(job.input("rejects")),
+            index=sources.read_diagnostics(index),
             jobs={path.stem for path in index} | set(glosses.metrics if glosses else ()),
             benchmarks=benchmarks,
             files=[path for name in shown for path in job.input_list(name)],
             params=job.params,
             videos=_videos(job) if "landmarks" in job.inputs else None,
             sentences=_sentences(job) if "history" in job.inputs else None,
-            inference=_inference(job, benchmarks / "latency.json") if "curve" in job.inputs else None,
+            inference=_inference(job) if "curve" in job.inputs else None,
             glosses=glosses,
         )
     )
@@ -73,41 +58,41 @@ def _videos(job: Job) -> Videos:
     return read_videos(job.input_list("landmarks"), index, shards)
 
 
-def _sentences(job: Job) -> SentenceSources:
-    metrics = read_metrics(job.input_list("metrics"), ("sign2text", "retrieval"))
-    predictions = by_name("predictions", job.input_list("predictions"), ("sign2text", "retrieval"))
-    return SentenceSources(
+def _sentences(job: Job) -> sources.SentenceSources:
+    metrics = sources.read_metrics(job.input_list("metrics"), ("sign2text", "retrieval"))
+    predictions = sources.by_name("predictions", job.input_list("predictions"), ("sign2text", "retrieval"))
+    return sources.SentenceSources(
         scores=metrics["sign2text"],
         ranks=metrics["retrieval"],
-        history=read_history(job.input("history"), job.input("epochs")),
-        translations=read_table(predictions["sign2text"]),
-        retrieval=read_table(predictions["retrieval"], ["rank", "similarity"]),
+        history=sources.read_history(job.input("history"), job.input("epochs")),
+        translations=sources.read_table(predictions["sign2text"]),
+        retrieval=sources.read_table(predictions["retrieval"], ["rank", "similarity"]),
         space=EmbeddedClips(job.input("embeddings"), job.input("map"))
         if "embeddings" in job.inputs
         else None,
     )
 
 
-def _inference(job: Job, latency: Path) -> InferenceSources:
-    metrics = read_metrics(job.input_list("metrics"), ("calibration",))
-    predictions = by_name("predictions", job.input_list("predictions"), ())
-    return InferenceSources(
+def _inference(job: Job) -> sources.InferenceSources:
+    metrics = sources.read_metrics(job.input_list("metrics"), ("calibration",))
+    predictions = sources.by_name("predictions", job.input_list("predictions"), ())
+    return sources.InferenceSources(
         calibration=metrics["calibration"],
-        curve=read_table(job.input("curve"), ["false_accept_rate", "accepted_and_right", "chosen"]),
-        thresholds=read_json(job.input("thresholds")),
+        curve=sources.read_table(job.input("curve"), ["false_accept_rate", "accepted_and_right", "chosen"]),
+        thresholds=sources.read_json(job.input("thresholds")),
         scores=metrics.get("inference"),
-        answers=read_table(predictions["inference"]) if "inference" in predictions else None,
-        bundle=read_json(job.input("bundle")) if "bundle" in job.inputs else None,
-        latency=read_json(latency) if latency.exists() else None,
+        answers=sources.read_table(predictions["inference"]) if "inference" in predictions else None,
+        bundle=sources.read_json(job.input("bundle")) if "bundle" in job.inputs else None,
+        latency=sources.read_json(job.input("latency")) if "latency" in job.inputs else None,
     )
 
 
-def _glosses(job: Job) -> GlossSources:
-    return read_glosses(
+def _glosses(job: Job) -> sources.GlossSources:
+    return sources.read_glosses(
         job.input_list("gloss_metrics"),
         job.input_list("gloss_epochs"),
         job.input_list("gloss_predictions"),
-        read_metrics(job.input_list("metrics"), ("ablation",))["ablation"],
+        sources.read_metrics(job.input_list("metrics"), ("ablation",))["ablation"],
         job.input("ablation_text").read_text("utf-8"),
         job.input_list("clip_index") if "clip_index" in job.inputs else [],
     )

@@ -2,19 +2,20 @@
 
 Inputs: predictions (sign2text.csv and one file per gloss variant), splits (splits.json of every fold). Files
 of further seeds lie below `seeds/<seed>/`, those of folds below `folds/<fold>/`. Outputs: metrics, table.
-Parameters: runs, evaluation.
+Parameters: runs, evaluation, gloss.hypotheses.
 """
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from signloom.evaluation.build_differences import compare_variants
+from signloom.evaluation.build_differences import compare_models
 from signloom.evaluation.learning_curve import learning_curve
-from signloom.evaluation.runs import read_answers, summarise, table
+from signloom.evaluation.runs import SENTENCES, left_out, read_answers, summarise, table
 from signloom.files import write_csv
 from signloom.metrics.metric_files import meaningful, write_metrics
 from signloom.params.evaluation import EvaluationParams
+from signloom.params.gloss import GlossParams
 from signloom.params.runs import RunsParams
 from signloom.run_names import folder_after
 from workflow_scripts.job import Job, entry_point
@@ -25,7 +26,11 @@ def work(job: Job) -> None:
     params = job.section("runs", RunsParams)
     evaluation = job.section("evaluation", EvaluationParams)
     found = summarise(answers, params.fold_by, evaluation)
-    found["variants"] = compare_variants(answers, evaluation)
+    variants = [(name, SENTENCES) for name in answers["model"].unique() if name.startswith(f"{SENTENCES}-")]
+    expected = [(it.better, it.worse) for it in job.value("gloss.hypotheses", GlossParams)]
+    found["variants"] = compare_models(answers[answers["fold"] == ""], variants, evaluation)
+    pooled = left_out(answers, params.fold_by).assign(data="folds")
+    found["folds_compared"] = compare_models(pooled, [*expected, *variants], evaluation)
     if params.fold_by == "share" and params.folds:
         clips = training_clips(job.input_list("splits"))
         found["learning_curve"] = learning_curve(answers, clips, evaluation)

@@ -9,23 +9,8 @@ import numpy as np
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.evaluation.gloss_runs import (
-    NOTHING,
-    ONE_SEED,
-    RATES,
-    SETS,
-    Errors,
-    Run,
-    Runs,
-    clips_and_seeds,
-    count_errors,
-    entry_of,
-    paired_difference,
-    points,
-    random_weights,
-    shown_data,
-    spread,
-)
+from signloom.evaluation import gloss_runs
+from signloom.metrics.paired import decided, signer_bounds
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import Expectation
 from signloom.params.variants import BASELINE, VARIANTS
@@ -43,7 +28,7 @@ def read_runs(
     metrics: Sequence[Path],
     predictions: Sequence[Path],
     epochs: Sequence[Path],
-) -> tuple[Runs, Epochs]:
+) -> tuple[gloss_runs.Runs, Epochs]:
     """Return the runs of every variant and seed, and their epochs.
 
     Files are found by name: `<variant>.json`, `<variant>.csv`, `<variant>/metrics.jsonl`, below
@@ -54,7 +39,7 @@ def read_runs(
         {run_name(path, path.stem): path for path in predictions},
         {run_name(path, path.parent.name): path for path in epochs},
     )
-    runs: Runs = {variant: [] for variant in variants}
+    runs: gloss_runs.Runs = {variant: [] for variant in variants}
     logs: Epochs = {variant: [] for variant in variants}
     for variant in variants:
         for seed in seeds:
@@ -68,25 +53,26 @@ def read_runs(
             lines = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.strip()]
             if not lines:
                 raise SignloomError(f"{log} has no epoch; train the run again")
-            runs[variant].append(Run.read(scores, answers))
+            runs[variant].append(gloss_runs.Run.read(scores, answers))
             logs[variant].append(lines)
     return runs, logs
 
 
 def compare(
-    runs: Runs, epochs: Epochs, hypotheses: Sequence[Expectation], params: EvaluationParams
+    runs: gloss_runs.Runs, epochs: Epochs, hypotheses: Sequence[Expectation], params: EvaluationParams
 ) -> dict[str, Any]:
     """Return the content of ablation.json without its text: data set, variant, decoder, figures.
 
     A decoder's `wer`, `sub`, `del`, `ins` and `sentence_acc` are means over seeds, and `<rate>_std` are their
     sample deviations. `difference` is its WER minus that of `tcn_ctc` with the same decoder, or with
     `ctc_beam` if `tcn_ctc` lacks that decoder; negative is better. Errors are averaged over seeds for each
-    clip, and the bootstrap draws clips in pairs.
+    clip, and the bootstrap draws clips in pairs. Each `p` is corrected for the variants of one decoder, or
+    for the `comparisons`.
     """
     result: dict[str, Any] = {}
-    for data in SETS:
+    for data in gloss_runs.SETS:
         counts = {
-            (variant, decoder): count_errors(variant, found, data, decoder)
+            (variant, decoder): gloss_runs.count_errors(variant, found, data, decoder)
             for variant, found in runs.items()
             for decoder in DECODERS
             if decoder in found[0].predictions
@@ -99,38 +85,44 @@ def compare(
             for it in hypotheses
             if it.better in runs and it.worse in runs
         }
+        for decoder in DECODERS:
+            gloss_runs.correct(entry[decoder] for entry in result[data].values() if decoder in entry)
+        gloss_runs.correct(result[data]["comparisons"].values())
     result["training"] = {variant: _training(found) for variant, found in epochs.items()}
     return result
 
 
 def _compared(
-    it: Expectation, counts: dict[tuple[str, str], Errors], params: EvaluationParams
+    it: Expectation, counts: dict[tuple[str, str], gloss_runs.Errors], params: EvaluationParams
 ) -> dict[str, Any]:
     """Return the difference that tests a hypothesis, each variant scored by its own headline decoder."""
     pair = [(name, VARIANTS[name].headline) for name in (it.better, it.worse)]
     better, worse = (counts[one] for one in pair)
-    return {"decoders": [decoder for _, decoder in pair], **paired_difference(better, worse, params)}
+    return {
+        "decoders": [decoder for _, decoder in pair],
+        **gloss_runs.paired_difference(better, worse, params),
+    }
 
 
 def _variant(
     variant: str,
-    found: Sequence[Run],
+    found: Sequence[gloss_runs.Run],
     data: str,
-    counts: dict[tuple[str, str], Errors],
+    counts: dict[tuple[str, str], gloss_runs.Errors],
     params: EvaluationParams,
 ) -> dict[str, Any]:
-    entry = entry_of(found, data)
+    entry = gloss_runs.entry_of(found, data)
     for decoder, scores in found[0].metrics[data].items():
         if (variant, decoder) not in counts:
             continue
         mine = counts[variant, decoder]
         entry[decoder] = {"n": scores["n"]}
-        for rate in RATES:
-            entry[decoder] |= spread(rate, mine.rates[rate], scores.get(f"{rate}_reason", ""))
+        for rate in gloss_runs.RATES:
+            entry[decoder] |= gloss_runs.spread(rate, mine.rates[rate], scores.get(f"{rate}_reason", ""))
         if variant == BASELINE:
             continue
         if rival := counts.get((BASELINE, decoder), counts.get((BASELINE, "ctc_beam"))):
-            entry[decoder] |= paired_difference(mine, rival, params)
+            entry[decoder] |= gloss_runs.paired_difference(mine, rival, params)
         else:
             entry[decoder] |= {"difference": None, "difference_reason": NO_BASELINE}
     return entry
@@ -150,14 +142,14 @@ def _training(runs: list[list[dict[str, Any]]]) -> dict[str, Any]:
 
 def table(compared: dict[str, Any]) -> pd.DataFrame:
     """Return one row per data set, variant and decoder from the result of `compare`."""
-    figures = [key for rate in RATES for key in (rate, f"{rate}_std")]
-    difference = ["difference", "difference_low", "difference_high"]
+    figures = [key for rate in gloss_runs.RATES for key in (rate, f"{rate}_std")]
+    difference = ["difference", "difference_low", "difference_high", "p"]
     return pd.DataFrame(
         {"data": data, "variant": variant, "decoder": decoder, "seeds": entry["seeds"]}
         | {key: entry[decoder].get(key) for key in ("n", *figures)}
         | {key: entry[key] for key in ("blank_ratio", "blank_ratio_std")}
         | {key: entry[decoder].get(key) for key in difference}
-        for data in SETS
+        for data in gloss_runs.SETS
         for variant, entry in compared[data].items()
         for decoder in DECODERS
         if decoder in entry
@@ -165,22 +157,22 @@ def table(compared: dict[str, Any]) -> pd.DataFrame:
 
 
 def describe(compared: dict[str, Any], hypotheses: Sequence[Expectation]) -> str:
-    """Return one paragraph: what helps, what does not, and which expectations were wrong.
-
-    A difference is called undecided if its 95 % interval includes 0.
-    """
-    shown = shown_data(compared, "ctc_beam")
+    """Return one paragraph: what helps, what does not, what is undecided, which expectations were wrong."""
+    shown = gloss_runs.shown_data(compared, "ctc_beam")
     if not shown:
-        return NOTHING
+        return gloss_runs.NOTHING
     entries = compared[shown[0]]
+    tested = entries["comparisons"]
     parts = [
         *(_of_data(data, compared[data], hypotheses) for data in shown),
         _collapse(entries, shown[0]),
         "A hybrid is read by its joint decoder and tcn_ctc by its prefix beam, both chosen beforehand.",
-        "Intervals are 95 % paired bootstraps over clips, with errors averaged over seeds; "
-        "differences are in points of WER, below 0 where the first makes fewer errors.",
-        ONE_SEED if next(iter(entries.values()))["seeds"] == 1 else "± is the sample deviation over seeds.",
-        random_weights(entries),
+        "Differences are in points of WER, below 0 where the first makes fewer errors.",
+        *(gloss_runs.about_intervals(row, len(tested)) for row in [*tested.values()][:1]),
+        gloss_runs.ONE_SEED
+        if next(iter(entries.values()))["seeds"] == 1
+        else "± is the sample deviation over seeds.",
+        gloss_runs.random_weights(entries),
     ]
     return " ".join(part for part in parts if part)
 
@@ -194,7 +186,7 @@ def _of_data(data: str, compared: dict[str, Any], hypotheses: Sequence[Expectati
         for it in hypotheses
         if it.better in entries and it.worse in entries
     ]
-    about = clips_and_seeds(next(iter(entries.values())))
+    about = gloss_runs.clips_and_seeds(next(iter(entries.values())))
     return f"On {data} ({about}) WER is {scores}. {' '.join(verdicts)}".strip()
 
 
@@ -206,10 +198,10 @@ def _wer(variant: str, entry: dict[str, Any]) -> str:
 
 def _verdict(pair: str, comparisons: dict[str, Any], claim: str) -> str:
     figures = comparisons[pair]
-    numbers = f"{pair} = {points(figures)}"
-    if figures["difference_low"] <= 0 <= figures["difference_high"]:
-        return f"{numbers}: that {claim} is undecided, the interval includes 0."
-    if figures["difference_high"] < 0:
+    numbers = f"{pair} = {gloss_runs.points(figures)}"
+    if not decided(figures["p"], signer_bounds(figures)):
+        return f"{numbers}: that {claim} is undecided."
+    if figures["difference"] < 0:
         return f"{numbers}: {claim}, as expected."
     return f"{numbers}: against the expectation that {claim}, it makes more errors."
 

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.evaluation.builds import RETRIEVAL, Build
 from signloom.evaluation.runs import SENTENCES
 from signloom.metrics.bleu_and_chrf import bleu_score, bleu_stats
-from signloom.metrics.bootstrap import Floats, Score, bounds, ratio, resamples, sums
+from signloom.metrics.bootstrap import Floats, Score, ratio
 from signloom.metrics.metric_files import DECIMALS, SCORE_DECIMALS
+from signloom.metrics.paired import (
+    Pair,
+    decided,
+    holm,
+    paired_interval,
+    signer_bounds,
+    signer_difference,
+    swap_test,
+)
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.variants import VARIANTS
 
-LEVEL = 0.05
 RESAMPLES, SEED = 2000, 42
-_CHUNK = 2_000_000  # coins thrown at a time
 
 
 class Metric(NamedTuple):
@@ -59,9 +65,10 @@ _OF_MODEL = {SENTENCES: (WER, BLEU), RETRIEVAL: (TOP1,)}
 class Row:
     """A metric of one model and data set in both builds, each the mean over its seeds.
 
-    `difference` is b minus a, `low` and `high` are its 95 % interval (`paired_interval`). `p` is that of
-    `swap_test`, corrected for the number of rows that moved. `clips` counts those that both builds have with
-    the same reference, `left_out` the others. `moved` is whether the counts of any clip differ.
+    `difference` is b minus a, `low` and `high` are its 95 % interval (`paired_interval`), and `by_signer` are
+    those of `signer_difference`. `p` is that of `swap_test`, corrected for the number of rows that moved.
+    `clips` counts those that both builds have with the same reference, `left_out` the others. `moved` is
+    whether the counts of any clip differ.
     """
 
     model: str
@@ -75,13 +82,15 @@ class Row:
     difference: float
     low: float
     high: float
+    by_signer: dict[str, Any]
     p: float
     moved: bool
 
     @property
     def differs(self) -> bool:
-        """Whether p is below 0.05 and, where a build has several seeds, the interval leaves out 0 too."""
-        return self.p < LEVEL and (self.low > 0 or self.high < 0 or max(self.seeds) == 1)
+        """Whether p is below 0.05, and the intervals over signers and over several seeds leave out 0 too."""
+        over_seeds = (self.low, self.high) if max(self.seeds) > 1 else (None, None)
+        return decided(self.p, over_seeds, signer_bounds(self.by_signer))
 
     @property
     def figure(self) -> str:
@@ -142,27 +151,34 @@ def compare_answers(
         if sides and len(sides[0][0]):
             for metric in metrics or _OF_MODEL.get(model.partition("-")[0], (WER,)):
                 first, second = (np.stack([metric.counts(table) for table in side]) for side in sides)
-                pair = Pair(first, second, metric.score)
+                pair = Pair(first, second, metric.score, sides[0][0]["signer_id"].tolist())
                 rows.append(_row(str(model), str(data), metric.name, pair, left_out, count, seed))
     corrected = iter(holm([row.p for row in rows if row.moved]))
     return [replace(row, p=next(corrected)) if row.moved else row for row in rows]
 
 
-def compare_variants(answers: pd.DataFrame, params: EvaluationParams) -> dict[str, Any]:
-    """Return the differences of each variant of sign2text to the plain model, by variant and data set.
+def compare_models(
+    answers: pd.DataFrame, pairs: Sequence[tuple[str, str]], params: EvaluationParams
+) -> dict[str, Any]:
+    """Return the difference of WER, the first model of a pair minus the other, by pair and data set.
 
-    `answers` is the table of `read_answers`; runs of a fold are left out. The p-values are corrected over all
-    variants and data sets.
+    `answers` is the table of `read_answers`. Pairs of which a model is missing are left out. The p-values are
+    corrected over all pairs and data sets.
     """
-    plain = answers[answers["fold"] == ""].drop(columns="fold")
-    variants = plain[plain["model"].str.startswith(f"{SENTENCES}-")]
-    base = plain[plain["model"] == SENTENCES]
-    against = [base.assign(model=name) for name in variants["model"].unique()]
+    known = [pair for pair in pairs if set(pair) <= set(answers["model"])]
+    first, other = (
+        pd.concat(
+            [
+                answers[:0],
+                *(answers[answers["model"] == pair[side]].assign(model=" - ".join(pair)) for pair in known),
+            ]
+        )
+        for side in (0, 1)
+    )
     found: dict[str, Any] = {}
-    plains = pd.concat([base[:0], *against])
-    for row in compare_answers(plains, variants, params.bootstrap, params.seed, [WER]):
+    for row in compare_answers(other, first, params.bootstrap, params.seed, [WER]):
         figures = {"n": row.clips, "seeds": row.seeds[1], "difference": row.difference}
-        figures |= {"difference_low": row.low, "difference_high": row.high, "p": row.p}
+        figures |= {"difference_low": row.low, "difference_high": row.high, **row.by_signer, "p": row.p}
         found.setdefault(row.model, {})[row.data] = figures
     return found
 
@@ -182,22 +198,10 @@ def _row(model: str, data: str, metric: str, pair: Pair, left_out: int, count: i
         difference=b - a,
         low=low,
         high=high,
+        by_signer=signer_difference(pair, count, seed),
         p=swap_test(pair, count, seed),
         moved=bool(pair.changed.any()),
     )
-
-
-class Pair(NamedTuple):
-    """Counts (seeds, clips, K) of the same clips in two builds, and the score of their sums over clips."""
-
-    a: Floats
-    b: Floats
-    score: Score
-
-    @property
-    def changed(self) -> npt.NDArray[np.bool_]:
-        """Which clips' counts differ, each averaged over seeds."""
-        return np.asarray((self.a.mean(0) != self.b.mean(0)).any(1))
 
 
 def paired(a: pd.DataFrame, b: pd.DataFrame) -> tuple[list[list[pd.DataFrame]], int]:
@@ -207,70 +211,6 @@ def paired(a: pd.DataFrame, b: pd.DataFrame) -> tuple[list[list[pd.DataFrame]], 
     common = times[times == a["seed"].nunique() + b["seed"].nunique()].reset_index()[keys]
     sides = [[common.merge(part, on=keys) for _, part in side.groupby("seed", sort=False)] for side in (a, b)]
     return sides, len(times) - len(common)
-
-
-def swap_test(pair: Pair, count: int, seed: int) -> float:
-    """Return the p-value of no difference, by swapping the two builds' answers to clips at random.
-
-    This is approximate randomisation (Noreen, "Computer-Intensive Methods for Testing Hypotheses", 1989,
-    chapter 2): without a true difference, either build could have given either answer to a clip. Two-sided;
-    the observed answers are among those counted. The counts of several seeds are averaged first.
-    """
-    changed = pair.changed
-    if not changed.any():
-        return 1.0
-    first, second = pair.a.mean(0), pair.b.mean(0)
-    moved, first, second = (second - first)[changed], first.sum(0), second.sum(0)
-    # a hair's breadth, because sums of the same terms differ in their last digits
-    observed = abs(pair.score(second[None]) - pair.score(first[None])) * (1 - 1e-9)
-    extreme = 0
-    for swapped in _coins(len(moved), count, seed):
-        shift = swapped @ moved
-        extreme += int((abs(pair.score(second - shift) - pair.score(first + shift)) >= observed).sum())
-    return (1 + extreme) / (1 + count)
-
-
-def _coins(clips: int, count: int, seed: int) -> Iterator[Floats]:
-    generator = np.random.default_rng(seed)
-    step = max(1, _CHUNK // clips)
-    for start in range(0, count, step):
-        yield generator.integers(0, 2, (min(step, count - start), clips)).astype(np.float64)
-
-
-def paired_interval(pair: Pair, count: int, seed: int) -> tuple[float, float]:
-    """Return the 95 % percentile interval of the difference over `count` resamples of clips.
-
-    Where a build has several seeds, these are resampled too. Their spread is widened by the square root of
-    k / (k - 1), because a resample of k seeds varies less than k new ones would.
-    """
-    generator = np.random.default_rng([seed, 1])
-    both, of_a = np.concatenate([pair.a, pair.b]).swapaxes(0, 1), len(pair.a)
-    clips, runs, columns = both.shape
-    found = []
-    for rows in resamples(clips, count, seed):
-        total = sums(rows, both.reshape(clips, -1))
-        scores = pair.score(total.reshape(-1, columns)).reshape(-1, runs)
-        found.append(_over_seeds(scores[:, of_a:], generator) - _over_seeds(scores[:, :of_a], generator))
-    return bounds(found) or (float("nan"), float("nan"))
-
-
-def _over_seeds(scores: Floats, generator: np.random.Generator) -> Floats:
-    """Return the mean (R,) of the scores (R, seeds) of each resample of clips, over a resample of seeds."""
-    seeds, mean = scores.shape[1], scores.mean(1)
-    if seeds == 1:
-        return np.asarray(mean)
-    drawn = generator.multinomial(seeds, np.full(seeds, 1 / seeds), len(scores)) / seeds
-    return np.asarray(mean + ((drawn * scores).sum(1) - mean) * np.sqrt(seeds / (seeds - 1)))
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """Return the p-values corrected for their number (Holm 1979, "A Simple Sequentially Rejective ...")."""
-    order = np.argsort(values, kind="stable")
-    corrected, largest = [0.0] * len(values), 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(values) - rank) * values[place]))
-        corrected[place] = largest
-    return corrected
 
 
 def most_changed(a: pd.DataFrame, b: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from signloom.errors import SignloomError
 from signloom.evaluation.datasets import NAMES, TOGETHER
 from signloom.evaluation.gloss import ERRORS, WEIGHTS
 from signloom.metrics.bootstrap import NO_CLIP, Floats, deviation, figure, ratio
+from signloom.metrics.paired import Pair, holm, signer_difference, swap_test
 from signloom.metrics.wer import error_stats
 from signloom.params.evaluation import EvaluationParams
 
@@ -46,7 +47,7 @@ Runs = dict[str, list[Run]]  # variant or setting: one run per seed
 
 
 class Errors(NamedTuple):
-    """Errors of the runs `name` with one decoder on each clip, summed over `seeds`, and the clips' glosses.
+    """Errors of the runs `name` with one decoder on each clip, summed over `seeds`; its glosses and signer.
 
     `rates` holds the value of every seed for each of `RATES`. It is empty if no clip has a gloss.
     """
@@ -54,6 +55,7 @@ class Errors(NamedTuple):
     name: str
     errors: Floats
     words: Floats
+    signers: list[str]
     seeds: int
     rates: dict[str, list[float]]
 
@@ -79,19 +81,35 @@ def count_errors(name: str, runs: Sequence[Run], data: str, decoder: str) -> Err
             for rate, value in zip(RATES, (by_kind.sum(), *by_kind, right), strict=True):
                 rates[rate].append(float(value))
     errors = np.sum([rows[:, :3].sum(1) for rows in stats], axis=0)
-    return Errors(name, errors, words, len(runs), rates)
+    return Errors(name, errors, words, tables[0]["signer_id"].tolist(), len(runs), rates)
 
 
 def paired_difference(one: Errors, other: Errors, params: EvaluationParams) -> dict[str, Any]:
-    """Return the `difference` of WER, `one` minus `other`, with an interval from paired resamples."""
+    """Return the `difference` of WER, `one` minus `other`, with intervals over clips and signers, and `p`.
+
+    `p` is not corrected for further comparisons; `correct` does that.
+    """
     if not np.array_equal(one.words, other.words):
         raise SignloomError(
             f"{one.name} and {other.name} were scored on different clips; build the predictions again"
         )
     # scale means over seeds to whole numbers, so that their sums are exact
-    seeds = one.seeds * other.seeds
-    paired = np.stack([one.errors * other.seeds - other.errors * one.seeds, one.words * seeds], 1)
-    return figure("difference", paired, ratio, params.bootstrap, params.seed, NO_GLOSS)
+    words = one.words * one.seeds * other.seeds
+    mine, theirs = one.errors * other.seeds, other.errors * one.seeds
+    draws = params.bootstrap, params.seed
+    found = figure("difference", np.stack([mine - theirs, words], 1), ratio, *draws, NO_GLOSS)
+    if found["difference"] is None:
+        return found
+    second, first = (np.stack([errors, words], 1)[None] for errors in (mine, theirs))
+    pair = Pair(first, second, ratio, one.signers)
+    return found | signer_difference(pair, *draws) | {"p": swap_test(pair, *draws)}
+
+
+def correct(differences: Iterable[dict[str, Any]]) -> None:
+    """Correct the `p` of all `differences`, the rows of one table, for their number (`holm`)."""
+    rows = [row for row in differences if "p" in row]
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p"] = p
 
 
 def spread(name: str, values: Sequence[float], reason: str) -> dict[str, Any]:
@@ -132,6 +150,16 @@ def clips_and_seeds(entry: dict[str, Any]) -> str:
 
 
 def points(figures: dict[str, Any]) -> str:
-    """Return a difference with its interval in points of WER."""
+    """Return a difference in points of WER, with its interval over clips and the corrected p."""
     value, low, high = (100 * figures[f"difference{end}"] for end in ("", "_low", "_high"))
-    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}], p = {figures['p']:.3f}"
+
+
+def about_intervals(figures: Mapping[str, Any], rows: int) -> str:
+    """Return in words what decides a difference of a table with `rows` rows."""
+    few = figures.get("difference_by_signer_reason")
+    signers = f"{few[0].upper()}{few[1:]}." if few else "The interval over signers leaves out 0 too."
+    return (
+        "Intervals are 95 % paired bootstraps over clips, with errors averaged over seeds. A difference is "
+        f"called one if p, corrected by Holm for {rows} on a data set, is below 0.05. {signers}"
+    )

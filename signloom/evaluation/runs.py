@@ -18,7 +18,7 @@ from signloom.run_names import folder_after
 SENTENCES = "sign2text"
 _KEPT = ["data", "clip_id", "signer_id", "reference", "answer"]
 # data sets that a fold leaves out of training
-LEFT_OUT = {
+_LEFT_OUT = {
     "signer": ("test", "test_unseen_sentences"),
     "clip": ("val", "val_unseen_sentences"),
     "share": (),
@@ -64,10 +64,15 @@ def summarise(
     found: dict[str, Any] = {"seeds": {}, "folds": {}}
     for model, mine in answers.groupby("model", sort=False):
         found["seeds"][str(model)] = _seeds(mine[mine["fold"] == ""])
-        left_out = mine[(mine["fold"] != "") & mine["data"].isin(LEFT_OUT[fold_by])]
-        if len(left_out):
-            found["folds"][str(model)] = _folds(left_out, params)
+        pooled = left_out(mine, fold_by)
+        if len(pooled):
+            found["folds"][str(model)] = _folds(pooled, params)
     return found
+
+
+def left_out(answers: pd.DataFrame, fold_by: Literal["signer", "clip", "share"]) -> pd.DataFrame:
+    """Return the answers to clips by runs of the fold that left them out of training."""
+    return answers[(answers["fold"] != "") & answers["data"].isin(_LEFT_OUT[fold_by])]
 
 
 def _rate(table: pd.DataFrame) -> float:

@@ -8,22 +8,9 @@ import numpy as np
 import pandas as pd
 
 from signloom.errors import SignloomError
-from signloom.evaluation.gloss_runs import (
-    NO_GLOSS,
-    NOTHING,
-    ONE_SEED,
-    SETS,
-    Run,
-    Runs,
-    clips_and_seeds,
-    count_errors,
-    entry_of,
-    paired_difference,
-    points,
-    random_weights,
-    shown_data,
-)
+from signloom.evaluation import gloss_runs
 from signloom.metrics.bootstrap import figure, ratio
+from signloom.metrics.paired import decided, signer_bounds
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.side_by_side import SideBySideParams
 from signloom.run_names import folder_after, run_name
@@ -31,7 +18,9 @@ from signloom.run_names import folder_after, run_name
 DECODERS = ("joint", "ctc_beam")
 
 
-def read_settings(params: SideBySideParams, metrics: Sequence[Path], predictions: Sequence[Path]) -> Runs:
+def read_settings(
+    params: SideBySideParams, metrics: Sequence[Path], predictions: Sequence[Path]
+) -> gloss_runs.Runs:
     """Return the runs of every setting, one per seed.
 
     Files are found as `<table>/<setting>/<variant>/<file>`, with `seeds/<seed>/` before the variant for other
@@ -41,7 +30,7 @@ def read_settings(params: SideBySideParams, metrics: Sequence[Path], predictions
         {(folder_after(path, params.table), run_name(path, path.parent.name)): path for path in paths}
         for paths in (metrics, predictions)
     )
-    runs: Runs = {setting: [] for setting in params.settings}
+    runs: gloss_runs.Runs = {setting: [] for setting in params.settings}
     for setting in params.settings:
         for seed in params.seeds:
             name = params.variant if seed == params.seeds[0] else f"{params.variant}-{seed}"
@@ -50,30 +39,34 @@ def read_settings(params: SideBySideParams, metrics: Sequence[Path], predictions
                 raise SignloomError(
                     f"{params.table}: {setting} lacks scores or predictions of {name}; build them first"
                 )
-            runs[setting].append(Run.read(scores[key], answers[key]))
+            runs[setting].append(gloss_runs.Run.read(scores[key], answers[key]))
     return runs
 
 
-def compare(runs: Runs, params: EvaluationParams) -> dict[str, Any]:
+def compare(runs: gloss_runs.Runs, params: EvaluationParams) -> dict[str, Any]:
     """Return figures by data set, setting and decoder.
 
     `wer` is the mean over seeds, and `difference` is the WER of the setting minus that of the first setting.
     Both have percentile intervals over clips. Errors are averaged over seeds for each clip, and clips are
-    drawn in pairs.
+    drawn in pairs. Each `p` is corrected for the settings.
     """
     first = next(iter(runs))
-    result: dict[str, Any] = {data: {} for data in SETS}
-    for data in SETS:
+    result: dict[str, Any] = {data: {} for data in gloss_runs.SETS}
+    for data in gloss_runs.SETS:
         for setting, found in runs.items():
-            entry = entry_of(found, data)
+            entry = gloss_runs.entry_of(found, data)
             for decoder in DECODERS:
-                mine = count_errors(setting, found, data, decoder)
+                mine = gloss_runs.count_errors(setting, found, data, decoder)
                 rows = np.stack([mine.errors, mine.words * mine.seeds], 1)
-                entry[decoder] = figure("wer", rows, ratio, params.bootstrap, params.seed, NO_GLOSS)
+                entry[decoder] = figure(
+                    "wer", rows, ratio, params.bootstrap, params.seed, gloss_runs.NO_GLOSS
+                )
                 if setting != first:
-                    other = count_errors(first, runs[first], data, decoder)
-                    entry[decoder] |= paired_difference(mine, other, params)
+                    other = gloss_runs.count_errors(first, runs[first], data, decoder)
+                    entry[decoder] |= gloss_runs.paired_difference(mine, other, params)
             result[data][setting] = entry
+        for decoder in DECODERS:
+            gloss_runs.correct(entry[decoder] for entry in result[data].values())
     return result
 
 
@@ -83,7 +76,7 @@ def table(compared: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(
         {"data": data, "setting": setting, "decoder": decoder}
         | {key: entry[key] for key in ("seeds", "n", "blank_ratio")}
-        | {column: entry[decoder].get(column) for column in columns}
+        | {column: entry[decoder].get(column) for column in [*columns, "p"]}
         for data, settings in compared.items()
         for setting, entry in settings.items()
         for decoder in DECODERS
@@ -91,24 +84,20 @@ def table(compared: dict[str, Any]) -> pd.DataFrame:
 
 
 def describe(compared: dict[str, Any], params: SideBySideParams) -> str:
-    """Return one paragraph generated from the numbers of the joint decoder.
-
-    A difference is called undecided if its 95 % interval includes 0.
-    """
-    shown = shown_data(compared, "joint")
+    """Return one paragraph generated from the numbers of the joint decoder."""
+    shown = gloss_runs.shown_data(compared, "joint")
     if not shown:
-        return NOTHING
+        return gloss_runs.NOTHING
     first, *others = params.settings
     parts = [
         *(f"{params.table} on {data} {_of_data(compared[data])}" for data in shown),
         f"All are {params.variant}, read by its joint decoder, chosen beforehand; differences to {first} "
         "are in points of WER, below 0 where fewer errors are made than with it.",
-        "Intervals are 95 % bootstraps over clips, paired for differences, with errors averaged over seeds.",
-        f"None is corrected for there being {len(others)} comparisons on a data set."
-        if len(others) > 1
-        else "",
-        ONE_SEED if len(params.seeds) == 1 else "The intervals do not hold what other seeds would change.",
-        random_weights(compared[shown[0]]),
+        gloss_runs.about_intervals(compared[shown[0]][others[0]]["joint"], len(others)),
+        gloss_runs.ONE_SEED
+        if len(params.seeds) == 1
+        else "The intervals do not hold what other seeds would change.",
+        gloss_runs.random_weights(compared[shown[0]]),
     ]
     return " ".join(part for part in parts if part)
 
@@ -117,7 +106,7 @@ def _of_data(entries: dict[str, Any]) -> str:
     first, *others = entries
     scores = ", ".join(_wer(setting, entry["joint"]) for setting, entry in entries.items())
     verdicts = " ".join(_verdict(f"{other} - {first}", entries[other]["joint"]) for other in others)
-    return f"({clips_and_seeds(entries[first])}): WER is {scores}. {verdicts}"
+    return f"({gloss_runs.clips_and_seeds(entries[first])}): WER is {scores}. {verdicts}"
 
 
 def _wer(setting: str, figures: dict[str, Any]) -> str:
@@ -126,7 +115,7 @@ def _wer(setting: str, figures: dict[str, Any]) -> str:
 
 
 def _verdict(pair: str, figures: dict[str, Any]) -> str:
-    numbers = f"{pair} = {points(figures)}"
-    if figures["difference_low"] <= 0 <= figures["difference_high"]:
-        return f"{numbers}: undecided, the interval includes 0."
-    return f"{numbers}: {'fewer' if figures['difference_high'] < 0 else 'more'} errors."
+    numbers = f"{pair} = {gloss_runs.points(figures)}"
+    if not decided(figures["p"], signer_bounds(figures)):
+        return f"{numbers}: undecided."
+    return f"{numbers}: {'fewer' if figures['difference'] < 0 else 'more'} errors."

@@ -9,6 +9,7 @@ from signloom.report.tables import DASH, Cell, Metric, Notes, Table, score_cell
 
 WER = Metric("wer", "Word error rate", "lower")
 _DIFFERENCE = Metric("difference", "Difference", "lower")
+_BY_SIGNER = Metric("difference_by_signer", "Difference", "lower")
 _P = Metric("p", "p")
 _LABELS = {"sign2text": "landmarks to sentence"}
 _LABELS |= {f"sign2text-{name}": label for name, (label, _) in SENTENCE_VARIANTS.items()}
@@ -25,6 +26,7 @@ def describe(runs: Mapping[str, Any]) -> dict[str, Any] | None:
         "variants": _variants(runs["variants"]) if runs.get("variants") else None,
         "one_seed": all(found["seeds"] == 1 for found in models.values()),
         "seeds": _seeds(many) if many else None,
+        "compared": _compared(runs["folds_compared"]) if runs.get("folds_compared") else None,
         "folds": _folds(runs["folds"]) if runs["folds"] else None,
         "by_fold": _by_fold(runs["folds"]) if runs["folds"] else None,
     }
@@ -51,17 +53,35 @@ def _spread(entry: Mapping[str, Any] | None) -> Cell:
     return Cell(f"{entry['wer']:.3f}{spread}", f"n\u00a0=\u00a0{entry['n']}")
 
 
+def _pair(models: str) -> Cell:
+    return Cell(models.replace(" - ", " − "), _name(models.partition(" - ")[0]).interval)
+
+
 def _variants(found: Mapping[str, Any]) -> Table:
-    shown = [data for data in DATA if any(data in of_model for of_model in found.values())]
+    shown = [data for data in DATA if any(data in of_pair for of_pair in found.values())]
     rows = [
         [
-            _name(model),
-            *(score_cell(of_model.get(data, {}), metric) for data in shown for metric in (_DIFFERENCE, _P)),
+            _pair(pair),
+            *(score_cell(of_pair.get(data, {}), metric) for data in shown for metric in (_DIFFERENCE, _P)),
         ]
-        for model, of_model in found.items()
+        for pair, of_pair in found.items()
     ]
     columns = ["Variant", *(column for data in shown for column in (DATA[data], "p"))]
     return Table("variants", "Word error rate of each variant, minus that of sign2text", columns, rows)
+
+
+def _compared(found: Mapping[str, Any]) -> Table:
+    notes = Notes()
+    rows = [
+        [
+            _pair(pair),
+            *(score_cell(of_pair["folds"], metric, notes) for metric in (_DIFFERENCE, _BY_SIGNER, _P)),
+        ]
+        for pair, of_pair in found.items()
+    ]
+    columns = ["Models", "Difference, over clips", "Over signers", "p"]
+    caption = "Differences in word error rate on all clips left out; below 0 the first is better"
+    return Table("folds_compared", caption, columns, rows, notes.listed())
 
 
 def _folds(found: Mapping[str, Any]) -> Table:

@@ -85,14 +85,15 @@ def score_table(name: str, caption: str, scores: Mapping[str, Any], metrics: Seq
 
 
 def score_cell(scores: Mapping[str, Any], metric: Metric, notes: Notes | None = None) -> Cell:
-    """Return one metric of one data set; if undefined, a dash, and its reason goes into `notes`."""
+    """Return one metric of one data set; the reason for a missing value or interval goes into `notes`."""
     value, low, high = (scores.get(metric.key + end) for end in ("", "_low", "_high"))
+    reason = scores.get(f"{metric.key}_reason")
     if value is None:
-        reason = str(scores.get(f"{metric.key}_reason") or "not measured")
+        reason = str(reason or "not measured")
         return Cell(DASH, note=notes.letter(reason) if notes else reason)
     text = _decimal(value, metric.decimals)
     if low is None or high is None:
-        return Cell(text)
+        return Cell(text, note=notes.letter(reason) if notes and reason else "")
     return Cell(text, f"{_decimal(low, metric.decimals)} to {_decimal(high, metric.decimals)}")
 
 

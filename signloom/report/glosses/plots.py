@@ -7,19 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from signloom.params.variants import VARIANTS
-from signloom.report.drawing import (
-    HEIGHT,
-    INK,
-    LINES,
-    MARKS,
-    SERIES,
-    Picture,
-    ends,
-    picture,
-    rate_marks,
-    smooth,
-    whole_numbers,
-)
+from signloom.report import drawing
 from signloom.report.glosses.tables import SETS
 from signloom.report.labels import DECODERS
 
@@ -32,7 +20,7 @@ def curves(
     limit: float | None = None,
     marked: pd.DataFrame | None = None,
     smoothed: bool = False,
-) -> Picture:
+) -> drawing.Picture:
     """Draw `column` over epochs: a thick line per variant, the mean over its runs, and a thin line per run.
 
     `epochs` has `run, variant, epoch` and `column`; `limit` is a horizontal line; `marked` has the points to
@@ -46,7 +34,7 @@ def curves(
         for variant in shown:
             _variant_line(axes, known[known["variant"] == variant], column, smoothed)
         if limit is not None:
-            axes.axhline(limit, color=INK, linestyle="--", linewidth=1.2)
+            axes.axhline(limit, color=drawing.INK, linestyle="--", linewidth=1.2)
             edge: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "right"}
             axes.annotate(f"dashed: collapse, {limit:g}", (1, 1), (0, 3), fontsize=9, **edge)
             axes.set_ylim(0, 1.02)
@@ -55,41 +43,43 @@ def curves(
         if marked is not None:
             _mark(axes, marked)
         axes.set_xlabel("epoch")
-        whole_numbers(axes)
+        drawing.whole_numbers(axes)
         figure.legend(loc="outside upper left", ncols=2)
 
     alt = f"{caption} {' '.join(_said(known, variant, column, limit) for variant in shown)}"
-    return picture(name, caption, alt, draw, HEIGHT + 0.2 * ((len(shown) + 1) // 2))
+    return drawing.picture(name, caption, alt, draw, drawing.HEIGHT + 0.2 * ((len(shown) + 1) // 2))
 
 
 def _variant_line(axes: Axes, part: pd.DataFrame, column: str, smoothed: bool) -> None:
     variant = str(part["variant"].iloc[0])
     number = list(VARIANTS).index(variant)
-    colour = SERIES[number]
+    colour = drawing.SERIES[number]
     runs = part.groupby("run", sort=False)
     if smoothed or len(runs) > 1:
         for _, run in runs:
             axes.plot(run["epoch"], run[column], color=colour, alpha=0.5, linewidth=0.8)
     mean = part.groupby("epoch")[column].mean()
-    line = smooth(mean) if smoothed else mean
-    axes.plot(mean.index, line, color=colour, linestyle=LINES[number], label=variant)
+    line = drawing.smooth(mean) if smoothed else mean
+    axes.plot(mean.index, line, color=colour, linestyle=drawing.LINES[number], label=variant)
 
 
 def _mark(axes: Axes, points: pd.DataFrame) -> None:
     for number, variant in enumerate(VARIANTS):
         part = points[points["variant"] == variant]
-        axes.plot(part["epoch"], part["value"], MARKS[number], color=SERIES[number], clip_on=False)
+        axes.plot(
+            part["epoch"], part["value"], drawing.MARKS[number], color=drawing.SERIES[number], clip_on=False
+        )
 
 
 def _said(known: pd.DataFrame, variant: str, column: str, limit: float | None) -> str:
     mean = known[known["variant"] == variant].groupby("epoch")[column].mean()
-    text = ends(variant, mean)
+    text = drawing.ends(variant, mean)
     if limit is not None:
         text += f", above {limit:g} in {int((mean > limit).sum())} of {len(mean)} epochs"
     return text + "."
 
 
-def decoders(data: str, points: pd.DataFrame) -> Picture:
+def decoders(data: str, points: pd.DataFrame) -> drawing.Picture:
     """Draw word error rates of one data set: a row per variant, a mark per decoder.
 
     `points` has `variant, decoder, wer, low, high, seeds`, in the pipeline's order.
@@ -103,7 +93,7 @@ def decoders(data: str, points: pd.DataFrame) -> Picture:
         for number, decoder in enumerate(read):
             part = points[points["decoder"] == decoder]
             places = part["variant"].map(shown.index) + 0.17 * (number - (len(read) - 1) / 2)
-            rate_marks(axes, part, places, DECODERS[decoder], number, flat=True)
+            drawing.rate_marks(axes, part, places, DECODERS[decoder], number, flat=True)
         axes.set_yticks(range(len(shown)), shown)
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlim(left=0)
@@ -116,4 +106,6 @@ def decoders(data: str, points: pd.DataFrame) -> Picture:
     figures = "; ".join(
         f"{row['variant']}, {DECODERS[row['decoder']]}: {row['wer']:.3f}" for row in points.to_dict("records")
     )
-    return picture(f"gloss-wer-{data}", caption, f"{caption} {figures}.", draw, 1.1 + 0.62 * len(shown))
+    return drawing.picture(
+        f"gloss-wer-{data}", caption, f"{caption} {figures}.", draw, 1.1 + 0.62 * len(shown)
+    )

@@ -12,6 +12,7 @@ from signloom.report.sources import Metrics, variant_of
 from signloom.report.tables import Cell, Metric, Notes, Table, score_cell
 
 _DIFFERENCE = Metric("difference", "Difference in word error rate", "lower")
+_P = Metric("p", "p")
 SETS = {**DATA, "test_all_sentences": "Test, all sentences"}
 GLOSSES = str.split  # the scored words of a line
 
@@ -79,10 +80,13 @@ def comparison_table(ablation: Mapping[str, Any], shown: Sequence[str]) -> Table
     for pair in found[shown[0]] if shown else []:
         better, worse = found[shown[0]][pair]["decoders"]
         decoders = DECODERS[better] if better == worse else f"{DECODERS[better]}; {DECODERS[worse]}"
-        cells = [score_cell(found[data][pair], _DIFFERENCE, notes) for data in shown]
+        cells = [score_cell(found[data][pair], it, notes) for data in shown for it in (_DIFFERENCE, _P)]
         rows.append([Cell(pair.replace(" - ", " − "), decoders), *cells])
-    caption = "Differences in word error rate, with 95 % paired intervals; below 0 the first is better"
-    columns = ["Variants", *(SETS[data] for data in shown)]
+    caption = (
+        "Differences in word error rate, with 95 % paired intervals, below 0 where the first is better, and "
+        "p-values corrected for the rows (Holm)"
+    )
+    columns = ["Variants", *(column for data in shown for column in (SETS[data], "p"))]
     return Table("comparisons", caption, columns, rows, notes.listed())
 
 
