@@ -95,12 +95,10 @@ def verdict_on_rivals(retrieval: Mapping[str, Any]) -> str:
         if rivals[name]["difference_low"] <= 0
     ]
     if not level:
-        return (
-            f"On {DATA[data].lower()}, the trained model finds more sentences than the untrained rivals do."
-        )
+        return f"On {data}, the model finds more sentences than its untrained rivals do."
     return (
-        f"On {DATA[data].lower()}, training is not shown to help: the model finds {own['ret_top1']:.3f} of the "
-        f"sentences, and {' and '.join(level)}."
+        f"On {data}, training is not shown to help: the model finds {own['ret_top1']:.3f} of the sentences, "
+        f"and {' and '.join(level)}."
     )
 
 
