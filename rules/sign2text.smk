@@ -153,12 +153,16 @@ rule evaluate_sign2text:
 
 
 rule evaluate_retrieval:
-    """Score clip-to-clip retrieval against the training gallery."""
+    """Score clip-to-clip retrieval against the training gallery, beside untrained rivals."""
     input:
         code=code_of("evaluate_retrieval"),
         embeddings=rules.embed.output.embeddings,
         map=rules.embed.output.map,
         splits=rules.splits.output.splits,
+        features=expand(rules.pose_features.output.npy, shard=flow.shards),
+        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
+        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        stats=rules.stats_pose.output.stats,
     output:
         metrics=report(
             flow.metric("{fold}{run}retrieval.json"),

@@ -18,6 +18,7 @@ from signloom.dataset.splits import count_splits
 from signloom.evaluation.sign2text import score_translations
 from signloom.features.pose.metadata import count_features
 from signloom.metrics.alignment import alignment
+from signloom.metrics.bootstrap import mean_figure
 from signloom.metrics.retrieval import rank_sentences, retrieval_figures
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.features import QualityParams
@@ -151,6 +152,7 @@ def score(clips: pd.DataFrame, folder: Path) -> None:
         ranks[name] = {
             **retrieval_figures(ranked, PARAMS, "the training gallery"),
             "leave_one_out": retrieval_figures(ranked, PARAMS, "the gallery and the rest"),
+            "rivals": {rival: figures_of_a_rival(ranked.rank) for rival in ("nearest", "hands_dtw")},
         }
         top = clips.iloc[train[ranked.top]] if len(rows) else clips.head(0)
         found.append(
@@ -164,6 +166,14 @@ def score(clips: pd.DataFrame, folder: Path) -> None:
     pd.concat(found).to_csv(folder / "retrieval.csv", index=False)
     (folder / "sign2text.json").write_text(json.dumps(metrics), "utf-8")
     (folder / "retrieval.json").write_text(json.dumps(ranks), "utf-8")
+
+
+def figures_of_a_rival(ranks: np.ndarray) -> dict[str, Any]:
+    """Figures of a rival that finds nothing first."""
+    right = ranks[~np.isnan(ranks)] == 1
+    draw = (PARAMS.bootstrap, PARAMS.seed, "no clip of these sentences in the training gallery")
+    none = np.zeros(len(right))
+    return {**mean_figure("ret_top1", none, *draw), **mean_figure("difference", right - none, *draw)}
 
 
 def build(

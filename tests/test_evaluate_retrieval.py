@@ -12,7 +12,7 @@ import pytest
 from demo_params import section
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_corpus import CLIPS, SENTENCES, arguments
+from small_corpus import CLIPS, SENTENCES, arguments, write_corpus
 
 from signloom.metrics.retrieval import Ranked, rank_leaving_one_out, rank_sentences, retrieval_figures
 from signloom.params.evaluation import EvaluationParams
@@ -140,7 +140,8 @@ def run(folder: Path, order: list[int]) -> tuple[dict, pd.DataFrame, bytes]:
     np.save(folder / "e.npy", unit(*(angle[clip[0]] for clip in rows)))
     columns = ["clip_id", "sentence_id", "split", "seen", "frames"]
     pd.DataFrame(rows, columns=columns).to_csv(folder / "splits.csv", index=False)
-    inputs = {
+    corpus = write_corpus(folder / "corpus")
+    inputs = {name: corpus[name] for name in ("features", "mask", "index", "stats")} | {
         "embeddings": [folder / "e.npy"],
         "map": [folder / "map.csv"],
         "splits": [folder / "splits.csv"],
@@ -157,6 +158,9 @@ def test_the_stage_scores_seen_and_unseen_sentences_apart(tmp_path: Path) -> Non
     assert metrics["test"]["n"] == metrics["test"]["n_ranked"] == 3
     assert metrics["test"]["ret_top1"] == metrics["test"]["ret_mrr"] == metrics["test"]["med_rank"] == 1
     assert metrics["test"]["leave_one_out"]["n_ranked"] == 3
+    for rival in metrics["test"]["rivals"].values():
+        assert rival["difference"] == pytest.approx(1 - rival["ret_top1"], abs=1e-4)
+    assert metrics["test_unseen_sentences"]["rivals"]["nearest"]["ret_top1"] is None
     unseen = metrics["test_unseen_sentences"]
     assert (unseen["n"], unseen["n_ranked"]) == (1, 0)
     assert unseen["ret_top1"] is None

@@ -7,16 +7,29 @@ import numpy as np
 import pandas as pd
 
 from signloom.evaluation.datasets import EmbeddedClips
+from signloom.evaluation.rivals import Clips, compare_rivals, raw_clips
+from signloom.features.shards import FeatureShards
+from signloom.features.stats import Stats
 from signloom.metrics.retrieval import Ranked, rank_leaving_one_out, rank_sentences, retrieval_figures
 from signloom.params.evaluation import EvaluationParams
 
 
 def evaluate(
-    clips: EmbeddedClips, sets: Mapping[str, list[str]], params: EvaluationParams
+    clips: EmbeddedClips,
+    sets: Mapping[str, list[str]],
+    shards: FeatureShards,
+    stats: Stats,
+    params: EvaluationParams,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the answers to the clips of all data sets `sets`, one row per clip, and the metric entries."""
+    """Return the answers to the clips of all data sets `sets`, one row per clip, and the metric entries.
+
+    `shards` and `stats` are the features that the untrained rivals read.
+    """
     sentences, gallery = clips.table["sentence_id"].to_numpy(np.int64), clips.gallery()
     known = (clips.vectors[gallery], sentences[gallery])
+    ids = clips.table["clip_id"].to_numpy()
+    searched = [clip for clip_ids in sets.values() for clip in clip_ids] + ids[gallery].tolist()
+    raw = Clips(raw_clips(shards, stats, searched), dict(zip(ids, sentences.tolist(), strict=True)))
     tables, metrics = [], {}
     for name, clip_ids in sets.items():
         rows = clips.rows(clip_ids)
@@ -25,6 +38,9 @@ def evaluate(
         metrics[name] = {
             **retrieval_figures(found, params, "the training gallery"),
             "leave_one_out": retrieval_figures(among, params, "the gallery and the rest of this data set"),
+            "rivals": compare_rivals(
+                raw, dict(zip(clip_ids, found.rank, strict=True)), ids[gallery].tolist(), params
+            ),
         }
         tables.append(_table(name, clips.table.iloc[rows], found, clips.table.iloc[gallery], among))
     return pd.concat(tables, ignore_index=True), metrics

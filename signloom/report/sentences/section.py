@@ -1,5 +1,6 @@
 """The landmarks-to-sentence section of the page: scores, training, errors, examples, retrieval."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,10 @@ from signloom.report.errors import describe_errors
 from signloom.report.labels import DATA, LABELS
 from signloom.report.sentences import embedding_map
 from signloom.report.sources import SentenceSources
-from signloom.report.tables import HEADLINE, RETRIEVAL
+from signloom.report.tables import HEADLINE, RETRIEVAL, Cell, Metric, Notes, Table
+
+_FIRST = next(metric for metric in RETRIEVAL if metric.key == "ret_top1")
+_OVER = Metric("difference", "Difference", "higher")
 
 
 def describe(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
@@ -52,9 +56,59 @@ def _scores(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
         "headline": tables.score_table("headline", "Sentences and alignment", translation, HEADLINE),
         "retrieval": tables.score_table("gallery", "Against the training clips", retrieval, RETRIEVAL),
         "among": tables.score_table("among", beside, among, RETRIEVAL),
+        "rivals": rivals_table(retrieval),
+        "verdict": verdict_on_rivals(retrieval),
         "wrong": tables.wrong_answers(sources.retrieval, sentences),
         "signatures": sorted(signatures),
     }
+
+
+def rivals_table(retrieval: Mapping[str, Any]) -> Table | None:
+    """Return the scores of untrained rivals beside the model's, or None if no data set can be searched."""
+    shown = [data for data in DATA if _searched(retrieval.get(data, {}))]
+    notes = Notes()
+    rows = [
+        [
+            Cell(label, "untrained"),
+            *(
+                tables.score_cell(retrieval[data]["rivals"][name], metric, notes)
+                for data in shown
+                for metric in (_FIRST, _OVER)
+            ),
+        ]
+        for name, label in LABELS["rivals"].items()
+    ]
+    columns = ["Rival", *(column for data in shown for column in (DATA[data], "the model has more"))]
+    caption = f"{_FIRST.label} by untrained rivals, and the model's share minus theirs"
+    return Table("rivals", caption, columns, rows, notes.listed()) if shown else None
+
+
+def verdict_on_rivals(retrieval: Mapping[str, Any]) -> str:
+    """Return whether the model beats every rival, on test or else on validation; "" if it is unknown."""
+    data = next((data for data in ("test", "val") if _searched(retrieval.get(data, {}))), None)
+    if not data:
+        return ""
+    own, rivals = retrieval[data], retrieval[data]["rivals"]
+    level = [
+        f"{label} finds {rivals[name]['ret_top1']:.3f} (difference {_points(rivals[name])})"
+        for name, label in LABELS["rivals"].items()
+        if rivals[name]["difference_low"] <= 0
+    ]
+    if not level:
+        return f"On {data}, the model finds more sentences than its untrained rivals do."
+    return (
+        f"On {data}, training is not shown to help: the model finds {own['ret_top1']:.3f} of the sentences, "
+        f"and {' and '.join(level)}."
+    )
+
+
+def _searched(scores: Mapping[str, Any]) -> bool:
+    return bool(scores.get("n_ranked")) and "rivals" in scores
+
+
+def _points(figures: Mapping[str, Any]) -> str:
+    low, high = figures["difference_low"], figures["difference_high"]
+    return f"{figures['difference']:+.3f}, 95 % {low:+.3f} to {high:+.3f}".replace("-", "−")
 
 
 def _training(history: pd.DataFrame) -> dict[str, Any]:

@@ -1,0 +1,120 @@
+"""Untrained rivals of the retrieval model: nearest neighbours on raw features, and warping of the hands.
+
+A trained model that does not beat them has learned nothing that the features do not show by themselves.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from signloom.features.pose.layout import ARM_JOINTS, FEATURE_DIM, FEATURE_PARTS, PARTS
+from signloom.features.shards import FeatureShards
+from signloom.features.stats import Stats
+from signloom.inference.dtw import dtw_score
+from signloom.metrics.bootstrap import Floats, mean_figure
+from signloom.params.evaluation import EvaluationParams
+from signloom.progress import track
+
+FRAMES = 32  # of every clip after resampling
+_HANDS = np.concatenate(
+    [
+        *(np.arange(4 * joint, 4 * joint + 3) for joint in ARM_JOINTS),
+        *(
+            np.arange(FEATURE_PARTS[hand].start, FEATURE_PARTS[hand].stop)
+            for hand in ("left_hand", "right_hand")
+        ),
+    ]
+)
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips by id, each with its standardised features (FRAMES, 540) and its sentence."""
+
+    features: Mapping[str, Floats]
+    sentences: Mapping[str, int]
+
+    def of(self, ids: Sequence[str]) -> tuple[list[Floats], Ids]:
+        """Return features and sentences of the clips `ids`, in their order."""
+        return [self.features[clip] for clip in ids], np.array(
+            [self.sentences[clip] for clip in ids], np.int64
+        )
+
+
+def compare_rivals(
+    clips: Clips, ranks: Mapping[str, float], gallery: Sequence[str], params: EvaluationParams
+) -> dict[str, Any]:
+    """Return the figures of each rival, and what the model has over it.
+
+    `ranks` are those that the model gives the right sentence of each query; `gallery` are the clips that are
+    searched. Queries whose sentence is not among them are left out. `difference` is the model's share of
+    right first sentences minus the rival's, with an interval from paired resamples of clips.
+    """
+    known = {clips.sentences[clip] for clip in gallery}
+    queries = [clip for clip in ranks if clips.sentences[clip] in known]
+    own = np.array([ranks[clip] == 1 for clip in queries], np.float64)
+    (asked, sentences), (found, labels) = clips.of(queries), clips.of(gallery)
+    draw = (params.bootstrap, params.seed, "no clip of these sentences in the training gallery")
+    figures = {}
+    for name, similar in RIVALS.items():
+        rank = rank_by_similarity(similar(asked, found), sentences, labels)
+        first = (rank == 1).astype(np.float64)
+        figures[name] = {
+            **mean_figure("ret_top1", first, *draw),
+            **mean_figure("ret_mrr", 1 / rank, *draw),
+            **mean_figure("difference", own - first, *draw),
+        }
+    return figures
+
+
+def raw_clips(shards: FeatureShards, stats: Stats, clips: Sequence[str]) -> dict[str, Floats]:
+    """Return the standardised pose features (FRAMES, 540) of `clips`, resampled in time; missing is 0."""
+    found = {}
+    for clip in track(clips, "rivals"):
+        features, present = shards.read(clip)
+        rows = (features.astype(np.float64) - stats.mean) / stats.std
+        for place, part in enumerate(PARTS):
+            rows[present[:, place] == 0, FEATURE_PARTS[part]] = 0.0
+        times = np.linspace(0, len(rows) - 1, FRAMES)
+        low = np.floor(times).astype(int)
+        high = np.minimum(low + 1, len(rows) - 1)
+        share = (times - low)[:, None]
+        found[clip] = (1 - share) * rows[low] + share * rows[high]
+    return found
+
+
+def nearest(queries: Sequence[Floats], gallery: Sequence[Floats]) -> Floats:
+    """Return the similarity (Q, G): minus the squared Euclidean distance of whole clips."""
+    size = FRAMES * FEATURE_DIM
+    a, b = (np.array([clip.ravel() for clip in clips]).reshape(-1, size) for clips in (queries, gallery))
+    return np.asarray(2 * a @ b.T - (a * a).sum(1)[:, None] - (b * b).sum(1))
+
+
+def hands_dtw(queries: Sequence[Floats], gallery: Sequence[Floats]) -> Floats:
+    """Return the similarity (Q, G) of hands and arms by dynamic time warping (`dtw_score`)."""
+    known = [clip[:, _HANDS] for clip in gallery]
+    scores = [[dtw_score(query[:, _HANDS], clip) for clip in known] for query in track(queries, "hands_dtw")]
+    return np.array(scores, np.float64).reshape(len(queries), len(gallery))
+
+
+# in the order of the report
+RIVALS = {"nearest": nearest, "hands_dtw": hands_dtw}
+
+
+def rank_by_similarity(similarity: Floats, sentences: Ids, gallery_sentences: Ids) -> Floats:
+    """Return the rank (Q,) of each query's sentence among the distinct ones, as `rank_sentences` does.
+
+    `similarity` (Q, G) is that to the clips of the gallery, whose sentences are given. A tie counts against
+    the query; a sentence that is not in the gallery has the rank NaN.
+    """
+    labels = np.unique(gallery_sentences)
+    best = np.array([similarity[:, gallery_sentences == label].max(1) for label in labels])
+    best = best.T.reshape(len(similarity), len(labels))
+    right = sentences[:, None] == labels
+    own = np.where(right, best, -np.inf).max(1, initial=-np.inf)
+    before = ((best >= own[:, None]) & ~right).sum(1)
+    return np.where(np.isfinite(own), 1.0 + before, np.nan)

@@ -1,0 +1,123 @@
+"""Untrained rivals of retrieval: ranks, distances and warping in another way, and figures by hand."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from demo_params import section
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_corpus import CLIPS, write_corpus
+
+from signloom.evaluation.rivals import (
+    FRAMES,
+    RIVALS,
+    Clips,
+    compare_rivals,
+    hands_dtw,
+    nearest,
+    rank_by_similarity,
+    raw_clips,
+)
+from signloom.features.shards import FeatureShards
+from signloom.features.stats import Stats
+from signloom.metrics.retrieval import rank_sentences
+from signloom.params.evaluation import EvaluationParams
+from signloom.report.sentences.section import rivals_table, verdict_on_rivals
+
+FEW = section(EvaluationParams, bootstrap=200, seed=1)
+
+
+def clip(seed: int, rows: int = FRAMES) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(rows, 540))
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10_000), queries=st.integers(0, 6), gallery=st.integers(0, 6))
+def test_ranks_are_those_of_the_models_own_ranking(seed: int, queries: int, gallery: int) -> None:
+    rng = np.random.default_rng(seed)
+    q, g = (rng.integers(-1, 2, (n, 3)).astype(np.float32) for n in (queries, gallery))
+    q_of, g_of = (rng.integers(0, 3, n) for n in (queries, gallery))
+    ranks = rank_by_similarity(q.astype(np.float64) @ g.T, q_of, g_of)
+    np.testing.assert_equal(ranks, rank_sentences(q, q_of, g, g_of).rank)
+
+
+def test_whole_clips_are_as_near_as_their_euclidean_distance() -> None:
+    a, b = [clip(1), clip(2)], [clip(3), clip(1), clip(4)]
+    plain = [[-(math.dist(one.ravel(), other.ravel()) ** 2) for other in b] for one in a]
+    np.testing.assert_allclose(nearest(a, b), plain, rtol=1e-9, atol=1e-6)
+
+
+def test_a_clip_signed_at_another_pace_is_nearest_to_itself_by_warping() -> None:
+    walk = np.cumsum(clip(1), axis=0)
+    # the first half slowly and the second one fast, within the band of a tenth
+    warped = walk[np.round((FRAMES - 1) * np.linspace(0, 1, FRAMES) ** 1.1).astype(int)]
+    others = [np.cumsum(clip(seed), axis=0) for seed in range(2, 8)]
+    scores = hands_dtw([warped], [*others, walk])
+    assert scores.argmax() == len(others)
+    still = walk.copy()
+    still[:, 258:] = 0.0  # the face
+    np.testing.assert_allclose(hands_dtw([still], [walk]), 1.0)
+
+
+def test_missing_parts_are_zero_and_rows_are_resampled(tmp_path: Path) -> None:
+    files = write_corpus(tmp_path)
+    stats = Stats.read(files["stats"][0])
+    shards = FeatureShards(files["features"], files["index"], files["mask"])
+    longest = max(CLIPS, key=lambda one: one[4])[0]
+    found = raw_clips(shards, stats, [longest])[longest]
+    assert found.shape == (FRAMES, 540) and np.isfinite(found).all()
+    rows, present = shards.read(longest)
+    # the first row has all parts or lacks the left hand
+    first = (rows[0].astype(np.float64) - stats.mean) / stats.std
+    first[132:195] *= present[0, 1]
+    np.testing.assert_allclose(found[0], np.nan_to_num(first))
+
+
+def three(gallery: int) -> Clips:
+    """Three queries, each equal to a training clip; the sentence of the last one is not in the gallery."""
+    features = {f"q{n}": clip(n) for n in range(3)} | {f"g{n}": clip(n) for n in range(gallery)}
+    sentences = {name: int(name[1:]) for name in features}
+    return Clips(features, sentences)
+
+
+def test_figures_are_those_of_the_clips_that_can_be_found_in_pairs() -> None:
+    ranks = {"q0": 1.0, "q1": 2.0, "q2": math.nan}
+    found = compare_rivals(three(2), ranks, ["g0", "g1"], FEW)
+    for rival in RIVALS:
+        assert (found[rival]["ret_top1"], found[rival]["ret_mrr"]) == (1.0, 1.0)
+        assert found[rival]["difference"] == -0.5
+        assert (found[rival]["difference_low"], found[rival]["difference_high"]) == (-1.0, 0.0)
+
+
+def test_without_a_gallery_there_is_a_reason() -> None:
+    found = compare_rivals(three(0), {"q0": math.nan}, [], FEW)
+    assert found["nearest"]["ret_top1"] is None
+    assert found["hands_dtw"]["difference_reason"] == "no clip of these sentences in the training gallery"
+
+
+@pytest.mark.parametrize("low", [-0.1, 0.1])
+def test_the_report_says_whether_training_helps(low: float) -> None:
+    rival = {"ret_top1": 0.6, "ret_top1_low": 0.5, "ret_top1_high": 0.7, "ret_mrr": 0.7}
+    rival |= {"difference": 0.2, "difference_low": low, "difference_high": 0.3}
+    retrieval = {"test": {"n_ranked": 9, "ret_top1": 0.8, "rivals": dict.fromkeys(RIVALS, rival)}}
+    text = verdict_on_rivals(retrieval)
+    assert ("not shown to help" in text) == (low < 0)
+    assert ("warping of the hands finds 0.600 (difference +0.200, 95 % −0.100 to +0.300)" in text) == (
+        low < 0
+    )
+    table = rivals_table(retrieval)
+    assert table is not None
+    assert [[cell.text for cell in row[1:]] for row in table.rows] == [["0.600", "0.200"]] * 2
+    assert verdict_on_rivals({}) == "" and rivals_table({}) is None
+
+
+def test_the_same_clips_in_another_order_give_the_same_figures() -> None:
+    ranks = pd.Series({"q0": 1.0, "q1": 2.0})
+    assert compare_rivals(three(2), ranks.to_dict(), ["g0", "g1"], FEW) == compare_rivals(
+        three(2), ranks.to_dict(), ["g1", "g0"], FEW
+    )
