@@ -63,7 +63,7 @@ def _folder(folder: Path, forms: dict[str, Form]) -> list[str]:
         if form.files
     }
     found = [name for name, files in named.items() if names >= set(files)]
-    if found or next(folder.rglob(EPISODES), None):
+    if found or any(folder.rglob(EPISODES)):
         return found or ["bobsl"]
     suffixes = {path.suffix.lower() for path in folder.rglob("*") if path.is_file()}
     if suffixes & {".eaf", *SUFFIXES}:
