@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import av
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 from demo_params import section
 
+from signloom.dataset.forms.mapping import read_form
 from signloom.dataset.importers import load_table
 from signloom.dataset.probe import VIDEO_SUFFIXES, length_s, why_unreadable
 from signloom.errors import SignloomError
-from signloom.params.dataset import DatasetParams
+from signloom.params.dataset import FORMS, IMPORTERS, DatasetParams
 from signloom.params.load import load_params
 from tests.manifests import build
 from tests.test_importers_elan import english
@@ -82,6 +84,19 @@ def test_our_own_columns_are_read_with_any_separator(tmp_path: Path, separator: 
     assert load_table("csv", file, tmp_path)["sentence"].tolist() == [
         f"One, two{separator} three.".replace("\t ", " ")
     ]
+
+
+def test_the_page_on_forms_has_a_preset_for_each_that_loads(root: Path, tmp_path: Path) -> None:
+    page = (root / "docs/annotation-forms.md").read_text("utf-8")
+    found = set()
+    for number, text in enumerate(re.findall(r"^```yaml\n(.*?)^```$", page, re.M | re.S)):
+        preset = write(tmp_path, **{f"{number}__yaml": text}) / f"{number}.yaml"
+        found.add(load_params(root / "params.yaml", preset).dataset.importer)
+    elsewhere = {"signtalk", "signtalk_sampled", "processed", "boston104", "phoenix2014", "phoenix2014t"}
+    assert {*IMPORTERS, *FORMS} - elsewhere - {"csv"} <= found | {"how2sign_clips"}
+    assert "`how2sign_clips`" in page
+    (own,) = re.findall(r"^```yaml title=.*?\n(.*?)^```$", page, re.M | re.S)
+    assert read_form(write(tmp_path, own__yaml=own) / "own.yaml").times.unit == "clock"
 
 
 def test_an_unknown_importer_is_refused_with_the_names(root: Path, tmp_path: Path) -> None:
