@@ -135,7 +135,7 @@ def test_two_persons_have_their_own_tiers_cameras_and_names(tmp_path: Path) -> N
 
 
 def test_slots_without_a_time_divide_the_time_between_their_neighbours(tmp_path: Path) -> None:
-    slots = {"a": 1000, "b": None, "c": None, "d": 4000, "e": 4000, "f": 5000, "g": None}
+    slots = {"a": 1000, "b": None, "c": None, "d": 4000, "e": 4000, "f": 5000123, "g": None}
     file = tmp_path / "x.eaf"
     notes = aligned(("a", "b", "A"), ("b", "c", "B"), ("c", "d", "C"), ("f", "g", "LOST"), first=10)
     sentence = aligned(("a", "d", "One."), ("f", "g", "Open."), first=1)
@@ -144,7 +144,7 @@ def test_slots_without_a_time_divide_the_time_between_their_neighbours(tmp_path:
     assert values(rows, "start_s", "end_s", "gloss", "signer_id") == [
         ["1", "4", "A B C", "eve"],
         # nothing says when it ends: the manifest rejects the row
-        ["5", "no time", "", "eve"],
+        ["5000.123", "no time", "", "eve"],
     ]
     assert json.loads(rows["gloss_times"][0]) == [[0, 1], [1, 2], [2, 3]]
     assert rows["video"].tolist() == ["x", "x"]

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from form_stages import read_corpus
 
+from engines.import_closure import code_of
 from signloom.dataset.forms.mapping import read_form, shipped
 from signloom.dataset.forms.texts import sentence_number
-from signloom.dataset.importers import IMPORTERS, annotation_files, load_table
+from signloom.dataset.importers import IMPORTERS, annotation_files, annotation_sources, load_table
 from signloom.errors import SignloomError
 from signloom.params import dataset as names
 from tests.test_importers_phoenix import write_frames
@@ -346,6 +347,23 @@ def test_a_value_without_the_shape_of_its_pattern_is_named_with_its_line(tmp_pat
     write(tmp_path, own__yaml=form, t__csv="a,b\nx.mp4,A\ny.mp4,b\n")
     with pytest.raises(SignloomError, match=r"t\.csv: line 3: 'b' does not match"):
         load_table(str(tmp_path / "own.yaml"), tmp_path / "t.csv", tmp_path)
+
+
+def test_an_own_form_reads_a_workbook(tmp_path: Path) -> None:
+    form = write(tmp_path, own__yaml="columns: {video: Datei, gloss: Wort}") / "own.yaml"
+    sheet = pd.DataFrame({"Datei": ["a.mp4"], "Wort": ["HAUS"]})
+    sheet.to_excel(tmp_path / "t.xlsx", index=False)
+    rows = load_table(str(form), tmp_path / "t.xlsx", tmp_path)
+    assert values(rows, "row", "video", "gloss") == [["2", "a.mp4", "HAUS"]]
+
+
+def test_the_engines_watch_an_own_form_and_folders_of_annotations(root: Path, tmp_path: Path) -> None:
+    table = write(tmp_path / "t", a__eaf="", own__yaml="columns: {video: a, gloss: b}", t__csv="a,b\n")
+    assert annotation_sources("elan", table) == [table]
+    own = str(table / "own.yaml")
+    assert annotation_sources(own, table / "t.csv") == [table / "t.csv", table / "own.yaml"]
+    assert {"signloom/dataset/forms/autsl.yaml"} < set(code_of("sources", root))
+    assert "signloom/dataset/forms/autsl.yaml" not in code_of("landmarks", root)
 
 
 def test_the_parameter_knows_every_importer_and_form() -> None:

@@ -16,6 +16,7 @@ from signloom.dataset.probe import VIDEO_SUFFIXES, length_s, why_unreadable
 from signloom.errors import SignloomError
 from signloom.params.dataset import FORMS, IMPORTERS, DatasetParams
 from signloom.params.load import load_params
+from signloom.video.decode import read_frames
 from tests.manifests import build
 from tests.test_importers_elan import english
 from tests.test_importers_forms import HOW2SIGN, values, write, write_videos
@@ -69,6 +70,13 @@ def test_files_and_folders_of_the_importers_in_code_are_known(tmp_path: Path) ->
             SignloomError, match=rf"looks like the form {name}; set dataset\.importer to {name}$"
         ):
             load_table("csv", table, tmp_path)
+
+
+@pytest.mark.parametrize("given", ["subtitles", "elan", "how2sign", "phoenix2014", "signtalk", "bobsl"])
+def test_every_importer_says_what_a_file_of_another_kind_is(tmp_path: Path, given: str) -> None:
+    table = wlasl(tmp_path)
+    with pytest.raises(SignloomError, match=r"looks like the form wlasl; set dataset\.importer to wlasl$"):
+        load_table(given, table, tmp_path)
 
 
 def test_a_table_without_names_of_columns_is_told_so(tmp_path: Path) -> None:
@@ -154,5 +162,6 @@ def test_every_kind_of_video_is_read(tmp_path: Path, suffix: str) -> None:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
     assert why_unreadable(path) is None
+    assert sum(1 for _ in read_frames(path)) == 5
     length = length_s(path)
     assert length is None or length == pytest.approx(1, abs=0.25)

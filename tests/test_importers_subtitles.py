@@ -15,7 +15,8 @@ from tests.test_importers_forms import values, write, write_videos
 SRT = "\ufeff1\r\n00:00:00,000 --> 00:00:01,500\r\n<i>Grüezi</i>\r\nmiteinander &amp; so\r\n\r\n"
 SRT += "2\r\n00:00:02,000 --> 00:00:03,250\r\n{\\an8}Schnee.\r\n\r\n"
 VTT = "WEBVTT\n\nNOTE made by hand\n\nfirst\n00:00.500 --> 00:01.000 align:start position:0%\n"
-VTT += "<v Anna>Hello <b>you</b>\n\n00:00:01.000 --> 00:00:02.000\n\n00:00:02.000 --> 00:00:03.000\nBye.\n"
+VTT += "<v Anna>Hello <b>you</b>\n\n00:00:01.000 --> 00:00:02.000\n\n00:00:02.000 --> 00:00:03.000\nBye.\n\n"
+VTT += "01:00:04.125 --> 02:46:40.001\nLate.\n"
 
 
 def test_cues_of_srt_and_webvtt_are_clips_of_the_video_of_that_name(tmp_path: Path) -> None:
@@ -30,7 +31,12 @@ def test_cues_of_srt_and_webvtt_are_clips_of_the_video_of_that_name(tmp_path: Pa
         ["srf.2020-03-13@0-1.5", "Grüezi miteinander & so"],
         ["srf.2020-03-13@2-3.25", "Schnee."],
     ]
-    assert read.rejects.empty
+    assert read.rejects["reason"].tolist() == ["past_end"]
+
+
+def test_the_milliseconds_of_a_long_video_are_kept(tmp_path: Path) -> None:
+    rows = load_table("subtitles", write(tmp_path, a__vtt=VTT) / "a.vtt", tmp_path)
+    assert values(rows, "start_s", "end_s")[-1] == ["3604.125", "10000.001"]
 
 
 def test_subtitles_beside_their_videos_are_one_folder(tmp_path: Path) -> None:
@@ -39,6 +45,15 @@ def test_subtitles_beside_their_videos_are_one_folder(tmp_path: Path) -> None:
     read = read_corpus(tmp_path, "subtitles", videos, videos, mode="clip")
     assert read.clips["clip_id"].tolist() == ["a@0-1.5", "a@2-3.25"]
     assert values(read.rejects, "row", "reason") == [["gone.srt:1", "missing"], ["gone.srt:2", "missing"]]
+
+
+def test_of_two_videos_of_one_name_the_one_beside_the_subtitles_is_meant(tmp_path: Path) -> None:
+    videos = write_videos(tmp_path / "v", "red/1.mp4", "green/1.mp4", seconds=4)
+    write(videos / "red", **{"1__srt": SRT})
+    rows = load_table("subtitles", videos, videos)
+    assert rows["video"].tolist() == ["red/1.mp4", "red/1.mp4"]
+    with pytest.raises(SignloomError, match=r"green/1\.mp4 and red/1\.mp4 are both called 1;"):
+        load_table("subtitles", write(tmp_path / "t", **{"1__srt": SRT}), videos)
 
 
 def test_a_file_that_is_no_subtitles_is_one_clear_error(tmp_path: Path) -> None:

@@ -130,6 +130,8 @@ def load_table(importer: str, table: Path, videos: Path, elan: Sequence[ElanTier
         if other := likely(table, importer):
             raise SignloomError(f"dataset.table: {table} {other}") from error
         raise
+    if rows.empty and (other := likely(table, importer)):
+        raise SignloomError(f"dataset.table: {table} {other}")
     for column in COLUMNS:
         if column not in rows:
             rows[column] = ""

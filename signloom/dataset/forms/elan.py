@@ -8,11 +8,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import pandas as pd
 from pympi.Elan import Eaf
 
-from signloom.dataset.forms.texts import one_form, one_gloss, text_numbers
+from signloom.dataset.forms.texts import one_form, one_gloss, seconds_text, text_numbers
 from signloom.dataset.forms.video_files import VideoFiles
 from signloom.errors import SignloomError
 from signloom.params.dataset import ElanTiers
@@ -92,7 +93,7 @@ def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Itera
         yield [
             f"{file.name}:{person.sentence}:{number}",
             video,
-            *("no time" if time is None else f"{time:g}" for time in (clip.start, clip.end)),
+            *("no time" if time is None else seconds_text(time) for time in (clip.start, clip.end)),
             text_numbers([text])[0] if text else "an annotation without text",
             clip.text,
             line,
@@ -104,14 +105,14 @@ def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Itera
 def _video(file: Path, eaf: Eaf, suffix: str, videos: VideoFiles) -> str:
     """Return the linked video whose name ends with `suffix`, or the one called like the file."""
     names = [
-        PureWindowsPath(media[key]).name.replace("%20", " ")
+        PureWindowsPath(unquote(media[key])).name
         for media in eaf.media_descriptors
         for key in ("RELATIVE_MEDIA_URL", "MEDIA_URL")
         if media.get(key)
     ]
     linked = [name for name in names if name.endswith(suffix) and not name.lower().endswith(".wav")]
     wanted = [*linked, f"{file.stem}{suffix}", *([] if suffix else [file.stem])]
-    found = (videos.find(name) for name in wanted)
+    found = (videos.find(name, file) for name in wanted)
     return next((video for video in found if video), wanted[0])
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from signloom.dataset.forms.mapping import Column, Form, Join, Times, filled
 from signloom.dataset.forms.table_files import found_separator, read_table, read_text
-from signloom.dataset.forms.texts import id_numbers, one_form, sentence_ids
+from signloom.dataset.forms.texts import id_numbers, one_form, seconds_text, sentence_ids
 from signloom.dataset.forms.video_files import on_disk
 from signloom.errors import SignloomError
 
@@ -144,16 +144,16 @@ def _seconds(times: Times, text: str, record: dict[str, Any], name: str) -> str:
         if not clock:
             return text
         hours, minutes, seconds = clock.groups(default="0")
-        return _plain(3600 * int(hours) + 60 * int(minutes) + float(seconds.replace(",", ".")))
+        return seconds_text(3600 * int(hours) + 60 * int(minutes) + float(seconds.replace(",", ".")))
     try:
         number = float(text)
         if times.to_end and number == float(times.to_end):
             return ""
         if times.unit == "ms":
-            return _plain(number / 1000)
+            return seconds_text(number / 1000)
         fps = float(record[times.fps]) if isinstance(times.fps, str) else times.fps
         # the last frame belongs to the clip
-        return _plain((number - times.first + (name == "end")) / fps)
+        return seconds_text((number - times.first + (name == "end")) / fps)
     except (ValueError, ZeroDivisionError):
         return text
 
@@ -167,10 +167,6 @@ def _same_number(text: str, other: str) -> bool:
 
 def _is_zero(text: str) -> bool:
     return _same_number(text, "0")
-
-
-def _plain(seconds: float) -> str:
-    return f"{round(seconds, 6):.12g}"
 
 
 def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:

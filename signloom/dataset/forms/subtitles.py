@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pysubs2
 
-from signloom.dataset.forms.texts import one_form, text_numbers
+from signloom.dataset.forms.texts import one_form, seconds_text, text_numbers
 from signloom.dataset.forms.video_files import VideoFiles
 from signloom.errors import SignloomError
 
@@ -44,9 +44,9 @@ def cues(file: Path) -> Iterator[tuple[int, str, str, str]]:
     for number, event in enumerate(parsed, start=1):
         text = one_form(html.unescape(_MARKUP.sub("", event.plaintext)))
         if text:
-            yield number, f"{event.start / 1000:g}", f"{event.end / 1000:g}", text
+            yield number, seconds_text(event.start / 1000), seconds_text(event.end / 1000), text
 
 
 def _video(file: Path, videos: VideoFiles) -> str:
     names = [file.stem, _LANGUAGE.sub("", file.stem)]
-    return next((video for name in names if (video := videos.find(name))), f"{names[-1]}.mp4")
+    return next((video for name in names if (video := videos.find(name, file))), f"{names[-1]}.mp4")

@@ -14,6 +14,11 @@ def one_gloss(text: str) -> str:
     return one_form(text).replace(" ", "_")
 
 
+def seconds_text(seconds: float) -> str:
+    """Return a time as a table writes it: to the microsecond, and without zeros at the end."""
+    return f"{round(seconds, 6):.12g}"
+
+
 def sentence_number(sentence: str) -> int:
     """Return a stable non-negative id for a sentence or gloss line that has no id in its table."""
     return zlib.crc32(one_form(sentence).encode()) & 0x7FFFFFFF

@@ -37,12 +37,15 @@ class VideoFiles:
                     key = unicodedata.normalize("NFC", name)
                     self._named.setdefault(key, []).append(path.relative_to(root).as_posix())
 
-    def find(self, name: str) -> str | None:
+    def find(self, name: str, file: Path | None = None) -> str | None:
         """Return the path below the root of the video `name`, with or without its suffix, or None.
 
-        Raises SignloomError if several files have this name.
+        Of several videos of this name, the one in the folder of the annotation `file` is taken. Raises
+        SignloomError if there is none in it.
         """
         found = self._named.get(unicodedata.normalize("NFC", name), [])
+        if len(found) > 1 and file:
+            found = [video for video in found if (self._root / video).parent == file.parent] or found
         if len(found) > 1:
             raise SignloomError(
                 f"{self._root}: {found[0]} and {found[1]} are both called {name}; an annotation names its "

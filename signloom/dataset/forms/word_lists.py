@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pandas as pd
 
 from signloom.dataset.forms.json_files import entries_in
-from signloom.dataset.forms.texts import one_gloss, text_numbers
+from signloom.dataset.forms.texts import one_gloss, seconds_text, text_numbers
 from signloom.dataset.forms.video_files import VideoFiles
 from signloom.dataset.probe import length_s
 from signloom.errors import SignloomError
@@ -39,7 +39,7 @@ def read_wlasl(files: list[Path], videos: Path) -> pd.DataFrame:
             length = length_s(videos / name) if (first, last) != (1, -1) else None
             needed = end if last >= 0 else start
             whole = (first, last) == (1, -1) or (length is not None and needed > length + _SLACK_S)
-            times = ["", ""] if whole else [f"{start:g}", "" if last < 0 else f"{end:g}"]
+            times = ["", ""] if whole else [seconds_text(start), "" if last < 0 else seconds_text(end)]
             rows.append([f"{file.name}:{one['video_id']}", name, *times, entry["gloss"], signer, split])
     return _signs(rows)
 
