@@ -106,7 +106,7 @@ def _stage(rule: Any, flow: Pipeline, variant: str, place: Place) -> dict[str, A
     # Snakemake gives this rule a digest of the videos; DVC depends on their folder instead
     folders = [flow.params.dataset.videos] if hasattr(rule.params, "contents") else []
     given = _given(rule, flow, wildcards)
-    stage["deps"] = sorted([*_inputs(rule, flow, wildcards, given), *folders])
+    stage["deps"] = sorted({*_inputs(rule, flow, wildcards, given), *folders})
     stage["params"] = _params(given, flow.presets)
     metrics = [path for path in outputs if path.startswith("metrics/")]
     stage["outs"] = [path for path in outputs if path not in metrics]

@@ -2,7 +2,8 @@
 
 Neither engine follows Python imports, so they are collected from the source: every `import signloom...` in
 the entry point and, recursively, in the imported modules, imports inside functions included. A table in
-YAML beside a module, with the same name, counts as its code.
+YAML beside a module, with the same name, counts as its code; so do the tables of a package that share no
+module's name.
 """
 
 import ast
@@ -56,7 +57,9 @@ def _imports(root: Path, path: str) -> tuple[str, ...]:
 def _file_of(root: Path, parts: list[str]) -> list[str]:
     stem = "/".join(parts)
     modules = [path for path in (f"{stem}.py", f"{stem}/__init__.py") if has_code(root / path)]
-    return [*modules, f"{stem}.yaml"] if (root / f"{stem}.yaml").is_file() else modules
+    beside = [root / f"{stem}.yaml"] if (root / f"{stem}.yaml").is_file() else []
+    inside = [path for path in (root / stem).glob("*.yaml") if not path.with_suffix(".py").exists()]
+    return [*modules, *(str(path.relative_to(root)) for path in (*beside, *inside))]
 
 
 def has_code(path: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from engines.import_closure import in_workflow
-from signloom.dataset.importers import annotation_files
+from signloom.dataset.importers import annotation_sources
 from signloom.dataset.shard_names import shard_names
 from signloom.errors import SignloomError
 from signloom.params.load import Tree, check_params, complaint, dotted_keys, overlay, read_yaml
@@ -160,7 +160,7 @@ class Pipeline:
         """The files of the annotation table; the engines report a missing one."""
         dataset = self.params.dataset
         try:
-            return [str(path) for path in annotation_files(dataset.importer, Path(dataset.table))]
+            return [str(path) for path in annotation_sources(dataset.importer, Path(dataset.table))]
         except SignloomError:
             return [dataset.table]
 

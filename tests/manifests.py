@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from demo_params import section
 
@@ -13,12 +14,11 @@ from signloom.params.dataset import DatasetParams, ManifestParams
 
 
 def dataset_of(
-    table: Path, videos: Path, importer: str = "csv", variations: str | None = None
+    table: Path, videos: Path, importer: str = "csv", variations: str | None = None, **more: Any
 ) -> DatasetParams:
     """Return the section `dataset` of a corpus, without variations unless they are given."""
-    return section(
-        DatasetParams, importer=importer, table=str(table), videos=str(videos), variations=variations
-    )
+    given = {"importer": importer, "table": str(table), "videos": str(videos), "variations": variations}
+    return section(DatasetParams, **(given | more))
 
 
 def manifest_of(dataset: DatasetParams, store: Path, ratio: float = 1.0) -> Manifest:

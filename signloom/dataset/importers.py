@@ -7,16 +7,26 @@ row with the same `sentence_id`, or else its own gloss line.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from signloom.dataset.forms import boston104, phoenix
+from signloom.dataset.forms import boston104, phoenix, word_lists
+from signloom.dataset.forms.bobsl import read_bobsl
+from signloom.dataset.forms.elan import read_elan
+from signloom.dataset.forms.folders import read_folders
 from signloom.dataset.forms.general import read_csv_form, read_processed
+from signloom.dataset.forms.likely import likely
+from signloom.dataset.forms.mapped import form_files, join_file, read_mapped
+from signloom.dataset.forms.mapping import Form, read_form, shipped
 from signloom.dataset.forms.signtalk import read_signtalk, read_signtalk_sampled
+from signloom.dataset.forms.subtitles import SUFFIXES, read_subtitles
 from signloom.dataset.forms.texts import one_form
+from signloom.dataset.forms.video_files import on_disk
 from signloom.errors import SignloomError
+from signloom.params.dataset import DatasetParams, ElanTiers
 
 # the columns that describe a clip; the manifest keeps these names
 ANNOTATIONS = [
@@ -35,10 +45,11 @@ COLUMNS = ["row", "video", *ANNOTATIONS]
 
 
 class Importer(NamedTuple):
-    """A format's reader, which reads one table or the files `names` of one folder."""
+    """A format's reader: of one table, of the files `names` of one folder, or of all files with a suffix."""
 
     read: Callable[[list[Path], Path], pd.DataFrame]
     names: Sequence[str] = ()
+    suffixes: Sequence[str] = ()
 
 
 IMPORTERS: dict[str, Importer] = {
@@ -49,7 +60,23 @@ IMPORTERS: dict[str, Importer] = {
     "phoenix2014": Importer(phoenix.read_phoenix2014, phoenix.FILES_2014),
     "phoenix2014t": Importer(phoenix.read_phoenix2014t, phoenix.FILES_2014T),
     "boston104": Importer(boston104.read_boston104, boston104.FILES),
+    "wlasl": Importer(word_lists.read_wlasl),
+    "msasl": Importer(word_lists.read_msasl, word_lists.FILES_MSASL),
+    "elan": Importer(partial(read_elan, persons=[]), suffixes=[".eaf"]),
+    "subtitles": Importer(read_subtitles, suffixes=SUFFIXES),
+    "bobsl": Importer(read_bobsl),
+    "folders": Importer(read_folders),
 }
+
+
+def annotation_sources(importer: str, table: Path) -> list[Path]:
+    """Return what the engines watch for `table`: the annotation files, or their folder, and an own form.
+
+    Raises SignloomError as `annotation_files` does.
+    """
+    own = [Path(importer)] if importer.endswith(".yaml") else []
+    folder = importer in IMPORTERS and IMPORTERS[importer].suffixes and table.is_dir()
+    return [*([table] if folder else annotation_files(importer, table)), *own]
 
 
 def annotation_files(importer: str, table: Path) -> list[Path]:
@@ -60,25 +87,51 @@ def annotation_files(importer: str, table: Path) -> list[Path]:
     """
     if not table.exists():
         raise SignloomError(f"dataset.table: {table} does not exist")
-    names = IMPORTERS[importer].names
+    if importer not in IMPORTERS:
+        form = _form(importer)
+        return _present([*form_files(form, table), *join_file(form, table)])
+    _, names, suffixes = IMPORTERS[importer]
+    if suffixes and table.is_dir():
+        return sorted(file for file in table.rglob("*") if file.suffix.lower() in suffixes)
     if not names:
         return [table]
     if table.is_file() and table.name not in names:
         raise SignloomError(f"dataset.table: {table}: expected a folder or one of {', '.join(names)}")
     folder = table if table.is_dir() else table.parent
-    files = [folder / name for name in names]
+    return _present([folder / name for name in names])
+
+
+def _present(files: list[Path]) -> list[Path]:
     for file in files:
-        if not file.is_file():
-            raise SignloomError(f"dataset.table: {file} is missing; expected {', '.join(names)} in {folder}")
+        if not file.is_file() and not file.is_dir():
+            names = ", ".join(file.name for file in files)
+            raise SignloomError(f"dataset.table: {file} is missing; expected {names} in {file.parent}")
     return files
 
 
-def load_table(importer: str, table: Path, videos: Path) -> pd.DataFrame:
+def _form(name: str) -> Form:
+    return read_form(shipped().get(name, Path(name)))
+
+
+def load_rows(dataset: DatasetParams) -> pd.DataFrame:
+    """Return the rows of the table of `dataset`; see `load_table`."""
+    return load_table(dataset.importer, Path(dataset.table), Path(dataset.videos), dataset.elan)
+
+
+def load_table(importer: str, table: Path, videos: Path, elan: Sequence[ElanTiers] = ()) -> pd.DataFrame:
     """Return the rows of `table` as the importer called `importer` reads them.
 
-    Raises SignloomError if the table is missing, unreadable or lacks a column.
+    Raises SignloomError if the table is missing, unreadable or lacks a column. If the table looks like one of
+    another form, the error says only this.
     """
-    rows = IMPORTERS[importer].read(annotation_files(importer, table), videos)
+    try:
+        rows = _reader(importer, elan)(annotation_files(importer, table), videos)
+    except SignloomError as error:
+        if other := likely(table, importer):
+            raise SignloomError(f"dataset.table: {table} {other}") from error
+        raise
+    if rows.empty and (other := likely(table, importer)):
+        raise SignloomError(f"dataset.table: {table} {other}")
     for column in COLUMNS:
         if column not in rows:
             rows[column] = ""
@@ -86,7 +139,14 @@ def load_table(importer: str, table: Path, videos: Path) -> pd.DataFrame:
     for column in ("sentence", "gloss"):
         rows[column] = [one_form(text) for text in rows[column]]
     rows["sentence"] = _sentences(rows)
+    rows["video"] = [on_disk(videos, video) for video in rows["video"]]
     return rows
+
+
+def _reader(importer: str, elan: Sequence[ElanTiers]) -> Callable[[list[Path], Path], pd.DataFrame]:
+    if importer == "elan":
+        return partial(read_elan, persons=list(elan))
+    return IMPORTERS[importer].read if importer in IMPORTERS else partial(read_mapped, _form(importer))
 
 
 def _sentences(rows: pd.DataFrame) -> list[str]:

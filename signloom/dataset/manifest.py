@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeGuard
@@ -12,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
-from signloom.dataset.importers import ANNOTATIONS, load_table
+from signloom.dataset.importers import ANNOTATIONS, load_rows
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.dataset.row_tables import split_key
 from signloom.dataset.shard_names import shard_names, shard_of
@@ -25,6 +26,7 @@ MANIFEST_COLUMNS = ["clip_id", "video_path", *ANNOTATIONS, "video_hash", "n_byte
 REJECT_COLUMNS = ["clip_id", "video_path", "row", "reason", "detail"]
 SHARD_COLUMNS = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
 
+_LENGTH_SLACK_S = 0.1  # tables and headers of files round times
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 _GLOSS_TIMES = TypeAdapter(list[tuple[_Seconds, _Seconds]])
 # what no two clips may share: content hash, start and end in seconds (-1 if not given)
@@ -88,6 +90,11 @@ def build_manifest(
         except Reject as why:
             video_path = path.as_posix() if clip_id else ""
             rejects.append((clip_id, video_path, row["row"], why.reason, why.detail))
+    if checks.too_long:
+        print(
+            f"warning: {len(checks.too_long)} clips end after their video; first: {checks.too_long[0]}",
+            file=sys.stderr,
+        )
     if len(rejects) > params.max_reject_ratio * len(rows) or not clips:
         *_, number, reason, detail = rejects[0]
         raise SignloomError(
@@ -108,7 +115,7 @@ def shard_digests(dataset: DatasetParams, count: int, hashes: HashCache) -> dict
     Raises SignloomError if the table cannot be read.
     """
     root = Path(dataset.videos)
-    rows = load_table(dataset.importer, Path(dataset.table), root)
+    rows = load_rows(dataset)
     paths, ids = [root / video for video in rows["video"]], _clip_ids(rows)
     checks = _Checks(Sources(root, paths, hashes), {})
     entries: dict[str, list[str]] = {name: [] for name in shard_names(count)}
@@ -152,14 +159,27 @@ class _Checks:
     variations: dict[int, list[str]]
     seen: dict[_Content, str] = field(default_factory=dict)
     sentences: dict[int, tuple[str, str]] = field(default_factory=dict)
+    too_long: list[str] = field(default_factory=list)
 
     def clip(self, row: dict[str, Any], path: Path, clip_id: str) -> dict[str, Any]:
         """Return the manifest row of one clip, or raise Reject with the first problem."""
         found, content = self._said(row, path, clip_id)
         if problem := self.sources.why_unreadable(path):
             raise Reject("unreadable", problem)
+        self._check_cut(path, found)
         self.seen[content] = clip_id
         return {**found, "video_hash": self.sources.hashes[path], "n_bytes": self.sources.size(path)}
+
+    def _check_cut(self, path: Path, found: dict[str, Any]) -> None:
+        """Reject a clip that begins after the end of its video; note one that ends after it."""
+        start, end = (0.0 if math.isnan(time) else time for time in (found["start_s"], found["end_s"]))
+        length = self.sources.length_s(path) if start or end else None
+        if length is None or max(start, end) <= length + _LENGTH_SLACK_S:
+            return
+        cut = f"cut {start:g} s to {f'{end:g} s' if end else 'the end'}, video {length:.2f} s"
+        if start >= length:
+            raise Reject("past_end", f"begins after the end of the video: {cut}")
+        self.too_long.append(f"clip {found['clip_id']}: {cut}")
 
     def would_accept(self, row: dict[str, Any], path: Path, clip_id: str) -> bool:
         """Return whether a row passes all checks that do not read its content."""

@@ -5,7 +5,10 @@ from pathlib import Path
 import av
 import numpy as np
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+VIDEO_SUFFIXES = (
+    *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".3gp", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"),
+    *(".flv", ".ogv", ".gif"),
+)
 FRAME_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
@@ -18,6 +21,21 @@ def why_unreadable(path: Path) -> str | None:
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         return f"{path.suffix or 'no suffix'} is not one of {', '.join(VIDEO_SUFFIXES)} or a folder of frames"
     return _picture_problem(path)
+
+
+def length_s(path: Path) -> float | None:
+    """Return the length of a video file in seconds as its header says it, or None if that is not known."""
+    if path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
+        return None
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            if stream.duration and stream.time_base:
+                return float(stream.duration * stream.time_base)
+            return container.duration / av.time_base if container.duration else None
+    except (av.FFmpegError, IndexError, OSError):
+        # `why_unreadable` says what is wrong with the file
+        return None
 
 
 def files_of(path: Path) -> list[Path]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from signloom.dataset.hashes import HashCache
-from signloom.dataset.importers import load_table
-from signloom.dataset.probe import files_of, why_unreadable
+from signloom.dataset.importers import load_rows
+from signloom.dataset.probe import files_of, length_s, why_unreadable
 from signloom.dataset.row_tables import RowTable, split_key
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams
@@ -21,7 +21,7 @@ def read_sources(dataset: DatasetParams, hashes: HashCache) -> pd.DataFrame:
     Other files in the folder of videos are not read. Raises SignloomError if a table cannot be read.
     """
     root = Path(dataset.videos)
-    rows = load_table(dataset.importer, Path(dataset.table), root)
+    rows = load_rows(dataset)
     paths = [root / video for video in rows["video"]]
     found = Sources(root, paths, hashes).hashes
     return rows.assign(content=[found.get(path, "") for path in paths])
@@ -47,6 +47,7 @@ class Sources:
             for path, (table, key) in keyed.items()
             if key in self._tables.get(table, ())
         }
+        self._lengths: dict[Path, float | None] = {}
         self.hashes = hashes.hash_all(path for path in inside if path.exists())
         self.hashes |= {path: table.digest(key) for path, (table, key) in self._keyed.items()}
 
@@ -82,6 +83,12 @@ class Sources:
             table, key = self._keyed[path]
             return table.size(key)
         return sum(file.stat().st_size for file in files_of(path))
+
+    def length_s(self, path: Path) -> float | None:
+        """Return the length of a video file in seconds, or None if it is not known."""
+        if path not in self._lengths:
+            self._lengths[path] = length_s(path)
+        return self._lengths[path]
 
     def can_be_cut(self, path: Path) -> bool:
         """Return whether the clip may have a start and end; a clip of a table of rows may not."""

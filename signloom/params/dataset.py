@@ -1,22 +1,48 @@
 """The location of the clips and the format of their table."""
 
-from typing import Literal
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from signloom.params.base import Section
+
+# a test compares these with the importers and forms that there are
+IMPORTERS = (
+    *("csv", "signtalk", "signtalk_sampled", "processed", "phoenix2014", "phoenix2014t", "boston104"),
+    *("wlasl", "msasl", "elan", "subtitles", "bobsl", "folders"),
+)
+FORMS = (
+    *("asl_citizen", "autsl", "csl_daily", "gsl", "gsl_isolated", "how2sign", "how2sign_clips", "include"),
+    *("multimodalhugs", "phoenix2014_si5", "phoenix2014t_videos"),
+)
+
+
+def _known(name: str) -> str:
+    if name in (*IMPORTERS, *FORMS) or name.endswith(".yaml"):
+        return name
+    raise ValueError(f"expected one of {', '.join((*IMPORTERS, *FORMS))}, or the path of a form (.yaml)")
+
+
+class ElanTiers(Section):
+    """One person in view of ELAN files: the tiers of this person, and the video that shows it."""
+
+    sentence: str = Field(description="tier of sentences; each of its annotations is a clip")
+    gloss: list[str] = Field([], description="tiers of glosses, such as one for each hand")
+    signer: str = Field("", description="signer_id; empty: the participant that the tier of sentences names")
+    media: str = Field("", description="end of the linked video's name, such as _1a1.mp4; empty: the first")
 
 
 class DatasetParams(Section):
     """Section `dataset`."""
 
-    importer: Literal[
-        "csv", "signtalk", "signtalk_sampled", "processed", "phoenix2014", "phoenix2014t", "boston104"
-    ] = Field(description="format of the annotation table")
-    table: str = Field(
-        description="annotation table: .csv, .tsv or .xlsx; "
-        "for phoenix2014, phoenix2014t and boston104, the folder of the annotation files or one of them"
+    importer: Annotated[str, AfterValidator(_known)] = Field(
+        description="form of the annotations: an importer, a form of Signloom's, or your own .yaml",
+        examples=[*IMPORTERS, *FORMS],
     )
+    table: str = Field(
+        description="annotation table: .csv, .tsv or .xlsx, or the file or folder that the importer reads"
+    )
+    elan: list[ElanTiers] = Field(description="for importer elan: one entry for each person in view")
     videos: str = Field(description="folder to which the video paths of the table are relative")
     variations: str | None = Field(description="JSON file that maps sentence_id to a list of sentences")
 

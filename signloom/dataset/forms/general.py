@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from signloom.dataset.forms.table_files import read_table
-from signloom.dataset.forms.texts import one_form, sentence_number
+from signloom.dataset.forms.texts import one_form, sentence_ids
 from signloom.errors import SignloomError
 
 
@@ -25,11 +25,7 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
             rows[column] = ""
     texts = [one_form(s) or one_form(g) for s, g in zip(rows["sentence"], rows["gloss"], strict=True)]
     numbers = [number.strip() for number in rows["sentence_id"]]
-    known = {text: number for text, number in zip(texts, numbers, strict=True) if text and number}
-    rows["sentence_id"] = [
-        number or (known.get(text, str(sentence_number(text))) if text else "-1")
-        for text, number in zip(texts, numbers, strict=True)
-    ]
+    rows["sentence_id"] = sentence_ids(numbers, texts)
     return rows
 
 

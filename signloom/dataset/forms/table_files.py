@@ -3,6 +3,7 @@
 import csv
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -23,7 +24,30 @@ def read_table(table: Path, columns: list[str]) -> pd.DataFrame:
         rows = read_workbook(table, 0, columns)
         rows["row"] = range(2, len(rows) + 2)
         return rows
-    return read_text(table, "\t" if table.suffix.lower() == ".tsv" else ",", columns)
+    usual = "\t" if table.suffix.lower() == ".tsv" else ","
+    return read_text(table, _separator(table, usual, columns), columns)
+
+
+def found_separator(table: Path) -> str:
+    """Return the character that separates the fields of the first line: the commonest of tab, | ; ,"""
+    line = first_line(table)
+    return max("\t|;,", key=line.count) if any(mark in line for mark in "\t|;,") else ","
+
+
+def first_line(table: Path) -> str:
+    """Return the first line of a text file without its end and byte-order mark; "" if it is no text."""
+    try:
+        with table.open(encoding="utf-8-sig") as file:
+            return file.readline(100_000).rstrip("\n")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _separator(table: Path, usual: str, columns: list[str]) -> str:
+    """Return `usual`, or the character that separates the first line if only it shows all `columns`."""
+    found = found_separator(table)
+    names = {name.strip().strip('"') for name in first_line(table).split(found)}
+    return found if columns and names >= set(columns) else usual
 
 
 def read_workbook(table: Path, sheet: str | int, columns: list[str]) -> pd.DataFrame:
@@ -44,31 +68,36 @@ def _need(table: Path, rows: pd.DataFrame, columns: list[str]) -> None:
         raise SignloomError(f"{table}: column {missing[0]!r} is missing; the table has: {has}")
 
 
-def read_text(table: Path, separator: str, columns: list[str], quoted: bool = True) -> pd.DataFrame:
+def read_text(
+    table: Path, separator: str, columns: list[str], quoted: bool = True, header: Sequence[str] = ()
+) -> pd.DataFrame:
     """Read fields separated by `separator`; if they are never quoted, a quote is an ordinary character.
 
-    Raises SignloomError as `read_table` does, and for an unquoted line with too few fields.
+    A table without a line of names needs them as `header`. Raises SignloomError as `read_table` does, and for
+    an unquoted line with too few fields.
     """
     if not table.is_file():
         found = "a folder" if table.is_dir() else "no file"
         raise SignloomError(f"{table}: expected a table file, found {found}")
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = _lines(table, file, separator, quoted)
+            rows = _lines(table, file, separator, quoted, header)
     except UnicodeDecodeError as error:
         raise SignloomError(f"{table}: not a readable UTF-8 table: {error}") from error
     _need(table, rows, columns)
     return rows
 
 
-def _lines(table: Path, file: TextIO, separator: str, quoted: bool) -> pd.DataFrame:
+def _lines(
+    table: Path, file: TextIO, separator: str, quoted: bool, names: Sequence[str] = ()
+) -> pd.DataFrame:
     """Read delimited text; a line with too many fields is an error, because its values may have shifted."""
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     reader = csv.reader(file, delimiter=separator, strict=True, quoting=quoting)
     advice = "put text that contains the separator in double quotes" if quoted else "expected as many fields"
     rows: list[list[str | int]] = []
     try:
-        header = [name.strip() for name in next(reader, [])]
+        header = [*names] or [name.strip() for name in next(reader, [])]
         line = reader.line_num + 1
         for fields in reader:
             if len(fields) > len(header) or (not quoted and 0 < len(fields) < len(header)):

@@ -1,0 +1,75 @@
+"""BOBSL: subtitles with spotted glosses.
+
+`dataset.table` is the folder of subset2episode.json, subtitles/<kind>/<id>.vtt and, if there are any,
+spottings/*.json; `dataset.videos` holds <id>.mp4.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from signloom.dataset.forms.json_files import object_in
+from signloom.dataset.forms.subtitles import cues
+from signloom.dataset.forms.texts import one_gloss, text_numbers
+from signloom.errors import SignloomError
+
+EPISODES = "subset2episode.json"
+_SAME_SIGN_S = 1.0  # spottings of one gloss closer than this are one sign
+
+
+def read_bobsl(files: list[Path], videos: Path) -> pd.DataFrame:
+    """Return a row for every subtitle; its glosses are those spotted in it, in order of their times.
+
+    A spotting is one moment, so glosses have no start and end. An episode that has several subtitle files
+    takes the last folder by name, which is `manually-aligned` in the corpus.
+    Raises SignloomError if the folder lacks its files, or a file has another structure.
+    """
+    (folder,) = files
+    folder = folder if folder.is_dir() else folder.parent
+    listed = sorted(folder.rglob(EPISODES))
+    if not listed:
+        raise SignloomError(f"dataset.table: {folder} holds no {EPISODES}")
+    splits = {
+        episode: "test" if split.endswith("test") else split
+        for split, episodes in object_in(listed[0]).items()
+        for episode in episodes
+    }
+    spotted = _spottings(sorted(folder.glob("spottings/*.json")))
+    subtitles = {file.stem: file for file in sorted(folder.glob("subtitles/*/*.vtt"))}
+    rows = []
+    for episode, split in splits.items():
+        if episode not in subtitles:
+            continue  # the corpus publishes no subtitles of some episodes
+        for number, start, end, text in cues(subtitles[episode]):
+            times = [spot for spot in spotted.get(episode, []) if float(start) <= spot[0] < float(end)]
+            gloss = " ".join(name for _, name in times)
+            row = f"{subtitles[episode].name}:{number}"
+            rows.append([row, f"{episode}.mp4", start, end, text, gloss, split])
+    table = pd.DataFrame(rows, columns=["row", "video", "start_s", "end_s", "sentence", "gloss", "split"])
+    return table.assign(sentence_id=text_numbers(table["sentence"].tolist()))
+
+
+def _spottings(files: list[Path]) -> dict[str, list[tuple[float, str]]]:
+    """Return time and gloss of the spottings of every episode, sorted; the same sign counts once."""
+    found: dict[str, list[tuple[float, str]]] = {}
+    for file in files:
+        try:
+            for glosses in object_in(file).values():
+                for gloss, spots in glosses.items():
+                    for episode, time in zip(spots["names"], spots["global_times"], strict=True):
+                        found.setdefault(Path(episode).stem, []).append((float(time), one_gloss(gloss)))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise SignloomError(
+                f"{file}: expected {{split: {{gloss: {{names: [...], global_times: [...]}}}}}}: {error!r}"
+            ) from error
+    return {episode: _once(sorted(spots)) for episode, spots in found.items()}
+
+
+def _once(spots: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    kept: list[tuple[float, str]] = []
+    last: dict[str, float] = {}
+    for time, gloss in spots:
+        if gloss not in last or time - last[gloss] >= _SAME_SIGN_S:
+            kept.append((time, gloss))
+            last[gloss] = time
+    return kept

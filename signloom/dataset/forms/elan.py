@@ -1,0 +1,175 @@
+"""ELAN files (.eaf): every annotation of a tier of sentences is a clip, with the glosses of other tiers.
+
+`dataset.table` is one .eaf file or a folder of them at any depth; `dataset.elan` names the tiers. The video
+is the linked file, found by its name alone anywhere below `dataset.videos`.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path, PureWindowsPath
+from typing import NamedTuple
+from urllib.parse import unquote
+
+import pandas as pd
+from pympi.Elan import Eaf
+
+from signloom.dataset.forms.texts import one_form, one_gloss, seconds_text, text_numbers
+from signloom.dataset.forms.video_files import VideoFiles
+from signloom.errors import SignloomError
+from signloom.params.dataset import ElanTiers
+
+
+class Annotation(NamedTuple):
+    """One annotation: start and end in seconds, None where the file gives none, and its text."""
+
+    start: float | None
+    end: float | None
+    text: str
+
+
+def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers]) -> pd.DataFrame:
+    """Return a row for every sentence of every person; a sentence without text and glosses has a bad id.
+
+    Raises SignloomError if no tiers are given, a file cannot be read, or no file has one of the sentence
+    tiers.
+    """
+    if not persons:
+        raise SignloomError(
+            "dataset.elan: name the tiers of each person in view, such as [{sentence: English translation, "
+            "gloss: [main gloss, non-dominant hand gloss]}]"
+        )
+    found_videos = VideoFiles(videos)
+    rows: list[list[str]] = []
+    seen: set[str] = set()
+    for file in files:
+        eaf = _parsed(file)
+        for person in persons:
+            if person.sentence in eaf.tiers:
+                rows.extend(_clips(file, eaf, person, found_videos))
+        seen |= set(eaf.tiers)
+    for person in persons:
+        if missing := [name for name in (person.sentence, *person.gloss) if name not in seen]:
+            names = ", ".join(sorted(seen)) or "no tiers"
+            raise SignloomError(f"dataset.elan: no file has the tier {missing[0]!r}; the files have: {names}")
+    return pd.DataFrame(
+        rows,
+        columns=[
+            *("row", "video", "start_s", "end_s", "sentence_id", "sentence", "gloss", "gloss_times"),
+            "signer_id",
+        ],
+    )
+
+
+def _parsed(file: Path) -> Eaf:
+    try:
+        return Eaf(str(file), suppress_version_warning=True)
+    except Exception as error:  # pympi raises Exception itself for a file that is no XML
+        raise SignloomError(f"{file}: not a readable ELAN file: {error}") from error
+
+
+def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Iterator[list[str]]:
+    """Yield the rows of one person in one file."""
+    video = _video(file, eaf, person.media, videos)
+    signer = person.signer or eaf.tiers[person.sentence][2].get("PARTICIPANT", "")
+    glosses = sorted(
+        {
+            (note.start, note.end, one_gloss(note.text))
+            for tier in person.gloss
+            if tier in eaf.tiers
+            for note in annotations(eaf, tier)
+            if note.start is not None and note.end is not None and one_form(note.text)
+        }
+    )
+    for number, clip in enumerate(annotations(eaf, person.sentence), start=1):
+        start, end = (clip.start or 0.0), (clip.end or 0.0)
+        # a gloss belongs to the sentence in which its middle lies
+        inside = [gloss for gloss in glosses if start <= (gloss[0] + gloss[1]) / 2 < end]
+        times = [
+            [round(max(begun, start) - start, 3), round(min(ended, end) - start, 3)]
+            for begun, ended, _ in inside
+        ]
+        line = " ".join(gloss for _, _, gloss in inside)
+        text = one_form(clip.text) or line
+        yield [
+            f"{file.name}:{person.sentence}:{number}",
+            video,
+            *("no time" if time is None else seconds_text(time) for time in (clip.start, clip.end)),
+            text_numbers([text])[0] if text else "an annotation without text",
+            clip.text,
+            line,
+            json.dumps(times) if times else "",
+            signer,
+        ]
+
+
+def _video(file: Path, eaf: Eaf, suffix: str, videos: VideoFiles) -> str:
+    """Return the linked video whose name ends with `suffix`, or the one called like the file."""
+    names = [
+        PureWindowsPath(unquote(media[key])).name
+        for media in eaf.media_descriptors
+        for key in ("RELATIVE_MEDIA_URL", "MEDIA_URL")
+        if media.get(key)
+    ]
+    linked = [name for name in names if name.endswith(suffix) and not name.lower().endswith(".wav")]
+    wanted = [*linked, f"{file.stem}{suffix}", *([] if suffix else [file.stem])]
+    found = (videos.find(name, file) for name in wanted)
+    return next((video for video in found if video), wanted[0])
+
+
+def annotations(eaf: Eaf, tier: str) -> list[Annotation]:
+    """Return the annotations of a tier with text and times, in order of their start.
+
+    An annotation that refers to another one has its time; several that refer to one share it evenly. Slots
+    without a time divide the time between their neighbours in the tier evenly, as ELAN shows them.
+    """
+    aligned, referring, _, _ = eaf.tiers[tier]
+    if not referring:
+        slots = _slot_times(eaf, tier)
+        found = [Annotation(slots[begun], slots[ended], text) for begun, ended, text, _ in aligned.values()]
+    else:
+        groups: dict[str, list[str]] = {}
+        for parent, text, _, _ in referring.values():
+            groups.setdefault(parent, []).append(text)
+        spans = {key: span for name in eaf.tiers for key, span in _spans(eaf, name, groups)}
+        found = [note for parent, texts in groups.items() for note in _shared(spans[parent], texts)]
+    return sorted(found, key=lambda note: (note.start is None, note.start or 0.0))
+
+
+def _spans(eaf: Eaf, tier: str, wanted: dict[str, list[str]]) -> Iterator[tuple[str, Annotation]]:
+    """Yield the wanted annotations of a tier by id, with their times."""
+    aligned, referring, _, _ = eaf.tiers[tier]
+    ids = [*aligned, *referring]
+    if not any(key in wanted for key in ids):
+        return
+    slots = _slot_times(eaf, tier)
+    for key, (begun, ended, text, _) in aligned.items():
+        yield key, Annotation(slots[begun], slots[ended], text)
+    groups: dict[str, list[str]] = {}
+    for key, (parent, _, _, _) in referring.items():
+        groups.setdefault(parent, []).append(key)
+    above = {key: span for name in eaf.tiers for key, span in _spans(eaf, name, groups)} if groups else {}
+    for parent, keys in groups.items():
+        yield from zip(keys, _shared(above[parent], keys), strict=True)
+
+
+def _shared(span: Annotation, texts: list[str]) -> list[Annotation]:
+    """Return annotations with `texts` that share the time of `span` evenly."""
+    if span.start is None or span.end is None:
+        return [Annotation(None, None, text) for text in texts]
+    step = (span.end - span.start) / len(texts)
+    return [
+        Annotation(round(span.start + number * step, 3), round(span.start + (number + 1) * step, 3), text)
+        for number, text in enumerate(texts)
+    ]
+
+
+def _slot_times(eaf: Eaf, tier: str) -> dict[str, float | None]:
+    """Return the time in seconds of every slot that the tier uses."""
+    used = {slot for begun, ended, _, _ in eaf.tiers[tier][0].values() for slot in (begun, ended)}
+    order = [slot for slot in eaf.timeslots if slot in used]
+    values = pd.Series([eaf.timeslots[slot] for slot in order], dtype=float)
+    filled = values.interpolate(limit_area="inside") / 1000
+    return {
+        slot: None if pd.isna(time) else round(float(time), 3)
+        for slot, time in zip(order, filled, strict=True)
+    }

@@ -1,0 +1,54 @@
+"""Find the videos that annotations name: by name alone, and whatever way their letters are composed."""
+
+import unicodedata
+from pathlib import Path
+
+from signloom.dataset.probe import VIDEO_SUFFIXES
+from signloom.errors import SignloomError
+
+
+def on_disk(root: Path, video: str) -> str:
+    """Return `video` as the disk below `root` writes it: `é` is one letter (NFC) or two (NFD).
+
+    Returns `video` unchanged if it exists as it is, or in no form.
+    """
+    if video.isascii() or not video or (root / video).exists():
+        return video
+    place = root
+    for part in Path(video).parts:
+        spelled = (part, unicodedata.normalize("NFC", part), unicodedata.normalize("NFD", part))
+        found = next((text for text in spelled if (place / text).exists()), None)
+        if found is None:
+            return video
+        place /= found
+    return place.relative_to(root).as_posix()
+
+
+class VideoFiles:
+    """The videos at any depth below a folder, by name."""
+
+    def __init__(self, root: Path) -> None:
+        """List the videos below `root`."""
+        self._root = root
+        self._named: dict[str, list[str]] = {}
+        for path in sorted(root.rglob("*")):
+            if path.suffix.lower() in VIDEO_SUFFIXES:
+                for name in {path.name, path.stem}:
+                    key = unicodedata.normalize("NFC", name)
+                    self._named.setdefault(key, []).append(path.relative_to(root).as_posix())
+
+    def find(self, name: str, file: Path | None = None) -> str | None:
+        """Return the path below the root of the video `name`, with or without its suffix, or None.
+
+        Of several videos of this name, the one in the folder of the annotation `file` is taken. Raises
+        SignloomError if there is none in it.
+        """
+        found = self._named.get(unicodedata.normalize("NFC", name), [])
+        if len(found) > 1 and file:
+            found = [video for video in found if (self._root / video).parent == file.parent] or found
+        if len(found) > 1:
+            raise SignloomError(
+                f"{self._root}: {found[0]} and {found[1]} are both called {name}; an annotation names its "
+                "video by this name alone, so keep one of them below dataset.videos"
+            )
+        return found[0] if found else None

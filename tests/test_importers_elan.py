@@ -1,0 +1,201 @@
+"""ELAN files: tiers by parameters, both hands merged, nested tiers, slots without a time, media by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from form_stages import read_corpus
+
+from signloom.dataset.importers import load_table
+from signloom.errors import SignloomError
+from signloom.params.dataset import ElanTiers
+from tests.test_importers_forms import values, write_videos
+
+Note = tuple[str, str, str]  # first slot, last slot (one letter each), text
+
+ENGLISH = {"sentence": "English translation", "gloss": ["main gloss", "non-dominant hand gloss"]}
+GERMAN = [
+    {
+        "sentence": f"Deutsche_Übersetzung_{person}",
+        "gloss": [f"Lexem_Gebärde_r_{person}", f"Lexem_Gebärde_l_{person}"],
+        "media": f"_1{person.lower()}1.mp4",
+    }
+    for person in "AB"
+]
+
+
+def aligned(*notes: Note, first: int) -> str:
+    """Return annotations that refer to time slots; ids count from `first`."""
+    return "".join(
+        f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a{number}" TIME_SLOT_REF1="ts{ord(begun)}" '
+        f'TIME_SLOT_REF2="ts{ord(ended)}"><ANNOTATION_VALUE>{text}</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>'
+        for number, (begun, ended, text) in enumerate(notes, start=first)
+    )
+
+
+def referring(*notes: tuple[str, str], first: int) -> str:
+    """Return annotations that refer to others, given with their text."""
+    return "".join(
+        f'<ANNOTATION><REF_ANNOTATION ANNOTATION_ID="a{number}" ANNOTATION_REF="{parent}">'
+        f"<ANNOTATION_VALUE>{text}</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>"
+        for number, (parent, text) in enumerate(notes, start=first)
+    )
+
+
+def eaf(slots: dict[str, int | None], media: str, *tiers: tuple[str, str]) -> str:
+    """Return an ELAN file; a tier is its attributes and its annotations."""
+    times = "".join(
+        f'<TIME_SLOT TIME_SLOT_ID="ts{ord(name)}"' + ("/>" if time is None else f' TIME_VALUE="{time}"/>')
+        for name, time in slots.items()
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<ANNOTATION_DOCUMENT AUTHOR="" DATE="" FORMAT="3.0" '
+        'VERSION="3.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+        'xsi:noNamespaceSchemaLocation="http://www.mpi.nl/tools/elan/EAFv3.0.xsd">'
+        f'<HEADER MEDIA_FILE="" TIME_UNITS="milliseconds">{media}</HEADER>'
+        f"<TIME_ORDER>{times}</TIME_ORDER>"
+        + "".join(f'<TIER LINGUISTIC_TYPE_REF="x" {head}>{notes}</TIER>' for head, notes in tiers)
+        + "</ANNOTATION_DOCUMENT>"
+    )
+
+
+def linked(*names: str) -> str:
+    """Return links to videos in a folder of somebody else's machine."""
+    return "".join(
+        f'<MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/Users/x/{name}" RELATIVE_MEDIA_URL="./{name}" '
+        'MIME_TYPE="video/mp4"/>'
+        for name in names
+    )
+
+
+def tiers(*given: dict[str, Any]) -> list[ElanTiers]:
+    return [ElanTiers.model_validate(one) for one in given]
+
+
+def english(folder: Path, name: str = "story.eaf") -> Path:
+    """Write a file with two sentences, both hands, a gloss with a space and a sentence without text."""
+    slots = dict(zip("abcdefghij", (0, 400, 500, 900, 1000, 1400, 1500, 1900, 2000, 3000), strict=True))
+    text = eaf(
+        slots,
+        linked("sound.wav", "story.mp4"),
+        ('TIER_ID="English translation" PARTICIPANT="anna"', aligned(*SENTENCES, first=1)),
+        ('TIER_ID="main gloss"', aligned(("a", "c", "IX"), ("g", "h", "GO"), first=10)),
+        ('TIER_ID="non-dominant hand gloss"', aligned(*LEFT, first=20)),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text, "utf-8")
+    return folder / name
+
+
+SENTENCES = [("a", "e", "Come &amp; see!"), ("e", "i", "She goes."), ("i", "j", "")]
+LEFT = [("d", "e", '5"come here"'), ("b", "d", "LOOK"), ("g", "h", "GO")]
+
+
+def test_the_glosses_of_both_hands_are_merged_by_start_and_keep_their_times(tmp_path: Path) -> None:
+    table = english(tmp_path / "t")
+    videos = write_videos(tmp_path / "v", "deep/story.mp4", seconds=4)
+    read = read_corpus(tmp_path, "elan", table, videos, mode="clip", elan=[ENGLISH])
+    assert values(read.clips, "clip_id", "sentence", "gloss", "signer_id") == [
+        ["deep/story@0-1", "Come & see!", 'IX LOOK 5"come_here"', "anna"],
+        # both hands make one sign: it counts once
+        ["deep/story@1-2", "She goes.", "GO", "anna"],
+    ]
+    assert [json.loads(times) for times in read.clips["gloss_times"]] == [
+        [[0.0, 0.5], [0.4, 0.9], [0.9, 1.0]],
+        [[0.5, 0.9]],
+    ]
+    # an annotation without text says nothing about its clip
+    assert values(read.rejects, "row", "reason") == [["story.eaf:English translation:3", "bad_row"]]
+
+
+def test_two_persons_have_their_own_tiers_cameras_and_names(tmp_path: Path) -> None:
+    slots = dict(zip("abcd", (240, 3500, 500, 620), strict=True))
+    parts = []
+    for number, person in enumerate("AB"):
+        base = 100 * number
+        parts += [
+            (
+                f'TIER_ID="Deutsche_Übersetzung_{person}" PARTICIPANT="ber-1{number}"',
+                aligned(("a", "b", f"Satz {person}."), first=base + 1),
+            ),
+            (f'TIER_ID="Lexem_Gebärde_r_{person}"', aligned(("c", "d", "ZEIT5A*"), first=base + 2)),
+            (f'TIER_ID="Lexem_Gebärde_l_{person}"', aligned(("d", "b", "$GEST-OFF^*"), first=base + 3)),
+        ]
+    (tmp_path / "t/deep").mkdir(parents=True)
+    (tmp_path / "t/deep/1.eaf").write_text(eaf(slots, linked("1_1a1.mp4", "1_1b1.mp4"), *parts), "utf-8")
+    videos = write_videos(tmp_path / "v", "1_1a1.mp4", "1_1b1.mp4", seconds=4)
+    read = read_corpus(tmp_path, "elan", tmp_path / "t", videos, mode="signer", elan=GERMAN)
+    assert values(read.clips, "clip_id", "sentence", "gloss", "signer_id") == [
+        ["1_1a1@0.24-3.5", "Satz A.", "ZEIT5A* $GEST-OFF^*", "ber-10"],
+        ["1_1b1@0.24-3.5", "Satz B.", "ZEIT5A* $GEST-OFF^*", "ber-11"],
+    ]
+
+
+def test_slots_without_a_time_divide_the_time_between_their_neighbours(tmp_path: Path) -> None:
+    slots = {"a": 1000, "b": None, "c": None, "d": 4000, "e": 4000, "f": 5000123, "g": None}
+    file = tmp_path / "x.eaf"
+    notes = aligned(("a", "b", "A"), ("b", "c", "B"), ("c", "d", "C"), ("f", "g", "LOST"), first=10)
+    sentence = aligned(("a", "d", "One."), ("f", "g", "Open."), first=1)
+    file.write_text(eaf(slots, "", ('TIER_ID="s"', sentence), ('TIER_ID="g"', notes)))
+    rows = load_table("elan", file, tmp_path, tiers({"sentence": "s", "gloss": ["g"], "signer": "eve"}))
+    assert values(rows, "start_s", "end_s", "gloss", "signer_id") == [
+        ["1", "4", "A B C", "eve"],
+        # nothing says when it ends: the manifest rejects the row
+        ["5000.123", "no time", "", "eve"],
+    ]
+    assert json.loads(rows["gloss_times"][0]) == [[0, 1], [1, 2], [2, 3]]
+    assert rows["video"].tolist() == ["x", "x"]
+
+
+def test_annotations_that_refer_to_others_take_and_share_their_time(tmp_path: Path) -> None:
+    slots = {"a": 0, "b": 3000, "c": 4000}
+    file = tmp_path / "x.eaf"
+    text = eaf(
+        slots,
+        linked("x.mp4"),
+        ('TIER_ID="utterance"', aligned(("a", "b", "u1"), ("b", "c", "u2"), first=1)),
+        (
+            'TIER_ID="translation" PARENT_REF="utterance"',
+            referring(("a1", "Three."), ("a2", "One."), first=5),
+        ),
+        (
+            'TIER_ID="words" PARENT_REF="utterance"',
+            referring(("a1", "A"), ("a1", "B"), ("a1", "C"), ("a2", "D"), first=10),
+        ),
+        ('TIER_ID="gloss" PARENT_REF="words"', referring(("a10", "a"), ("a12", "c"), ("a13", "d"), first=20)),
+    )
+    file.write_text(text)
+    rows = load_table("elan", file, tmp_path, tiers({"sentence": "translation", "gloss": ["gloss"]}))
+    assert values(rows, "start_s", "end_s", "sentence", "gloss") == [
+        ["0", "3", "Three.", "a c"],
+        ["3", "4", "One.", "d"],
+    ]
+    assert [json.loads(times) for times in rows["gloss_times"]] == [[[0, 1], [2, 3]], [[0, 1]]]
+
+
+def test_a_tier_that_no_file_has_is_named_with_those_there_are(tmp_path: Path) -> None:
+    file = english(tmp_path)
+    wrong = tiers({"sentence": "English", "gloss": []})
+    with pytest.raises(
+        SignloomError, match=r"no file has the tier 'English'; the files have: English transl"
+    ):
+        load_table("elan", file, tmp_path, wrong)
+    with pytest.raises(SignloomError, match=r"dataset\.elan: name the tiers"):
+        load_table("elan", file, tmp_path)
+
+
+def test_two_videos_of_the_linked_name_are_an_error(tmp_path: Path) -> None:
+    file = english(tmp_path / "t")
+    videos = write_videos(tmp_path / "v", "a/story.mp4", "b/story.mp4")
+    with pytest.raises(SignloomError, match=r"a/story\.mp4 and b/story\.mp4 are both called story\.mp4"):
+        load_table("elan", file, videos, tiers(ENGLISH))
+
+
+def test_a_damaged_file_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "x.eaf").write_text("<ANNOTATION_DOCUMENT")
+    with pytest.raises(SignloomError, match=r"x\.eaf: not a readable ELAN file") as error:
+        load_table("elan", tmp_path / "x.eaf", tmp_path, tiers(ENGLISH))
+    assert "\n" not in str(error.value)

@@ -1,0 +1,167 @@
+"""What is said about tables of other forms, cuts beyond the end and unknown importers; kinds of videos."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from demo_params import section
+
+from signloom.dataset.forms.mapping import read_form
+from signloom.dataset.importers import load_table
+from signloom.dataset.probe import VIDEO_SUFFIXES, length_s, why_unreadable
+from signloom.errors import SignloomError
+from signloom.params.dataset import FORMS, IMPORTERS, DatasetParams
+from signloom.params.load import load_params
+from signloom.video.decode import read_frames
+from tests.manifests import build
+from tests.test_importers_elan import english
+from tests.test_importers_forms import HOW2SIGN, values, write, write_videos
+from tests.test_importers_subtitles import SRT, bobsl
+from tests.test_importers_words import msasl, wlasl
+
+TABLES = {
+    "how2sign": HOW2SIGN + "a\ta\ta\ta\t0\t1\tHi!\n",
+    "autsl": "signer0_sample1,41\r\n",
+    "gsl": "police1/police1_signer3_rep3_sentences/sentences0000|ΓΕΙΑ ΕΓΩ(1)\n",
+    "asl_citizen": "Participant ID,Video file,Gloss,ASL-LEX Code\nP1,a.mp4,A,A_1\n",
+    "include": "Category,Word,Video,FilePath\nx,1. loud,a.MOV,x/a.MOV\n",
+    "multimodalhugs": "signal\tsignal_start\tsignal_end\tencoder_prompt\tdecoder_prompt\toutput\n",
+    "phoenix2014": "id|folder|signer|annotation\na|a/1/*.png|S|X\n",
+    "phoenix2014t": "name|video|start|end|speaker|orth|translation\na|a|-1|-1|S|X|x\n",
+    "csv": "video,sentence\na.mp4,One.\n",
+}
+
+
+@pytest.mark.parametrize("likely", TABLES)
+@pytest.mark.parametrize("given", ["csv", "how2sign", "asl_citizen", "elan", "wlasl", "processed"])
+def test_a_table_of_another_form_gets_one_line_that_names_its_form(
+    tmp_path: Path, likely: str, given: str
+) -> None:
+    if given == likely or (given, likely) == ("elan", "elan"):
+        return
+    file = write(tmp_path, clips__csv=TABLES[likely]) / "clips.csv"
+    with pytest.raises(SignloomError) as error:
+        load_table(given, file, tmp_path)
+    assert str(error.value) == (
+        f"dataset.table: {file} looks like the form {likely}; set dataset.importer to {likely}"
+    )
+
+
+def test_files_and_folders_of_the_importers_in_code_are_known(tmp_path: Path) -> None:
+    found = {
+        "elan": english(tmp_path / "elan"),
+        "subtitles": write(tmp_path / "srt", a__srt=SRT) / "a.srt",
+        "wlasl": wlasl(tmp_path / "w"),
+        "msasl": msasl(tmp_path / "m") / "MSASL_train.json",
+    }
+    folders = {
+        "elan": tmp_path / "elan",
+        "subtitles": tmp_path / "srt",
+        "msasl": tmp_path / "m",
+        "bobsl": bobsl(tmp_path / "b"),
+        "folders": write_videos(tmp_path / "f", "sign/a.mp4"),
+    }
+    for name, table in [*found.items(), *folders.items()]:
+        with pytest.raises(
+            SignloomError, match=rf"looks like the form {name}; set dataset\.importer to {name}$"
+        ):
+            load_table("csv", table, tmp_path)
+
+
+@pytest.mark.parametrize("given", ["subtitles", "elan", "how2sign", "phoenix2014", "signtalk", "bobsl"])
+def test_every_importer_says_what_a_file_of_another_kind_is(tmp_path: Path, given: str) -> None:
+    table = wlasl(tmp_path)
+    with pytest.raises(SignloomError, match=r"looks like the form wlasl; set dataset\.importer to wlasl$"):
+        load_table(given, table, tmp_path)
+
+
+def test_a_table_without_names_of_columns_is_told_so(tmp_path: Path) -> None:
+    file = write(tmp_path, clips__csv="a.mp4,One.\nb.mp4,Two.\n") / "clips.csv"
+    with pytest.raises(SignloomError, match=r"clips\.csv has no first line that names the columns"):
+        load_table("csv", file, tmp_path)
+
+
+@pytest.mark.parametrize("separator", ["\t", ";", "|"])
+def test_our_own_columns_are_read_with_any_separator(tmp_path: Path, separator: str) -> None:
+    text = f'video{separator}sentence\na.mp4{separator}"One, two{separator} three."\n'
+    file = write(tmp_path, clips__csv=text) / "clips.csv"
+    assert load_table("csv", file, tmp_path)["sentence"].tolist() == [
+        f"One, two{separator} three.".replace("\t ", " ")
+    ]
+
+
+def test_the_page_on_forms_has_a_preset_for_each_that_loads(root: Path, tmp_path: Path) -> None:
+    page = (root / "docs/annotation-forms.md").read_text("utf-8")
+    found = set()
+    for number, text in enumerate(re.findall(r"^```yaml\n(.*?)^```$", page, re.M | re.S)):
+        preset = write(tmp_path, **{f"{number}__yaml": text}) / f"{number}.yaml"
+        found.add(load_params(root / "params.yaml", preset).dataset.importer)
+    elsewhere = {"signtalk", "signtalk_sampled", "processed", "boston104", "phoenix2014", "phoenix2014t"}
+    assert {*IMPORTERS, *FORMS} - elsewhere - {"csv"} <= found | {"how2sign_clips"}
+    assert "`how2sign_clips`" in page
+    (own,) = re.findall(r"^```yaml title=.*?\n(.*?)^```$", page, re.M | re.S)
+    assert read_form(write(tmp_path, own__yaml=own) / "own.yaml").times.unit == "clock"
+
+
+def test_an_unknown_importer_is_refused_with_the_names(root: Path, tmp_path: Path) -> None:
+    text = (root / "params.yaml").read_text("utf-8").replace("importer: csv", "importer: how3sign")
+    file = write(tmp_path, params__yaml=text) / "params.yaml"
+    with pytest.raises(SignloomError) as error:
+        load_params(file)
+    said = str(error.value)
+    assert "dataset.importer" in said and "how2sign, " in said and "wlasl" in said and "\n" not in said
+    assert section(DatasetParams, importer="my/own.yaml").importer == "my/own.yaml"
+
+
+def test_a_wrong_key_of_the_tiers_is_refused(root: Path, tmp_path: Path) -> None:
+    text = (root / "params.yaml").read_text("utf-8").replace("elan: []", "elan: [{sentence: a, glos: [b]}]")
+    file = write(tmp_path, params__yaml=text) / "params.yaml"
+    with pytest.raises(SignloomError, match=r"params\.yaml:\d+: dataset\.elan\.glos: Extra inputs"):
+        load_params(file)
+
+
+def test_a_cut_beyond_the_end_is_rejected_or_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_videos(tmp_path / "videos", "a.mp4", seconds=4)
+    rows = ["a.mp4,One.,0,4.05", "a.mp4,One.,3,9.5", "a.mp4,One.,5,6", "a.mp4,One.,7,", "a.mp4,One.,,"]
+    manifest = build(tmp_path, "video,sentence,start_s,end_s\n" + "\n".join(rows) + "\n")
+    assert manifest.clips["clip_id"].tolist() == ["a", "a@0-4.05", "a@3-9.5"]
+    detail = "begins after the end of the video: cut {}, video 4.00 s"
+    assert values(manifest.rejects, "row", "reason", "detail") == [
+        ["4", "past_end", detail.format("5 s to 6 s")],
+        ["5", "past_end", detail.format("7 s to the end")],
+    ]
+    said = "warning: 1 clips end after their video; first: clip a@3-9.5: cut 3 s to 9.5 s, video 4.00 s"
+    assert said in capsys.readouterr().err.splitlines()
+
+
+CODECS = {
+    **dict.fromkeys((".mp4", ".mov", ".mkv", ".m4v", ".ts", ".mts"), "libx264"),
+    **{".avi": "mpeg4", ".3gp": "mpeg4", ".mpg": "mpeg2video", ".mpeg": "mpeg2video", ".wmv": "wmv2"},
+    **{".flv": "flv", ".ogv": "libvpx", ".gif": "gif", ".webm": "libvpx-vp9"},
+}
+
+
+@pytest.mark.parametrize("suffix", VIDEO_SUFFIXES)
+def test_every_kind_of_video_is_read(tmp_path: Path, suffix: str) -> None:
+    codec = CODECS[suffix]
+    if codec not in av.codecs_available:
+        pytest.skip(f"FFmpeg cannot write {codec} here")
+    path = tmp_path / f"a{suffix.upper()}"
+    formats = {".mts": "mpegts", ".ogv": "ogg", ".mpeg": "mpeg", ".m4v": "mp4"}
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w", format=formats.get(suffix)) as container:
+        stream = container.add_stream(codec, rate=5)
+        stream.width, stream.height = 176, 144
+        stream.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
+        for _ in range(5):
+            picture = rng.integers(0, 255, (144, 176, 3), dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    assert why_unreadable(path) is None
+    assert sum(1 for _ in read_frames(path)) == 5
+    length = length_s(path)
+    assert length is None or length == pytest.approx(1, abs=0.25)

@@ -1,0 +1,101 @@
+"""Subtitles beside videos, alone (.srt, .vtt) and with spotted glosses (BOBSL)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from form_stages import read_corpus
+
+from signloom.dataset.importers import load_table
+from signloom.errors import SignloomError
+from tests.test_importers_forms import values, write, write_videos
+
+SRT = "\ufeff1\r\n00:00:00,000 --> 00:00:01,500\r\n<i>Grüezi</i>\r\nmiteinander &amp; so\r\n\r\n"
+SRT += "2\r\n00:00:02,000 --> 00:00:03,250\r\n{\\an8}Schnee.\r\n\r\n"
+VTT = "WEBVTT\n\nNOTE made by hand\n\nfirst\n00:00.500 --> 00:01.000 align:start position:0%\n"
+VTT += "<v Anna>Hello <b>you</b>\n\n00:00:01.000 --> 00:00:02.000\n\n00:00:02.000 --> 00:00:03.000\nBye.\n\n"
+VTT += "01:00:04.125 --> 02:46:40.001\nLate.\n"
+
+
+def test_cues_of_srt_and_webvtt_are_clips_of_the_video_of_that_name(tmp_path: Path) -> None:
+    table = write(tmp_path / "t", **{"srf__2020-03-13__srt": SRT, "talk__en-GB__vtt": VTT})
+    videos = write_videos(
+        tmp_path / "v", "srf.2020-03-13.mp4", "deep/talk.webm.mp4", "deep/talk.mp4", seconds=4
+    )
+    read = read_corpus(tmp_path, "subtitles", table, videos, mode="clip")
+    assert values(read.clips, "clip_id", "sentence") == [
+        ["deep/talk@0.5-1", "Hello you"],
+        ["deep/talk@2-3", "Bye."],
+        ["srf.2020-03-13@0-1.5", "Grüezi miteinander & so"],
+        ["srf.2020-03-13@2-3.25", "Schnee."],
+    ]
+    assert read.rejects["reason"].tolist() == ["past_end"]
+
+
+def test_the_milliseconds_of_a_long_video_are_kept(tmp_path: Path) -> None:
+    rows = load_table("subtitles", write(tmp_path, a__vtt=VTT) / "a.vtt", tmp_path)
+    assert values(rows, "start_s", "end_s")[-1] == ["3604.125", "10000.001"]
+
+
+def test_subtitles_beside_their_videos_are_one_folder(tmp_path: Path) -> None:
+    videos = write_videos(tmp_path / "v", "a.mp4", seconds=4)
+    write(videos, a__srt=SRT, gone__srt=SRT)
+    read = read_corpus(tmp_path, "subtitles", videos, videos, mode="clip")
+    assert read.clips["clip_id"].tolist() == ["a@0-1.5", "a@2-3.25"]
+    assert values(read.rejects, "row", "reason") == [["gone.srt:1", "missing"], ["gone.srt:2", "missing"]]
+
+
+def test_of_two_videos_of_one_name_the_one_beside_the_subtitles_is_meant(tmp_path: Path) -> None:
+    videos = write_videos(tmp_path / "v", "red/1.mp4", "green/1.mp4", seconds=4)
+    write(videos / "red", **{"1__srt": SRT})
+    rows = load_table("subtitles", videos, videos)
+    assert rows["video"].tolist() == ["red/1.mp4", "red/1.mp4"]
+    with pytest.raises(SignloomError, match=r"green/1\.mp4 and red/1\.mp4 are both called 1;"):
+        load_table("subtitles", write(tmp_path / "t", **{"1__srt": SRT}), videos)
+
+
+def test_a_file_that_is_no_subtitles_is_one_clear_error(tmp_path: Path) -> None:
+    write(tmp_path, a__srt=b"\xff\xfe\x00")
+    with pytest.raises(SignloomError, match=r"a\.srt: not a readable subtitle file"):
+        load_table("subtitles", tmp_path / "a.srt", tmp_path)
+
+
+def bobsl(folder: Path) -> Path:
+    vtt = "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\n{}\n\n00:00:02.000 --> 00:00:04.000\nIt snows.\n"
+    write(
+        folder / "metadata", subset2episode__json='{"train": ["5085"], "val": ["52"], "public_test": ["53"]}'
+    )
+    write(
+        folder / "subtitles/audio-aligned", **{"5085__vtt": vtt.format("Old."), "52__vtt": vtt.format("A.")}
+    )
+    write(folder / "subtitles/manually-aligned", **{"5085__vtt": vtt.format("New times.")})
+    spots = {"train": {"come here": {"names": ["5085"], "global_times": [1.5]}}}
+    spots["train"]["tree"] = {"names": ["5085", "5085", "52"], "global_times": [0.5, 2.5, 3.0]}
+    write(folder / "spottings", mouthing__json=json.dumps(spots))
+    again = {"train": {"tree": {"names": ["5085.mp4"], "global_times": [0.7]}}}
+    write(folder / "spottings", dictionary__json=json.dumps(again))
+    return folder
+
+
+def test_bobsl_puts_spotted_glosses_into_subtitles_by_their_times(tmp_path: Path) -> None:
+    table = bobsl(tmp_path / "t")
+    videos = write_videos(tmp_path / "v", "5085.mp4", "52.mp4", seconds=4)
+    read = read_corpus(tmp_path, "bobsl", table, videos)
+    assert values(read.clips, "clip_id", "sentence", "gloss", "split") == [
+        # the same sign, spotted by two methods, counts once; an aligned file is preferred
+        ["5085@0-2", "New times.", "tree come_here", "train"],
+        ["5085@2-4", "It snows.", "tree", "train"],
+        ["52@0-2", "A.", "", "val"],
+        ["52@2-4", "It snows.", "tree", "val"],
+    ]
+    assert set(read.clips["gloss_times"]) == {""}
+    assert list(read.splits.values()) == ["train", "train", "val", "val"]
+
+
+def test_spottings_of_another_structure_are_named(tmp_path: Path) -> None:
+    table = bobsl(tmp_path)
+    write(table / "spottings", mouthing__json='{"train": {"tree": {"names": ["5085"]}}}')
+    with pytest.raises(SignloomError, match=r"mouthing\.json: expected \{split: \{gloss:"):
+        load_table("bobsl", table, tmp_path)

@@ -1,0 +1,105 @@
+"""Isolated signs that are no table: WLASL and MS-ASL in JSON, and folders named after signs."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from form_stages import read_corpus
+
+from signloom.dataset.importers import load_table
+from signloom.errors import SignloomError
+from tests.test_importers_forms import values, write, write_videos
+from tests.test_importers_phoenix import write_frames
+
+
+def instance(video: str, first: int = 1, last: int = -1, split: str = "train") -> dict[str, Any]:
+    return {
+        "bbox": [385, 37, 885, 720],
+        **{"fps": 25, "frame_start": first, "frame_end": last, "instance_id": 0, "signer_id": 118},
+        **{"source": "x", "split": split, "url": "x", "variation_id": 0, "video_id": video},
+    }
+
+
+def wlasl(folder: Path) -> Path:
+    book = [instance("00335"), instance("69241", 26, 50), instance("07070", 26, -1, "val")]
+    tree = [instance("00336", 1201, 1250, "test"), instance("gone")]
+    text = json.dumps([{"gloss": "book", "instances": book}, {"gloss": "apple tree", "instances": tree}])
+    return write(folder, WLASL_v03__json="\ufeff" + text) / "WLASL_v03.json"
+
+
+def test_wlasl_counts_frames_from_one_and_keeps_the_zeros_of_its_ids(tmp_path: Path) -> None:
+    videos = write_videos(tmp_path / "v", "00335.mp4", "69241.mp4", "07070.mp4", "00336.mp4", seconds=3)
+    read = read_corpus(tmp_path, "wlasl", wlasl(tmp_path / "t"), videos)
+    assert values(read.clips, "clip_id", "sentence", "gloss", "signer_id") == [
+        ["00335", "book", "book", "118"],
+        # frames 1201 to 1250 of the source: the video of three seconds is this cut already
+        ["00336", "apple tree", "apple_tree", "118"],
+        ["07070@1-", "book", "book", "118"],
+        ["69241@1-2", "book", "book", "118"],
+    ]
+    assert read.splits == {"00335": "train", "00336": "test", "07070@1-": "val", "69241@1-2": "train"}
+    assert values(read.rejects, "row", "reason") == [["WLASL_v03.json:gone", "missing"]]
+
+
+def test_an_instance_without_a_frame_is_named_with_its_gloss(tmp_path: Path) -> None:
+    broken = instance("1") | {"frame_end": None}
+    write(tmp_path, w__json=json.dumps([{"gloss": "book", "instances": [broken]}]))
+    with pytest.raises(SignloomError, match=r"w\.json: gloss 'book': an instance lacks"):
+        load_table("wlasl", tmp_path / "w.json", tmp_path)
+
+
+def msasl(folder: Path) -> Path:
+    one = {"start_time": 0.0, "end_time": 1.2, "start": 0, "end": 36, "fps": 29.97, "text": "bad"}
+    one |= {"label": 81, "signer_id": 11, "box": [0.1, 0.2, 0.9, 0.8], "url": "www.youtube.com/watch?v=X-_1"}
+    two = one | {"url": "https://www.youtube.com/watch?v=Y2&t=5s", "text": "ice cream", "start_time": 1}
+    return write(
+        folder,
+        MSASL_train__json=json.dumps([one, two | {"end_time": 2.0}]),
+        MSASL_val__json=json.dumps([one | {"url": "https://youtu.be/Z3"}]),
+        MSASL_test__json=json.dumps([one | {"url": "https://youtu.be/gone"}]),
+    )
+
+
+def test_msasl_finds_the_video_by_the_id_in_its_address(tmp_path: Path) -> None:
+    videos = write_videos(tmp_path / "v", "X-_1.mp4", "Y2.mkv", "Z3.mp4", seconds=3)
+    read = read_corpus(tmp_path, "msasl", msasl(tmp_path / "t"), videos)
+    assert values(read.clips, "clip_id", "sentence", "gloss", "signer_id") == [
+        ["X-_1@0.0-1.2", "bad", "bad", "11"],
+        ["Y2@1-2.0", "ice cream", "ice_cream", "11"],
+        ["Z3@0.0-1.2", "bad", "bad", "11"],
+    ]
+    assert list(read.splits.values()) == ["train", "train", "val"]
+    assert read.rejects["reason"].tolist() == ["missing"]
+
+
+def test_an_entry_without_a_key_is_named(tmp_path: Path) -> None:
+    table = msasl(tmp_path)
+    write(table, MSASL_val__json='[{"url": "x"}]')
+    with pytest.raises(SignloomError, match=r"MSASL_val\.json: entry 1: 'start_time' is missing"):
+        load_table("msasl", table, tmp_path)
+
+
+def test_a_folder_for_each_sign_names_its_clips(tmp_path: Path) -> None:
+    apart = unicodedata.normalize("NFD", "gr\u00fcn")
+    videos = write_videos(tmp_path / "v", f"{apart}/1.mp4", "guten Tag/a.gif.mp4", "guten Tag/b.MOV")
+    write_frames(videos / "guten Tag/c")
+    write(videos / "guten Tag", notes__txt="x")
+    read = read_corpus(tmp_path, "folders", videos, videos, mode="clip")
+    assert values(read.clips, "clip_id", "sentence", "gloss") == [
+        [f"{apart}/1", "gr\u00fcn", "gr\u00fcn"],
+        ["guten Tag/a.gif", "guten Tag", "guten_Tag"],
+        ["guten Tag/b", "guten Tag", "guten_Tag"],
+        ["guten Tag/c", "guten Tag", "guten_Tag"],
+    ]
+
+
+def test_folders_outside_the_videos_or_without_clips_are_refused(tmp_path: Path) -> None:
+    videos = write_videos(tmp_path / "v", "a.mp4")
+    with pytest.raises(SignloomError, match="holds no subfolder with videos"):
+        load_table("folders", videos, videos)
+    with pytest.raises(SignloomError, match=r"expects the folder of the signs, which is dataset\.videos"):
+        load_table("folders", tmp_path, videos)
