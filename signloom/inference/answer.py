@@ -27,7 +27,7 @@ class Answer:
 
     accepted: bool
     reason: str  # ok, or the first gate that rejected the clip
-    matches: tuple[Match, ...]  # best first; empty if no person was seen
+    matches: tuple[Match, ...]  # best first; empty if training would have rejected the clip
     motion_mean: float | None  # shoulder widths a second, None if unknown
     frames: int  # feature rows
     text: str | None  # decoded sentence; None if not requested or not available

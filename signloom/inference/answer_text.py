@@ -4,6 +4,8 @@ from signloom.inference.answer import Answer, Match
 
 REASONS = {
     "no_person": "nobody is in the picture",
+    "low_detection": "too few frames show a person",
+    "too_few_frames": "too short",
     "low_motion": "the person hardly moves",
     "low_similarity": "no known sentence is similar enough",
     "ambiguous_top2": "two sentences are about equally similar",
