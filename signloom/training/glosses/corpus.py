@@ -74,7 +74,7 @@ class GlossCorpus:
         if not train:
             raise SignloomError(
                 f"{files.splits}: the training split has no clip with a gloss; "
-                "check the splits section, the gloss column of the table and build/rejects.csv"
+                "check the splits section, the gloss column of the table and rejects.csv"
             )
         if timed:
             train = with_times(train, lines)
@@ -151,7 +151,7 @@ def _clips(
         if clip_id not in rows or not rows.length(clip_id):
             raise SignloomError(
                 f"clip {clip_id} of splits.csv has no {rows.kind} feature rows; look for it in "
-                "build/rejects.csv and in the index of its shard, repair or remove its video and build again"
+                "rejects.csv and in the index of its shard, repair or remove its video and build again"
             )
         if not lines[clip_id]:
             empty += 1
