@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ from signloom.features.pose.tracker import HolisticTracker
 from signloom.features.shards import FeatureShards
 from signloom.inference.answer_text import clip_table
 from signloom.inference.engine import SignEngine
+from signloom.inference.gates import Thresholds
 from signloom.inference.video import (
     VideoAnswer,
     answer_landmarks,
@@ -169,6 +171,37 @@ def test_a_clip_that_training_kept_is_not_refused_by_its_gates(engine: SignEngin
     raw = spoilt("")
     assert landmarks_to_features(raw, *bundle_params(engine)).verdict.reason == ""
     assert answer_landmarks(engine, raw).matches
+
+
+def test_a_refused_video_whose_mirror_image_would_be_accepted_says_so(
+    engine: SignEngine, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Signer:
+        """In the tracker's place: somebody who moves only in pictures that are mirrored."""
+
+        def restart(self) -> None:
+            self.frames = 0
+
+        def landmarks(self, image: np.ndarray) -> np.ndarray:
+            self.frames += 1
+            times = np.array([0.3 * self.frames if (image == mirrored[self.frames - 1]).all() else 0.0])
+            return as_tracked(moving_body(times), times).rows[0]
+
+    mirrored = [frame.image[:, ::-1] for frame in read_frames(clip)]
+    monkeypatch.setitem(engine.config, "quality", engine.config["quality"] | {"keep_low": True})
+    open_but_for_motion = Thresholds(-1, -1, -1, -1, motion_floor=0.4)
+    monkeypatch.setattr(engine, "thresholds", open_but_for_motion)
+    plain, checked = (answer_video(engine, clip, tracker=Signer(), check_mirror=on) for on in (False, True))
+    assert (plain.answer.reason, plain.answer.mirrored) == ("low_motion", False)
+    assert checked.answer == replace(plain.answer, mirrored=True)
+    assert "its mirror image would be accepted" in clip_table("clip", checked.answer)
+    assert "mirror" not in clip_table("clip", plain.answer)
+    # an accepted video is not tracked twice, and a mirror image that is refused too is not named
+    monkeypatch.setattr(engine, "thresholds", replace(open_but_for_motion, motion_floor=99.0))
+    assert not answer_video(engine, clip, tracker=Signer(), check_mirror=True).answer.mirrored
+    monkeypatch.setattr(engine, "thresholds", replace(open_but_for_motion, motion_floor=0.0))
+    accepted = answer_video(engine, clip, tracker=Signer(), check_mirror=True).answer
+    assert (accepted.accepted, accepted.mirrored) == (True, False)
 
 
 def test_a_bundle_that_counts_frames_is_read_as_seconds(

@@ -32,6 +32,7 @@ class Answer:
     frames: int  # feature rows
     text: str | None  # decoded sentence; None if not requested or not available
     glosses: str | None  # gloss line; None if the bundle has no gloss model
+    mirrored: bool = False  # refused, and found to be accepted when left and right are exchanged
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as plain data, as `predict --json` prints it."""

@@ -11,6 +11,7 @@ REASONS = {
     "ambiguous_top2": "two sentences are about equally similar",
     "prototype_disagreement": "one clip of the sentence is similar, the others are not",
 }
+MIRRORED = "its mirror image would be accepted: the camera may mirror, as selfie cameras do, or the signer is left-handed"
 NONE = "-"
 
 
@@ -26,6 +27,8 @@ def clip_table(name: str, answer: Answer) -> str:
     for label, text in (("decoded", answer.text), ("glosses", answer.glosses)):
         if text is not None:
             lines.append(f"  {label}: {text or NONE}")
+    if answer.mirrored:
+        lines.append(f"  {MIRRORED}")
     return "\n".join([*lines, *_match_lines(answer.matches)])
 
 

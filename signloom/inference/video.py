@@ -1,8 +1,8 @@
 """Answer a video, which is decoded, tracked and turned into features as the clips of the corpus are."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -85,16 +85,29 @@ def answer_video(
     rerank: bool = False,
     decode: bool = True,
     watch: Callable[[Iterable[Frame]], Iterable[Frame]] = iter,
+    check_mirror: bool = False,
 ) -> VideoAnswer:
     """Answer a video file or folder of pictures from `start_s` to `end_s` (None: from or to its end).
 
     `tracker` can be reused for several clips; None builds a new one. The frames pass through `watch`, which
-    may show progress. Raises VideoUnreadable if a frame cannot be read.
+    may show progress. With `check_mirror`, a video that is refused for its content is tracked once more as
+    its mirror image. Raises VideoUnreadable if a frame cannot be read.
     """
     max_fps = bundle_landmarks(engine).max_fps
     with nullcontext(tracker) if tracker else bundle_tracker(engine) as used:
         raw = track_video(used, path, start_s, end_s, watch, max_fps)
-    return VideoAnswer(answer_landmarks(engine, raw, rerank=rerank, decode=decode), raw)
+        answer = answer_landmarks(engine, raw, rerank=rerank, decode=decode)
+        if check_mirror and answer.matches and not answer.accepted:
+            twin = track_video(used, path, start_s, end_s, mirror_images, max_fps)
+            accepted = answer_landmarks(engine, twin, rerank=rerank, decode=False).accepted
+            answer = replace(answer, mirrored=accepted)
+    return VideoAnswer(answer, raw)
+
+
+def mirror_images(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Yield `frames` with left and right exchanged."""
+    for frame in frames:
+        yield frame._replace(image=np.ascontiguousarray(frame.image[:, ::-1]))
 
 
 def answer_landmarks(
