@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
-from engines.given import Given
+from engines.given import GATES, Given
 from engines.import_closure import WORKFLOW, code_of
 from engines.machine import emulation_warnings, gpus_per_job
 from engines.origins import Origins

@@ -27,6 +27,7 @@ from signloom.progress import track
 
 TRUTH_STEP = 2  # every second frame is in the joint file
 TOO_FEW, FROZEN = 30, 60  # lengths in frames of two clips that must be rejected
+TOO_SHORT_S = 0.4  # the table ends the clip of too few frames here
 LEAVING = 68  # length in frames of the clip in which the person leaves
 BROKEN_BYTES = 4096
 
@@ -139,6 +140,7 @@ def clip_table() -> pd.DataFrame:
                 "category": s.topic if s and clip.kind == "signed" else clip.kind,
                 "signer_id": clip.signer_id,
                 "split": clip.split,
+                "end_s": str(TOO_SHORT_S) if clip.note == "too_few_frames" else "",
             }
         )
     return pd.DataFrame(rows).sort_values("video")

@@ -50,7 +50,7 @@ rule manifest:
         runtime=60,
     params:
         files=flow.files,
-        given=given("dataset", "manifest", "shards"),
+        given=given("dataset", "manifest", "shards", "splits"),
     message:
         "manifest: checking every row"
     shell:

@@ -1,4 +1,4 @@
-ready = origins.scattered("import_features", "quality", "positions", folder="pose_features")
+ready = origins.scattered("import_features", *GATES, "positions", "pose.fps", folder="pose_features")
 
 
 rule pose_features:

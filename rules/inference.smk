@@ -34,7 +34,7 @@ rule calibrate:
         given=given(
             "inference.max_false_accept_rate",
             "inference.seed",
-            "quality",
+            *GATES,
             "pose",
             "evaluation",
         ),
@@ -106,7 +106,7 @@ rule export:
         runtime=60,
     params:
         files=flow.files,
-        given=given("pose", "quality", "landmarks", "decoding", "retrieval", "inference", "text"),
+        given=given("pose", *GATES, "landmarks", "decoding", "retrieval", "inference", "text"),
     message:
         "export: {output.bundle}"
     shell:

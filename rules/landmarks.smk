@@ -54,7 +54,7 @@ rule pose_features:
         runtime=60,
     params:
         files=flow.files,
-        given=given("pose", "quality"),
+        given=given("pose", *GATES),
     message:
         "pose_features: shard {wildcards.shard}"
     shell:

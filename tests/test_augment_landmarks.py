@@ -48,6 +48,16 @@ def test_the_source_is_never_written_to(frames: int) -> None:
     assert (features.tobytes(), mask.tobytes()) == before
 
 
+def test_a_body_without_depth_is_not_turned_and_one_with_depth_is() -> None:
+    only = AugmentParams.off().model_copy(update={"rotation": 15.0, "rotation_p": 1.0})
+    features, mask = clip(20)
+    features[:, aug.Z] = np.where(np.isnan(features[:, aug.Z]), np.nan, 0)
+    np.testing.assert_array_equal(aug.augment(features, mask, only, np.random.default_rng(1))[0], features)
+    features[3, aug.Z[0]] = 0.5
+    turned, _ = aug.augment(features, mask, only, np.random.default_rng(1))
+    assert not np.array_equal(turned, features, equal_nan=True)
+
+
 def test_rotation_turns_each_landmark_about_the_vertical_axis_and_leaves_visibility() -> None:
     features, _ = clip(2, missing=0)
     turned = aug.rotate(features, math.radians(15))

@@ -208,7 +208,7 @@ def test_clips_of_ones_own_camera_give_a_bundle_that_answers(
         ("with a sentence_id that the bundle lacks", "1"),
         ("signed clips without their sentence in the gallery", "2"),
     ]
-    assert "nobody is seen in 1 of these clips" in said.out
+    assert "1 of these clips show nobody, are too short or hardly move" in said.out
     assert "videos left out because they could not be read: 1" in said.out
     thresholds = Bundle(new).json("thresholds.json")
     assert asdict(SignEngine.load(new).thresholds).items() <= thresholds.items()

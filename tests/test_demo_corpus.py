@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo"
-HEADER = ["video", "sentence_id", "sentence", "gloss", "category", "signer_id", "split"]
+HEADER = ["video", "sentence_id", "sentence", "gloss", "category", "signer_id", "split", "end_s"]
 REASONS = {"unreadable", "no_person", "low_detection", "too_few_frames", "low_motion"}
 
 
@@ -111,6 +111,9 @@ def test_each_reject_reason_has_exactly_one_clip_in_training(clips: pd.DataFrame
     assert len(bad) == len(REASONS)
     assert set(bad["split"]) == {"train"}
     assert (bad["sentence"] != "").all()
+    assert clips.set_index("video")["end_s"].replace("", None).dropna().to_dict() == {
+        "bad/too_few_frames.mp4": "0.4"
+    }
 
 
 def test_a_dozen_clips_show_people_who_move_but_do_not_sign(clips: pd.DataFrame) -> None:

@@ -36,7 +36,7 @@ PARAMS = {
     "pipeline": {"families": ["gloss"]},
     "dataset": {"importer": "processed", "table": TABLE, "videos": VIDEOS, "variations": None},
     "shards": {"count": SHARDS},
-    "quality": {"min_frames": 1, "motion_floor": 0.0, "min_detection": 0.0},
+    "quality": {"min_seconds": 0.0, "motion_floor": 0.0, "min_detection": 0.0},
     "gloss": {"variants": ["tcn_ctc"]},
     "train_gloss": {"width": 16, "epochs": 1, "batch_size": 4},
     "evaluation": {"bootstrap": 100},

@@ -14,9 +14,10 @@ from demo_params import section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from signloom.augment import landmark_rows
 from signloom.augment.landmark_rows import augment
 from signloom.errors import SignloomError
-from signloom.features.gloss_rows import GlossRows, Kind, Rows, finish, window_means
+from signloom.features.gloss_rows import GlossRows, Kind, Rows, window_means
 from signloom.features.stats import Stats
 from signloom.params.gloss import (
     GlossAugmentParams,
@@ -27,7 +28,13 @@ from signloom.params.gloss import (
 )
 from signloom.params.sign2text import AugmentParams
 from signloom.text.vocabulary import EOS, PAD, SOS, UNK
-from signloom.training.glosses.corpus import GlossCorpus, GlossFiles, check_feasibility, rows_needed
+from signloom.training.glosses.corpus import (
+    GlossCorpus,
+    GlossFiles,
+    check_feasibility,
+    rows_needed,
+    signer_stats,
+)
 from signloom.training.glosses.data import TrainingGlosses, collate, plain_batches
 from signloom.training.glosses.validation import word_error_rate
 from tests.synthetic_gloss import Inputs, Size, arguments, clip, sample, write_corpus
@@ -247,8 +254,44 @@ def test_landmarks_are_augmented_as_landmarks(tmp_path: Path) -> None:
     rng.integers(1)  # which source is drawn
     augmented = Rows(*augment(*found.rows.read("train/001"), pose, rng))
     expected = found.rows.standardise(augmented, "train/001")
-    np.testing.assert_array_equal(data.sample(0, 1).x, finish(expected))
+    np.testing.assert_array_equal(data.sample(0, 1).x, found.rows.finish(expected))
     assert not np.allclose(data.sample(0, 1).x, found.rows.network_input("train/001"))
+
+
+def test_columns_without_variance_carry_nothing_in_training_and_outside(tmp_path: Path) -> None:
+    inputs = write_corpus(tmp_path, Size(train=3, val=1, pose_dim=540))
+    values = np.load(inputs["pose"][0])
+    values[:, landmark_rows.Z] = 0
+    np.save(inputs["pose"][0], values)
+    with np.load(inputs["pose_stats"][0]) as file:
+        stats = dict(file)
+    stats["feature_mean"][landmark_rows.Z], stats["feature_std"][landmark_rows.Z] = 0, 1e-4
+    np.savez(inputs["pose_stats"][0], **stats)
+    found = corpus(inputs, tmp_path)
+    found.rows.signers = signer_stats(found.train, found.rows, {clip.clip_id: "A" for clip in found.train})
+    noisy, pose = (
+        section(GlossAugmentParams, noise=0.5, noise_p=1.0),
+        section(AugmentParams, noise_p=1.0, body_p=1.0),
+    )
+    data = TrainingGlosses(found.train, found.rows, 5, 2, noisy, pose, *OFF)
+    for x in (
+        data.sample(0, 1).x,
+        found.rows.network_input("train/001"),
+        found.rows.network_input("val/003"),
+    ):
+        assert not x[:, landmark_rows.Z].any()
+        assert x[:, landmark_rows.X].any() and np.abs(x).max() < 20
+
+
+def test_a_signer_whose_column_stands_still_is_measured_by_all_signers(tmp_path: Path) -> None:
+    found = corpus(write_corpus(tmp_path, Size(train=3, val=1)), tmp_path)
+    rows, first = found.rows, found.train[0].clip_id
+    still = rows.read(first)[0].copy()
+    still[:, 3] = 7.0
+    rows.read = lambda name: Rows(still, np.ones((len(still), 4), np.uint8))  # type: ignore[method-assign]
+    stats = signer_stats(found.train[:1], rows, {first: "A"}).stats["A"]
+    assert (stats.mean[3], stats.std[3]) == (7.0, rows.std[3])
+    assert stats.std[4] != rows.std[4]
 
 
 def test_validation_rows_are_never_augmented(inputs: Inputs, tmp_path: Path) -> None:

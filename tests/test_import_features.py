@@ -23,10 +23,10 @@ def run(folder: Path, arrays: dict[str, np.ndarray], keep_low: bool = False) -> 
 
 
 def run_stage(
-    folder: Path, quality: dict[str, Any], positions: dict[str, Any] | None = None
+    folder: Path, quality: dict[str, Any], positions: dict[str, Any] | None = None, fps: float = 25.0
 ) -> FeatureShards:
     """Run the stage on `folder/shard.csv`."""
-    params = {"quality": {"min_frames": 48} | quality, "positions": positions or {}}
+    params = {"quality": {"min_seconds": 1.92} | quality, "positions": positions or {}, "pose": {"fps": fps}}
     outputs = {name: folder / f"out_{name}" for name in ("npy", "mask", "parquet")}
     argv = ["--input", f"shard={folder}/shard.csv", "--params", params_json(params)]
     argv += ["--output", *(f"{name}={path}" for name, path in outputs.items())]
@@ -68,6 +68,15 @@ def test_short_clips_can_be_kept_with_a_flag(tmp_path: Path) -> None:
     assert index.loc[0, ["status", "quality_flag", "length"]].tolist() == ["ok", "too_few_frames", 3]
 
 
+def test_arrays_have_the_rate_of_pose_features(tmp_path: Path) -> None:
+    run(tmp_path, {"a": np.random.default_rng(0).normal(size=(30, 540)).astype(np.float32)})
+    slow, fast = (run_stage(tmp_path, {"min_seconds": 2.0}, fps=fps).index.loc[0] for fps in (12.5, 25.0))
+    assert (slow["reason"], fast["reason"]) == ("", "too_few_frames")
+    assert (slow["kept_seconds"], fast["kept_seconds"]) == (2.4, 1.2)
+    assert fast["motion_mean"] == 2 * slow["motion_mean"]
+    assert slow["time_s"][-1] == 29 / 12.5
+
+
 def test_an_empty_shard_is_written(tmp_path: Path) -> None:
     assert len(run(tmp_path, {}).index) == 0
 
@@ -89,7 +98,7 @@ def write_table(folder: Path, clips: dict[str, int]) -> list[Path]:
 
 def test_clips_of_a_table_become_rows_of_the_groups_asked_for(tmp_path: Path) -> None:
     write_table(tmp_path, {"a": 9, "b": 1})
-    shards = run_stage(tmp_path, {"min_frames": 1}, {"groups": ["hands", "velocity"], "fps": 30})
+    shards = run_stage(tmp_path, {"min_seconds": 0.0}, {"groups": ["hands", "velocity"], "fps": 30})
     table = pd.read_csv(tmp_path / "hands.csv")
     points = table.loc[table["video"] == "a", COLUMNS].to_numpy(np.float64).reshape(-1, 3, 2)
     expected = position_features(points, ["hands", "velocity"], 2).astype(np.float32)
@@ -105,26 +114,26 @@ def test_clips_of_a_table_become_rows_of_the_groups_asked_for(tmp_path: Path) ->
 
 def test_a_clip_of_a_table_that_cannot_be_used_is_rejected_with_its_reason(tmp_path: Path) -> None:
     write_table(tmp_path, {"a": 9, "b": 3, "c": 0})
-    index = run_stage(tmp_path, {"min_frames": 4}, {"groups": ["hands"]}).index
+    index = run_stage(tmp_path, {"min_seconds": 0.13}, {"groups": ["hands"]}).index
     assert index["reason"].tolist() == ["", "too_few_frames", "unreadable"]
     assert index["detail"][2] == f"{tmp_path}/hands.csv: no row has 'c' in column `video`"
 
 
 def test_the_form_of_the_clips_must_fit_positions_groups(tmp_path: Path) -> None:
     write_table(tmp_path, {"a": 9})
-    index = run_stage(tmp_path, {"min_frames": 1}).index
+    index = run_stage(tmp_path, {"min_seconds": 0.0}).index
     assert index["reason"].tolist() == ["unreadable"]
     assert "needs positions.groups" in index["detail"][0]
     np.save(tmp_path / "a.npy", np.ones((60, 540), np.float32))
     (tmp_path / "shard.csv").write_text(f"clip_id,video_path\na,{tmp_path}/a.npy\n")
-    index = run_stage(tmp_path, {"min_frames": 1}, {"groups": ["hands"]}).index
+    index = run_stage(tmp_path, {"min_seconds": 0.0}, {"groups": ["hands"]}).index
     assert "expected a clip of a table, such as hands.csv#98" in index["detail"][0]
 
 
 def test_an_empty_shard_has_the_width_and_columns_of_the_others(tmp_path: Path) -> None:
     write_table(tmp_path, {"a": 9})
-    columns = list(run_stage(tmp_path, {"min_frames": 1}, {"groups": ["hands", "nose"]}).index)
+    columns = list(run_stage(tmp_path, {"min_seconds": 0.0}, {"groups": ["hands", "nose"]}).index)
     write_table(tmp_path, {})
-    shards = run_stage(tmp_path, {"min_frames": 1}, {"groups": ["hands", "nose"]})
+    shards = run_stage(tmp_path, {"min_seconds": 0.0}, {"groups": ["hands", "nose"]})
     assert np.load(tmp_path / "out_npy").shape == (0, 6)
     assert list(shards.index) == columns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,11 +15,20 @@ from demo_params import params_json
 from exported import Exported
 
 from signloom.features.pose.layout import RAW_PARTS
-from signloom.features.pose.pose_features import RawClip
+from signloom.features.pose.pose_features import RawClip, landmarks_to_features
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.features.shards import FeatureShards
+from signloom.inference.answer_text import clip_table
 from signloom.inference.engine import SignEngine
-from signloom.inference.video import VideoAnswer, answer_landmarks, answer_video, bundle_tracker, track_video
+from signloom.inference.gates import Thresholds
+from signloom.inference.video import (
+    VideoAnswer,
+    answer_landmarks,
+    answer_video,
+    bundle_params,
+    bundle_tracker,
+    track_video,
+)
 from signloom.video.decode import VideoUnreadable, read_frames
 from tests.bodies import as_tracked, moving_body
 from workflow_scripts import landmarks, pose_features
@@ -60,7 +70,6 @@ def test_a_video_is_answered_as_the_features_that_the_stages_make_of_it(
     raw = [tmp_path / "raw.npy", tmp_path / "raw.parquet"]
     made = [tmp_path / "0.npy", tmp_path / "0.mask.npy", tmp_path / "0.parquet"]
     sections = {name: engine.config[name] for name in ("landmarks", "pose", "quality")}
-    sections["quality"] = sections["quality"] | {"min_frames": 1}  # a gate of training
     params = json.dumps(sections)
     common = ["--params", params, "--scratch", str(tmp_path / "scratch")]
     tracked = ["--input", f"shard={shard}", "--output", f"npy={raw[0]}", f"parquet={raw[1]}"]
@@ -135,12 +144,72 @@ def test_frames_without_a_pose_are_no_person_even_where_they_show_a_hand(
         assert answer.motion_mean is None
 
 
-def test_one_frame_moves_nobody(engine: SignEngine) -> None:
-    times = np.arange(60) / 25
-    raw = as_tracked(moving_body(3 * times), times)
-    answer = answer_landmarks(engine, rows_of(raw, raw.rows[:1]))
-    assert (answer.frames, answer.reason) == (1, "low_motion")
-    assert answer_landmarks(engine, raw).reason != "low_motion"
+def spoilt(reason: str) -> RawClip:
+    """A clip that training rejects for `reason`, or keeps if it is ""."""
+    times = np.arange(4 if reason == "too_few_frames" else 60) / 25
+    raw = as_tracked(moving_body(np.zeros(len(times)) if reason == "low_motion" else 3 * times), times)
+    if reason == "low_detection":
+        raw.rows[20:] = np.nan
+    return raw
+
+
+@pytest.mark.parametrize("reason", ["low_detection", "too_few_frames", "low_motion"])
+def test_a_clip_that_training_would_have_rejected_is_refused_for_the_same_reason(
+    engine: SignEngine, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw, params = spoilt(reason), bundle_params(engine)
+    assert landmarks_to_features(raw, *params).verdict.reason == reason
+    answer = answer_landmarks(engine, raw)
+    assert (answer.accepted, answer.reason, answer.matches) == (False, reason, ())
+    assert reason in clip_table("clip", answer)
+    # what training only flagged is answered too
+    monkeypatch.setitem(engine.config, "quality", engine.config["quality"] | {"keep_low": True})
+    assert answer_landmarks(engine, raw).matches
+
+
+def test_a_clip_that_training_kept_is_not_refused_by_its_gates(engine: SignEngine) -> None:
+    raw = spoilt("")
+    assert landmarks_to_features(raw, *bundle_params(engine)).verdict.reason == ""
+    assert answer_landmarks(engine, raw).matches
+
+
+def test_a_refused_video_whose_mirror_image_would_be_accepted_says_so(
+    engine: SignEngine, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Signer:
+        """In the tracker's place: somebody who moves only in pictures that are mirrored."""
+
+        def restart(self) -> None:
+            self.frames = 0
+
+        def landmarks(self, image: np.ndarray) -> np.ndarray:
+            self.frames += 1
+            times = np.array([0.3 * self.frames if (image == mirrored[self.frames - 1]).all() else 0.0])
+            return as_tracked(moving_body(times), times).rows[0]
+
+    mirrored = [frame.image[:, ::-1] for frame in read_frames(clip)]
+    monkeypatch.setitem(engine.config, "quality", engine.config["quality"] | {"keep_low": True})
+    open_but_for_motion = Thresholds(-1, -1, -1, -1, motion_floor=0.4)
+    monkeypatch.setattr(engine, "thresholds", open_but_for_motion)
+    plain, checked = (answer_video(engine, clip, tracker=Signer(), check_mirror=on) for on in (False, True))
+    assert (plain.answer.reason, plain.answer.mirrored) == ("low_motion", False)
+    assert checked.answer == replace(plain.answer, mirrored=True)
+    assert "its mirror image would be accepted" in clip_table("clip", checked.answer)
+    assert "mirror" not in clip_table("clip", plain.answer)
+    # an accepted video is not tracked twice, and a mirror image that is refused too is not named
+    monkeypatch.setattr(engine, "thresholds", replace(open_but_for_motion, motion_floor=99.0))
+    assert not answer_video(engine, clip, tracker=Signer(), check_mirror=True).answer.mirrored
+    monkeypatch.setattr(engine, "thresholds", replace(open_but_for_motion, motion_floor=0.0))
+    accepted = answer_video(engine, clip, tracker=Signer(), check_mirror=True).answer
+    assert (accepted.accepted, accepted.mirrored) == (True, False)
+
+
+def test_a_bundle_that_counts_frames_is_read_as_seconds(
+    engine: SignEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = {name: value for name, value in engine.config["quality"].items() if name != "min_seconds"}
+    monkeypatch.setitem(engine.config, "quality", old | {"min_frames": 48})
+    assert bundle_params(engine)[1].min_seconds == 48 / 25
 
 
 def test_a_file_that_is_no_video_is_unreadable(

@@ -130,7 +130,7 @@ def test_a_real_person_is_found_in_nearly_every_frame_and_the_hand_hangs_on_its_
     )
 
     outputs = [f"npy={tmp_path}/f.npy", f"mask={tmp_path}/f.mask.npy", f"parquet={tmp_path}/f.parquet"]
-    gates = {"motion_keep": 0.5, "motion_floor": 0.3, "min_frames": 24}
+    gates = {"motion_keep": 0.5, "motion_floor": 0.3, "min_seconds": 0.96}
     argv = ["--input", f"npy={tmp_path}/0.npy", f"parquet={tmp_path}/0.parquet", "--output", *outputs]
     assert (
         pose_features.main([*argv, "--params", params_json({"pose": {"fps": 25.0}, "quality": gates})]) == 0
@@ -150,7 +150,7 @@ def test_the_motion_floor_lies_over_the_jitter_of_a_frozen_person(
         tracker.restart()
         rows = np.stack([tracker.landmarks(image) for image in images])
         raw = RawClip(rows, np.arange(30) / 25, np.arange(30), 540, 720)
-        gates = section(QualityParams, motion_keep=0.7, motion_floor=0.45, min_frames=20)
+        gates = section(QualityParams, motion_keep=0.7, motion_floor=0.45, min_seconds=0.8)
         found = landmarks_to_features(raw, section(PoseParams, fps=25.0), gates)
         motion.append((found.diagnostics["motion_mean"], found.verdict.reason))
     assert motion[0][0] > 0.8 and motion[0][1] == ""

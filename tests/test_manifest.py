@@ -324,7 +324,8 @@ def test_a_clips_shard_is_the_head_of_its_sha256_modulo_the_count() -> None:
     assert shard_of("abc", 1000) == f"{0xBA7816BF8F01CFEA % 1000:03d}"
 
 
-def test_the_stage_writes_all_its_files_and_shards_hold_every_clip(tmp_path: Path) -> None:
+def run_stages(tmp_path: Path, mode: str) -> int:
+    """Run stages sources and manifest on four clips without signers and splits; return the exit code."""
     for number in range(4):
         write_video(tmp_path / f"videos/{number}.mp4", seed=number)
     (tmp_path / "clips.csv").write_text(
@@ -334,6 +335,7 @@ def test_the_stage_writes_all_its_files_and_shards_hold_every_clip(tmp_path: Pat
         "dataset": dict(dataset_of(tmp_path / "clips.csv", tmp_path / "videos")),
         "manifest": {"max_reject_ratio": 0.1},
         "shards": {"count": 3},
+        "splits": {"mode": mode},
     }
     out = tmp_path / "out"
     common = ["--params", params_json(params), "--scratch", str(out / "scratch")]
@@ -341,7 +343,25 @@ def test_the_stage_writes_all_its_files_and_shards_hold_every_clip(tmp_path: Pat
     argv = [*common, "--input", f"rows={out}/rows.parquet", "--output"]
     argv += [f"shards={out}/{name}.csv" for name in shard_names(3)]
     argv += [f"{name}={out}/{name}" for name in ("manifest", "rejects", "metrics")]
-    assert stage.main(argv) == 0
+    return stage.main(argv)
+
+
+def test_a_table_that_cannot_be_split_stops_the_stage_before_it_writes_anything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for mode, lack in (
+        ("signer", "4 of 4 signed clips have no signer_id"),
+        ("predefined", "no usable split"),
+    ):
+        assert run_stages(tmp_path, mode) == 2
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+        assert lack in line
+        assert [path.name for path in (tmp_path / "out").glob("*") if path.is_file()] == ["rows.parquet"]
+
+
+def test_the_stage_writes_all_its_files_and_shards_hold_every_clip(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run_stages(tmp_path, "clip") == 0
     shards = pd.concat(pd.read_csv(out / f"{name}.csv") for name in shard_names(3))
     assert sorted(shards["clip_id"].astype(str)) == ["0", "1", "2", "3"]
     assert json.loads((out / "metrics").read_text())["all"]["clips"] == 4

@@ -61,6 +61,7 @@ def index_of(clips: dict[str, str], flags: dict[str, str]) -> pd.DataFrame:
         row |= dict.fromkeys(("motion_p50", "motion_p95", "motion_max"), 1.5)
         row |= {"motion_mean": float("nan") if unreadable else 1.25}
         row |= {"total_frames": 0 if unreadable else 70}
+        row |= {"kept_seconds": float("nan") if unreadable else 1.0 if reason else 2.0}
         row |= {"quality_flag": "" if reason else flags.get(clip_id, "ok")}
         rows.append(row)
         offset += length
@@ -73,9 +74,10 @@ def run(
     in_manifest: list[str] | None = None,
     early: str = "",
     flags: dict[str, str] | None = None,
+    most: float = 1.0,
     **more: Any,
 ) -> int:
-    """Run the stage on `shards`, whose index files have the columns `more` too."""
+    """Run the stage on `shards`, whose index files have the columns `more` too; `most` may be rejected."""
     clip_ids = sorted(clip_id for shard in shards for clip_id in shard)
     manifest_of(clip_ids if in_manifest is None else in_manifest).to_parquet(folder / "manifest.parquet")
     (folder / "manifest_rejects.csv").write_text("clip_id,video_path,row,reason,detail\n" + early)
@@ -91,7 +93,9 @@ def run(
         *names,
     ]
     argv += ["--output", *(name.replace("=", f"={folder}/") for name in outputs)]
-    return metadata.main([*argv, "--params", params_json({"quality": {"motion_floor": 0.3}})])
+    quality = {"motion_floor": 0.3, "min_seconds": 1.92, "max_reject_ratio": most}
+    params = params_json({"quality": quality})
+    return metadata.main([*argv, "--params", params, "--scratch", f"{folder}/scratch"])
 
 
 def test_kept_clips_have_every_column_and_point_at_their_rows(tmp_path: Path) -> None:
@@ -165,6 +169,33 @@ def test_a_gate_that_removes_over_half_of_what_reaches_it_is_named(
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
     assert len(warnings) == 1
     assert "low_motion rejected 2 of the 3 clips that reached it" in warnings[0]
+    assert f"see {tmp_path}/rejects.csv" in warnings[0]
+
+
+def test_too_many_rejects_stop_the_build_and_are_listed_in_a_file_that_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = {f"short{number:02d}": "too_few_frames" for number in range(19)}
+    clips = short | {"still": "low_motion", "good": ""}
+    assert run(tmp_path, [clips], most=0.9) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        "error: metadata: 20 of 21 clips are rejected, more than quality.max_reject_ratio 0.9; "
+        "19 of them for too_few_frames: quality.min_seconds is 1.92; "
+        "quantiles 5/50/95 % of all clips: 1.00/1.00/1.00 s kept; "
+        f"{tmp_path}/scratch/rejects.csv lists them"
+    )
+    assert len(pd.read_csv(tmp_path / "scratch/rejects.csv")) == 20
+    assert not (tmp_path / "out.parquet").exists() and not (tmp_path / "rejects.csv").exists()
+    assert run(tmp_path, [clips], most=0.96) == 0
+
+
+def test_a_build_of_unreadable_clips_stops_with_one_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, [{"a": "unreadable", "b": "", "c": "unreadable"}], most=0.5) == 2
+    said = capsys.readouterr().err
+    assert "2 of them for unreadable, the first is a: because unreadable; " in said
 
 
 def test_half_is_not_over_half_and_nobody_left_is_null(

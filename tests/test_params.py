@@ -107,8 +107,16 @@ def test_the_schema_for_editors_is_what_the_typed_parameters_say(root: Path) -> 
     assert (root / params_schema.TARGET).read_text("utf-8") == params_schema.render(), "run `make schema`"
     schema = json.loads(params_schema.render())
     assert set(schema["properties"]) == set(Params.model_fields)
-    assert schema["$defs"]["QualityParams"]["properties"]["min_frames"]["minimum"] == 1
+    assert schema["$defs"]["QualityParams"]["properties"]["min_seconds"]["minimum"] == 0
     assert '"required"' not in params_schema.render(), "a preset holds only what differs"
+
+
+def test_a_preset_that_counts_frames_is_told_to_give_seconds(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("shards:\n  count: 2\nquality:\n  min_frames: 48\n")
+    with pytest.raises(SignloomError) as caught:
+        load_params(root / "params.yaml", tmp_path / "mine.yaml")
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{tmp_path}/mine.yaml:4: unknown key quality.min_frames; now quality.min_seconds")
 
 
 def test_an_unknown_key_is_named_with_line_and_nearest_key(root: Path, tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ from signloom.params.features import PoseParams, QualityParams
 from tests.bodies import as_tracked, moving_body
 from workflow_scripts import pose_features
 
-OPEN = section(QualityParams, motion_keep=0.0, motion_floor=0.0, min_frames=1, min_detection=0.0)
-GATES = section(QualityParams, motion_keep=0.5, motion_floor=0.3, min_frames=48)
+OPEN = section(QualityParams, motion_keep=0.0, motion_floor=0.0, min_seconds=0.0, min_detection=0.0)
+GATES = section(QualityParams, motion_keep=0.5, motion_floor=0.3, min_seconds=1.92)
 SMOOTH = section(PoseParams, fps=25.0, max_gap=5, smoothing=0.2)
 PLAIN = section(PoseParams, fps=25.0, max_gap=5, smoothing=1.0)
 
@@ -132,13 +132,47 @@ def test_smoothing_is_the_moving_average_and_starts_anew_after_a_gap() -> None:
     np.testing.assert_allclose(smoothed(values, frames, 0.2, 5), expected, atol=1e-12)
 
 
-def test_frames_are_kept_for_being_clear_or_for_moving() -> None:
-    body = {"pose": np.zeros((4, 33, 4)), "left_hand": np.full((4, 21, 3), np.nan)}
-    body["right_hand"] = body["left_hand"]
-    body["pose"][:, :, 3] = np.array([0.55, 0.54, 0.54, 0.9])[:, None]
+def test_frames_are_kept_for_being_clear_or_for_moving_or_for_a_hand() -> None:
+    body = {"pose": np.zeros((6, 33, 4)), "left_hand": np.full((6, 21, 3), np.nan)}
+    body["right_hand"] = body["left_hand"].copy()
+    body["pose"][:, :, 3] = np.array([0.55, 0.54, 0.54, 0.9, 0.1, 0.1])[:, None]
     body["pose"][3] = np.nan
-    kept = keep_frames(body, np.array([np.nan, 0.6, 0.4, 9.0]), GATES)
-    assert kept.tolist() == [True, True, False, False]
+    body["left_hand"][4], body["right_hand"][5] = 0.0, 0.0
+    kept = keep_frames(body, np.array([np.nan, 0.6, 0.4, 9.0, 0.0, np.nan]), GATES)
+    assert kept.tolist() == [True, True, False, False, True, True]
+
+
+def test_legs_outside_the_picture_cost_no_frame_and_no_visibility() -> None:
+    raw = as_tracked(moving_body(EVEN), EVEN)
+    raw.rows[:, [*range(132, 258)]] = np.nan  # no hand helps
+    raw.rows[:, 4 * 25 + 3 : 132 : 4] = 0.0
+    still = GATES.model_copy(update={"motion_keep": 99.0, "min_visibility": 0.85})
+    found = landmarks_to_features(raw, SMOOTH, still)
+    assert len(found.features) == 60
+    assert found.diagnostics["mean_visibility"] == pytest.approx(0.9)
+    raw.rows[:, 3 : 4 * 25 : 4] = 0.8
+    assert len(landmarks_to_features(raw, SMOOTH, still).features) == 0
+
+
+def test_a_clip_loses_no_frame_between_two_that_show_a_hand() -> None:
+    raw = as_tracked(moving_body(EVEN), EVEN)
+    raw.rows[10:50:3, 3:132:4] = 0.0
+    raw.rows[:5, 132:258] = np.nan
+    raw.rows[:5, 3:132:4] = 0.0
+    found = landmarks_to_features(raw, SMOOTH, GATES.model_copy(update={"motion_keep": 99.0}))
+    assert found.frame_index.tolist() == list(range(5, 60))
+
+
+@pytest.mark.parametrize(("fps", "seconds"), [(12.5, 1.0), (25.0, 1.0), (25.0, 1.4), (50.0, 0.6)])
+def test_an_isolated_sign_passes_the_committed_gates_at_any_rate(fps: float, seconds: float) -> None:
+    times = np.arange(round(seconds * 25)) / 25
+    raw = as_tracked(moving_body(3 * times), times)
+    pose = SMOOTH.model_copy(update={"fps": fps})
+    assert landmarks_to_features(raw, pose, section(QualityParams)).verdict.reason == ""
+    short = RawClip(raw.rows[:10], raw.times[:10], raw.frame_index[:10], raw.width, raw.height)
+    verdict = landmarks_to_features(short, pose, section(QualityParams)).verdict
+    assert verdict.reason == "too_few_frames"
+    assert verdict.detail.endswith(" s kept, quality.min_seconds is 0.5")
 
 
 def test_a_collapsed_skeleton_has_no_size_and_no_features() -> None:

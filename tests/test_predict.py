@@ -20,6 +20,7 @@ from signloom.__main__ import main
 from signloom.cli.predict import picture_paths, stream_line, videos_in
 from signloom.errors import SignloomError
 from signloom.features.pose.pose_features import RawClip
+from signloom.features.pose.reject_reasons import GATES as QUALITY_GATES
 from signloom.inference import command
 from signloom.inference.answer import Answer, Match
 from signloom.inference.answer_text import REASONS, clip_table, decision
@@ -61,7 +62,7 @@ def match(rank: int, dtw: float | None = None) -> Match:
 
 
 def test_every_gate_has_its_words() -> None:
-    assert set(REASONS) == set(GATES)
+    assert set(REASONS) == {*GATES, *QUALITY_GATES}
     refused = Answer(False, "no_person", (), None, 0, None, None)
     assert decision(refused) == "refused: nobody is in the picture (no_person)"
     assert clip_table("a.mp4", refused).splitlines()[1:] == [

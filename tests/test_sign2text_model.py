@@ -233,6 +233,14 @@ def test_standardising_puts_missing_values_at_the_mean_and_keeps_their_mask() ->
     assert (x[0, 1, 132:195] == 0).all() and (x[0, 0, :540] == 0.5).all() and (x[0, 1, 195:540] == 0.5).all()
 
 
+def test_a_column_without_variance_in_training_is_0_whatever_is_added_to_it() -> None:
+    std = torch.full((540,), 4.0)
+    std[[2, 9]] = 1e-4
+    features = torch.full((1, 1, 540), 5.0)
+    x = standardise(features, torch.ones(1, 1, 4), torch.full((540,), 3.0), std)
+    assert x[0, 0, [2, 9]].tolist() == [0, 0] and x[0, 0, [1, 3]].tolist() == [0.5, 0.5]
+
+
 class Embed(nn.Module):
     """The part of the network that is exported."""
 

@@ -10,7 +10,7 @@ from demo_params import params_json, section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signloom.dataset.splits import count_splits, make_splits
+from signloom.dataset.splits import check_table, count_splits, make_splits
 from signloom.errors import SignloomError
 from signloom.params.splits import FoldParams, SplitsParams
 from workflow_scripts import splits as stage
@@ -109,6 +109,48 @@ def test_a_split_without_training_clips_is_an_error() -> None:
     table["split"] = "test"
     with pytest.raises(SignloomError, match="no clip is left for training"):
         make_splits(table, section(SplitsParams))
+
+
+def test_a_table_that_can_be_split_passes_the_first_check() -> None:
+    for mode in ("predefined", "sentence", "signer", "clip"):
+        check_table(clips(), section(SplitsParams, mode=mode))
+    check_table(clips().assign(split="train"), section(SplitsParams, test_share=0.0))
+
+
+def spoilt(problem: str) -> pd.DataFrame:
+    """A table that cannot be used for one reason."""
+    table = clips()
+    changed = {
+        "no signer": {"signer_id": ""},
+        "one signer": {"signer_id": "s0"},
+        "no split": {"split": ""},
+        "no test": {"split": table["split"].replace("test", "val")},
+        "unsigned test": {"sentence_id": table["sentence_id"].mask(table["split"] == "test", -1)},
+        "one class": {"sentence_id": 7},
+        "one class to train": {"sentence_id": table["sentence_id"].mask(table["split"] == "train", 7)},
+    }
+    return table.assign(**changed[problem])
+
+
+@pytest.mark.parametrize(
+    ("mode", "problem", "message"),
+    [
+        ("signer", "no signer", "40 of 40 signed clips have no signer_id"),
+        ("signer", "one signer", "none of 40 signed clips would be in test"),
+        ("predefined", "no split", "40 of 40 clips have no usable split"),
+        ("predefined", "no test", "none of 40 signed clips would be in test.*set splits.test_share to 0"),
+        ("predefined", "unsigned test", "none of 30 signed clips would be in test"),
+        ("clip", "one class", r"all 28 training clips have one sentence or gloss \(sentence_id 7\)"),
+        ("predefined", "one class to train", "all 20 training clips have one sentence or gloss"),
+    ],
+)
+def test_what_a_table_lacks_is_known_before_any_clip_is_tracked(
+    mode: str, problem: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SignloomError, match=message) as caught:
+        check_table(spoilt(problem), section(SplitsParams, mode=mode))
+    assert len(str(caught.value).splitlines()) == 1
+    assert capsys.readouterr().err == ""
 
 
 def test_counts_tell_seen_and_unseen_sentences_apart() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from signloom.features.pose.layout import FEATURE_PARTS
 from signloom.features.shards import append_npy
-from signloom.features.stats import RunningMoments
+from signloom.features.stats import RunningMoments, Stats, still_columns
 from workflow_scripts import stats_pose
 
 
@@ -92,6 +92,28 @@ def test_a_constant_column_has_the_smallest_deviation_and_an_unseen_part_has_one
     # with no value ever seen, a deviation of 1e-4 would blow the first one up
     np.testing.assert_array_equal(stats["feature_std"][hand], 1)
     np.testing.assert_array_equal(stats["feature_mean"][hand], 0)
+
+
+def test_a_warning_names_the_columns_without_variance_by_what_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = np.random.default_rng(0).normal(size=(50, 540)).astype(np.float32)
+    assert stats_pose.main(write_inputs(tmp_path, {"a": clip}, {"a": ("train", 0)})) == 0
+    assert "warning" not in capsys.readouterr().err
+    clip[:, 2:132:4] = 0  # depth of the pose and of the left hand
+    clip[:, 134:195:3] = 0
+    clip[:, 3:40:4] = 1  # visibility of ten points
+    assert stats_pose.main(write_inputs(tmp_path, {"a": clip}, {"a": ("train", 0)})) == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
+    assert warnings == [
+        "warning: stats_pose: these columns have no variance in training and count as 0: "
+        "z of pose, left_hand; visibility of pose (10 of 33 points)"
+    ]
+
+
+def test_columns_of_another_layout_are_named_by_number() -> None:
+    deviations = np.array([1.0, 1e-4, 2.0, 1e-4], np.float32)
+    assert still_columns(Stats(np.zeros(4, np.float32), deviations)) == "1, 3 of 0 to 3"
 
 
 @settings(max_examples=30)

@@ -30,7 +30,7 @@ SEQ_LEN = 50
 SPEED = 3.0
 SECTIONS = {
     "pose": dict(section(PoseParams, fps=FPS, max_gap=5, smoothing=0.2)),
-    "quality": dict(section(QualityParams, min_frames=48)),
+    "quality": dict(section(QualityParams, min_seconds=0.0)),
     "landmarks": dict(section(LandmarksParams, max_fps=None)),
 }
 

@@ -23,7 +23,7 @@ from signloom.inference.gates import judge
 from signloom.metrics.metric_files import write_metrics
 from signloom.models.trained_sign2text import load_trained
 from signloom.params.evaluation import EvaluationParams, InferenceParams
-from signloom.params.features import PoseParams, QualityParams
+from signloom.params.features import GateParams, PoseParams
 from signloom.text.sentences import read_splits
 from workflow_scripts.job import Job, entry_point
 
@@ -31,7 +31,8 @@ from workflow_scripts.job import Job, entry_point
 def work(job: Job) -> None:
     torch.set_num_threads(1)  # sums depend on the number of threads, but outputs must not
     limit = job.value("inference.max_false_accept_rate", InferenceParams)
-    floor = job.section("quality", QualityParams).motion_floor
+    quality = job.section("quality", GateParams)
+    floor = 0.0 if quality.keep_low else quality.motion_floor
     trained = load_trained(job.input("checkpoint"), job.input("stats"))
     shards = FeatureShards(job.input_list("features"), job.input_list("index"), job.input_list("mask"))
     fps = job.section("pose", PoseParams).fps

@@ -1,8 +1,8 @@
-"""Check every row of the annotation table; write the manifest, its rejects and the shard lists.
+"""Check every row of the annotation table and whether the clips can be split; write manifest and shard lists.
 
 Inputs: rows (of stage sources), variations (optional).
 Outputs: manifest, rejects, shards (one list per shard), metrics.
-Parameters: dataset, manifest, shards.
+Parameters: dataset, manifest, shards, splits.
 """
 
 import sys
@@ -12,10 +12,12 @@ import pandas as pd
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import build_manifest
 from signloom.dataset.shard_names import shard_names
+from signloom.dataset.splits import check_table
 from signloom.errors import SignloomError
 from signloom.files import write_csv, write_parquet
 from signloom.metrics.metric_files import write_metrics
 from signloom.params.dataset import DatasetParams, ManifestParams, ShardsParams
+from signloom.params.splits import SplitsParams
 from workflow_scripts.job import Job, entry_point
 
 
@@ -31,6 +33,8 @@ def work(job: Job) -> None:
     )
     for reject in manifest.rejects.itertuples():
         print(f"rejected row {reject.row}: {reject.reason}: {reject.detail}", file=sys.stderr)
+    # before hours of landmarks
+    check_table(manifest.clips, job.section("splits", SplitsParams))
     for name, path in zip(shard_names(count), job.output_list("shards"), strict=True):
         write_csv(path, manifest.shard(name, count))
     write_csv(job.output("rejects"), manifest.rejects)

@@ -1,17 +1,21 @@
 """Write the metadata of all kept clips, and all rejects with their stage and reason.
 
+Too many rejects stop the build; their table is then `rejects.csv` in the scratch folder.
+
 Inputs: manifest, rejects (of the manifest), features (every pose-feature index). Outputs: parquet, csv,
 rejects, metrics. Parameters: quality.
 """
 
 import pandas as pd
 
+from signloom.errors import SignloomError
 from signloom.features.pose.metadata import (
     all_rejects,
     count_features,
     join_clips,
     processed_metadata,
     read_indexes,
+    too_many_rejects,
     warn_of_harsh_gates,
 )
 from signloom.files import write_csv, write_parquet
@@ -25,9 +29,15 @@ def work(job: Job) -> None:
     rejected_rows = pd.read_csv(job.input("rejects"), dtype=str, keep_default_na=False)
     index = read_indexes(job.input_list("features"))
     clips = join_clips(pd.read_parquet(job.input("manifest")), index)
-    warn_of_harsh_gates(clips)
+    rejects = all_rejects(rejected_rows, clips)
+    if problem := too_many_rejects(clips, quality):
+        # an engine removes the outputs of a failed job
+        stays = job.scratch_root / "rejects.csv"
+        write_csv(stays, rejects)
+        raise SignloomError(f"metadata: {problem}; {stays} lists them")
+    warn_of_harsh_gates(clips, job.output("rejects"))
     kept = processed_metadata(clips)
-    write_csv(job.output("rejects"), all_rejects(rejected_rows, clips))
+    write_csv(job.output("rejects"), rejects)
     write_metrics(job.output("metrics"), {"all": count_features(clips, quality)})
     write_csv(job.output("csv"), kept)
     write_parquet(job.output("parquet"), kept)

@@ -34,12 +34,17 @@ def clip_generator(seed: int, epoch: int, clip_id: str, copy: int = 0) -> np.ran
 def augment(
     features: Array, mask: Mask, params: AugmentParams, rng: np.random.Generator
 ) -> tuple[Array, Mask]:
-    """Return an augmented copy of one view; its length may differ but is at least 1."""
+    """Return an augmented copy of one view; its length may differ but is at least 1.
+
+    A body without depth is not turned: that would narrow it and give it a depth of its own.
+    """
+    flat = not np.nan_to_num(features[:, Z]).any()  # poses of a picture, without depth
     features, mask = augment_time(features, mask, params, rng)
     if rng.random() < params.body_p:
         features = other_body(features, params.body, rng)
     if rng.random() < params.rotation_p:
-        features = rotate(features, math.radians(rng.uniform(-params.rotation, params.rotation)))
+        angle = math.radians(rng.uniform(-params.rotation, params.rotation))
+        features = features if flat else rotate(features, angle)
     if rng.random() < params.noise_p:
         features = add_noise(features, params.noise, rng)
     return features, mask

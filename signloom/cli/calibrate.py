@@ -112,7 +112,7 @@ def ask(engine: SignEngine, clips: Sequence[TableClip]) -> list[AskedClip]:
             kind = kind_of(engine, sentence)
             asked.append(AskedClip(kind, sentence, seen.answer))
             if kind == IN_SET and seen.answer.matches and len(engine.gallery.sentences) > 1:
-                own, motion = seen_clip(engine, seen.raw)
+                own, motion, _ = seen_clip(engine, seen.raw)
                 (apart,) = engine.answer_batch([own], [motion], decode=False, left_out=[sentence])
                 asked.append(AskedClip(LEFT_OUT, sentence, apart))
     return asked
@@ -129,10 +129,13 @@ def summary(asked: Sequence[AskedClip], unreadable: int, found: Recalibrated) ->
     for kind, label in _REFUSED.items():
         counts = [_count(figures[kind], "false_accept_rate", "n") for figures in both]
         cells.append([f"  {label}", str(found.after[kind]["n"]), *counts])
-    nobody = sum(not one.answer.matches for one in asked)
+    unfit = sum(not one.answer.matches for one in asked)
     lines = _aligned(cells)
-    if nobody:
-        lines.append(f"nobody is seen in {nobody} of these clips; no threshold changes that they are refused")
+    if unfit:
+        lines.append(
+            f"{unfit} of these clips show nobody, are too short or hardly move; "
+            "no threshold changes that they are refused"
+        )
     if unreadable:
         lines.append(f"videos left out because they could not be read: {unreadable}")
     return lines

@@ -49,7 +49,14 @@ def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker
     for number, video in enumerate(videos, 1):
         label = f"{number}/{len(videos)} {video.name}"
         try:
-            seen = answer_video(engine, video, tracker=tracker, rerank=args.rerank, watch=_bar(label, video))
+            seen = answer_video(
+                engine,
+                video,
+                tracker=tracker,
+                rerank=args.rerank,
+                watch=_bar(label, video),
+                check_mirror=True,
+            )
         except VideoUnreadable as error:
             print(f"error: {video}: {error}", file=sys.stderr)
             failed = True

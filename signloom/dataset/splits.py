@@ -26,6 +26,52 @@ def make_splits(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | No
     clip is left for training, a predefined split is missing or unknown, a signer is missing in mode signer,
     or the folds are impossible.
     """
+    made = _divided(clips, params, fold)
+    if params.mode != "predefined" and not (fold and fold.by == "signer"):
+        signed = clips["sentence_id"] >= 0
+        groups = clips[f"{params.mode}_id"][signed].nunique()
+        for name in _empty(made, params):
+            print(
+                f"warning: splits.mode {params.mode}: {name} has no signed clip; {groups} groups and "
+                f"{signed.sum()} clips are too few for splits.{name}_share {_shares(params)[name]:g}",
+                file=sys.stderr,
+            )
+    return made
+
+
+def check_table(clips: pd.DataFrame, params: SplitsParams) -> None:
+    """Raise SignloomError if `clips` could not be split, learned from and tested, even if none is rejected.
+
+    `clips` is as for `make_splits`. With splits.test_share 0, no test clips are needed.
+    """
+    made = _divided(clips, params, None)
+    learned = made[(made["split"] == "train") & (made["sentence_id"] >= 0)]
+    if learned["sentence_id"].nunique() < 2:
+        raise SignloomError(
+            f"splits.mode {params.mode}: all {len(learned)} training clips have one sentence or gloss "
+            f"(sentence_id {learned['sentence_id'].iloc[0]}), and a model needs two to tell apart; check the "
+            "table's columns `sentence_id`, `sentence`, `gloss` and `split`"
+        )
+    if "test" in _empty(made, params):
+        raise SignloomError(
+            f"splits.mode {params.mode}: none of {(made['sentence_id'] >= 0).sum()} signed clips would be in "
+            "test; mark some in the table's column `split`, choose another splits.mode or a larger "
+            "splits.test_share, or set splits.test_share to 0 to build without a test"
+        )
+
+
+def _empty(made: pd.DataFrame, params: SplitsParams) -> list[str]:
+    """Return which of test and val have no signed clip in `made`, although the parameters want some."""
+    filled = set(made["split"][made["sentence_id"] >= 0])
+    return [name for name, share in _shares(params).items() if share > 0 and name not in filled]
+
+
+def _shares(params: SplitsParams) -> dict[str, float]:
+    return {"test": params.test_share, "val": params.val_share}
+
+
+def _divided(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | None) -> pd.DataFrame:
+    """Return what `make_splits` returns, without a warning."""
     clips = clips.sort_values("clip_id").reset_index(drop=True)
     signed = clips["sentence_id"].to_numpy() >= 0
     if fold and fold.by == "signer":
@@ -38,7 +84,7 @@ def make_splits(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | No
     if not (split == "train").any():
         raise SignloomError(
             f"splits.mode {params.mode}: no clip is left for training out of {len(clips)}; "
-            "check the shares, the table's column `split` and build/rejects.csv"
+            "check the shares, the table's column `split` and the rejects"
         )
     if fold and fold.by == "share":
         kept = _share(clips, split == "train", int(fold.name), params.seed)
@@ -162,19 +208,12 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
     groups = clips[key][signed].unique()
     sizes = clips[key][signed].value_counts()
     order = np.random.default_rng(params.seed).permutation(sorted(groups))
-    wanted = {"test": params.test_share * signed.sum(), "val": params.val_share * signed.sum()}
     queue = iter(order[:-1])
-    for name, target in wanted.items():
+    for name, share in _shares(params).items():
         filled = 0
-        while filled < round(target) and (group := next(queue, None)) is not None:
+        while filled < round(share * signed.sum()) and (group := next(queue, None)) is not None:
             split[(clips[key] == group).to_numpy() & signed] = name
             filled += int(sizes[group])
-        if target > 0 and not filled:
-            print(
-                f"warning: splits.mode {params.mode}: {name} has no signed clip; {len(groups)} groups and "
-                f"{signed.sum()} clips are too few for splits.{name}_share {target / signed.sum():g}",
-                file=sys.stderr,
-            )
     # unsigned clips serve as clips to refuse; half of them go to each evaluated split
     unsigned = np.flatnonzero(~signed)
     split[unsigned[0::2]] = "val"

@@ -222,7 +222,7 @@ def _batches(
     if missing:
         raise SignloomError(
             f"{len(missing)} clips of splits.csv have no {rows.kind} feature rows (first: {missing[0]}); "
-            "look for them in build/rejects.csv and in the index of their shard, repair or remove their "
+            "look for them in rejects.csv and in the index of their shard, repair or remove their "
             "videos and build again"
         )
     if not clip_ids:

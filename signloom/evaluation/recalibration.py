@@ -45,8 +45,8 @@ def kind_of(engine: SignEngine, sentence_id: int) -> str:
 def recalibrate(engine: SignEngine, asked: Sequence[AskedClip], max_false_accept_rate: float) -> Recalibrated:
     """Choose new thresholds for `engine` from the clips `asked`, and keep its motion floor.
 
-    Clips in which nobody is seen count as refused. Raises SignloomError unless the others include both clips
-    to answer and clips to refuse.
+    Clips that training would have rejected count as refused. Raises SignloomError unless the others include
+    both clips to answer and clips to refuse.
     """
     seen = {one.kind for one in asked if one.answer.matches}
     if IN_SET not in seen:

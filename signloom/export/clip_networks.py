@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
 from signloom.models.encoders import GruAttentionEncoder
 from signloom.models.gloss import Hybrid, TcnCtc
-from signloom.models.layers import DecoderLayer
+from signloom.models.layers import DecoderLayer, z_scores
 from signloom.models.sign2text import Sign2Text
 from signloom.text.vocabulary import BLANK
 
@@ -36,7 +36,7 @@ class ClipInput(nn.Module):
         rows = sequence.gather(1, index[:, :, None].expand(-1, -1, sequence.shape[2]))
         bits = mask.gather(1, index[:, :, None].expand(-1, -1, mask.shape[2]))
         missing = (bits < 1).index_select(2, self.part) | rows.isnan()
-        z = torch.where(missing, 0.0, (rows - self.mean) / self.std)
+        z = torch.where(missing, 0.0, z_scores(rows, self.mean, self.std))
         return torch.cat([z, (bits > 0).to(z.dtype)], dim=-1), bits[:, :, 0] >= 0
 
 

@@ -17,7 +17,7 @@ from signloom.files import file_sha256, write_json
 from signloom.inference.bundle import FORMAT
 from signloom.params.base import Section
 from signloom.params.evaluation import DecodingParams, InferenceParams, RetrievalParams
-from signloom.params.features import LandmarksParams, PoseParams, QualityParams
+from signloom.params.features import GateParams, LandmarksParams, PoseParams
 from signloom.params.text import TextParams
 from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
 
@@ -26,7 +26,7 @@ class ExportParams(Section):
     """The parameters that a bundle carries, because answers need them."""
 
     pose: PoseParams
-    quality: QualityParams
+    quality: GateParams
     landmarks: LandmarksParams
     decoding: DecodingParams
     retrieval: RetrievalParams

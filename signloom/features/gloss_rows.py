@@ -84,6 +84,7 @@ class GlossRows:
         families = ("pose", "clip") if kind == "both" else (kind,)
         self.mean = np.concatenate([stats[family].mean for family in families])
         self.std = np.concatenate([stats[family].std for family in families])
+        self._varies = np.tile(Stats(self.mean, self.std).varies, stack)
         self.mask_dim = 0 if kind == "clip" else 4
         self.dim = (len(self.mean) + self.mask_dim) * stack
         self._times: dict[str, Any] | None = None
@@ -212,18 +213,18 @@ class GlossRows:
 
     def network_input(self, clip_id: str) -> Array:
         """Return the network input (T, dim) of a clip outside training; T is 1 to `max_frames`."""
-        return finish(self.subsample(self.thin(self.standardise(self.read(clip_id), clip_id))))
+        return self.finish(self.subsample(self.thin(self.standardise(self.read(clip_id), clip_id))))
+
+    def finish(self, rows: Rows) -> Array:
+        """Return standardised rows (T, dim), 0 where a value is missing or its column never varied."""
+        values = np.where(self._varies, np.nan_to_num(rows.values, nan=0.0), np.float32(0))
+        return np.concatenate([values, rows.mask], axis=1)
 
 
 def _stats(stats: Path | None, shards: Sequence[Path], family: str) -> Stats:
     if stats is None or not shards:
         raise SignloomError(f"this network reads {family} features: give --input {family} and {family}_stats")
     return Stats.read(stats)
-
-
-def finish(rows: Rows) -> Array:
-    """Return standardised rows (T, D + mask bits) in which 0, the mean, replaces missing values."""
-    return np.concatenate([np.nan_to_num(rows.values, nan=0.0), rows.mask], axis=1)
 
 
 def window_means(pose: Rows, frames: Sequence[int], first: Sequence[int], last: Sequence[int]) -> Rows:

@@ -1,5 +1,6 @@
 """Mean and standard deviation of every feature over the training clips, in one pass."""
 
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -13,6 +14,8 @@ from signloom.files import atomic
 from signloom.progress import track
 
 VARIANCE_FLOOR = 1e-8
+# the deviation that stats have of a column without variance; such a column counts as 0 everywhere
+STILL = float(np.float32(np.sqrt(VARIANCE_FLOOR)))
 _CHUNK_ROWS = 4096
 
 
@@ -21,6 +24,11 @@ class Stats(NamedTuple):
 
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
+
+    @property
+    def varies(self) -> NDArray[np.bool_]:
+        """Which columns (D,) have variance; the others carry nothing."""
+        return self.std > STILL
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -148,7 +156,30 @@ def write_pose_stats(clips: list[str], shards: FeatureShards, path: Path) -> Non
     for clip_id in track(clips, "stats_pose"):
         moments.add(shards.clip(clip_id), shards.mask(clip_id))
     motion = shards.index.set_index("clip_id")["motion_mean"]
-    _write(path, moments.result(), shards, clips, motion_means=motion.loc[clips].to_numpy(np.float32))
+    stats = moments.result()
+    if still := still_columns(stats):
+        print(
+            f"warning: stats_pose: these columns have no variance in training and count as 0: {still}",
+            file=sys.stderr,
+        )
+    _write(path, stats, shards, clips, motion_means=motion.loc[clips].to_numpy(np.float32))
+
+
+def still_columns(stats: Stats) -> str:
+    """Return the columns without variance in words, such as `z of pose, left_hand`; "" if there are none."""
+    still = ~stats.varies
+    if len(still) != FEATURE_DIM:
+        numbers = ", ".join(map(str, np.flatnonzero(still)))
+        return numbers and f"{numbers} of 0 to {len(still) - 1}"
+    said: dict[str, list[str]] = {}
+    for name, columns in FEATURE_PARTS.items():
+        values = ("x", "y", "z", "visibility") if name == "pose" else ("x", "y", "z")
+        for place, value in enumerate(values):
+            mine = still[columns][place :: len(values)]
+            if mine.any():
+                points = name if mine.all() else f"{name} ({mine.sum()} of {len(mine)} points)"
+                said.setdefault(value, []).append(points)
+    return "; ".join(f"{value} of {', '.join(parts)}" for value, parts in said.items())
 
 
 def write_clip_stats(clips: list[str], shards: FeatureShards, path: Path) -> None:

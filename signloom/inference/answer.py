@@ -27,11 +27,12 @@ class Answer:
 
     accepted: bool
     reason: str  # ok, or the first gate that rejected the clip
-    matches: tuple[Match, ...]  # best first; empty if no person was seen
+    matches: tuple[Match, ...]  # best first; empty if training would have rejected the clip
     motion_mean: float | None  # shoulder widths a second, None if unknown
     frames: int  # feature rows
     text: str | None  # decoded sentence; None if not requested or not available
     glosses: str | None  # gloss line; None if the bundle has no gloss model
+    mirrored: bool = False  # refused, and found to be accepted when left and right are exchanged
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as plain data, as `predict --json` prints it."""

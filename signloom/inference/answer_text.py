@@ -4,11 +4,14 @@ from signloom.inference.answer import Answer, Match
 
 REASONS = {
     "no_person": "nobody is in the picture",
+    "low_detection": "too few frames show a person",
+    "too_few_frames": "too short",
     "low_motion": "the person hardly moves",
     "low_similarity": "no known sentence is similar enough",
     "ambiguous_top2": "two sentences are about equally similar",
     "prototype_disagreement": "one clip of the sentence is similar, the others are not",
 }
+MIRRORED = "its mirror image would be accepted: the camera may mirror, as selfie cameras do, or the signer is left-handed"
 NONE = "-"
 
 
@@ -24,6 +27,8 @@ def clip_table(name: str, answer: Answer) -> str:
     for label, text in (("decoded", answer.text), ("glosses", answer.glosses)):
         if text is not None:
             lines.append(f"  {label}: {text or NONE}")
+    if answer.mirrored:
+        lines.append(f"  {MIRRORED}")
     return "\n".join([*lines, *_match_lines(answer.matches)])
 
 

@@ -17,7 +17,7 @@ from signloom.features.pose.resample import time_grid
 from signloom.inference import video
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
-from signloom.params.features import PoseParams, QualityParams
+from signloom.params.features import GateParams, PoseParams
 from signloom.video.decode import read_frames
 from signloom.video.thinning import Thinner
 
@@ -178,7 +178,7 @@ class SignStream:
         return video.raw_clip([row for row in self._rows if from_s <= row.time_s <= to_s], self._shape)
 
 
-def recent_motion(raw: RawClip, pose: PoseParams, quality: QualityParams) -> float:
+def recent_motion(raw: RawClip, pose: PoseParams, quality: GateParams) -> float:
     """Return the mean motion of a short clip in shoulder widths a second, 0 if nobody is seen to move."""
     return float(np.nan_to_num(landmarks_to_features(raw, pose, quality).diagnostics["motion_mean"]))
 

@@ -1,8 +1,8 @@
 """Answer a video, which is decoded, tracked and turned into features as the clips of the corpus are."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -15,7 +15,7 @@ from signloom.features.pose.tracker import HolisticTracker
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
 from signloom.inference.networks import Clip
-from signloom.params.features import LandmarksParams, PoseParams, QualityParams
+from signloom.params.features import GateParams, LandmarksParams, PoseParams
 from signloom.video.decode import Frame, open_video
 from signloom.video.thinning import thinned
 
@@ -38,6 +38,17 @@ class TrackedFrame(NamedTuple):
     number: int
 
 
+class SeenClip(NamedTuple):
+    """Features (T, 540) and mask (T, 4) of a clip, its motion in shoulder widths a second, if it is known.
+
+    `refused` is the reason for which training would have rejected the clip, or "".
+    """
+
+    clip: Clip
+    motion: float | None
+    refused: str
+
+
 @dataclass(frozen=True)
 class VideoAnswer:
     """The answer to a video and the landmarks that it is based on."""
@@ -56,10 +67,12 @@ def bundle_landmarks(engine: SignEngine) -> LandmarksParams:
     return LandmarksParams.model_validate(engine.config["landmarks"])
 
 
-def bundle_params(engine: SignEngine) -> tuple[PoseParams, QualityParams]:
-    """Return the parameters that made the bundle's features."""
-    config = engine.config
-    return PoseParams.model_validate(config["pose"]), QualityParams.model_validate(config["quality"])
+def bundle_params(engine: SignEngine) -> tuple[PoseParams, GateParams]:
+    """Return the parameters that made the bundle's features and judged its clips."""
+    pose, gates = PoseParams.model_validate(engine.config["pose"]), engine.config["quality"]
+    if "min_frames" in gates:  # a bundle from before lengths were given in seconds
+        gates = gates | {"min_seconds": gates["min_frames"] / pose.fps}
+    return pose, GateParams.model_validate(gates)
 
 
 def answer_video(
@@ -72,37 +85,54 @@ def answer_video(
     rerank: bool = False,
     decode: bool = True,
     watch: Callable[[Iterable[Frame]], Iterable[Frame]] = iter,
+    check_mirror: bool = False,
 ) -> VideoAnswer:
     """Answer a video file or folder of pictures from `start_s` to `end_s` (None: from or to its end).
 
     `tracker` can be reused for several clips; None builds a new one. The frames pass through `watch`, which
-    may show progress. Raises VideoUnreadable if a frame cannot be read.
+    may show progress. With `check_mirror`, a video that is refused for its content is tracked once more as
+    its mirror image. Raises VideoUnreadable if a frame cannot be read.
     """
     max_fps = bundle_landmarks(engine).max_fps
     with nullcontext(tracker) if tracker else bundle_tracker(engine) as used:
         raw = track_video(used, path, start_s, end_s, watch, max_fps)
-    return VideoAnswer(answer_landmarks(engine, raw, rerank=rerank, decode=decode), raw)
+        answer = answer_landmarks(engine, raw, rerank=rerank, decode=decode)
+        if check_mirror and answer.matches and not answer.accepted:
+            twin = track_video(used, path, start_s, end_s, mirror_images, max_fps)
+            accepted = answer_landmarks(engine, twin, rerank=rerank, decode=False).accepted
+            answer = replace(answer, mirrored=accepted)
+    return VideoAnswer(answer, raw)
+
+
+def mirror_images(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Yield `frames` with left and right exchanged."""
+    for frame in frames:
+        yield frame._replace(image=np.ascontiguousarray(frame.image[:, ::-1]))
 
 
 def answer_landmarks(
     engine: SignEngine, raw: RawClip, *, rerank: bool = False, decode: bool = True
 ) -> Answer:
-    """Answer the landmarks of one clip; `no_person` if no frame has a pose or no frame is kept."""
-    (features, mask), motion = seen_clip(engine, raw)
+    """Answer the landmarks of one clip; one that training would have rejected is refused for that reason."""
+    (features, mask), motion, refused = seen_clip(engine, raw)
+    if refused:
+        return Answer(False, refused, (), motion, len(features), None, None)
     return engine.answer(features, mask, motion, rerank=rerank, decode=decode)
 
 
-def seen_clip(engine: SignEngine, raw: RawClip) -> tuple[Clip, float | None]:
-    """Return features (T, 540) and mask (T, 4) of a clip, and its motion in shoulder widths a second.
+def seen_clip(engine: SignEngine, raw: RawClip) -> SeenClip:
+    """Return what the bundle's features show of a clip, judged by the gates of its training.
 
     If no frame has a pose or no frame is kept, there are no rows and the motion is None.
     """
-    found = landmarks_to_features(raw, *bundle_params(engine))
+    pose, quality = bundle_params(engine)
+    found = landmarks_to_features(raw, pose, quality)
     # without a pose there is no torso to scale by, so rows with hands alone are useless
     rows = 0 if found.verdict.reason == "no_person" else len(found.features)
     # motion is NaN if no two consecutive frames show a pose; it then counts as 0
     motion = float(np.nan_to_num(found.diagnostics["motion_mean"])) if rows else None
-    return (found.features[:rows], found.mask[:rows]), motion
+    refused = found.verdict.reason if found.verdict.rejects(quality) else ""
+    return SeenClip((found.features[:rows], found.mask[:rows]), motion, refused)
 
 
 def track_video(

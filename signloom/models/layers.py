@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from signloom.features.stats import STILL
+
 KeysValues = tuple[Tensor, Tensor]
 
 
@@ -132,8 +134,13 @@ def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
 
 def standardise(features: Tensor, mask: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Return (..., 544): standardised features (..., 540), NaN replaced by 0, then mask bits (..., 4)."""
-    z = torch.nan_to_num((features - mean) / std, nan=0.0)
+    z = torch.nan_to_num(z_scores(features, mean, std), nan=0.0)
     return torch.cat([z, mask.to(z.dtype)], dim=-1)
+
+
+def z_scores(features: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Return standardised features (..., D), 0 in a column that had no variance in training."""
+    return torch.where(std > STILL, (features - mean) / std, 0.0)
 
 
 def valid_frames(lengths: Tensor, longest: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from signloom.params.base import Section
 
@@ -29,11 +29,14 @@ class PoseParams(Section):
     scale: Literal["clip", "frame"] = Field(description="one body scale per clip or per frame")
 
 
-class QualityParams(Section):
-    """Section `quality`: which frames are kept and which clips are rejected."""
+class GateParams(Section):
+    """The part of section `quality` that judges frames and clips; a bundle carries it to judge alike."""
+
+    # a stage that is run by hand gets the whole section
+    model_config = ConfigDict(extra="ignore")
 
     min_visibility: float = Field(
-        ge=0, le=1, description="keep frames with at least this mean pose visibility"
+        ge=0, le=1, description="keep frames in which the upper body has at least this mean visibility"
     )
     motion_keep: float = Field(
         ge=0, description="keep frames with more motion than this too, in shoulder widths per second"
@@ -44,8 +47,18 @@ class QualityParams(Section):
     min_detection: float = Field(
         ge=0, le=1, description="low_detection: least share of frames with a pose or a hand"
     )
-    min_frames: int = Field(ge=1, description="too_few_frames: least number of kept frames")
+    min_seconds: float = Field(ge=0, description="too_few_frames: least length of the kept frames in seconds")
     keep_low: bool = Field(description="flag clips that fail a gate instead of rejecting them")
+
+
+class QualityParams(GateParams):
+    """Section `quality`: which frames are kept, and which clips are rejected, and how many may be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_reject_ratio: float = Field(
+        ge=0, le=1, description="stop before training if the gates reject more than this share of the clips"
+    )
 
 
 class PositionsParams(Section):

@@ -12,6 +12,8 @@ from signloom.errors import SignloomError
 from signloom.params.schema import Params
 
 Tree = dict[str, Any]
+# keys of earlier versions, and what to write instead
+_RENAMED = {"quality.min_frames": "quality.min_seconds, which is min_frames / pose.fps or less"}
 
 
 def load_params(base: Path, preset: Path | None = None) -> Params:
@@ -59,7 +61,8 @@ def check_params(tree: Tree, files: list[Path], elsewhere: dict[str, str] | None
     places |= elsewhere or {}
     for key in dotted_keys(tree):
         if key not in known:
-            raise SignloomError(f"{_where(key, places, files)}: unknown key {key}{_nearest(key, known)}")
+            advice = f"; now {_RENAMED[key]}" if key in _RENAMED else _nearest(key, known)
+            raise SignloomError(f"{_where(key, places, files)}: unknown key {key}{advice}")
     try:
         return Params.model_validate(tree)
     except ValidationError as error:

@@ -12,7 +12,7 @@ class SplitsParams(Section):
 
     mode: Literal["predefined", "sentence", "signer", "clip"]
     val_share: float = Field(ge=0, lt=1)
-    test_share: float = Field(ge=0, lt=1)
+    test_share: float = Field(ge=0, lt=1, description="0: build without test clips, in any mode")
     seed: int = Field(ge=0)
 
 

@@ -79,6 +79,6 @@ def read_training_clips(path: Path) -> pd.DataFrame:
     training = training_clips(read_splits(path))
     if training.empty:
         raise SignloomError(
-            f"{path}: the training split has no signed clip; check the splits section and build/rejects.csv"
+            f"{path}: the training split has no signed clip; check the splits section and rejects.csv"
         )
     return training

@@ -11,13 +11,20 @@ from numpy.typing import NDArray
 
 from signloom.dataset.row_tables import RowTable, split_key
 from signloom.errors import SignloomError
-from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS, HAND_POINTS, PARTS, POSE_POINTS
+from signloom.features.pose.layout import (
+    FEATURE_DIM,
+    FEATURE_PARTS,
+    HAND_POINTS,
+    PARTS,
+    POSE_POINTS,
+    UPPER_BODY,
+)
 from signloom.features.pose.motion import frame_motion, summarise
 from signloom.features.pose.position_features import position_features, presence, read_points, width_of
 from signloom.features.pose.reject_reasons import Verdict, judge_ready_features
 from signloom.features.shards import append_npy
 from signloom.files import write_parquet
-from signloom.params.features import PositionsParams, QualityParams
+from signloom.params.features import GateParams, PositionsParams
 from signloom.progress import track
 
 Values = NDArray[np.float32]
@@ -37,7 +44,9 @@ class Arrays:
     """One .npy of shape (T, 540) per clip; a part that is all zero in a frame is missing there."""
 
     dim = FEATURE_DIM
-    fps = 25.0
+
+    def __init__(self, fps: float) -> None:
+        self.fps = fps
 
     def load(self, path: Path) -> Rows:
         """Read one array; raises SignloomError if it is unreadable, has another width or infinite values."""
@@ -62,7 +71,7 @@ class Arrays:
         }
         pose = parts["pose"].reshape(length, POSE_POINTS, 4)
         left, right = (parts[name].reshape(length, HAND_POINTS, 3) for name in ("left_hand", "right_hand"))
-        visible = pose[..., 3][np.isfinite(pose[..., 3])]
+        visible = pose[:, UPPER_BODY, 3][np.isfinite(pose[:, UPPER_BODY, 3])]
         return {
             "mean_visibility": float(visible.mean()) if len(visible) else float("nan"),
             **summarise(frame_motion(pose, left, right, self.fps)),
@@ -98,13 +107,18 @@ Source = Arrays | Positions
 
 
 def write_ready_shard(
-    clips: pd.DataFrame, outputs: tuple[Path, Path, Path], quality: QualityParams, positions: PositionsParams
+    clips: pd.DataFrame,
+    outputs: tuple[Path, Path, Path],
+    quality: GateParams,
+    positions: PositionsParams,
+    fps: float,
 ) -> None:
     """Write the features, mask and index of the clips in `clips` (`clip_id, video_path`) to `outputs`.
 
-    A clip is rejected if it cannot be read or `judge_ready_features` says so.
+    Arrays have `fps` rows a second; a table has the rate of `positions`. A clip is rejected if it cannot be
+    read or `judge_ready_features` says so.
     """
-    source = Positions(positions) if positions.groups else Arrays()
+    source = Positions(positions) if positions.groups else Arrays(fps)
     npy, mask, index = outputs
     nothing = Rows(
         np.zeros((0, source.dim), np.float32), np.zeros((0, len(PARTS)), np.uint8), np.zeros(0, np.int64)
@@ -117,7 +131,7 @@ def write_ready_shard(
         for clip in track(clips.to_dict("records"), "import_features"):
             try:
                 found = source.load(Path(clip["video_path"]))
-                verdict = judge_ready_features(len(found.features), quality)
+                verdict = judge_ready_features(len(found.features) / source.fps, quality)
             except SignloomError as error:
                 found, verdict = nothing, Verdict("unreadable", str(error))
             rejected = verdict.rejects(quality)
@@ -161,6 +175,7 @@ def _row(
         "detection_ratio": float(found.present[:, :3].any(axis=1).mean()) if len(found.present) else 0.0,
         **source.diagnostics(found),
         "total_frames": len(found.features),
+        "kept_seconds": len(found.features) / source.fps,
         "quality_flag": verdict.reason or "ok",
         "dim": source.dim,
     }

@@ -25,6 +25,8 @@ SHOULDERS = (11, 12)
 WRISTS = {"left_hand": 15, "right_hand": 16}
 HIPS = (23, 24)
 ARM_JOINTS = (11, 12, 13, 14, 15, 16)
+# head, arms, shoulders and hips; legs are often outside the picture
+UPPER_BODY = slice(0, 25)
 
 POSE_BONES = (
     *((11, 12), (11, 13), (13, 15), (12, 14), (14, 16), (11, 23), (12, 24), (23, 24)),

@@ -11,7 +11,7 @@ import pandas as pd
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM
 from signloom.features.pose.motion import MOTION
-from signloom.features.pose.reject_reasons import REJECT_REASONS
+from signloom.features.pose.reject_reasons import GATES, REJECT_REASONS
 from signloom.params.features import QualityParams
 
 COLUMNS = [
@@ -35,6 +35,7 @@ COLUMNS = [
     "gloss_times",
 ]
 REJECT_COLUMNS = ["clip_id", "video_path", "stage", "reason", "detail", "motion_mean"]
+_QUANTILES = (0.05, 0.5, 0.95)
 
 
 def read_indexes(indexes: Sequence[Path]) -> pd.DataFrame:
@@ -108,8 +109,35 @@ def count_features(clips: pd.DataFrame, quality: QualityParams) -> dict[str, Any
     }
 
 
-def warn_of_harsh_gates(clips: pd.DataFrame) -> None:
-    """Print a warning for every gate that removed more than half of the clips that reached it."""
+def too_many_rejects(clips: pd.DataFrame, quality: QualityParams) -> str:
+    """Return why the build must stop, or "" if no more than `quality.max_reject_ratio` are rejected.
+
+    The text names the most frequent reason, the parameter that decides it and quantiles of what it judges.
+    """
+    rejected = clips[clips["status"] != "ok"]
+    if len(rejected) <= quality.max_reject_ratio * len(clips):
+        return ""
+    counts = rejected["reason"].value_counts()
+    reason = str(counts.index[0])
+    problem = (
+        f"{len(rejected)} of {len(clips)} clips are rejected, more than quality.max_reject_ratio "
+        f"{quality.max_reject_ratio:g}; {counts.iloc[0]} of them for {reason}"
+    )
+    if reason not in GATES:
+        first = rejected[rejected["reason"] == reason].iloc[0]
+        return f"{problem}, the first is {first['clip_id']}: {first['detail']}"
+    gate = GATES[reason]
+    values = clips[gate.diagnostic].dropna().quantile(_QUANTILES)
+    found = gate.words.format("/".join(f"{value:.2f}" for value in values))
+    limit = getattr(quality, gate.parameter)
+    return f"{problem}: quality.{gate.parameter} is {limit:g}; quantiles 5/50/95 % of all clips: {found}"
+
+
+def warn_of_harsh_gates(clips: pd.DataFrame, rejects: Path) -> None:
+    """Print a warning for every gate that removed more than half of the clips that reached it.
+
+    `rejects` is the table that lists them.
+    """
     reaching = len(clips)
     counts = clips["reason"].value_counts()
     for reason in REJECT_REASONS:
@@ -117,7 +145,7 @@ def warn_of_harsh_gates(clips: pd.DataFrame) -> None:
         if removed * 2 > reaching:
             print(
                 f"warning: metadata: {reason} rejected {removed} of the {reaching} clips that reached it; "
-                "see build/rejects.csv and the section quality of params.yaml",
+                f"see {rejects} and section quality of the parameters",
                 file=sys.stderr,
             )
         reaching -= removed

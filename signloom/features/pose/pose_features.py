@@ -13,7 +13,7 @@ from signloom.features.pose import layout
 from signloom.features.pose.motion import frame_motion, summarise
 from signloom.features.pose.reject_reasons import Verdict, judge_landmarks
 from signloom.features.pose.resample import nearest_frames, resample_part, time_grid
-from signloom.params.features import PoseParams, QualityParams
+from signloom.params.features import GateParams, PoseParams
 
 Array = NDArray[np.float64]
 Body = dict[str, Array]
@@ -51,7 +51,7 @@ class PoseFeatures:
     verdict: Verdict
 
 
-def landmarks_to_features(raw: RawClip, pose: PoseParams, quality: QualityParams) -> PoseFeatures:
+def landmarks_to_features(raw: RawClip, pose: PoseParams, quality: GateParams) -> PoseFeatures:
     """Return the features of one clip and the first gate, if any, that it fails."""
     body = one_space(raw)
     # whether each raw row shows a pose, a left hand and a right hand
@@ -68,8 +68,9 @@ def landmarks_to_features(raw: RawClip, pose: PoseParams, quality: QualityParams
         "mean_visibility": _mean_visibility(raw.rows),
         **summarise(motion),
         "total_frames": len(raw.rows),
+        "kept_seconds": len(kept) / pose.fps,
     }
-    verdict = judge_landmarks(bool(shown[:, 0].any()), diagnostics, len(kept), quality)
+    verdict = judge_landmarks(bool(shown[:, 0].any()), diagnostics, quality)
     nearest = nearest_frames(raw.times, grid[kept]) if len(kept) else np.empty(0, np.int64)
     return PoseFeatures(features, mask, raw.frame_index[nearest], grid[kept], diagnostics, verdict)
 
@@ -100,11 +101,12 @@ def _resampled(values: Array, times: Array, grid: Array, pose: PoseParams) -> Ar
     return even.reshape(len(grid), *values.shape[1:])
 
 
-def keep_frames(body: Body, motion: Array, quality: QualityParams) -> NDArray[np.bool_]:
-    """Return which frames (T,) to keep: they show a pose or a hand, and are clear enough or move enough."""
-    shown = _present(body["pose"]) | _present(body["left_hand"]) | _present(body["right_hand"])
-    clear = body["pose"][..., 3].mean(axis=1) >= quality.min_visibility
-    return np.asarray(shown & (clear | (motion > quality.motion_keep)))
+def keep_frames(body: Body, motion: Array, quality: GateParams) -> NDArray[np.bool_]:
+    """Return which frames (T,) to keep: those with a hand, and those with a clear or moving upper body."""
+    hand = _present(body["left_hand"]) | _present(body["right_hand"])
+    clear = body["pose"][:, layout.UPPER_BODY, 3].mean(axis=1) >= quality.min_visibility
+    moving = motion > quality.motion_keep
+    return np.asarray(hand | (_present(body["pose"]) & (clear | moving)))
 
 
 def normalise(body: Body, scale: str) -> Body:
@@ -175,7 +177,7 @@ def to_columns(body: Body) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
 
 
 def _mean_visibility(rows: NDArray[np.float32]) -> float:
-    visibility = rows[:, layout.RAW_PARTS["pose"]][:, 3::4]
+    visibility = rows[:, layout.RAW_PARTS["pose"]][:, 3::4][:, layout.UPPER_BODY]
     visibility = visibility[np.isfinite(visibility[:, 0])]
     return float(visibility.mean(dtype=np.float64)) if len(visibility) else float("nan")
 

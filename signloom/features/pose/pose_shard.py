@@ -9,19 +9,19 @@ from signloom.features.pose.layout import FEATURE_DIM, PARTS
 from signloom.features.pose.motion import MOTION
 from signloom.features.pose.pose_features import RawClip, landmarks_to_features
 from signloom.features.shards import FeatureShards, NpyAppender, append_npy, write_index
-from signloom.params.features import PoseParams, QualityParams
+from signloom.params.features import GateParams, PoseParams
 from signloom.progress import track
 
 # the columns of the index besides those of the landmark index
 DIAGNOSTICS = dict.fromkeys(("detection_ratio", "mean_visibility", *MOTION), "float64")
-DIAGNOSTICS |= {"total_frames": "int64", "quality_flag": "str"}
+DIAGNOSTICS |= {"total_frames": "int64", "kept_seconds": "float64", "quality_flag": "str"}
 
 
 def write_pose_shard(
     landmarks: FeatureShards,
     outputs: tuple[Path, Path, Path],
     pose: PoseParams,
-    quality: QualityParams,
+    quality: GateParams,
 ) -> None:
     """Turn the clips of `landmarks` into `outputs`: features .npy, mask .npy and index .parquet."""
     npy, mask, index = outputs
@@ -41,7 +41,7 @@ def _one_clip(
     features: NpyAppender,
     masks: NpyAppender,
     pose: PoseParams,
-    quality: QualityParams,
+    quality: GateParams,
 ) -> dict[str, Any]:
     """Append the rows of one clip, unless it is rejected, and return its index row."""
     row = {name: clip[name] for name in ("clip_id", "fps", "width", "height", "detail")}

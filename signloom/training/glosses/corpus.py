@@ -74,7 +74,7 @@ class GlossCorpus:
         if not train:
             raise SignloomError(
                 f"{files.splits}: the training split has no clip with a gloss; "
-                "check the splits section, the gloss column of the table and build/rejects.csv"
+                "check the splits section, the gloss column of the table and rejects.csv"
             )
         if timed:
             train = with_times(train, lines)
@@ -111,7 +111,8 @@ def with_times(clips: list[GlossClip], lines: pd.DataFrame) -> list[GlossClip]:
 def signer_stats(clips: list[GlossClip], rows: GlossRows, signer_of: dict[str, str]) -> SignerStats:
     """Return mean and standard deviation of each signer's rows in `clips`.
 
-    A column in which a signer has no value gets the stats of all signers.
+    A column in which a signer has no value gets the stats of all signers. A column in which a signer's values
+    do not vary gets the deviation of all.
     """
     moments: dict[str, ColumnMoments] = {}
     seen: dict[str, npt.NDArray[np.bool_]] = {}
@@ -123,8 +124,9 @@ def signer_stats(clips: list[GlossClip], rows: GlossRows, signer_of: dict[str, s
             seen[signer] = np.logical_or(seen.get(signer, False), there)
     found = {}
     for signer in sorted(moments):
-        mean, std = moments[signer].result()
-        found[signer] = Stats(np.where(seen[signer], mean, rows.mean), np.where(seen[signer], std, rows.std))
+        own = moments[signer].result()
+        mean = np.where(seen[signer], own.mean, rows.mean)
+        found[signer] = Stats(mean, np.where(seen[signer] & own.varies, own.std, rows.std))
     return SignerStats(found, signer_of)
 
 
@@ -149,7 +151,7 @@ def _clips(
         if clip_id not in rows or not rows.length(clip_id):
             raise SignloomError(
                 f"clip {clip_id} of splits.csv has no {rows.kind} feature rows; look for it in "
-                "build/rejects.csv and in the index of its shard, repair or remove its video and build again"
+                "rejects.csv and in the index of its shard, repair or remove its video and build again"
             )
         if not lines[clip_id]:
             empty += 1

@@ -10,7 +10,7 @@ from torch import Tensor
 from signloom.augment import feature_rows
 from signloom.augment.landmark_rows import augment, clip_generator
 from signloom.errors import SignloomError
-from signloom.features.gloss_rows import Array, GlossRows, Rows, finish
+from signloom.features.gloss_rows import Array, GlossRows, Rows
 from signloom.features.pose.layout import FEATURE_DIM
 from signloom.params.gloss import GlossAugmentParams, GlossPositionsParams, GlossRecomposeParams
 from signloom.params.sign2text import AugmentParams
@@ -154,7 +154,7 @@ class TrainingGlosses:
                 break
         if clip.feasible:
             rows = lengthened(rows, rows_needed(said.ids))
-        return finish(Rows(*feature_rows.augment_features(*rows, self.features, rng))), said
+        return self.rows.finish(Rows(*feature_rows.augment_features(*rows, self.features, rng))), said
 
     def _read(self, source: str, rng: np.random.Generator) -> Rows:
         """Return the rows of `source`; with both families, pose rows are augmented, but not in time."""

@@ -55,7 +55,7 @@ class Corpus:
         if not len(train):
             raise SignloomError(
                 f"{files.splits}: the training split has no clip with a sentence; "
-                "check the splits section and build/rejects.csv"
+                "check the splits section and rejects.csv"
             )
         if not len(val):
             print("no validation clip has a sentence, so the training loss selects the best checkpoint")
