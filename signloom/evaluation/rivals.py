@@ -77,6 +77,7 @@ def raw_clips(shards: FeatureShards, stats: Stats, clips: Sequence[str]) -> dict
     for clip in track(clips, "rivals"):
         features, present = shards.read(clip)
         rows = (features.astype(np.float64) - stats.mean) / stats.std
+        rows[:, ~stats.varies] = 0.0
         for place, part in enumerate(PARTS):
             rows[present[:, place] == 0, FEATURE_PARTS[part]] = 0.0
         times = np.linspace(0, len(rows) - 1, FRAMES)
