@@ -15,16 +15,10 @@ from signloom.dataset.importers import annotation_sources
 from signloom.dataset.shard_names import shard_names
 from signloom.errors import SignloomError
 from signloom.params.load import Tree, check_params, complaint, dotted_keys, overlay, read_yaml
+from signloom.params.presets import PARAMS_FILE, PRESETS, PRODUCT_FOLDERS
 from signloom.params.schema import Params
 from signloom.params.variants import VARIANTS
 
-PARAMS_FILE = Path("params.yaml")
-PRESETS = Path("config/presets")
-PRODUCT_FOLDERS = {
-    *("shards", "landmarks", "pose_features", "clip_features", "text", "models", "embeddings", "inference"),
-    *("predictions", "export", "report", "gloss", "seeds", "folds", "variants", "logs", "benchmarks"),
-    *("scratch", "side_by_side"),
-}
 NO_PARAMS = {"preset", "side_weights"}  # keys that `--config` may have besides parameters
 
 

@@ -1,11 +1,11 @@
-"""The arguments of `signloom predict`, `calibrate` and `compare`, and checks that need no slow import."""
+"""The arguments of the commands of `signloom`, and checks that need no slow import."""
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from signloom.cli.extras import need_scores, need_video
+from signloom.cli.extras import need_corpora, need_scores, need_video
 from signloom.errors import SignloomError
 
 BUNDLE = Path("build/export/sign_encoder_bundle.zip")
@@ -14,6 +14,8 @@ FEATURES = frozenset({".npz", ".npy"})
 
 def add_commands(commands: Any) -> None:
     """Add all commands to `commands`, the subparsers of `signloom`."""
+    _add_init(commands)
+    _add_check(commands)
     _add_predict(commands)
     _add_calibrate(commands)
     _add_compare(commands)
@@ -38,6 +40,46 @@ def _add_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bundle", type=Path, default=BUNDLE, metavar="ZIP", help="exported model (default: %(default)s)"
     )
+
+
+def _add_init(commands: Any) -> None:
+    parser = _new_command(
+        commands,
+        _run_init,
+        "init",
+        help="write a preset for a folder of videos",
+        description="Look at a folder of videos, write the preset that builds it, and say what was understood.",
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the videos and what describes them")
+    parser.add_argument("--preset", metavar="NAME", help="name of the preset (default: that of the folder)")
+
+
+def _run_init(args: argparse.Namespace) -> int:
+    need_corpora("init")
+    # slow to import: --help should not wait for it
+    from signloom.cli.init import init
+
+    return init(args.folder, args.preset)
+
+
+def _add_check(commands: Any) -> None:
+    parser = _new_command(
+        commands,
+        _run_check,
+        "check",
+        help="say what a build of a preset will do, before hours are spent",
+        description="Check the clips of a preset by their table and headers, and measure this machine.",
+    )
+    parser.add_argument("preset", metavar="PRESET", help="name of the preset, or several joined by commas")
+
+
+def _run_check(args: argparse.Namespace) -> int:
+    need_corpora("check")
+    need_video("check")
+    # slow to import: --help should not wait for it
+    from signloom.cli.check import check
+
+    return check(args.preset)
 
 
 def _add_predict(commands: Any) -> None:

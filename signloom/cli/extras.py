@@ -9,6 +9,14 @@ VIDEO = ("mediapipe", "av", "cv2", "scipy", "pydantic", "pandas", "matplotlib", 
 # the modules of the extra `train` that score predictions and draw the page
 SCORES = ("pandas", "pydantic", "jiwer", "sacrebleu", "jinja2", "yaml", "matplotlib")
 
+# the modules of the extras `video` and `train` that read corpora and presets
+CORPORA = ("av", "numpy", "pandas", "pydantic", "pympi", "pysubs2", "yaml")
+
+
+def need_corpora(command: str) -> None:
+    """Raise SignloomError if a package that reads annotations or presets is not installed."""
+    _need(command, "corpora", CORPORA, "train")
+
 
 def need_scores(command: str) -> None:
     """Raise SignloomError if a package that scores predictions is not installed."""

@@ -1,0 +1,213 @@
+"""`signloom init`: look at a folder of videos and write the preset that builds it."""
+
+import math
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from signloom.dataset.folder_contents import Contents, Corpus, Understood, understand
+from signloom.dataset.split_choice import are_isolated, choose_mode, clips_of_rows, quiet_splits
+from signloom.errors import SignloomError
+from signloom.files import write_text
+from signloom.params.dataset import FORMS, ElanTiers
+from signloom.params.load import Tree
+from signloom.params.presets import PRODUCT_FOLDERS, load_presets, preset_file
+from signloom.params.schema import Params
+
+_PLAIN_FOLDERS = {"video", "videos", "clips", "data", "corpus"}
+_CLIPS_A_SHARD = 100
+_SHOWN = 6
+_WHAT = {
+    "csv": "a table",
+    "elan": "ELAN files",
+    "subtitles": "subtitles beside videos",
+    "folders": "folders named after signs",
+}
+# every frame, and the pixels that the weights of the video network were trained with
+_EVERY_FRAME: Tree = {
+    "landmarks": {"max_fps": None},
+    "pose": {"fps": 25.0, "max_gap": 5, "smoothing": 0.2},
+}
+_PIXELS: Tree = {"clip_features": {"resize": 256, "crop": 224}}
+
+
+def init(folder: Path, name: str | None) -> int:
+    """Write the preset `name` for the videos in `folder` and print what was understood; return 0.
+
+    Raises SignloomError if the folder cannot be understood or the preset exists.
+    """
+    base = load_presets([])
+    folder = _short(folder)
+    name = name or name_of(folder)
+    file = _free(name)
+    contents = Contents.of(folder)
+    found = understand(contents)
+    if found.corpus is None:
+        raise SignloomError(_why_not(contents, found))
+    tree, why = _preset(found.corpus, base)
+    params = load_presets([], tree)
+    head = f"# Written by `signloom init {folder}`, to be laid over params.yaml. Products: build/{name}, metrics/{name}.\n\n"
+    lines = _summary(found, found.corpus, contents, params, why)
+    write_text(file, head + yaml.dump(tree, Dumper=_Quoting, sort_keys=False, allow_unicode=True))
+    print("\n".join([f"{folder}:", *lines, "", f"{file} is written. Next:", f"  signloom check {name}"]))
+    print(f"  snakemake --cores all --config preset={name}")
+    return 0
+
+
+def name_of(folder: Path) -> str:
+    """Return a name for the preset of `folder`: its own, or that of the folder around `videos`."""
+    parts = [part for part in folder.resolve().parts[1:] if part.lower() not in _PLAIN_FOLDERS]
+    name = re.sub(r"[^a-z0-9]+", "_", parts[-1].lower()).strip("_") if parts else ""
+    return name if name and name not in PRODUCT_FOLDERS else "mine"
+
+
+def _free(name: str) -> Path:
+    """Return the path of the preset `name`; raises SignloomError if it cannot have this name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_]*", name):
+        raise SignloomError(f"init: --preset {name}: expected letters, digits and _, such as my_videos")
+    if name in PRODUCT_FOLDERS:
+        raise SignloomError(f"init: --preset {name}: build/{name} holds products; choose another name")
+    file = preset_file(name)
+    if file.exists():
+        raise SignloomError(f"init: {file} exists; name another one with --preset NAME, or delete it first")
+    return file
+
+
+def _short(folder: Path) -> Path:
+    """Return `folder` relative to the working folder if it is inside; raises SignloomError if it is none."""
+    if not folder.is_dir():
+        found = "is a file" if folder.exists() else "does not exist"
+        raise SignloomError(f"init: {folder} {found}; expected a folder of videos")
+    here, there = Path.cwd(), folder.absolute()
+    return there.relative_to(here) if there.is_relative_to(here) else folder
+
+
+def _why_not(contents: Contents, found: Understood) -> str:
+    """Return why a folder cannot be understood, in one line."""
+    if not contents.clips:
+        return f"init: {contents.root} holds no video and no folder of pictures; give the folder of the videos"
+    if found.notes:
+        return f"init: {found.notes[0]}"
+    return (
+        f"init: {contents.root} holds {len(contents.clips)} videos and nothing that says what is signed; "
+        "put each into a folder named after its sign, or write a table (docs/your-videos.md)"
+    )
+
+
+def _preset(corpus: Corpus, base: Params) -> tuple[Tree, str]:
+    """Return the keys in which the preset differs from `base`, and why clips are divided as they are."""
+    rows = corpus.present
+    isolated = are_isolated(rows)
+    mode, why = choose_mode(clips_of_rows(rows), base.splits, isolated)
+    families = _families(corpus, isolated)
+    dataset: Tree = {
+        "importer": corpus.importer,
+        "table": corpus.table.as_posix(),
+        "elan": [_tiers(person) for person in corpus.elan],
+        "videos": corpus.videos.as_posix(),
+        "variations": None,
+    }
+    tree = {
+        "pipeline": {"families": families},
+        "dataset": dataset,
+        "shards": {"count": max(base.shards.count, math.ceil(len(rows) / _CLIPS_A_SHARD))},
+        **(_EVERY_FRAME if corpus.importer not in ("processed", "boston104") else {}),
+        **(_PIXELS if "gloss" in families else {}),
+        "splits": {"mode": mode},
+    }
+    return _differing(tree, base.model_dump(mode="json")), why
+
+
+def _families(corpus: Corpus, isolated: bool) -> list[str]:
+    """Return the families that can learn from the texts; isolated signs are answered by retrieval alone."""
+    signed = corpus.present[corpus.present["sentence"] != ""]
+    if isolated or (signed["gloss"] == "").all():
+        return ["sign2text"]
+    only_glosses = (signed["gloss"] == signed["sentence"]).all()
+    return ["gloss"] if only_glosses else ["sign2text", "gloss"]
+
+
+def _tiers(person: ElanTiers) -> Tree:
+    return {key: value for key, value in person.model_dump().items() if value}
+
+
+def _differing(tree: Tree, base: Tree) -> Tree:
+    """Return the part of `tree` that differs from `base`, without empty sections."""
+    found: Tree = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            if inner := _differing(value, base[key]):
+                found[key] = inner
+        elif value != base[key]:
+            found[key] = value
+    return found
+
+
+class _Quoting(yaml.SafeDumper):
+    """Writes texts that begin with a digit in quotes, because YAML 1.1 and 1.2 read `08` differently."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, '"' if text[:1].isdigit() else None)
+
+
+_Quoting.add_representer(str, _text)
+
+
+def _summary(
+    found: Understood, corpus: Corpus, contents: Contents, params: Params, why: str
+) -> list[str]:
+    """Return what was understood, one line for each thing."""
+    rows = corpus.present
+    signed = rows[rows["sentence"] != ""]
+    kind = "signs" if are_isolated(rows) else "sentences"
+    names = Counter(signed["sentence"])
+    signers = sorted(set(rows["signer_id"]) - {""})
+    made = quiet_splits(clips_of_rows(rows), params.splits)
+    sizes = Counter(made["split"][made["sentence_id"] >= 0])
+    what = _WHAT.get(corpus.importer) or ("a table" if corpus.importer in FORMS else "the corpus's files")
+    lines = [
+        f"form      {what}: importer {corpus.importer}, table {corpus.table}, videos {corpus.videos}",
+        f"clips     {len(rows)}",
+        f"{kind:<9} {len(names)}: {_some(list(names))}",
+        f"signers   {f'{len(signers)}: {_some(signers)}' if signers else 'not named'}",
+        f"splits    {params.splits.mode}: {why}; "
+        + ", ".join(f"{split} {sizes[split]}" for split in ("train", "val", "test")),
+        f"models    {', '.join(params.pipeline.families)}",
+        *_about_tiers(found, corpus),
+        *(f"not used  {line}" for line in _left_out(found, corpus, contents)),
+    ]
+    return [f"  {line}" for line in lines]
+
+
+def _about_tiers(found: Understood, corpus: Corpus) -> list[str]:
+    lines = [
+        f"tiers     sentences {person.sentence}; glosses {', '.join(person.gloss) or 'none'}"
+        for person in corpus.elan
+    ]
+    return [*lines, f"          all tiers: {_some(list(found.tiers), 30)}"] if lines else []
+
+
+def _left_out(found: Understood, corpus: Corpus, contents: Contents) -> list[str]:
+    """Return lines about rows without a video, videos without a row, and files that could not be read."""
+    rows = corpus.rows
+    lost = rows[~rows.index.isin(corpus.present.index)]
+    lines = [f"{len(lost)} rows without a video; first: {_first(list(lost['video']))}"] if len(lost) else []
+    named = {(corpus.videos / video) for video in corpus.present["video"]}
+    # a folder of pictures may be named with the folder above it
+    spare = [clip for clip in contents.clips if not named & {clip, clip.parent}]
+    if spare and not any(".csv#" in video for video in corpus.present["video"]):
+        lines.append(f"{len(spare)} videos without a text; first: {spare[0]}")
+    return lines + found.notes
+
+
+def _first(values: list[str]) -> str:
+    return values[0] or "a row that names none"
+
+
+def _some(values: list[str], most: int = _SHOWN) -> str:
+    """Return the first values, and how many there are besides."""
+    return ", ".join(values[:most]) + (f" and {len(values) - most} more" if len(values) > most else "")

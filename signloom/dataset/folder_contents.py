@@ -1,0 +1,201 @@
+"""What lies in a folder that somebody wants to train on, and which importer reads most of it."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from pympi.Elan import Eaf
+
+from signloom.dataset.forms.likely import likely
+from signloom.dataset.forms.subtitles import SUFFIXES
+from signloom.dataset.importers import load_table
+from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
+from signloom.dataset.row_tables import split_key
+from signloom.errors import SignloomError
+from signloom.params.dataset import ElanTiers
+
+_TABLES = (".csv", ".tsv", ".txt", ".json", ".xlsx")
+# a folder with more of them holds data, one file for each clip, and no tables
+_MOST_TABLES = 20
+_MOST_ROOTS = 40
+_LIKELY = re.compile(r"looks like the form (\w+);")
+# forms whose files have the same names
+_TWINS = {"how2sign": ["how2sign_clips"], "phoenix2014t": ["phoenix2014t_videos"]}
+# tiers by the names of public corpora: DGS Corpus (one person for each camera), NCSLGR, NIASL
+_KNOWN_TIERS = [
+    *(
+        ElanTiers(
+            sentence=f"Deutsche_Übersetzung_{person}",
+            gloss=[f"Lexem_Gebärde_r_{person}", f"Lexem_Gebärde_l_{person}"],
+            media=f"_1{person.lower()}1.mp4",
+        )
+        for person in "AB"
+    ),
+    ElanTiers(sentence="English translation", gloss=["main gloss", "non-dominant hand gloss"]),
+    ElanTiers(sentence="sentence", gloss=["both", "right", "left"]),
+]
+
+
+@dataclass
+class Contents:
+    """The files below a folder by what they may be; a folder of numbered pictures is a clip."""
+
+    root: Path
+    clips: list[Path] = field(default_factory=list)
+    tables: list[Path] = field(default_factory=list)
+    elan: list[Path] = field(default_factory=list)
+    subtitles: list[Path] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, root: Path) -> "Contents":
+        """List what is below `root`, apart from hidden files and folders."""
+        found = cls(root)
+        for name, folders, files in os.walk(root):
+            folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
+            place = Path(name)
+            paths = [place / file for file in sorted(files) if not file.startswith(".")]
+            kinds = {path: path.suffix.lower() for path in paths}
+            if any(kind in FRAME_SUFFIXES for kind in kinds.values()):
+                found.clips.append(place)
+            found.clips += [path for path, kind in kinds.items() if kind in VIDEO_SUFFIXES]
+            found.elan += [path for path, kind in kinds.items() if kind == ".eaf"]
+            found.subtitles += [path for path, kind in kinds.items() if kind in SUFFIXES]
+            tables = [path for path, kind in kinds.items() if kind in _TABLES]
+            found.tables += tables if len(tables) <= _MOST_TABLES else []
+        return found
+
+    def folders_above(self, paths: Sequence[Path]) -> list[Path]:
+        """Return the folders between the root and each of `paths`, the root first, then by depth."""
+        above = {
+            folder for path in paths for folder in path.parents if folder.is_relative_to(self.root)
+        } | {self.root}
+        return sorted(above, key=lambda folder: (len(folder.parts), folder))
+
+
+class Corpus(NamedTuple):
+    """A reading of the folder: what to set in section `dataset`, the rows, and those whose video exists."""
+
+    importer: str
+    table: Path
+    videos: Path
+    elan: list[ElanTiers]
+    rows: pd.DataFrame
+    present: pd.DataFrame
+
+
+@dataclass
+class Understood:
+    """The reading that finds most clips, and one line for whatever was tried and could not be used."""
+
+    corpus: Corpus | None
+    notes: list[str]
+    tiers: dict[str, int] = field(default_factory=dict)  # of ELAN files: letters of text in each tier
+
+
+def understand(contents: Contents) -> Understood:
+    """Read the folder as tables and public corpora, else as ELAN files, subtitles, or folders of signs.
+
+    The first kind that has a clip wins, and of this kind the reading with most clips.
+    """
+    notes: dict[str, None] = {}
+    tiers = _tiers(contents.elan)
+    persons = chosen_tiers(tiers)
+    kinds: list[tuple[list[tuple[str, Path]], list[Path]]] = [
+        (list(_tables(contents)), contents.folders_above(contents.clips)[:_MOST_ROOTS]),
+        ([("elan", contents.root)] if contents.elan else [], [contents.root]),
+        ([("subtitles", contents.root)] if contents.subtitles else [], [contents.root]),
+        ([("folders", folder) for folder in _folders_of_signs(contents)], [contents.root]),
+    ]
+    for candidates, roots in kinds:
+        readings = [_best(*one, roots, persons, notes) for one in candidates]
+        corpora = [reading for reading in readings if reading]
+        if corpora:
+            # of equals the first, which lies nearest to the root
+            return Understood(max(corpora, key=lambda one: len(one.present)), list(notes), tiers)
+    return Understood(None, list(notes), tiers)
+
+
+def _best(
+    importer: str, table: Path, roots: Sequence[Path], persons: list[ElanTiers], notes: dict[str, None]
+) -> Corpus | None:
+    """Return the reading of `table` with the folder of videos that has most of its clips, or None."""
+    best: Corpus | None = None
+    problem = f"{table} looks like the form {importer}, but none of its videos is below {roots[0]}"
+    for videos in roots:
+        try:
+            rows = load_table(importer, table, videos, persons)
+        except SignloomError as error:
+            problem = str(error)
+            continue
+        there = [bool(video) and _is_there(videos / video) for video in rows["video"]]
+        if any(there) and (best is None or sum(there) > len(best.present)):
+            best = Corpus(
+                importer, table, videos, persons if importer == "elan" else [], rows, rows[there]
+            )
+            if all(there):
+                break
+    if best is None:
+        notes[problem] = None
+    return best
+
+
+def _is_there(path: Path) -> bool:
+    parts = split_key(path)
+    return path.exists() or bool(parts and parts[0].is_file())
+
+
+def _tables(contents: Contents) -> Iterator[tuple[str, Path]]:
+    """Yield importer and table of whatever looks like the files of a public corpus, or like a table."""
+    read: set[Path] = set()
+    for folder in contents.folders_above(contents.tables):
+        name = _likely(folder)
+        if name and name not in ("elan", "subtitles", "folders"):
+            yield from ((one, folder) for one in (name, *_TWINS.get(name, [])))
+            read |= {file for file in contents.tables if file.parent == folder}
+    for file in contents.tables:
+        if file.suffix.lower() == ".xlsx":
+            yield ("signtalk" if file.name == "Metadata.xlsx" else "csv", file)
+        elif file not in read and (name := _likely(file)):
+            yield name, file
+
+
+def _likely(path: Path) -> str | None:
+    """Return the importer that `likely` advises for a file or folder."""
+    found = _LIKELY.search(likely(path, "") or "")
+    return found[1] if found else None
+
+
+def _folders_of_signs(contents: Contents) -> list[Path]:
+    """Return the folders inside the root whose subfolders hold clips, those nearest to the root first."""
+    found = {clip.parent.parent for clip in contents.clips if clip != contents.root}
+    inside = [folder for folder in found if folder.is_relative_to(contents.root)]
+    return sorted(inside, key=lambda folder: (len(folder.parts), folder))
+
+
+def _tiers(files: Sequence[Path]) -> dict[str, int]:
+    """Return the number of letters in each tier of all files, most first."""
+    letters: dict[str, int] = {}
+    for file in files:
+        try:
+            eaf = Eaf(str(file), suppress_version_warning=True)
+        except Exception as error:  # pympi raises Exception itself for a file that is no XML
+            raise SignloomError(f"{file}: not a readable ELAN file: {error}; move it away") from error
+        for name, (aligned, referring, _, _) in eaf.tiers.items():
+            texts = [note[2] for note in aligned.values()] + [note[1] for note in referring.values()]
+            letters[name] = letters.get(name, 0) + sum(len(text or "") for text in texts)
+    return dict(sorted(letters.items(), key=lambda one: -one[1]))
+
+
+def chosen_tiers(tiers: dict[str, int]) -> list[ElanTiers]:
+    """Return the tiers of each person: by the names of public corpora, else the tier with most text."""
+    filled = [name for name, letters in tiers.items() if letters]
+    known = [
+        person.model_copy(update={"gloss": [name for name in person.gloss if name in tiers]})
+        for person in _KNOWN_TIERS
+        if person.sentence in filled
+    ]
+    return known or [ElanTiers(sentence=name, gloss=[]) for name in filled[:1]]

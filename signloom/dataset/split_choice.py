@@ -1,0 +1,72 @@
+"""Choose how the clips of a table are divided, so that training, validation and test all have some."""
+
+import contextlib
+import io
+
+import pandas as pd
+
+from signloom.dataset.splits import check_table, make_splits
+from signloom.errors import SignloomError
+from signloom.params.splits import SplitsParams
+
+SPLITS = ("train", "val", "test")
+_FEWEST_SIGNERS = 5
+
+
+def clips_of_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return importer's rows as clips with `clip_id, sentence_id, signer_id, split`; -1 is unsigned."""
+    numbers = pd.to_numeric(rows["sentence_id"], errors="coerce").fillna(-1).astype(int)
+    signed = numbers.where((rows["sentence"] != "").to_numpy(), -1)
+    return pd.DataFrame(
+        {
+            "clip_id": [f"{number:08d}" for number in range(len(rows))],
+            "sentence_id": signed.to_numpy(),
+            "signer_id": rows["signer_id"].str.strip().to_numpy(),
+            "split": rows["split"].to_numpy(),
+        }
+    )
+
+
+def are_isolated(rows: pd.DataFrame) -> bool:
+    """Return whether every signed row of `rows` is one gloss."""
+    signed = rows[rows["sentence"] != ""]
+    return bool(len(signed)) and all(len(line.split()) == 1 for line in signed["gloss"])
+
+
+def quiet_splits(clips: pd.DataFrame, params: SplitsParams) -> pd.DataFrame:
+    """Return what `make_splits` returns, without its warnings."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        return make_splits(clips, params)
+
+
+def choose_mode(clips: pd.DataFrame, params: SplitsParams, isolated: bool) -> tuple[str, str]:
+    """Return the value of splits.mode for `clips`, and why.
+
+    Raises SignloomError if no mode gives clips to training, validation and test.
+    """
+    signed = clips[clips["sentence_id"] >= 0]
+    signers = signed["signer_id"].nunique()
+    drawn = [
+        ("clip", "the same signs in all parts, other clips"),
+        ("sentence", "sentences of the test are not in training"),
+    ]
+    options = [("predefined", "the corpus has its own")] if (clips["split"] != "").any() else []
+    if signers >= _FEWEST_SIGNERS:
+        options.append(("signer", f"{signers} signers, so the test is of people whom training never saw"))
+    options += drawn if isolated else reversed(drawn)
+    for mode, why in options:
+        if _fills_all(clips, params.model_copy(update={"mode": mode})):
+            return mode, why
+    raise SignloomError(
+        f"{len(signed)} clips of {signed['sentence_id'].nunique()} signs or sentences are too few to train, "
+        "validate and test; record more clips of each"
+    )
+
+
+def _fills_all(clips: pd.DataFrame, params: SplitsParams) -> bool:
+    try:
+        check_table(clips, params)
+    except SignloomError:
+        return False
+    made = quiet_splits(clips, params)
+    return set(made["split"][made["sentence_id"] >= 0]) == set(SPLITS)
