@@ -48,7 +48,7 @@ def _add_init(commands: Any) -> None:
         _run_init,
         "init",
         help="write a preset for a folder of videos",
-        description="Look at a folder of videos, write the preset that builds it, and say what was understood.",
+        description="Look at a folder of videos, write a preset for it, and say what was understood.",
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="the videos and what describes them")
     parser.add_argument("--preset", metavar="NAME", help="name of the preset (default: that of the folder)")

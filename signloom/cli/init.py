@@ -20,6 +20,7 @@ from signloom.params.schema import Params
 _PLAIN_FOLDERS = {"video", "videos", "clips", "data", "corpus"}
 _CLIPS_A_SHARD = 100
 _SHOWN = 6
+_ALWAYS = ("table", "videos")
 _WHAT = {
     "csv": "a table",
     "elan": "ELAN files",
@@ -49,9 +50,9 @@ def init(folder: Path, name: str | None) -> int:
         raise SignloomError(_why_not(contents, found))
     tree, why = _preset(found.corpus, base)
     params = load_presets([], tree)
-    head = f"# Written by `signloom init {folder}`, to be laid over params.yaml. Products: build/{name}, metrics/{name}.\n\n"
+    head = f"# Written by `signloom init {folder}`; laid over params.yaml. Products: build/{name}.\n\n"
     lines = _summary(found, found.corpus, contents, params, why)
-    write_text(file, head + yaml.dump(tree, Dumper=_Quoting, sort_keys=False, allow_unicode=True))
+    write_text(file, head + _yaml(tree))
     print("\n".join([f"{folder}:", *lines, "", f"{file} is written. Next:", f"  signloom check {name}"]))
     print(f"  snakemake --cores all --config preset={name}")
     return 0
@@ -88,7 +89,9 @@ def _short(folder: Path) -> Path:
 def _why_not(contents: Contents, found: Understood) -> str:
     """Return why a folder cannot be understood, in one line."""
     if not contents.clips:
-        return f"init: {contents.root} holds no video and no folder of pictures; give the folder of the videos"
+        return (
+            f"init: {contents.root} holds no video and no folder of pictures; give the folder of the videos"
+        )
     if found.notes:
         return f"init: {found.notes[0]}"
     return (
@@ -103,16 +106,15 @@ def _preset(corpus: Corpus, base: Params) -> tuple[Tree, str]:
     isolated = are_isolated(rows)
     mode, why = choose_mode(clips_of_rows(rows), base.splits, isolated)
     families = _families(corpus, isolated)
-    dataset: Tree = {
-        "importer": corpus.importer,
-        "table": corpus.table.as_posix(),
-        "elan": [_tiers(person) for person in corpus.elan],
-        "videos": corpus.videos.as_posix(),
-        "variations": None,
-    }
     tree = {
         "pipeline": {"families": families},
-        "dataset": dataset,
+        "dataset": {
+            "importer": corpus.importer,
+            "table": corpus.table.as_posix(),
+            "elan": [_tiers(person) for person in corpus.elan],
+            "videos": corpus.videos.as_posix(),
+            "variations": None,
+        },
         "shards": {"count": max(base.shards.count, math.ceil(len(rows) / _CLIPS_A_SHARD))},
         **(_EVERY_FRAME if corpus.importer not in ("processed", "boston104") else {}),
         **(_PIXELS if "gloss" in families else {}),
@@ -135,31 +137,29 @@ def _tiers(person: ElanTiers) -> Tree:
 
 
 def _differing(tree: Tree, base: Tree) -> Tree:
-    """Return the part of `tree` that differs from `base`, without empty sections."""
+    """Return the part of `tree` that differs from `base`, and where the corpus lies."""
     found: Tree = {}
     for key, value in tree.items():
         if isinstance(value, dict):
             if inner := _differing(value, base[key]):
                 found[key] = inner
-        elif value != base[key]:
+        elif value != base[key] or key in _ALWAYS:
             found[key] = value
     return found
 
 
-class _Quoting(yaml.SafeDumper):
-    """Writes texts that begin with a digit in quotes, because YAML 1.1 and 1.2 read `08` differently."""
+def _yaml(tree: Tree) -> str:
+    """Return `tree` as YAML; a text that begins with a digit is quoted: 1.1 and 1.2 read `08` differently."""
+
+    def text(dumper: Any, value: str) -> Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, '"' if value[:1].isdigit() else None)
+
+    kind: Any = type("Quoting", (yaml.SafeDumper,), {})  # the library itself is left as it is
+    kind.add_representer(str, text)
+    return str(yaml.dump(tree, Dumper=kind, sort_keys=False, allow_unicode=True))
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> Any:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, '"' if text[:1].isdigit() else None)
-
-
-_Quoting.add_representer(str, _text)
-
-
-def _summary(
-    found: Understood, corpus: Corpus, contents: Contents, params: Params, why: str
-) -> list[str]:
+def _summary(found: Understood, corpus: Corpus, contents: Contents, params: Params, why: str) -> list[str]:
     """Return what was understood, one line for each thing."""
     rows = corpus.present
     signed = rows[rows["sentence"] != ""]

@@ -70,9 +70,9 @@ class Contents:
 
     def folders_above(self, paths: Sequence[Path]) -> list[Path]:
         """Return the folders between the root and each of `paths`, the root first, then by depth."""
-        above = {
-            folder for path in paths for folder in path.parents if folder.is_relative_to(self.root)
-        } | {self.root}
+        above = {folder for path in paths for folder in path.parents if folder.is_relative_to(self.root)} | {
+            self.root
+        }
         return sorted(above, key=lambda folder: (len(folder.parts), folder))
 
 
@@ -133,9 +133,7 @@ def _best(
             continue
         there = [bool(video) and _is_there(videos / video) for video in rows["video"]]
         if any(there) and (best is None or sum(there) > len(best.present)):
-            best = Corpus(
-                importer, table, videos, persons if importer == "elan" else [], rows, rows[there]
-            )
+            best = Corpus(importer, table, videos, persons if importer == "elan" else [], rows, rows[there])
             if all(there):
                 break
     if best is None:

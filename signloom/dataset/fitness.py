@@ -1,0 +1,168 @@
+"""Whether a corpus is fit to be built: what its table and the headers of its videos show beforehand."""
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from signloom.dataset.hashes import HashCache
+from signloom.dataset.headers import read_header
+from signloom.dataset.importers import load_rows
+from signloom.dataset.manifest import build_manifest
+from signloom.dataset.split_choice import SPLITS, are_isolated, quiet_splits
+from signloom.dataset.splits import check_table
+from signloom.errors import SignloomError
+from signloom.params.dataset import ManifestParams
+from signloom.params.schema import Params
+from signloom.progress import track
+
+_FEW_CLIPS = 3
+_SHOWN = 5
+_SLACK_S = 0.1
+
+
+class Finding(NamedTuple):
+    """A line about what looks wrong and what to do; `stops` if it must be mended before a build."""
+
+    stops: bool
+    text: str
+
+
+class Facts(NamedTuple):
+    """The accepted clips with `seconds, fps, size, split, seen`, the number of rows, and the rejects."""
+
+    clips: pd.DataFrame
+    rows: int
+    rejects: pd.DataFrame
+
+
+def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Facts, list[Finding]]:
+    """Check every row as stage manifest does, read the headers and divide the clips.
+
+    Raises SignloomError if the table cannot be read or has no clip that can be used.
+    """
+    rows = load_rows(params.dataset)
+    with contextlib.redirect_stderr(io.StringIO()):  # the findings say it
+        manifest = build_manifest(rows, params.dataset, ManifestParams(max_reject_ratio=1), hashes)
+    clips, rejects = manifest.clips, manifest.rejects
+    paths = {Path(path) for path in clips["video_path"]}
+    read = {
+        path.as_posix(): read_header(path, params.pose.fps, folder_fps)
+        for path in track(sorted(paths), "headers", unit="file")
+    }
+    headers = pd.DataFrame([read[path] for path in clips["video_path"]], index=clips.index)
+    length = headers["seconds"]
+    cut = clips["end_s"].fillna(np.inf).clip(upper=length.fillna(np.inf)) - clips["start_s"].fillna(0.0)
+    clips = clips.assign(
+        **headers.assign(seconds=cut.where(np.isfinite(cut)), whole_s=length), split="", seen=0
+    )
+    findings = [*_about_rejects(len(rows), rejects, params), *_about_times(clips, params)]
+    try:
+        check_table(manifest.clips, params.splits)
+        made = quiet_splits(manifest.clips, params.splits).set_index("clip_id")
+        clips = clips.assign(**{name: clips["clip_id"].map(made[name]) for name in ("split", "seen")})
+    except SignloomError as error:
+        findings.append(Finding(True, str(error)))
+    return Facts(clips, len(rows), rejects), [*findings, *_about_people_and_texts(clips, params)]
+
+
+def _about_rejects(rows: int, rejects: pd.DataFrame, params: Params) -> Iterator[Finding]:
+    limit = params.manifest.max_reject_ratio
+    if len(rejects) > limit * rows:
+        yield Finding(
+            True,
+            f"{len(rejects)} of {rows} rows are rejected, more than manifest.max_reject_ratio {limit:g}: "
+            "correct or delete them",
+        )
+    twins = rejects[rejects["reason"] == "duplicate"]
+    for twin in twins.head(_SHOWN).itertuples():
+        other = re.sub(r"^has the same content and times as ", "", twin.detail)
+        yield Finding(False, f"{twin.clip_id} and {other} are the same video; keep one of them")
+    if len(twins) > _SHOWN:
+        yield Finding(False, f"{len(twins) - _SHOWN} more videos are there under two names; keep one of each")
+    for reason, part in rejects[rejects["reason"] != "duplicate"].groupby("reason"):
+        first = part.iloc[0]
+        yield Finding(
+            False,
+            f"{len(part)} rows are rejected as {reason}, first row {first['row']}: {first['detail']}; "
+            "correct or delete them",
+        )
+
+
+def _about_times(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
+    late = clips[clips["end_s"] > clips["whole_s"] + _SLACK_S]
+    if len(late):
+        first = late.iloc[0]
+        yield Finding(
+            False,
+            f"{len(late)} clips end after their video, first {first['clip_id']} at {first['end_s']:g} s of "
+            f"{first['whole_s']:.2f} s; correct their times",
+        )
+    quality = params.quality
+    short = clips[clips["seconds"] < quality.min_seconds]
+    if len(short) and not quality.keep_low:
+        stops = len(short) > quality.max_reject_ratio * len(clips)
+        more = f", more than quality.max_reject_ratio {quality.max_reject_ratio:g}" if stops else ""
+        yield Finding(
+            stops,
+            f"{len(short)} of {len(clips)} clips are shorter than quality.min_seconds "
+            f"{quality.min_seconds:g} and will be rejected{more}, first {short['clip_id'].iloc[0]}; "
+            "lower it, or leave them out",
+        )
+
+
+def _about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
+    signed = clips[clips["sentence_id"] >= 0]
+    signers = set(signed["signer_id"].str.strip()) - {""}
+    if len(signers) < 2:
+        who = f"all signed clips are of {signers.pop()}" if signers else "no signer is named"
+        yield Finding(False, f"{who}: scores will not say how others are understood; add or name signers")
+    if "gloss" in params.pipeline.families and (signed["gloss"] == "").all():
+        yield Finding(
+            True,
+            "pipeline.families names gloss, and no clip has a gloss; set it to [sign2text], or add glosses",
+        )
+    if clips["split"].eq("").all():
+        return
+    for name in set(SPLITS) - set(signed["split"]):
+        yield Finding(
+            False, f"{name} has no signed clip; choose another splits.mode or a larger splits.{name}_share"
+        )
+    yield from _about_classes(signed, params)
+
+
+def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
+    """Yield what is wrong with the clips of each sentence or sign, and with their division."""
+    trained = signed[signed["split"] == "train"]
+    if params.splits.mode == "sentence":
+        texts = signed["sentence"].str.casefold().str.replace(r"\W+", " ", regex=True).str.strip()
+        known = texts[trained.index]
+        both = signed[texts.isin(known) & (signed["split"] == "test")]
+        if len(both):
+            text = both["sentence"].iloc[0]
+            yield Finding(
+                True,
+                f"{both['sentence_id'].nunique()} sentences of the test are in training under another "
+                f"sentence_id, first {text!r}; give equal sentences one sentence_id",
+            )
+        return
+    unseen = signed[(signed["split"] == "test") & (signed["seen"] == 0)]
+    if len(unseen) and are_isolated(signed):
+        yield Finding(
+            False,
+            f"{unseen['sentence_id'].nunique()} signs of the test have no clip in training, first "
+            f"{unseen['sentence'].iloc[0]!r}; record more clips of them",
+        )
+    counts = signed.groupby("sentence")["clip_id"].count()
+    few = counts[counts < _FEW_CLIPS]
+    if len(few) and are_isolated(signed):
+        yield Finding(
+            False,
+            f"{len(few)} of {len(counts)} signs have fewer than {_FEW_CLIPS} clips, first {few.index[0]!r}; "
+            "record more, or leave them out",
+        )

@@ -1,0 +1,40 @@
+"""What the header of a clip's file says, without decoding it: length, frame rate and picture size."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+
+from signloom.dataset.probe import files_of
+
+_NONE = (float("nan"), float("nan"), "")
+
+
+class Header(NamedTuple):
+    """Length in seconds, frames a second (both NaN if not known), and picture size ("" if not known)."""
+
+    seconds: float
+    fps: float
+    size: str
+
+
+def read_header(path: Path, rows_fps: float, folder_fps: float) -> Header:
+    """Return the header of a video, of a folder of frames, or of an array of `rows_fps` rows a second."""
+    if path.suffix.lower() == ".npy":
+        return Header(len(np.load(path, mmap_mode="r", allow_pickle=False)) / rows_fps, rows_fps, "")
+    if path.is_dir():
+        frames = files_of(path)
+        return Header(len(frames) / folder_fps, folder_fps, _video_header(frames[0]).size)
+    return _video_header(path) if path.is_file() else Header(*_NONE)
+
+
+def _video_header(path: Path) -> Header:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        fps = float(stream.average_rate or stream.guessed_rate or "nan")
+        if stream.duration and stream.time_base:
+            seconds = float(stream.duration * stream.time_base)
+        else:
+            seconds = container.duration / av.time_base if container.duration else float("nan")
+        return Header(seconds, fps, f"{stream.width}x{stream.height}")
