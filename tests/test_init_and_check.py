@@ -224,6 +224,27 @@ def test_a_preset_is_never_overwritten(project: Path, said: Said) -> None:
     assert preset("mine") == {"shards": {"count": 9}}
 
 
+def test_a_table_with_other_columns_is_written_again_below_data(project: Path, said: Said) -> None:
+    folder = project / "recordings"
+    write_videos(folder / "v", *(f"{n}.mp4" for n in range(10)))
+    lines = [f"{n};take {n};{'ice cream' if n % 2 else 'tea'};s{n % 5};x" for n in range(10)]
+    write(folder, liste__csv="\n".join(["Nr;File;Label;Signer;Ort", *lines]).replace("take ", "old/") + "\n")
+    code, out, err = said("init", "recordings")
+    assert code == 0, err
+    given = preset("recordings")
+    assert given["dataset"]["table"] == "data/recordings/clips.csv"
+    assert given["dataset"]["videos"] == "recordings"
+    assert Path("data/recordings/clips.csv").read_text().splitlines()[:3] == [
+        "video,gloss,signer_id",
+        "v/0.mp4,tea,s0",
+        "v/1.mp4,ice_cream,s1",
+    ]
+    assert "gloss = Label, signer_id = Signer; copied to data/recordings/clips.csv" in out
+    Path("config/presets/recordings.yaml").unlink()
+    code, _, err = said("init", "recordings")
+    assert code == 2 and "data/recordings/clips.csv exists" in err
+
+
 @pytest.mark.parametrize(
     ("make", "line"),
     [

@@ -2,16 +2,26 @@
 
 import math
 import re
+import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import pandas as pd
 import yaml
 
-from signloom.dataset.folder_contents import Contents, Corpus, Understood, understand
+from signloom.dataset.folder_contents import (
+    Contents,
+    Corpus,
+    Understood,
+    best_reading,
+    understand,
+    understand_folders,
+)
+from signloom.dataset.foreign_tables import read_foreign
 from signloom.dataset.split_choice import are_isolated, choose_mode, clips_of_rows, quiet_splits
 from signloom.errors import SignloomError
-from signloom.files import write_text
+from signloom.files import write_csv, write_text
 from signloom.params.dataset import FORMS, ElanTiers
 from signloom.params.load import Tree
 from signloom.params.presets import PRODUCT_FOLDERS, load_presets, preset_file
@@ -46,16 +56,52 @@ def init(folder: Path, name: str | None) -> int:
     file = _free(name)
     contents = Contents.of(folder)
     found = understand(contents)
-    if found.corpus is None:
+    own = None if found.corpus or not contents.clips else _rewritten(contents, name, found)
+    corpus = found.corpus or (own.corpus if own else understand_folders(contents))
+    if corpus is None:
         raise SignloomError(_why_not(contents, found))
-    tree, why = _preset(found.corpus, base)
+    tree, why = _preset(corpus, base)
     params = load_presets([], tree)
     head = f"# Written by `signloom init {folder}`; laid over params.yaml. Products: build/{name}.\n\n"
-    lines = _summary(found, found.corpus, contents, params, why)
+    lines = _summary(found, corpus, contents, params, why)
+    if own:
+        lines.append(f"  columns   {own.columns}; copied to {own.corpus.table}")
+        write_csv(own.corpus.table, own.table)
     write_text(file, head + _yaml(tree))
     print("\n".join([f"{folder}:", *lines, "", f"{file} is written. Next:", f"  signloom check {name}"]))
     print(f"  snakemake --cores all --config preset={name}")
     return 0
+
+
+class Rewritten(NamedTuple):
+    """A table with our columns, the corpus that it makes, and which column was taken for what."""
+
+    table: pd.DataFrame
+    corpus: Corpus
+    columns: str
+
+
+def _rewritten(contents: Contents, name: str, found: Understood) -> Rewritten | None:
+    """Return the first table whose columns can be guessed, to be written below data/, or None.
+
+    Raises SignloomError if there is a table at its place already.
+    """
+    for table in contents.tables:
+        if read := read_foreign(table, contents.root):
+            target = Path("data", name, "clips.csv")
+            if target.exists():
+                raise SignloomError(
+                    f"init: {target} exists, and a table made from {table} would be written there; "
+                    "choose another name with --preset NAME"
+                )
+            with tempfile.TemporaryDirectory() as scratch:
+                copy = Path(scratch, "clips.csv")
+                write_csv(copy, read[0])
+                corpus = best_reading("csv", copy, [contents.root], [], {})
+            if corpus:
+                found.notes.clear()  # they say that no importer could read the table
+                return Rewritten(read[0], corpus._replace(table=target), read[1])
+    return None
 
 
 def name_of(folder: Path) -> str:

@@ -97,7 +97,7 @@ class Understood:
 
 
 def understand(contents: Contents) -> Understood:
-    """Read the folder as tables and public corpora, else as ELAN files, subtitles, or folders of signs.
+    """Read the folder as tables and public corpora, else as ELAN files or subtitles.
 
     The first kind that has a clip wins, and of this kind the reading with most clips.
     """
@@ -108,10 +108,9 @@ def understand(contents: Contents) -> Understood:
         (list(_tables(contents)), contents.folders_above(contents.clips)[:_MOST_ROOTS]),
         ([("elan", contents.root)] if contents.elan else [], [contents.root]),
         ([("subtitles", contents.root)] if contents.subtitles else [], [contents.root]),
-        ([("folders", folder) for folder in _folders_of_signs(contents)], [contents.root]),
     ]
     for candidates, roots in kinds:
-        readings = [_best(*one, roots, persons, notes) for one in candidates]
+        readings = [best_reading(*one, roots, persons, notes) for one in candidates]
         corpora = [reading for reading in readings if reading]
         if corpora:
             # of equals the first, which lies nearest to the root
@@ -119,7 +118,16 @@ def understand(contents: Contents) -> Understood:
     return Understood(None, list(notes), tiers)
 
 
-def _best(
+def understand_folders(contents: Contents) -> Corpus | None:
+    """Read the folder as folders named after signs; one folder alone names no signs, but holds videos."""
+    readings = [
+        best_reading("folders", folder, [contents.root], [], {}) for folder in _folders_of_signs(contents)
+    ]
+    corpora = [one for one in readings if one and len(set(one.present["sentence"])) > 1]
+    return max(corpora, key=lambda one: len(one.present), default=None)
+
+
+def best_reading(
     importer: str, table: Path, roots: Sequence[Path], persons: list[ElanTiers], notes: dict[str, None]
 ) -> Corpus | None:
     """Return the reading of `table` with the folder of videos that has most of its clips, or None."""

@@ -1,0 +1,66 @@
+"""Tables whose columns have names that no importer knows: find the videos and the texts in them."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from signloom.dataset.forms.table_files import found_separator, read_table, read_text
+from signloom.dataset.forms.texts import one_gloss
+from signloom.dataset.forms.video_files import VideoFiles
+from signloom.errors import SignloomError
+
+_TABLES = (".csv", ".tsv", ".txt", ".xlsx")
+# names of columns in small letters
+_NAMES = {
+    "sentence": {"sentence", "translation", "text", "caption", "transcript", "transcription"},
+    "gloss": {"gloss", "glosses", "sign", "label", "word", "class", "gloss_label"},
+    "signer_id": {"signer_id", "signer", "participant", "participant id", "speaker", "subject", "user"},
+    "split": {"split", "subset", "partition"},
+}
+_FEWEST_FOUND = 0.5
+
+
+def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | None:
+    """Return `table` with our columns, videos relative to `root`, and what was taken for what; None if not.
+
+    Videos are in the column most of whose values name one below the root, by path or by name alone. A table
+    that names a video twice is none: its times need a form of its own.
+    """
+    if table.suffix.lower() not in _TABLES:
+        return None
+    try:
+        rows = (
+            read_table(table, []) if table.suffix == ".xlsx" else read_text(table, found_separator(table), [])
+        )
+        files = VideoFiles(root)
+        found = {
+            str(name): [_video(cell.strip(), root, files) for cell in rows[name]]
+            for name in rows.columns.drop("row", errors="ignore")
+        }
+    except SignloomError:
+        return None
+    if not found or not len(rows):
+        return None
+    best = max(found, key=lambda name: sum(map(bool, found[name])))
+    videos = [video or rows[best].iloc[number].strip() for number, video in enumerate(found[best])]
+    taken = {
+        ours: name
+        for ours, theirs in _NAMES.items()
+        if (name := next((str(name) for name in rows if str(name).lower() in theirs and name != best), ""))
+    }
+    enough = sum(map(bool, found[best])) >= _FEWEST_FOUND * len(rows)
+    if not enough or len({*videos}) < len(videos) or not {"sentence", "gloss"} & {*taken}:
+        return None
+    ours = pd.DataFrame({"video": videos} | {ours: rows[name].to_numpy() for ours, name in taken.items()})
+    if taken.get("gloss", "").lower() in ("sign", "label", "word", "class"):
+        ours["gloss"] = [one_gloss(text) for text in ours["gloss"]]
+    return ours, ", ".join(f"{ours} = {theirs}" for ours, theirs in {"video": best, **taken}.items())
+
+
+def _video(cell: str, root: Path, files: VideoFiles) -> str | None:
+    """Return the path below `root` of the video that a cell names, or None."""
+    if not cell:
+        return None
+    if (root / cell).is_file() and (root / cell).is_relative_to(root):
+        return cell
+    return files.find(Path(cell).name)
