@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -81,7 +80,7 @@ def _about_rejects(rows: int, rejects: pd.DataFrame, params: Params) -> Iterator
         )
     twins = rejects[rejects["reason"] == "duplicate"]
     for twin in twins.head(_SHOWN).itertuples():
-        other = re.sub(r"^has the same content and times as ", "", twin.detail)
+        other = twin.detail.removeprefix("has the same content and times as ")
         yield Finding(False, f"{twin.clip_id} and {other} are the same video; keep one of them")
     if len(twins) > _SHOWN:
         yield Finding(False, f"{len(twins) - _SHOWN} more videos are there under two names; keep one of each")
