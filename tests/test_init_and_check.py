@@ -364,6 +364,16 @@ def test_check_says_who_signs_and_which_signs_have_few_clips(project: Path, said
     assert "look at: 1 of 3 signs have fewer than 3 clips, first 'RARE'" in out
 
 
+def test_a_part_without_clips_is_named_unless_none_was_wanted(project: Path, said: Said) -> None:
+    write_videos(project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    rows = [row.replace(",val,", ",test,") for row in ROWS]
+    checked(project, rows)
+    code, out, _ = said("check", "mine")
+    assert code == 0 and "look at: val has no signed clip" in out
+    checked(project, rows, splits={"val_share": 0.0})
+    assert "no signed clip" not in said("check", "mine")[1]
+
+
 def test_check_lays_presets_over_each_other_and_names_an_unknown_one(project: Path, said: Said) -> None:
     write_videos(project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
     checked(project, ROWS)

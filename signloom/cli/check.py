@@ -44,7 +44,7 @@ def check(presets: str) -> int:
         return 1
     print("\n".join(about_corpus(facts, params)))
     needed = bytes_needed(facts.clips, params)
-    free = shutil.disk_usage(build).free
+    free = shutil.disk_usage(build if build.exists() else Path()).free
     print(f"disk      {_size(needed)} for landmarks and features, {_size(free)} free", flush=True)
     if needed > free:
         findings.append(Finding(True, f"the disk has too little room below {build}; free {_size(needed)}"))

@@ -128,10 +128,14 @@ def _about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Fin
         )
     if clips["split"].eq("").all():
         return
-    for name in set(SPLITS) - set(signed["split"]):
-        yield Finding(
-            False, f"{name} has no signed clip; choose another splits.mode or a larger splits.{name}_share"
-        )
+    wanted = {"train": 1.0, "val": params.splits.val_share, "test": params.splits.test_share}
+    for name in SPLITS:
+        if wanted[name] and name not in set(signed["split"]):
+            yield Finding(
+                False,
+                f"{name} has no signed clip; mark some in the table's column `split`, or choose another "
+                f"splits.mode or a larger splits.{name}_share",
+            )
     yield from _about_classes(signed, params)
 
 
