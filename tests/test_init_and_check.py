@@ -20,7 +20,7 @@ from signloom.cli import check as check_command
 from signloom.params.load import load_params
 from signloom.params.schema import Params
 from signloom.video.decode import read_frames
-from tests.test_importers_forms import write, write_videos
+from tests.test_importers_forms import how2sign, write, write_videos
 from tests.videos import write_video
 from workflow_scripts import manifest, sources, splits
 
@@ -200,6 +200,35 @@ def test_elan_tiers_without_known_names_are_chosen_by_their_text(project: Path, 
     assert given["dataset"]["elan"] == [{"sentence": "Satz"}]
     assert given["splits"] == {"mode": "sentence"}
     assert given["pipeline"] == {"families": ["sign2text"]}
+
+
+def test_both_people_of_an_elan_file_are_taken_with_their_cameras(project: Path, said: Said) -> None:
+    tiers = {f"Deutsche_Übersetzung_{person}": SENTENCES for person in "AB"}
+    glosses = {f"Lexem_Gebärde_{hand}_A": ["HAUS"] * 10 for hand in "rl"}
+    eaf(project / "data/dgs/eaf/12.eaf", tiers | glosses)
+    write_videos(project / "data/dgs/v", "12_1a1.mp4", "12_1b1.mp4", seconds=3)
+    code, out, _ = said("init", "data/dgs")
+    assert code == 0
+    assert preset("dgs")["dataset"]["elan"] == [
+        {
+            "sentence": "Deutsche_Übersetzung_A",
+            "gloss": ["Lexem_Gebärde_r_A", "Lexem_Gebärde_l_A"],
+            "media": "_1a1.mp4",
+        },
+        {"sentence": "Deutsche_Übersetzung_B", "media": "_1b1.mp4"},
+    ]
+    # one gloss in each sentence makes no isolated signs
+    assert "clips     20" in out and "sentences 10" in out
+
+
+def test_forms_whose_files_have_equal_names_are_told_apart_by_the_videos(project: Path, said: Said) -> None:
+    clips = ("-aB1_0", "-aB1_2", "cC2_1", "dD3_1")
+    write_videos(how2sign(project / "data/h2s") / "clips", *(f"{name}-1-rgb_front.mp4" for name in clips))
+    code, out, _ = said("init", "data/h2s")
+    assert code == 0
+    assert preset("h2s")["dataset"]["importer"] == "how2sign_clips"
+    assert preset("h2s")["dataset"]["videos"] == "data/h2s/clips"
+    assert "not used" not in out
 
 
 def test_subtitles_beside_videos_are_sentences(project: Path, said: Said) -> None:

@@ -247,7 +247,8 @@ def _left_out(found: Understood, corpus: Corpus, contents: Contents) -> list[str
     spare = [clip for clip in contents.clips if not named & {clip, clip.parent}]
     if spare and not any(".csv#" in video for video in corpus.present["video"]):
         lines.append(f"{len(spare)} videos without a text; first: {spare[0]}")
-    return lines + found.notes
+    # forms whose files have the names of the chosen one's
+    return lines + [note for note in found.notes if not note.startswith(f"{corpus.table} looks like")]
 
 
 def _first(values: list[str]) -> str:

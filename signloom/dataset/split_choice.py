@@ -28,9 +28,10 @@ def clips_of_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def are_isolated(rows: pd.DataFrame) -> bool:
-    """Return whether every signed row of `rows` is one gloss."""
+    """Return whether every signed row of `rows` is one gloss, and its sentence no more than that."""
     signed = rows[rows["sentence"] != ""]
-    return bool(len(signed)) and all(len(line.split()) == 1 for line in signed["gloss"])
+    single = bool(len(signed)) and all(len(line.split()) == 1 for line in signed["gloss"])
+    return single and len(set(signed["sentence"])) <= len(set(signed["gloss"]))
 
 
 def quiet_splits(clips: pd.DataFrame, params: SplitsParams) -> pd.DataFrame:
