@@ -1,11 +1,11 @@
-"""The arguments of `signloom predict`, `calibrate` and `compare`, and checks that need no slow import."""
+"""The arguments of every command of `signloom`, and checks that need no slow import."""
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from signloom.cli.extras import need_scores, need_video
+from signloom.cli.extras import need_points, need_scores, need_video
 from signloom.errors import SignloomError
 
 BUNDLE = Path("build/export/sign_encoder_bundle.zip")
@@ -17,6 +17,7 @@ def add_commands(commands: Any) -> None:
     _add_predict(commands)
     _add_calibrate(commands)
     _add_compare(commands)
+    _add_export_landmarks(commands)
 
 
 def _new_command(
@@ -162,3 +163,33 @@ def _run_compare(args: argparse.Namespace) -> int:
     from signloom.cli.compare import run_compare
 
     return run_compare(args.a, args.b, args.clips, args.json, args.html)
+
+
+def _add_export_landmarks(commands: Any) -> None:
+    parser = _new_command(
+        commands,
+        _run_export_landmarks,
+        "export-landmarks",
+        help="write landmarks or features as .pose files or tables",
+        description="Write the landmarks or features of a build, one file for each clip.",
+    )
+    parser.add_argument("clips", nargs="*", metavar="CLIP_ID", help="clips to write (default: all)")
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to write to")
+    parser.add_argument(
+        "--form",
+        choices=["pose", "parquet", "csv"],
+        default="pose",
+        help="kind of file (default: %(default)s)",
+    )
+    parser.add_argument("--features", action="store_true", help="write features in place of landmarks")
+    parser.add_argument(
+        "--build", type=Path, default=Path("build"), metavar="FOLDER", help="the build (default: %(default)s)"
+    )
+
+
+def _run_export_landmarks(args: argparse.Namespace) -> int:
+    need_points("export-landmarks")
+    # slow to import: --help should not wait for it
+    from signloom.cli.export_landmarks import export_landmarks
+
+    return export_landmarks(args)

@@ -8,6 +8,13 @@ from signloom.errors import SignloomError
 VIDEO = ("mediapipe", "av", "cv2", "scipy", "pydantic", "pandas", "matplotlib", "tqdm")
 # the modules of the extra `train` that score predictions and draw the page
 SCORES = ("pandas", "pydantic", "jiwer", "sacrebleu", "jinja2", "yaml", "matplotlib")
+# the modules of the extra `train` that read and write landmarks
+POINTS = ("pose_format", "pandas", "pyarrow", "scipy", "av", "cv2", "pydantic", "tqdm")
+
+
+def need_points(command: str) -> None:
+    """Raise SignloomError if a package that reads or writes landmarks is not installed."""
+    _need(command, "landmarks", POINTS, "train")
 
 
 def need_scores(command: str) -> None:
