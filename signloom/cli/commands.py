@@ -70,6 +70,12 @@ def _add_predict(commands: Any) -> None:
         metavar="PNG_OR_FOLDER",
         help="draw landmarks and answer: to a .png file, or to one .png per video in a folder",
     )
+    files = parser.add_argument_group(
+        "files of answers, of one video, stream or camera; a video is cut into passages first"
+    )
+    files.add_argument("--eaf", type=Path, metavar="FILE", help="write ELAN tiers of sentences and glosses")
+    files.add_argument("--vtt", type=Path, metavar="FILE", help="write the sentences as WebVTT subtitles")
+    files.add_argument("--srt", type=Path, metavar="FILE", help="write the sentences as SubRip subtitles")
 
 
 def _run_predict(args: argparse.Namespace) -> int:
@@ -83,6 +89,9 @@ def _run_predict(args: argparse.Namespace) -> int:
         raise SignloomError(f"predict: --top {args.top}: expected 1 or more")
     if args.picture and (features or not args.videos):
         raise SignloomError("predict: --picture works for videos, not for --stream, --camera or features")
+    wanted = [name for name in ("eaf", "vtt", "srt") if getattr(args, name)]
+    if wanted and (features or len(args.videos) > 1 or args.picture):
+        raise SignloomError(f"predict: --{wanted[0]} works for one video, and without --picture")
     # slow to import: --help and wrong arguments should not wait for it
     if features:
         from signloom.inference.command import answer_files, load_engine
