@@ -89,8 +89,12 @@ def _run_predict(args: argparse.Namespace) -> int:
         raise SignloomError(f"predict: --top {args.top}: expected 1 or more")
     if args.picture and (features or not args.videos):
         raise SignloomError("predict: --picture works for videos, not for --stream, --camera or features")
+    # as signloom.dataset.probe.LANDMARK_SUFFIXES, which is slow to import
+    poses = [path for path in args.videos if path.suffix.lower() == ".pose"]
+    if poses and args.picture:
+        raise SignloomError(f"predict: --picture works for videos, and {poses[0]} has landmarks alone")
     wanted = [name for name in ("eaf", "vtt", "srt") if getattr(args, name)]
-    if wanted and (features or len(args.videos) > 1 or args.picture):
+    if wanted and (features or poses or len(args.videos) > 1 or args.picture):
         raise SignloomError(f"predict: --{wanted[0]} works for one video, and without --picture")
     # slow to import: --help and wrong arguments should not wait for it
     if features:
@@ -99,6 +103,8 @@ def _run_predict(args: argparse.Namespace) -> int:
         engine = load_engine(args.bundle, int8=args.int8, top=args.top)
         return answer_files(engine, features, as_json=args.json, rerank=args.rerank)
     need_video("predict")
+    if poses:
+        need_points("predict")
     from signloom.cli.predict import answer
 
     return answer(args)
