@@ -74,7 +74,7 @@ def answer_video(
     decode: bool = True,
     watch: Callable[[Iterable[Frame]], Iterable[Frame]] = iter,
 ) -> VideoAnswer:
-    """Answer a video, folder of pictures or landmark file from `start_s` to `end_s` (None: from or to its end).
+    """Answer a video, folder of pictures or landmark file from `start_s` to `end_s` (None: from, to its end).
 
     `tracker` can be reused for several clips; None builds a new one. The frames pass through `watch`, which
     may show progress. Raises VideoUnreadable if a frame cannot be read.
