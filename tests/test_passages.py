@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import groupby, pairwise, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pysubs2
 import pytest
 from demo_params import section
-from exported import Exported
 from pympi.Elan import Eaf
-from test_stream import SEQ_LEN, Film, finals
+from test_stream import SEQ_LEN, Film, ListeningEngine, finals
 
 from signloom.__main__ import main
 from signloom.cli import predict
@@ -124,7 +124,7 @@ def test_glosses_share_the_clip_halfway_between_the_places_where_they_are_said()
     assert gloss_spans(np.log(probs[:2]), [0, 0], 2) is None  # two frames cannot say a gloss twice
 
 
-def answer(sentence: str, glosses: str | None = None, *, accepted: bool = True, spans=None) -> Answer:  # type: ignore[no-untyped-def]
+def answer(sentence: str, glosses: str | None = None, *, accepted: bool = True, spans: Any = None) -> Answer:
     match = Match(1, "a", "a.mp4", 1, sentence, "", 0.9, 0.9, 0.8, None, None)
     return Answer(
         accepted, "ok" if accepted else "low_similarity", (match,), 1.0, 30, sentence, glosses, spans
@@ -214,74 +214,68 @@ def test_pysubs2_reads_the_subtitles(form: str, tmp_path: Path) -> None:
     assert list(pysubs2.load(str(path), encoding="utf-8", format_=form)) == []
 
 
+class SayingEngine(ListeningEngine):
+    """In the engine's place: it accepts passages of more than 38 rows and names their length."""
+
+    def answer(self, features: np.ndarray, *given: Any, **named: Any) -> Answer:
+        return answer(f"This has {len(features)} rows.", "ROWS", accepted=len(features) > 38)
+
+
 @pytest.fixture
 def film(monkeypatch: pytest.MonkeyPatch) -> Film:
-    """A recording with two passages, in the place of every video and tracker."""
-    film = Film(8, [(0.5, 2.0), (4.0, 6.0)])
-
-    def frames(video: Path) -> Iterator[predict.Frame]:
-        return iter([predict.Frame(n, float(time_s), film.picture(n)) for n, time_s in enumerate(film.times)])
-
-    class Tracker:
-        def __enter__(self) -> Film:
-            return film
-
-        def __exit__(self, *raised: object) -> None:
-            pass
-
-    monkeypatch.setattr(predict, "read_frames", frames)
-    monkeypatch.setattr(predict, "bundle_tracker", lambda engine: Tracker())
+    """A recording with two passages, in the place of every video, and an engine that answers it."""
+    film = Film(8, [(0.5, 1.5), (4.0, 5.5)])
+    frames = [predict.Frame(n, float(time_s), film.picture(n)) for n, time_s in enumerate(film.times)]
+    monkeypatch.setattr(predict, "read_frames", lambda video: iter(frames))
+    monkeypatch.setattr(predict, "bundle_tracker", lambda engine: nullcontext(film))
+    monkeypatch.setattr(predict, "load_engine", lambda *given, **named: SayingEngine())
     return film
 
 
-def run(exported: Exported, tmp_path: Path, *source: str) -> int:
-    files = [f"--{form}={tmp_path}/a.{form}" for form in ("eaf", "vtt", "srt")]
-    return main(["predict", *source, "--bundle", str(exported.bundle), "--json", *files])
+def run(folder: Path, *source: str) -> int:
+    files = [f"--{form}={folder}/a.{form}" for form in ("eaf", "vtt", "srt")]
+    return main(["predict", *source, "--json", *files])
 
 
 @pytest.mark.parametrize("option", [[], ["--stream"]])
+@pytest.mark.usefixtures("film")
 def test_predict_writes_every_accepted_passage_of_a_file_and_of_a_stream(
-    option: list[str],
-    film: Film,
-    exported: Exported,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    option: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     video = tmp_path / "a.mp4"
     video.touch()
-    assert run(exported, tmp_path, *option, str(video)) == 0
+    assert run(tmp_path, *option, str(video)) == 0
     said = capsys.readouterr()
     events = [json.loads(line) for line in said.out.splitlines()]
     assert any(event["event"] == "partial" for event in events) == bool(option)
-    last = [event for event in events if event["event"] != "partial"]
-    assert [event["event"] for event in last] == ["pause", "pause"]
-    expected = [
-        (round(1000 * event["start_s"]), round(1000 * event["end_s"]), event["matches"][0]["sentence"])
-        for event in last
-        if event["accepted"]
-    ]
+    first, second = [event for event in events if event["event"] != "partial"]
+    assert [event["accepted"] for event in (first, second)] == [False, True]
+    start, end = (round(1000 * second[name]) for name in ("start_s", "end_s"))
+    assert 3700 <= start <= 4000 and 5400 <= end <= 5800
+    expected = [(start, end, second["matches"][0]["sentence"])]
     eaf = Eaf(str(tmp_path / "a.eaf"))
-    assert sorted(eaf.get_annotation_data_for_tier("sentence")) == expected
+    assert eaf.get_annotation_data_for_tier("sentence") == expected
+    assert eaf.get_annotation_data_for_tier("gloss") == [(start, end, "ROWS")]
     assert eaf.media_descriptors[0]["RELATIVE_MEDIA_URL"] == "./a.mp4"
     for form in ("vtt", "srt"):
-        read = pysubs2.load(str(tmp_path / f"a.{form}"), encoding="utf-8", format_=form)
+        read = pysubs2.load(str(tmp_path / f"a.{form}"), encoding="utf-8")
         assert [(event.start, event.end, event.plaintext) for event in read] == expected
-    assert f"a.vtt: {len(expected)} of 2 passages answered" in said.err
+    assert f"{tmp_path}/a.vtt: 1 of 2 passages answered" in said.err
 
 
-def test_files_of_answers_are_for_one_video(
-    exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("film")
+def test_files_of_answers_are_for_one_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a.mp4", "b.mp4"):
         (tmp_path / "videos" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "videos" / name).touch()
     for given, said in (
         (["a.mp4", "b.mp4"], "--eaf works for one video"),
         (["a.npz"], "--eaf works for one video"),
+        (["a.pose"], "--eaf works for one video"),
         (["a.mp4", "--picture", "a.png"], "without --picture"),
         ([str(tmp_path / "videos")], "holds 2 videos"),
     ):
-        assert run(exported, tmp_path, *given) == 2
+        assert run(tmp_path, *given) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
     assert not (tmp_path / "a.eaf").exists()
