@@ -1,6 +1,7 @@
 """Commands for people.
 
-`predict` asks a trained model what a video says, `calibrate` fits it to a camera, `compare` compares builds.
+`predict` asks a trained model what a video says, `calibrate` fits it to a camera, `compare` compares builds,
+`export-landmarks` writes landmarks for other programs.
 """
 
 import argparse
