@@ -11,7 +11,7 @@ REASONS = {
     "ambiguous_top2": "two sentences are about equally similar",
     "prototype_disagreement": "one clip of the sentence is similar, the others are not",
 }
-MIRRORED = "its mirror image would be accepted: the camera may mirror, as selfie cameras do, or the signer is left-handed"
+MIRRORED = "its mirror image would be accepted: a selfie camera mirrors, or the signer is left-handed"
 NONE = "-"
 
 
