@@ -93,23 +93,58 @@ def matched(true: Sequence[float], cut: Sequence[float], tolerance_s: float) -> 
     return found
 
 
-def matched_glosses(
-    true: Sequence[tuple[float, float, str]], said: Sequence[tuple[float, float, str]]
-) -> int:
-    """Return how many true glosses overlap an annotation of their name that no other gloss took."""
+def matched_texts(true: Sequence[tuple[float, float, str]], said: Sequence[tuple[float, float, str]]) -> int:
+    """Return how many true texts overlap an annotation of the same text that no other one took."""
     left, found = list(said), 0
-    for start, end, gloss in true:
-        over = [other for other in left if other[2] == gloss and other[0] < end and start < other[1]]
+    for start, end, text in true:
+        over = [other for other in left if other[2] == text and other[0] < end and start < other[1]]
         if over:
             left.remove(over[0])
             found += 1
     return found
 
 
-def report(name: str, found: int, true: int, said: int) -> None:
-    """Print precision and recall of `found` out of `true` and `said` ones."""
-    precision = f"precision {found / max(said, 1):.3f} ({found} of {said})"
-    print(f"{name:<10} {precision}, recall {found / true:.3f} ({found} of {true})")
+class Score(NamedTuple):
+    """How many were found, of the true ones and of those that were said."""
+
+    found: int
+    true: int
+    said: int
+
+    def __str__(self) -> str:
+        """Return precision and recall."""
+        precision = f"precision {self.found / max(self.said, 1):.3f} ({self.found} of {self.said})"
+        return f"{precision}, recall {self.found / self.true:.3f} ({self.found} of {self.true})"
+
+
+def answer_joined(
+    bundle: Path, output: Path, minutes: float, corpus: Path = Path("data/demo"), signer: str = "s6"
+) -> dict[str, Score]:
+    """Write the long video of a signer to `output`, answer it into files beside it, and score them."""
+    output.mkdir(parents=True, exist_ok=True)
+    video, eaf, said = (output / f"long{end}" for end in (".mp4", ".eaf", ".jsonl"))
+    known = {int(clip["sentence_id"]) for clip in SignEngine.load(bundle).clips}
+    truth = pd.read_csv(corpus / "truth/gloss_times.csv")
+    clips = join(choose(corpus, signer, known), truth, video, 60 * minutes)
+    with said.open("w") as file, contextlib.redirect_stdout(file):
+        files = ["--eaf", str(eaf), "--vtt", str(eaf.with_suffix(".vtt"))]
+        code = signloom(["predict", str(video), "--bundle", str(bundle), "--json", *files])
+    if code:
+        raise SystemExit(code)
+    passages = [json.loads(line) for line in said.read_text("utf-8").splitlines()]
+    scores = {}
+    for name in ("start_s", "end_s"):
+        true, cut = [getattr(clip, name) for clip in clips], [passage[name] for passage in passages]
+        scores[f"{name[:-2]}s"] = Score(matched(true, cut, TOLERANCE_S), len(true), len(cut))
+    tiers = Eaf(str(eaf))
+    true_texts = {
+        "sentence": [(clip.start_s, clip.end_s, clip.sentence) for clip in clips],
+        "gloss": [gloss for clip in clips for gloss in clip.glosses],
+    }
+    for tier, texts in true_texts.items():
+        found = sorted((a / 1000, b / 1000, text) for a, b, text in tiers.get_annotation_data_for_tier(tier))
+        scores[tier] = Score(matched_texts(texts, found), len(texts), len(found))
+    return scores
 
 
 def main() -> None:
@@ -119,40 +154,11 @@ def main() -> None:
     )
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--corpus", type=Path, default=Path("data/demo"))
-    parser.add_argument("--signer", default="s6")
     parser.add_argument("--minutes", type=float, default=2.0)
     args = parser.parse_args()
-    args.output.mkdir(parents=True, exist_ok=True)
-    video, eaf, said = (args.output / f"long{end}" for end in (".mp4", ".eaf", ".jsonl"))
-    known = {int(clip["sentence_id"]) for clip in SignEngine.load(args.bundle).clips}
-    truth = pd.read_csv(args.corpus / "truth/gloss_times.csv")
-    clips = join(choose(args.corpus, args.signer, known), truth, video, 60 * args.minutes)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with said.open("w") as file, contextlib.redirect_stdout(file):
-        files = ["--eaf", str(eaf), "--vtt", str(eaf.with_suffix(".vtt"))]
-        code = signloom(["predict", str(video), "--bundle", str(args.bundle), "--json", *files])
-    if code:
-        raise SystemExit(code)
-    passages = [json.loads(line) for line in said.read_text("utf-8").splitlines()]
-    accepted = [passage for passage in passages if passage["accepted"]]
-    print(f"{len(clips)} clips, {clips[-1].end_s:.0f} s; {len(passages)} passages, {len(accepted)} accepted")
-    for name in ("start_s", "end_s"):
-        true, cut = [getattr(clip, name) for clip in clips], [passage[name] for passage in passages]
-        report(f"{name[:-2]}s", matched(true, cut, TOLERANCE_S), len(true), len(cut))
-    tiers = Eaf(str(eaf))
-    texts, words = (
-        sorted(
-            (start / 1000, end / 1000, text) for start, end, text in tiers.get_annotation_data_for_tier(tier)
-        )
-        for tier in ("sentence", "gloss")
-    )
-    true_texts = [(clip.start_s, clip.end_s, clip.sentence) for clip in clips]
-    report("sentences", matched_glosses(true_texts, texts), len(clips), len(texts))
-    true_words = [gloss for clip in clips for gloss in clip.glosses]
-    report("glosses", matched_glosses(true_words, words), len(true_words), len(words))
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"peak memory {after / 1024:.0f} MB, {before / 1024:.0f} MB of it before the video is answered")
+    for name, score in answer_joined(args.bundle, args.output, args.minutes).items():
+        print(f"{name:<9} {score}")
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
 if __name__ == "__main__":
