@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from signloom.features.pose.pose_features import RawClip
 from signloom.features.shards import FeatureShards
-from signloom.inference.stream import PAUSE_S, SMOOTH_S, STILL, recent_motion
+from signloom.inference.passages import PAUSE_S, SMOOTH_S, STILL, recent_motion
 from signloom.params.load import load_params
 
 

@@ -108,7 +108,11 @@ rule side_by_side:
         predictions=side.of_runs("predictions.csv"),
     output:
         metrics=flow.metric("side_by_side/{table}.json"),
-        table=flow.product("side_by_side/{table}.csv"),
+        table=report(
+            flow.product("side_by_side/{table}.csv"),
+            "../docs/captions/side_by_side.rst",
+            category="Settings side by side",
+        ),
     log:
         flow.product("logs/side_by_side/{table}.log"),
     benchmark:

@@ -11,7 +11,7 @@ from dvc.repo import Repo
 
 from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
 
-NAMED = [*VIDEO_SUFFIXES, *FRAME_SUFFIXES, ".npy", ".csv"]
+NAMED = [*VIDEO_SUFFIXES, *FRAME_SUFFIXES, ".npy", ".csv", ".eaf", ".srt", ".vtt"]
 
 
 @pytest.fixture

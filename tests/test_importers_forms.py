@@ -257,6 +257,14 @@ def test_a_file_of_another_name_is_read_alone_and_has_no_split(tmp_path: Path) -
     assert values(load_table("multimodalhugs", table, tmp_path), "video", "split") == [["a.mp4", ""]]
 
 
+def test_a_place_by_split_is_passed_over_in_a_table_without_splits(tmp_path: Path) -> None:
+    head = "name|video|start|end|speaker|orth|translation\n"
+    lines = "a|x|-1|-1|S|WIND|wind\n|x|-1|-1|S|WIND|wind\n"
+    table = write(tmp_path / "t", some__csv=head + lines) / "some.csv"
+    rows = load_table("phoenix2014t_videos", table, write_videos(tmp_path / "v", "a.mp4"))
+    assert values(rows, "row", "video", "split") == [["2", "a.mp4", ""], ["3", "", ""]]
+
+
 def test_letters_are_found_however_the_disk_and_the_table_compose_them(tmp_path: Path) -> None:
     composed, parted = "gr\u00fc\u00dfe/caf\u00e9.mp4", "gru\u0308\u00dfe2/cafe\u0301.mp4"
     assert unicodedata.is_normalized("NFC", composed) and not unicodedata.is_normalized("NFC", parted)
@@ -291,7 +299,7 @@ times: {times}
         ("{unit: ms}", "500", "1500", ["0.5", "1.5"]),
         ("{unit: frames, fps: 25, first: 1}", "1", "25", ["0", "1"]),
         ("{unit: frames, fps: 25, first: 1, to_end: '-1'}", "26", "-1", ["1", ""]),
-        ("{unit: frames, fps: 25, first: 1, to_end: '-1'}", "1", "-1", ["", ""]),
+        ("{unit: frames, fps: 25, first: 1, to_end: -1}", "1", "-1", ["", ""]),
         ("{unit: frames, fps: Rate}", "10", "19", ["1", "2"]),
         ("{unit: clock}", "00:01:02.500", "01:00:00,25", ["62.5", "3600.25"]),
         ("{unit: clock}", "01:02", "1:02.5", ["62", "62.5"]),
@@ -315,6 +323,8 @@ def test_text_ids_become_stable_numbers_and_whole_numbers_stay(tmp_path: Path) -
     assert load_table(form, text, tmp_path)["sentence_id"].tolist() == [
         *(str(sentence_number("007")), str(sentence_number("8"))),
     ]
+    large = write(tmp_path, c__csv=head + "a;1.mp4;Ja.;20200313001;;\n") / "c.csv"
+    assert load_table(form, large, tmp_path)["sentence_id"].tolist() == [str(sentence_number("20200313001"))]
     whole = write(tmp_path, b__csv=head + "a;1.mp4;Ja.;7;;\na;2.mp4;Ja.;;;\na;3.mp4;;;;\n") / "b.csv"
     assert load_table(form, whole, tmp_path)["sentence_id"].tolist() == ["7", "7", "-1"]
 

@@ -103,9 +103,12 @@ def test_emulated_precision_is_said_before_the_first_job_and_the_build_goes_on(
 ) -> None:
     link_code(root, tmp_path)
     (tmp_path / "data").mkdir()
-    write_video(tmp_path / "data/a.mp4", 17, 1, 25)
-    pd.DataFrame({"video": ["a.mp4"], "sentence": ["a b"]}).to_csv(tmp_path / "data/clips.csv", index=False)
+    for seed, name in enumerate(("a.mp4", "b.mp4")):
+        write_video(tmp_path / "data" / name, 17, seed, 25)
+    table = pd.DataFrame({"video": ["a.mp4", "b.mp4"], "sentence": ["a b", "c d"]})
+    table.to_csv(tmp_path / "data/clips.csv", index=False)
     changes = {
+        "splits": {"mode": "clip", "val_share": 0.0, "test_share": 0.0},
         "dataset": {"table": "data/clips.csv", "videos": "data", "variations": None},
         "shards": {"count": 1},
         "clip_features": {"weights": "random", "resize": 32, "crop": 32, "batch_size": 1},

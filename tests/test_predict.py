@@ -20,12 +20,15 @@ from signloom.__main__ import main
 from signloom.cli.predict import picture_paths, stream_line, videos_in
 from signloom.errors import SignloomError
 from signloom.features.pose.pose_features import RawClip
+from signloom.features.pose.pose_files import write_pose
 from signloom.features.pose.reject_reasons import GATES as QUALITY_GATES
 from signloom.inference import command
 from signloom.inference.answer import Answer, Match
 from signloom.inference.answer_text import REASONS, clip_table, decision
+from signloom.inference.engine import SignEngine
 from signloom.inference.gates import REASONS as GATES
 from signloom.inference.stream import StreamEvent
+from signloom.inference.video import answer_video
 from signloom.video.camera import camera_frames
 from signloom.video.decode import Frame, read_frames
 from tests.videos import write_video
@@ -243,6 +246,7 @@ def test_ctrl_c_ends_a_camera_like_its_last_frame(
         (["a.mp4", "--top", "0"], "expected 1 or more"),
         (["--camera", "--picture", "a.png"], "--picture works for videos"),
         (["a.npz", "--picture", "a.png"], "--picture works for videos"),
+        (["a.pose", "--picture", "a.png"], "a.pose has landmarks alone"),
         (["a.npz", "a.mp4"], "videos or features (.npz, .npy), not both"),
         (["a.mp4", "--bundle", "none.zip"], "none.zip does not exist"),
     ],
@@ -294,3 +298,18 @@ def test_the_command_runs_as_people_type_it(root: Path, bundle: Path, short: str
     assert done.stdout.splitlines()[0] == str(copy)
     shown = subprocess.run([*command, "--help"], cwd=root, capture_output=True, text=True)
     assert shown.returncode == 0 and "--picture" in shown.stdout
+
+
+def test_a_pose_file_is_answered_as_the_video_that_it_was_made_from(
+    bundle: Path, short: str, tmp_path: Path, capsys: Capture
+) -> None:
+    engine = SignEngine.load(bundle)
+    seen = answer_video(engine, Path(short))
+    write_pose(tmp_path / "a.pose", seen.raw, fps=1 / float(np.diff(seen.raw.times).mean()))
+    assert main(["predict", str(tmp_path / "a.pose"), "--bundle", str(bundle), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["accepted"], said["frames"]) == (seen.answer.accepted, seen.answer.frames)
+    assert said["matches"][0]["sentence"] == seen.answer.matches[0].sentence
+    assert said["matches"][0]["raw_similarity"] == pytest.approx(
+        seen.answer.matches[0].raw_similarity, abs=1e-3
+    )

@@ -19,7 +19,8 @@ from signloom.features.pose.pose_features import RawClip
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
-from signloom.inference.stream import SignStream, StreamEvent, recent_motion, stream_latency
+from signloom.inference.passages import recent_motion
+from signloom.inference.stream import SignStream, StreamEvent, stream_latency
 from signloom.inference.video import answer_landmarks, answer_video, bundle_params, bundle_tracker
 from signloom.params.features import LandmarksParams, PoseParams, QualityParams
 from signloom.video.decode import Frame, read_frames

@@ -1,11 +1,9 @@
-"""The arguments of the commands of `signloom`, and checks that need no slow import."""
-
 import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from signloom.cli.extras import need_corpora, need_scores, need_video
+from signloom.cli.extras import need_corpora, need_points, need_scores, need_video
 from signloom.errors import SignloomError
 
 BUNDLE = Path("build/export/sign_encoder_bundle.zip")
@@ -19,6 +17,7 @@ def add_commands(commands: Any) -> None:
     _add_predict(commands)
     _add_calibrate(commands)
     _add_compare(commands)
+    _add_export_landmarks(commands)
 
 
 def _new_command(
@@ -111,6 +110,12 @@ def _add_predict(commands: Any) -> None:
         metavar="PNG_OR_FOLDER",
         help="draw landmarks and answer: to a .png file, or to one .png per video in a folder",
     )
+    files = parser.add_argument_group(
+        "files of answers, of one video, stream or camera; a video is cut into passages first"
+    )
+    files.add_argument("--eaf", type=Path, metavar="FILE", help="write ELAN tiers of sentences and glosses")
+    files.add_argument("--vtt", type=Path, metavar="FILE", help="write the sentences as WebVTT subtitles")
+    files.add_argument("--srt", type=Path, metavar="FILE", help="write the sentences as SubRip subtitles")
 
 
 def _run_predict(args: argparse.Namespace) -> int:
@@ -124,6 +129,13 @@ def _run_predict(args: argparse.Namespace) -> int:
         raise SignloomError(f"predict: --top {args.top}: expected 1 or more")
     if args.picture and (features or not args.videos):
         raise SignloomError("predict: --picture works for videos, not for --stream, --camera or features")
+    # as signloom.dataset.probe.LANDMARK_SUFFIXES, which is slow to import
+    poses = [path for path in args.videos if path.suffix.lower() == ".pose"]
+    if poses and args.picture:
+        raise SignloomError(f"predict: --picture works for videos, and {poses[0]} has landmarks alone")
+    wanted = [name for name in ("eaf", "vtt", "srt") if getattr(args, name)]
+    if wanted and (features or poses or len(args.videos) > 1 or args.picture):
+        raise SignloomError(f"predict: --{wanted[0]} works for one video, and without --picture")
     # slow to import: --help and wrong arguments should not wait for it
     if features:
         from signloom.inference.command import answer_files, load_engine
@@ -131,6 +143,8 @@ def _run_predict(args: argparse.Namespace) -> int:
         engine = load_engine(args.bundle, int8=args.int8, top=args.top)
         return answer_files(engine, features, as_json=args.json, rerank=args.rerank)
     need_video("predict")
+    if poses:
+        need_points("predict")
     from signloom.cli.predict import answer
 
     return answer(args)
@@ -204,3 +218,33 @@ def _run_compare(args: argparse.Namespace) -> int:
     from signloom.cli.compare import run_compare
 
     return run_compare(args.a, args.b, args.clips, args.json, args.html)
+
+
+def _add_export_landmarks(commands: Any) -> None:
+    parser = _new_command(
+        commands,
+        _run_export_landmarks,
+        "export-landmarks",
+        help="write landmarks or features as .pose files or tables",
+        description="Write the landmarks or features of a build, one file for each clip.",
+    )
+    parser.add_argument("clips", nargs="*", metavar="CLIP_ID", help="clips to write (default: all)")
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to write to")
+    parser.add_argument(
+        "--form",
+        choices=["pose", "parquet", "csv"],
+        default="pose",
+        help="kind of file (default: %(default)s)",
+    )
+    parser.add_argument("--features", action="store_true", help="write features in place of landmarks")
+    parser.add_argument(
+        "--build", type=Path, default=Path("build"), metavar="FOLDER", help="the build (default: %(default)s)"
+    )
+
+
+def _run_export_landmarks(args: argparse.Namespace) -> int:
+    need_points("export-landmarks")
+    # slow to import: --help should not wait for it
+    from signloom.cli.export_landmarks import export_landmarks
+
+    return export_landmarks(args)

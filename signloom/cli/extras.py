@@ -5,9 +5,17 @@ from importlib.util import find_spec
 from signloom.errors import SignloomError
 
 # the modules of the extra `video`
-VIDEO = ("mediapipe", "av", "cv2", "scipy", "pydantic", "pandas", "matplotlib", "tqdm")
+VIDEO = ("mediapipe", "av", "cv2", "scipy", "pydantic", "pandas", "matplotlib", "tqdm", "pympi", "pysubs2")
 # the modules of the extra `train` that score predictions and draw the page
 SCORES = ("pandas", "pydantic", "jiwer", "sacrebleu", "jinja2", "yaml", "matplotlib")
+# the modules of the extra `train` that read and write landmarks
+POINTS = ("pose_format", "pandas", "pyarrow", "scipy", "av", "cv2", "pydantic", "tqdm")
+
+
+def need_points(command: str) -> None:
+    """Raise SignloomError if a package that reads or writes landmarks is not installed."""
+    _need(command, "landmarks", POINTS, "train")
+
 
 # the modules of the extras `video` and `train` that read corpora and presets
 CORPORA = ("av", "numpy", "pandas", "pydantic", "pympi", "pysubs2", "yaml")

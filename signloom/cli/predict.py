@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,11 +15,12 @@ from signloom.cli.picture import write_picture
 from signloom.console import json_line
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
+from signloom.inference.annotations import AnsweredPassage, write_eaf, write_subtitles
 from signloom.inference.answer import Answer
 from signloom.inference.answer_text import NONE, clip_table, decision
 from signloom.inference.command import load_engine
 from signloom.inference.engine import SignEngine
-from signloom.inference.stream import SignStream, StreamEvent
+from signloom.inference.stream import EVERY_S, SignStream, StreamEvent
 from signloom.inference.video import Tracker, answer_video, bundle_tracker
 from signloom.native_stderr import only_errors
 from signloom.video.camera import camera_frames
@@ -32,13 +34,19 @@ def answer(args: argparse.Namespace) -> int:
     """
     engine = load_engine(args.bundle, int8=args.int8, top=args.top)
     with only_errors(), bundle_tracker(engine) as tracker:
-        if args.videos:
+        cut = bool(args.eaf or args.vtt or args.srt)
+        if args.videos and not cut:
             return _answer_clips(args, engine, tracker)
-        frames = read_frames(args.stream) if args.stream else camera_frames(args.camera)
+        video = _one_video(args.videos[0]) if args.videos else args.stream
+        frames = _bar(video.name, video)(read_frames(video)) if video else camera_frames(args.camera)
+        # of a video that is answered into a file, only what goes into the file is printed
+        every_s = math.inf if args.videos else EVERY_S
+        stream = SignStream(engine, tracker, every_s=every_s, rerank=args.rerank, cut=cut)
         try:
-            _answer_stream(args, engine, tracker, frames)
+            passages = _answer_stream(args, stream, frames)
         except VideoUnreadable as error:
-            raise SignloomError(f"{args.stream}: {error}") from error
+            raise SignloomError(f"{video}: {error}") from error
+        _write_files(args, passages, video)
     return 0
 
 
@@ -71,24 +79,54 @@ def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker
     return 2 if failed else 0
 
 
+def _one_video(given: Path) -> Path:
+    """Return the only video that `given` stands for; raise SignloomError if it is a folder of several."""
+    videos = videos_in(given)
+    if len(videos) > 1:
+        raise SignloomError(
+            f"predict: {given} holds {len(videos)} videos; files of answers are for one video"
+        )
+    return videos[0]
+
+
 def _answer_stream(
-    args: argparse.Namespace, engine: SignEngine, tracker: Tracker, frames: Iterable[Frame]
-) -> None:
-    """Print every answer as it comes; Ctrl-C ends the stream as if its last frame had been read."""
-    stream = SignStream(engine, tracker, rerank=args.rerank)
+    args: argparse.Namespace, stream: SignStream, frames: Iterable[Frame]
+) -> list[AnsweredPassage]:
+    """Print every answer as it comes, and return the final ones.
+
+    Ctrl-C ends the stream as if its last frame had been read.
+    """
+    passages: list[AnsweredPassage] = []
     answers = 0
     try:
         for frame in frames:
-            answers += _print_events(args, stream.push(frame.image, frame.time_s))
+            answers += _print_events(args, stream.push(frame.image, frame.time_s), passages)
     except KeyboardInterrupt:
         pass
-    if not answers + _print_events(args, stream.finish()):
+    if not answers + _print_events(args, stream.finish(), passages):
         print("no answer: nobody was seen moving", file=sys.stderr)
+    return passages
 
 
-def _print_events(args: argparse.Namespace, events: list[StreamEvent]) -> int:
-    """Print `events`; return their number."""
+def _write_files(args: argparse.Namespace, passages: list[AnsweredPassage], video: Path | None) -> None:
+    """Write the files of answers that `args` names."""
+    if args.eaf:
+        write_eaf(args.eaf, passages, video)
+    for form in ("vtt", "srt"):
+        if path := getattr(args, form):
+            write_subtitles(path, passages, form)
+    accepted = sum(passage.answer.accepted for passage in passages)
+    for path in filter(None, (args.eaf, args.vtt, args.srt)):
+        print(f"{path}: {accepted} of {len(passages)} passages answered", file=sys.stderr)
+
+
+def _print_events(
+    args: argparse.Namespace, events: list[StreamEvent], passages: list[AnsweredPassage]
+) -> int:
+    """Print `events`, and add the final ones to `passages`; return their number."""
     for event in events:
+        if event.kind != "partial":
+            passages.append(AnsweredPassage(*event.span_s, event.answer))
         if args.json:
             begun_s, ended_s = event.span_s
             times = {"start_s": begun_s, "end_s": ended_s, "latency_s": event.latency_s}

@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import ANNOTATIONS, load_rows
-from signloom.dataset.probe import VIDEO_SUFFIXES
+from signloom.dataset.probe import LANDMARK_SUFFIXES, VIDEO_SUFFIXES
 from signloom.dataset.row_tables import split_key
 from signloom.dataset.shard_names import shard_names, shard_of
 from signloom.dataset.sources import Sources
@@ -29,6 +29,7 @@ SHARD_COLUMNS = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
 _LENGTH_SLACK_S = 0.1  # tables and headers of files round times
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 _GLOSS_TIMES = TypeAdapter(list[tuple[_Seconds, _Seconds]])
+_NO_PART_OF_IDS = frozenset({*VIDEO_SUFFIXES, *LANDMARK_SUFFIXES, ".npy"})
 # what no two clips may share: content hash, start and end in seconds (-1 if not given)
 _Content = tuple[str, float, float]
 
@@ -145,7 +146,7 @@ def _clip_ids(rows: pd.DataFrame) -> list[str]:
         if not video.name:
             ids.append("")
             continue
-        stem = video.with_suffix("") if video.suffix.lower() in {*VIDEO_SUFFIXES, ".npy"} else video
+        stem = video.with_suffix("") if video.suffix.lower() in _NO_PART_OF_IDS else video
         name = video if len(suffixes[video.with_suffix("")]) > 1 else stem
         ids.append(name.as_posix() + (f"@{start}-{end}" if start or end else ""))
     return ids

@@ -12,6 +12,7 @@ import pandas as pd
 
 from signloom.evaluation.acceptance import NO_CLIP, acceptance_figures, answer_table
 from signloom.evaluation.outofset import Questions
+from signloom.features.pose.landmark_files import holds_landmarks
 from signloom.inference.answer import Answer, Match
 from signloom.inference.engine import SignEngine
 from signloom.inference.gates import GateInputs, highest
@@ -62,7 +63,8 @@ def streamed_videos(shards: Sequence[Path], questions: Questions) -> list[Path]:
     clips = pd.concat([pd.read_csv(path, dtype=str, keep_default_na=False) for path in shards])
     whole = clips[(clips["start_s"] == "") & (clips["end_s"] == "")].set_index("clip_id")["video_path"]
     asked = [questions.of[row].clip_id for row in questions.inside]
-    return [Path(whole[clip_id]) for clip_id in asked if clip_id in whole][:_STREAMED]
+    videos = [Path(whole[clip_id]) for clip_id in asked if clip_id in whole]
+    return [video for video in videos if not holds_landmarks(video)][:_STREAMED]
 
 
 def answer_questions(

@@ -29,6 +29,7 @@ from signloom.inference import (
     dtw,
     engine,
     gates,
+    gloss_places,
     index,
     networks,
 )
@@ -38,7 +39,7 @@ from signloom.text import tokenizer, vocabulary
 RUNTIME = (
     *(signloom, signloom.decoding, signloom.decoding.beam, signloom.inference, signloom.text),
     *(console, errors, tokenizer, vocabulary),
-    *(answer, answer_text, beam, bundle, command, dtw, engine, gates, index, networks),
+    *(answer, answer_text, beam, bundle, command, dtw, engine, gates, gloss_places, index, networks),
 )
 MAIN = b'''"""Answer clips of features: python sign_encoder_bundle.zip CLIP.npz"""
 

@@ -32,6 +32,8 @@ class Answer:
     frames: int  # feature rows
     text: str | None  # decoded sentence; None if not requested or not available
     glosses: str | None  # gloss line; None if the bundle has no gloss model
+    # where each gloss begins and ends in the clip, 0-1; None if the model does not say
+    gloss_spans: tuple[tuple[float, float], ...] | None = None
     mirrored: bool = False  # refused, and found to be accepted when left and right are exchanged
 
     def to_dict(self) -> dict[str, Any]:

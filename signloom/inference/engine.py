@@ -26,6 +26,7 @@ from signloom.inference.answer import Answer, Match
 from signloom.inference.beam import NextLogProbs, beam_search
 from signloom.inference.bundle import Bundle
 from signloom.inference.dtw import dtw_score
+from signloom.inference.gloss_places import Spans, gloss_spans
 from signloom.inference.networks import Array, Clip, Encoded, Networks
 from signloom.text.vocabulary import Symbols
 
@@ -110,8 +111,8 @@ class SignEngine:
         if not decode:
             return answers
         for place, frames in zip(seen, encoded.frames, strict=True):
-            text, glosses = self._sentence(frames), self._gloss_line(clips[place])
-            answers[place] = replace(answers[place], text=text, glosses=glosses)
+            text, (glosses, spans) = self._sentence(frames), self._gloss_line(clips[place])
+            answers[place] = replace(answers[place], text=text, glosses=glosses, gloss_spans=spans)
         return answers
 
     def embed(self, clips: Sequence[Clip]) -> Array:
@@ -253,14 +254,15 @@ class SignEngine:
         tokens = self._search_beams(self._networks.sentence_decoder(frames), self.config["tokens"])
         return str(self._tokenizer.decode(tokens))
 
-    def _gloss_line(self, clip: Clip) -> str | None:
-        """Return the glosses of the attention decoder, or of CTC's best path if there is no decoder."""
+    def _gloss_line(self, clip: Clip) -> tuple[str | None, Spans | None]:
+        """Return the glosses of the attention decoder, or of CTC's best path, and where CTC finds them."""
         found = self._networks.glosses(clip)
         if found is None:
-            return None
+            return None, None
         decoder = self._networks.gloss_decoder(found.frames)
         ids = self._search_beams(decoder, self.config["gloss"]["tokens"]) if decoder else found.greedy
-        return " ".join(self._vocabulary[i] for i in ids)
+        blank = self.config["gloss"]["tokens"]["blank"]
+        return " ".join(self._vocabulary[i] for i in ids), gloss_spans(found.log_probs, ids, blank)
 
     def _search_beams(self, decoder: NextLogProbs, tokens: dict[str, int]) -> list[int]:
         decoding = self.config["decoding"]

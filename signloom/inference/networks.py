@@ -30,6 +30,7 @@ class GlossRows(NamedTuple):
 
     frames: Array  # (T', width)
     greedy: list[int]  # the glosses of CTC's best path
+    log_probs: Array  # (T', vocabulary) of CTC
 
 
 class Networks:
@@ -69,8 +70,8 @@ class Networks:
         network = self._network("gloss_model.onnx")
         if network is None:
             return None
-        frames, greedy = network.run(["frames", "greedy"], pad([clip]))
-        return GlossRows(frames[0], greedy[0][greedy[0] >= 0].tolist())
+        frames, greedy, log_probs = network.run(["frames", "greedy", "log_probs"], pad([clip]))
+        return GlossRows(frames[0], greedy[0][greedy[0] >= 0].tolist(), log_probs[0])
 
     def _network(self, file: str) -> Any:
         """Return the session of a network, None if the bundle has none."""

@@ -1,6 +1,5 @@
 """Answer a live stream: frames in, partial and final answers out."""
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,24 +11,17 @@ from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM, PARTS
-from signloom.features.pose.pose_features import RawClip, landmarks_to_features
-from signloom.features.pose.resample import time_grid
+from signloom.features.pose.pose_features import RawClip
 from signloom.inference import video
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
-from signloom.params.features import GateParams, PoseParams
+from signloom.inference.passages import PAUSE_S, PRE_ROLL_S, Passage, Passages
 from signloom.video.decode import read_frames
 from signloom.video.thinning import Thinner
 
 EVERY_S = 0.4
-PAUSE_S = 0.5
-PRE_ROLL_S = 0.2
-# motion is averaged over this time, because that of a single frame is mostly noise
-SMOOTH_S = 0.2
-# a passage continues above this share of the floor: slow signs are below the floor for longer than a pause
-STILL = 0.5
 
-Kind = Literal["partial", "pause", "end"]
+Kind = Literal["partial", "pause", "long", "end"]
 Latency = dict[str, float | int | None]
 
 
@@ -37,9 +29,9 @@ Latency = dict[str, float | int | None]
 class StreamEvent:
     """The answer to the window `raw`, with times in seconds from the start of the stream.
 
-    `partial`: the person is still moving, and nothing is decoded yet. `pause`: final, after a pause. `end`:
-    final, at the end of the stream. `latency_s` is the time since the last frame was pushed, its tracking
-    included.
+    `partial`: the person is still moving, and nothing is decoded yet. `pause`: final, after a pause. `long`:
+    final, and the passage goes on. `end`: final, at the end of the stream. `latency_s` is the time since the
+    last frame was pushed, its tracking included.
     """
 
     kind: Kind
@@ -57,9 +49,8 @@ class SignStream:
     """A stream of frames from a camera or a file; `push` every frame, then call `finish`.
 
     Every frame is tracked once, or as many as the bundle's `landmarks.max_fps` says, by a tracker that is
-    restarted with the stream. Motion above `quality.motion_floor` opens a passage, which starts `pre_roll_s`
-    earlier; `pause_s` without motion closes it, and it ends with the last frame that moved. Only the last
-    frames of a passage are kept, at most `seq_len` rows of features, so that memory does not grow.
+    restarted with the stream. `passages.Passages` cuts it into passages. Only the last frames of a passage
+    are kept, at most `seq_len` rows of features, so that memory does not grow.
 
     Every answer equals `answer_landmarks(engine, event.raw)`, the offline answer to the same rows and times.
     To reproduce it from the video, track the video from its start and cut the window afterwards: a tracker
@@ -67,6 +58,9 @@ class SignStream:
     gives two passages and two final answers. If the whole stream fits into `seq_len` rows, `finish` answers
     it as one clip, pauses included, so its last answer is that of `answer_video` on the file. After a longer
     stream, `finish` answers the passage that is still open, if any.
+
+    With `cut`, every part of the stream in which somebody moves has exactly one final answer: a passage that
+    is too long is cut, and a stream that was cut is not answered as a whole.
     """
 
     def __init__(
@@ -78,16 +72,19 @@ class SignStream:
         pause_s: float = PAUSE_S,
         pre_roll_s: float = PRE_ROLL_S,
         rerank: bool = False,
+        cut: bool = False,
     ) -> None:
         """Restart `tracker`, which only this stream may use from now on; times are in seconds."""
         self._engine, self._tracker, self._rerank = engine, tracker, rerank
-        self._every_s, self._pause_s, self._pre_roll_s = every_s, pause_s, pre_roll_s
-        self._pose, self._quality = video.bundle_params(engine)
+        self._every_s, self._cut = every_s, cut
         self._seq_len: int = engine.config["seq_len"]
-        self._rows: deque[video.TrackedFrame] = deque()
+        pose, quality = video.bundle_params(engine)
+        self._passages = Passages(
+            pose, quality, self._seq_len, pause_s=pause_s, pre_roll_s=pre_roll_s, split=cut
+        )
         self._shape: tuple[int, ...] = ()
-        self._begun_s: float | None = None  # of the open passage
-        self._moved_s = self._answered_s = -np.inf
+        self._last_s = self._answered_s = -np.inf
+        self._ended = 0  # passages so far
         self._thinner = Thinner(video.bundle_landmarks(engine).max_fps)
         self._frames = self._tracked = 0
         self._push_s = 0.0  # time that the last `push` took
@@ -106,12 +103,14 @@ class SignStream:
         if not self._thinner.takes(time_s):
             self.tracking_s = None
             return []
-        self._rows.append(video.TrackedFrame(self._tracker.landmarks(image), time_s, number))
-        self._tracked += 1
+        was_open = self._passages.begun_s is not None
+        row = video.TrackedFrame(self._tracker.landmarks(image), time_s, number)
+        self._tracked, self._last_s = self._tracked + 1, time_s
         self.tracking_s = perf_counter() - handed_over
-        self._follow(time_s)
-        self._roll()
-        events = self._due(time_s, handed_over)
+        ended = self._passages.push(row, self._shape)
+        if not was_open:
+            self._answered_s = time_s
+        events = self._due(time_s, ended, handed_over)
         self._push_s = perf_counter() - handed_over
         return events
 
@@ -119,11 +118,18 @@ class SignStream:
         """End the stream; return the answer to all of it or to the passage that is still open, if any."""
         # the latency leaves out the time that the caller spent since the last frame
         handed_over = perf_counter() - self._push_s
-        if self._rows and self._tracked == len(self._rows) and self._fits(self._rows[-1].time_s):
-            return [self._answer("end", self._window(), handed_over)]
-        if self._begun_s is None:
+        passages = self._passages
+        if self._tracked and self._whole():
+            return [self._answer("end", passages.window(), handed_over)]
+        if passages.begun_s is None:
             return []
-        return [self._answer("end", self._window(self._begun_s, self._moved_s), handed_over)]
+        return [self._answer("end", passages.window(passages.begun_s, passages.moved_s), handed_over)]
+
+    def _whole(self) -> bool:
+        """Return whether all frames of the stream are kept and are answered as one clip."""
+        if self._cut and self._ended:
+            return False
+        return self._tracked == len(self._passages.rows) and self._passages.fits(self._last_s)
 
     def _check(self, image: NDArray[np.uint8], time_s: float) -> None:
         self._shape = self._shape or image.shape
@@ -132,55 +138,26 @@ class SignStream:
                 f"frame {self._frames} of the stream is {image.shape[1]}x{image.shape[0]} pixels, the first "
                 f"{self._shape[1]}x{self._shape[0]}; start another stream"
             )
-        if self._rows and time_s < self._rows[-1].time_s:
+        if time_s < self._last_s:
             raise ValueError(f"frame {self._frames} is shown at {time_s} s, before the last one")
 
-    def _follow(self, time_s: float) -> None:
-        """Check whether the person moves, and open a passage if so."""
-        # motion needs two frames, and a slow camera shows fewer in that time
-        recent_s = min(time_s - SMOOTH_S, self._rows[max(len(self._rows) - 2, 0)].time_s)
-        motion = recent_motion(self._window(recent_s), self._pose, self._quality)
-        if motion < self._quality.motion_floor * (1.0 if self._begun_s is None else STILL):
-            return
-        self._moved_s = time_s
-        if self._begun_s is None:
-            self._begun_s, self._answered_s = time_s - self._pre_roll_s, time_s
-
-    def _roll(self) -> None:
-        """Drop the oldest frames until the passage, or the whole window without one, fits."""
-        last = self._rows[-1].time_s if self._begun_s is None else self._moved_s
-        while not self._fits(last):
-            self._rows.popleft()
-
-    def _fits(self, last_s: float) -> bool:
-        """Return whether the frames up to `last_s` make at most `seq_len` rows of features."""
-        return len(time_grid(np.array([self._rows[0].time_s, last_s]), self._pose.fps)) <= self._seq_len
-
-    def _due(self, time_s: float, handed_over: float) -> list[StreamEvent]:
-        """Return the answer to the open passage if one is due; a final answer closes the passage."""
-        if self._begun_s is None:
+    def _due(self, time_s: float, ended: Passage | None, handed_over: float) -> list[StreamEvent]:
+        """Return the answer to the passage that ended, or to the open one if it is due."""
+        passages = self._passages
+        if ended:
+            self._ended += 1
+            return [self._answer(ended.ended, passages.window(ended.start_s, ended.end_s), handed_over)]
+        if passages.begun_s is None:
             return []
-        window = (self._begun_s, self._moved_s)
-        if time_s - self._moved_s >= self._pause_s:
-            self._begun_s = None
-            return [self._answer("pause", self._window(*window), handed_over)]
-        if time_s == self._moved_s and time_s - self._answered_s >= self._every_s:
+        if time_s == passages.moved_s and time_s - self._answered_s >= self._every_s:
             self._answered_s = time_s
-            return [self._answer("partial", self._window(*window), handed_over)]
+            window = passages.window(passages.begun_s, passages.moved_s)
+            return [self._answer("partial", window, handed_over)]
         return []
 
     def _answer(self, kind: Kind, raw: RawClip, handed_over: float) -> StreamEvent:
         answer = video.answer_landmarks(self._engine, raw, rerank=self._rerank, decode=kind != "partial")
         return StreamEvent(kind, answer, raw, perf_counter() - handed_over)
-
-    def _window(self, from_s: float = -np.inf, to_s: float = np.inf) -> RawClip:
-        """Return the frames shown from `from_s` to `to_s`, both included."""
-        return video.raw_clip([row for row in self._rows if from_s <= row.time_s <= to_s], self._shape)
-
-
-def recent_motion(raw: RawClip, pose: PoseParams, quality: GateParams) -> float:
-    """Return the mean motion of a short clip in shoulder widths a second, 0 if nobody is seen to move."""
-    return float(np.nan_to_num(landmarks_to_features(raw, pose, quality).diagnostics["motion_mean"]))
 
 
 def stream_latency(engine: SignEngine, videos: Iterable[Path], *, rerank: bool = False) -> Latency:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from signloom.features.pose.landmark_files import holds_landmarks, read_landmarks
 from signloom.features.pose.layout import RAW_DIM
 from signloom.features.pose.pose_features import RawClip, landmarks_to_features
 from signloom.features.pose.tracker import HolisticTracker
@@ -87,7 +88,7 @@ def answer_video(
     watch: Callable[[Iterable[Frame]], Iterable[Frame]] = iter,
     check_mirror: bool = False,
 ) -> VideoAnswer:
-    """Answer a video file or folder of pictures from `start_s` to `end_s` (None: from or to its end).
+    """Answer a video, folder of pictures or landmark file from `start_s` to `end_s` (None: from, to its end).
 
     `tracker` can be reused for several clips; None builds a new one. The frames pass through `watch`, which
     may show progress. With `check_mirror`, a video that is refused for its content is tracked once more as
@@ -145,8 +146,10 @@ def track_video(
 ) -> RawClip:
     """Track a video with a restarted tracker and return its landmarks; arguments as for `answer_video`.
 
-    At most `max_fps` frames a second are tracked (None: every frame).
+    At most `max_fps` frames a second are tracked (None: every frame). A landmark file needs no tracker.
     """
+    if holds_landmarks(path):
+        return read_landmarks(path, start_s, end_s, max_fps)[0]
     tracker.restart()
     seen: list[TrackedFrame] = []
     shape: tuple[int, ...] = (0, 0)

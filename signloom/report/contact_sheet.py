@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
 from signloom.features.partial_shard import read_shard_list
+from signloom.features.pose.landmark_files import holds_landmarks
 from signloom.features.pose.layout import RAW_PARTS
 from signloom.features.shards import FeatureShards
 from signloom.report.overlay import draw_landmarks
@@ -22,6 +23,7 @@ from signloom.video.decode import VideoUnreadable, open_video
 _MOST = 12
 _SIDE = 360  # pixels of the longer side; two fit side by side on a phone
 _QUALITY = 72
+_NO_PICTURE = 235  # grey of a clip that came as landmarks, without a video
 _KINDS = ("train", "val", "test", "not signing")
 
 
@@ -129,9 +131,12 @@ def _tile(videos: Videos, clip_id: str, about: str, said: str, row: int) -> dict
 
 
 def _frame(videos: Videos, clip_id: str, row: int) -> NDArray[np.uint8]:
-    """Return the RGB frame of the video that landmark row `row` of a clip comes from."""
+    """Return the RGB frame that landmark row `row` of a clip comes from; a grey one for a landmark file."""
     clip, index = videos.files[clip_id], videos.landmarks.index
     path = Path(clip["video_path"])
+    if holds_landmarks(path):
+        height, width = index.loc[index["clip_id"] == clip_id, ["height", "width"]].iloc[0]
+        return np.full((height, width, 3), _NO_PICTURE, np.uint8)
     number = int(index.loc[index["clip_id"] == clip_id, "frame_index"].iloc[0][row])
     try:
         with open_video(path) as video:

@@ -18,7 +18,7 @@ from signloom.errors import SignloomError
 FOLDER_FPS = 25.0
 PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 # a boundary that a table rounded to milliseconds still selects the intended frame
-_TIME_SLACK_S = 5e-4
+TIME_SLACK_S = 5e-4
 
 
 class VideoUnreadable(SignloomError):
@@ -132,12 +132,12 @@ def _within(
 ) -> Iterator[Frame]:
     """Decode only the frames inside the clip, and count times from its start."""
     start = start_s or 0.0
-    stop = math.inf if end_s is None else end_s - _TIME_SLACK_S
+    stop = math.inf if end_s is None else end_s - TIME_SLACK_S
     empty = True
     for index, time_s, picture in timed:
         if time_s >= stop:
             break
-        if time_s >= start - _TIME_SLACK_S:
+        if time_s >= start - TIME_SLACK_S:
             empty = False
             yield Frame(index, time_s - start, picture())
     if empty:

@@ -1,1 +1,1 @@
-"""Annotation formats, one module per family; `signloom.dataset.importers` registers them by name."""
+"""Annotation formats: one module per family, and forms in YAML; `signloom.dataset.importers` names them."""

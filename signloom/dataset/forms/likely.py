@@ -13,7 +13,7 @@ from signloom.dataset.forms.subtitles import SUFFIXES
 from signloom.dataset.forms.table_files import first_line, found_separator
 from signloom.dataset.probe import VIDEO_SUFFIXES
 
-# what one of the columns must be in the tables of the importers that are code
+# columns of the tables that importers in code read; one of the sets must be there
 _TABLES: dict[str, list[set[str]]] = {
     "phoenix2014": [{"id", "folder", "signer", "annotation"}],
     "phoenix2014t": [{"name", "start", "end", "speaker", "orth", "translation"}],

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from signloom.dataset.forms.mapping import Column, Form, Join, Times, filled
+from signloom.dataset.forms.mapping import Column, Form, Join, Times, filled, names_in
 from signloom.dataset.forms.table_files import found_separator, read_table, read_text
 from signloom.dataset.forms.texts import id_numbers, one_form, seconds_text, sentence_ids
 from signloom.dataset.forms.video_files import on_disk
@@ -100,7 +100,7 @@ def _ours(form: Form, record: dict[str, Any], place: str, videos: Path) -> dict[
         name: _value(column, record, place) for name, column in form.columns.items() if name != "video"
     }
     start, end = (_seconds(form.times, values.pop(name, ""), record, name) for name in ("start", "end"))
-    if not end and start and _is_zero(start):
+    if not end and _same(start, "0"):
         start = ""
     return {
         **values,
@@ -126,19 +126,21 @@ def _video(column: Column, record: dict[str, Any], place: str, videos: Path) -> 
     """Return the first place that exists, or else the first; a last part with `*` means its folder."""
     places = []
     for text in column.texts:
-        if not all(str(record[name]).strip() for name in column.names):
-            return ""
+        if not all(str(record[name]).strip() for name in names_in(text)):
+            continue  # a row without a name, or a place by split in a table without splits
         head, _, tail = _value(column, record, place, text).rpartition("/")
         places.append(head if "*" in tail else f"{head}/{tail}" if head else tail)
-    return next((place for place in places if (videos / on_disk(videos, place)).exists()), places[0])
+    return next(
+        (place for place in places if (videos / on_disk(videos, place)).exists()), (places or [""])[0]
+    )
 
 
 def _seconds(times: Times, text: str, record: dict[str, Any], name: str) -> str:
     """Return a time in seconds; a text that is none stays as it is, and the manifest rejects the row."""
-    if not text or text == times.to_end:
+    if not text or _same(text, str(times.to_end)):
         return ""
     if times.unit == "s":
-        return "" if times.to_end and _same_number(text, times.to_end) else text
+        return text
     clock = _CLOCK.fullmatch(text)
     if times.unit == "clock":
         if not clock:
@@ -147,8 +149,6 @@ def _seconds(times: Times, text: str, record: dict[str, Any], name: str) -> str:
         return seconds_text(3600 * int(hours) + 60 * int(minutes) + float(seconds.replace(",", ".")))
     try:
         number = float(text)
-        if times.to_end and number == float(times.to_end):
-            return ""
         if times.unit == "ms":
             return seconds_text(number / 1000)
         fps = float(record[times.fps]) if isinstance(times.fps, str) else times.fps
@@ -158,15 +158,12 @@ def _seconds(times: Times, text: str, record: dict[str, Any], name: str) -> str:
         return text
 
 
-def _same_number(text: str, other: str) -> bool:
+def _same(text: str, other: str) -> bool:
+    """Return whether two texts are the same, as numbers if they are numbers."""
     try:
         return float(text) == float(other)
     except ValueError:
-        return False
-
-
-def _is_zero(text: str) -> bool:
-    return _same_number(text, "0")
+        return text == other
 
 
 def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:

@@ -58,7 +58,7 @@ class Column(Section):
     @property
     def names(self) -> set[str]:
         """The names of their columns."""
-        return {name for text in self.texts for name in _IN_BRACES.findall(text)}
+        return {name for text in self.texts for name in names_in(text)}
 
 
 class Times(Section):
@@ -67,7 +67,7 @@ class Times(Section):
     unit: Literal["s", "ms", "frames", "clock"] = "s"
     fps: float | str = Field(0.0, description="frames a second, or the column that has them")
     first: int = Field(0, description="number of the first frame")
-    to_end: str = Field("", description="the value that means the end of the file")
+    to_end: str | int = Field("", description="the value that means the end of the file")
 
     @model_validator(mode="after")
     def _rate(self) -> Self:
@@ -127,6 +127,11 @@ def read_form(file: Path) -> Form:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the form"
         raise SignloomError(f"{file}: {key}: {first['msg']}, found {first['input']!r}") from error
+
+
+def names_in(text: str) -> list[str]:
+    """Return the names of the columns in braces."""
+    return _IN_BRACES.findall(text)
 
 
 def filled(text: str, record: dict[str, Any]) -> str:

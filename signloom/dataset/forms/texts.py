@@ -32,8 +32,13 @@ def text_numbers(texts: list[str]) -> list[str]:
 def id_numbers(ids: list[str]) -> list[str]:
     """Return `ids` if all are whole numbers, or else a stable number made from the text of each."""
     ids = [number.strip() for number in ids]
-    whole = all(not number or (number.isdecimal() and str(int(number)) == number) for number in ids)
+    whole = all(not number or _is_whole(number) for number in ids)
     return ids if whole else [str(sentence_number(number)) if number else "" for number in ids]
+
+
+def _is_whole(number: str) -> bool:
+    """Return whether a text is a number that the manifest takes, written as it writes it."""
+    return number.isdecimal() and str(int(number)) == number and int(number) < 2**31
 
 
 def sentence_ids(numbers: list[str], texts: list[str]) -> list[str]:

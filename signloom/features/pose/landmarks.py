@@ -1,4 +1,7 @@
-"""Stage landmarks: track a shard's clips with MediaPipe in a pool of workers, resumable clip by clip."""
+"""Stage landmarks: track a shard's clips with MediaPipe in a pool of workers, resumable clip by clip.
+
+Clips of landmark files have their landmarks already; this process copies them.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from typing import Any
 
 from signloom.errors import ProcessDied
 from signloom.features.partial_shard import ClipTask
+from signloom.features.pose.landmark_files import holds_landmarks, read_landmarks
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.files import atomic, write_text
 from signloom.params.features import LandmarksParams
@@ -38,6 +42,12 @@ def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int) ->
         return
     if len(todo) < len(tasks):
         print(f"landmarks: {len(tasks) - len(todo)} clips are already finished", file=sys.stderr)
+    for task in todo:
+        if holds_landmarks(task.video):
+            _copy_clip(task, params.max_fps)
+    todo = [task for task in todo if not holds_landmarks(task.video)]
+    if not todo:
+        return
     # the largest files first, so that the workers finish at about the same time
     todo.sort(key=_bytes, reverse=True)
     started = time.monotonic()
@@ -104,10 +114,33 @@ def _track_clip(task: ClipTask) -> int:
     try:
         entry = _stream(task, _tracker, _tracked)
     except VideoUnreadable as error:
-        entry = {"length": 0, "fps": math.nan, "width": 0, "height": 0, "frame_index": [], "time_s": []}
-        entry |= {"status": "rejected", "reason": "unreadable", "detail": str(error)}
+        entry = _unreadable(error)
     write_text(task.journal, json.dumps(entry))
     return int(entry["length"])
+
+
+def _copy_clip(task: ClipTask, max_fps: float | None) -> None:
+    """Write the rows of a clip of a landmark file and then its journal."""
+    try:
+        raw, fps = read_landmarks(task.video, task.start_s, task.end_s, max_fps)
+    except VideoUnreadable as error:
+        write_text(task.journal, json.dumps(_unreadable(error)))
+        return
+    with atomic(task.rows_file) as part:
+        part.write_bytes(raw.rows.tobytes())
+    entry = _entry(raw.frame_index.tolist(), raw.times.tolist(), fps, raw.width, raw.height)
+    write_text(task.journal, json.dumps(entry))
+
+
+def _unreadable(error: VideoUnreadable) -> dict[str, Any]:
+    entry = {"length": 0, "fps": math.nan, "width": 0, "height": 0, "frame_index": [], "time_s": []}
+    return entry | {"status": "rejected", "reason": "unreadable", "detail": str(error)}
+
+
+def _entry(numbers: list[int], times: list[float], fps: float, width: int, height: int) -> dict[str, Any]:
+    """Return the journal of a clip; `numbers` and `times` belong to its rows."""
+    size = {"length": len(numbers), "fps": fps, "width": width, "height": height}
+    return {**size, "frame_index": numbers, "time_s": times, "status": "ok", "reason": "", "detail": ""}
 
 
 def _stream(task: ClipTask, tracker: HolisticTracker, tracked: Synchronized[int]) -> dict[str, Any]:
@@ -124,8 +157,7 @@ def _stream(task: ClipTask, tracker: HolisticTracker, tracked: Synchronized[int]
             times.append(frame.time_s)
             shape = frame.image.shape
         fps = video.fps
-    size = {"length": len(numbers), "fps": fps, "width": shape[1], "height": shape[0]}
-    return {**size, "frame_index": numbers, "time_s": times, "status": "ok", "reason": "", "detail": ""}
+    return _entry(numbers, times, fps, shape[1], shape[0])
 
 
 def _bytes(task: ClipTask) -> int:

@@ -1,0 +1,81 @@
+"""`signloom export-landmarks`: write landmarks or features of a build in forms that other programs read."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from signloom.errors import SignloomError
+from signloom.features.pose.point_names import long_table
+from signloom.features.pose.pose_features import RawClip
+from signloom.features.pose.pose_files import write_feature_pose, write_pose
+from signloom.features.shards import FeatureShards
+from signloom.files import write_csv, write_parquet
+from signloom.progress import track
+
+Rows = NDArray[np.float32]
+
+
+def export_landmarks(args: argparse.Namespace) -> int:
+    """Write one file for each clip that `args` names; return the exit code.
+
+    Raises SignloomError if the build has no landmarks or features, or lacks a clip.
+    """
+    shards = read_shards(args.build / ("pose_features" if args.features else "landmarks"))
+    clips = shards.index.set_index("clip_id", drop=False)
+    if unknown := [clip_id for clip_id in args.clips if clip_id not in shards]:
+        raise SignloomError(
+            f"export-landmarks: {args.build} has no clip {unknown[0]!r}; "
+            f"expected ids such as {clips['clip_id'].iloc[0]!r}, as processed_metadata.csv there lists them"
+        )
+    chosen = clips.loc[args.clips] if args.clips else clips
+    written = 0
+    for clip in track(chosen.to_dict("records"), "export"):
+        if clip["status"] != "ok":
+            print(f"left out: {clip['clip_id']}: {clip['reason']}", file=sys.stderr)
+            continue
+        # the name may have dots, so a suffix is added and never replaced
+        path = args.output / f"{clip['clip_id']}.{args.form}"
+        _WRITERS[args.form](path, clip, shards.clip(clip["clip_id"]))
+        written += 1
+    print(f"{written} files in {args.output}")
+    return 0
+
+
+def read_shards(folder: Path) -> FeatureShards:
+    """Return the shards in `folder`; raise SignloomError if it has none."""
+    index = sorted(folder.glob("*.parquet"))
+    if not index:
+        raise SignloomError(
+            f"export-landmarks: {folder} has no shard; build it with snakemake, or give --build"
+        )
+    return FeatureShards([path.with_suffix(".npy") for path in index], index)
+
+
+def _as_pose(path: Path, clip: dict[str, Any], rows: Rows) -> None:
+    times = np.asarray(clip["time_s"], np.float64)
+    # the rate of the rows, which may be fewer than the video's frames
+    lasts = times[-1] - times[0]
+    fps = float((len(times) - 1) / lasts) if lasts > 0 else float(clip["fps"])
+    if "motion_mean" in clip:
+        write_feature_pose(path, rows, fps)
+        return
+    numbers = np.asarray(clip["frame_index"], np.int64)
+    write_pose(path, RawClip(rows, times, numbers, int(clip["width"]), int(clip["height"])), fps)
+
+
+def _table(clip: dict[str, Any], rows: Rows) -> pd.DataFrame:
+    numbers, times = np.asarray(clip["frame_index"], np.int64), np.asarray(clip["time_s"], np.float64)
+    return long_table(clip["clip_id"], rows, numbers, times)
+
+
+_WRITERS: dict[str, Callable[[Path, dict[str, Any], Rows], None]] = {
+    "pose": _as_pose,
+    "parquet": lambda path, clip, rows: write_parquet(path, _table(clip, rows)),
+    "csv": lambda path, clip, rows: write_csv(path, _table(clip, rows)),
+}

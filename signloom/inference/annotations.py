@@ -1,0 +1,92 @@
+"""Write the answers to the passages of a recording as ELAN tiers and as subtitles."""
+
+import mimetypes
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pysubs2
+from pympi.Elan import Eaf, to_eaf
+
+from signloom.files import atomic
+from signloom.inference.answer import Answer
+
+SENTENCES, GLOSSES = "sentence", "gloss"
+
+
+class Annotation(NamedTuple):
+    """A text from `start_ms` to `end_ms` of the recording."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+
+
+class AnsweredPassage(NamedTuple):
+    """A passage of the recording, in seconds, and the answer to it."""
+
+    start_s: float
+    end_s: float
+    answer: Answer
+
+
+def sentences(passages: Sequence[AnsweredPassage]) -> list[Annotation]:
+    """Return the sentence of every accepted passage; refused passages have none."""
+    return [
+        annotation
+        for start_s, end_s, answer in passages
+        if answer.accepted
+        for annotation in _annotation(start_s, end_s, answer.matches[0].sentence)
+    ]
+
+
+def glosses(passages: Sequence[AnsweredPassage]) -> list[Annotation]:
+    """Return the glosses of every accepted passage, each with its time, or the whole line without times."""
+    found = []
+    for start_s, end_s, answer in passages:
+        if not (answer.accepted and answer.glosses):
+            continue
+        if not answer.gloss_spans:
+            found += _annotation(start_s, end_s, answer.glosses)
+            continue
+        for word, (begun, ended) in zip(answer.glosses.split(" "), answer.gloss_spans, strict=True):
+            length = end_s - start_s
+            found += _annotation(start_s + begun * length, start_s + ended * length, word)
+    return found
+
+
+def write_eaf(path: Path, passages: Sequence[AnsweredPassage], media: Path | None) -> None:
+    """Write an ELAN file with a tier of sentences and one of glosses.
+
+    `media` is linked by its path from the folder of `path`; None links nothing.
+    """
+    eaf = Eaf(author="Signloom")
+    eaf.remove_tier("default")
+    if media is not None and media.is_file():
+        url = Path(os.path.relpath(media.resolve(), path.resolve().parent)).as_posix()
+        kind = mimetypes.guess_type(media.name)[0] or "video/*"
+        eaf.add_linked_file(f"./{url}", relpath=f"./{url}", mimetype=kind)
+    for tier, annotations in ((SENTENCES, sentences(passages)), (GLOSSES, glosses(passages))):
+        eaf.add_tier(tier)
+        for annotation in annotations:
+            eaf.add_annotation(tier, *annotation)
+    with atomic(path) as part:
+        to_eaf(part, eaf)
+
+
+def write_subtitles(path: Path, passages: Sequence[AnsweredPassage], form: str) -> None:
+    """Write the sentences as subtitles in the form `vtt` or `srt`."""
+    file = pysubs2.SSAFile()
+    for start, end, text in sentences(passages):
+        event = pysubs2.SSAEvent(start, end)
+        event.plaintext = text
+        file.append(event)
+    with atomic(path) as part:
+        file.save(str(part), encoding="utf-8", format_=form)
+
+
+def _annotation(start_s: float, end_s: float, text: str) -> list[Annotation]:
+    """Return the annotation in milliseconds, or nothing if it is shorter than one."""
+    start, end = round(1000 * start_s), round(1000 * end_s)
+    return [Annotation(start, end, text)] if start < end else []
