@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from signloom.features.pose.pose_features import RawClip
+from signloom.features.pose.raw_clip import RawClip
 from signloom.features.shards import FeatureShards
 from signloom.inference.passages import PAUSE_S, SMOOTH_S, STILL, recent_motion
 from signloom.params.load import load_params

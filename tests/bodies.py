@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from signloom.features.pose.layout import RAW_PARTS
-from signloom.features.pose.pose_features import RawClip
+from signloom.features.pose.raw_clip import RawClip
 
 
 def moving_body(times: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:

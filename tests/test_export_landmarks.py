@@ -11,8 +11,8 @@ from demo_params import params_json
 from pose_format import Pose
 
 from signloom.__main__ import main
-from signloom.features.pose.pose_features import RawClip
 from signloom.features.pose.pose_files import read_pose, write_pose
+from signloom.features.pose.raw_clip import RawClip
 from signloom.features.shards import FeatureShards
 from tests.bodies import as_tracked, moving_body
 from workflow_scripts import landmarks, pose_features

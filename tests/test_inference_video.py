@@ -15,7 +15,8 @@ from demo_params import params_json
 from exported import Exported
 
 from signloom.features.pose.layout import RAW_PARTS
-from signloom.features.pose.pose_features import RawClip, landmarks_to_features
+from signloom.features.pose.pose_features import landmarks_to_features
+from signloom.features.pose.raw_clip import RawClip
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.features.shards import FeatureShards
 from signloom.inference.answer_text import clip_table

@@ -17,7 +17,8 @@ from demo_params import params_json, section
 from mediapipe.python.solutions.holistic import Holistic
 
 from signloom.features.pose.layout import RAW_PARTS
-from signloom.features.pose.pose_features import RawClip, landmarks_to_features
+from signloom.features.pose.pose_features import landmarks_to_features
+from signloom.features.pose.raw_clip import RawClip
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.features.shards import FeatureShards
 from signloom.params.features import LandmarksParams, PoseParams, QualityParams

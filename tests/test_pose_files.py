@@ -16,8 +16,8 @@ from pose_format.utils.holistic import load_holistic
 from signloom.dataset.probe import LANDMARK_SUFFIXES, why_unreadable
 from signloom.features.pose.landmark_files import READERS, read_landmarks
 from signloom.features.pose.layout import RAW_PARTS
-from signloom.features.pose.pose_features import RawClip
 from signloom.features.pose.pose_files import read_pose, write_pose
+from signloom.features.pose.raw_clip import RawClip
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.features.shards import FeatureShards
 from signloom.params.features import LandmarksParams

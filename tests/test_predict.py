@@ -19,8 +19,8 @@ from small_corpus import SEQ_LEN
 from signloom.__main__ import main
 from signloom.cli.predict import picture_paths, stream_line, videos_in
 from signloom.errors import SignloomError
-from signloom.features.pose.pose_features import RawClip
 from signloom.features.pose.pose_files import write_pose
+from signloom.features.pose.raw_clip import RawClip
 from signloom.features.pose.reject_reasons import GATES as QUALITY_GATES
 from signloom.inference import command
 from signloom.inference.answer import Answer, Match

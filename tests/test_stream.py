@@ -15,7 +15,7 @@ from demo_params import section
 from exported import Exported
 
 from signloom.errors import SignloomError
-from signloom.features.pose.pose_features import RawClip
+from signloom.features.pose.raw_clip import RawClip
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine

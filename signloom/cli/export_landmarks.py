@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
 from signloom.features.pose.point_names import long_table
-from signloom.features.pose.pose_features import RawClip
 from signloom.features.pose.pose_files import write_feature_pose, write_pose
+from signloom.features.pose.raw_clip import RawClip
 from signloom.features.shards import FeatureShards
 from signloom.files import write_csv, write_parquet
 from signloom.progress import track

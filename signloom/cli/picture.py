@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from signloom.features.pose.pose_features import RawClip
+from signloom.features.pose.raw_clip import RawClip
 from signloom.files import atomic
 from signloom.inference.answer import Answer
 from signloom.inference.answer_text import decision

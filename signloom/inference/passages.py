@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signloom.features.pose import layout
-from signloom.features.pose.pose_features import RawClip, landmarks_to_features
+from signloom.features.pose.pose_features import landmarks_to_features
+from signloom.features.pose.raw_clip import RawClip
 from signloom.features.pose.resample import time_grid
 from signloom.inference.video import TrackedFrame, raw_clip
 from signloom.params.features import GateParams, PoseParams

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM, PARTS
-from signloom.features.pose.pose_features import RawClip
+from signloom.features.pose.raw_clip import RawClip
 from signloom.inference import video
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from signloom.features.pose.landmark_files import holds_landmarks, read_landmarks
 from signloom.features.pose.layout import RAW_DIM
-from signloom.features.pose.pose_features import RawClip, landmarks_to_features
+from signloom.features.pose.pose_features import landmarks_to_features
+from signloom.features.pose.raw_clip import RawClip
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from signloom.dataset.probe import LANDMARK_SUFFIXES
-from signloom.features.pose.pose_features import RawClip
+from signloom.features.pose.raw_clip import RawClip
 from signloom.video.thinning import Thinner
 
 # reads the rows of a file from a start to an end (None: from or to its end), and its frames a second

@@ -11,6 +11,7 @@ from scipy.signal import lfilter
 
 from signloom.features.pose import layout
 from signloom.features.pose.motion import frame_motion, summarise
+from signloom.features.pose.raw_clip import TORSO, RawClip
 from signloom.features.pose.reject_reasons import Verdict, judge_landmarks
 from signloom.features.pose.resample import nearest_frames, resample_part, time_grid
 from signloom.params.features import GateParams, PoseParams
@@ -18,20 +19,8 @@ from signloom.params.features import GateParams, PoseParams
 Array = NDArray[np.float64]
 Body = dict[str, Array]
 
-TORSO = (*layout.SHOULDERS, *layout.HIPS)
 # lengths up to this, in pixels, belong to a collapsed skeleton
 MIN_LENGTH = 1e-4
-
-
-@dataclass(frozen=True)
-class RawClip:
-    """The tracker's output for one clip: `rows` (n, 1662), `times` (n,) in seconds, size in pixels."""
-
-    rows: NDArray[np.float32]
-    times: Array
-    frame_index: NDArray[np.int64]
-    width: int
-    height: int
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pose_format.utils.reader import BufferReader
 
 from signloom.features.pose import layout
 from signloom.features.pose.point_names import POINT_NAMES, named_points
-from signloom.features.pose.pose_features import TORSO, RawClip
+from signloom.features.pose.raw_clip import TORSO, RawClip
 from signloom.files import atomic
 from signloom.video.decode import TIME_SLACK_S, VideoUnreadable
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from signloom.features.pose.layout import FEATURE_DIM, PARTS
 from signloom.features.pose.motion import MOTION
-from signloom.features.pose.pose_features import RawClip, landmarks_to_features
+from signloom.features.pose.pose_features import landmarks_to_features
+from signloom.features.pose.raw_clip import RawClip
 from signloom.features.shards import FeatureShards, NpyAppender, append_npy, write_index
 from signloom.params.features import GateParams, PoseParams
 from signloom.progress import track
