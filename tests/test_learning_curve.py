@@ -197,7 +197,11 @@ def staged(folder: Path) -> dict[str, Any]:
         answers["reference"], answers["hypothesis"] = "a b", [hypothesis] * 5 + ["a x"]
         answers.to_csv(place / "sign2text.csv", index=False)
         given += [f"predictions={place}/sign2text.csv", f"splits={place}/splits.json"]
-    params = {"runs": {"fold_by": "share", "folds": ["12", "25", "50"]}, "evaluation": {"bootstrap": 200}}
+    params: dict[str, dict[str, object]] = {
+        "runs": {"fold_by": "share", "folds": ["12", "25", "50"]},
+        "evaluation": {"bootstrap": 200},
+    }
+    params["gloss"] = {}
     out = [f"metrics={folder}/runs.json", f"table={folder}/runs.csv"]
     assert main(["--input", *given, "--output", *out, "--params", params_json(params)]) == 0
     return dict(json.loads((folder / "runs.json").read_text()))
