@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -71,3 +72,27 @@ def small_networks() -> Iterator[None]:
     transformers.VideoMAEConfig = partial(base, num_hidden_layers=2, intermediate_size=256)
     yield
     transformers.VideoMAEConfig = base
+
+
+@pytest.fixture
+def new_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's folder with its parameters and no presets; no tracker is measured."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    (tmp_path / "config/presets").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("signloom.cli.check.measured_rate", lambda video, params: 10.0)
+    return tmp_path
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """A function that runs a command and returns its exit code, standard output and standard error."""
+
+    from signloom.__main__ import main
+
+    def run(*argv: str) -> tuple[int, str, str]:
+        code = main(list(argv))
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run

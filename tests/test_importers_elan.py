@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from form_stages import read_corpus
 
 from signloom.dataset.importers import load_table
 from signloom.errors import SignloomError
-from signloom.params.dataset import ElanTiers
-from tests.test_importers_forms import values, write_videos
-
-Note = tuple[str, str, str]  # first slot, last slot (one letter each), text
+from tests.form_files import aligned, eaf, english, linked, tiers, values, write_videos
 
 ENGLISH = {"sentence": "English translation", "gloss": ["main gloss", "non-dominant hand gloss"]}
 GERMAN = [
@@ -27,15 +23,6 @@ GERMAN = [
 ]
 
 
-def aligned(*notes: Note, first: int) -> str:
-    """Return annotations that refer to time slots; ids count from `first`."""
-    return "".join(
-        f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a{number}" TIME_SLOT_REF1="ts{ord(begun)}" '
-        f'TIME_SLOT_REF2="ts{ord(ended)}"><ANNOTATION_VALUE>{text}</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>'
-        for number, (begun, ended, text) in enumerate(notes, start=first)
-    )
-
-
 def referring(*notes: tuple[str, str], first: int) -> str:
     """Return annotations that refer to others, given with their text."""
     return "".join(
@@ -43,55 +30,6 @@ def referring(*notes: tuple[str, str], first: int) -> str:
         f"<ANNOTATION_VALUE>{text}</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>"
         for number, (parent, text) in enumerate(notes, start=first)
     )
-
-
-def eaf(slots: dict[str, int | None], media: str, *tiers: tuple[str, str]) -> str:
-    """Return an ELAN file; a tier is its attributes and its annotations."""
-    times = "".join(
-        f'<TIME_SLOT TIME_SLOT_ID="ts{ord(name)}"' + ("/>" if time is None else f' TIME_VALUE="{time}"/>')
-        for name, time in slots.items()
-    )
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n<ANNOTATION_DOCUMENT AUTHOR="" DATE="" FORMAT="3.0" '
-        'VERSION="3.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
-        'xsi:noNamespaceSchemaLocation="http://www.mpi.nl/tools/elan/EAFv3.0.xsd">'
-        f'<HEADER MEDIA_FILE="" TIME_UNITS="milliseconds">{media}</HEADER>'
-        f"<TIME_ORDER>{times}</TIME_ORDER>"
-        + "".join(f'<TIER LINGUISTIC_TYPE_REF="x" {head}>{notes}</TIER>' for head, notes in tiers)
-        + "</ANNOTATION_DOCUMENT>"
-    )
-
-
-def linked(*names: str) -> str:
-    """Return links to videos in a folder of somebody else's machine."""
-    return "".join(
-        f'<MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/Users/x/{name}" RELATIVE_MEDIA_URL="./{name}" '
-        'MIME_TYPE="video/mp4"/>'
-        for name in names
-    )
-
-
-def tiers(*given: dict[str, Any]) -> list[ElanTiers]:
-    return [ElanTiers.model_validate(one) for one in given]
-
-
-def english(folder: Path, name: str = "story.eaf") -> Path:
-    """Write a file with two sentences, both hands, a gloss with a space and a sentence without text."""
-    slots = dict(zip("abcdefghij", (0, 400, 500, 900, 1000, 1400, 1500, 1900, 2000, 3000), strict=True))
-    text = eaf(
-        slots,
-        linked("sound.wav", "story.mp4"),
-        ('TIER_ID="English translation" PARTICIPANT="anna"', aligned(*SENTENCES, first=1)),
-        ('TIER_ID="main gloss"', aligned(("a", "c", "IX"), ("g", "h", "GO"), first=10)),
-        ('TIER_ID="non-dominant hand gloss"', aligned(*LEFT, first=20)),
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(text, "utf-8")
-    return folder / name
-
-
-SENTENCES = [("a", "e", "Come &amp; see!"), ("e", "i", "She goes."), ("i", "j", "")]
-LEFT = [("d", "e", '5"come here"'), ("b", "d", "LOOK"), ("g", "h", "GO")]
 
 
 def test_the_glosses_of_both_hands_are_merged_by_start_and_keep_their_times(tmp_path: Path) -> None:

@@ -15,42 +15,8 @@ from signloom.dataset.forms.texts import sentence_number
 from signloom.dataset.importers import IMPORTERS, annotation_files, annotation_sources, load_table
 from signloom.errors import SignloomError
 from signloom.params import dataset as names
-from tests.test_importers_phoenix import write_frames
-from tests.videos import write_video
-
-HOW2SIGN = "VIDEO_ID\tVIDEO_NAME\tSENTENCE_ID\tSENTENCE_NAME\tSTART_REALIGNED\tEND_REALIGNED\tSENTENCE\n"
-
-
-def write(folder: Path, **files: str | bytes) -> Path:
-    """Write `files`, whose keys are names with `__` for the dot, and return the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        data = text.encode() if isinstance(text, str) else text
-        (folder / name.replace("__", ".")).write_bytes(data)
-    return folder
-
-
-def write_videos(folder: Path, *videos: str, seconds: int = 2) -> Path:
-    """Write `videos` of one frame a second."""
-    for seed, name in enumerate(videos):
-        write_video(folder / name, frames=seconds, fps=1, seed=seed, size=16)
-    return folder
-
-
-def values(rows: pd.DataFrame, *columns: str) -> list[list[str]]:
-    return [list(map(str, row)) for row in rows[list(columns)].to_numpy().tolist()]
-
-
-def how2sign(folder: Path) -> Path:
-    first = "-aB1\t-aB1-1-rgb_front\t-aB1_0\t-aB1_0-1-rgb_front\t0.26\t6.79\tHi!\n"
-    second = '-aB1\t-aB1-1-rgb_front\t-aB1_2\t-aB1_2-1-rgb_front\t7.27\t20.3\tTurn it "left, now.\n'
-    other = "cC2\tcC2-1-rgb_front\tcC2_1\tcC2_1-1-rgb_front\t0\t1.5\tHi!\n"
-    return write(
-        folder,
-        how2sign_realigned_train__csv="\ufeff" + (HOW2SIGN + first + second).replace("\n", "\r\n"),
-        how2sign_realigned_val__csv=HOW2SIGN + other,
-        how2sign_realigned_test__csv=HOW2SIGN + other.replace("cC2", "dD3"),
-    )
+from tests.form_files import how2sign, values, write, write_videos
+from tests.videos import write_frames
 
 
 def test_how2sign_is_cut_by_seconds_and_a_quote_is_a_letter(tmp_path: Path) -> None:

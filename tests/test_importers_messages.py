@@ -17,11 +17,8 @@ from signloom.errors import SignloomError
 from signloom.params.dataset import FORMS, IMPORTERS, DatasetParams
 from signloom.params.load import load_params
 from signloom.video.decode import read_frames
+from tests.form_files import HOW2SIGN, SRT, bobsl, english, msasl, values, wlasl, write, write_videos
 from tests.manifests import build
-from tests.test_importers_elan import english
-from tests.test_importers_forms import HOW2SIGN, values, write, write_videos
-from tests.test_importers_subtitles import SRT, bobsl
-from tests.test_importers_words import msasl, wlasl
 
 TABLES = {
     "how2sign": HOW2SIGN + "a\ta\ta\ta\t0\t1\tHi!\n",

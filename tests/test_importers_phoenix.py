@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +16,7 @@ from signloom.dataset.manifest import Manifest, shard_digests
 from signloom.dataset.shard_names import shard_of
 from signloom.errors import SignloomError
 from tests.manifests import dataset_of, manifest_of
+from tests.videos import write_frames
 from workflow_scripts import landmarks
 
 HEAD_2014 = "id|folder|signer|annotation\n"
@@ -45,15 +45,6 @@ def write_2014(folder: Path, **rows: str) -> Path:
 def write_2014t(folder: Path, **rows: str) -> Path:
     for split, lines in (ROWS_2014T | rows).items():
         (folder / f"PHOENIX-2014-T.{split}.corpus.csv").write_text(HEAD_2014T + lines, "utf-8")
-    return folder
-
-
-def write_frames(folder: Path, count: int = 3, seed: int = 0, suffix: str = ".png") -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    for number in range(count):
-        picture = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
-        assert cv2.imwrite(str(folder / f"images{number + 1:04d}{suffix}"), picture)
     return folder
 
 

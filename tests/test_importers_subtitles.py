@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,8 @@ from form_stages import read_corpus
 
 from signloom.dataset.importers import load_table
 from signloom.errors import SignloomError
-from tests.test_importers_forms import values, write, write_videos
+from tests.form_files import SRT, bobsl, values, write, write_videos
 
-SRT = "\ufeff1\r\n00:00:00,000 --> 00:00:01,500\r\n<i>Grüezi</i>\r\nmiteinander &amp; so\r\n\r\n"
-SRT += "2\r\n00:00:02,000 --> 00:00:03,250\r\n{\\an8}Schnee.\r\n\r\n"
 VTT = "WEBVTT\n\nNOTE made by hand\n\nfirst\n00:00.500 --> 00:01.000 align:start position:0%\n"
 VTT += "<v Anna>Hello <b>you</b>\n\n00:00:01.000 --> 00:00:02.000\n\n00:00:02.000 --> 00:00:03.000\nBye.\n\n"
 VTT += "01:00:04.125 --> 02:46:40.001\nLate.\n"
@@ -60,23 +57,6 @@ def test_a_file_that_is_no_subtitles_is_one_clear_error(tmp_path: Path) -> None:
     write(tmp_path, a__srt=b"\xff\xfe\x00")
     with pytest.raises(SignloomError, match=r"a\.srt: not a readable subtitle file"):
         load_table("subtitles", tmp_path / "a.srt", tmp_path)
-
-
-def bobsl(folder: Path) -> Path:
-    vtt = "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\n{}\n\n00:00:02.000 --> 00:00:04.000\nIt snows.\n"
-    write(
-        folder / "metadata", subset2episode__json='{"train": ["5085"], "val": ["52"], "public_test": ["53"]}'
-    )
-    write(
-        folder / "subtitles/audio-aligned", **{"5085__vtt": vtt.format("Old."), "52__vtt": vtt.format("A.")}
-    )
-    write(folder / "subtitles/manually-aligned", **{"5085__vtt": vtt.format("New times.")})
-    spots = {"train": {"come here": {"names": ["5085"], "global_times": [1.5]}}}
-    spots["train"]["tree"] = {"names": ["5085", "5085", "52"], "global_times": [0.5, 2.5, 3.0]}
-    write(folder / "spottings", mouthing__json=json.dumps(spots))
-    again = {"train": {"tree": {"names": ["5085.mp4"], "global_times": [0.7]}}}
-    write(folder / "spottings", dictionary__json=json.dumps(again))
-    return folder
 
 
 def test_bobsl_puts_spotted_glosses_into_subtitles_by_their_times(tmp_path: Path) -> None:

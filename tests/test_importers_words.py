@@ -5,30 +5,14 @@ from __future__ import annotations
 import json
 import unicodedata
 from pathlib import Path
-from typing import Any
 
 import pytest
 from form_stages import read_corpus
 
 from signloom.dataset.importers import load_table
 from signloom.errors import SignloomError
-from tests.test_importers_forms import values, write, write_videos
-from tests.test_importers_phoenix import write_frames
-
-
-def instance(video: str, first: int = 1, last: int = -1, split: str = "train") -> dict[str, Any]:
-    return {
-        "bbox": [385, 37, 885, 720],
-        **{"fps": 25, "frame_start": first, "frame_end": last, "instance_id": 0, "signer_id": 118},
-        **{"source": "x", "split": split, "url": "x", "variation_id": 0, "video_id": video},
-    }
-
-
-def wlasl(folder: Path) -> Path:
-    book = [instance("00335"), instance("69241", 26, 50), instance("07070", 26, -1, "val")]
-    tree = [instance("00336", 1201, 1250, "test"), instance("gone")]
-    text = json.dumps([{"gloss": "book", "instances": book}, {"gloss": "apple tree", "instances": tree}])
-    return write(folder, WLASL_v03__json="\ufeff" + text) / "WLASL_v03.json"
+from tests.form_files import instance, msasl, values, wlasl, write, write_videos
+from tests.videos import write_frames
 
 
 def test_wlasl_counts_frames_from_one_and_keeps_the_zeros_of_its_ids(tmp_path: Path) -> None:
@@ -50,18 +34,6 @@ def test_an_instance_without_a_frame_is_named_with_its_gloss(tmp_path: Path) -> 
     write(tmp_path, w__json=json.dumps([{"gloss": "book", "instances": [broken]}]))
     with pytest.raises(SignloomError, match=r"w\.json: gloss 'book': an instance lacks"):
         load_table("wlasl", tmp_path / "w.json", tmp_path)
-
-
-def msasl(folder: Path) -> Path:
-    one = {"start_time": 0.0, "end_time": 1.2, "start": 0, "end": 36, "fps": 29.97, "text": "bad"}
-    one |= {"label": 81, "signer_id": 11, "box": [0.1, 0.2, 0.9, 0.8], "url": "www.youtube.com/watch?v=X-_1"}
-    two = one | {"url": "https://www.youtube.com/watch?v=Y2&t=5s", "text": "ice cream", "start_time": 1}
-    return write(
-        folder,
-        MSASL_train__json=json.dumps([one, two | {"end_time": 2.0}]),
-        MSASL_val__json=json.dumps([one | {"url": "https://youtu.be/Z3"}]),
-        MSASL_test__json=json.dumps([one | {"url": "https://youtu.be/gone"}]),
-    )
 
 
 def test_msasl_finds_the_video_by_the_id_in_its_address(tmp_path: Path) -> None:

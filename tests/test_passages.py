@@ -14,7 +14,6 @@ import pysubs2
 import pytest
 from demo_params import section
 from pympi.Elan import Eaf
-from test_stream import SEQ_LEN, Film, ListeningEngine, finals
 
 from signloom.__main__ import main
 from signloom.cli import predict
@@ -25,6 +24,7 @@ from signloom.inference.gloss_places import best_path, gloss_spans
 from signloom.inference.passages import Passage, Passages, hands_rest
 from signloom.inference.video import TrackedFrame
 from signloom.params.features import PoseParams, QualityParams
+from tests.stream_films import SEQ_LEN, Film, ListeningEngine, finals
 
 FPS = 25.0
 

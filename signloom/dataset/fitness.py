@@ -12,7 +12,7 @@ import pandas as pd
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.headers import read_header
 from signloom.dataset.importers import load_rows
-from signloom.dataset.manifest import build_manifest
+from signloom.dataset.manifest import LENGTH_SLACK_S, build_manifest
 from signloom.dataset.split_choice import SPLITS, are_isolated, quiet_splits
 from signloom.dataset.splits import check_table
 from signloom.errors import SignloomError
@@ -22,7 +22,6 @@ from signloom.progress import track
 
 _FEW_CLIPS = 3
 _SHOWN = 5
-_SLACK_S = 0.1
 
 
 class Finding(NamedTuple):
@@ -94,7 +93,7 @@ def _about_rejects(rows: int, rejects: pd.DataFrame, params: Params) -> Iterator
 
 
 def _about_times(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
-    late = clips[clips["end_s"] > clips["whole_s"] + _SLACK_S]
+    late = clips[clips["end_s"] > clips["whole_s"] + LENGTH_SLACK_S]
     if len(late):
         first = late.iloc[0]
         yield Finding(

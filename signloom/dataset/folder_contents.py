@@ -1,7 +1,6 @@
 """What lies in a folder that somebody wants to train on, and which importer reads most of it."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 from pympi.Elan import Eaf
 
-from signloom.dataset.forms.likely import likely
+from signloom.dataset.forms.likely import likely_forms
 from signloom.dataset.forms.subtitles import SUFFIXES
 from signloom.dataset.importers import load_table
 from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
@@ -22,7 +21,6 @@ _TABLES = (".csv", ".tsv", ".txt", ".json", ".xlsx")
 # a folder with more of them holds data, one file for each clip, and no tables
 _MOST_TABLES = 20
 _MOST_ROOTS = 40
-_LIKELY = re.compile(r"looks like the form (\w+);")
 # forms whose files have the same names
 _TWINS = {"how2sign": ["how2sign_clips"], "phoenix2014t": ["phoenix2014t_videos"]}
 # tiers by the names of public corpora: DGS Corpus (one person for each camera), NCSLGR, NIASL
@@ -170,9 +168,8 @@ def _tables(contents: Contents) -> Iterator[tuple[str, Path]]:
 
 
 def _likely(path: Path) -> str | None:
-    """Return the importer that `likely` advises for a file or folder."""
-    found = _LIKELY.search(likely(path, "") or "")
-    return found[1] if found else None
+    """Return the most probable form of a file or folder, or None."""
+    return next(iter(likely_forms(path)), None)
 
 
 def _folders_of_signs(contents: Contents) -> list[Path]:

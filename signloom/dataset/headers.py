@@ -6,7 +6,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 
-from signloom.dataset.probe import files_of
+from signloom.dataset.probe import files_of, length_s
 
 _NONE = (float("nan"), float("nan"), "")
 
@@ -33,8 +33,5 @@ def _video_header(path: Path) -> Header:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         fps = float(stream.average_rate or stream.guessed_rate or "nan")
-        if stream.duration and stream.time_base:
-            seconds = float(stream.duration * stream.time_base)
-        else:
-            seconds = container.duration / av.time_base if container.duration else float("nan")
-        return Header(seconds, fps, f"{stream.width}x{stream.height}")
+        size = f"{stream.width}x{stream.height}"
+    return Header(length_s(path) or float("nan"), fps, size)

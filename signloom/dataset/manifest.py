@@ -26,7 +26,7 @@ MANIFEST_COLUMNS = ["clip_id", "video_path", *ANNOTATIONS, "video_hash", "n_byte
 REJECT_COLUMNS = ["clip_id", "video_path", "row", "reason", "detail"]
 SHARD_COLUMNS = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
 
-_LENGTH_SLACK_S = 0.1  # tables and headers of files round times
+LENGTH_SLACK_S = 0.1  # tables and headers of files round times
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 _GLOSS_TIMES = TypeAdapter(list[tuple[_Seconds, _Seconds]])
 _NO_PART_OF_IDS = frozenset({*VIDEO_SUFFIXES, *LANDMARK_SUFFIXES, ".npy"})
@@ -175,7 +175,7 @@ class _Checks:
         """Reject a clip that begins after the end of its video; note one that ends after it."""
         start, end = (0.0 if math.isnan(time) else time for time in (found["start_s"], found["end_s"]))
         length = self.sources.length_s(path) if start or end else None
-        if length is None or max(start, end) <= length + _LENGTH_SLACK_S:
+        if length is None or max(start, end) <= length + LENGTH_SLACK_S:
             return
         cut = f"cut {start:g} s to {f'{end:g} s' if end else 'the end'}, video {length:.2f} s"
         if start >= length:

@@ -23,19 +23,21 @@ _TABLES: dict[str, list[set[str]]] = {
 }
 
 
-def likely(table: Path, importer: str) -> str | None:
-    """Return what to set for a table that `importer` could not read, or None if there is nothing to say."""
+def likely_forms(table: Path) -> list[str]:
+    """Return the forms that a file or folder looks like, the most probable first."""
     forms = {name: read_form(file) for name, file in shipped().items()}
     if table.is_dir():
-        names = _folder(table, forms)
-    elif table.suffix.lower() == ".eaf":
-        names = ["elan"]
-    elif table.suffix.lower() in SUFFIXES:
-        names = ["subtitles"]
-    elif table.suffix.lower() == ".json":
-        names = _json(table)
-    else:
-        names = _table(table, forms)
+        return _folder(table, forms)
+    if table.suffix.lower() == ".eaf":
+        return ["elan"]
+    if table.suffix.lower() in SUFFIXES:
+        return ["subtitles"]
+    return _json(table) if table.suffix.lower() == ".json" else _table(table, forms)
+
+
+def likely(table: Path, importer: str) -> str | None:
+    """Return what to set for a table that `importer` could not read, or None if there is nothing to say."""
+    names = likely_forms(table)
     if importer in names:
         return None
     if names:

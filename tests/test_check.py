@@ -1,0 +1,129 @@
+"""`signloom check` says what the build of a preset would do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from signloom.cli import check as check_command
+from signloom.params.load import load_params
+from tests.form_files import write, write_videos
+from tests.videos import write_video
+
+ROOT = Path(__file__).parent.parent
+Said = Callable[..., tuple[int, str, str]]
+
+
+def checked(new_project: Path, rows: list[str], **sections: dict[str, Any]) -> None:
+    """Write a table of `rows` (video, sentence_id, sentence, signer_id, split, end_s) and a preset for it."""
+    head = "video,sentence_id,sentence,signer_id,split,end_s"
+    write(new_project / "data/mine", clips__csv="\n".join([head, *rows]) + "\n")
+    dataset = {"table": "data/mine/clips.csv", "videos": "data/mine/videos", "variations": None}
+    tree = {"pipeline": {"families": ["sign2text"]}, "dataset": dataset, **sections}
+    Path("config/presets/mine.yaml").write_text(yaml.safe_dump(tree))
+
+
+ROWS = [f"{n}.mp4,{n % 2},sentence {n % 2},s{n % 3},{'train' if n < 8 else 'val'}," for n in range(9)]
+
+
+def test_check_names_what_a_build_would_reject(new_project: Path, said: Said) -> None:
+    videos = new_project / "data/mine/videos"
+    write_videos(videos, *(f"{n}.mp4" for n in range(9)))
+    write_video(videos / "t.mp4", frames=2, fps=1, seed=77, size=32)
+    shutil.copy(videos / "3.mp4", videos / "again.mp4")
+    write_video(videos / "short.mp4", frames=4, fps=25, seed=99, size=16)
+    checked(
+        new_project,
+        [
+            *ROWS,
+            "t.mp4,1,sentence 1,s2,test,7",
+            "again.mp4,1,sentence 1,s2,train,",
+            "short.mp4,1,sentence 1,s2,train,",
+            "gone.mp4,1,sentence 1,s2,train,",
+        ],
+        manifest={"max_reject_ratio": 0.5},
+    )
+    code, out, _ = said("check", "mine")
+    assert code == 0, out
+    assert "rejected  duplicate 1, missing 1" in out
+    assert "look at: again and 3 are the same video; keep one of them" in out
+    assert "1 rows are rejected as missing, first row 14: data/mine/videos/gone.mp4 does not exist" in out
+    assert "1 clips end after their video, first t@-7 at 7 s of 2.00 s" in out
+    assert "1 of 11 clips are shorter than quality.min_seconds 0.5" in out and "first short" in out
+    assert "rates     1 fps: 10, 25 fps: 1" in out
+    assert "pictures  16x16: 10, 32x32: 1" in out
+    assert "test      1 clips, 1 sentences, 1 named signers" in out
+    # landmarks 1662 and features 540 numbers of 4 bytes and a mask of 4: 20.16 s at 12.5 a second, 24 tracked
+    assert "disk      0.7 MB" in out
+
+
+@pytest.mark.parametrize(
+    ("rows", "sections", "line"),
+    [
+        (
+            [*ROWS, *(f"gone{n}.mp4,0,sentence 0,s0,test," for n in range(2))],
+            {},
+            "manifest.max_reject_ratio 0.1",
+        ),
+        (ROWS, {}, "none of 9 signed clips would be in test"),
+        (ROWS, {"quality": {"min_seconds": 3.0}, "splits": {"mode": "clip"}}, "quality.max_reject_ratio 0.2"),
+        (ROWS, {"pipeline": {"families": ["gloss"]}, "splits": {"mode": "clip"}}, "no clip has a gloss"),
+        (["gone.mp4,0,sentence 0,s0,train,"], {}, "1 of 1 rows rejected"),
+        (
+            [f"{n}.mp4,{n},{'We go.' if n % 2 else 'we go'} {n // 2 % 2},s{n % 3},," for n in range(9)],
+            {"splits": {"mode": "sentence", "test_share": 0.5}},
+            "sentences of the test are in training under another sentence_id, first",
+        ),
+    ],
+)
+def test_check_fails_where_a_build_would_stop_or_mislead(
+    rows: list[str], sections: dict[str, Any], line: str, new_project: Path, said: Said
+) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    checked(new_project, rows, **sections)
+    code, out, _ = said("check", "mine")
+    assert code == 1
+    assert [found for found in out.splitlines() if found.startswith("must be mended") and line in found], out
+
+
+def test_check_says_who_signs_and_which_signs_have_few_clips(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    lines = [f"{n}.mp4,{'AB'[n % 2]},anna" for n in range(8)] + ["8.mp4,RARE,anna"]
+    checked(new_project, [], splits={"mode": "clip"})
+    write(new_project / "data/mine", clips__csv="video,gloss,signer_id\n" + "\n".join(lines))
+    code, out, _ = said("check", "mine")
+    assert code == 0
+    assert "signs     3, 1 of them with only one clip" in out
+    assert "look at: all signed clips are of anna" in out
+    assert "look at: 1 of 3 signs have fewer than 3 clips, first 'RARE'" in out
+
+
+def test_a_part_without_clips_is_named_unless_none_was_wanted(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    rows = [row.replace(",val,", ",test,") for row in ROWS]
+    checked(new_project, rows)
+    code, out, _ = said("check", "mine")
+    assert code == 0 and "look at: val has no signed clip" in out
+    checked(new_project, rows, splits={"val_share": 0.0})
+    assert "no signed clip" not in said("check", "mine")[1]
+
+
+def test_check_lays_presets_over_each_other_and_names_an_unknown_one(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    checked(new_project, ROWS)
+    write(new_project / "config/presets", clips__yaml="splits: {mode: clip}\n")
+    assert said("check", "mine")[0] == 1
+    assert said("check", "mine,clips")[0] == 0
+    code, _, err = said("check", "other")
+    assert code == 2
+    assert err.startswith("error: config/presets/other.yaml does not exist; expected one of clips, mine")
+
+
+def test_the_rate_of_this_machine_is_measured_within_seconds() -> None:
+    params = load_params(ROOT / "params.yaml").landmarks
+    assert 0.1 < check_command.measured_rate(ROOT / "data/demo/videos/s1/001_1.mp4", params) < 10_000
