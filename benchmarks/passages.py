@@ -1,6 +1,7 @@
-"""Join demo clips with pauses into one long video, answer it into files, and score them against the truth.
+r"""Join demo clips with pauses into one long video, answer it into files, and score them against the truth.
 
-    python -m benchmarks.passages --bundle build/export/sign_encoder_bundle.zip --output build/scratch/long --minutes 2
+    python -m benchmarks.passages --bundle build/export/sign_encoder_bundle.zip \
+        --output build/scratch/long --minutes 2
 
 In a pause the last frame is held for 0.8 to 2 s. `signloom predict --eaf --vtt` answers the video. A start or
 an end of a passage is found if one was cut within the tolerance. A gloss is found if an annotation of its
