@@ -108,6 +108,10 @@ class Pipeline:
         """Return `paths` if `family` is built, else nothing."""
         return list(paths) if family in self.params.pipeline.families else []
 
+    def if_decoded(self, path: str) -> list[str]:
+        """Return `path` if sign2text has a sentence decoder, else nothing."""
+        return [path] if self.params.sign2text.task == "sentences" else []
+
     def of_runs(self, pattern: str) -> list[str]:
         """Return `pattern` with `{variant}` and `{seed}` filled in, for every gloss variant and seed."""
         return [

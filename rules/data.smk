@@ -50,7 +50,9 @@ rule manifest:
         runtime=60,
     params:
         files=flow.files,
-        given=given("dataset", "manifest", "shards", "splits"),
+        given=given(
+            "dataset", "manifest", "shards", "splits", *flow.if_family("sign2text", "sign2text.task")
+        ),
     message:
         "manifest: checking every row"
     shell:

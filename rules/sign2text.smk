@@ -159,6 +159,7 @@ rule evaluate_retrieval:
         embeddings=rules.embed.output.embeddings,
         map=rules.embed.output.map,
         splits=rules.splits.output.splits,
+        metadata=rules.metadata.output.parquet,
         features=expand(rules.pose_features.output.npy, shard=flow.shards),
         mask=expand(rules.pose_features.output.mask, shard=flow.shards),
         index=expand(rules.pose_features.output.parquet, shard=flow.shards),
@@ -183,7 +184,7 @@ rule evaluate_retrieval:
         gpu=gpus,
     params:
         files=flow.files,
-        given=given("evaluation"),
+        given=given("evaluation", "sign2text.task"),
     message:
         "evaluate_retrieval: {output.metrics}"
     shell:

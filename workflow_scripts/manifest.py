@@ -2,7 +2,7 @@
 
 Inputs: rows (of stage sources), variations (optional).
 Outputs: manifest, rejects, shards (one list per shard), metrics.
-Parameters: dataset, manifest, shards, splits.
+Parameters: dataset, manifest, shards, splits and, if sign2text is trained, sign2text.task.
 """
 
 import sys
@@ -12,11 +12,13 @@ import pandas as pd
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import build_manifest
 from signloom.dataset.shard_names import shard_names
+from signloom.dataset.split_choice import unfit_task
 from signloom.dataset.splits import check_table
 from signloom.errors import SignloomError
 from signloom.files import write_csv, write_parquet
 from signloom.metrics.metric_files import write_metrics
 from signloom.params.dataset import DatasetParams, ManifestParams, ShardsParams
+from signloom.params.sign2text import Sign2TextParams
 from signloom.params.splits import SplitsParams
 from workflow_scripts.job import Job, entry_point
 
@@ -35,6 +37,9 @@ def work(job: Job) -> None:
         print(f"rejected row {reject.row}: {reject.reason}: {reject.detail}", file=sys.stderr)
     # before hours of landmarks
     check_table(manifest.clips, job.section("splits", SplitsParams))
+    task = job.value("sign2text.task", Sign2TextParams) if "sign2text" in job.params else None
+    if task and (unfit := unfit_task(manifest.clips, task)):
+        print(f"warning: manifest: {unfit}", file=sys.stderr)
     for name, path in zip(shard_names(count), job.output_list("shards"), strict=True):
         write_csv(path, manifest.shard(name, count))
     write_csv(job.output("rejects"), manifest.rejects)

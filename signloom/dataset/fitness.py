@@ -13,7 +13,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.headers import read_header
 from signloom.dataset.importers import load_rows
 from signloom.dataset.manifest import LENGTH_SLACK_S, build_manifest
-from signloom.dataset.split_choice import SPLITS, are_isolated, quiet_splits
+from signloom.dataset.split_choice import SPLITS, are_isolated, quiet_splits, unfit_task
 from signloom.dataset.splits import check_table
 from signloom.errors import SignloomError
 from signloom.params.dataset import ManifestParams
@@ -125,6 +125,8 @@ def _about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Fin
             True,
             "pipeline.families names gloss, and no clip has a gloss; set it to [sign2text], or add glosses",
         )
+    if "sign2text" in params.pipeline.families and (unfit := unfit_task(signed, params.sign2text.task)):
+        yield Finding(False, unfit)
     if clips["split"].eq("").all():
         return
     wanted = {"train": 1.0, "val": params.splits.val_share, "test": params.splits.test_share}

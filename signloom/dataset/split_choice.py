@@ -34,6 +34,22 @@ def are_isolated(rows: pd.DataFrame) -> bool:
     return single and len(set(signed["sentence"])) <= len(set(signed["gloss"]))
 
 
+def unfit_task(rows: pd.DataFrame, task: str) -> str:
+    """Return why the value `task` of sign2text.task does not fit the texts of `rows`, or ""."""
+    isolated = are_isolated(rows)
+    if isolated and task == "sentences":
+        return (
+            "every text is one gloss, and sign2text.task is sentences: it would train a sentence decoder, "
+            "which has nothing to learn here; set it to signs, or lay your preset over isolated_signs"
+        )
+    if not isolated and task == "signs" and (rows["sentence"] != "").any():
+        return (
+            "sign2text.task is signs, and not every text is one gloss: whole sentences would be answered as "
+            "if each were a sign; set it to sentences"
+        )
+    return ""
+
+
 def quiet_splits(clips: pd.DataFrame, params: SplitsParams) -> pd.DataFrame:
     """Return what `make_splits` returns, without its warnings."""
     with contextlib.redirect_stderr(io.StringIO()):

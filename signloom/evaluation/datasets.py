@@ -32,8 +32,13 @@ def data_sets(splits: pd.DataFrame) -> dict[str, list[str]]:
 
 def add_signers(answers: pd.DataFrame, metadata: Path) -> None:
     """Insert `signer_id` of the processed metadata as the third column of `answers`."""
-    signer = pd.read_parquet(metadata).set_index("clip_id")["signer_id"]
-    answers.insert(2, "signer_id", signer.loc[answers["clip_id"]].to_numpy())
+    answers.insert(2, "signer_id", answers["clip_id"].map(signers_of(metadata)).to_numpy())
+
+
+def signers_of(metadata: Path) -> dict[str, str]:
+    """Return the signer of every clip in the processed metadata, "" where none is named."""
+    clips = pd.read_parquet(metadata, columns=["clip_id", "signer_id"])
+    return dict(zip(clips["clip_id"], clips["signer_id"].fillna("").astype(str), strict=True))
 
 
 _TEXTS = ("clip_id", "video_file", "feature_path", "sentence", "category", "split")

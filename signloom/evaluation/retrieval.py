@@ -1,6 +1,6 @@
 """Find each held-out clip's sentence among the training clips and among the other held-out clips."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ from signloom.evaluation.datasets import EmbeddedClips
 from signloom.evaluation.rivals import Clips, compare_rivals, raw_clips
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
-from signloom.metrics.retrieval import Ranked, rank_leaving_one_out, rank_sentences, retrieval_figures
+from signloom.metrics.retrieval import Ids, Ranked, rank_leaving_one_out, rank_sentences, retrieval_figures
+from signloom.metrics.signs import sign_figures
 from signloom.params.evaluation import EvaluationParams
 
 
@@ -20,10 +21,12 @@ def evaluate(
     shards: FeatureShards,
     stats: Stats,
     params: EvaluationParams,
+    signers: Mapping[str, str] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the answers to the clips of all data sets `sets`, one row per clip, and the metric entries.
 
-    `shards` and `stats` are the features that the untrained rivals read.
+    `shards` and `stats` are the features that the untrained rivals read. If the texts are isolated signs,
+    `signers` gives the signer of every clip, and the figures of signs are among the entries.
     """
     sentences, gallery = clips.table["sentence_id"].to_numpy(np.int64), clips.gallery()
     known = (clips.vectors[gallery], sentences[gallery])
@@ -37,6 +40,7 @@ def evaluate(
         among = rank_leaving_one_out(clips.vectors[rows], sentences[rows], *known)
         metrics[name] = {
             **retrieval_figures(found, params, "the training gallery"),
+            **_of_signs(found, sentences[rows], clip_ids, signers, params),
             "leave_one_out": retrieval_figures(among, params, "the gallery and the rest of this data set"),
             "rivals": compare_rivals(
                 raw, dict(zip(clip_ids, found.rank, strict=True)), ids[gallery].tolist(), params
@@ -44,6 +48,18 @@ def evaluate(
         }
         tables.append(_table(name, clips.table.iloc[rows], found, clips.table.iloc[gallery], among))
     return pd.concat(tables, ignore_index=True), metrics
+
+
+def _of_signs(
+    found: Ranked,
+    classes: Ids,
+    clip_ids: Sequence[str],
+    signers: Mapping[str, str] | None,
+    params: EvaluationParams,
+) -> dict[str, Any]:
+    if signers is None:
+        return {}
+    return sign_figures(found, classes, [signers[clip] for clip in clip_ids], params)
 
 
 def _table(

@@ -1,5 +1,6 @@
 """Decode held-out clips; score translation and clip-sentence alignment beside a retrieval baseline."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from signloom.evaluation.embed import encode_clips
 from signloom.features.shards import FeatureShards
 from signloom.metrics.alignment import alignment
 from signloom.metrics.bleu_and_chrf import bleu_score, bleu_stats, chrf_score, chrf_stats, signatures
-from signloom.metrics.bootstrap import NO_CLIP, Floats, figure, mean_figure, ratio
+from signloom.metrics.bootstrap import NO_CLIP, Floats, entry, figure, mean_figure, ratio
 from signloom.metrics.retrieval import rank_sentences
 from signloom.metrics.wer import WER_SIGNATURE, normalise, wer_multi_stats, wer_stats
 from signloom.models.trained_sign2text import TrainedEncoder
@@ -25,6 +26,10 @@ from signloom.text.tokenizer import TextTokenizer
 from signloom.text.vocabulary import Symbols
 
 Unit = npt.NDArray[np.float32]
+
+NOT_DECODED = "sign2text.task is signs: no sentence decoder is trained"
+_DECODED = ("wer", "wer_multi", "bleu4", "chrf", "exact", "nearest_wer", "nearest_bleu4", "wer_gain")
+_ALIGNED = ("inst_top1", "pos_sim", "neg_sim")
 
 
 class References:
@@ -66,19 +71,22 @@ def evaluate(
     """Return the answers to the clips of all data sets `sets`, one row per clip, and the metric entries.
 
     `clips` are all embedded clips. The answers are `clip_id, data, sentence_id, reference, hypothesis,
-    nearest, wer`, where `nearest` is the sentence of the nearest training clip.
+    nearest, wer`, where `nearest` is the sentence of the nearest training clip. Without a decoder, it is the
+    hypothesis, too, and figures of texts are null.
     """
-    tables, metrics = [], {}
+    tables, metrics, decodes = [], {}, trained.model.config.decoder_layers > 0
     for name, clip_ids in sets.items():
         rows = clips.rows(clip_ids)
         answers = clips.table.iloc[rows][["clip_id", "sentence_id"]].reset_index(drop=True)
         answers.insert(1, "data", name)
         spoken = [references.texts[sentence][0] for sentence in answers["sentence_id"]]
-        decoded = decode_clips(trained, tokenizer, shards, clip_ids, decoding, name)
-        answers = answers.assign(reference=spoken, hypothesis=decoded, nearest=nearest_sentences(clips, rows))
+        found = nearest_sentences(clips, rows)
+        decoded = decode_clips(trained, tokenizer, shards, clip_ids, decoding, name) if decodes else found
+        answers = answers.assign(reference=spoken, hypothesis=decoded, nearest=found)
         projected = references.project(trained, answers["sentence_id"].tolist())
         aligned = alignment(clips.vectors[rows], spoken, projected)
-        metrics[name] = score_translations(answers, references.texts, aligned, params)
+        figures = score_translations(answers, references.texts, aligned, params)
+        metrics[name] = figures if decodes else figures_without_decoder(figures)
         answers["wer"] = ratio(wer_stats(spoken, decoded)).round(6)
         tables.append(answers)
     return pd.concat(tables, ignore_index=True), metrics
@@ -167,3 +175,11 @@ def score_translations(
         "wer_signature": WER_SIGNATURE,
         **signatures(),
     }
+
+
+def figures_without_decoder(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return what `score_translations` found about clips and texts, with null for decoded texts."""
+    bounds = [f"{name}{end}" for name in _ALIGNED for end in ("", "_low", "_high", "_reason")]
+    kept = {name: figures[name] for name in ("n", *bounds) if name in figures}
+    nulls = [entry(name, math.nan, None, NOT_DECODED) for name in _DECODED]
+    return kept | {name: value for null in nulls for name, value in null.items()}

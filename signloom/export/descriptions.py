@@ -85,6 +85,7 @@ def write_descriptions(
         {name: metrics[name] for name in CORPUS if name in metrics},
         networks=described(sign, gloss),
         sentences=gallery.table["sentence_id"].nunique(),
+        unit="sentence" if sign.decodes else "sign",
         demo=demo,
     )
     outputs.write("card", card.encode())
@@ -95,7 +96,8 @@ def write_card(about: Tree, corpus: dict[str, Tree], **more: Any) -> str:
     """Return MODEL_CARD.md: intended use, limits and measured scores of a bundle.
 
     `about` are the entries of the manifest, `corpus` the metric files on the data. `more` are `networks` (a
-    line each), the number of `sentences`, and whether the corpus is the `demo`.
+    line each), the number of `sentences`, their `unit` (sentence or sign), and whether the corpus is the
+    `demo`.
     """
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     card = environment.from_string(Path(__file__).with_name("model_card.md.j2").read_text("utf-8"))
@@ -147,10 +149,12 @@ def licences(text: TextParams, demo: bool) -> dict[str, str]:
 def described(sign: Sign2TextSource, gloss: GlossSource | None) -> list[str]:
     """Return one line per network."""
     c = sign.model.config
+    decoder = f", decoder of {c.decoder_layers} layers" if sign.decodes else ""
+    to_sentence = " and to a sentence" if sign.decodes else ", which finds signs by retrieval"
     lines = [
         f"- Features of a clip ({FEATURE_DIM} a frame, at most {c.seq_len} frames) to an embedding of "
-        f"{c.embedding_dim} values and to a sentence: encoder `{c.encoder}`, decoder of {c.decoder_layers} "
-        f"layers, {count(sign.model):,} weights."
+        f"{c.embedding_dim} values{to_sentence}: encoder `{c.encoder}`{decoder}, "
+        f"{count(sign.model):,} weights."
     ]
     if gloss is not None:
         run = gloss.trained.run

@@ -50,7 +50,7 @@ def export(files: ExportFiles, paths: Mapping[str, Path], params: ExportParams) 
     """
     check_thresholds(files.thresholds)
     sign, gloss = open_sign2text(files), open_gloss(files)
-    outputs = Outputs(paths, gloss)
+    outputs = Outputs(paths, sign, gloss)
     gallery, clips = Gallery.open(files), RealClips(files)
     check_gallery(sign, gallery, clips)
     write_sign2text(outputs, sign, clips)
@@ -58,7 +58,8 @@ def export(files: ExportFiles, paths: Mapping[str, Path], params: ExportParams) 
         write_gloss(outputs, gloss, clips)
     outputs.write("safetensors", safetensors(weights(sign, gloss)))
     write_gallery(outputs, gallery, files.frames)
-    for name in ("stats", "tokenizer", "glosses", "prototypes", "thresholds"):
+    tokenizer = ("tokenizer",) if sign.decodes else ()
+    for name in ("stats", *tokenizer, "glosses", "prototypes", "thresholds"):
         outputs.copy(name, getattr(files, name))
     write_json(paths["config"], model_config(params, sign, gloss))
     write_descriptions(files, outputs, params, sign, gloss, gallery)
@@ -71,7 +72,7 @@ def export(files: ExportFiles, paths: Mapping[str, Path], params: ExportParams) 
 
 
 def write_sign2text(outputs: Outputs, sign: Sign2TextSource, clips: RealClips) -> None:
-    """Write the encoder, its int8 and TorchScript variants and the decoder, each checked on real clips."""
+    """Write the encoder, its int8 and TorchScript variants and any decoder, each checked on real clips."""
     config, network = sign.model.config, sign.encoder
     width = sign.model.encoder.frame_dim
     batches = clips.batches(config.seq_len)
@@ -82,7 +83,8 @@ def write_sign2text(outputs: Outputs, sign: Sign2TextSource, clips: RealClips) -
     put(outputs, "encoder_int8", int8, checks.check_int8, encoder, batches)
     script = to_torchscript(network, clip_example())
     put(outputs, "torchscript", script, checks.check_torchscript, network, batches)
-    write_decoder(outputs, "decoder", DecoderNetwork(sign.model).eval(), width, network, clips)
+    if sign.decodes:
+        write_decoder(outputs, "decoder", DecoderNetwork(sign.model).eval(), width, network, clips)
 
 
 def write_gloss(outputs: Outputs, gloss: GlossSource, clips: RealClips) -> None:

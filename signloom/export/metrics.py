@@ -8,7 +8,7 @@ from typing import Any
 # the most important figures of each metric file; files of gloss runs are in a folder `gloss`
 HEADLINES = {
     "sign2text": ("wer", "bleu4", "chrf", "inst_top1"),
-    "retrieval": ("ret_top1", "ret_mrr"),
+    "retrieval": ("ret_top1", "ret_mrr", "macro_accuracy"),
     "calibration": ("false_accept_rate", "accepted_and_right"),
     "gloss": ("wer",),
 }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from signloom.errors import SignloomError
-from signloom.export.sources import GlossSource
+from signloom.export.sources import GlossSource, Sign2TextSource
 from signloom.files import atomic
 from signloom.inference.bundle import MANIFEST, ZIP, ZIP_DIGEST
 from signloom.models.gloss import Hybrid
@@ -34,16 +34,18 @@ FILES = {
     "digest": ZIP_DIGEST,
 }
 GLOSS_OUTPUTS = ("gloss_model", "gloss_decoder")
+DECODER_OUTPUTS = ("decoder", "tokenizer")
 
 
 class Outputs:
     """The files of an export by the names of FILES."""
 
-    def __init__(self, paths: Mapping[str, Path], gloss: GlossSource | None) -> None:
+    def __init__(self, paths: Mapping[str, Path], sign: Sign2TextSource, gloss: GlossSource | None) -> None:
         """Check `paths`; raises SignloomError if one is missing, not expected or has another file name."""
         absent = set() if gloss else set(GLOSS_OUTPUTS)
         if gloss and not isinstance(gloss.trained.model, Hybrid):
             absent = {"gloss_decoder"}
+        absent |= set() if sign.decodes else set(DECODER_OUTPUTS)
         for name in paths:
             if name not in FILES or name in absent:
                 raise SignloomError(f"export: these inputs cannot produce --output {name}=...; leave it out")

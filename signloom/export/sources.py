@@ -56,6 +56,11 @@ class Sign2TextSource:
     encoder: EncoderNetwork
     origin: dict[str, Any]  # the checkpoint without its tensors
 
+    @property
+    def decodes(self) -> bool:
+        """Whether the network has a sentence decoder."""
+        return self.model.config.decoder_layers > 0
+
 
 @dataclass(frozen=True)
 class GlossSource:

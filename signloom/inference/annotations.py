@@ -32,7 +32,7 @@ class AnsweredPassage(NamedTuple):
 
 
 def sentences(passages: Sequence[AnsweredPassage]) -> list[Annotation]:
-    """Return the sentence of every accepted passage; refused passages have none."""
+    """Return the sentence or sign of every accepted passage; refused passages have none."""
     return [
         annotation
         for start_s, end_s, answer in passages
@@ -42,9 +42,14 @@ def sentences(passages: Sequence[AnsweredPassage]) -> list[Annotation]:
 
 
 def glosses(passages: Sequence[AnsweredPassage]) -> list[Annotation]:
-    """Return the glosses of every accepted passage, each with its time, or the whole line without times."""
+    """Return the glosses of every accepted passage, each with its time, or the whole line without times.
+
+    A sign is the gloss of its whole passage.
+    """
     found = []
     for start_s, end_s, answer in passages:
+        if answer.sign is not None:
+            found += _annotation(start_s, end_s, answer.sign)
         if not (answer.accepted and answer.glosses):
             continue
         if not answer.gloss_spans:
@@ -57,7 +62,7 @@ def glosses(passages: Sequence[AnsweredPassage]) -> list[Annotation]:
 
 
 def write_eaf(path: Path, passages: Sequence[AnsweredPassage], media: Path | None) -> None:
-    """Write an ELAN file with a tier of sentences and one of glosses.
+    """Write an ELAN file with a tier of sentences, none if the answers are signs, and one of glosses.
 
     `media` is linked by its path from the folder of `path`; None links nothing.
     """
@@ -67,7 +72,10 @@ def write_eaf(path: Path, passages: Sequence[AnsweredPassage], media: Path | Non
         url = Path(os.path.relpath(media.resolve(), path.resolve().parent)).as_posix()
         kind = mimetypes.guess_type(media.name)[0] or "video/*"
         eaf.add_linked_file(f"./{url}", relpath=f"./{url}", mimetype=kind)
-    for tier, annotations in ((SENTENCES, sentences(passages)), (GLOSSES, glosses(passages))):
+    tiers = {SENTENCES: sentences(passages), GLOSSES: glosses(passages)}
+    if any(passage.answer.unit == "sign" for passage in passages):
+        del tiers[SENTENCES]
+    for tier, annotations in tiers.items():
         eaf.add_tier(tier)
         for annotation in annotations:
             eaf.add_annotation(tier, *annotation)
@@ -76,7 +84,7 @@ def write_eaf(path: Path, passages: Sequence[AnsweredPassage], media: Path | Non
 
 
 def write_subtitles(path: Path, passages: Sequence[AnsweredPassage], form: str) -> None:
-    """Write the sentences as subtitles in the form `vtt` or `srt`."""
+    """Write the sentences or signs as subtitles in the form `vtt` or `srt`."""
     file = pysubs2.SSAFile()
     for start, end, text in sentences(passages):
         event = pysubs2.SSAEvent(start, end)

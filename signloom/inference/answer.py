@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Match:
-    """A sentence of the gallery, represented by its clip that is most similar to the query."""
+    """A sentence or sign of the gallery, represented by its clip that is most similar to the query."""
 
     rank: int  # from 1
     clip_id: str
@@ -35,6 +35,8 @@ class Answer:
     # where each gloss begins and ends in the clip, 0-1; None if the model does not say
     gloss_spans: tuple[tuple[float, float], ...] | None = None
     mirrored: bool = False  # refused, and found to be accepted when left and right are exchanged
+    unit: str = "sentence"  # what the bundle answers with: sentence, or sign where it has isolated signs
+    sign: str | None = None  # the sign of an accepted clip; None if the bundle has sentences
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as plain data, as `predict --json` prints it."""

@@ -20,23 +20,27 @@ NONE = "-"
 
 def decision(answer: Answer) -> str:
     """Return in words whether the clip was accepted, with the reason if it was refused."""
-    return "accepted" if answer.accepted else f"refused: {REASONS[answer.reason]} ({answer.reason})"
+    if answer.accepted:
+        return "accepted"
+    return f"refused: {REASONS[answer.reason].replace('sentence', answer.unit)} ({answer.reason})"
 
 
 def clip_table(name: str, answer: Answer) -> str:
     """Return the answer to clip `name` as a few aligned lines."""
     motion = "unknown" if answer.motion_mean is None else f"{answer.motion_mean:.2f} shoulder widths/s"
     lines = [name, f"  {decision(answer)}", f"  {answer.frames} frames, motion {motion}"]
+    if answer.sign is not None:
+        lines.insert(1, f"  sign: {answer.sign} (similarity {answer.matches[0].similarity:.3f})")
     for label, text in (("decoded", answer.text), ("glosses", answer.glosses)):
         if text is not None:
             lines.append(f"  {label}: {text or NONE}")
     if answer.mirrored:
         lines.append(f"  {MIRRORED}")
-    return "\n".join([*lines, *_match_lines(answer.matches)])
+    return "\n".join([*lines, *_match_lines(answer.matches, answer.unit)])
 
 
-def _match_lines(matches: tuple[Match, ...]) -> list[str]:
-    """Return the table of `matches`; columns without values are left out, and sentences come last."""
+def _match_lines(matches: tuple[Match, ...], unit: str) -> list[str]:
+    """Return the table of `matches`; columns without values are left out, and the texts come last."""
     columns = {
         "rank": [str(match.rank) for match in matches],
         "confidence": [f"{match.confidence:.2f}" for match in matches],
@@ -51,7 +55,7 @@ def _match_lines(matches: tuple[Match, ...]) -> list[str]:
     numbers = [[f"{cell:>{len(name)}}" for cell in (name, *cells)] for name, cells in columns.items()]
     clips = ["most similar clip", *(match.clip_id for match in matches)]
     width = max(map(len, clips))
-    texts = [[f"{clip:<{width}}" for clip in clips], ["sentence", *(match.sentence for match in matches)]]
+    texts = [[f"{clip:<{width}}" for clip in clips], [unit, *(match.sentence for match in matches)]]
     return ["  " + "  ".join(line) for line in zip(*numbers, *texts, strict=True)] if matches else []
 
 

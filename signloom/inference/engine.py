@@ -13,7 +13,7 @@ import io
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,7 +34,7 @@ MASK_DIM = 4
 
 
 class SignEngine:
-    """Answers clips of features with the sentences of a bundle's gallery.
+    """Answers clips of features with the sentences, or the isolated signs, of a bundle's gallery.
 
     `config` is the content of model_config.json; `clips` are the rows of embeddings_map.csv.
     """
@@ -99,7 +99,8 @@ class SignEngine:
             self._check(clip)
         seen = [place for place, (features, _) in enumerate(clips) if len(features)]
         # without a visible frame there is no person
-        answers = [Answer(False, gates.REASONS[0], (), motion, 0, None, None) for motion in motion_means]
+        nobody = partial(Answer, False, gates.REASONS[0], (), unit=self.unit)
+        answers = [nobody(motion, 0, None, None) for motion in motion_means]
         if not seen:
             return answers
         encoded = self._encode([clips[place] for place in seen])
@@ -186,8 +187,17 @@ class SignEngine:
                 for rank, (place, score) in enumerate(zip(places[query], warped[query], strict=True), 1)
             )
             frames = int(lengths[query])
-            answers.append(Answer(reason == gates.OK, reason, matches, motion[query], frames, None, None))
+            accepted, unit = reason == gates.OK, self.unit
+            sign = matches[0].sentence if accepted and unit == "sign" else None
+            answers.append(
+                Answer(accepted, reason, matches, motion[query], frames, None, None, unit=unit, sign=sign)
+            )
         return answers
+
+    @property
+    def unit(self) -> str:
+        """What the gallery holds: without a sentence decoder, isolated signs."""
+        return "sentence" if self.config["sign2text"]["decoder_layers"] else "sign"
 
     def _match(self, row: int, **scores: Any) -> Match:
         clip = self.clips[row]
@@ -249,7 +259,7 @@ class SignEngine:
         return self._bundle.array("frames.npy"), index
 
     def _sentence(self, frames: Array) -> str | None:
-        if self._tokenizer is None:
+        if self.unit == "sign" or self._tokenizer is None:
             return None
         tokens = self._search_beams(self._networks.sentence_decoder(frames), self.config["tokens"])
         return str(self._tokenizer.decode(tokens))

@@ -118,7 +118,7 @@ def answer_landmarks(
     """Answer the landmarks of one clip; one that training would have rejected is refused for that reason."""
     (features, mask), motion, refused = seen_clip(engine, raw)
     if refused:
-        return Answer(False, refused, (), motion, len(features), None, None)
+        return Answer(False, refused, (), motion, len(features), None, None, unit=engine.unit)
     return engine.answer(features, mask, motion, rerank=rerank, decode=decode)
 
 

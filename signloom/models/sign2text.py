@@ -29,7 +29,7 @@ class Sign2TextConfig:
     layers: int = 6
     heads: int = 8
     feedforward: int = 2048
-    decoder_layers: int = 6
+    decoder_layers: int = 6  # 0: no decoder
     dropout: float = 0.2
     token_dropout: float = 0.0
     embedding_dim: int = 256
@@ -57,17 +57,19 @@ class Sign2Text(AttentionDecoder):
         if c.encoder == "transformer":
             self.encoder = TransformerEncoder(FEATURE_DIM + MASK_DIM, c)
             self.embed: nn.Module = nn.Linear(self.encoder.frame_dim, c.embedding_dim)
-            self.positions = LearnedPositions(c.max_tokens, c.width)
         elif c.encoder == "gru_attention":
             self.encoder = GruAttentionEncoder(FEATURE_DIM + MASK_DIM, c.dropout)
             self.embed = nn.Sequential(
                 nn.Linear(self.encoder.frame_dim, c.embedding_dim), nn.LayerNorm(c.embedding_dim)
             )
-            self.positions = SinusoidalPositions(c.max_tokens, c.width)
         else:
             raise ValueError(f"unknown encoder {c.encoder!r}; choose transformer or gru_attention")
+        if c.decoder_layers:
+            learned = c.encoder == "transformer"
+            self.positions = (LearnedPositions if learned else SinusoidalPositions)(c.max_tokens, c.width)
         self.text_embed = nn.Linear(c.text_dim, c.embedding_dim)
-        self.add_decoder(c, self.encoder.frame_dim)
+        if c.decoder_layers:
+            self.add_decoder(c, self.encoder.frame_dim)
 
     def encode(self, x: Tensor, valid: Tensor) -> Encoded:
         """Encode clips `x` (B, T, 544: 540 standardised features, 4 mask bits), T at most `seq_len`.

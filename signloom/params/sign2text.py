@@ -1,8 +1,8 @@
 """The landmarks-to-sentence model, its training and its augmentation."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from signloom.params.base import Augmentation, Section
 
@@ -27,6 +27,10 @@ class AugmentParams(Augmentation):
 class Sign2TextParams(Section):
     """Section `sign2text`: model sizes and training."""
 
+    task: Literal["sentences", "signs"] = Field(
+        description="signs: every text is one sign; signs are found by retrieval, and no sentence decoder is "
+        "trained (`decoder_layers`, `token_dropout` and section `decoding` then change nothing)"
+    )
     encoder: Literal["transformer", "gru_attention"]
     width: int = Field(ge=8)
     layers: int = Field(ge=1)
@@ -60,3 +64,11 @@ class Sign2TextParams(Section):
     decode_every: int = Field(ge=1, description="epochs between greedy decodings of the validation set")
     workers: int = Field(ge=0, description="loader processes; batches do not depend on their number")
     threads: int = Field(ge=1, description="processor threads; results depend on their number")
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> Self:
+        if self.task == "signs" and not (self.lambda_clip or self.lambda_supcon):
+            raise ValueError(
+                "lambda_clip: expected more than 0 with task signs, which trains on contrastive losses alone"
+            )
+        return self

@@ -79,12 +79,12 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
                 step = epoch * steps + i // p.accumulation
                 lr = learning_rate(step, steps * p.epochs, p.lr, round(p.warmup_epochs * steps), p.restarts)
                 optimiser.step(lr)
-        total, ce, clip, supcon = (sums / len(batches)).tolist()
+        total, *means = (sums / len(batches)).tolist()
         check_finite("the training loss", epoch, total, "sign2text.lr", "sign2text.precision")
-        means = {"train_loss": total, "ce_loss": ce, "clip_loss": clip}
+        used = {"ce_loss": p.task == "sentences", "clip_loss": True, "supcon_loss": p.lambda_supcon > 0}
+        kept = {name: mean if used[name] else None for name, mean in zip(used, means, strict=True)}
         decode = (epoch + 1) % p.decode_every == 0 or epoch + 1 == p.epochs
-        supcon = supcon if p.lambda_supcon else None
-        return {**means, "supcon_loss": supcon, **validate(model, decode), "lr": lr}
+        return {"train_loss": total, **kept, **validate(model, decode), "lr": lr}
 
     def log(rows: Sequence[Row]) -> None:
         for name, value in rows[-1].items():
@@ -97,7 +97,7 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
 
 
 class Losses(NamedTuple):
-    """The losses of a batch, each a scalar; `supcon` is 0 if its weight is 0."""
+    """The losses of a batch, each a scalar; `ce` is 0 without a decoder, `supcon` if its weight is 0."""
 
     total: Tensor
     ce: Tensor
@@ -117,12 +117,12 @@ def batch_losses(
     with autocast(batch.tokens.device, p.precision):
         whole, *halves = (model.encode(*view.inputs(corpus.mean, corpus.std)) for view in views)
         text = model.project_text(frozen[batch.text_rows])
-        logits, targets = model.next_tokens(batch.tokens, whole)
-    ce = token_loss(logits, targets, p.label_smoothing)
+        decoded = model.next_tokens(batch.tokens, whole) if p.task == "sentences" else None
     clip = contrastive_loss(whole.embedding, text, batch.sentences)
+    ce = token_loss(*decoded, p.label_smoothing) if decoded else torch.zeros_like(clip)
     total = ce + p.lambda_clip * clip
     if not p.lambda_supcon:
-        return Losses(total, ce, clip, torch.zeros_like(ce))
+        return Losses(total, ce, clip, torch.zeros_like(clip))
     embeddings = [view.embedding for view in halves or [whole]]
     labels = batch.sentences.repeat(len(embeddings))
     supcon = supervised_contrastive_loss(torch.cat(embeddings), labels)
@@ -131,6 +131,9 @@ def batch_losses(
 
 def model_config(p: Sign2TextParams, text: TextParams, corpus: Corpus, text_dim: int) -> Sign2TextConfig:
     """Return the shape of the network that the parameters, the tokenizer and the text encoder ask for."""
+    shape = {name: value for name, value in p if name in Sign2TextConfig.__annotations__}
+    if p.task == "signs":
+        shape["decoder_layers"] = 0
     return Sign2TextConfig(
         vocab_size=corpus.tokenizer.size,
         pad_id=corpus.tokenizer.pad,
@@ -138,7 +141,7 @@ def model_config(p: Sign2TextParams, text: TextParams, corpus: Corpus, text_dim:
         eos_id=corpus.tokenizer.end,
         text_dim=text_dim,
         max_tokens=text.max_tokens,
-        **{name: value for name, value in p if name in Sign2TextConfig.__annotations__},
+        **shape,
     )
 
 

@@ -38,12 +38,15 @@ class Validation:
 
     @torch.inference_mode()
     def __call__(self, model: Sign2Text, decode: bool) -> Row:
-        """Return the figures of an epoch, none without validation clips; scores of text need `decode`."""
+        """Return the figures of an epoch, none without validation clips; scores of text need `decode`.
+
+        Without a decoder there are none of tokens and of text.
+        """
         if not len(self.corpus.val):
             return {}
         model.eval()
         figures = self.agreement(model)
-        if decode:
+        if decode and self.params.task == "sentences":
             figures |= {f"val_{name}": value for name, value in translation(*self.texts(model)).items()}
         return figures
 
@@ -60,16 +63,18 @@ class Validation:
             for batch in self.batches:
                 batch = batch.to(c.mean.device)
                 encoded = model.encode(*batch.views[0].inputs(c.mean, c.std))
+                embeddings.append(encoded.embedding)
+                if p.task == "signs":
+                    continue
                 logits, targets = model.next_tokens(batch.tokens, encoded)
                 ce += float(token_loss(logits, targets, p.label_smoothing)) * len(targets)
                 tokens += len(targets)
-                embeddings.append(encoded.embedding)
         clips = torch.cat(embeddings)
-        ce /= tokens
+        ce /= max(tokens, 1)
         clip = self._contrast(clips, texts[own], own)
         losses: Row = {
             "val_loss": ce + p.lambda_clip * clip,
-            "val_ce_loss": ce,
+            "val_ce_loss": ce if tokens else None,
             "val_clip_loss": clip,
         }
         found = alignment(_on_cpu(clips), c.val.sentences, _on_cpu(texts[own]))
