@@ -24,6 +24,7 @@ class Size:
     signers: int = 3
     frames: int = 10
     seed: int = 0
+    isolated: bool = False  # every sign alone is a text; `sentences` equals `signs`
 
 
 def write_corpus(folder: Path, size: Size = Size(), shards: int = 2) -> dict[str, list[Path]]:
@@ -83,6 +84,8 @@ def make_signer(rng: np.random.Generator) -> dict[str, np.ndarray | float]:
 
 def make_sentences(rng: np.random.Generator, size: Size) -> list[list[int]]:
     """Return distinct lines of 2 to 5 signs; of the seen ones, every sign is in at least one."""
+    if size.isolated:
+        return [[sign] for sign in range(size.signs)]
     lines: list[list[int]] = []
     order = list(rng.permutation(size.signs))
     while len(lines) < size.sentences + size.unseen:

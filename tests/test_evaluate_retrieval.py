@@ -80,7 +80,7 @@ def plain_rank(
     best: dict[int, float] = {}
     for row, (vector, other) in enumerate(zip(gallery, of, strict=True)):
         if row != skip:
-            best[int(other)] = max(best.get(int(other), -2.0), float(query @ vector))
+            best[int(other)] = max(best.get(int(other), -math.inf), float(query @ vector))
     if sentence not in best:
         return math.nan
     return 1 + sum(value >= best[sentence] for other, value in best.items() if other != sentence)
@@ -128,7 +128,7 @@ def test_the_figures_of_known_ranks() -> None:
     assert figures["clip_pos_sim_reason"] == "no clip of these sentences in the gallery"
 
 
-def run(folder: Path, order: list[int]) -> tuple[dict, pd.DataFrame, bytes]:
+def run(folder: Path, order: list[int], task: str = "sentences") -> tuple[dict, pd.DataFrame, bytes]:
     """Run the stage on clips at angles that make the answer plain: 40 degrees apart by sentence."""
     folder.mkdir(parents=True)
     angle = {clip[0]: 40.0 * clip[1] + 2 * n for n, clip in enumerate(CLIPS)}
@@ -141,13 +141,14 @@ def run(folder: Path, order: list[int]) -> tuple[dict, pd.DataFrame, bytes]:
     columns = ["clip_id", "sentence_id", "split", "seen", "frames"]
     pd.DataFrame(rows, columns=columns).to_csv(folder / "splits.csv", index=False)
     corpus = write_corpus(folder / "corpus")
-    inputs = {name: corpus[name] for name in ("features", "mask", "index", "stats")} | {
+    inputs = {name: corpus[name] for name in ("features", "mask", "index", "stats", "metadata")} | {
         "embeddings": [folder / "e.npy"],
         "map": [folder / "map.csv"],
         "splits": [folder / "splits.csv"],
     }
     outputs = {"metrics": folder / "retrieval.json", "predictions": folder / "retrieval.csv"}
-    assert stage.main(arguments(inputs, outputs, {"evaluation": {"bootstrap": 200, "seed": 1}})) == 0
+    params = {"evaluation": {"bootstrap": 200, "seed": 1}, "sign2text": {"task": task}}
+    assert stage.main(arguments(inputs, outputs, params)) == 0
     metrics = json.loads(outputs["metrics"].read_text())
     return metrics, pd.read_csv(outputs["predictions"]), outputs["metrics"].read_bytes()
 
@@ -175,6 +176,24 @@ def test_the_stage_scores_seen_and_unseen_sentences_apart(tmp_path: Path) -> Non
     assert first["top_sentence_id"] == 1
     assert first["top_clip_id"] in ("a/train1", "b/train1")
     assert predictions.set_index("clip_id")["rank"].isna().to_dict()["d/test2"]
+
+
+def test_figures_of_signs_stand_beside_the_others_and_are_left_out_for_sentences(tmp_path: Path) -> None:
+    plain, _, _ = run(tmp_path / "a", list(range(len(CLIPS))))
+    signs, _, _ = run(tmp_path / "b", list(range(len(CLIPS))), task="signs")
+    more = set(signs["test"]) - set(plain["test"])
+    assert more and {name for name in more if not name.startswith("macro_accuracy")} == {
+        "classes",
+        *(f"{name}_by_signer{end}" for name in ("ret_top1", "ret_mrr", "r_at_5") for end in ENDS),
+    }
+    for data, figures in plain.items():
+        assert {name: signs[data][name] for name in figures} == figures
+    assert signs["test_unseen_sentences"]["macro_accuracy_reason"] == (
+        "no clip of these signs in the training gallery"
+    )
+
+
+ENDS = ("", "_low", "_high", "_reason")
 
 
 def test_data_sets_without_clips_are_null_with_a_reason(tmp_path: Path) -> None:

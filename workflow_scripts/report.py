@@ -70,6 +70,7 @@ def _sentences(job: Job) -> sources.SentenceSources:
         space=EmbeddedClips(job.input("embeddings"), job.input("map"))
         if "embeddings" in job.inputs
         else None,
+        signs=job.params.get("sign2text", {}).get("task") == "signs",
     )
 
 

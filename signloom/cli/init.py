@@ -23,8 +23,8 @@ from signloom.dataset.split_choice import are_isolated, choose_mode, clips_of_ro
 from signloom.errors import SignloomError
 from signloom.files import write_csv, write_text
 from signloom.params.dataset import FORMS, ElanTiers
-from signloom.params.load import Tree
-from signloom.params.presets import PRODUCT_FOLDERS, load_presets, preset_file
+from signloom.params.load import Tree, overlay
+from signloom.params.presets import PRODUCT_FOLDERS, isolated_signs, load_presets, preset_file
 from signloom.params.schema import Params
 
 _PLAIN_FOLDERS = {"video", "videos", "clips", "data", "corpus"}
@@ -37,6 +37,7 @@ _WHAT = {
     "subtitles": "subtitles beside videos",
     "folders": "folders named after signs",
 }
+_TASK = {"sentences": "", "signs": ", without a sentence decoder: a clip is answered with one sign"}
 # every frame, and the pixels that the weights of the video network were trained with
 _EVERY_FRAME: Tree = {
     "landmarks": {"max_fps": None},
@@ -166,11 +167,15 @@ def _preset(corpus: Corpus, base: Params) -> tuple[Tree, str]:
         **(_PIXELS if "gloss" in families else {}),
         "splits": {"mode": mode},
     }
+    if isolated:
+        # features that are there have the rate that they have
+        signs = {name: keys for name, keys in isolated_signs().items() if name not in _EVERY_FRAME}
+        tree = overlay(signs, tree)
     return _differing(tree, base.model_dump(mode="json")), why
 
 
 def _families(corpus: Corpus, isolated: bool) -> list[str]:
-    """Return the families that can learn from the texts; isolated signs are answered by retrieval alone."""
+    """Return the families that can learn from the texts; isolated signs are answered by retrieval."""
     signed = corpus.present[corpus.present["sentence"] != ""]
     if isolated or (signed["gloss"] == "").all():
         return ["sign2text"]
@@ -222,7 +227,7 @@ def _summary(found: Understood, corpus: Corpus, contents: Contents, params: Para
         f"signers   {f'{len(signers)}: {_some(signers)}' if signers else 'not named'}",
         f"splits    {params.splits.mode}: {why}; "
         + ", ".join(f"{split} {sizes[split]}" for split in ("train", "val", "test")),
-        f"models    {', '.join(params.pipeline.families)}",
+        f"models    {', '.join(params.pipeline.families)}{_TASK[params.sign2text.task]}",
         *_about_tiers(found, corpus),
         *(f"not used  {line}" for line in _left_out(found, corpus, contents)),
     ]

@@ -21,6 +21,12 @@ def preset_file(name: str) -> Path:
     return PRESETS / f"{name}.yaml"
 
 
+def isolated_signs() -> Tree:
+    """Return the keys of the preset for corpora of single signs: the project's, or that of the workflow."""
+    own = preset_file("isolated_signs")
+    return read_yaml(own if own.exists() else Path(__file__).parents[2] / own)
+
+
 def load_presets(names: list[str], last: Tree | None = None) -> Params:
     """Return the parameters of params.yaml, overridden by the presets in turn and then by `last`.
 

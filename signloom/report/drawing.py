@@ -35,11 +35,16 @@ class Picture:
 
 
 def picture(
-    name: str, caption: str, alt: str, draw: Callable[[Figure], None], height: float = HEIGHT
+    name: str,
+    caption: str,
+    alt: str,
+    draw: Callable[[Figure], None],
+    height: float = HEIGHT,
+    width: float = WIDTH,
 ) -> Picture:
     """Return the figure that `draw` fills as an SVG without links, dates or ids shared with other figures."""
     with mpl.rc_context({**_LOOKS["style"], "svg.hashsalt": name}):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
         buffer = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))

@@ -27,6 +27,7 @@ class SentenceSources:
     translations: pd.DataFrame
     retrieval: pd.DataFrame
     space: EmbeddedClips | None = None
+    signs: bool = False  # every text is one sign, and nothing was decoded
 
 
 @dataclass(frozen=True)

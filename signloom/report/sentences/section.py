@@ -8,7 +8,7 @@ import pandas as pd
 from signloom.report import plots, tables
 from signloom.report.errors import describe_errors
 from signloom.report.labels import DATA, LABELS
-from signloom.report.sentences import embedding_map
+from signloom.report.sentences import embedding_map, signs
 from signloom.report.sources import SentenceSources
 from signloom.report.tables import HEADLINE, RETRIEVAL, Cell, Metric, Notes, Table
 
@@ -22,7 +22,10 @@ def describe(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
     return {
         **_scores(sources, clips),
         **_training(sources.history),
-        **_errors(sources.translations),
+        **({} if sources.signs else _errors(sources.translations)),
+        "signs": signs.describe(sources.scores, sources.ranks, sources.retrieval, clips)
+        if sources.signs
+        else None,
         "map": space and embedding_map.describe(space.vectors, space.table),
     }
 
@@ -37,9 +40,9 @@ def best_epoch(history: pd.DataFrame) -> int:
 
 def _scores(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
     translation, retrieval = sources.scores, sources.ranks
-    by_key = {metric.key: metric for metric in [*HEADLINE, *RETRIEVAL]}
+    by_key = {metric.key: metric for metric in [*HEADLINE, *RETRIEVAL, *signs.SIGNS]}
     tiles = []
-    for label, file, data, key in LABELS["sentence_tiles"]:
+    for label, file, data, key in LABELS["sign_tiles" if sources.signs else "sentence_tiles"]:
         scores = (translation if file == "sign2text" else retrieval).get(data, {})
         tiles.append((label, DATA[data], scores.get("n", 0), tables.score_cell(scores, by_key[key])))
     beside = "Against the training clips and the other clips of its data"
@@ -57,7 +60,7 @@ def _scores(sources: SentenceSources, clips: pd.DataFrame) -> dict[str, Any]:
         "retrieval": tables.score_table("gallery", "Against the training clips", retrieval, RETRIEVAL),
         "among": tables.score_table("among", beside, among, RETRIEVAL),
         "rivals": rivals_table(retrieval),
-        "verdict": verdict_on_rivals(retrieval),
+        "verdict": verdict_on_rivals(retrieval, "signs" if sources.signs else "sentences"),
         "wrong": tables.wrong_answers(sources.retrieval, sentences),
         "signatures": sorted(signatures),
     }
@@ -83,7 +86,7 @@ def rivals_table(retrieval: Mapping[str, Any]) -> Table | None:
     return Table("rivals", caption, columns, rows, notes.listed()) if shown else None
 
 
-def verdict_on_rivals(retrieval: Mapping[str, Any]) -> str:
+def verdict_on_rivals(retrieval: Mapping[str, Any], units: str = "sentences") -> str:
     """Return whether the model beats every rival, on test or else on validation; "" if it is unknown."""
     data = next((data for data in ("test", "val") if _searched(retrieval.get(data, {}))), None)
     if not data:
@@ -95,9 +98,9 @@ def verdict_on_rivals(retrieval: Mapping[str, Any]) -> str:
         if rivals[name]["difference_low"] <= 0
     ]
     if not level:
-        return f"On {data}, the model finds more sentences than its untrained rivals do."
+        return f"On {data}, the model finds more {units} than its untrained rivals do."
     return (
-        f"On {data}, training is not shown to help: the model finds {own['ret_top1']:.3f} of the sentences, "
+        f"On {data}, training is not shown to help: the model finds {own['ret_top1']:.3f} of the {units}, "
         f"and {' and '.join(level)}."
     )
 
