@@ -15,11 +15,12 @@ import pandas as pd
 from demo_params import section
 
 from signloom.dataset.splits import count_splits
-from signloom.evaluation.sign2text import score_translations
+from signloom.evaluation.sign2text import figures_without_decoder, score_translations
 from signloom.features.pose.metadata import count_features
 from signloom.metrics.alignment import alignment
 from signloom.metrics.bootstrap import mean_figure
 from signloom.metrics.retrieval import rank_sentences, retrieval_figures
+from signloom.metrics.signs import sign_figures
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.features import QualityParams
 from tests.report_gloss_inputs import write_glosses
@@ -114,8 +115,11 @@ def make_clips(splits: tuple[str, ...], signers: bool, videos: str) -> pd.DataFr
     )
 
 
-def score(clips: pd.DataFrame, folder: Path) -> None:
-    """Write metrics and predictions as the evaluation does, of a decoder that errs in known ways."""
+def score(clips: pd.DataFrame, folder: Path, signs: bool = False) -> None:
+    """Write metrics and predictions as the evaluation does, of a decoder that errs in known ways.
+
+    With `signs`, there is no decoder, and retrieval takes sentence 2 for sentence 1.
+    """
     rng = np.random.default_rng(0)
     centre = {number: rng.normal(size=16) for number in SENTENCES}
     unit = np.array([centre.get(n, np.ones(16)) + rng.normal(size=16) for n in clips["sentence_id"]])
@@ -148,16 +152,23 @@ def score(clips: pd.DataFrame, folder: Path) -> None:
         texts_of = {number: [text] for number, text in SENTENCES.items()}
         metrics[name] = score_translations(answers, texts_of, aligned, PARAMS)
         translations.append(answers)
-        ranked = rank_sentences(unit[rows], ids[rows], unit[train], ids[train])
+        if signs:
+            metrics[name] = figures_without_decoder(metrics[name])
+        asked = np.array([centre[1 if n == 2 and signs else n] for n in ids[rows]]).reshape(len(rows), 16)
+        asked = asked / np.linalg.norm(asked, axis=1, keepdims=True) if signs else unit[rows]
+        ranked = rank_sentences(asked, ids[rows], unit[train], ids[train])
         ranks[name] = {
             **retrieval_figures(ranked, PARAMS, "the training gallery"),
             "leave_one_out": retrieval_figures(ranked, PARAMS, "the gallery and the rest"),
             "rivals": {rival: figures_of_a_rival(ranked.rank) for rival in ("nearest", "hands_dtw")},
         }
+        if signs:
+            ranks[name] |= sign_figures(ranked, ids[rows], answers["signer_id"].tolist(), PARAMS)
         top = clips.iloc[train[ranked.top]] if len(rows) else clips.head(0)
         found.append(
             answers[["clip_id", "data", "sentence_id"]].assign(
                 rank=pd.array(ranked.rank, dtype="Int64"),
+                top_sentence_id=top["sentence_id"].to_numpy(),
                 top_sentence=top["sentence"].to_numpy(),
                 similarity=ranked.similarity,
             )
@@ -188,6 +199,7 @@ def build(
     inference: bool = False,
     runs: dict[str, Any] | None = None,
     two_views: bool = True,
+    signs: bool = False,
     **glosses: Any,
 ) -> str:
     """Write every input of the stage, run it and return the page.
@@ -229,8 +241,8 @@ def build(
     given += [f"metadata={folder}/processed_metadata.parquet", f"rejects={folder}/rejects.csv"]
     given += [f"splits={folder}/splits.csv", f"index={folder}/0000.parquet", f"index={folder}/0001.parquet"]
     if "sign2text" in families:
-        score(clips, folder)
-        write_history(folder, "val" in splits, two_views)
+        score(clips, folder, signs)
+        write_history(folder, "val" in splits, two_views, decoder=not signs)
         given += [f"metrics={folder}/sign2text.json", f"metrics={folder}/retrieval.json"]
         given += [f"history={folder}/history.csv", f"epochs={folder}/metrics.jsonl"]
         given += [f"predictions={folder}/sign2text.csv", f"predictions={folder}/retrieval.csv"]
@@ -244,7 +256,8 @@ def build(
         given += write_videos(folder, index)
     if inference:
         given += write_inference(folder)
-    params = ["--params", json.dumps({"sign2text": {"width": 128, "encoder": "<gru>"}})]
+    task = {"task": "signs" if signs else "sentences"}
+    params = ["--params", json.dumps({"sign2text": {"width": 128, "encoder": "<gru>"} | task})]
     assert report.main(["--input", *given, *params, "--output", f"html={folder}/report/index.html"]) == 0
     return (folder / "report/index.html").read_text("utf-8")
 
@@ -280,16 +293,16 @@ def write_videos(folder: Path, index: pd.DataFrame) -> list[str]:
     return [f"{name}={folder}/{file}" for name, file in zip(inputs, names, strict=True)]
 
 
-def write_history(folder: Path, val: bool, two_views: bool = True) -> None:
+def write_history(folder: Path, val: bool, two_views: bool = True, decoder: bool = True) -> None:
     """Twelve epochs; top-1 ties in epochs 8 to 12 and epoch 10 has the lowest loss of them."""
     rows = []
     for epoch in range(1, 13):
-        decoded = val and epoch % 4 == 0
+        decoded = val and decoder and epoch % 4 == 0
         rows.append(
             {
                 "epoch": epoch,
                 "train_loss": 5 / epoch,
-                "ce_loss": 3 / epoch,
+                "ce_loss": 3 / epoch if decoder else None,
                 "clip_loss": 1 / epoch,
                 "supcon_loss": 1 / epoch if two_views else None,
                 "val_inst_top1": min(epoch, 8) / 8 if val else None,

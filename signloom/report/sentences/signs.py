@@ -45,7 +45,7 @@ def describe(
     aligned = [metric for metric in HEADLINE if metric.key in ("inst_top1", "pos_sim", "neg_sim")]
     return {
         "scores": tables.score_table("headline", "Signs found among the training clips", ranks, SIGNS),
-        "aligned": tables.score_table("alignment", "Clips and names of signs", scores, aligned),
+        "aligned": tables.score_table("names-of-signs", "Clips and names of signs", scores, aligned),
         "data": {"test": "test", "val": "validation"}[data],
         "pairs": pairs_table(counts, labels),
         "picture": picture,
