@@ -103,6 +103,20 @@ def test_check_says_who_signs_and_which_signs_have_few_clips(new_project: Path, 
     assert "look at: 1 of 3 signs have fewer than 3 clips, first 'RARE'" in out
 
 
+def test_check_names_a_task_that_does_not_fit_the_texts(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    checked(new_project, [], splits={"mode": "clip"})
+    table = "video,gloss,signer_id\n" + "\n".join(f"{n}.mp4,{'AB'[n % 2]},s{n % 3}" for n in range(9))
+    write(new_project / "data/mine", clips__csv=table)
+    assert "look at: every text is one gloss, and sign2text.task is sentences" in said("check", "mine")[1]
+    signs = {"sign2text": {"task": "signs"}, "splits": {"mode": "clip"}}
+    checked(new_project, [], **signs)
+    write(new_project / "data/mine", clips__csv=table)
+    assert "sign2text.task" not in said("check", "mine")[1]
+    checked(new_project, ROWS, **signs)
+    assert "look at: sign2text.task is signs, and not every text is one gloss" in said("check", "mine")[1]
+
+
 def test_a_part_without_clips_is_named_unless_none_was_wanted(new_project: Path, said: Said) -> None:
     write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
     rows = [row.replace(",val,", ",test,") for row in ROWS]

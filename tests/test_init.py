@@ -74,8 +74,11 @@ def test_twenty_short_clips_in_five_folders_need_no_edited_file(new_project: Pat
         "variations": None,
     }
     assert given["splits"] == {"mode": "clip"}
-    # isolated signs are answered by the nearest clips: no glosses to decode
+    # isolated signs are answered by the nearest clips: no glosses and no sentences to decode
     assert given["pipeline"] == {"families": ["sign2text"]}
+    assert given["sign2text"] == {"task": "signs", "seq_len": 100}
+    assert given["quality"] == {"min_seconds": 0.3}
+    assert "models    sign2text, without a sentence decoder: a clip is answered with one sign" in out
     made = stages(load_params(Path("params.yaml"), Path("config/presets/five.yaml")), new_project / "out")
     assert made.value_counts().to_dict() == {"train": 14, "val": 3, "test": 3}
     code, out, _ = said("check", "five")
@@ -86,6 +89,7 @@ def test_twenty_short_clips_in_five_folders_need_no_edited_file(new_project: Pat
     assert "rates     25 fps: 20" in out
     assert "val       3 clips" in out and "test      3 clips" in out
     assert "must be mended" not in out and out.endswith("\nfit to run\n")
+    assert "sign2text.task" not in out
 
 
 def table_of(folder: Path, clips: int, signers: int) -> Path:
@@ -103,7 +107,8 @@ def test_a_table_with_five_signers_is_divided_by_signer(new_project: Path, said:
     assert given["dataset"]["table"] == "data/mine/clips.csv"
     assert given["dataset"]["videos"] == "data/mine/videos"
     assert given["splits"] == {"mode": "signer"}
-    assert "importer" not in given["dataset"] and "pipeline" not in given  # as params.yaml says
+    # as params.yaml says
+    assert "importer" not in given["dataset"] and "pipeline" not in given and "sign2text" not in given
     assert "signers   5: s0, s1, s2, s3, s4" in out
 
 

@@ -324,18 +324,23 @@ def test_a_clips_shard_is_the_head_of_its_sha256_modulo_the_count() -> None:
     assert shard_of("abc", 1000) == f"{0xBA7816BF8F01CFEA % 1000:03d}"
 
 
-def run_stages(tmp_path: Path, mode: str) -> int:
-    """Run stages sources and manifest on four clips without signers and splits; return the exit code."""
+def run_stages(tmp_path: Path, mode: str, text: str = "sentence", **more: dict[str, str]) -> int:
+    """Run stages sources and manifest on four clips without signers and splits; return the exit code.
+
+    `text` is the column of the texts, and `more` are further sections.
+    """
     for number in range(4):
         write_video(tmp_path / f"videos/{number}.mp4", seed=number)
     (tmp_path / "clips.csv").write_text(
-        "video,sentence_id,sentence\n" + "".join(f"{n}.mp4,{n},S {n}.\n" for n in range(4))
+        f"video,sentence_id,{text}\n"
+        + "".join(f"{n}.mp4,{n},{'S' if text == 'gloss' else 'S '}{n}\n" for n in range(4))
     )
     params = {
         "dataset": dict(dataset_of(tmp_path / "clips.csv", tmp_path / "videos")),
         "manifest": {"max_reject_ratio": 0.1},
         "shards": {"count": 3},
         "splits": {"mode": mode},
+        **more,
     }
     out = tmp_path / "out"
     common = ["--params", params_json(params), "--scratch", str(out / "scratch")]
@@ -357,6 +362,19 @@ def test_a_table_that_cannot_be_split_stops_the_stage_before_it_writes_anything(
         (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
         assert lack in line
         assert [path.name for path in (tmp_path / "out").glob("*") if path.is_file()] == ["rows.parquet"]
+
+
+def test_the_stage_warns_where_a_decoder_would_be_trained_on_single_signs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def warned(text: str, **more: dict[str, str]) -> str:
+        assert run_stages(tmp_path, "clip", text, **more) == 0
+        return "".join(line for line in capsys.readouterr().err.splitlines() if "sign2text.task" in line)
+
+    decoder, none = {"task": "sentences"}, {"task": "signs"}
+    assert warned("gloss", sign2text=decoder).startswith("warning: manifest: every text is one gloss")
+    assert warned("gloss", sign2text=none) == warned("sentence", sign2text=decoder) == warned("gloss") == ""
+    assert "not every text is one gloss" in warned("sentence", sign2text=none)
 
 
 def test_the_stage_writes_all_its_files_and_shards_hold_every_clip(tmp_path: Path) -> None:

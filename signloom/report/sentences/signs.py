@@ -108,7 +108,9 @@ def heat_map(counts: Counts, labels: list[str]) -> drawing.Picture:
             share = shown[row, column] / of[row]
             corner = (column - 0.5, row - 0.5)
             axes.add_patch(
-                Rectangle(corner, 1, 1, facecolor=(drawing.SERIES[0], 0.15 + 0.35 * share), **look)
+                Rectangle(
+                    corner, 1, 1, facecolor=(drawing.SERIES[0], 0.15 + 0.35 * share), clip_on=False, **look
+                )
             )
             axes.text(column, row, str(shown[row, column]), ha="center", va="center", fontsize=8)
         axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5), aspect="equal")
