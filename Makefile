@@ -27,10 +27,11 @@ define make_venv
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 endef
 
+# compiled once: every job is a process of its own, and some machines never keep what Python compiles
 $(VENV)/.locked: requirements.lock
 	$(call make_venv,$(VENV))
-	$(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH)
-	$(BIN)/uv pip install --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(TORCH)
+	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
