@@ -6,6 +6,7 @@ rule runs:
             *flow.of_grid("sign2text", flow.product("{fold}{run}predictions/sign2text.csv")),
             *flow.of_grid("gloss", flow.product("{fold}{seed}predictions/gloss/{variant}.csv")),
         ],
+        retrieval=flow.of_grid("sign2text", flow.product("{fold}{run}predictions/retrieval.csv")),
         splits=expand(rules.splits.output.metrics, fold=["", *flow.folds]),
     output:
         metrics=flow.metric("runs.json"),

@@ -37,7 +37,7 @@ def glosses(path: Path, data: str, joint: str, signer: str = "s9") -> Path:
 def call(folder: Path, paths: list[Path], gloss: dict[str, Any] | None = None, **runs: Any) -> dict[str, Any]:
     params = {"runs": runs, "evaluation": {"bootstrap": 200, "seed": 1}, "gloss": gloss or {}}
     out = [f"metrics={folder}/runs.json", f"table={folder}/runs.csv"]
-    given = [f"predictions={path}" for path in paths]
+    given = [f"{'retrieval' if path.stem == 'retrieval' else 'predictions'}={path}" for path in paths]
     assert main(["--input", *given, "--output", *out, "--params", params_json(params)]) == 0
     return dict(json.loads((folder / "runs.json").read_text()))
 
@@ -105,6 +105,49 @@ def test_expectations_are_tested_on_the_clips_that_folds_left_out(tmp_path: Path
     assert row["folds"]["difference_by_signer_high"] == -0.25
     (cells,) = section.describe(found)["compared"].rows
     assert [cell.text for cell in cells[:3]] == ["hybrid_pose − tcn_ctc", "−0.250", "−0.250"]
+
+
+def searched(path: Path, own: list[int | None], nearest: list[int | None], signer: str) -> Path:
+    """Write retrieval.csv with the ranks by the model and by one rival; warping is always right."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clips = [f"{signer}/{number}" for number in range(len(own))]
+    table = pd.DataFrame({"clip_id": clips, "data": "test", "signer_id": signer, "sentence_id": 1})
+    ranks = {"rank": own, "rank_nearest": nearest, "rank_hands_dtw": [rank and 1 for rank in own]}
+    table.assign(**{name: pd.array(value, "Int64") for name, value in ranks.items()}).to_csv(
+        path, index=False
+    )
+    return path
+
+
+def test_left_out_clips_are_searched_by_the_model_and_its_rivals(tmp_path: Path) -> None:
+    # the model is right on 3 of 4 clips of every signer, nearest neighbours on 1; the last was never seen
+    own, nearest = [1, 1, 2, 1, None], [1, 5, 2, 3, None]
+    paths = [
+        searched(tmp_path / f"folds/{signer}/predictions/retrieval.csv", own, nearest, signer)
+        for signer in SIGNERS
+    ]
+    paths += [sentences(path.with_name("sign2text.csv"), "test", {"1": "a b"}) for path in paths]
+    runs = call(tmp_path, paths, folds=SIGNERS)
+    found = runs["retrieval"]["sign2text"]
+    assert (found["folds"], found["n"], found["signers"], found["ret_top1"]) == (5, 20, 5, 0.75)
+    rival = found["rivals"]["nearest"]
+    assert (rival["ret_top1"], rival["difference"]) == (0.25, 0.5)
+    assert 0 < rival["difference_low"] < 0.5 < rival["difference_high"]
+    assert rival["difference_by_signer_low"] > 0 and rival["p"] < 0.05
+    assert found["rivals"]["hands_dtw"]["difference"] == -0.25
+    rows = section.describe(runs)["retrieval"].rows
+    assert [[cell.text for cell in row[:4]] for row in rows] == [
+        ["sign2text", "20", "0.750", "–"],
+        ["nearest neighbour on raw features", "20", "0.250", "0.500"],
+        ["warping of the hands", "20", "1.000", "−0.250"],
+    ]
+
+
+def test_clips_of_a_run_without_a_fold_are_not_left_out(tmp_path: Path) -> None:
+    path = searched(tmp_path / "predictions/retrieval.csv", [1], [1], "s1")
+    assert "retrieval" not in call(
+        tmp_path, [path, sentences(path.with_name("sign2text.csv"), "test", {"1": "a"})]
+    )
 
 
 def test_seeds_of_a_fold_are_averaged_for_each_clip(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ class and intervals over signers are added. Inputs: embeddings, map, splits, met
 (one of each per shard), stats. Outputs: metrics, predictions. Parameters: evaluation, sign2text.task.
 """
 
-from signloom.evaluation.datasets import EmbeddedClips, data_sets, signers_of
+from signloom.evaluation.datasets import EmbeddedClips, add_signers, data_sets, signers_of
 from signloom.evaluation.retrieval import evaluate
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
@@ -28,6 +28,7 @@ def work(job: Job) -> None:
         job.section("evaluation", EvaluationParams),
         signers_of(job.input("metadata")) if signs else None,
     )
+    add_signers(answers, job.input("metadata"))
     write_csv(job.output("predictions"), answers)
     write_metrics(job.output("metrics"), metrics)
 

@@ -1,8 +1,8 @@
 """Summarise all seeds and folds of every model: mean, spread, scores of what was left out, learning curve.
 
-Inputs: predictions (sign2text.csv and one file per gloss variant), splits (splits.json of every fold). Files
-of further seeds lie below `seeds/<seed>/`, those of folds below `folds/<fold>/`. Outputs: metrics, table.
-Parameters: runs, evaluation, gloss.hypotheses.
+Inputs: predictions (sign2text.csv and one file per gloss variant), retrieval (retrieval.csv, optional),
+splits (splits.json of every fold). Files of further seeds lie below `seeds/<seed>/`, those of folds below
+`folds/<fold>/`. Outputs: metrics, table. Parameters: runs, evaluation, gloss.hypotheses.
 """
 
 import json
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from signloom.evaluation.build_differences import compare_models
+from signloom.evaluation.found_in_folds import found_in_folds, read_found
 from signloom.evaluation.learning_curve import learning_curve
 from signloom.evaluation.runs import SENTENCES, left_out, read_answers, summarise, table
 from signloom.files import write_csv
@@ -31,6 +32,9 @@ def work(job: Job) -> None:
     found["variants"] = compare_models(answers[answers["fold"] == ""], variants, evaluation)
     pooled = left_out(answers, params.fold_by).assign(data="folds")
     found["folds_compared"] = compare_models(pooled, [*expected, *variants], evaluation)
+    searched = left_out(read_found(job.inputs.get("retrieval", [])), params.fold_by)
+    if len(searched):
+        found["retrieval"] = found_in_folds(searched, evaluation)
     if params.fold_by == "share" and params.folds:
         clips = training_clips(job.input_list("splits"))
         found["learning_curve"] = learning_curve(answers, clips, evaluation)

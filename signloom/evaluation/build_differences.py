@@ -98,6 +98,16 @@ class Row:
         decoder = [VARIANTS[self.model].headline] if self.model in VARIANTS else []
         return " ".join([self.model, self.data, *decoder, self.metric])
 
+    def entries(self) -> dict[str, Any]:
+        """Return the difference with its intervals and p for a metric file."""
+        figures = {"n": self.clips, "seeds": self.seeds[1], "difference": self.difference}
+        return figures | {
+            "difference_low": self.low,
+            "difference_high": self.high,
+            **self.by_signer,
+            "p": self.p,
+        }
+
 
 class Comparison(NamedTuple):
     """What moved between two builds.
@@ -177,9 +187,7 @@ def compare_models(
     )
     found: dict[str, Any] = {}
     for row in compare_answers(other, first, params.bootstrap, params.seed, [WER]):
-        figures = {"n": row.clips, "seeds": row.seeds[1], "difference": row.difference}
-        figures |= {"difference_low": row.low, "difference_high": row.high, **row.by_signer, "p": row.p}
-        found.setdefault(row.model, {})[row.data] = figures
+        found.setdefault(row.model, {})[row.data] = row.entries()
     return found
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from signloom.evaluation.datasets import EmbeddedClips
-from signloom.evaluation.rivals import Clips, compare_rivals, raw_clips
+from signloom.evaluation.rivals import Clips, compare_rivals, rank_rivals, raw_clips
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
 from signloom.metrics.retrieval import Ids, Ranked, rank_leaving_one_out, rank_sentences, retrieval_figures
@@ -38,15 +38,16 @@ def evaluate(
         rows = clips.rows(clip_ids)
         found = rank_sentences(clips.vectors[rows], sentences[rows], *known)
         among = rank_leaving_one_out(clips.vectors[rows], sentences[rows], *known)
+        rivals = rank_rivals(raw, clip_ids, ids[gallery].tolist())
         metrics[name] = {
             **retrieval_figures(found, params, "the training gallery"),
             **_of_signs(found, sentences[rows], clip_ids, signers, params),
             "leave_one_out": retrieval_figures(among, params, "the gallery and the rest of this data set"),
-            "rivals": compare_rivals(
-                raw, dict(zip(clip_ids, found.rank, strict=True)), ids[gallery].tolist(), params
-            ),
+            "rivals": compare_rivals(found.rank, rivals, params),
         }
-        tables.append(_table(name, clips.table.iloc[rows], found, clips.table.iloc[gallery], among))
+        table = _table(name, clips.table.iloc[rows], found, clips.table.iloc[gallery], among)
+        ranks = {f"rank_{rival}": pd.array(rank, dtype="Int64") for rival, rank in rivals.items()}
+        tables.append(table.assign(**ranks))
     return pd.concat(tables, ignore_index=True), metrics
 
 

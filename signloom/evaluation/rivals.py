@@ -45,28 +45,34 @@ class Clips:
         )
 
 
-def compare_rivals(
-    clips: Clips, ranks: Mapping[str, float], gallery: Sequence[str], params: EvaluationParams
-) -> dict[str, Any]:
+def rank_rivals(clips: Clips, queries: Sequence[str], gallery: Sequence[str]) -> dict[str, Floats]:
+    """Return the rank (Q,) that each rival gives the right sentence of `queries` among the clips `gallery`.
+
+    It is NaN for a query whose sentence is not among them.
+    """
+    (asked, sentences), (found, labels) = clips.of(queries), clips.of(gallery)
+    return {
+        name: rank_by_similarity(similar(asked, found), sentences, labels) for name, similar in RIVALS.items()
+    }
+
+
+def compare_rivals(own: Floats, rivals: Mapping[str, Floats], params: EvaluationParams) -> dict[str, Any]:
     """Return the figures of each rival, and what the model has over it.
 
-    `ranks` are those that the model gives the right sentence of each query; `gallery` are the clips that are
-    searched. Queries whose sentence is not among them are left out. `difference` is the model's share of
-    right first sentences minus the rival's, with an interval from paired resamples of clips.
+    `own` (Q,) and those of `rank_rivals` are the ranks of the right sentence; queries without one are left
+    out. `difference` is the model's share of right first sentences minus the rival's, with an interval from
+    paired resamples of clips.
     """
-    known = {clips.sentences[clip] for clip in gallery}
-    queries = [clip for clip in ranks if clips.sentences[clip] in known]
-    own = np.array([ranks[clip] == 1 for clip in queries], np.float64)
-    (asked, sentences), (found, labels) = clips.of(queries), clips.of(gallery)
     draw = (params.bootstrap, params.seed, "no clip of these sentences in the training gallery")
     figures = {}
-    for name, similar in RIVALS.items():
-        rank = rank_by_similarity(similar(asked, found), sentences, labels)
+    for name, ranks in rivals.items():
+        known = ~(np.isnan(ranks) | np.isnan(own))
+        rank = ranks[known]
         first = (rank == 1).astype(np.float64)
         figures[name] = {
             **mean_figure("ret_top1", first, *draw),
             **mean_figure("ret_mrr", 1 / rank, *draw),
-            **mean_figure("difference", own - first, *draw),
+            **mean_figure("difference", (own[known] == 1) - first, *draw),
         }
     return figures
 

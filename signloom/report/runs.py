@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from signloom.params.variants import SENTENCE_VARIANTS, VARIANTS
-from signloom.report.labels import DATA
+from signloom.report.labels import DATA, LABELS
 from signloom.report.tables import DASH, Cell, Metric, Notes, Table, score_cell
 
+_TOP1 = Metric("ret_top1", "Found first", "higher")
+_MORE = Metric("difference", "Difference", "higher")
 WER = Metric("wer", "Word error rate", "lower")
 _DIFFERENCE = Metric("difference", "Difference", "lower")
 _BY_SIGNER = Metric("difference_by_signer", "Difference", "lower")
+_MORE_BY_SIGNER = Metric("difference_by_signer", "Difference", "higher")
 _P = Metric("p", "p")
 _LABELS = {"sign2text": "landmarks to sentence"}
 _LABELS |= {f"sign2text-{name}": label for name, (label, _) in SENTENCE_VARIANTS.items()}
@@ -20,7 +23,7 @@ def describe(runs: Mapping[str, Any]) -> dict[str, Any] | None:
     models = runs["seeds"]
     more = any(name.startswith("sign2text-") for name in models)
     many = {name: found for name, found in models.items() if more or found["seeds"] > 1}
-    if not many and not runs["folds"]:
+    if not many and not runs["folds"] and not runs.get("retrieval"):
         return None
     return {
         "variants": _variants(runs["variants"]) if runs.get("variants") else None,
@@ -29,6 +32,7 @@ def describe(runs: Mapping[str, Any]) -> dict[str, Any] | None:
         "compared": _compared(runs["folds_compared"]) if runs.get("folds_compared") else None,
         "folds": _folds(runs["folds"]) if runs["folds"] else None,
         "by_fold": _by_fold(runs["folds"]) if runs["folds"] else None,
+        "retrieval": _retrieval(runs["retrieval"]) if runs.get("retrieval") else None,
     }
 
 
@@ -108,6 +112,18 @@ def _by_fold(found: Mapping[str, Any]) -> Table:
         for model, of_model in found.items()
     ]
     return Table("by_fold", "Word error rate of each fold", ["Model", *folds], rows)
+
+
+def _retrieval(found: Mapping[str, Any]) -> Table:
+    notes, rows = Notes(), []
+    for model, own in found.items():
+        rows.append([_name(model), own["n"], score_cell(own, _TOP1, notes), DASH, DASH, DASH])
+        for rival, its in own["rivals"].items():
+            scores = (score_cell(its, metric, notes) for metric in (_TOP1, _MORE, _MORE_BY_SIGNER, _P))
+            rows.append([Cell(LABELS["rivals"][rival], "not trained"), its["n"], *scores])
+    columns = ["Search", "Clips left out", "Found first", "Model minus this, over clips", "Over signers", "p"]
+    caption = "Share of all clips left out whose sentence is found first; above 0 the model is better"
+    return Table("retrieval_folds", caption, columns, rows, notes.listed())
 
 
 def _rate(value: float | None) -> str:
