@@ -6,7 +6,7 @@ FOLDER has clips.csv and features.zip: 30 signs, 10 signers, 9 repetitions each,
 sign and signer, as many repetitions are drawn as give `--clips`. The joints become `.pose` files without
 depth, hands and face, and a preset leaves each signer out in turn. Then:
 
-    snakemake --cores all --config preset=isolated_signs,kinect_isl
+    snakemake --cores all --config preset=kinect_isl
 """
 
 import argparse
@@ -71,6 +71,8 @@ def preset(output: Path, signers: list[str]) -> str:
         },
         "runs": {"fold_by": "signer", "folds": signers},
         "splits": {"mode": "signer"},
+        "pipeline": {"families": ["sign2text"]},
+        "sign2text": {"task": "signs"},
         # a sign of one hand moves few of the joints, and fingers are missing
         "quality": {"motion_floor": 0.05},
     }

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from engines.import_closure import in_workflow
 from signloom.dataset.importers import annotation_sources
+from signloom.dataset.forms.mapping import read_form
 from signloom.dataset.shard_names import shard_names
 from signloom.errors import SignloomError
 from signloom.params.load import Tree, check_params, complaint, dotted_keys, overlay, read_yaml
@@ -46,7 +47,10 @@ class Pipeline:
         for file in files[1:]:
             tree = overlay(tree, read_yaml(file))
         places = dict.fromkeys(dotted_keys(typed), "--config")
-        return cls(check_params(overlay(tree, typed), files, places), presets)
+        params = check_params(overlay(tree, typed), files, places)
+        if params.dataset.importer.endswith(".yaml"):
+            read_form(Path(params.dataset.importer))  # an error in a form of one's own is said before any job
+        return cls(params, presets)
 
     @property
     def preset(self) -> str:

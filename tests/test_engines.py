@@ -85,6 +85,17 @@ def test_a_preset_may_not_be_called_like_a_folder_of_products() -> None:
         Pipeline.load({"preset": "models"})
 
 
+def test_a_wrong_form_of_ones_own_is_said_before_any_job(root: Path, tmp_path: Path) -> None:
+    demo = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
+    form = tmp_path / "mine.yaml"
+    tree = overlay(demo, {"dataset": {"importer": str(form)}})
+    with pytest.raises(SignloomError, match=r"mine\.yaml cannot be read"):
+        Pipeline.load(tree)
+    form.write_text("colums: {video: file}")
+    with pytest.raises(SignloomError, match=r"mine\.yaml: "):
+        Pipeline.load(tree)
+
+
 @pytest.mark.parametrize("preset", ["", "boston104"])
 def test_values_of_the_command_line_have_their_types_and_the_last_word(root: Path, preset: str) -> None:
     options = parse_config(
