@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from engines.import_closure import in_workflow
-from signloom.dataset.importers import annotation_sources
 from signloom.dataset.forms.mapping import read_form
+from signloom.dataset.importers import annotation_sources
 from signloom.dataset.shard_names import shard_names
 from signloom.errors import SignloomError
 from signloom.params.load import Tree, check_params, complaint, dotted_keys, overlay, read_yaml
