@@ -50,9 +50,7 @@ rule manifest:
         runtime=60,
     params:
         files=flow.files,
-        given=given(
-            "dataset", "manifest", "shards", "splits", *flow.if_family("sign2text", "sign2text.task")
-        ),
+        given=given("dataset", "manifest", "shards", "splits", *flow.if_family("sign2text", "sign2text.task")),
     message:
         "manifest: checking every row"
     shell:

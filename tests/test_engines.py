@@ -300,6 +300,18 @@ def test_a_preset_without_the_sentence_family_has_none_of_its_stages(root: Path,
     assert not any("sign2text" in path or "inference" in path for path in report if "metrics/" in path)
 
 
+def test_isolated_signs_have_no_sentence_decoder_to_export(root: Path) -> None:
+    exported = {
+        preset: [Path(path).name for path in stages["export"]["outs"]]
+        for preset in ("isolated_signs", "signtalk")
+        if (stages := yaml.safe_load(dvc_yaml.render(root, preset))["stages"])
+    }
+    assert set(exported["signtalk"]) - set(exported["isolated_signs"]) == {
+        "sign_decoder.onnx",
+        "tokenizer.json",
+    }
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_loads_no_module_outside_its_closure(root: Path, stage: str) -> None:
     code = (

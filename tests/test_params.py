@@ -196,6 +196,27 @@ def test_a_variant_of_sign2text_that_changes_nothing_is_refused(root: Path, tmp_
         load_params(path)
 
 
+def test_signs_are_trained_on_a_contrastive_loss_and_have_no_variants_of_a_decoder(
+    root: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.yaml"
+    for lines, said in (
+        (
+            "runs:\n  sign2text_variants: [no_token_dropout]\nsign2text:\n  task: signs\n",
+            "needs a sentence decoder",
+        ),
+        (
+            "sign2text:\n  task: signs\n  lambda_clip: 0.0\n",
+            "lambda_clip: expected more than 0 with task signs",
+        ),
+    ):
+        path.write_text(lines)
+        with pytest.raises(SignloomError, match=said):
+            load_params(root / "params.yaml", path)
+    path.write_text("sign2text:\n  task: signs\n  lambda_clip: 0.0\n  lambda_supcon: 1.0\n")
+    assert load_params(root / "params.yaml", path).sign2text.task == "signs"
+
+
 def test_folds_may_be_numbers_in_yaml(root: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     found = []

@@ -170,7 +170,7 @@ def _preset(corpus: Corpus, base: Params) -> tuple[Tree, str]:
     if isolated:
         # features that are there have the rate that they have
         signs = {name: keys for name, keys in isolated_signs().items() if name not in _EVERY_FRAME}
-        tree = overlay(signs, tree)
+        tree = overlay(tree, signs)
     return _differing(tree, base.model_dump(mode="json")), why
 
 

@@ -25,6 +25,9 @@ from signloom.params.splits import SplitsParams
 from signloom.params.text import TextParams
 from signloom.params.variants import SENTENCE_VARIANTS
 
+# variants that have nothing to learn, or nothing that differs, without a sentence decoder
+_OF_SENTENCES = ("no_contrastive", "no_token_dropout")
+
 
 class PipelineParams(Section):
     """Section `pipeline`."""
@@ -70,6 +73,11 @@ class Params(Section):
     @model_validator(mode="after")
     def _variants_differ(self) -> Self:
         for name in self.runs.sign2text_variants:
+            if self.sign2text.task == "signs" and name in _OF_SENTENCES:
+                raise ValueError(
+                    f"runs.sign2text_variants: {name} needs a sentence decoder, and sign2text.task is signs; "
+                    "leave it out"
+                )
             changes = SENTENCE_VARIANTS[name][1]
             if all(getattr(self.sign2text, key) == value for key, value in changes.items()):
                 raise ValueError(
