@@ -4,7 +4,9 @@ import struct
 from pathlib import Path
 
 import av
-import numpy as np
+
+from signloom.dataset.row_files import ROW_SUFFIXES
+from signloom.dataset.row_tables import split_key
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".3gp", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"),
@@ -16,15 +18,16 @@ FRAME_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def why_unreadable(path: Path) -> str | None:
-    """Return why a video, folder of frames, file of landmarks or array of features is unreadable, or None."""
+    """Return why a video, folder of frames or file of landmarks is unreadable, or None."""
     if path.is_dir():
         return _folder_problem(path)
-    if path.suffix.lower() == ".npy":
-        return _array_problem(path)
     if path.suffix.lower() in LANDMARK_SUFFIXES:
         return _landmarks_problem(path)
     if path.suffix.lower() not in VIDEO_SUFFIXES:
-        return f"{path.suffix or 'no suffix'} is not one of {', '.join(VIDEO_SUFFIXES)} or a folder of frames"
+        suffixes = ", ".join(VIDEO_SUFFIXES)
+        problem = f"{path.suffix or 'no suffix'} is not one of {suffixes} or a folder of frames"
+        rows = split_key(path) or path.suffix.lower() in ROW_SUFFIXES
+        return f"{problem}; if it holds feature rows, set dataset.features to true" if rows else problem
     return _picture_problem(path)
 
 
@@ -87,14 +90,4 @@ def _landmarks_problem(path: Path) -> str | None:
     names = [component.name for component in header.components]
     if "POSE_LANDMARKS" not in names:
         return f"expected MediaPipe Holistic with POSE_LANDMARKS; the file has {', '.join(names)}"
-    return None
-
-
-def _array_problem(path: Path) -> str | None:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        return f"not a NumPy array: {error}"
-    if array.ndim != 2 or array.shape[1] != 540:
-        return f"expected an array of shape (frames, 540), found {array.shape}"
     return None

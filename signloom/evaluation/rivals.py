@@ -33,7 +33,7 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Clips:
-    """Clips by id, each with its standardised features (FRAMES, 540) and its sentence."""
+    """Clips by id, each with its standardised features (FRAMES, D) and its sentence."""
 
     features: Mapping[str, Floats]
     sentences: Mapping[str, int]
@@ -52,7 +52,8 @@ def compare_rivals(
 
     `ranks` are those that the model gives the right sentence of each query; `gallery` are the clips that are
     searched. Queries whose sentence is not among them are left out. `difference` is the model's share of
-    right first sentences minus the rival's, with an interval from paired resamples of clips.
+    right first sentences minus the rival's, with an interval from paired resamples of clips. The hands can
+    only be compared in features of landmarks.
     """
     known = {clips.sentences[clip] for clip in gallery}
     queries = [clip for clip in ranks if clips.sentences[clip] in known]
@@ -61,6 +62,8 @@ def compare_rivals(
     draw = (params.bootstrap, params.seed, "no clip of these sentences in the training gallery")
     figures = {}
     for name, similar in RIVALS.items():
+        if name == "hands_dtw" and found[0].shape[1] != FEATURE_DIM:
+            continue
         rank = rank_by_similarity(similar(asked, found), sentences, labels)
         first = (rank == 1).astype(np.float64)
         figures[name] = {
@@ -72,14 +75,15 @@ def compare_rivals(
 
 
 def raw_clips(shards: FeatureShards, stats: Stats, clips: Sequence[str]) -> dict[str, Floats]:
-    """Return the standardised pose features (FRAMES, 540) of `clips`, resampled in time; missing is 0."""
+    """Return the standardised pose features (FRAMES, D) of `clips`, resampled in time; missing is 0."""
     found = {}
     for clip in track(clips, "rivals"):
         features, present = shards.read(clip)
         rows = (features.astype(np.float64) - stats.mean) / stats.std
         rows[:, ~stats.varies] = 0.0
-        for place, part in enumerate(PARTS):
+        for place, part in enumerate(PARTS if rows.shape[1] == FEATURE_DIM else ()):
             rows[present[:, place] == 0, FEATURE_PARTS[part]] = 0.0
+        rows = np.nan_to_num(rows, nan=0.0)
         times = np.linspace(0, len(rows) - 1, FRAMES)
         low = np.floor(times).astype(int)
         high = np.minimum(low + 1, len(rows) - 1)
@@ -90,7 +94,7 @@ def raw_clips(shards: FeatureShards, stats: Stats, clips: Sequence[str]) -> dict
 
 def nearest(queries: Sequence[Floats], gallery: Sequence[Floats]) -> Floats:
     """Return the similarity (Q, G): minus the squared Euclidean distance of whole clips."""
-    size = FRAMES * FEATURE_DIM
+    size = gallery[0].size
     a, b = (np.array([clip.ravel() for clip in clips]).reshape(-1, size) for clips in (queries, gallery))
     return np.asarray(2 * a @ b.T - (a * a).sum(1)[:, None] - (b * b).sum(1))
 
