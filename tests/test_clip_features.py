@@ -48,7 +48,8 @@ def run(shard: Path, folder: Path, **params: object) -> FeatureShards:
 
 def arguments(shard: Path, folder: Path, **params: object) -> list[str]:
     outputs = ["--output", f"npy={folder}/0.npy", f"parquet={folder}/0.parquet"]
-    given = ["--params", params_json({"clip_features": SMALL | params}), "--scratch", f"{folder}/scratch"]
+    sections = {"clip_features": SMALL | params, "dataset": {}}
+    given = ["--params", params_json(sections), "--scratch", f"{folder}/scratch"]
     return ["--input", f"shard={shard}", *outputs, *given]
 
 

@@ -62,7 +62,7 @@ def compare_rivals(
     draw = (params.bootstrap, params.seed, "no clip of these sentences in the training gallery")
     figures = {}
     for name, similar in RIVALS.items():
-        if name == "hands_dtw" and found[0].shape[1] != FEATURE_DIM:
+        if name == "hands_dtw" and any(clip.shape[1] != FEATURE_DIM for clip in found):
             continue
         rank = rank_by_similarity(similar(asked, found), sentences, labels)
         first = (rank == 1).astype(np.float64)
@@ -94,8 +94,9 @@ def raw_clips(shards: FeatureShards, stats: Stats, clips: Sequence[str]) -> dict
 
 def nearest(queries: Sequence[Floats], gallery: Sequence[Floats]) -> Floats:
     """Return the similarity (Q, G): minus the squared Euclidean distance of whole clips."""
-    size = gallery[0].size
-    a, b = (np.array([clip.ravel() for clip in clips]).reshape(-1, size) for clips in (queries, gallery))
+    if not (queries and gallery):
+        return np.zeros((len(queries), len(gallery)))
+    a, b = (np.array([clip.ravel() for clip in clips]) for clips in (queries, gallery))
     return np.asarray(2 * a @ b.T - (a * a).sum(1)[:, None] - (b * b).sum(1))
 
 
