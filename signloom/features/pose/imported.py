@@ -1,5 +1,7 @@
 """Import given feature rows as a pose-feature shard: one file a clip, or clips of a table of rows."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,9 +54,12 @@ class Given:
     def __init__(self) -> None:
         self.files = RowFiles()
 
-    def width(self, path: Path) -> int:
-        """Return the number of columns of a clip; raises SignloomError if it cannot be read."""
-        return self.files.shape(path)[1]
+    def width(self, paths: Iterable[Path]) -> int:
+        """Return the number of columns of the first clip that can be read, or 0."""
+        for path in paths:
+            with suppress(SignloomError):  # the index will say why this clip is rejected
+                return self.files.shape(path)[1]
+        return 0
 
     def load(self, path: Path) -> Rows:
         """Read one clip; raises SignloomError if it cannot be read or is broken."""
@@ -93,8 +98,8 @@ class Positions(Given):
         super().__init__()
         self.params = params
 
-    def width(self, path: Path) -> int:
-        """Return the number of columns that are made."""
+    def width(self, paths: Iterable[Path]) -> int:
+        """Return the number of columns that are made, of whatever clips."""
         return width_of(self.params.groups)
 
     def load(self, path: Path) -> Rows:
@@ -124,11 +129,11 @@ def write_ready_shard(
     """Write the features, mask and index of `clips` (rows of a shard list) to `outputs`.
 
     Clips have `fps` rows a second. A clip is rejected if it cannot be read, all its rows are missing, or
-    `judge_ready_features` says so. A shard without a clip that can be read has no columns.
+    `judge_ready_features` says so. A shard of rows none of which can be read has no columns.
     """
     source = Positions(positions) if positions.groups else Given()
     npy, mask, index = outputs
-    dim = _width(source, clips)
+    dim = source.width(Path(clip["video_path"]) for clip in clips)
     nothing = Rows(np.zeros((0, dim), np.float32), np.zeros((0, len(PARTS)), np.uint8), np.zeros(0, np.int64))
     rows: list[dict[str, Any]] = []
     with (
@@ -151,16 +156,6 @@ def write_ready_shard(
                 masks.append(found.present)
     columns = list(_row("", 0, fps, nothing, True, Verdict()))
     write_parquet(index, pd.DataFrame(rows, columns=columns))
-
-
-def _width(source: Given, clips: list[dict[str, Any]]) -> int:
-    """Return the number of columns of the first clip that can be read."""
-    for clip in clips:
-        try:
-            return source.width(Path(clip["video_path"]))
-        except SignloomError:
-            continue  # the index says why this clip is rejected
-    return 0
 
 
 def _judge(found: Rows, fps: float, quality: GateParams) -> Verdict:
