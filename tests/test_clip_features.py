@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,17 +41,29 @@ def write_list(path: Path, clips: dict[str, Path]) -> Path:
     return path
 
 
-def run(shard: Path, folder: Path, **params: object) -> FeatureShards:
+def run(shard: Path, folder: Path, **params: Any) -> FeatureShards:
     folder.mkdir(exist_ok=True)
     assert clip_features.main(arguments(shard, folder, **params)) == 0
     return FeatureShards([folder / "0.npy"], [folder / "0.parquet"])
 
 
-def arguments(shard: Path, folder: Path, **params: object) -> list[str]:
+def arguments(shard: Path, folder: Path, frame_rate: float | None = None, **params: object) -> list[str]:
     outputs = ["--output", f"npy={folder}/0.npy", f"parquet={folder}/0.parquet"]
-    sections = {"clip_features": SMALL | params, "dataset": {}}
+    sections = {"clip_features": SMALL | params, "dataset": {"frame_rate": frame_rate}}
     given = ["--params", params_json(sections), "--scratch", f"{folder}/scratch"]
     return ["--input", f"shard={shard}", *outputs, *given]
+
+
+def test_a_folder_of_frames_has_the_rate_that_the_dataset_says(tmp_path: Path) -> None:
+    for number in range(30):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((48, 64, 3), number, np.uint8))
+    shard = write_list(tmp_path / "0.csv", {"a": tmp_path})
+    rates = {
+        rate: run(shard, tmp_path / str(rate), frame_rate=rate, backbone="resnet18").index.loc[0]
+        for rate in (None, 12.5)
+    }
+    assert {rate: clip["fps"] for rate, clip in rates.items()} == {None: 25.0, 12.5: 12.5}
+    assert rates[12.5]["time_s"][-1] > 1.8 * rates[None]["time_s"][-1]
 
 
 @pytest.fixture(scope="module")
@@ -342,6 +355,7 @@ MEASURE = """
 import resource, sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 import torch
 from signloom.features.backbones.backbone import Backbone
 from signloom.features.backbones.registry import BACKBONES

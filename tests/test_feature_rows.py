@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
@@ -10,11 +11,16 @@ import pandas as pd
 import pytest
 import torch
 from demo_params import PARAMS, params_json
+from exported import THRESHOLDS, export_small, write_metrics
+from small_corpus import run_embed, run_prototypes
 
 from signloom.augment.feature_rows import augment_rows
 from signloom.dataset.row_files import RowFiles
 from signloom.errors import SignloomError
 from signloom.features.shards import FeatureShards
+from signloom.inference import command
+from signloom.inference.engine import SignEngine
+from signloom.inference.video import bundle_tracker
 from signloom.params.load import check_params, overlay
 from signloom.params.sign2text import AugmentParams
 from tests.manifests import dataset_of, manifest_of
@@ -53,7 +59,7 @@ def test_rows_of_any_width_train_a_gloss_network(
     assert (NOTE.format("gloss_pose_augment") in capfd.readouterr().err) == (columns == 3)
 
 
-def test_rows_train_the_family_of_sentences_and_leave_out_what_needs_a_body(
+def test_rows_train_the_family_of_sentences_and_its_bundle_answers_files_of_rows(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     found = prepare(tmp_path / "out", write_rows(tmp_path / "rows", 3))
@@ -64,6 +70,28 @@ def test_rows_train_the_family_of_sentences_and_leave_out_what_needs_a_body(
     assert train_sign2text.main([*argv, "--scratch", str(tmp_path / "scratch")]) == 0
     assert torch.load(tmp_path / "best", weights_only=True)["model_config"]["feature_dim"] == 3
     assert NOTE.format("augment") in capfd.readouterr().err
+
+    found["checkpoint"] = [tmp_path / "best"]
+    found |= {name: [path] for name, path in run_embed(found, tmp_path).items()}
+    found["prototypes"] = [run_prototypes({name: found[name][0] for name in ("embeddings", "map")}, tmp_path)]
+    found["thresholds"], found["metrics"] = [tmp_path / "t.json"], write_metrics(tmp_path / "scores")
+    found["thresholds"][0].write_text(json.dumps(THRESHOLDS))
+    unread = ("metadata", "texts", "gloss_lines")
+    left_out = ("gloss_model", "gloss_decoder")
+    given = {name: paths for name, paths in found.items() if name not in unread}
+    bundle = export_small(given, tmp_path / "export", left_out).bundle
+    rows = np.load(tmp_path / "rows/0.npy")
+    rows[3:5] = 0
+    np.save(tmp_path / "zeros.npy", rows)
+    rows[3:5] = np.nan
+    np.save(tmp_path / "missing.npy", rows)
+    clips = [str(tmp_path / name) for name in ("rows/0.npy", "zeros.npy", "missing.npy")]
+    assert command.main(bundle, [*clips, "--json"]) == 0
+    whole, zeros, missing = (json.loads(line)["matches"] for line in capfd.readouterr().out.splitlines()[-3:])
+    assert zeros == missing != whole, "zeros are missing, as in training"
+    engine = SignEngine.load(bundle)
+    with pytest.raises(SignloomError, match="the bundle reads given rows of 3 columns and no videos"):
+        bundle_tracker(engine)
 
 
 def test_a_row_of_zeros_is_missing_and_a_clip_of_zeros_is_never_trained_on(tmp_path: Path) -> None:
