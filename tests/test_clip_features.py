@@ -55,15 +55,12 @@ def arguments(shard: Path, folder: Path, frame_rate: float | None = None, **para
 
 
 def test_a_folder_of_frames_has_the_rate_that_the_dataset_says(tmp_path: Path) -> None:
-    for number in range(30):
+    for number in range(18):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((48, 64, 3), number, np.uint8))
     shard = write_list(tmp_path / "0.csv", {"a": tmp_path})
-    rates = {
-        rate: run(shard, tmp_path / str(rate), frame_rate=rate, backbone="resnet18").index.loc[0]
-        for rate in (None, 12.5)
-    }
-    assert {rate: clip["fps"] for rate, clip in rates.items()} == {None: 25.0, 12.5: 12.5}
-    assert rates[12.5]["time_s"][-1] > 1.8 * rates[None]["time_s"][-1]
+    usual, slow = (run(shard, tmp_path / str(rate), frame_rate=rate).index.loc[0] for rate in (None, 12.5))
+    assert (usual["fps"], slow["fps"]) == (25.0, 12.5)
+    assert slow["length"] > 2 * usual["length"], "half the rate is twice the time, and so more windows"
 
 
 @pytest.fixture(scope="module")
