@@ -5,9 +5,6 @@ from pathlib import Path
 
 import av
 
-from signloom.dataset.row_files import ROW_SUFFIXES
-from signloom.dataset.row_tables import split_key
-
 VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".3gp", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"),
     *(".flv", ".ogv", ".gif"),
@@ -24,10 +21,7 @@ def why_unreadable(path: Path) -> str | None:
     if path.suffix.lower() in LANDMARK_SUFFIXES:
         return _landmarks_problem(path)
     if path.suffix.lower() not in VIDEO_SUFFIXES:
-        suffixes = ", ".join(VIDEO_SUFFIXES)
-        problem = f"{path.suffix or 'no suffix'} is not one of {suffixes} or a folder of frames"
-        rows = split_key(path) or path.suffix.lower() in ROW_SUFFIXES
-        return f"{problem}; if it holds feature rows, set dataset.features to true" if rows else problem
+        return f"{path.suffix or 'no suffix'} is not one of {', '.join(VIDEO_SUFFIXES)} or a folder of frames"
     return _picture_problem(path)
 
 

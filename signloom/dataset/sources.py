@@ -10,7 +10,7 @@ import pandas as pd
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_rows
 from signloom.dataset.probe import files_of, length_s, why_unreadable
-from signloom.dataset.row_files import RowFiles
+from signloom.dataset.row_files import ROW_SUFFIXES, RowFiles
 from signloom.dataset.row_tables import split_key
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams
@@ -42,7 +42,8 @@ class Sources:
         inside = {path for path in paths if path != root and self.is_inside(path)}
         keyed = {path: parts for path in inside if (parts := split_key(path)) and not path.exists()}
         tables = {table for table, _ in keyed.values() if table.is_file()}
-        self._rows, self._shapes = RowFiles(), dict[Path, tuple[int, int]]()
+        self._rows = RowFiles()
+        self._shapes: dict[Path, tuple[int, int]] = {}
         self._tables = {table: self._rows.table(table) for table in sorted(tables)}
         self._keyed = {
             path: (self._tables[table], key)
@@ -71,7 +72,9 @@ class Sources:
     def why_unreadable(self, path: Path) -> str | None:
         """Return why an existing source cannot be read, or None if it can."""
         if not self.dataset.holds_features:
-            return why_unreadable(path)
+            problem = why_unreadable(path)
+            rows = path in self._keyed or path.suffix.lower() in ROW_SUFFIXES
+            return f"{problem}; if it holds feature rows, set dataset.features to true" if rows else problem
         try:
             if path in self._keyed:
                 table, key = self._keyed[path]
