@@ -73,8 +73,9 @@ class Sources:
         """Return why an existing source cannot be read, or None if it can."""
         if not self.dataset.holds_features:
             problem = why_unreadable(path)
-            rows = path in self._keyed or path.suffix.lower() in ROW_SUFFIXES
-            return f"{problem}; if it holds feature rows, set dataset.features to true" if rows else problem
+            if problem and (path in self._keyed or path.suffix.lower() in ROW_SUFFIXES):
+                return f"{problem}; if it holds feature rows, set dataset.features to true"
+            return problem
         try:
             if path in self._keyed:
                 table, key = self._keyed[path]
