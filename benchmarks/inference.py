@@ -58,7 +58,7 @@ def make_bundle(folder: Path, network: EncoderNetwork, embeddings: Vectors) -> N
         Port("embedding", ("batch", config.embedding_dim)),
         Port("frames", ("batch", "kept", config.width)),
     ]
-    encoder = to_onnx(network, clip_example(), inputs, outputs)
+    encoder = to_onnx(network, clip_example(config.feature_dim), inputs, outputs)
     (folder / "sign_encoder.onnx").write_bytes(encoder)
     (folder / "sign_encoder.int8.onnx").write_bytes(to_int8(encoder))
     clips = [f"clip{number}" for number in range(len(embeddings))]

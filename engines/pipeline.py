@@ -67,8 +67,8 @@ class Pipeline:
 
     @property
     def videos_read(self) -> bool:
-        """Whether features are made from videos; imported features need none."""
-        return self.params.dataset.importer not in ("processed", "boston104")
+        """Whether features are made from videos; given feature rows need none."""
+        return not self.params.dataset.holds_features
 
     @property
     def shards(self) -> list[str]:

@@ -1,5 +1,5 @@
-windows = origins.scattered("clip_features", "clip_features")
-copies = origins.scattered("clip_features_augmented", "clip_features", "frames")
+windows = origins.scattered("clip_features", "clip_features", "dataset.frame_rate")
+copies = origins.scattered("clip_features_augmented", "clip_features", "frames", "dataset.frame_rate")
 
 
 rule clip_features:

@@ -1,4 +1,6 @@
-ready = origins.scattered("import_features", *GATES, "positions", "pose.fps", folder="pose_features")
+ready = origins.scattered(
+    "import_features", *GATES, "positions", "dataset.frame_rate", "pose.fps", folder="pose_features"
+)
 
 
 rule pose_features:

@@ -1,4 +1,4 @@
-tracked = origins.scattered("landmarks", "landmarks")
+tracked = origins.scattered("landmarks", "landmarks", "dataset.frame_rate")
 
 
 rule landmarks:

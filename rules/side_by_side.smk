@@ -10,7 +10,7 @@ wildcard_constraints:
     setting=r"[a-z0-9_]+",
 
 
-side_windows = side.scattered("clip_features", "clip_features")
+side_windows = side.scattered("clip_features", "clip_features", "dataset.frame_rate")
 
 
 use rule clip_features as side_clip_features with:
@@ -142,7 +142,7 @@ rule backbones:
 
 if flow.reading("copies"):
 
-    side_copies = side.scattered("clip_features_augmented", "clip_features", "frames")
+    side_copies = side.scattered("clip_features_augmented", "clip_features", "frames", "dataset.frame_rate")
 
     use rule clip_features_augmented as side_clip_features_augmented with:
         input:

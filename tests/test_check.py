@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -60,6 +61,30 @@ def test_check_names_what_a_build_would_reject(new_project: Path, said: Said) ->
     assert "test      1 clips, 1 sentences, 1 named signers" in out
     # landmarks 1662 and features 540 numbers of 4 bytes and a mask of 4: 20.16 s at 12.5 a second, 24 tracked
     assert "disk      0.7 MB" in out
+
+
+def test_check_counts_feature_rows_from_their_files_and_tracks_nothing(new_project: Path, said: Said) -> None:
+    videos = new_project / "data/mine/videos"
+    videos.mkdir(parents=True)
+    for n in range(9):
+        np.save(videos / f"{n}.npy", np.full((40, 60), n + 1, np.float32))
+    table = "video,frame,x,y\n" + "".join(f"{clip},{frame},1,2\n" for clip in "ab" for frame in range(20))
+    rows = [row.replace(".mp4", ".npy") for row in ROWS]
+    checked(new_project, [*rows, "0.npy,0,sentence 0,s0,test,1.0"])
+    preset = Path("config/presets/mine.yaml")
+    tree = yaml.safe_load(preset.read_text())
+    tree["dataset"] |= {"features": True, "frame_rate": 20.0}
+    preset.write_text(yaml.safe_dump(tree))
+    code, out, _ = said("check", "mine")
+    assert code == 0, out
+    assert "lengths   1.00/1.45/2.00/2.00/2.00 s" in out and "rates     20 fps: 10" in out
+    assert "rows      380 of 60 columns" in out and "disk      0.1 MB" in out and "\ntime " not in out
+    write(videos, t__csv=table)
+    checked(new_project, [*rows, "t.csv#a,1,sentence 1,s2,test,"])
+    preset.write_text(yaml.safe_dump(tree))
+    code, out, _ = said("check", "mine")
+    assert code == 1
+    assert "0.npy has rows of 60 columns, and data/mine/videos/t.csv#a of 2; expected one width" in out
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,16 +41,26 @@ def write_list(path: Path, clips: dict[str, Path]) -> Path:
     return path
 
 
-def run(shard: Path, folder: Path, **params: object) -> FeatureShards:
+def run(shard: Path, folder: Path, **params: Any) -> FeatureShards:
     folder.mkdir(exist_ok=True)
     assert clip_features.main(arguments(shard, folder, **params)) == 0
     return FeatureShards([folder / "0.npy"], [folder / "0.parquet"])
 
 
-def arguments(shard: Path, folder: Path, **params: object) -> list[str]:
+def arguments(shard: Path, folder: Path, frame_rate: float | None = None, **params: object) -> list[str]:
     outputs = ["--output", f"npy={folder}/0.npy", f"parquet={folder}/0.parquet"]
-    given = ["--params", params_json({"clip_features": SMALL | params}), "--scratch", f"{folder}/scratch"]
+    sections = {"clip_features": SMALL | params, "dataset": {"frame_rate": frame_rate}}
+    given = ["--params", params_json(sections), "--scratch", f"{folder}/scratch"]
     return ["--input", f"shard={shard}", *outputs, *given]
+
+
+def test_a_folder_of_frames_has_the_rate_that_the_dataset_says(tmp_path: Path) -> None:
+    for number in range(18):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((48, 64, 3), number, np.uint8))
+    shard = write_list(tmp_path / "0.csv", {"a": tmp_path})
+    usual, slow = (run(shard, tmp_path / str(rate), frame_rate=rate).index.loc[0] for rate in (None, 12.5))
+    assert (usual["fps"], slow["fps"]) == (25.0, 12.5)
+    assert slow["length"] > 2 * usual["length"], "half the rate is twice the time, and so more windows"
 
 
 @pytest.fixture(scope="module")
@@ -341,6 +352,7 @@ MEASURE = """
 import resource, sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 import torch
 from signloom.features.backbones.backbone import Backbone
 from signloom.features.backbones.registry import BACKBONES

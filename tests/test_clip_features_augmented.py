@@ -56,7 +56,8 @@ def run(
     inputs: list[str], folder: Path, stage: object = clip_features_augmented, **frames: object
 ) -> FeatureShards:
     folder.mkdir()
-    sections = {"clip_features": {"resize": 34, "crop": 32, "mode": "windowed"}, "frames": frames}
+    sections = {"clip_features": {"resize": 34, "crop": 32, "mode": "windowed"}}
+    sections |= {"frames": frames, "dataset": {}}
     outputs = ["--output", f"npy={folder}/0.npy", f"parquet={folder}/0.parquet"]
     given = ["--params", params_json(sections), "--scratch", f"{folder}/scratch"]
     assert stage.main([*inputs, *outputs, *given]) == 0  # type: ignore[attr-defined]

@@ -18,15 +18,26 @@ def run(folder: Path, arrays: dict[str, np.ndarray], keep_low: bool = False) -> 
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
     paths = [str(folder / f"{name}.npy") for name in arrays]
-    pd.DataFrame({"clip_id": list(arrays), "video_path": paths}).to_csv(folder / "shard.csv", index=False)
+    write_list(folder, list(arrays), paths)
     return run_stage(folder, {"keep_low": keep_low})
 
 
+def write_list(folder: Path, ids: list[str], paths: list[Any], **cut: Any) -> None:
+    """Write the shard list of clips, which are cut at `start_s` and `end_s` if they are given."""
+    table = pd.DataFrame({"clip_id": ids, "video_path": paths} | {"start_s": "", "end_s": ""} | cut)
+    table.to_csv(folder / "shard.csv", index=False)
+
+
 def run_stage(
-    folder: Path, quality: dict[str, Any], positions: dict[str, Any] | None = None, fps: float = 25.0
+    folder: Path,
+    quality: dict[str, Any],
+    positions: dict[str, Any] | None = None,
+    fps: float = 25.0,
+    frame_rate: float | None = None,
 ) -> FeatureShards:
     """Run the stage on `folder/shard.csv`."""
     params = {"quality": {"min_seconds": 1.92} | quality, "positions": positions or {}, "pose": {"fps": fps}}
+    params["dataset"] = {"frame_rate": frame_rate}
     outputs = {name: folder / f"out_{name}" for name in ("npy", "mask", "parquet")}
     argv = ["--input", f"shard={folder}/shard.csv", "--params", params_json(params)]
     argv += ["--output", *(f"{name}={path}" for name, path in outputs.items())]
@@ -55,7 +66,7 @@ def test_bad_files_are_rejected_with_their_reason(tmp_path: Path) -> None:
     index = run(tmp_path, clips).index.set_index("clip_id")
     assert index["reason"].to_dict() == {
         "short": "too_few_frames",
-        "empty": "too_few_frames",
+        "empty": "unreadable",
         "narrow": "unreadable",
         "infinite": "unreadable",
         "good": "",
@@ -91,14 +102,13 @@ def write_table(folder: Path, clips: dict[str, int]) -> list[Path]:
     ]
     pd.DataFrame(rows, columns=["video", "frame", *COLUMNS]).to_csv(folder / "hands.csv", index=False)
     paths = [folder / f"hands.csv#{key}" for key in clips]
-    ids = [f"hands/{key}" for key in clips]
-    pd.DataFrame({"clip_id": ids, "video_path": paths}).to_csv(folder / "shard.csv", index=False)
+    write_list(folder, [f"hands/{key}" for key in clips], paths)
     return paths
 
 
 def test_clips_of_a_table_become_rows_of_the_groups_asked_for(tmp_path: Path) -> None:
     write_table(tmp_path, {"a": 9, "b": 1})
-    shards = run_stage(tmp_path, {"min_seconds": 0.0}, {"groups": ["hands", "velocity"], "fps": 30})
+    shards = run_stage(tmp_path, {"min_seconds": 0.0}, {"groups": ["hands", "velocity"]}, frame_rate=30.0)
     table = pd.read_csv(tmp_path / "hands.csv")
     points = table.loc[table["video"] == "a", COLUMNS].to_numpy(np.float64).reshape(-1, 3, 2)
     expected = position_features(points, ["hands", "velocity"], 2).astype(np.float32)
@@ -114,18 +124,40 @@ def test_clips_of_a_table_become_rows_of_the_groups_asked_for(tmp_path: Path) ->
 
 def test_a_clip_of_a_table_that_cannot_be_used_is_rejected_with_its_reason(tmp_path: Path) -> None:
     write_table(tmp_path, {"a": 9, "b": 3, "c": 0})
-    index = run_stage(tmp_path, {"min_seconds": 0.13}, {"groups": ["hands"]}).index
+    index = run_stage(tmp_path, {"min_seconds": 0.13}, {"groups": ["hands"]}, frame_rate=30.0).index
     assert index["reason"].tolist() == ["", "too_few_frames", "unreadable"]
     assert index["detail"][2] == f"{tmp_path}/hands.csv: no row has 'c' in column `video`"
 
 
-def test_the_form_of_the_clips_must_fit_positions_groups(tmp_path: Path) -> None:
-    write_table(tmp_path, {"a": 9})
-    index = run_stage(tmp_path, {"min_seconds": 0.0}).index
-    assert index["reason"].tolist() == ["unreadable"]
-    assert "needs positions.groups" in index["detail"][0]
+def test_without_groups_the_columns_of_a_table_are_the_rows_and_an_empty_cell_is_missing(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "t.csv").write_text("video,frame,x,y,z\na,7,1,2,3\na,8,4,,6\na,9,0,0,0\n")
+    write_list(tmp_path, ["t/a"], [tmp_path / "t.csv#a"])
+    shards = run_stage(tmp_path, {"min_seconds": 0.0}, frame_rate=30.0)
+    expected = [[1, 2, 3], [4, np.nan, 6], [np.nan] * 3]
+    np.testing.assert_array_equal(shards.clip("t/a"), expected)
+    assert shards.mask("t/a").tolist() == [[1] * 4, [1] * 4, [0] * 4]
+    assert shards.index.loc[0, "frame_index"].tolist() == [7, 8, 9]
+
+
+def test_start_and_end_cut_rows_at_their_rate(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(1, 31, dtype=np.float32)[:, None])
+    write_list(
+        tmp_path, ["a", "b", "c"], [tmp_path / "a.npy"] * 3, start_s=[0.5, "", 9], end_s=[1.0, 0.3, ""]
+    )
+    shards = run_stage(tmp_path, {"min_seconds": 0.0}, frame_rate=10.0)
+    assert shards.clip("a")[:, 0].tolist() == [6, 7, 8, 9, 10] and shards.clip("b")[:, 0].tolist() == [
+        1,
+        2,
+        3,
+    ]
+    assert shards.index["detail"][2] == "no row from 90 on; the file has 30"
+
+
+def test_groups_need_a_table_of_positions(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones((60, 540), np.float32))
-    (tmp_path / "shard.csv").write_text(f"clip_id,video_path\na,{tmp_path}/a.npy\n")
+    write_list(tmp_path, ["a"], [tmp_path / "a.npy"])
     index = run_stage(tmp_path, {"min_seconds": 0.0}, {"groups": ["hands"]}).index
     assert "expected a clip of a table, such as hands.csv#98" in index["detail"][0]
 

@@ -137,7 +137,7 @@ def test_any_table_may_name_clips_of_a_table_of_rows_which_cannot_be_cut(tmp_pat
     write(tmp_path)
     rows = "hands_condensed.csv#1,A,,\nhands_condensed.csv#3,B,0,1\nabsent.csv#1,C,,\n../x.csv#1,D,,\n"
     (tmp_path / "clips.csv").write_text("video,gloss,start_s,end_s\n" + rows)
-    dataset = dataset_of(tmp_path / "clips.csv", tmp_path)
+    dataset = dataset_of(tmp_path / "clips.csv", tmp_path, features=True)
     manifest = manifest_of(dataset, tmp_path / "h.json", 1)
     assert manifest.clips["clip_id"].tolist() == ["hands_condensed/1"]
     assert manifest.rejects["reason"].tolist() == ["bad_row", "missing", "outside_root"]

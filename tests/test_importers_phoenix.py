@@ -164,18 +164,26 @@ def test_a_folder_that_is_no_clip_is_rejected(
     assert detail in manifest.rejects["detail"][0]
 
 
-def test_landmarks_are_taken_of_a_folder_of_frames_at_25_frames_a_second(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("frame_rate", "fps"), [(None, 25.0), (30.0, 30.0)])
+def test_landmarks_are_taken_of_a_folder_of_frames_at_its_rate(
+    tmp_path: Path, frame_rate: float | None, fps: float
+) -> None:
     write_2014(tmp_path)
     write_frames(tmp_path / "frames/dev/tag-1/1", count=12)
     manifest = build(tmp_path, "phoenix2014")
     manifest.shard("00", 1).to_csv(tmp_path / "00.csv", index=False)
-    argv = ["--input", f"shard={tmp_path}/00.csv", "--params", params_json({"landmarks": {"max_fps": None}})]
+    argv = [
+        "--input",
+        f"shard={tmp_path}/00.csv",
+        "--params",
+        params_json({"landmarks": {"max_fps": None}, "dataset": {"frame_rate": frame_rate}}),
+    ]
     argv += ["--output", f"npy={tmp_path}/0.npy", f"parquet={tmp_path}/0.parquet"]
     assert landmarks.main([*argv, "--scratch", str(tmp_path / "scratch")]) == 0
     clip = pd.read_parquet(tmp_path / "0.parquet").iloc[0]
     assert clip[["clip_id", "status", "length", "fps", "width", "height"]].tolist() == [
-        *("dev/tag-1/1", "ok", 12, 25.0, 64, 48),
+        *("dev/tag-1/1", "ok", 12, fps, 64, 48),
     ]
     assert clip["frame_index"].tolist() == list(range(12))
-    assert clip["time_s"].tolist() == [number / 25 for number in range(12)]
+    assert clip["time_s"].tolist() == [number / fps for number in range(12)]
     assert np.load(tmp_path / "0.npy").shape == (12, 1662)

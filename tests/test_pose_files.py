@@ -203,7 +203,7 @@ def test_every_suffix_that_the_table_may_name_has_its_reader() -> None:
 def run_stages(shard: Path, folder: Path) -> FeatureShards:
     """Stages landmarks and pose_features on the list `shard`."""
     argv = ["--input", f"shard={shard}", "--output", f"npy={folder}/0.npy", f"parquet={folder}/0.parquet"]
-    given = {"landmarks": {"max_fps": None}}
+    given = {"landmarks": {"max_fps": None}, "dataset": {}}
     more = ["--params", params_json(given), "--threads", "2", "--scratch", f"{folder}/scratch"]
     assert landmarks.main([*argv, *more]) == 0
     outputs = [f"npy={folder}/f.npy", f"mask={folder}/f.mask.npy", f"parquet={folder}/f.parquet"]

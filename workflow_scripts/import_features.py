@@ -1,24 +1,24 @@
-"""Import ready-made pose features of a dataset without videos.
+"""Import given feature rows of a dataset without videos.
 
-A clip is one .npy file of shape (T, 540). With positions.groups, it is the rows of one clip in a table of
-hand and nose positions.
+A clip is a file of rows (.npy, .npz or text), or the rows of one clip in a table. With positions.groups, the
+table has hand and nose positions, and the rows are made of them.
 
 Inputs: shard (list of clips). Outputs: npy (rows, dim), mask (rows, 4), parquet (index), origin.
-Parameters: quality, positions, pose.fps.
+Parameters: quality, positions, dataset.frame_rate, pose.fps.
 """
 
-import pandas as pd
-
+from signloom.features.partial_shard import read_shard_list
 from signloom.features.pose.imported import write_ready_shard
+from signloom.params.dataset import DatasetParams
 from signloom.params.features import GateParams, PoseParams, PositionsParams
 from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
-    clips = pd.read_csv(job.input("shard"), dtype={"clip_id": str, "video_path": str}, keep_default_na=False)
     outputs = (job.output("npy"), job.output("mask"), job.output("parquet"))
     quality, positions = job.section("quality", GateParams), job.section("positions", PositionsParams)
-    write_ready_shard(clips, outputs, quality, positions, job.value("pose.fps", PoseParams))
+    fps = job.value("dataset.frame_rate", DatasetParams) or job.value("pose.fps", PoseParams)
+    write_ready_shard(read_shard_list(job.input("shard")), outputs, quality, positions, fps)
 
 
 main = entry_point(work)

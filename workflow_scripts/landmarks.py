@@ -1,7 +1,7 @@
 """Compute raw MediaPipe Holistic landmarks for every frame of a shard's clips.
 
 Inputs: shard (list of clips). Outputs: npy (rows, 1662), parquet (index), origin.
-Parameters: landmarks.
+Parameters: landmarks, dataset.frame_rate.
 `--threads` is the number of worker processes; the result does not depend on it.
 """
 
@@ -10,13 +10,15 @@ import shutil
 from signloom.features.partial_shard import clip_tasks, join_clips, read_shard_list
 from signloom.features.pose.landmarks import track_clips
 from signloom.features.pose.layout import RAW_DIM
+from signloom.params.dataset import DatasetParams
 from signloom.params.features import LandmarksParams
 from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
     scratch = job.scratch()
-    tasks = clip_tasks(read_shard_list(job.input("shard")), scratch)
+    rate = job.value("dataset.frame_rate", DatasetParams)
+    tasks = clip_tasks(read_shard_list(job.input("shard")), scratch, folder_fps=rate)
     track_clips(tasks, job.section("landmarks", LandmarksParams), job.threads)
     join_clips(tasks, job.output("npy"), job.output("parquet"), RAW_DIM)
     shutil.rmtree(scratch)

@@ -5,12 +5,13 @@ gloss leaves a clip, and nothing is flipped.
 """
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from signloom.augment.landmark_rows import augment_time
+from signloom.augment.landmark_rows import LANDMARK_COLUMNS, augment, augment_time
 from signloom.params.gloss import GlossAugmentParams, GlossPositionsParams
 from signloom.params.sign2text import AugmentParams
 
@@ -18,14 +19,37 @@ Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[Any]  # presence, as bits or as shares
 
 
-def augment_rows(
-    values: Array, mask: Mask, params: AugmentParams, rng: np.random.Generator
+def augment_pose(
+    values: Array, mask: Mask, params: AugmentParams, rng: np.random.Generator, unit: Array | float = 1.0
 ) -> tuple[Array, Mask]:
-    """Return pose rows of any layout after time warp, frame dropout, shift and noise; at least one row."""
+    """Return an augmented copy of pose features, or of given rows of another width in their place."""
+    if values.shape[1] == LANDMARK_COLUMNS:
+        return augment(values, mask, params, rng)
+    return augment_rows(values, mask, params, rng, unit)
+
+
+def augment_rows(
+    values: Array, mask: Mask, params: AugmentParams, rng: np.random.Generator, unit: Array | float = 1.0
+) -> tuple[Array, Mask]:
+    """Return rows of any layout after time warp, frame dropout, shift and noise; at least one row.
+
+    Nothing is known of their geometry, so they are not turned, and their bodies stay. Noise is in units of
+    `unit` (D,), such as the deviation of each column.
+    """
     values, mask = augment_time(values, mask, params, rng)
     if rng.random() < params.noise_p:
-        values = add_noise(values, params.noise, rng)
+        values = add_noise(values, params.noise * unit, rng)
     return values, mask
+
+
+def warn_of_layout(section: str, width: int, params: AugmentParams) -> None:
+    """Say on stderr which augmentation of `section` does not apply to rows of `width` columns."""
+    if width != LANDMARK_COLUMNS and (params.rotation_p or params.body_p):
+        print(
+            f"note: rows of {width} columns are no landmarks: {section}.rotation and {section}.body do not "
+            f"apply, and {section}.noise is a share of each column's deviation",
+            file=sys.stderr,
+        )
 
 
 def augment_features(
@@ -44,8 +68,8 @@ def augment_features(
     return values, mask
 
 
-def add_noise(values: Array, deviation: float, rng: np.random.Generator) -> Array:
-    """Add Gaussian noise of `deviation`; NaN stays NaN."""
+def add_noise(values: Array, deviation: Array | float, rng: np.random.Generator) -> Array:
+    """Add Gaussian noise of `deviation`, one for all columns or one for each (D,); NaN stays NaN."""
     return values + np.float32(deviation) * rng.standard_normal(values.shape, dtype=np.float32)
 
 

@@ -17,8 +17,11 @@ Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.uint8]
 
 POSE_LANDMARKS = 33
+LANDMARK_COLUMNS = 540
 # columns of x, y and z of the 169 landmarks; only the pose has a visibility after each z
-_FIRST = np.concatenate([np.arange(0, 4 * POSE_LANDMARKS, 4), np.arange(4 * POSE_LANDMARKS, 540, 3)])
+_FIRST = np.concatenate(
+    [np.arange(0, 4 * POSE_LANDMARKS, 4), np.arange(4 * POSE_LANDMARKS, LANDMARK_COLUMNS, 3)]
+)
 X, Y, Z = _FIRST, _FIRST + 1, _FIRST + 2
 # landmark number of each wrist, and the landmarks of its hand
 HANDS = {15: slice(33, 54), 16: slice(54, 75)}

@@ -26,7 +26,6 @@ from signloom.video.decode import FOLDER_FPS, read_frames
 
 _FLOAT = 4  # bytes of a float32
 _WARM_FRAMES, _MEASURE_S = 3, 1.5
-_READY = ("processed", "boston104")  # importers of features, which need no video
 
 
 def check(presets: str) -> int:
@@ -48,7 +47,7 @@ def check(presets: str) -> int:
     print(f"disk      {_size(needed)} for landmarks and features, {_size(free)} free", flush=True)
     if needed > free:
         findings.append(Finding(True, f"the disk has too little room below {build}; free {_size(needed)}"))
-    if params.dataset.importer not in _READY:
+    if not params.dataset.holds_features:
         print(f"time      {about_time(facts.clips, params)}")
     for finding in sorted(findings, key=lambda one: not one.stops):
         print(f"{'must be mended' if finding.stops else 'look at'}: {finding.text}")
@@ -78,8 +77,16 @@ def about_corpus(facts: Facts, params: Params) -> list[str]:
         else "lengths   unknown",
         *about_splits(signed, params, kind),
         f"rates     {_counted([f'{fps:.4g} fps' for fps in clips['fps'].dropna()])}",
-        f"pictures  {_counted([size for size in clips['size'] if size])}",
+        about_rows(clips)
+        if params.dataset.holds_features
+        else f"pictures  {_counted([size for size in clips['size'] if size])}",
     ]
+
+
+def about_rows(clips: pd.DataFrame) -> str:
+    """Return a line about the feature rows of all clips."""
+    count = round((clips["seconds"] * clips["fps"]).sum())
+    return f"rows      {count} of {clips['columns'].max()} columns"
 
 
 def about_splits(signed: pd.DataFrame, params: Params, kind: str) -> list[str]:
@@ -99,10 +106,11 @@ def about_splits(signed: pd.DataFrame, params: Params, kind: str) -> list[str]:
 def bytes_needed(clips: pd.DataFrame, params: Params) -> int:
     """Return about how many bytes landmarks and features take, from the bytes of their rows."""
     seconds = clips["seconds"].fillna(0.0)
+    if params.dataset.holds_features:
+        return int((seconds * clips["fps"] * (clips["columns"] * _FLOAT + len(PARTS))).sum())
     rows = seconds.sum() * params.pose.fps
     total = rows * (FEATURE_DIM * _FLOAT + len(PARTS))
-    if params.dataset.importer not in _READY:
-        total += tracked_frames(clips, params) * RAW_DIM * _FLOAT
+    total += tracked_frames(clips, params) * RAW_DIM * _FLOAT
     if "gloss" in params.pipeline.families:
         reads = [VARIANTS[name].features(params.tcn.input) for name in params.gloss.variants]
         clip = params.clip_features

@@ -22,10 +22,11 @@ from signloom.dataset.foreign_tables import read_foreign
 from signloom.dataset.split_choice import are_isolated, choose_mode, clips_of_rows, quiet_splits
 from signloom.errors import SignloomError
 from signloom.files import write_csv, write_text
-from signloom.params.dataset import FORMS, ElanTiers
+from signloom.params.dataset import FEATURE_IMPORTERS, FORMS, ElanTiers
 from signloom.params.load import Tree, overlay
 from signloom.params.presets import PRODUCT_FOLDERS, isolated_signs, load_presets, preset_file
 from signloom.params.schema import Params
+from signloom.params.variants import WITHOUT_VIDEOS
 
 _PLAIN_FOLDERS = {"video", "videos", "clips", "data", "corpus"}
 _CLIPS_A_SHARD = 100
@@ -163,8 +164,7 @@ def _preset(corpus: Corpus, base: Params) -> tuple[Tree, str]:
             "variations": None,
         },
         "shards": {"count": max(base.shards.count, math.ceil(len(rows) / _CLIPS_A_SHARD))},
-        **(_EVERY_FRAME if corpus.importer not in ("processed", "boston104") else {}),
-        **(_PIXELS if "gloss" in families else {}),
+        **_from(corpus, "gloss" in families),
         "splits": {"mode": mode},
     }
     if isolated:
@@ -172,6 +172,13 @@ def _preset(corpus: Corpus, base: Params) -> tuple[Tree, str]:
         signs = {name: keys for name, keys in isolated_signs().items() if name not in _EVERY_FRAME}
         tree = overlay(tree, signs)
     return _differing(tree, base.model_dump(mode="json")), why
+
+
+def _from(corpus: Corpus, glosses: bool) -> Tree:
+    """Return how features are made from what a clip of `corpus` is."""
+    if corpus.importer in FEATURE_IMPORTERS:
+        return {"gloss": {"variants": list(WITHOUT_VIDEOS)}} if glosses else {}
+    return _EVERY_FRAME | (_PIXELS if glosses else {})
 
 
 def _families(corpus: Corpus, isolated: bool) -> list[str]:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from signloom.dataset.hashes import HashCache
-from signloom.dataset.headers import read_header
+from signloom.dataset.headers import read_header, rows_header
 from signloom.dataset.importers import load_rows
 from signloom.dataset.manifest import LENGTH_SLACK_S, build_manifest
+from signloom.dataset.row_files import RowFiles
 from signloom.dataset.split_choice import SPLITS, are_isolated, quiet_splits, unfit_task
 from signloom.dataset.splits import check_table
 from signloom.errors import SignloomError
@@ -32,7 +34,7 @@ class Finding(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """The accepted clips with `seconds, fps, size, split, seen`, the number of rows, and the rejects."""
+    """The accepted clips with `seconds, fps, size, columns, split, seen`, the number of rows, the rejects."""
 
     clips: pd.DataFrame
     rows: int
@@ -49,10 +51,11 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
         manifest = build_manifest(rows, params.dataset, ManifestParams(max_reject_ratio=1), hashes)
     clips, rejects = manifest.clips, manifest.rejects
     paths = {Path(path) for path in clips["video_path"]}
-    read = {
-        path.as_posix(): read_header(path, params.pose.fps, folder_fps)
-        for path in track(sorted(paths), "headers", unit="file")
-    }
+    dataset = params.dataset
+    one_header = partial(read_header, folder_fps=dataset.frame_rate or folder_fps)
+    if dataset.holds_features:
+        one_header = partial(rows_header, RowFiles(), fps=dataset.frame_rate or params.pose.fps)
+    read = {path.as_posix(): one_header(path) for path in track(sorted(paths), "headers", unit="file")}
     headers = pd.DataFrame([read[path] for path in clips["video_path"]], index=clips.index)
     length = headers["seconds"]
     cut = clips["end_s"].fillna(np.inf).clip(upper=length.fillna(np.inf)) - clips["start_s"].fillna(0.0)

@@ -4,25 +4,33 @@ from pathlib import Path
 from typing import NamedTuple
 
 import av
-import numpy as np
 
 from signloom.dataset.probe import files_of, length_s
+from signloom.dataset.row_files import RowFiles
 
 _NONE = (float("nan"), float("nan"), "")
 
 
 class Header(NamedTuple):
-    """Length in seconds, frames a second (both NaN if not known), and picture size ("" if not known)."""
+    """Length in seconds, frames a second (both NaN if not known), and picture size ("" if not known).
+
+    `columns` is the width of feature rows, and 0 for all others.
+    """
 
     seconds: float
     fps: float
     size: str
+    columns: int = 0
 
 
-def read_header(path: Path, rows_fps: float, folder_fps: float) -> Header:
-    """Return the header of a video, of a folder of frames, or of an array of `rows_fps` rows a second."""
-    if path.suffix.lower() == ".npy":
-        return Header(len(np.load(path, mmap_mode="r", allow_pickle=False)) / rows_fps, rows_fps, "")
+def rows_header(rows: RowFiles, path: Path, fps: float) -> Header:
+    """Return the header of feature rows, `fps` of them a second; raises as `rows.shape` does."""
+    length, columns = rows.shape(path)
+    return Header(length / fps, fps, "", columns)
+
+
+def read_header(path: Path, folder_fps: float) -> Header:
+    """Return the header of a video, or of a folder of frames with `folder_fps` frames a second."""
     if path.is_dir():
         frames = files_of(path)
         return Header(len(frames) / folder_fps, folder_fps, _video_header(frames[0]).size)

@@ -16,6 +16,7 @@ import pandas as pd
 from signloom.dataset.forms import boston104, phoenix, word_lists
 from signloom.dataset.forms.bobsl import read_bobsl
 from signloom.dataset.forms.elan import read_elan
+from signloom.dataset.forms.fairseq import read_fairseq
 from signloom.dataset.forms.folders import read_folders
 from signloom.dataset.forms.general import read_csv_form, read_processed
 from signloom.dataset.forms.likely import likely
@@ -66,6 +67,7 @@ IMPORTERS: dict[str, Importer] = {
     "subtitles": Importer(read_subtitles, suffixes=SUFFIXES),
     "bobsl": Importer(read_bobsl),
     "folders": Importer(read_folders),
+    "fairseq": Importer(partial(read_fairseq, frame_rate=None), suffixes=[".tsv"]),
 }
 
 
@@ -115,17 +117,24 @@ def _form(name: str) -> Form:
 
 def load_rows(dataset: DatasetParams) -> pd.DataFrame:
     """Return the rows of the table of `dataset`; see `load_table`."""
-    return load_table(dataset.importer, Path(dataset.table), Path(dataset.videos), dataset.elan)
+    table, videos = Path(dataset.table), Path(dataset.videos)
+    return load_table(dataset.importer, table, videos, dataset.elan, dataset.frame_rate)
 
 
-def load_table(importer: str, table: Path, videos: Path, elan: Sequence[ElanTiers] = ()) -> pd.DataFrame:
+def load_table(
+    importer: str,
+    table: Path,
+    videos: Path,
+    elan: Sequence[ElanTiers] = (),
+    frame_rate: float | None = None,
+) -> pd.DataFrame:
     """Return the rows of `table` as the importer called `importer` reads them.
 
     Raises SignloomError if the table is missing, unreadable or lacks a column. If the table looks like one of
     another form, the error says only this.
     """
     try:
-        rows = _reader(importer, elan)(annotation_files(importer, table), videos)
+        rows = _reader(importer, elan, frame_rate)(annotation_files(importer, table), videos)
     except SignloomError as error:
         if other := likely(table, importer):
             raise SignloomError(f"dataset.table: {table} {other}") from error
@@ -143,9 +152,13 @@ def load_table(importer: str, table: Path, videos: Path, elan: Sequence[ElanTier
     return rows
 
 
-def _reader(importer: str, elan: Sequence[ElanTiers]) -> Callable[[list[Path], Path], pd.DataFrame]:
+def _reader(
+    importer: str, elan: Sequence[ElanTiers], frame_rate: float | None
+) -> Callable[[list[Path], Path], pd.DataFrame]:
     if importer == "elan":
         return partial(read_elan, persons=list(elan))
+    if importer == "fairseq":
+        return partial(read_fairseq, frame_rate=frame_rate)
     return IMPORTERS[importer].read if importer in IMPORTERS else partial(read_mapped, _form(importer))
 
 

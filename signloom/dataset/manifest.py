@@ -15,6 +15,7 @@ from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import ANNOTATIONS, load_rows
 from signloom.dataset.probe import LANDMARK_SUFFIXES, VIDEO_SUFFIXES
+from signloom.dataset.row_files import ROW_SUFFIXES
 from signloom.dataset.row_tables import split_key
 from signloom.dataset.shard_names import shard_names, shard_of
 from signloom.dataset.sources import Sources
@@ -29,7 +30,7 @@ SHARD_COLUMNS = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
 LENGTH_SLACK_S = 0.1  # tables and headers of files round times
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 _GLOSS_TIMES = TypeAdapter(list[tuple[_Seconds, _Seconds]])
-_NO_PART_OF_IDS = frozenset({*VIDEO_SUFFIXES, *LANDMARK_SUFFIXES, ".npy"})
+_NO_PART_OF_IDS = frozenset({*VIDEO_SUFFIXES, *LANDMARK_SUFFIXES, *ROW_SUFFIXES})
 # what no two clips may share: content hash, start and end in seconds (-1 if not given)
 _Content = tuple[str, float, float]
 
@@ -81,7 +82,7 @@ def build_manifest(
     if rows.empty:
         raise SignloomError(f"{dataset.table}: the table has no clip; add at least one row")
     variations = _load_variations(dataset.variations)
-    checks = _Checks(Sources(root, paths, hashes), variations)
+    checks = _Checks(Sources(dataset, paths, hashes), variations)
     clips: list[dict[str, Any]] = []
     rejects: list[tuple[Any, ...]] = []
     named = zip(rows.to_dict("records"), paths, ids, strict=True)
@@ -118,7 +119,7 @@ def shard_digests(dataset: DatasetParams, count: int, hashes: HashCache) -> dict
     root = Path(dataset.videos)
     rows = load_rows(dataset)
     paths, ids = [root / video for video in rows["video"]], _clip_ids(rows)
-    checks = _Checks(Sources(root, paths, hashes), {})
+    checks = _Checks(Sources(dataset, paths, hashes), {})
     entries: dict[str, list[str]] = {name: [] for name in shard_names(count)}
     for row, path, clip_id in zip(rows.to_dict("records"), paths, ids, strict=True):
         if clip_id:
@@ -161,15 +162,28 @@ class _Checks:
     seen: dict[_Content, str] = field(default_factory=dict)
     sentences: dict[int, tuple[str, str]] = field(default_factory=dict)
     too_long: list[str] = field(default_factory=list)
+    first_rows: tuple[int, Path] | None = None  # columns of the first feature rows, and their file
 
     def clip(self, row: dict[str, Any], path: Path, clip_id: str) -> dict[str, Any]:
         """Return the manifest row of one clip, or raise Reject with the first problem."""
         found, content = self._said(row, path, clip_id)
         if problem := self.sources.why_unreadable(path):
             raise Reject("unreadable", problem)
+        self._check_width(path)
         self._check_cut(path, found)
         self.seen[content] = clip_id
         return {**found, "video_hash": self.sources.hashes[path], "n_bytes": self.sources.size(path)}
+
+    def _check_width(self, path: Path) -> None:
+        """Raise SignloomError if feature rows have other columns than those of the first clip."""
+        if not self.sources.dataset.holds_features:
+            return
+        columns = self.sources.shape(path)[1]
+        first, where = self.first_rows = self.first_rows or (columns, path)
+        if columns != first:
+            raise SignloomError(
+                f"{where} has rows of {first} columns, and {path} of {columns}; expected one width"
+            )
 
     def _check_cut(self, path: Path, found: dict[str, Any]) -> None:
         """Reject a clip that begins after the end of its video; note one that ends after it."""

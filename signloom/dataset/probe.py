@@ -4,7 +4,6 @@ import struct
 from pathlib import Path
 
 import av
-import numpy as np
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".3gp", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"),
@@ -16,11 +15,9 @@ FRAME_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def why_unreadable(path: Path) -> str | None:
-    """Return why a video, folder of frames, file of landmarks or array of features is unreadable, or None."""
+    """Return why a video, folder of frames or file of landmarks is unreadable, or None."""
     if path.is_dir():
         return _folder_problem(path)
-    if path.suffix.lower() == ".npy":
-        return _array_problem(path)
     if path.suffix.lower() in LANDMARK_SUFFIXES:
         return _landmarks_problem(path)
     if path.suffix.lower() not in VIDEO_SUFFIXES:
@@ -87,14 +84,4 @@ def _landmarks_problem(path: Path) -> str | None:
     names = [component.name for component in header.components]
     if "POSE_LANDMARKS" not in names:
         return f"expected MediaPipe Holistic with POSE_LANDMARKS; the file has {', '.join(names)}"
-    return None
-
-
-def _array_problem(path: Path) -> str | None:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        return f"not a NumPy array: {error}"
-    if array.ndim != 2 or array.shape[1] != 540:
-        return f"expected an array of shape (frames, 540), found {array.shape}"
     return None

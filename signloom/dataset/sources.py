@@ -10,7 +10,8 @@ import pandas as pd
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_rows
 from signloom.dataset.probe import files_of, length_s, why_unreadable
-from signloom.dataset.row_tables import RowTable, split_key
+from signloom.dataset.row_files import ROW_SUFFIXES, RowFiles
+from signloom.dataset.row_tables import split_key
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams
 
@@ -23,7 +24,7 @@ def read_sources(dataset: DatasetParams, hashes: HashCache) -> pd.DataFrame:
     root = Path(dataset.videos)
     rows = load_rows(dataset)
     paths = [root / video for video in rows["video"]]
-    found = Sources(root, paths, hashes).hashes
+    found = Sources(dataset, paths, hashes).hashes
     return rows.assign(content=[found.get(path, "") for path in paths])
 
 
@@ -33,15 +34,17 @@ def sources_digest(dataset: DatasetParams, hashes: HashCache) -> str:
 
 
 class Sources:
-    """The sources `paths` below the folder `root` with their content hashes; other files are not read."""
+    """The sources `paths` of a dataset with their content hashes; other files are not read."""
 
-    def __init__(self, root: Path, paths: Iterable[Path], hashes: HashCache) -> None:
+    def __init__(self, dataset: DatasetParams, paths: Iterable[Path], hashes: HashCache) -> None:
         """Hash every source that exists; raises SignloomError if a table of rows cannot be read."""
-        self.root = root
+        self.dataset, self.root = dataset, (root := Path(dataset.videos))
         inside = {path for path in paths if path != root and self.is_inside(path)}
         keyed = {path: parts for path in inside if (parts := split_key(path)) and not path.exists()}
         tables = {table for table, _ in keyed.values() if table.is_file()}
-        self._tables = {table: RowTable(table) for table in sorted(tables)}
+        self._rows = RowFiles()
+        self._shapes: dict[Path, tuple[int, int]] = {}
+        self._tables = {table: self._rows.table(table) for table in sorted(tables)}
         self._keyed = {
             path: (self._tables[table], key)
             for path, (table, key) in keyed.items()
@@ -68,14 +71,25 @@ class Sources:
 
     def why_unreadable(self, path: Path) -> str | None:
         """Return why an existing source cannot be read, or None if it can."""
-        if path not in self._keyed:
-            return why_unreadable(path)
-        table, key = self._keyed[path]
+        if not self.dataset.holds_features:
+            problem = why_unreadable(path)
+            if problem and (path in self._keyed or path.suffix.lower() in ROW_SUFFIXES):
+                return f"{problem}; if it holds feature rows, set dataset.features to true"
+            return problem
         try:
-            table.values(key)
+            if path in self._keyed:
+                table, key = self._keyed[path]
+                table.values(key)
+            self.shape(path)
         except SignloomError as error:
             return str(error)
         return None
+
+    def shape(self, path: Path) -> tuple[int, int]:
+        """Return the number of rows and columns of a source; raises as `RowFiles.shape` does."""
+        if path not in self._shapes:
+            self._shapes[path] = self._rows.shape(path)
+        return self._shapes[path]
 
     def size(self, path: Path) -> int:
         """Return the size in bytes of a file, of all frames of a folder, or of a clip's rows."""
@@ -85,7 +99,10 @@ class Sources:
         return sum(file.stat().st_size for file in files_of(path))
 
     def length_s(self, path: Path) -> float | None:
-        """Return the length of a video file in seconds, or None if it is not known."""
+        """Return the length of a video file or of rows in seconds, or None if it is not known."""
+        if self.dataset.holds_features:
+            rate = self.dataset.frame_rate
+            return self.shape(path)[0] / rate if rate else None
         if path not in self._lengths:
             self._lengths[path] = length_s(path)
         return self._lengths[path]

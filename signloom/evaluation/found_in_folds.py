@@ -55,6 +55,7 @@ def _found(path: Path) -> pd.DataFrame:
         [
             kept.assign(finder=finder, errors=(known[column].astype(float) != 1).astype(int), words=1)
             for finder, column in _RANKS.items()
+            if column in known
         ]
     )
 

@@ -33,7 +33,7 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Clips:
-    """Clips by id, each with its standardised features (FRAMES, 540) and its sentence."""
+    """Clips by id, each with its standardised features (FRAMES, D) and its sentence."""
 
     features: Mapping[str, Floats]
     sentences: Mapping[str, int]
@@ -48,12 +48,12 @@ class Clips:
 def rank_rivals(clips: Clips, queries: Sequence[str], gallery: Sequence[str]) -> dict[str, Floats]:
     """Return the rank (Q,) that each rival gives the right sentence of `queries` among the clips `gallery`.
 
-    It is NaN for a query whose sentence is not among them.
+    It is NaN for a query whose sentence is not among them. Hands can only be compared in features of
+    landmarks.
     """
     (asked, sentences), (found, labels) = clips.of(queries), clips.of(gallery)
-    return {
-        name: rank_by_similarity(similar(asked, found), sentences, labels) for name, similar in RIVALS.items()
-    }
+    able = [name for name in RIVALS if name != HANDS or all(clip.shape[1] == FEATURE_DIM for clip in found)]
+    return {name: rank_by_similarity(RIVALS[name](asked, found), sentences, labels) for name in able}
 
 
 def compare_rivals(own: Floats, rivals: Mapping[str, Floats], params: EvaluationParams) -> dict[str, Any]:
@@ -78,14 +78,15 @@ def compare_rivals(own: Floats, rivals: Mapping[str, Floats], params: Evaluation
 
 
 def raw_clips(shards: FeatureShards, stats: Stats, clips: Sequence[str]) -> dict[str, Floats]:
-    """Return the standardised pose features (FRAMES, 540) of `clips`, resampled in time; missing is 0."""
+    """Return the standardised pose features (FRAMES, D) of `clips`, resampled in time; missing is 0."""
     found = {}
     for clip in track(clips, "rivals"):
         features, present = shards.read(clip)
         rows = (features.astype(np.float64) - stats.mean) / stats.std
         rows[:, ~stats.varies] = 0.0
-        for place, part in enumerate(PARTS):
+        for place, part in enumerate(PARTS if rows.shape[1] == FEATURE_DIM else ()):
             rows[present[:, place] == 0, FEATURE_PARTS[part]] = 0.0
+        rows = np.nan_to_num(rows, nan=0.0)
         times = np.linspace(0, len(rows) - 1, FRAMES)
         low = np.floor(times).astype(int)
         high = np.minimum(low + 1, len(rows) - 1)
@@ -96,8 +97,9 @@ def raw_clips(shards: FeatureShards, stats: Stats, clips: Sequence[str]) -> dict
 
 def nearest(queries: Sequence[Floats], gallery: Sequence[Floats]) -> Floats:
     """Return the similarity (Q, G): minus the squared Euclidean distance of whole clips."""
-    size = FRAMES * FEATURE_DIM
-    a, b = (np.array([clip.ravel() for clip in clips]).reshape(-1, size) for clips in (queries, gallery))
+    if not (queries and gallery):
+        return np.zeros((len(queries), len(gallery)))
+    a, b = (np.array([clip.ravel() for clip in clips]) for clips in (queries, gallery))
     return np.asarray(2 * a @ b.T - (a * a).sum(1)[:, None] - (b * b).sum(1))
 
 
@@ -109,7 +111,8 @@ def hands_dtw(queries: Sequence[Floats], gallery: Sequence[Floats]) -> Floats:
 
 
 # in the order of the report
-RIVALS = {"nearest": nearest, "hands_dtw": hands_dtw}
+HANDS = "hands_dtw"
+RIVALS = {"nearest": nearest, HANDS: hands_dtw}
 
 
 def rank_by_similarity(similarity: Floats, sentences: Ids, gallery_sentences: Ids) -> Floats:

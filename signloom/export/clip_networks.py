@@ -14,9 +14,10 @@ from signloom.text.vocabulary import BLANK
 
 
 class ClipInput(nn.Module):
-    """Standardise `sequence` (B, T, 540) and `mask` (B, T, 4) clip by clip into rows (B, T, 544).
+    """Standardise `sequence` (B, T, D) and `mask` (B, T, 4) clip by clip into rows (B, T, D + 4).
 
-    `mask` is 1 for a part that is present, 0 for a missing one, and -1 in padding frames.
+    `mask` is 1 for a part that is present, 0 for a missing one, and -1 in padding frames. Rows that are no
+    landmarks have one part.
     """
 
     mean: Tensor
@@ -27,9 +28,10 @@ class ClipInput(nn.Module):
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
-        widths = [len(range(FEATURE_DIM)[columns]) for columns in FEATURE_PARTS.values()]
-        part = torch.arange(len(widths)).repeat_interleave(torch.tensor(widths))
-        self.register_buffer("part", part)  # (540,) for each feature column, the mask column of its part
+        part = torch.zeros(len(mean), dtype=torch.long)
+        for number, (first, end) in enumerate(part_columns(len(mean)).values()):
+            part[first:end] = number
+        self.register_buffer("part", part)  # (D,) for each feature column, the mask column of its part
 
     def forward(self, sequence: Tensor, mask: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rows `index` (B, T') of each clip, with 0 for missing parts, and their validity."""
@@ -38,6 +40,13 @@ class ClipInput(nn.Module):
         missing = (bits < 1).index_select(2, self.part) | rows.isnan()
         z = torch.where(missing, 0.0, z_scores(rows, self.mean, self.std))
         return torch.cat([z, (bits > 0).to(z.dtype)], dim=-1), bits[:, :, 0] >= 0
+
+
+def part_columns(dim: int) -> dict[str, list[int]]:
+    """Return first and end column of each part of the body in `dim` features; of given rows, all of them."""
+    if dim != FEATURE_DIM:
+        return {name: [0, dim] for name in FEATURE_PARTS}
+    return {name: [columns.start, columns.stop] for name, columns in FEATURE_PARTS.items()}
 
 
 def clip_lengths(mask: Tensor) -> Tensor:

@@ -8,11 +8,11 @@ from typing import Any
 import jinja2
 from torch import nn
 
+from signloom.export.clip_networks import part_columns
 from signloom.export.metrics import CORPUS, Tree, figures, headlines, read_metrics
 from signloom.export.outputs import FILES, Outputs
 from signloom.export.package import hash_of, listed, make_manifest, versions
 from signloom.export.sources import ExportFiles, Gallery, GlossSource, Sign2TextSource
-from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
 from signloom.files import file_sha256, write_json
 from signloom.inference.bundle import FORMAT
 from signloom.params.base import Section
@@ -40,10 +40,7 @@ def model_config(params: ExportParams, sign: Sign2TextSource, gloss: GlossSource
     tokens = {"pad": c.pad_id, "start": c.bos_id, "end": c.eos_id, "longest": c.max_tokens}
     return {
         "format": FORMAT,
-        "features": {
-            "dim": FEATURE_DIM,
-            "parts": {name: [part.start, part.stop] for name, part in FEATURE_PARTS.items()},
-        },
+        "features": {"dim": c.feature_dim, "parts": part_columns(c.feature_dim)},
         "seq_len": c.seq_len,
         "embedding_dim": c.embedding_dim,
         "sign2text": asdict(c),
@@ -152,7 +149,7 @@ def described(sign: Sign2TextSource, gloss: GlossSource | None) -> list[str]:
     decoder = f", decoder of {c.decoder_layers} layers" if sign.decodes else ""
     to_sentence = " and to a sentence" if sign.decodes else ", which finds signs by retrieval"
     lines = [
-        f"- Features of a clip ({FEATURE_DIM} a frame, at most {c.seq_len} frames) to an embedding of "
+        f"- Features of a clip ({c.feature_dim} a frame, at most {c.seq_len} frames) to an embedding of "
         f"{c.embedding_dim} values{to_sentence}: encoder `{c.encoder}`{decoder}, "
         f"{count(sign.model):,} weights."
     ]

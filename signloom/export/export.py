@@ -27,7 +27,7 @@ from signloom.export.sources import (
     open_gloss,
     open_sign2text,
 )
-from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
+from signloom.features.pose.layout import FEATURE_PARTS
 from signloom.files import write_csv, write_json, write_npy
 from signloom.inference.bundle import ZIP
 from signloom.inference.engine import SignEngine
@@ -35,10 +35,6 @@ from signloom.inference.gates import Thresholds
 from signloom.inference.networks import Clip, pad
 from signloom.models.gloss import Hybrid
 
-_CLIPS = (
-    Port("sequence", ("batch", "time", FEATURE_DIM)),
-    Port("mask", ("batch", "time", len(FEATURE_PARTS))),
-)
 _SAME = 0.999  # lowest cosine of a clip's new embedding to the gallery's; devices round differently
 _TRIED = 3  # how many clips of the gallery are embedded again
 
@@ -77,11 +73,12 @@ def write_sign2text(outputs: Outputs, sign: Sign2TextSource, clips: RealClips) -
     width = sign.model.encoder.frame_dim
     batches = clips.batches(config.seq_len)
     made = [Port("embedding", ("batch", config.embedding_dim)), Port("frames", ("batch", "kept", width))]
-    encoder = to_onnx(for_onnx(network), clip_example(), _CLIPS, made)
+    example = clip_example(config.feature_dim)
+    encoder = to_onnx(for_onnx(network), example, clip_ports(config.feature_dim), made)
     put(outputs, "encoder", encoder, checks.check_clips, network, batches)
     int8 = to_int8(encoder)
     put(outputs, "encoder_int8", int8, checks.check_int8, encoder, batches)
-    script = to_torchscript(network, clip_example())
+    script = to_torchscript(network, example)
     put(outputs, "torchscript", script, checks.check_torchscript, network, batches)
     if sign.decodes:
         write_decoder(outputs, "decoder", DecoderNetwork(sign.model).eval(), width, network, clips)
@@ -95,7 +92,9 @@ def write_gloss(outputs: Outputs, gloss: GlossSource, clips: RealClips) -> None:
         Port("log_probs", ("batch", "kept", config.vocab_size)),
         Port("greedy", ("batch", "kept")),
     ]
-    model, batches = to_onnx(network, clip_example(), _CLIPS, made), clips.batches(config.max_frames)
+    dim = len(network.prepare.mean)
+    model = to_onnx(network, clip_example(dim), clip_ports(dim), made)
+    batches = clips.batches(config.max_frames)
     put(outputs, "gloss_model", model, checks.check_clips, network, batches)
     if isinstance(gloss.trained.model, Hybrid):
         decoder = DecoderNetwork(gloss.trained.model).eval()
@@ -114,9 +113,15 @@ def write_decoder(
     put(outputs, name, model, checks.check_decoder, decoder, frames, config.max_tokens)
 
 
-def clip_example() -> tuple[Tensor, Tensor]:
+def clip_ports(dim: int) -> list[Port]:
+    """Return the inputs of an encoder of `dim` features a row."""
+    mask = Port("mask", ("batch", "time", len(FEATURE_PARTS)))
+    return [Port("sequence", ("batch", "time", dim)), mask]
+
+
+def clip_example(dim: int) -> tuple[Tensor, Tensor]:
     """Return inputs for tracing an encoder: two clips, because with one the batch size would become fixed."""
-    return torch.zeros(2, 5, FEATURE_DIM), torch.ones(2, 5, len(FEATURE_PARTS), dtype=torch.int8)
+    return torch.zeros(2, 5, dim), torch.ones(2, 5, len(FEATURE_PARTS), dtype=torch.int8)
 
 
 def states_of(encoder: nn.Module, clip: Clip) -> npt.NDArray[np.float32]:

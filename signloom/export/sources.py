@@ -13,7 +13,6 @@ import torch
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import EmbeddedClips
 from signloom.export.clip_networks import EncoderNetwork, GlossNetwork
-from signloom.features.pose.layout import FEATURE_DIM
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
 from signloom.inference.networks import Clip
@@ -114,11 +113,6 @@ def open_gloss(files: ExportFiles) -> GlossSource | None:
     own = trained.stats["pose"]
     if not own.same(Stats.read(files.stats)):
         raise SignloomError(f"{path} was trained with other statistics than {files.stats}; train it again")
-    if len(own.mean) != FEATURE_DIM:
-        raise SignloomError(
-            f"{path} cannot be exported: it reads {len(own.mean)} columns, not {FEATURE_DIM}; "
-            "export a run on landmark features"
-        )
     if trained.vocabulary != read_vocabulary(files.glosses):
         raise SignloomError(
             f"{path} was trained with another vocabulary than {files.glosses}; train it again"
@@ -178,7 +172,7 @@ class RealClips:
         self.by_length = sorted(clip_ids, key=lambda clip_id: (self.shards.length(clip_id), clip_id))
 
     def read(self, clip_id: str) -> Clip:
-        """Return features (T, 540) and mask (T, 4) of a clip."""
+        """Return features (T, D) and mask (T, 4) of a clip."""
         return np.array(self.shards.clip(clip_id)), np.array(self.shards.mask(clip_id))
 
     def batches(self, over: int) -> list[list[Clip]]:

@@ -37,7 +37,7 @@ _INDEX = {
 class ClipTask:
     """One clip (`copy` 0) or one augmented copy of it (`copy` from 1), and its files in the folder `scratch`.
 
-    `start_s` or `end_s` is None if the clip is not cut there.
+    `start_s` or `end_s` is None if the clip is not cut there. `folder_fps` is the rate of a folder of frames.
     """
 
     source_id: str
@@ -46,6 +46,7 @@ class ClipTask:
     end_s: float | None
     scratch: Path
     copy: int = 0
+    folder_fps: float | None = None
 
     @property
     def clip_id(self) -> str:
@@ -75,12 +76,16 @@ def read_shard_list(shard: Path) -> list[dict[str, Any]]:
 
 
 def clip_tasks(
-    clips: Sequence[dict[str, Any]], scratch: Path, copies: Sequence[int] = (0,)
+    clips: Sequence[dict[str, Any]],
+    scratch: Path,
+    copies: Sequence[int] = (0,),
+    folder_fps: float | None = None,
 ) -> list[ClipTask]:
     """Return one task for each of `clips` and each of `copies`; the copies of a clip follow each other."""
+    names = ("clip_id", "video_path", "start_s", "end_s")
     return [
-        ClipTask(clip["clip_id"], Path(clip["video_path"]), clip["start_s"], clip["end_s"], scratch, copy)
-        for clip in clips
+        ClipTask(clip_id, Path(video), start_s, end_s, scratch, copy, folder_fps)
+        for clip_id, video, start_s, end_s in ([clip[name] for name in names] for clip in clips)
         for copy in copies
     ]
 

@@ -3,7 +3,8 @@
     python sign_encoder_bundle.zip CLIP.npz [CLIP.npy ...] [--json]
 
 A .npz file has `features` (frames, 540), `mask` (frames, 4: pose, left hand, right hand, face) and optionally
-`motion_mean` in shoulder widths a second. A .npy file has features alone, NaN where one is missing.
+`motion_mean` in shoulder widths a second. A .npy file has features alone, NaN or 0 where a part is missing. A
+bundle that was trained on given rows has their number of columns in place of 540.
 """
 
 import argparse
@@ -96,6 +97,6 @@ def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | No
 
 
 def presence(features: npt.NDArray[np.floating], parts: dict[str, list[int]]) -> npt.NDArray[np.int8]:
-    """Return the mask (T, 4) of `features` (T, 540): a part is present if any of its columns is a number."""
-    columns = [~np.isnan(features[:, first:end]).all(axis=1) for first, end in parts.values()]
+    """Return the mask (T, 4) of `features` (T, D): a part that is all NaN or 0 is missing, as in training."""
+    columns = [(np.nan_to_num(features[:, first:end]) != 0).any(axis=1) for first, end in parts.values()]
     return np.stack(columns, axis=1).astype(np.int8)

@@ -9,8 +9,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from signloom.errors import SignloomError
 from signloom.features.pose.landmark_files import holds_landmarks, read_landmarks
-from signloom.features.pose.layout import RAW_DIM
+from signloom.features.pose.layout import FEATURE_DIM, RAW_DIM
 from signloom.features.pose.pose_features import landmarks_to_features
 from signloom.features.pose.raw_clip import RawClip
 from signloom.features.pose.tracker import HolisticTracker
@@ -65,7 +66,16 @@ def bundle_tracker(engine: SignEngine) -> HolisticTracker:
 
 
 def bundle_landmarks(engine: SignEngine) -> LandmarksParams:
-    """Return the parameters of the tracker that made the bundle's features."""
+    """Return the parameters of the tracker that made the bundle's features.
+
+    Raises SignloomError if the bundle was made from feature rows, to which no video leads.
+    """
+    dim = engine.config["features"]["dim"]
+    if dim != FEATURE_DIM:
+        raise SignloomError(
+            f"the bundle reads given rows of {dim} columns and no videos; answer files of rows with "
+            "`python sign_encoder_bundle.zip CLIP.npy`"
+        )
     return LandmarksParams.model_validate(engine.config["landmarks"])
 
 

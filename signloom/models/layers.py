@@ -133,7 +133,7 @@ def masked_mean(x: Tensor, valid: Tensor) -> Tensor:
 
 
 def standardise(features: Tensor, mask: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Return (..., 544): standardised features (..., 540), NaN replaced by 0, then mask bits (..., 4)."""
+    """Return (..., D + 4): standardised features (..., D), NaN replaced by 0, then mask bits (..., 4)."""
     z = torch.nan_to_num(z_scores(features, mean, std), nan=0.0)
     return torch.cat([z, mask.to(z.dtype)], dim=-1)
 

@@ -24,6 +24,7 @@ class Sign2TextConfig:
     bos_id: int
     eos_id: int
     text_dim: int
+    feature_dim: int = FEATURE_DIM
     encoder: str = "transformer"
     width: int = 512
     layers: int = 6
@@ -55,10 +56,10 @@ class Sign2Text(AttentionDecoder):
         self.config = c
         self.encoder: TransformerEncoder | GruAttentionEncoder
         if c.encoder == "transformer":
-            self.encoder = TransformerEncoder(FEATURE_DIM + MASK_DIM, c)
+            self.encoder = TransformerEncoder(c.feature_dim + MASK_DIM, c)
             self.embed: nn.Module = nn.Linear(self.encoder.frame_dim, c.embedding_dim)
         elif c.encoder == "gru_attention":
-            self.encoder = GruAttentionEncoder(FEATURE_DIM + MASK_DIM, c.dropout)
+            self.encoder = GruAttentionEncoder(c.feature_dim + MASK_DIM, c.dropout)
             self.embed = nn.Sequential(
                 nn.Linear(self.encoder.frame_dim, c.embedding_dim), nn.LayerNorm(c.embedding_dim)
             )
@@ -72,7 +73,7 @@ class Sign2Text(AttentionDecoder):
             self.add_decoder(c, self.encoder.frame_dim)
 
     def encode(self, x: Tensor, valid: Tensor) -> Encoded:
-        """Encode clips `x` (B, T, 544: 540 standardised features, 4 mask bits), T at most `seq_len`.
+        """Encode clips `x` (B, T, D + 4: standardised features and 4 mask bits), T at most `seq_len`.
 
         `valid` (B, T) bool is True at each clip's frames, which come first. Padding after them is ignored.
         """

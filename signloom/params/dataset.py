@@ -9,8 +9,10 @@ from signloom.params.base import Section
 # a test compares these with the importers and forms that there are
 IMPORTERS = (
     *("csv", "signtalk", "signtalk_sampled", "processed", "phoenix2014", "phoenix2014t", "boston104"),
-    *("wlasl", "msasl", "elan", "subtitles", "bobsl", "folders"),
+    *("wlasl", "msasl", "elan", "subtitles", "bobsl", "folders", "fairseq"),
 )
+# the importers whose tables name feature rows and never videos
+FEATURE_IMPORTERS = ("processed", "boston104", "fairseq")
 FORMS = (
     *("asl_citizen", "autsl", "csl_daily", "gsl", "gsl_isolated", "how2sign", "how2sign_clips", "include"),
     *("multimodalhugs", "phoenix2014_si5", "phoenix2014t_videos"),
@@ -45,6 +47,19 @@ class DatasetParams(Section):
     elan: list[ElanTiers] = Field(description="for importer elan: one entry for each person in view")
     videos: str = Field(description="folder to which the video paths of the table are relative")
     variations: str | None = Field(description="JSON file that maps sentence_id to a list of sentences")
+    features: bool = Field(
+        description="whether clips are feature rows instead of videos; always so with the importers "
+        + ", ".join(FEATURE_IMPORTERS)
+    )
+    frame_rate: float | None = Field(
+        gt=0,
+        description="frames a second of folders of frames, rows a second of features; null: 25 and pose.fps",
+    )
+
+    @property
+    def holds_features(self) -> bool:
+        """Whether clips are feature rows, so that nothing is made from videos."""
+        return self.features or self.importer in FEATURE_IMPORTERS
 
 
 class ManifestParams(Section):

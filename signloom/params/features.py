@@ -62,10 +62,9 @@ class QualityParams(GateParams):
 
 
 class PositionsParams(Section):
-    """Section `positions`: features from a table of positions; `position_features` makes them."""
+    """Section `positions`: columns from a table of positions; `position_features` makes them."""
 
     groups: list[Group] = Field(
-        description="feature groups, in this order; empty if clips are .npy files of 540 features"
+        description="groups of columns, in this order; empty: feature rows are taken as they are"
     )
-    fps: float = Field(gt=0, description="frames per second of the table")
     span: int = Field(ge=1, description="frames before and after a frame that give its velocity")

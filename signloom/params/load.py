@@ -13,7 +13,10 @@ from signloom.params.schema import Params
 
 Tree = dict[str, Any]
 # keys of earlier versions, and what to write instead
-_RENAMED = {"quality.min_frames": "quality.min_seconds, which is min_frames / pose.fps or less"}
+_RENAMED = {
+    "quality.min_frames": "quality.min_seconds, which is min_frames / pose.fps or less",
+    "positions.fps": "dataset.frame_rate",
+}
 
 
 def load_params(base: Path, preset: Path | None = None) -> Params:

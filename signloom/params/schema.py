@@ -23,7 +23,7 @@ from signloom.params.runs import RunsParams
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.splits import SplitsParams
 from signloom.params.text import TextParams
-from signloom.params.variants import SENTENCE_VARIANTS
+from signloom.params.variants import SENTENCE_VARIANTS, VARIANTS, WITHOUT_VIDEOS
 
 # variants that have nothing to learn, or nothing that differs, without a sentence decoder
 _OF_SENTENCES = ("no_contrastive", "no_token_dropout")
@@ -69,6 +69,17 @@ class Params(Section):
     gloss_recompose: GlossRecomposeParams
     decode_gloss: DecodeGlossParams
     evaluation: EvaluationParams
+
+    @model_validator(mode="after")
+    def _videos_for_clip_features(self) -> Self:
+        reads = {name: VARIANTS[name].features(self.tcn.input) for name in self.gloss.variants}
+        needy = [name for name, kinds in reads.items() if kinds != {"pose"}]
+        if self.dataset.holds_features and "gloss" in self.pipeline.families and needy:
+            raise ValueError(
+                f"gloss.variants: {', '.join(needy)} need videos, and the clips are feature rows; "
+                f"set gloss.variants to [{', '.join(WITHOUT_VIDEOS)}] and tcn.input to pose"
+            )
+        return self
 
     @model_validator(mode="after")
     def _variants_differ(self) -> Self:

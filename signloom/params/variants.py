@@ -49,6 +49,8 @@ class Variant:
 _TABLES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
 VARIANTS: dict[str, Variant] = {name: Variant(name=name, **entry) for name, entry in _TABLES["gloss"].items()}
 BASELINE: GlossVariant = "tcn_ctc"
+# the variants that need no videos, only pose features or rows in their place
+WITHOUT_VIDEOS = tuple(name for name, variant in VARIANTS.items() if variant.features("pose") == {"pose"})
 
 SentenceVariant = Literal["transformer", "gru_attention", "no_contrastive", "supcon", "no_token_dropout"]
 # variants of sign2text: a label, and what differs from the section `sign2text` of the parameters

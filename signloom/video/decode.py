@@ -85,9 +85,8 @@ class _File:
 class _Folder:
     """Numbered pictures, in the order of their numbers."""
 
-    fps = FOLDER_FPS
-
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, fps: float) -> None:
+        self.fps = fps
         self._files = sorted(
             (file for file in path.iterdir() if file.suffix.lower() in PICTURES), key=_number
         )
@@ -104,13 +103,15 @@ class _Folder:
 
 
 @contextmanager
-def open_video(path: Path) -> Iterator[_File | _Folder]:
-    """Open a video file, or a folder of numbered PNG or JPEG pictures at `FOLDER_FPS` frames per second.
+def open_video(path: Path, folder_fps: float | None = None) -> Iterator[_File | _Folder]:
+    """Open a video file, or a folder of numbered PNG or JPEG pictures.
+
+    A folder has `folder_fps` frames a second (None: `FOLDER_FPS`).
 
     Raises VideoUnreadable, here or while frames are read, if the source cannot be read to its end.
     """
     if path.is_dir():
-        yield _Folder(path)
+        yield _Folder(path, folder_fps or FOLDER_FPS)
         return
     if not path.exists():
         raise VideoUnreadable("file does not exist")

@@ -30,7 +30,7 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
 
 
 def read_processed(files: list[Path], videos: Path) -> pd.DataFrame:
-    """Read `processed_metadata.csv`, in which every clip is an `.npy` file of features (T, 540)."""
+    """Read `processed_metadata.csv`, in which every clip is a file of feature rows."""
     (table,) = files
     rows = read_table(table, ["feature_path", "sentence_id", "sentence"])
     return rows.drop(columns=["video"], errors="ignore").rename(columns={"feature_path": "video"})

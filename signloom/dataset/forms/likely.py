@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from signloom.dataset.forms import boston104, phoenix, word_lists
+from signloom.dataset.forms import boston104, fairseq, phoenix, word_lists
 from signloom.dataset.forms.bobsl import EPISODES
 from signloom.dataset.forms.folders import is_clip
 from signloom.dataset.forms.mapping import Form, read_form, shipped
@@ -19,6 +19,7 @@ _TABLES: dict[str, list[set[str]]] = {
     "phoenix2014t": [{"name", "start", "end", "speaker", "orth", "translation"}],
     "processed": [{"feature_path", "sentence_id", "sentence"}],
     "signtalk_sampled": [{"video_file", "sentence_id", "sentence", "category"}],
+    "fairseq": [set(fairseq.NEEDED)],
     "csv": [{"video", "sentence"}, {"video", "gloss"}],
 }
 
@@ -67,11 +68,17 @@ def _folder(folder: Path, forms: dict[str, Form]) -> list[str]:
     found = [name for name, files in named.items() if names >= set(files)]
     if found or any(folder.rglob(EPISODES)):
         return found or ["bobsl"]
+    if any(_likely_fairseq(file) for file in folder.rglob("*.tsv")):
+        return ["fairseq"]
     suffixes = {path.suffix.lower() for path in folder.rglob("*") if path.is_file()}
     if suffixes & {".eaf", *SUFFIXES}:
         return ["elan"] if ".eaf" in suffixes else ["subtitles"]
     signs = (path for path in folder.iterdir() if path.is_dir())
     return ["folders"] if any(is_clip(clip) for sign in signs for clip in sign.iterdir()) else []
+
+
+def _likely_fairseq(table: Path) -> bool:
+    return set(first_line(table).split("\t")) >= set(fairseq.NEEDED)
 
 
 def _json(file: Path) -> list[str]:

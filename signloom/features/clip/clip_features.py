@@ -37,7 +37,7 @@ def plain_frames(clip: OpenClip, params: ClipFeaturesParams) -> Iterator[Frame]:
     """
     before: Frame | None = None
     cropper: Cropper | None = None
-    with open_video(clip.task.video) as video:
+    with open_video(clip.task.video, clip.task.folder_fps) as video:
         clip.fps = video.fps
         frames = video.frames(clip.task.start_s, clip.task.end_s)
         for frame in resampled(frames, params.extraction_fps):

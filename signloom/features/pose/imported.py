@@ -1,7 +1,8 @@
-"""Import ready-made features as a pose-feature shard: .npy files, or clips of a table of positions."""
+"""Import given feature rows as a pose-feature shard: one file a clip, or clips of a table of rows."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from signloom.dataset.row_tables import RowTable, split_key
+from signloom.dataset.row_files import RowFiles, Values
+from signloom.dataset.row_tables import split_key
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import (
     FEATURE_DIM,
@@ -27,7 +29,6 @@ from signloom.files import write_parquet
 from signloom.params.features import GateParams, PositionsParams
 from signloom.progress import track
 
-Values = NDArray[np.float32]
 Mask = NDArray[np.uint8]
 
 
@@ -39,32 +40,44 @@ class Rows:
     present: Mask
     frames: NDArray[np.int64]
 
+    def cut(self, start_s: float | None, end_s: float | None, fps: float) -> "Rows":
+        """Return the rows from `start_s` to `end_s` (None: first or last row); raise if there are none."""
+        inside = slice(round((start_s or 0) * fps), None if end_s is None else round(end_s * fps))
+        if not len(self.frames[inside]):
+            raise SignloomError(f"no row from {inside.start} on; the file has {len(self.frames)}")
+        return Rows(self.features[inside], self.present[inside], self.frames[inside])
 
-class Arrays:
-    """One .npy of shape (T, 540) per clip; a part that is all zero in a frame is missing there."""
 
-    dim = FEATURE_DIM
+class Given:
+    """Rows as they are. A row of zeros is missing; of 540 columns each part of the body may be missing."""
 
-    def __init__(self, fps: float) -> None:
-        self.fps = fps
+    def __init__(self) -> None:
+        self.files = RowFiles()
+
+    def width(self, paths: Iterable[Path]) -> int:
+        """Return the number of columns of the first clip that can be read, or 0."""
+        for path in paths:
+            with suppress(SignloomError):  # the index will say why this clip is rejected
+                return self.files.shape(path)[1]
+        return 0
 
     def load(self, path: Path) -> Rows:
-        """Read one array; raises SignloomError if it is unreadable, has another width or infinite values."""
-        if split_key(path):
-            raise SignloomError("a clip of a table needs positions.groups; set the groups of columns to use")
-        try:
-            values = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise SignloomError(str(error)) from error
-        if values.ndim != 2 or values.shape[1] != FEATURE_DIM:
-            raise SignloomError(f"shape {values.shape}, expected (T, {FEATURE_DIM})")
-        if np.isinf(values).any():
-            raise SignloomError("the array has infinite values")
-        marked, present = _mark_missing(values.astype(np.float32))
-        return Rows(marked, present, np.arange(len(values)))
+        """Read one clip; raises SignloomError if it cannot be read or is broken."""
+        values, place = self.files.read(path), split_key(path)
+        frames = self.files.table(place[0]).frames(place[1]) if place else np.arange(len(values))
+        if values.shape[1] == FEATURE_DIM:
+            return Rows(*_missing_parts(values), frames)
+        nan = np.isnan(values)
+        # an empty cell of a table is a missing value; in a file, NaN is the trace of a failed computation
+        if not place and (broken := nan.any(axis=1) & ~nan.all(axis=1)).any():
+            row = int(broken.argmax())
+            raise SignloomError(f"row {row + 1} has {nan[row].sum()} NaN among {len(nan[row])} values")
+        return Rows(*_missing_rows(values), frames)
 
-    def diagnostics(self, rows: Rows) -> dict[str, float]:
-        """Return mean_visibility and the four motion figures of a clip, measured as for landmarks."""
+    def diagnostics(self, rows: Rows, fps: float) -> dict[str, float]:
+        """Return mean_visibility and motion as of landmarks, or NaN for rows of another width than 540."""
+        if rows.features.shape[1] != FEATURE_DIM:
+            return _UNKNOWN
         length = len(rows.features)
         parts = {
             name: rows.features[:, columns].astype(np.float64) for name, columns in FEATURE_PARTS.items()
@@ -74,17 +87,20 @@ class Arrays:
         visible = pose[:, UPPER_BODY, 3][np.isfinite(pose[:, UPPER_BODY, 3])]
         return {
             "mean_visibility": float(visible.mean()) if len(visible) else float("nan"),
-            **summarise(frame_motion(pose, left, right, self.fps)),
+            **summarise(frame_motion(pose, left, right, fps)),
         }
 
 
-class Positions:
-    """Clips of tables of hand and nose positions, such as `hands.csv#98`; a table is read only once."""
+class Positions(Given):
+    """Columns made of hand and nose positions, which are named columns of a table such as `hands.csv#98`."""
 
     def __init__(self, params: PositionsParams) -> None:
+        super().__init__()
         self.params = params
-        self.dim, self.fps = width_of(params.groups), params.fps
-        self._table = cache(RowTable)
+
+    def width(self, paths: Iterable[Path]) -> int:
+        """Return the number of columns that are made, of whatever clips."""
+        return width_of(self.params.groups)
 
     def load(self, path: Path) -> Rows:
         """Compute the chosen columns of one clip; raises SignloomError if its rows cannot be read."""
@@ -93,58 +109,66 @@ class Positions:
             raise SignloomError(
                 "expected a clip of a table, such as hands.csv#98, because positions.groups is set"
             )
-        table, key = self._table(place[0]), place[1]
+        table, key = self.files.table(place[0]), place[1]
         points = read_points(table.columns, table.values(key))
         made = position_features(points, self.params.groups, self.params.span)
         return Rows(made.astype(np.float32), presence(points), table.frames(key))
 
-    def diagnostics(self, rows: Rows) -> dict[str, float]:
-        """Return NaN for all: visibility is unknown, and motion has no unit without a shoulder width."""
-        return {"mean_visibility": float("nan"), **summarise(np.zeros(0))}
 
-
-Source = Arrays | Positions
+# visibility is unknown, and motion has no unit without a shoulder width
+_UNKNOWN = {"mean_visibility": float("nan"), **summarise(np.zeros(0))}
 
 
 def write_ready_shard(
-    clips: pd.DataFrame,
+    clips: list[dict[str, Any]],
     outputs: tuple[Path, Path, Path],
     quality: GateParams,
     positions: PositionsParams,
     fps: float,
 ) -> None:
-    """Write the features, mask and index of the clips in `clips` (`clip_id, video_path`) to `outputs`.
+    """Write the features, mask and index of `clips` (rows of a shard list) to `outputs`.
 
-    Arrays have `fps` rows a second; a table has the rate of `positions`. A clip is rejected if it cannot be
-    read or `judge_ready_features` says so.
+    Clips have `fps` rows a second. A clip is rejected if it cannot be read, all its rows are missing, or
+    `judge_ready_features` says so. A shard of rows none of which can be read has no columns.
     """
-    source = Positions(positions) if positions.groups else Arrays(fps)
+    source = Positions(positions) if positions.groups else Given()
     npy, mask, index = outputs
-    nothing = Rows(
-        np.zeros((0, source.dim), np.float32), np.zeros((0, len(PARTS)), np.uint8), np.zeros(0, np.int64)
-    )
+    dim = source.width(Path(clip["video_path"]) for clip in clips)
+    nothing = Rows(np.zeros((0, dim), np.float32), np.zeros((0, len(PARTS)), np.uint8), np.zeros(0, np.int64))
     rows: list[dict[str, Any]] = []
     with (
-        append_npy(npy, source.dim, np.float32) as features,
+        append_npy(npy, dim, np.float32) as features,
         append_npy(mask, len(PARTS), np.uint8) as masks,
     ):
-        for clip in track(clips.to_dict("records"), "import_features"):
+        for clip in track(clips, "import_features"):
             try:
-                found = source.load(Path(clip["video_path"]))
-                verdict = judge_ready_features(len(found.features) / source.fps, quality)
+                found = source.load(Path(clip["video_path"])).cut(clip["start_s"], clip["end_s"], fps)
+                if found.features.shape[1] != dim:
+                    raise SignloomError(f"{found.features.shape[1]} columns, and other clips have {dim}")
+                verdict = _judge(found, fps, quality)
             except SignloomError as error:
                 found, verdict = nothing, Verdict("unreadable", str(error))
             rejected = verdict.rejects(quality)
-            rows.append(_row(clip["clip_id"], features.rows, source, found, rejected, verdict))
+            measured = source.diagnostics(found, fps)
+            rows.append(_row(clip["clip_id"], features.rows, fps, found, rejected, verdict) | measured)
             if not rejected:
                 features.append(found.features)
                 masks.append(found.present)
-    columns = list(_row("", 0, source, nothing, True, Verdict()))
+    columns = list(_row("", 0, fps, nothing, True, Verdict()))
     write_parquet(index, pd.DataFrame(rows, columns=columns))
 
 
-def _mark_missing(values: Values) -> tuple[Values, Mask]:
-    """Return `values` with NaN for missing parts, and the presence (T, 4) of the parts."""
+def _judge(found: Rows, fps: float, quality: GateParams) -> Verdict:
+    if not found.present.any():
+        return Verdict("no_person", f"every value of {len(found.frames)} rows is 0 or missing")
+    return judge_ready_features(len(found.frames) / fps, quality)
+
+
+def _missing_parts(values: Values) -> tuple[Values, Mask]:
+    """Return features (T, 540) with NaN for missing parts, and the presence (T, 4) of the parts.
+
+    A part is missing in a frame if all of it is 0 or any of it is NaN.
+    """
     present = np.zeros((len(values), len(PARTS)), np.uint8)
     values = values.copy()
     for number, columns in enumerate(FEATURE_PARTS.values()):
@@ -155,8 +179,14 @@ def _mark_missing(values: Values) -> tuple[Values, Mask]:
     return values, present
 
 
+def _missing_rows(values: Values) -> tuple[Values, Mask]:
+    """Return `values` (T, D) with NaN in rows of zeros, and the presence (T, 4): the row's, four times."""
+    there = (np.nan_to_num(values) != 0).any(axis=1)
+    return np.where(there[:, None], values, np.nan), np.repeat(there[:, None], len(PARTS), 1).astype(np.uint8)
+
+
 def _row(
-    clip_id: str, offset: int, source: Source, found: Rows, rejected: bool, verdict: Verdict
+    clip_id: str, offset: int, fps: float, found: Rows, rejected: bool, verdict: Verdict
 ) -> dict[str, Any]:
     """Return the index row of one clip: the columns of the pose-feature index, and `dim`, its width."""
     frames = found.frames[:0] if rejected else found.frames
@@ -164,18 +194,18 @@ def _row(
         "clip_id": clip_id,
         "offset": offset,
         "length": len(frames),
-        "fps": source.fps,
+        "fps": fps,
         "width": 0,
         "height": 0,
         "frame_index": frames,
-        "time_s": (frames - frames[:1].sum()) / source.fps,
+        "time_s": (frames - frames[:1].sum()) / fps,
         "status": "rejected" if rejected else "ok",
         "reason": verdict.reason if rejected else "",
         "detail": verdict.detail,
         "detection_ratio": float(found.present[:, :3].any(axis=1).mean()) if len(found.present) else 0.0,
-        **source.diagnostics(found),
+        **_UNKNOWN,
         "total_frames": len(found.features),
-        "kept_seconds": len(found.features) / source.fps,
+        "kept_seconds": len(found.features) / fps,
         "quality_flag": verdict.reason or "ok",
-        "dim": source.dim,
+        "dim": found.features.shape[1],
     }

@@ -148,7 +148,11 @@ def _stream(task: ClipTask, tracker: HolisticTracker, tracked: Synchronized[int]
     numbers: list[int] = []
     times: list[float] = []
     shape: tuple[int, ...] = (0, 0)
-    with atomic(task.rows_file) as part, part.open("wb") as file, open_video(task.video) as video:
+    with (
+        atomic(task.rows_file) as part,
+        part.open("wb") as file,
+        open_video(task.video, task.folder_fps) as video,
+    ):
         for frame in thinned(video.frames(task.start_s, task.end_s), _max_fps):
             file.write(tracker.landmarks(frame.image).data)
             with tracked.get_lock():

@@ -80,6 +80,7 @@ def rivals_table(retrieval: Mapping[str, Any]) -> Table | None:
             ),
         ]
         for name, label in LABELS["rivals"].items()
+        if shown and name in retrieval[shown[0]]["rivals"]
     ]
     columns = ["Rival", *(column for data in shown for column in (DATA[data], "the model has more"))]
     caption = f"{_FIRST.label} by untrained rivals, and the model's share minus theirs"
@@ -95,7 +96,7 @@ def verdict_on_rivals(retrieval: Mapping[str, Any], units: str = "sentences") ->
     level = [
         f"{label} finds {rivals[name]['ret_top1']:.3f} (difference {_points(rivals[name])})"
         for name, label in LABELS["rivals"].items()
-        if rivals[name]["difference_low"] <= 0
+        if name in rivals and rivals[name]["difference_low"] <= 0
     ]
     if not level:
         return f"On {data}, the model finds more {units} than its untrained rivals do."

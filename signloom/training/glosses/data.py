@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from signloom.augment import feature_rows
-from signloom.augment.landmark_rows import augment, clip_generator
+from signloom.augment.landmark_rows import clip_generator
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import Array, GlossRows, Rows
 from signloom.features.pose.layout import FEATURE_DIM
@@ -160,7 +160,10 @@ class TrainingGlosses:
         """Return the rows of `source`; with both families, pose rows are augmented, but not in time."""
         if self.rows.kind != "both":
             return self.rows.read(source)
-        return self.rows.join(source, _augment_pose(self.rows.read_pose(source), self._still, rng))
+        return self.rows.join(source, self._augment_pose(self.rows.read_pose(source), self._still, rng))
+
+    def _augment_pose(self, rows: Rows, params: AugmentParams, rng: np.random.Generator) -> Rows:
+        return Rows(*feature_rows.augment_pose(*rows, params, rng, self.rows.stats["pose"].std))
 
     def _in_time(self, rows: Rows, rng: np.random.Generator, in_place: bool) -> Rows:
         """Return `rows` after pose augmentation, which leaves time alone if `in_place`.
@@ -168,7 +171,7 @@ class TrainingGlosses:
         Clip rows have no augmentation here. If both families are read, the joined rows move together in time.
         """
         if self.rows.kind == "pose":
-            return _augment_pose(rows, self._still if in_place else self.pose, rng)
+            return self._augment_pose(rows, self._still if in_place else self.pose, rng)
         if self.rows.kind == "clip" or in_place:
             return rows
         return Rows(*feature_rows.augment_rows(*rows, self._time_only, rng))
@@ -197,13 +200,6 @@ def hide_tokens(batch: Batch, share: float, rng: np.random.Generator) -> Batch:
     drawn = torch.from_numpy(rng.random(tuple(batch.decoder_input.shape)) < share)
     gloss = batch.decoder_input >= len(SPECIALS)
     return batch._replace(decoder_input=batch.decoder_input.masked_fill(drawn & gloss, UNK))
-
-
-def _augment_pose(rows: Rows, params: AugmentParams, rng: np.random.Generator) -> Rows:
-    """Augment rows in the landmark layout as landmarks, and other rows in ways that need no layout."""
-    if rows.values.shape[1] == FEATURE_DIM:
-        return Rows(*augment(*rows, params, rng))
-    return Rows(*feature_rows.augment_rows(*rows, params, rng))
 
 
 def plain_batches(clips: Sequence[GlossClip], rows: GlossRows, batch_size: int) -> Iterator[Batch]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from signloom.augment.feature_rows import warn_of_layout
 from signloom.errors import SignloomError
 from signloom.files import hash_files
 from signloom.models import checkpoints
@@ -82,6 +83,8 @@ def _train(files: GlossFiles, trained: TrainedFiles, params: GlossTraining, scra
     run, p, shape, recompose = params.run, params.train_gloss, params.shape, params.gloss_recompose
     warn_if_emulated("train_gloss.precision", p.precision, "product")
     corpus = GlossCorpus.load(files, run, params.kind, p, timed=recompose.used)
+    if "pose" in corpus.rows.stats:
+        warn_of_layout("gloss_pose_augment", len(corpus.rows.stats["pose"].std), params.gloss_pose_augment)
     batches = TrainingGlosses(
         corpus.train, corpus.rows, run.seed, p.batch_size, params.gloss_augment, params.gloss_pose_augment,
         recompose, params.gloss_positions,

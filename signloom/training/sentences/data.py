@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from signloom.augment.landmark_rows import augment, centre_crop, clip_generator, half_views, random_crop
+from signloom.augment.feature_rows import augment_pose
+from signloom.augment.landmark_rows import centre_crop, clip_generator, half_views, random_crop
 from signloom.features.shards import FeatureShards
 from signloom.models.layers import standardise, valid_frames
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
@@ -76,9 +77,11 @@ class TrainingClips(Dataset[Sample]):
         params: Sign2TextParams,
         augmentation: AugmentParams,
         seed: int,
+        unit: npt.NDArray[np.float32] | float = 1.0,
     ) -> None:
+        """Take the clips; `unit` (D,) is what noise is measured in where features are no landmarks."""
         self.clips, self.shards, self.texts = clips, shards, texts
-        self.params, self.augmentation, self.seed = params, augmentation, seed
+        self.params, self.augmentation, self.seed, self.unit = params, augmentation, seed, unit
 
     def __getitem__(self, draw: Draw) -> Sample:
         epoch, index, copy = draw
@@ -87,10 +90,8 @@ class TrainingClips(Dataset[Sample]):
         text = draw_text(self.texts.rows_of[sentence], self.params.variation_p, rng)
         whole = self.shards.read(clip_id)
         views = [whole, *half_views(*whole)] if self.params.dual_view else [whole]
-        views = [
-            random_crop(*augment(*view, self.augmentation, rng), self.params.seq_len, rng) for view in views
-        ]
-        return Sample(views, sentence, text)
+        changed = (augment_pose(*view, self.augmentation, rng, self.unit) for view in views)
+        return Sample([random_crop(*view, self.params.seq_len, rng) for view in changed], sentence, text)
 
 
 class PlainClips(Dataset[Sample]):
@@ -117,12 +118,12 @@ def draw_text(rows: list[int], variation_p: float, rng: np.random.Generator) -> 
 class PaddedView(NamedTuple):
     """One view of every clip of a batch; `features` are NaN for missing landmarks and at padding."""
 
-    features: Tensor  # (B, T, 540) float32
+    features: Tensor  # (B, T, D) float32
     mask: Tensor  # (B, T, 4) uint8
     lengths: Tensor  # (B,) int64
 
     def inputs(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the encoder's inputs: standardised features with mask bits (B, T, 544), and valid (B, T)."""
+        """Return the encoder's inputs: standardised rows with mask bits (B, T, D + 4), and valid (B, T)."""
         valid = valid_frames(self.lengths, self.features.shape[1])
         return standardise(self.features, self.mask, mean, std), valid
 

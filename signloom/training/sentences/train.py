@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from signloom.augment.feature_rows import warn_of_layout
 from signloom.files import hash_files
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
@@ -53,7 +54,9 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
     warn_if_emulated("sign2text.precision", p.precision, "product")
     corpus = Corpus.load(files, text.max_tokens, device)
     frozen = read_text_embeddings(files.embeddings, len(corpus.texts.texts)).to(device)
-    clips = TrainingClips(corpus.train, corpus.shards, corpus.texts, p, params.augment, seed)
+    unit = corpus.std.cpu().numpy()
+    warn_of_layout("augment", len(unit), params.augment)
+    clips = TrainingClips(corpus.train, corpus.shards, corpus.texts, p, params.augment, seed, unit)
     batches = TrainingLoader(clips)
     validate = Validation(corpus, frozen, p)
 
@@ -140,6 +143,7 @@ def model_config(p: Sign2TextParams, text: TextParams, corpus: Corpus, text_dim:
         bos_id=corpus.tokenizer.start,
         eos_id=corpus.tokenizer.end,
         text_dim=text_dim,
+        feature_dim=len(corpus.mean),
         max_tokens=text.max_tokens,
         **shape,
     )
