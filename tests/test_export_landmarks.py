@@ -40,7 +40,12 @@ def built(tmp_path_factory: pytest.TempPathFactory, clip: RawClip) -> Path:
     for name in ("landmarks", "pose_features"):
         (folder / name).mkdir()
     tracked = [f"npy={folder}/landmarks/0.npy", f"parquet={folder}/landmarks/0.parquet"]
-    more = ["--params", params_json({"landmarks": {"max_fps": 12.5}}), "--scratch", str(folder / "scratch")]
+    more = [
+        "--params",
+        params_json({"landmarks": {"max_fps": 12.5}, "dataset": {}}),
+        "--scratch",
+        str(folder / "scratch"),
+    ]
     assert landmarks.main(["--input", f"shard={shard}", "--output", *tracked, *more]) == 0
     outputs = [f"{kind}={folder}/pose_features/0.{end}" for kind, end in
                (("npy", "npy"), ("mask", "mask.npy"), ("parquet", "parquet"))]  # fmt: skip

@@ -169,7 +169,12 @@ def test_landmarks_are_taken_of_a_folder_of_frames_at_25_frames_a_second(tmp_pat
     write_frames(tmp_path / "frames/dev/tag-1/1", count=12)
     manifest = build(tmp_path, "phoenix2014")
     manifest.shard("00", 1).to_csv(tmp_path / "00.csv", index=False)
-    argv = ["--input", f"shard={tmp_path}/00.csv", "--params", params_json({"landmarks": {"max_fps": None}})]
+    argv = [
+        "--input",
+        f"shard={tmp_path}/00.csv",
+        "--params",
+        params_json({"landmarks": {"max_fps": None}, "dataset": {}}),
+    ]
     argv += ["--output", f"npy={tmp_path}/0.npy", f"parquet={tmp_path}/0.parquet"]
     assert landmarks.main([*argv, "--scratch", str(tmp_path / "scratch")]) == 0
     clip = pd.read_parquet(tmp_path / "0.parquet").iloc[0]

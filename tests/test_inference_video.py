@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -71,7 +70,7 @@ def test_a_video_is_answered_as_the_features_that_the_stages_make_of_it(
     raw = [tmp_path / "raw.npy", tmp_path / "raw.parquet"]
     made = [tmp_path / "0.npy", tmp_path / "0.mask.npy", tmp_path / "0.parquet"]
     sections = {name: engine.config[name] for name in ("landmarks", "pose", "quality")}
-    params = json.dumps(sections)
+    params = params_json(sections | {"dataset": {}})
     common = ["--params", params, "--scratch", str(tmp_path / "scratch")]
     tracked = ["--input", f"shard={shard}", "--output", f"npy={raw[0]}", f"parquet={raw[1]}"]
     assert landmarks.main([*tracked, *common]) == 0
@@ -97,7 +96,7 @@ def test_the_frames_that_max_fps_leaves_are_those_that_the_stage_tracks(
     outputs = [f"npy={raw[0]}", f"parquet={raw[1]}"]
     params = [
         "--params",
-        params_json({"landmarks": {"max_fps": 12.5}}),
+        params_json({"landmarks": {"max_fps": 12.5}, "dataset": {}}),
         "--scratch",
         str(tmp_path / "scratch"),
     ]

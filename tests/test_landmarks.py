@@ -59,7 +59,7 @@ def arguments(shard: Path, folder: Path, threads: int = 1) -> list[str]:
     return [
         *argv,
         "--params",
-        params_json({"landmarks": {"max_fps": None}}),
+        params_json({"landmarks": {"max_fps": None}, "dataset": {}}),
         "--threads",
         str(threads),
         "--scratch",

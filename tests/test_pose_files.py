@@ -13,8 +13,8 @@ from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
 from pose_format.utils.holistic import load_holistic
 
-from signloom.dataset.probe import LANDMARK_SUFFIXES, why_unreadable
-from signloom.features.pose.landmark_files import READERS, read_landmarks
+from signloom.dataset.landmark_sources import UNSET, why_unreadable
+from signloom.features.pose.landmark_files import read_landmarks
 from signloom.features.pose.layout import RAW_PARTS
 from signloom.features.pose.pose_files import read_pose, write_pose
 from signloom.features.pose.raw_clip import RawClip
@@ -191,19 +191,15 @@ def test_what_is_no_pose_file_of_holistic_landmarks_is_one_line(tmp_path: Path) 
             read_pose(tmp_path / f"{name}.pose")
     with pytest.raises(VideoUnreadable, match="it has BODY_135"):
         read_pose(tmp_path / "openpose.pose")
-    assert "the file has BODY_135" in str(why_unreadable(tmp_path / "openpose.pose"))
-    assert "not a .pose file" in str(why_unreadable(tmp_path / "text.pose"))
-    assert why_unreadable(tmp_path / "a.pose") is None
-
-
-def test_every_suffix_that_the_table_may_name_has_its_reader() -> None:
-    assert set(READERS) == set(LANDMARK_SUFFIXES)
+    assert "the file has BODY_135" in str(why_unreadable(tmp_path / "openpose.pose", UNSET))
+    assert "not a .pose file" in str(why_unreadable(tmp_path / "text.pose", UNSET))
+    assert why_unreadable(tmp_path / "a.pose", UNSET) is None
 
 
 def run_stages(shard: Path, folder: Path) -> FeatureShards:
     """Stages landmarks and pose_features on the list `shard`."""
     argv = ["--input", f"shard={shard}", "--output", f"npy={folder}/0.npy", f"parquet={folder}/0.parquet"]
-    given = {"landmarks": {"max_fps": None}}
+    given = {"landmarks": {"max_fps": None}, "dataset": {}}
     more = ["--params", params_json(given), "--threads", "2", "--scratch", f"{folder}/scratch"]
     assert landmarks.main([*argv, *more]) == 0
     outputs = [f"npy={folder}/f.npy", f"mask={folder}/f.mask.npy", f"parquet={folder}/f.parquet"]

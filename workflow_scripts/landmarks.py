@@ -1,15 +1,17 @@
 """Compute raw MediaPipe Holistic landmarks for every frame of a shard's clips.
 
 Inputs: shard (list of clips). Outputs: npy (rows, 1662), parquet (index), origin.
-Parameters: landmarks.
+Parameters: landmarks, dataset.frame_rate, dataset.point_order, dataset.picture_size.
 `--threads` is the number of worker processes; the result does not depend on it.
 """
 
 import shutil
 
+from signloom.dataset.landmark_sources import Settings
 from signloom.features.partial_shard import clip_tasks, join_clips, read_shard_list
 from signloom.features.pose.landmarks import track_clips
 from signloom.features.pose.layout import RAW_DIM
+from signloom.params.dataset import DatasetParams
 from signloom.params.features import LandmarksParams
 from workflow_scripts.job import Job, entry_point
 
@@ -17,7 +19,9 @@ from workflow_scripts.job import Job, entry_point
 def work(job: Job) -> None:
     scratch = job.scratch()
     tasks = clip_tasks(read_shard_list(job.input("shard")), scratch)
-    track_clips(tasks, job.section("landmarks", LandmarksParams), job.threads)
+    keys = ("point_order", "frame_rate", "picture_size")
+    ready = Settings(*(job.value(f"dataset.{key}", DatasetParams) for key in keys))
+    track_clips(tasks, job.section("landmarks", LandmarksParams), job.threads, ready)
     join_clips(tasks, job.output("npy"), job.output("parquet"), RAW_DIM)
     shutil.rmtree(scratch)
 

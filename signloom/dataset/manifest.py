@@ -14,7 +14,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import ANNOTATIONS, load_rows
-from signloom.dataset.probe import LANDMARK_SUFFIXES, VIDEO_SUFFIXES
+from signloom.dataset.landmark_sources import SUFFIXES as LANDMARK_SUFFIXES
+from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.dataset.row_tables import split_key
 from signloom.dataset.shard_names import shard_names, shard_of
 from signloom.dataset.sources import Sources
@@ -29,7 +30,7 @@ SHARD_COLUMNS = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
 LENGTH_SLACK_S = 0.1  # tables and headers of files round times
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 _GLOSS_TIMES = TypeAdapter(list[tuple[_Seconds, _Seconds]])
-_NO_PART_OF_IDS = frozenset({*VIDEO_SUFFIXES, *LANDMARK_SUFFIXES, ".npy"})
+_NO_PART_OF_IDS = frozenset({*VIDEO_SUFFIXES, *LANDMARK_SUFFIXES})
 # what no two clips may share: content hash, start and end in seconds (-1 if not given)
 _Content = tuple[str, float, float]
 
@@ -81,7 +82,7 @@ def build_manifest(
     if rows.empty:
         raise SignloomError(f"{dataset.table}: the table has no clip; add at least one row")
     variations = _load_variations(dataset.variations)
-    checks = _Checks(Sources(root, paths, hashes), variations)
+    checks = _Checks(Sources(dataset, paths, hashes), variations)
     clips: list[dict[str, Any]] = []
     rejects: list[tuple[Any, ...]] = []
     named = zip(rows.to_dict("records"), paths, ids, strict=True)
@@ -118,7 +119,7 @@ def shard_digests(dataset: DatasetParams, count: int, hashes: HashCache) -> dict
     root = Path(dataset.videos)
     rows = load_rows(dataset)
     paths, ids = [root / video for video in rows["video"]], _clip_ids(rows)
-    checks = _Checks(Sources(root, paths, hashes), {})
+    checks = _Checks(Sources(dataset, paths, hashes), {})
     entries: dict[str, list[str]] = {name: [] for name in shard_names(count)}
     for row, path, clip_id in zip(rows.to_dict("records"), paths, ids, strict=True):
         if clip_id:

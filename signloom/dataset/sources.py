@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from signloom.dataset import landmark_sources
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_rows
+from signloom.dataset.landmark_sources import Settings, kind_of
 from signloom.dataset.probe import files_of, length_s, why_unreadable
 from signloom.dataset.row_tables import RowTable, split_key
 from signloom.errors import SignloomError
@@ -23,7 +25,7 @@ def read_sources(dataset: DatasetParams, hashes: HashCache) -> pd.DataFrame:
     root = Path(dataset.videos)
     rows = load_rows(dataset)
     paths = [root / video for video in rows["video"]]
-    found = Sources(root, paths, hashes).hashes
+    found = Sources(dataset, paths, hashes).hashes
     return rows.assign(content=[found.get(path, "") for path in paths])
 
 
@@ -33,11 +35,11 @@ def sources_digest(dataset: DatasetParams, hashes: HashCache) -> str:
 
 
 class Sources:
-    """The sources `paths` below the folder `root` with their content hashes; other files are not read."""
+    """The sources `paths` of a dataset with their content hashes; other files are not read."""
 
-    def __init__(self, root: Path, paths: Iterable[Path], hashes: HashCache) -> None:
+    def __init__(self, dataset: DatasetParams, paths: Iterable[Path], hashes: HashCache) -> None:
         """Hash every source that exists; raises SignloomError if a table of rows cannot be read."""
-        self.root = root
+        self.dataset, self.root = dataset, (root := Path(dataset.videos))
         inside = {path for path in paths if path != root and self.is_inside(path)}
         keyed = {path: parts for path in inside if (parts := split_key(path)) and not path.exists()}
         tables = {table for table, _ in keyed.values() if table.is_file()}
@@ -67,7 +69,12 @@ class Sources:
         return f"{parts[0] if parts else path} does not exist"
 
     def why_unreadable(self, path: Path) -> str | None:
-        """Return why an existing source cannot be read, or None if it can."""
+        """Return why an existing source cannot be read, or None if it can.
+
+        Raises SignloomError if landmarks need a parameter that is null.
+        """
+        if self._holds_landmarks(path):
+            return landmark_sources.why_unreadable(path, Settings.of(self.dataset))
         if path not in self._keyed:
             return why_unreadable(path)
         table, key = self._keyed[path]
@@ -85,10 +92,17 @@ class Sources:
         return sum(file.stat().st_size for file in files_of(path))
 
     def length_s(self, path: Path) -> float | None:
-        """Return the length of a video file in seconds, or None if it is not known."""
+        """Return the length of a video file or of landmarks in seconds, or None if it is not known."""
         if path not in self._lengths:
-            self._lengths[path] = length_s(path)
+            self._lengths[path] = (
+                landmark_sources.length_and_rate(path, Settings.of(self.dataset))[0]
+                if self._holds_landmarks(path)
+                else length_s(path)
+            )
         return self._lengths[path]
+
+    def _holds_landmarks(self, path: Path) -> bool:
+        return not self.dataset.holds_features and kind_of(path) is not None
 
     def can_be_cut(self, path: Path) -> bool:
         """Return whether the clip may have a start and end; a clip of a table of rows may not."""

@@ -1,6 +1,6 @@
 """The location of the clips and the format of their table."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -11,10 +11,15 @@ IMPORTERS = (
     *("csv", "signtalk", "signtalk_sampled", "processed", "phoenix2014", "phoenix2014t", "boston104"),
     *("wlasl", "msasl", "elan", "subtitles", "bobsl", "folders"),
 )
+# the importers whose tables name feature rows and never videos
+FEATURE_IMPORTERS = ("processed", "boston104")
 FORMS = (
     *("asl_citizen", "autsl", "csl_daily", "gsl", "gsl_isolated", "how2sign", "how2sign_clips", "include"),
     *("multimodalhugs", "phoenix2014_si5", "phoenix2014t_videos"),
 )
+
+# the order of the parts in a row of 1662 numbers: pose, hands, face, or pose, face, hands
+PointOrder = Literal["signloom", "mp_data"]
 
 
 def _known(name: str) -> str:
@@ -44,7 +49,23 @@ class DatasetParams(Section):
     )
     elan: list[ElanTiers] = Field(description="for importer elan: one entry for each person in view")
     videos: str = Field(description="folder to which the video paths of the table are relative")
+    frame_rate: float | None = Field(
+        gt=0, description="frames a second of clips that say none, such as rows of landmarks; null: none such"
+    )
+    point_order: PointOrder | None = Field(
+        description="order of the parts in rows of landmarks: signloom (face last) or mp_data (hands last)"
+    )
+    picture_size: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=2, max_length=2)] | None = (
+        Field(
+            description="width and height in pixels of the pictures that landmarks without a size came from"
+        )
+    )
     variations: str | None = Field(description="JSON file that maps sentence_id to a list of sentences")
+
+    @property
+    def holds_features(self) -> bool:
+        """Whether clips are feature rows, so that nothing is made from videos."""
+        return self.importer in FEATURE_IMPORTERS
 
 
 class ManifestParams(Section):
