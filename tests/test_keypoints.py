@@ -261,16 +261,16 @@ def test_files_that_cannot_be_read_are_rejected_with_the_reason(tmp_path: Path) 
     made = made_of(tmp_path, sorted(path.name for path in videos.iterdir()), frame_rate=FPS)
     rejects = made.manifest.rejects
     early = dict(zip(rejects["clip_id"], rejects["detail"], strict=True))
-    assert set(early) == {"empty", "text", "list"}
-    assert "not a JSON list or object" in early["empty"] and "list `people`" in early["list"]
+    assert set(early) == {"empty", "text", "list", "other"}
+    assert "empty.json: not JSON" in early["empty"] and "list `people`" in early["list"]
+    assert "MMPose's `instance_info`" in early["other"]
     index = made.landmarks.index.set_index("clip_id")
     late = index[index["status"] == "rejected"]["detail"]
-    assert set(late.index) == {"short", "wrong", "hole", "shares", "cut", "other", "seventeen"}
+    assert set(late.index) == {"short", "wrong", "hole", "shares", "cut", "seventeen"}
     assert "000000000003_keypoints.json: hand_left_keypoints_2d has 60 numbers, expected 63" in late["short"]
     assert "pose_keypoints_2d" in late["wrong"] and "no finite number" in late["hole"]
     assert "coordinates are at most" in late["shares"] and "in pixels" in late["shares"]
     assert "000000000074_keypoints.json: not JSON" in late["cut"]
-    assert "MMPose's `instance_info`" in late["other"]
     assert "frame 0: keypoints has 51 numbers, expected 399" in late["seventeen"]
 
 

@@ -9,26 +9,9 @@ import pytest
 
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import RAW_PARTS
-from tests.bodies import as_tracked, moving_body
-from tests.landmark_stages import made_of
+from tests.landmark_stages import FPS, in_mp_data_order, made_of, rows, write_mp_data
 
-FPS = 25.0
 SIZE = {"frame_rate": FPS, "picture_size": [640, 480]}
-
-
-def rows(seconds: float = 3.0) -> np.ndarray:
-    """Return our raw rows: the left hand is missing at first, and the face at the end."""
-    times = np.arange(round(seconds * FPS)) / FPS
-    raw = as_tracked(moving_body(3 * times), times).rows
-    raw[:10, RAW_PARTS["left_hand"]] = np.nan
-    raw[-10:, RAW_PARTS["face"]] = np.nan
-    return raw
-
-
-def in_mp_data_order(raw: np.ndarray) -> np.ndarray:
-    """Return rows as MP_Data has them: the face after the pose, and 0 for what is missing."""
-    parts = ("pose", "face", "left_hand", "right_hand")
-    return np.nan_to_num(np.concatenate([raw[:, RAW_PARTS[part]] for part in parts], axis=1))
 
 
 def test_rows_in_both_orders_and_all_files_become_the_same_landmarks(tmp_path: Path) -> None:
@@ -96,16 +79,6 @@ def test_hands_alone_get_a_body_that_stands_still_and_is_not_seen(tmp_path: Path
     assert features.index["status"].tolist() == ["ok"]
     assert (np.ptp(features.clip("a")[:, :132], axis=0) < 1e-5).all()
     assert (np.nanstd(features.clip("a")[:, 195:258:3], axis=0) > 0.01).all()
-
-
-def write_mp_data(folder: Path, signs: dict[str, np.ndarray]) -> None:
-    """Write MP_Data/<sign>/<clip>/<frame>.npy; a sign has two clips of its rows."""
-    for sign, clips in signs.items():
-        for clip, values in enumerate((clips, clips * 0.9)):
-            place = folder / sign / str(clip)
-            place.mkdir(parents=True)
-            for frame, row in enumerate(values):
-                np.save(place / f"{frame}.npy", row)
 
 
 def test_an_mp_data_folder_is_a_folder_for_each_sign(
@@ -196,9 +169,10 @@ def test_rows_that_turn_out_to_be_broken_are_rejected_by_the_stage(tmp_path: Pat
     made = made_of(tmp_path, ["good.npy", "hole.npy", "far.npy", "ragged.csv", "mixed", "apart"], **SIZE)
     index = made.landmarks.index.set_index("clip_id")
     assert index["status"].to_dict() == {"good": "ok"} | dict.fromkeys(
-        ["apart", "far", "hole", "mixed", "ragged"], "rejected"
+        ["far", "hole", "mixed", "ragged"], "rejected"
     )
     assert index["detail"]["hole"].startswith("row 30: left hand has a value that is no finite number")
     assert index["detail"]["far"].startswith("row 30: left hand")
     assert "0.npy has 258 and 1.npy has 126" in index["detail"]["mixed"]
-    assert "2 frames are numbered from 5 to 20240101" in index["detail"]["apart"]
+    (apart,) = made.manifest.rejects["detail"]
+    assert "2 frames are numbered from 5 to 20240101" in apart

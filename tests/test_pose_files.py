@@ -24,6 +24,7 @@ from signloom.params.features import LandmarksParams
 from signloom.report import contact_sheet
 from signloom.video.decode import VideoUnreadable, read_frames
 from tests.bodies import as_tracked, moving_body
+from tests.landmark_stages import made_of
 from tests.manifests import build
 from workflow_scripts import landmarks, pose_features
 
@@ -241,6 +242,24 @@ def test_a_table_of_pose_files_goes_through_the_stages_without_a_tracker(
         pd.DataFrame(columns=["clip_id", "stage", "reason"]),
     )
     assert (shown["kept"][0]["width"], shown["kept"][0]["height"]) == (360, 270)
+
+
+def test_multimodalhugs_tables_name_pose_files_whole_or_cut(tmp_path: Path) -> None:
+    raw = clip(6.0)
+    write_pose(tmp_path / "videos/poses/a.pose", raw, FPS)
+    write_pose(tmp_path / "videos/poses/b.pose", clip(3.0), FPS)
+    table = "signal\tsignal_start\tsignal_end\tencoder_prompt\tdecoder_prompt\toutput\n"
+    for signal in ("poses/a.pose\t0\t0", "poses/a.pose\t2000\t4000", "poses/b.pose\t0\t0"):
+        table += f"{signal}\t__dgs__\t__de__\tes regnet\n"
+    (tmp_path / "videos/mine.tsv").write_text(table)
+    made = made_of(tmp_path, [], "multimodalhugs", tmp_path / "videos/mine.tsv")
+    assert made.manifest.rejects.empty
+    clips = made.manifest.clips
+    assert clips["clip_id"].tolist() == ["poses/a", "poses/a@2-4", "poses/b"]
+    assert set(clips["sentence"]) == {"es regnet"}
+    np.testing.assert_allclose(made.landmarks.clip("poses/a"), raw.rows, atol=1e-6)
+    np.testing.assert_allclose(made.landmarks.clip("poses/a@2-4"), raw.rows[50:100], atol=1e-6)
+    assert made.features.index["status"].tolist() == ["ok"] * 3
 
 
 @pytest.mark.parametrize("name", ["mediapipe", "mediapipe_long"])

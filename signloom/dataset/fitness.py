@@ -10,14 +10,16 @@ import numpy as np
 import pandas as pd
 
 from signloom.dataset.hashes import HashCache
-from signloom.dataset.headers import read_header
+from signloom.dataset.headers import landmarks_header, read_header
 from signloom.dataset.importers import load_rows
+from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.manifest import LENGTH_SLACK_S, build_manifest
 from signloom.dataset.split_choice import SPLITS, are_isolated, quiet_splits
 from signloom.dataset.splits import check_table
 from signloom.errors import SignloomError
 from signloom.params.dataset import ManifestParams
 from signloom.params.schema import Params
+from signloom.params.variants import VARIANTS
 from signloom.progress import track
 
 _FEW_CLIPS = 3
@@ -50,7 +52,8 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
     clips, rejects = manifest.clips, manifest.rejects
     paths = {Path(path) for path in clips["video_path"]}
     read = {
-        path.as_posix(): read_header(path, params.pose.fps, folder_fps)
+        path.as_posix(): landmarks_header(path, params.dataset)
+        or read_header(path, params.pose.fps, folder_fps)
         for path in track(sorted(paths), "headers", unit="file")
     }
     headers = pd.DataFrame([read[path] for path in clips["video_path"]], index=clips.index)
@@ -59,7 +62,11 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
     clips = clips.assign(
         **headers.assign(seconds=cut.where(np.isfinite(cut)), whole_s=length), split="", seen=0
     )
-    findings = [*_about_rejects(len(rows), rejects, params), *_about_times(clips, params)]
+    findings = [
+        *_about_rejects(len(rows), rejects, params),
+        *_about_times(clips, params),
+        *_about_landmarks(clips, params),
+    ]
     try:
         check_table(manifest.clips, params.splits)
         made = quiet_splits(manifest.clips, params.splits).set_index("clip_id")
@@ -111,6 +118,21 @@ def _about_times(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
             f"{len(short)} of {len(clips)} clips are shorter than quality.min_seconds "
             f"{quality.min_seconds:g} and will be rejected{more}, first {short['clip_id'].iloc[0]}; "
             "lower it, or leave them out",
+        )
+
+
+def _about_landmarks(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
+    names = [name for name in params.gloss.variants if VARIANTS[name].features(params.tcn.input) != {"pose"}]
+    if params.dataset.holds_features or "gloss" not in params.pipeline.families or not names:
+        return
+    ready = [
+        clip for clip, path in zip(clips["clip_id"], clips["video_path"], strict=True) if kind_of(Path(path))
+    ]
+    if ready:
+        yield Finding(
+            True,
+            f"gloss.variants names {names[0]}, which reads videos, and {len(ready)} clips are landmarks, "
+            f"first {ready[0]}; name only those that read poses, such as tcn_ctc and hybrid_pose",
         )
 
 

@@ -13,7 +13,6 @@ from signloom.dataset.landmark_openers import (
     WHOLE,
     LandmarksUnreadable,
     numbered,
-    read_bytes,
     read_instances,
     read_people,
     read_row,
@@ -94,16 +93,25 @@ def _check(path: Path, settings: Settings) -> None:
         _check_pose(path)
     elif kind == "rows":
         settings.check(kind, path, table_shape(path)[1])
-    elif kind == "frames":
-        first = next(iter(numbered(path).values()))
-        settings.check(kind, path, len(read_row(first)))
-    elif kind == "openpose":
-        settings.check(kind, path)
-        read_people(next(iter(numbered(path).values())))
     elif kind == "wholebody":
         settings.check(kind, path)
-        if read_bytes(path).lstrip()[:1] not in (b"[", b"{"):
-            raise LandmarksUnreadable("not a JSON list or object")
+        span(list(read_instances(path)))
+    elif kind:
+        files = numbered(path)
+        span(list(files))
+        first = next(iter(files.values()))
+        settings.check(kind, path, len(read_row(first)) if kind == "frames" else len(read_people(first)))
+
+
+def holds_frames(folder: Path) -> bool:
+    """Return whether a folder has one frame of landmarks in each file, as MP_Data and OpenPose do."""
+    if kind_of(folder) not in ("frames", "openpose"):
+        return False
+    try:
+        first = files_of(folder)[0]
+        return first.suffix.lower() == ".json" or len(read_row(first)) > 0
+    except LandmarksUnreadable:  # each file is a clip of its own
+        return False
 
 
 def length_and_rate(path: Path, settings: Settings) -> tuple[float, float]:
