@@ -62,6 +62,26 @@ def test_init_and_check_take_mp_data_as_it_is(new_project: Path, said: Said) -> 
     assert f"disk      {(30 * 30 * 1662 * 4 + 30 * 25 * (540 * 4 + 4)) / 1e6:.1f} MB" in out
 
 
+def test_init_takes_pose_files_in_folders_of_signs_and_in_tables(new_project: Path, said: Said) -> None:
+    raw = RawClip(rows(2.0), np.arange(50) / FPS, np.arange(50), 640, 480)
+    for number in range(20):
+        write_pose(new_project / f"data/signs/sign {number % 2}/{number}.pose", raw, FPS + number)
+        write_pose(new_project / f"data/told/poses/{number}.pose", raw, FPS + number)
+    code, out, err = said("init", "data/signs")
+    assert code == 0, err
+    assert "clips     20" in out and "assumed" not in out
+    assert "frame_rate" not in yaml.safe_load(Path("config/presets/signs.yaml").read_text("utf-8"))["dataset"]
+    lines = [f"poses/{n}.pose,we go {n % 3},WE GO{n % 3},s{n % 5}" for n in range(20)]
+    write(new_project / "data/told", clips__csv="\n".join(["video,sentence,gloss,signer_id", *lines]) + "\n")
+    code, out, err = said("init", "data/told")
+    assert code == 0, err
+    given = yaml.safe_load(Path("config/presets/told.yaml").read_text("utf-8"))
+    # without pixels there are no clip features
+    assert given["gloss"] == {"variants": ["tcn_ctc", "hybrid_pose"]} and "clip_features" not in given
+    code, out, _ = said("check", "told")
+    assert "must be mended" not in out, out
+
+
 def test_check_asks_for_the_order_before_it_does_anything(new_project: Path, said: Said) -> None:
     mp_data(new_project / "data/mine", signs=1)
     dataset = {"importer": "folders", "table": "data/mine", "videos": "data/mine", "variations": None}
