@@ -116,6 +116,7 @@ def check(found: np.ndarray, raw: np.ndarray, points: list[str]) -> None:
     assert (pose[..., 2] == 0).all()
 
 
+PEOPLE = '{"instance_info": [{"frame_id": 1, "instances": [[1, 2]]}]}'
 MOUTH = ["MOUTH_LEFT", "MOUTH_RIGHT"]
 
 
@@ -254,16 +255,16 @@ def test_files_that_cannot_be_read_are_rejected_with_the_reason(tmp_path: Path) 
     last.write_text(last.read_text()[:-40])
     write_openpose(videos / "list", {0: []})
     (videos / "list/talk_2_000000000000_keypoints.json").write_text("[]")
-    for name, text in {"empty": "", "text": "hello", "other": '{"a": 1}', "seventeen": "x"}.items():
+    for name, text in {"empty": "", "text": "hello", "other": '{"a": 1}', "list2": PEOPLE}.items():
         (videos / f"{name}.json").write_text(text)
     seventeen = [{"image_id": n, "keypoints": [100.0] * 51} for n in range(9)]
     (videos / "seventeen.json").write_text(json.dumps(seventeen))
     made = made_of(tmp_path, sorted(path.name for path in videos.iterdir()), frame_rate=FPS)
     rejects = made.manifest.rejects
     early = dict(zip(rejects["clip_id"], rejects["detail"], strict=True))
-    assert set(early) == {"empty", "text", "list", "other"}
+    assert set(early) == {"empty", "text", "list", "other", "list2"}
     assert "empty.json: not JSON" in early["empty"] and "list `people`" in early["list"]
-    assert "MMPose's `instance_info`" in early["other"]
+    assert "MMPose's `instance_info`" in early["other"] and "a person is no object" in early["list2"]
     index = made.landmarks.index.set_index("clip_id")
     late = index[index["status"] == "rejected"]["detail"]
     assert set(late.index) == {"short", "wrong", "hole", "shares", "cut", "seventeen"}

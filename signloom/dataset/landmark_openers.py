@@ -125,6 +125,8 @@ def read_instances(path: Path) -> dict[int, list[dict[str, Any]]]:
             for person in document:
                 number = int(re.findall(r"\d+", str(person["image_id"]))[-1])
                 found.setdefault(number, []).append(person)
+        if not all(isinstance(person, dict) for people in found.values() for person in people):
+            raise TypeError("a person is no object")
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise LandmarksUnreadable(
             "expected MMPose's `instance_info` with frame_id and instances, or COCO's list with image_id and "

@@ -126,7 +126,7 @@ def length_and_rate(path: Path, settings: Settings) -> tuple[float, float]:
 
 
 def _check_pose(path: Path) -> Any:
-    """Return the header of a `.pose` file with `fps` and `data`, whose length is the number of frames."""
+    """Return what the header of a `.pose` file says: `fps`, and `data`, as long as there are frames."""
     # slow to import, and most corpora have none
     from pose_format import Pose
     from pose_format.pose_body import EmptyPoseBody
@@ -141,4 +141,6 @@ def _check_pose(path: Path) -> Any:
         raise LandmarksUnreadable(
             f"expected MediaPipe Holistic with POSE_LANDMARKS; the file has {', '.join(names)}"
         )
+    if not pose.body.fps > 0:
+        raise LandmarksUnreadable(f"the header says {pose.body.fps:g} frames/s; expected more than 0")
     return pose.body

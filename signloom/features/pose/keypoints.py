@@ -47,7 +47,6 @@ _HIPS = ((0.3, 1.5), (-0.3, 1.5))
 _SHARES = 2.0  # coordinates up to this are no pixels
 _WHERE = "expected x, y in pixels and a confidence for each point"
 
-
 # reads the people of one frame as points (people, 75, 3)
 _People = Callable[[int], Array]
 
