@@ -1,4 +1,6 @@
-tracked = origins.scattered("landmarks", "landmarks", "dataset.frame_rate")
+tracked = origins.scattered(
+    "landmarks", "landmarks", "dataset.frame_rate", "dataset.point_order", "dataset.picture_size"
+)
 
 
 rule landmarks:

@@ -13,8 +13,8 @@ from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
 from pose_format.utils.holistic import load_holistic
 
-from signloom.dataset.probe import LANDMARK_SUFFIXES, why_unreadable
-from signloom.features.pose.landmark_files import READERS, read_landmarks
+from signloom.dataset.landmark_sources import UNSET, why_unreadable
+from signloom.features.pose.landmark_files import read_landmarks
 from signloom.features.pose.layout import RAW_PARTS
 from signloom.features.pose.pose_files import read_pose, write_pose
 from signloom.features.pose.raw_clip import RawClip
@@ -24,6 +24,7 @@ from signloom.params.features import LandmarksParams
 from signloom.report import contact_sheet
 from signloom.video.decode import VideoUnreadable, read_frames
 from tests.bodies import as_tracked, moving_body
+from tests.landmark_stages import made_of
 from tests.manifests import build
 from workflow_scripts import landmarks, pose_features
 
@@ -191,13 +192,9 @@ def test_what_is_no_pose_file_of_holistic_landmarks_is_one_line(tmp_path: Path) 
             read_pose(tmp_path / f"{name}.pose")
     with pytest.raises(VideoUnreadable, match="it has BODY_135"):
         read_pose(tmp_path / "openpose.pose")
-    assert "the file has BODY_135" in str(why_unreadable(tmp_path / "openpose.pose"))
-    assert "not a .pose file" in str(why_unreadable(tmp_path / "text.pose"))
-    assert why_unreadable(tmp_path / "a.pose") is None
-
-
-def test_every_suffix_that_the_table_may_name_has_its_reader() -> None:
-    assert set(READERS) == set(LANDMARK_SUFFIXES)
+    assert "the file has BODY_135" in str(why_unreadable(tmp_path / "openpose.pose", UNSET))
+    assert "not a .pose file" in str(why_unreadable(tmp_path / "text.pose", UNSET))
+    assert why_unreadable(tmp_path / "a.pose", UNSET) is None
 
 
 def run_stages(shard: Path, folder: Path) -> FeatureShards:
@@ -245,6 +242,24 @@ def test_a_table_of_pose_files_goes_through_the_stages_without_a_tracker(
         pd.DataFrame(columns=["clip_id", "stage", "reason"]),
     )
     assert (shown["kept"][0]["width"], shown["kept"][0]["height"]) == (360, 270)
+
+
+def test_multimodalhugs_tables_name_pose_files_whole_or_cut(tmp_path: Path) -> None:
+    raw = clip(6.0)
+    write_pose(tmp_path / "videos/poses/a.pose", raw, FPS)
+    write_pose(tmp_path / "videos/poses/b.pose", clip(3.0), FPS)
+    table = "signal\tsignal_start\tsignal_end\tencoder_prompt\tdecoder_prompt\toutput\n"
+    for signal in ("poses/a.pose\t0\t0", "poses/a.pose\t2000\t4000", "poses/b.pose\t0\t0"):
+        table += f"{signal}\t__dgs__\t__de__\tes regnet\n"
+    (tmp_path / "videos/mine.tsv").write_text(table)
+    made = made_of(tmp_path, [], "multimodalhugs", tmp_path / "videos/mine.tsv")
+    assert made.manifest.rejects.empty
+    clips = made.manifest.clips
+    assert clips["clip_id"].tolist() == ["poses/a", "poses/a@2-4", "poses/b"]
+    assert set(clips["sentence"]) == {"es regnet"}
+    np.testing.assert_allclose(made.landmarks.clip("poses/a"), raw.rows, atol=1e-6)
+    np.testing.assert_allclose(made.landmarks.clip("poses/a@2-4"), raw.rows[50:100], atol=1e-6)
+    assert made.features.index["status"].tolist() == ["ok"] * 3
 
 
 @pytest.mark.parametrize("name", ["mediapipe", "mediapipe_long"])

@@ -1,12 +1,13 @@
 """Compute raw MediaPipe Holistic landmarks for every frame of a shard's clips.
 
 Inputs: shard (list of clips). Outputs: npy (rows, 1662), parquet (index), origin.
-Parameters: landmarks, dataset.frame_rate.
+Parameters: landmarks, dataset.frame_rate, dataset.point_order, dataset.picture_size.
 `--threads` is the number of worker processes; the result does not depend on it.
 """
 
 import shutil
 
+from signloom.dataset.landmark_sources import Settings
 from signloom.features.partial_shard import clip_tasks, join_clips, read_shard_list
 from signloom.features.pose.landmarks import track_clips
 from signloom.features.pose.layout import RAW_DIM
@@ -17,9 +18,10 @@ from workflow_scripts.job import Job, entry_point
 
 def work(job: Job) -> None:
     scratch = job.scratch()
-    rate = job.value("dataset.frame_rate", DatasetParams)
-    tasks = clip_tasks(read_shard_list(job.input("shard")), scratch, folder_fps=rate)
-    track_clips(tasks, job.section("landmarks", LandmarksParams), job.threads)
+    keys = ("point_order", "frame_rate", "picture_size")
+    ready = Settings(*(job.value(f"dataset.{key}", DatasetParams) for key in keys))
+    tasks = clip_tasks(read_shard_list(job.input("shard")), scratch, folder_fps=ready.frame_rate)
+    track_clips(tasks, job.section("landmarks", LandmarksParams), job.threads, ready)
     join_clips(tasks, job.output("npy"), job.output("parquet"), RAW_DIM)
     shutil.rmtree(scratch)
 

@@ -15,6 +15,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.split_choice import SPLITS, are_isolated
 from signloom.errors import SignloomError
 from signloom.features.backbones.registry import BACKBONES
+from signloom.features.pose.landmark_files import holds_landmarks
 from signloom.features.pose.layout import FEATURE_DIM, PARTS, RAW_DIM
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.native_stderr import only_errors
@@ -125,13 +126,16 @@ def bytes_needed(clips: pd.DataFrame, params: Params) -> int:
 
 
 def tracked_frames(clips: pd.DataFrame, params: Params) -> int:
-    """Return the number of frames in which stage landmarks looks for a person."""
+    """Return the number of frames that stage landmarks tracks or copies."""
     rate = clips["fps"].clip(upper=params.landmarks.max_fps or math.inf)
     return int((clips["seconds"] * rate).fillna(0.0).sum())
 
 
 def about_time(clips: pd.DataFrame, params: Params) -> str:
     """Return how long landmarks take here, from a measured rate."""
+    clips = clips[[not holds_landmarks(Path(path)) for path in clips["video_path"]]]
+    if clips.empty:
+        return "landmarks are copied and nothing is tracked; training comes after"
     frames = tracked_frames(clips, params)
     rate = measured_rate(Path(clips["video_path"].iloc[0]), params.landmarks)
     return (

@@ -19,6 +19,7 @@ from signloom.dataset.folder_contents import (
     understand_folders,
 )
 from signloom.dataset.foreign_tables import read_foreign
+from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.split_choice import are_isolated, choose_mode, clips_of_rows, quiet_splits
 from signloom.errors import SignloomError
 from signloom.files import write_csv, write_text
@@ -27,6 +28,7 @@ from signloom.params.load import Tree, overlay
 from signloom.params.presets import PRODUCT_FOLDERS, isolated_signs, load_presets, preset_file
 from signloom.params.schema import Params
 from signloom.params.variants import WITHOUT_VIDEOS
+from signloom.video.decode import FOLDER_FPS
 
 _PLAIN_FOLDERS = {"video", "videos", "clips", "data", "corpus"}
 _CLIPS_A_SHARD = 100
@@ -39,6 +41,8 @@ _WHAT = {
     "folders": "folders named after signs",
 }
 _TASK = {"sentences": "", "signs": ", without a sentence decoder: a clip is answered with one sign"}
+# what the tutorial has that most MP_Data come from: the frames of a webcam
+_MP_DATA: Tree = {"frame_rate": 30.0, "point_order": "mp_data", "picture_size": [640, 480]}
 # every frame, and the pixels that the weights of the video network were trained with
 _EVERY_FRAME: Tree = {
     "landmarks": {"max_fps": None},
@@ -161,6 +165,7 @@ def _preset(corpus: Corpus, base: Params) -> tuple[Tree, str]:
             "table": corpus.table.as_posix(),
             "elan": [_tiers(person) for person in corpus.elan],
             "videos": corpus.videos.as_posix(),
+            **_assumed(corpus),
             "variations": None,
         },
         "shards": {"count": max(base.shards.count, math.ceil(len(rows) / _CLIPS_A_SHARD))},
@@ -175,10 +180,20 @@ def _preset(corpus: Corpus, base: Params) -> tuple[Tree, str]:
 
 
 def _from(corpus: Corpus, glosses: bool) -> Tree:
-    """Return how features are made from what a clip of `corpus` is."""
+    """Return how features are made from what a clip of `corpus` is: rows, landmarks or a video."""
     if corpus.importer in FEATURE_IMPORTERS:
         return {"gloss": {"variants": list(WITHOUT_VIDEOS)}} if glosses else {}
+    if glosses and any(kind_of(corpus.videos / video) for video in corpus.present["video"]):
+        return _EVERY_FRAME | {"gloss": {"variants": list(WITHOUT_VIDEOS)}}
     return _EVERY_FRAME | (_PIXELS if glosses else {})
+
+
+def _assumed(corpus: Corpus) -> Tree:
+    """Return what files of landmarks do not say, as the programs that write most of them have it."""
+    kind = kind_of(corpus.videos / corpus.present["video"].iloc[0])
+    if kind in ("openpose", "wholebody"):
+        return {"frame_rate": FOLDER_FPS}
+    return dict(_MP_DATA) if kind == "frames" else {}
 
 
 def _families(corpus: Corpus, isolated: bool) -> list[str]:
@@ -236,6 +251,7 @@ def _summary(found: Understood, corpus: Corpus, contents: Contents, params: Para
         + ", ".join(f"{split} {sizes[split]}" for split in ("train", "val", "test")),
         f"models    {', '.join(params.pipeline.families)}{_TASK[params.sign2text.task]}",
         *_about_tiers(found, corpus),
+        *_about_landmarks(corpus),
         *(f"not used  {line}" for line in _left_out(found, corpus, contents)),
     ]
     return [f"  {line}" for line in lines]
@@ -247,6 +263,13 @@ def _about_tiers(found: Understood, corpus: Corpus) -> list[str]:
         for person in corpus.elan
     ]
     return [*lines, f"          all tiers: {_some(list(found.tiers), 30)}"] if lines else []
+
+
+def _about_landmarks(corpus: Corpus) -> list[str]:
+    if not (assumed := _assumed(corpus)):
+        return []
+    said = ", ".join(f"{key} {value}" for key, value in assumed.items())
+    return [f"assumed   {said}: the files do not say it; correct it in the preset if it is different"]
 
 
 def _left_out(found: Understood, corpus: Corpus, contents: Contents) -> list[str]:

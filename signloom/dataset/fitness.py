@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from signloom.dataset.hashes import HashCache
-from signloom.dataset.headers import read_header, rows_header
+from signloom.dataset.headers import Header, landmarks_header, read_header, rows_header
 from signloom.dataset.importers import load_rows
+from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.manifest import LENGTH_SLACK_S, build_manifest
 from signloom.dataset.row_files import RowFiles
 from signloom.dataset.split_choice import SPLITS, are_isolated, quiet_splits, unfit_task
@@ -20,6 +21,7 @@ from signloom.dataset.splits import check_table
 from signloom.errors import SignloomError
 from signloom.params.dataset import ManifestParams
 from signloom.params.schema import Params
+from signloom.params.variants import VARIANTS
 from signloom.progress import track
 
 _FEW_CLIPS = 3
@@ -51,18 +53,19 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
         manifest = build_manifest(rows, params.dataset, ManifestParams(max_reject_ratio=1), hashes)
     clips, rejects = manifest.clips, manifest.rejects
     paths = {Path(path) for path in clips["video_path"]}
-    dataset = params.dataset
-    one_header = partial(read_header, folder_fps=dataset.frame_rate or folder_fps)
-    if dataset.holds_features:
-        one_header = partial(rows_header, RowFiles(), fps=dataset.frame_rate or params.pose.fps)
-    read = {path.as_posix(): one_header(path) for path in track(sorted(paths), "headers", unit="file")}
+    header = _header_reader(params, folder_fps)
+    read = {path.as_posix(): header(path) for path in track(sorted(paths), "headers", unit="file")}
     headers = pd.DataFrame([read[path] for path in clips["video_path"]], index=clips.index)
     length = headers["seconds"]
     cut = clips["end_s"].fillna(np.inf).clip(upper=length.fillna(np.inf)) - clips["start_s"].fillna(0.0)
     clips = clips.assign(
         **headers.assign(seconds=cut.where(np.isfinite(cut)), whole_s=length), split="", seen=0
     )
-    findings = [*_about_rejects(len(rows), rejects, params), *_about_times(clips, params)]
+    findings = [
+        *_about_rejects(len(rows), rejects, params),
+        *_about_times(clips, params),
+        *_about_landmarks(clips, params),
+    ]
     try:
         check_table(manifest.clips, params.splits)
         made = quiet_splits(manifest.clips, params.splits).set_index("clip_id")
@@ -70,6 +73,15 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
     except SignloomError as error:
         findings.append(Finding(True, str(error)))
     return Facts(clips, len(rows), rejects), [*findings, *_about_people_and_texts(clips, params)]
+
+
+def _header_reader(params: Params, folder_fps: float) -> Callable[[Path], Header]:
+    """Return what reads the header of a clip of rows, of landmarks or of pictures."""
+    dataset, rows = params.dataset, RowFiles()
+    if dataset.holds_features:
+        return partial(rows_header, rows, fps=dataset.frame_rate or params.pose.fps)
+    pictures = partial(read_header, folder_fps=dataset.frame_rate or folder_fps)
+    return lambda path: landmarks_header(path, dataset) or pictures(path)
 
 
 def _about_rejects(rows: int, rejects: pd.DataFrame, params: Params) -> Iterator[Finding]:
@@ -114,6 +126,21 @@ def _about_times(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
             f"{len(short)} of {len(clips)} clips are shorter than quality.min_seconds "
             f"{quality.min_seconds:g} and will be rejected{more}, first {short['clip_id'].iloc[0]}; "
             "lower it, or leave them out",
+        )
+
+
+def _about_landmarks(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
+    names = [name for name in params.gloss.variants if VARIANTS[name].features(params.tcn.input) != {"pose"}]
+    if params.dataset.holds_features or "gloss" not in params.pipeline.families or not names:
+        return
+    ready = [
+        clip for clip, path in zip(clips["clip_id"], clips["video_path"], strict=True) if kind_of(Path(path))
+    ]
+    if ready:
+        yield Finding(
+            True,
+            f"gloss.variants names {names[0]}, which reads videos, and {len(ready)} clips are landmarks, "
+            f"first {ready[0]}; name only those that read poses, such as tcn_ctc and hybrid_pose",
         )
 
 

@@ -12,6 +12,7 @@ from pympi.Elan import Eaf
 from signloom.dataset.forms.likely import likely_forms
 from signloom.dataset.forms.subtitles import SUFFIXES
 from signloom.dataset.importers import load_table
+from signloom.dataset.landmark_sources import holds_frames
 from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
 from signloom.dataset.row_tables import split_key
 from signloom.errors import SignloomError
@@ -40,7 +41,7 @@ _KNOWN_TIERS = [
 
 @dataclass
 class Contents:
-    """The files below a folder by what they may be; a folder of numbered pictures is a clip."""
+    """The files below a folder by what they may be; a folder of numbered frames is a clip."""
 
     root: Path
     clips: list[Path] = field(default_factory=list)
@@ -57,9 +58,9 @@ class Contents:
             place = Path(name)
             paths = [place / file for file in sorted(files) if not file.startswith(".")]
             kinds = {path: path.suffix.lower() for path in paths}
-            if any(kind in FRAME_SUFFIXES for kind in kinds.values()):
+            if any(kind in FRAME_SUFFIXES for kind in kinds.values()) or holds_frames(place):
                 found.clips.append(place)
-            found.clips += [path for path, kind in kinds.items() if kind in VIDEO_SUFFIXES]
+            found.clips += [path for path, kind in kinds.items() if kind in (*VIDEO_SUFFIXES, ".pose")]
             found.elan += [path for path, kind in kinds.items() if kind == ".eaf"]
             found.subtitles += [path for path, kind in kinds.items() if kind in SUFFIXES]
             tables = [path for path, kind in kinds.items() if kind in _TABLES]

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import av
 
+from signloom.dataset.landmark_sources import Settings, kind_of, length_and_rate
 from signloom.dataset.probe import files_of, length_s
 from signloom.dataset.row_files import RowFiles
+from signloom.params.dataset import DatasetParams
 
 _NONE = (float("nan"), float("nan"), "")
 
@@ -35,6 +37,13 @@ def read_header(path: Path, folder_fps: float) -> Header:
         frames = files_of(path)
         return Header(len(frames) / folder_fps, folder_fps, _video_header(frames[0]).size)
     return _video_header(path) if path.is_file() else Header(*_NONE)
+
+
+def landmarks_header(path: Path, dataset: DatasetParams) -> Header | None:
+    """Return the header of a clip of landmarks that can be read, or None for any other clip."""
+    if dataset.holds_features or not kind_of(path):
+        return None
+    return Header(*length_and_rate(path, Settings.of(dataset)), "")
 
 
 def _video_header(path: Path) -> Header:

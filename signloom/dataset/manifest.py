@@ -14,7 +14,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import ANNOTATIONS, load_rows
-from signloom.dataset.probe import LANDMARK_SUFFIXES, VIDEO_SUFFIXES
+from signloom.dataset.landmark_sources import SUFFIXES as LANDMARK_SUFFIXES
+from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.dataset.row_files import ROW_SUFFIXES
 from signloom.dataset.row_tables import split_key
 from signloom.dataset.shard_names import shard_names, shard_of

@@ -1,6 +1,5 @@
 """A quick check whether a clip's file can be read at all."""
 
-import struct
 from pathlib import Path
 
 import av
@@ -9,17 +8,16 @@ VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".3gp", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"),
     *(".flv", ".ogv", ".gif"),
 )
-# files of landmarks, which take the place of a video
-LANDMARK_SUFFIXES = (".pose",)
 FRAME_SUFFIXES = (".png", ".jpg", ".jpeg")
+KEYPOINTS_END = "_keypoints.json"
+# the files of a folder, one for each frame: pictures, else rows of landmarks, else OpenPose's
+_FRAME_ENDS: tuple[tuple[str, ...], ...] = (FRAME_SUFFIXES, (".npy",), (KEYPOINTS_END,))
 
 
 def why_unreadable(path: Path) -> str | None:
-    """Return why a video, folder of frames or file of landmarks is unreadable, or None."""
+    """Return why a video or folder of frames is unreadable, or None."""
     if path.is_dir():
         return _folder_problem(path)
-    if path.suffix.lower() in LANDMARK_SUFFIXES:
-        return _landmarks_problem(path)
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         return f"{path.suffix or 'no suffix'} is not one of {', '.join(VIDEO_SUFFIXES)} or a folder of frames"
     return _picture_problem(path)
@@ -41,10 +39,15 @@ def length_s(path: Path) -> float | None:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the file `path`, or the pictures in the folder `path` but no other files, sorted by name."""
+    """Return the file `path`, or the files of the frames in the folder `path`, sorted by name.
+
+    They are the pictures; without pictures, rows of landmarks or OpenPose's files. Other files do not count.
+    """
     if not path.is_dir():
         return [path]
-    return sorted(file for file in path.iterdir() if file.suffix.lower() in FRAME_SUFFIXES and file.is_file())
+    files = sorted(file for file in path.iterdir() if file.is_file())
+    found = ([file for file in files if file.name.lower().endswith(ends)] for ends in _FRAME_ENDS)
+    return next((frames for frames in found if frames), [])
 
 
 def _picture_problem(path: Path) -> str | None:
@@ -68,20 +71,3 @@ def _folder_problem(path: Path) -> str | None:
         return f"frame {nameless[0]} has no number in its name"
     problem = _picture_problem(frames[0])
     return problem and f"{frames[0].name}: {problem}"
-
-
-def _landmarks_problem(path: Path) -> str | None:
-    """Return why the header of a `.pose` file cannot be used; stage landmarks reads the rest."""
-    # slow to import, and most corpora have none
-    from pose_format import Pose
-    from pose_format.pose_body import EmptyPoseBody
-
-    try:
-        with path.open("rb") as file:
-            header = Pose.read(file, EmptyPoseBody).header
-    except (OSError, EOFError, ValueError, TypeError, NotImplementedError, struct.error) as error:
-        return f"not a .pose file that pose-format reads: {error}"
-    names = [component.name for component in header.components]
-    if "POSE_LANDMARKS" not in names:
-        return f"expected MediaPipe Holistic with POSE_LANDMARKS; the file has {', '.join(names)}"
-    return None

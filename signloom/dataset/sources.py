@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from signloom.dataset import landmark_sources
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_rows
+from signloom.dataset.landmark_sources import Settings, kind_of
 from signloom.dataset.probe import files_of, length_s, why_unreadable
 from signloom.dataset.row_files import ROW_SUFFIXES, RowFiles
 from signloom.dataset.row_tables import split_key
@@ -70,12 +72,12 @@ class Sources:
         return f"{parts[0] if parts else path} does not exist"
 
     def why_unreadable(self, path: Path) -> str | None:
-        """Return why an existing source cannot be read, or None if it can."""
+        """Return why an existing source cannot be read, or None if it can.
+
+        Raises SignloomError if landmarks need a parameter that is null.
+        """
         if not self.dataset.holds_features:
-            problem = why_unreadable(path)
-            if problem and (path in self._keyed or path.suffix.lower() in ROW_SUFFIXES):
-                return f"{problem}; if it holds feature rows, set dataset.features to true"
-            return problem
+            return self._without_rows(path)
         try:
             if path in self._keyed:
                 table, key = self._keyed[path]
@@ -84,6 +86,17 @@ class Sources:
         except SignloomError as error:
             return str(error)
         return None
+
+    def _without_rows(self, path: Path) -> str | None:
+        """Return why a source cannot be read as a video, folder of frames or landmarks."""
+        landmarks = self._holds_landmarks(path)
+        if landmarks:
+            problem = landmark_sources.why_unreadable(path, Settings.of(self.dataset))
+        else:
+            problem = why_unreadable(path)
+        if problem and (path in self._keyed or path.suffix.lower() in ROW_SUFFIXES):
+            return f"{problem}; if it holds feature rows, set dataset.features to true"
+        return problem
 
     def shape(self, path: Path) -> tuple[int, int]:
         """Return the number of rows and columns of a source; raises as `RowFiles.shape` does."""
@@ -99,13 +112,20 @@ class Sources:
         return sum(file.stat().st_size for file in files_of(path))
 
     def length_s(self, path: Path) -> float | None:
-        """Return the length of a video file or of rows in seconds, or None if it is not known."""
+        """Return the length of a video, of rows or of landmarks in seconds, or None if it is not known."""
         if self.dataset.holds_features:
             rate = self.dataset.frame_rate
             return self.shape(path)[0] / rate if rate else None
         if path not in self._lengths:
-            self._lengths[path] = length_s(path)
+            self._lengths[path] = (
+                landmark_sources.length_and_rate(path, Settings.of(self.dataset))[0]
+                if self._holds_landmarks(path)
+                else length_s(path)
+            )
         return self._lengths[path]
+
+    def _holds_landmarks(self, path: Path) -> bool:
+        return not self.dataset.holds_features and kind_of(path) is not None
 
     def can_be_cut(self, path: Path) -> bool:
         """Return whether the clip may have a start and end; a clip of a table of rows may not."""

@@ -1,6 +1,6 @@
 """The location of the clips and the format of their table."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -17,6 +17,9 @@ FORMS = (
     *("asl_citizen", "autsl", "csl_daily", "gsl", "gsl_isolated", "how2sign", "how2sign_clips", "include"),
     *("multimodalhugs", "phoenix2014_si5", "phoenix2014t_videos"),
 )
+
+# the order of the parts in a row of 1662 numbers: pose, hands, face, or pose, face, hands
+PointOrder = Literal["signloom", "mp_data"]
 
 
 def _known(name: str) -> str:
@@ -46,14 +49,23 @@ class DatasetParams(Section):
     )
     elan: list[ElanTiers] = Field(description="for importer elan: one entry for each person in view")
     videos: str = Field(description="folder to which the video paths of the table are relative")
+    frame_rate: float | None = Field(
+        gt=0,
+        description="frames or rows a second of clips that do not say it; null: 25 for folders of frames, "
+        "pose.fps for feature rows, an error for landmarks",
+    )
+    point_order: PointOrder | None = Field(
+        description="order of the parts in rows of landmarks: signloom (face last) or mp_data (hands last)"
+    )
+    picture_size: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=2, max_length=2)] | None = (
+        Field(
+            description="width and height in pixels of the pictures that landmarks without a size came from"
+        )
+    )
     variations: str | None = Field(description="JSON file that maps sentence_id to a list of sentences")
     features: bool = Field(
         description="whether clips are feature rows instead of videos; always so with the importers "
         + ", ".join(FEATURE_IMPORTERS)
-    )
-    frame_rate: float | None = Field(
-        gt=0,
-        description="frames a second of folders of frames, rows a second of features; null: 25 and pose.fps",
     )
 
     @property

@@ -19,6 +19,7 @@ from multiprocessing.context import SpawnContext
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
+from signloom.dataset.landmark_sources import UNSET, Settings
 from signloom.errors import ProcessDied
 from signloom.features.partial_shard import ClipTask
 from signloom.features.pose.landmark_files import holds_landmarks, read_landmarks
@@ -32,10 +33,16 @@ from signloom.video.thinning import thinned
 _PARENT_CHECK_S = 0.5
 
 
-def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int) -> None:
+def track_clips(
+    tasks: list[ClipTask],
+    params: LandmarksParams,
+    workers: int,
+    ready: Settings = UNSET,
+) -> None:
     """Track every clip of `tasks` that has no journal yet, in at most `workers` processes.
 
-    Raises ProcessDied if a worker dies.
+    `ready` is what landmark files do not say. Raises SignloomError if it lacks what they need, and
+    ProcessDied if a worker dies.
     """
     todo = [task for task in tasks if not task.journal.exists()]
     if not todo:
@@ -44,7 +51,7 @@ def track_clips(tasks: list[ClipTask], params: LandmarksParams, workers: int) ->
         print(f"landmarks: {len(tasks) - len(todo)} clips are already finished", file=sys.stderr)
     for task in todo:
         if holds_landmarks(task.video):
-            _copy_clip(task, params.max_fps)
+            _copy_clip(task, params.max_fps, ready)
     todo = [task for task in todo if not holds_landmarks(task.video)]
     if not todo:
         return
@@ -119,10 +126,10 @@ def _track_clip(task: ClipTask) -> int:
     return int(entry["length"])
 
 
-def _copy_clip(task: ClipTask, max_fps: float | None) -> None:
+def _copy_clip(task: ClipTask, max_fps: float | None, ready: Settings) -> None:
     """Write the rows of a clip of a landmark file and then its journal."""
     try:
-        raw, fps = read_landmarks(task.video, task.start_s, task.end_s, max_fps)
+        raw, fps = read_landmarks(task.video, task.start_s, task.end_s, max_fps, ready)
     except VideoUnreadable as error:
         write_text(task.journal, json.dumps(_unreadable(error)))
         return

@@ -5,7 +5,6 @@ landmark; a part with confidence 0 is missing. Some programs wrote z in pixels, 
 MediaPipe's origins, kept only some of the points, or left the depth out: such files are read too.
 """
 
-import math
 import mmap
 import struct
 from pathlib import Path
@@ -20,10 +19,11 @@ from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderD
 from pose_format.utils.reader import BufferReader
 
 from signloom.features.pose import layout
+from signloom.features.pose.lacking_points import whole_pose
 from signloom.features.pose.point_names import POINT_NAMES, named_points
-from signloom.features.pose.raw_clip import TORSO, RawClip
+from signloom.features.pose.raw_clip import TORSO, RawClip, frames_between
 from signloom.files import atomic
-from signloom.video.decode import TIME_SLACK_S, VideoUnreadable
+from signloom.video.decode import VideoUnreadable
 
 Array = NDArray[np.float64]
 
@@ -59,20 +59,14 @@ def read_pose(path: Path, start_s: float | None = None, end_s: float | None = No
     if not (size.width and size.height and fps > 0):
         about = f"{size.width}x{size.height} pixels and {fps:g} frames/s"
         raise VideoUnreadable(f"the header of the .pose file says {about}; expected more than 0")
-    start = start_s or 0.0
-    first = max(0, math.ceil((start - TIME_SLACK_S) * fps))
-    stop = len(whole.data) if end_s is None else math.ceil((end_s - TIME_SLACK_S) * fps)
-    numbers = np.arange(first, max(first, min(stop, len(whole.data))))
-    if not len(numbers):
-        until = math.inf if end_s is None else end_s
-        raise VideoUnreadable(f"no frame between {start:g} s and {until:g} s; the file has {len(whole.data)}")
-    _, body = _open(path, NumPyPoseBody, start_frame=first, end_frame=int(numbers[-1]) + 1)
+    numbers = np.array(frames_between(len(whole.data), fps, start_s, end_s), np.int64)
+    _, body = _open(path, NumPyPoseBody, start_frame=int(numbers[0]), end_frame=int(numbers[-1]) + 1)
     # the first version of the format is always read whole
     taken = slice(None) if len(body.data) == len(numbers) else numbers
     data, confidence = body.data.data[taken, 0], body.confidence[taken, 0]
     rows = _rows(header, np.asarray(data, np.float64), np.asarray(confidence, np.float64))
-    times = numbers / fps - start
-    return PoseFile(RawClip(rows, times, numbers.astype(np.int64), size.width, size.height), fps)
+    times = numbers / fps - (start_s or 0.0)
+    return PoseFile(RawClip(rows, times, numbers, size.width, size.height), fps)
 
 
 def write_pose(path: Path, raw: RawClip, fps: float) -> None:
@@ -171,19 +165,4 @@ def _part(header: PoseHeader, part: str, data: Array, confidence: Array) -> Arra
     if part != "pose":
         values[~((seen > 0) & there).all(axis=1)] = np.nan
         return values
-    return _whole_pose(values, seen, there, columns >= 0)
-
-
-def _whole_pose(values: Array, seen: Array, there: NDArray[np.bool_], ever: NDArray[np.bool_]) -> Array:
-    """Return the pose (n, 33, 4) with a place for points that are not `there` (n, 33).
-
-    They lie in the middle of the torso, so that they are 0 in the features. A point that the file lacks gets
-    the mean visibility of the others, so that gates judge by what the file holds.
-    """
-    middle = values[:, TORSO].mean(axis=1, keepdims=True)
-    mean = seen[:, ever].mean(axis=1, keepdims=True)
-    visibility = np.where(ever, np.where(there, seen, 0.0), mean)
-    pose = np.concatenate([np.where(there[..., None], values, middle), visibility[..., None]], axis=-1)
-    known = np.asarray(there[:, TORSO].all(axis=1) & (seen > 0).any(axis=1))
-    pose[~known] = np.nan
-    return pose
+    return whole_pose(values, seen, there, columns >= 0)
