@@ -129,16 +129,15 @@ def test_a_clip_of_a_table_that_cannot_be_used_is_rejected_with_its_reason(tmp_p
     assert index["detail"][2] == f"{tmp_path}/hands.csv: no row has 'c' in column `video`"
 
 
-def test_without_groups_the_columns_of_a_table_are_the_rows_and_an_empty_cell_is_missing(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "t.csv").write_text("video,frame,x,y,z\na,7,1,2,3\na,8,4,,6\na,9,0,0,0\n")
-    write_list(tmp_path, ["t/a"], [tmp_path / "t.csv#a"])
+def test_without_groups_the_columns_of_a_table_are_the_rows(tmp_path: Path) -> None:
+    rows = "a,7,1,2,3\na,8,,,\na,9,0,0,0\nb,0,4,,6\n"
+    (tmp_path / "t.csv").write_text("video,frame,x,y,z\n" + rows)
+    write_list(tmp_path, ["t/a", "t/b"], [tmp_path / "t.csv#a", tmp_path / "t.csv#b"])
     shards = run_stage(tmp_path, {"min_seconds": 0.0}, frame_rate=30.0)
-    expected = [[1, 2, 3], [4, np.nan, 6], [np.nan] * 3]
-    np.testing.assert_array_equal(shards.clip("t/a"), expected)
-    assert shards.mask("t/a").tolist() == [[1] * 4, [1] * 4, [0] * 4]
+    np.testing.assert_array_equal(shards.clip("t/a"), [[1, 2, 3], [np.nan] * 3, [np.nan] * 3])
+    assert shards.mask("t/a").tolist() == [[1] * 4, [0] * 4, [0] * 4]
     assert shards.index.loc[0, "frame_index"].tolist() == [7, 8, 9]
+    assert shards.index["detail"][1] == "row 1 has 1 NaN among 3 values"
 
 
 def test_start_and_end_cut_rows_at_their_rate(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from signloom.errors import SignloomError
-from signloom.features.pose.layout import FEATURE_DIM
 from signloom.features.pose.position_features import stack_frames
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
@@ -161,9 +160,8 @@ class GlossRows:
         """Return the pose rows of a clip, one per frame."""
         assert self.pose is not None
         values, mask = self.pose.clip(clip_id), self.pose.mask(clip_id)
-        # of landmarks, check rows with all parts; a given row may lack single values
-        whole = values[mask.all(1) & (values.shape[1] == FEATURE_DIM)]
-        if np.isinf(values).any() or np.isnan(whole).any():
+        # check only rows with all parts: which columns belong to which part differs between sources
+        if np.isinf(values).any() or np.isnan(values[mask.all(1)]).any():
             raise SignloomError(
                 f"clip {clip_id}: a pose feature is infinite, or NaN although no part is missing; build its "
                 "shard again"

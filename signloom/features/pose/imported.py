@@ -68,8 +68,8 @@ class Given:
         if values.shape[1] == FEATURE_DIM:
             return Rows(*_missing_parts(values), frames)
         nan = np.isnan(values)
-        # an empty cell of a table is a missing value; in a file, NaN is the trace of a failed computation
-        if not place and (broken := nan.any(axis=1) & ~nan.all(axis=1)).any():
+        # a row is missing as a whole; a single NaN is the trace of a failed computation
+        if (broken := nan.any(axis=1) & ~nan.all(axis=1)).any():
             row = int(broken.argmax())
             raise SignloomError(f"row {row + 1} has {nan[row].sum()} NaN among {len(nan[row])} values")
         return Rows(*_missing_rows(values), frames)
