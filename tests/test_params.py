@@ -169,6 +169,15 @@ def test_broken_yaml_is_an_error_with_its_line(tmp_path: Path) -> None:
         load_params(path)
 
 
+def test_a_key_that_stands_twice_is_an_error_and_not_the_last_value(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("sign2text:\n  lr: 0.001\n  epochs: 3\n  lr: 0.1\n")
+    with pytest.raises(SignloomError, match=r"mine\.yaml:4: lr stands here a second time"):
+        read_yaml(file)
+    file.write_text("gloss:\n  epochs: 1\nhybrid:\n  epochs: 1\n")
+    assert read_yaml(file)["hybrid"] == {"epochs": 1}
+
+
 def test_a_number_with_an_exponent_and_no_dot_is_a_number(root: Path, tmp_path: Path) -> None:
     # YAML 1.1 reads 3e-4 as a string
     preset = tmp_path / "mine.yaml"

@@ -41,14 +41,29 @@ def read_yaml(file: Path) -> Tree:
     """Return the mapping in `file`; raises SignloomError with the line for anything else."""
     if not file.exists():
         raise SignloomError(f"{file} does not exist")
+    text = file.read_text("utf-8")
     try:
-        tree = yaml.safe_load(file.read_text("utf-8"))
+        tree = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SignloomError(f"{file}:{line}: not valid YAML: {error.problem}") from error
+    for key, line in _repeated(yaml.compose(text)):
+        raise SignloomError(f"{file}:{line}: {key} stands here a second time; delete one of the two")
     if not isinstance(tree, dict):
         raise SignloomError(f"{file}:1: expected sections of parameters, found {type(tree).__name__}")
     return tree
+
+
+def _repeated(node: yaml.Node | None) -> Iterator[tuple[str, int]]:
+    """Yield every key that its mapping has twice, and its line; YAML would take the last one in silence."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    names: set[str] = set()
+    for name, value in node.value:
+        if name.value in names:
+            yield str(name.value), name.start_mark.line + 1
+        names.add(name.value)
+        yield from _repeated(value)
 
 
 def check_params(tree: Tree, files: list[Path], elsewhere: dict[str, str] | None = None) -> Params:
