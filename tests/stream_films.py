@@ -34,7 +34,7 @@ SECTIONS = {
 class ListeningEngine:
     """In the engine's place: its answer names every value that it was given."""
 
-    config: ClassVar[dict[str, Any]] = {**SECTIONS, "seq_len": SEQ_LEN}
+    config: ClassVar[dict[str, Any]] = {**SECTIONS, "seq_len": SEQ_LEN, "features": {"dim": 540}}
 
     def answer(
         self,

@@ -139,8 +139,9 @@ def shard(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_landmarks_show_their_progress_and_no_chatter(root: Path, shard: Path, tmp_path: Path) -> None:
     outputs = {"npy": tmp_path / "0.npy", "parquet": tmp_path / "0.parquet"}
+    unset = dict.fromkeys(("point_order", "frame_rate", "picture_size"))
     command = [
-        *arguments({"shard": [shard]}, outputs, {"landmarks": {"max_fps": None}}),
+        *arguments({"shard": [shard]}, outputs, {"landmarks": {"max_fps": None}, "dataset": unset}),
         "--scratch",
         str(tmp_path),
     ]

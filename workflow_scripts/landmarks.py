@@ -18,8 +18,11 @@ from workflow_scripts.job import Job, entry_point
 
 def work(job: Job) -> None:
     scratch = job.scratch()
-    keys = ("point_order", "frame_rate", "picture_size")
-    ready = Settings(*(job.value(f"dataset.{key}", DatasetParams) for key in keys))
+    ready = Settings(
+        job.value("dataset.point_order", DatasetParams),
+        job.value("dataset.frame_rate", DatasetParams),
+        job.value("dataset.picture_size", DatasetParams),
+    )
     tasks = clip_tasks(read_shard_list(job.input("shard")), scratch, folder_fps=ready.frame_rate)
     track_clips(tasks, job.section("landmarks", LandmarksParams), job.threads, ready)
     join_clips(tasks, job.output("npy"), job.output("parquet"), RAW_DIM)
