@@ -35,6 +35,7 @@ class ListeningEngine:
     """In the engine's place: its answer names every value that it was given."""
 
     config: ClassVar[dict[str, Any]] = {**SECTIONS, "seq_len": SEQ_LEN, "features": {"dim": 540}}
+    unit = "sentence"
 
     def answer(
         self,

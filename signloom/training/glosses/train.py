@@ -83,13 +83,13 @@ def _train(files: GlossFiles, trained: TrainedFiles, params: GlossTraining, scra
     run, p, shape, recompose = params.run, params.train_gloss, params.shape, params.gloss_recompose
     warn_if_emulated("train_gloss.precision", p.precision, "product")
     corpus = GlossCorpus.load(files, run, params.kind, p, timed=recompose.used)
-    if "pose" in corpus.rows.stats:
-        warn_of_layout("gloss_pose_augment", len(corpus.rows.stats["pose"].std), params.gloss_pose_augment)
     batches = TrainingGlosses(
         corpus.train, corpus.rows, run.seed, p.batch_size, params.gloss_augment, params.gloss_pose_augment,
         recompose, params.gloss_positions,
         token_dropout=shape.token_dropout if isinstance(shape, HybridParams) else 0.0,
     )  # fmt: skip
+    if "pose" in corpus.rows.stats:
+        warn_of_layout("gloss_pose_augment", len(corpus.rows.stats["pose"].std), params.gloss_pose_augment)
     loss = Loss.of(shape, p.precision)
     validate = GlossValidation(corpus, p.batch_size, loss)
 
