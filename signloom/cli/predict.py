@@ -52,9 +52,7 @@ def answer(args: argparse.Namespace) -> int:
     return 0
 
 
-def _answer_clips(
-    args: argparse.Namespace, engine: SignEngine, tracker: Tracker, faces: FaceFinder
-) -> int:
+def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker, faces: FaceFinder) -> int:
     videos = [video for given in args.videos for video in videos_in(given)]
     pictures = picture_paths(args.picture, videos) if args.picture else []
     failed = False

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from signloom.features.pose.mediapipe_start import mediapipe_start
 
 _CONFIDENCE = 0.5
-# a face of less than a third of the tallest one's height is three times as far away, or a picture on the wall:
-# the tracker does not take it for the person; an interpreter shown beside a speaker is larger
+# a face of less than a third of the tallest one's height is three times as far away, or a picture on the
+# wall, and the tracker does not take it for the person; an interpreter beside a speaker is larger
 _TINY = 1 / 3
 # in one frame of some hundred, a hand is taken for a face
 _FRAMES = 2
