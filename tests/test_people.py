@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -191,12 +192,12 @@ def test_check_names_a_mirrored_video_and_one_of_two_people(
     monkeypatch.setattr("signloom.cli.check.about_people", about_people)
     monkeypatch.setattr(people, "_LIMIT_S", 600.0)
     videos = new_project / "data/mine/videos"
-    first, *_ = paths = [demo / f"s1/{name}.mp4" for name in RIGHT_HANDED]
-    for path in paths:
-        write_pictures(videos / path.name, (frame.image for frame in read_frames(path)))
+    videos.mkdir(parents=True)
+    for name in RIGHT_HANDED:
+        shutil.copy(demo / f"s1/{name}.mp4", videos)
     flipped = (np.ascontiguousarray(frame.image[:, ::-1]) for frame in read_frames(demo / "s1/025_1.mp4"))
     write_pictures(videos / "flipped.mp4", flipped)
-    write_pictures(videos / "two.mp4", islice(side_by_side(first, demo / "s2/001_1.mp4"), 20))
+    write_pictures(videos / "two.mp4", islice(side_by_side(demo / "s1/001_1.mp4", demo / "s2/001_1.mp4"), 20))
     table(
         new_project,
         videos,
@@ -204,7 +205,7 @@ def test_check_names_a_mirrored_video_and_one_of_two_people(
     )
     code, out, _ = said("check", "mine")
     assert code == 0, out
-    assert "people    5 clips looked at, in " in out
+    assert "people    5 of 5 clips looked at, in " in out
     assert (
         "look at: 1 clips are signed with another hand than their signer's other clips, first flipped (left)"
         in out
@@ -237,7 +238,7 @@ def test_check_reads_the_hands_of_all_clips_from_landmarks_that_are_built(
     built(new_project / "build/mine/landmarks", **ways)
     code, out, _ = said("check", "mine")
     assert code == 0, out
-    assert "people    0 clips looked at, hands in the landmarks of 5 clips, in " in out
+    assert "people    0 of 5 clips looked at, hands in the landmarks of 5 clips, in " in out
     assert (
         "look at: 1 clips are signed with another hand than their signer's other clips, first 009_1 (left);"
         in out

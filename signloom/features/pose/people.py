@@ -49,7 +49,8 @@ def about_people(clips: pd.DataFrame, params: Params, landmarks: Path) -> tuple[
     begun = time.perf_counter()
     shares = _built_shares(FeatureShards(shards, [file.with_suffix(".parquet") for file in shards]), signed)
     findings: list[Finding] = []
-    seen = _look(spread(signed), params, not shares, begun, findings)
+    chosen = spread(signed)
+    seen = _look(chosen, params, not shares, begun, findings)
     several = [clip for clip, look in seen.items() if look.several]
     if several:
         findings.append(
@@ -62,7 +63,7 @@ def about_people(clips: pd.DataFrame, params: Params, landmarks: Path) -> tuple[
     shares = shares or {clip: look.share for clip, look in seen.items()}
     findings += _about_hands(signed, shares)
     hands = f", hands in the landmarks of {len(shares)} clips" if shards else ""
-    line = f"{len(seen)} clips looked at{hands}, in {time.perf_counter() - begun:.1f} s"
+    line = f"{len(seen)} of {len(chosen)} clips looked at{hands}, in {time.perf_counter() - begun:.1f} s"
     return line, findings
 
 
