@@ -17,7 +17,7 @@ from signloom.cli.check import about_people
 from signloom.features.pose import people
 from signloom.features.pose.faces import FaceFinder, count_large, first_company
 from signloom.features.pose.hands import hand_share, other_handed
-from signloom.features.pose.layout import WRISTS
+from signloom.features.pose.layout import SHOULDERS, WRISTS
 from signloom.features.shards import append_npy
 from signloom.inference.answer import Answer, Company
 from signloom.inference.answer_text import clip_table
@@ -50,6 +50,7 @@ def walk(steps_left: float, steps_right: float, seen_left: float = 0.9) -> np.nd
     rows = np.full((5, 1662), np.nan, np.float32)
     pose = np.zeros((5, 33, 4), np.float32)
     pose[..., 3] = 0.9
+    pose[:, SHOULDERS[0], 0] = 0.1
     pose[1::2, LEFT, 0], pose[1::2, RIGHT, 0] = steps_left, steps_right
     pose[:, LEFT, 3] = seen_left
     rows[:, :132] = pose.reshape(5, -1)
@@ -62,6 +63,7 @@ def test_the_share_of_the_hands_is_that_of_the_ways_they_go() -> None:
     assert hand_share(walk(0.1, 0.1), 640, 480) == pytest.approx(0)
     assert hand_share(walk(0.3, 0.1, seen_left=0.2), 640, 480) == pytest.approx(1), "a guess is no motion"
     assert np.isnan(hand_share(walk(0, 0), 640, 480))
+    assert np.isnan(hand_share(walk(0.0, 0.02), 640, 480)), "points that tremble are no motion"
     assert np.isnan(hand_share(np.full((5, 1662), np.nan, np.float32), 640, 480))
     turned = walk(0.0, 0.1)
     turned[1::2, LEFT * 4 + 1] = 0.1

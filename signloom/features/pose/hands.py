@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from signloom.features.pose.layout import POSE_POINTS, RAW_PARTS, WRISTS
-from signloom.features.pose.motion import VISIBLE
+from signloom.features.pose.motion import VISIBLE, shoulder_width
 
 # one wrist goes one and a half times as far as the other; no clip of the demo's signers exceeds 0.18 on the
 # wrong side, while three clips in five exceed 0.2 on the right one
@@ -20,17 +20,19 @@ def hand_share(rows: NDArray[Any], width: int, height: int) -> float:
     """Return how much more the right wrist moves than the left: 1 for the right one alone, -1 for the left.
 
     `rows` are raw landmarks (n, 1662) of frames of one clip in their order, of pictures of that size; left
-    and right are the person's own. A wrist moves only between frames that both show it. NaN if none moves.
+    and right are the person's own. A wrist moves only between frames that both show it. NaN if neither goes
+    further than the shoulders are wide: a tracker's points tremble.
     """
-    pose = rows[:, RAW_PARTS["pose"]].reshape(-1, POSE_POINTS, 4)
-    left, right = (_path(pose[:, WRISTS[side]], width, height) for side in ("left_hand", "right_hand"))
-    return (right - left) / (right + left) if right + left > 0 else float("nan")
+    pose = rows[:, RAW_PARTS["pose"]].reshape(-1, POSE_POINTS, 4).astype(np.float64)
+    pose[..., :2] *= (width, height)
+    left, right = (_path(pose[:, WRISTS[side]]) for side in ("left_hand", "right_hand"))
+    moves = max(left, right) > shoulder_width(pose)
+    return (right - left) / (right + left) if moves else float("nan")
 
 
-def _path(wrist: NDArray[Any], width: int, height: int) -> float:
+def _path(wrist: NDArray[np.float64]) -> float:
     """Return how many pixels a wrist (n, 4) goes."""
-    places = wrist[:, :2].astype(np.float64) * (width, height)
-    places[~(wrist[:, 3] >= VISIBLE)] = np.nan
+    places = np.where(wrist[:, 3:] >= VISIBLE, wrist[:, :2], np.nan)
     return float(np.nansum(np.linalg.norm(np.diff(places, axis=0), axis=1)))
 
 
