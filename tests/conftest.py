@@ -76,11 +76,12 @@ def small_networks() -> Iterator[None]:
 
 @pytest.fixture
 def new_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project's folder with its parameters and no presets; no tracker is measured."""
+    """A project's folder with its parameters and no presets; no tracker is measured or looks at people."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     (tmp_path / "config/presets").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("signloom.cli.check.measured_rate", lambda video, params: 10.0)
+    monkeypatch.setattr("signloom.cli.check.about_people", lambda clips, params, landmarks: ("", []))
     return tmp_path
 
 

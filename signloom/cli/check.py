@@ -17,6 +17,7 @@ from signloom.errors import SignloomError
 from signloom.features.backbones.registry import BACKBONES
 from signloom.features.pose.landmark_files import holds_landmarks
 from signloom.features.pose.layout import FEATURE_DIM, PARTS, RAW_DIM
+from signloom.features.pose.people import about_people
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.native_stderr import only_errors
 from signloom.params.features import LandmarksParams
@@ -49,7 +50,10 @@ def check(presets: str) -> int:
     if needed > free:
         findings.append(Finding(True, f"the disk has too little room below {build}; free {_size(needed)}"))
     if not params.dataset.holds_features:
-        print(f"time      {about_time(facts.clips, params)}")
+        print(f"time      {about_time(facts.clips, params)}", flush=True)
+        line, looked = about_people(facts.clips, params, build / "landmarks")
+        print(f"people    {line}")
+        findings += looked
     for finding in sorted(findings, key=lambda one: not one.stops):
         print(f"{'must be mended' if finding.stops else 'look at'}: {finding.text}")
     fit = not any(finding.stops for finding in findings)

@@ -15,6 +15,7 @@ from signloom.cli.picture import write_picture
 from signloom.console import json_line
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
+from signloom.features.pose.faces import FaceFinder
 from signloom.inference.annotations import AnsweredPassage, write_eaf, write_subtitles
 from signloom.inference.answer import Answer
 from signloom.inference.answer_text import NONE, clip_table, decision
@@ -36,7 +37,8 @@ def answer(args: argparse.Namespace) -> int:
     with only_errors(), bundle_tracker(engine) as tracker:
         cut = bool(args.eaf or args.vtt or args.srt)
         if args.videos and not cut:
-            return _answer_clips(args, engine, tracker)
+            with FaceFinder() as faces:
+                return _answer_clips(args, engine, tracker, faces)
         video = _one_video(args.videos[0]) if args.videos else args.stream
         frames = _bar(video.name, video)(read_frames(video)) if video else camera_frames(args.camera)
         # of a video that is answered into a file, only what goes into the file is printed
@@ -50,7 +52,7 @@ def answer(args: argparse.Namespace) -> int:
     return 0
 
 
-def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker) -> int:
+def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker, faces: FaceFinder) -> int:
     videos = [video for given in args.videos for video in videos_in(given)]
     pictures = picture_paths(args.picture, videos) if args.picture else []
     failed = False
@@ -64,6 +66,7 @@ def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker
                 rerank=args.rerank,
                 watch=_bar(label, video),
                 check_mirror=True,
+                faces=faces,
             )
         except VideoUnreadable as error:
             print(f"error: {video}: {error}", file=sys.stderr)

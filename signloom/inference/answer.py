@@ -22,6 +22,15 @@ class Match:
 
 
 @dataclass(frozen=True)
+class Company:
+    """Several faces in the picture of a clip, and where the person is who was read."""
+
+    faces: int
+    time_s: float  # from the start of the clip
+    read: str | None  # left, middle or right of the picture; None if nobody was read at that time
+
+
+@dataclass(frozen=True)
 class Answer:
     """Whether a clip is accepted, the reason if not, and the matching sentences."""
 
@@ -35,6 +44,7 @@ class Answer:
     # where each gloss begins and ends in the clip, 0-1; None if the model does not say
     gloss_spans: tuple[tuple[float, float], ...] | None = None
     mirrored: bool = False  # refused, and found to be accepted when left and right are exchanged
+    company: Company | None = None  # None if one face was seen, or none was looked for
     unit: str = "sentence"  # what the bundle answers with: sentence, or sign where it has isolated signs
     sign: str | None = None  # the sign of an accepted clip; None if the bundle has sentences
 

@@ -1,6 +1,6 @@
 """Print an answer in words."""
 
-from signloom.inference.answer import Answer, Match
+from signloom.inference.answer import Answer, Company, Match
 
 REASONS = {
     "no_person": "nobody is in the picture",
@@ -36,7 +36,16 @@ def clip_table(name: str, answer: Answer) -> str:
             lines.append(f"  {label}: {text or NONE}")
     if answer.mirrored:
         lines.append(f"  {MIRRORED}")
+    if answer.company:
+        lines.append(f"  {company_text(answer.company)}")
     return "\n".join([*lines, *_match_lines(answer.matches, answer.unit)])
+
+
+def company_text(company: Company) -> str:
+    """Return in words that several people are in the picture, and who of them was read."""
+    places = {"left": "the person on the left", "middle": "the person in the middle"}
+    who = "nobody" if company.read is None else places.get(company.read, "the person on the right")
+    return f"{company.faces} faces in the picture at {company.time_s:.1f} s; {who} was read"
 
 
 def _match_lines(matches: tuple[Match, ...], unit: str) -> list[str]:

@@ -16,6 +16,7 @@ from signloom.features.pose.pose_features import landmarks_to_features
 from signloom.features.pose.raw_clip import RawClip
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.inference.answer import Answer
+from signloom.inference.company import FaceCounter, Look
 from signloom.inference.engine import SignEngine
 from signloom.inference.networks import Clip
 from signloom.params.features import GateParams, LandmarksParams, PoseParams
@@ -98,17 +99,21 @@ def answer_video(
     decode: bool = True,
     watch: Callable[[Iterable[Frame]], Iterable[Frame]] = iter,
     check_mirror: bool = False,
+    faces: FaceCounter | None = None,
 ) -> VideoAnswer:
     """Answer a video, folder of pictures or landmark file from `start_s` to `end_s` (None: from, to its end).
 
     `tracker` can be reused for several clips; None builds a new one. The frames pass through `watch`, which
     may show progress. With `check_mirror`, a video that is refused for its content is tracked once more as
-    its mirror image. Raises VideoUnreadable if a frame cannot be read.
+    its mirror image. With `faces`, the answer says whom it read where several people are in the picture.
+    Raises VideoUnreadable if a frame cannot be read.
     """
     max_fps = bundle_landmarks(engine).max_fps
     with nullcontext(tracker) if tracker else bundle_tracker(engine) as used:
-        raw = track_video(used, path, start_s, end_s, watch, max_fps)
+        look = Look(faces, path, start_s, end_s)
+        raw = track_video(used, path, start_s, end_s, lambda frames: look.through(watch(frames)), max_fps)
         answer = answer_landmarks(engine, raw, rerank=rerank, decode=decode)
+        answer = replace(answer, company=look.company(raw))
         if check_mirror and answer.matches and not answer.accepted:
             twin = track_video(used, path, start_s, end_s, mirror_images, max_fps)
             accepted = answer_landmarks(engine, twin, rerank=rerank, decode=False).accepted

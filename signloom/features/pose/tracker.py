@@ -1,17 +1,12 @@
 """Track landmarks in pictures with MediaPipe Holistic."""
 
-import locale
-import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from signloom.features.pose.layout import RAW_DIM, RAW_PARTS
+from signloom.features.pose.mediapipe_start import mediapipe_start
 from signloom.params.features import LandmarksParams
 
 
@@ -20,12 +15,9 @@ class HolisticTracker:
 
     def __init__(self, params: LandmarksParams) -> None:
         """Build the graph; MediaPipe's wheel contains the models."""
-        # at the first frame MediaPipe calls a function that its own protobuf deprecates
-        warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
-        with _plain_locale():
+        with mediapipe_start():
             # a slow import, so only a process that tracks should do it
-            with _no_matplotlib():
-                from mediapipe.python.solutions.holistic import Holistic
+            from mediapipe.python.solutions.holistic import Holistic
 
             self._graph = Holistic(
                 static_image_mode=False,
@@ -56,35 +48,6 @@ class HolisticTracker:
 
     def __exit__(self, *raised: object) -> None:
         self._graph.close()
-
-
-@contextmanager
-def _plain_locale() -> Iterator[None]:
-    """Let MediaPipe read and derive its names as in English.
-
-    In a Turkish locale, where `I` is no capital of `i`, it derives names that it then refuses. Where programs
-    write decimal commas, it cannot read its own decimal points.
-    """
-    before = locale.setlocale(locale.LC_ALL)
-    locale.setlocale(locale.LC_ALL, "C")
-    try:
-        yield
-    finally:
-        locale.setlocale(locale.LC_ALL, before)
-
-
-@contextmanager
-def _no_matplotlib() -> Iterator[None]:
-    """Import MediaPipe without matplotlib, which only its plots need and which is slow to load."""
-    names = ("matplotlib", "matplotlib.pyplot")
-    missing = [name for name in names if name not in sys.modules]
-    stand_ins = {name: ModuleType(name) for name in missing} if len(missing) == len(names) else {}
-    sys.modules.update(stand_ins)
-    try:
-        yield
-    finally:
-        for name in stand_ins:
-            del sys.modules[name]
 
 
 def _flat(points: Any, with_visibility: bool) -> list[float]:
