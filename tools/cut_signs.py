@@ -13,11 +13,11 @@ from signloom.files import atomic
 from signloom.video.decode import open_video
 
 CORPUS = Path("data/demo")
-SIGNS = ("BOOK", "BREAD", "DOG", "FLOWER", "SCHOOL")
-# left-handed s3 is left out: with so few clips, half of a sign's could be mirrored
+# these open sentences, so a clip shows the sign from rest, and only the beginning of the next one
+SIGNS = ("CHILD", "MOTHER", "TEACHER", "TODAY", "YESTERDAY")
+# left-handed s3 is left out: with so few clips, one in four would be mirrored
 SIGNERS = ("s1", "s2", "s4", "s5")
-# before and after the sign; it is joined to its neighbours, so clips show them at their edges
-MARGIN_S = 0.5
+AFTER_S = 0.45  # seconds that are kept after the sign
 
 
 def cut(video: Path, to: Path, start_s: float, end_s: float) -> None:
@@ -38,11 +38,11 @@ def cut_signs(output: Path) -> int:
     """Write a clip of every sign by every signer to `output`; return their number."""
     times = pd.read_csv(CORPUS / "truth/gloss_times.csv")
     times["signer"] = times["clip_id"].str.partition("/")[0]
-    chosen = times[times["gloss"].isin(SIGNS) & times["signer"].isin(SIGNERS)]
-    chosen = chosen[chosen["start_s"] >= MARGIN_S].drop_duplicates(["gloss", "signer"])
+    chosen = times[(times["index"] == 0) & times["gloss"].isin(SIGNS) & times["signer"].isin(SIGNERS)]
+    chosen = chosen.drop_duplicates(["gloss", "signer"])
     for row in chosen.itertuples():
         video = CORPUS / f"videos/{row.clip_id}.mp4"
-        cut(video, output / row.gloss / f"{row.signer}.mp4", row.start_s - MARGIN_S, row.end_s + MARGIN_S)
+        cut(video, output / row.gloss / f"{row.signer}.mp4", start_s=0.0, end_s=row.end_s + AFTER_S)
     return len(chosen)
 
 
