@@ -53,7 +53,7 @@ def test_the_commands_of_the_tutorial_lead_from_videos_to_a_sign_and_an_elan_fil
     said = run(project, "bash", "-euo", "pipefail", "-c", commands)
     assert set(re.findall(r"^  sign: (\w+) ", said, re.M)) <= set(SIGNS)
     assert "  accepted\n" in said
-    annotated = Eaf(str(project / "today.eaf")).get_annotation_data_for_tier("gloss")
+    annotated = Eaf(str(project / "teacher.eaf")).get_annotation_data_for_tier("gloss")
     assert annotated and {text for *_, text in annotated} <= set(SIGNS)
 
 
