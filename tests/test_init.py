@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import av
 import pandas as pd
 import pytest
 import yaml
@@ -16,8 +14,8 @@ from pympi.Elan import Eaf
 from engines.given import Given
 from signloom.params.load import load_params
 from signloom.params.schema import Params
-from signloom.video.decode import read_frames
 from tests.form_files import how2sign, write, write_videos
+from tools.cut_signs import cut
 from workflow_scripts import manifest, sources, splits
 
 ROOT = Path(__file__).parent.parent
@@ -26,19 +24,6 @@ Said = Callable[..., tuple[int, str, str]]
 
 def preset(name: str) -> dict[str, Any]:
     return dict(yaml.safe_load(Path(f"config/presets/{name}.yaml").read_text("utf-8")))
-
-
-def cut(video: Path, to: Path, frames: int) -> None:
-    """Write the first `frames` frames of a video of the demo."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    pictures = list(islice(read_frames(video), frames))
-    with av.open(str(to), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
-        stream.height, stream.width = pictures[0].image.shape[:2]
-        stream.pix_fmt = "yuv420p"
-        for frame in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image, format="rgb24")))
-        container.mux(stream.encode())
 
 
 def stages(params: Params, out: Path) -> pd.Series:
@@ -60,12 +45,16 @@ def test_twenty_short_clips_in_five_folders_need_no_edited_file(new_project: Pat
     sources_of = sorted((ROOT / "data/demo/videos/s1").glob("*.mp4"))
     for number in range(20):
         to = new_project / f"data/five/sign {number % 5}/{number}.mp4"
-        cut(sources_of[number], to, frames=25 + number * 22 // 19)
+        cut(sources_of[number], to, start_s=0.0, end_s=1.0 + number * 22 // 19 / 25)
     code, out, _ = said("init", "data/five")
     assert code == 0
     assert "folders named after signs" in out
     assert "signs     5: sign 0, sign 1, sign 2, sign 3, sign 4" in out
-    assert "signloom check five" in out
+    assert out.endswith(
+        "  signloom check five\n"
+        "  snakemake --cores all --config preset=five\n"
+        "  signloom predict VIDEO --bundle build/five/export/sign_encoder_bundle.zip\n"
+    )
     given = preset("five")
     assert given["dataset"] == {
         "importer": "folders",

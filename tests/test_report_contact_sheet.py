@@ -100,10 +100,14 @@ def test_a_tile_is_the_frame_that_its_landmarks_came_from(folder: Path, html: st
 
 
 def test_pictures_stand_in_the_page_itself(html: str) -> None:
-    links = Page(html).links
-    assert sum(link.startswith("data:image/webp;base64,") for link in links) == 13
-    assert all(link.startswith(("data:image/webp;base64,", "#")) for link in links)
+    pictures = re.findall(r'<img src="([^"]*)"', html)
+    assert len(pictures) == 13
+    assert all(picture.startswith("data:image/webp;base64,") for picture in pictures)
     assert not re.search(r"https?:|url\((?!#)", html)
+
+
+def test_the_page_says_how_its_landmarks_are_written_to_files(html: str, folder: Path) -> None:
+    assert f"signloom export-landmarks --build {folder} --output FOLDER" in Page(html).text
 
 
 def test_the_page_says_of_which_reasons_there_is_no_frame(html: str) -> None:

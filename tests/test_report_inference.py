@@ -120,6 +120,11 @@ def test_every_file_of_the_bundle_is_listed_with_its_digest(html: str) -> None:
     assert "trained at git commit 892765d08460abb3a47d38c2adc7f1e679c8531e ." in Page(html).text
 
 
+def test_the_page_says_how_its_bundle_writes_elan_tiers_and_subtitles(html: str, folder: Path) -> None:
+    bundle = f"{folder}/export/sign_encoder_bundle.zip"
+    assert f"signloom predict VIDEO --bundle {bundle} --eaf OUT.eaf --vtt OUT.vtt" in Page(html).text
+
+
 def test_a_build_that_could_choose_nothing_says_so(tmp_path: Path) -> None:
     write_inference(tmp_path, calibrated=False)
     found = inference.describe(

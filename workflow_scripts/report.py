@@ -43,6 +43,7 @@ def work(job: Job) -> None:
             jobs={path.stem for path in index} | set(glosses.metrics if glosses else ()),
             benchmarks=benchmarks,
             files=[path for name in shown for path in job.input_list(name)],
+            page=html,
             params=job.params,
             videos=_videos(job) if "landmarks" in job.inputs else None,
             sentences=_sentences(job) if "history" in job.inputs else None,

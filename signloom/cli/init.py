@@ -23,6 +23,7 @@ from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.split_choice import are_isolated, choose_mode, clips_of_rows, quiet_splits
 from signloom.errors import SignloomError
 from signloom.files import write_csv, write_text
+from signloom.inference.bundle import ZIP
 from signloom.params.dataset import FEATURE_IMPORTERS, FORMS, ElanTiers
 from signloom.params.load import Tree, overlay
 from signloom.params.presets import PRODUCT_FOLDERS, isolated_signs, load_presets, preset_file
@@ -74,9 +75,16 @@ def init(folder: Path, name: str | None) -> int:
         lines.append(f"  columns   {own.columns}; copied to {own.corpus.table}")
         write_csv(own.corpus.table, own.table)
     write_text(file, head + _yaml(tree))
-    print("\n".join([f"{folder}:", *lines, "", f"{file} is written. Next:", f"  signloom check {name}"]))
-    print(f"  snakemake --cores all --config preset={name}")
+    print("\n".join([f"{folder}:", *lines, "", f"{file} is written. Next:", *_next(name, params)]))
     return 0
+
+
+def _next(name: str, params: Params) -> list[str]:
+    """Return the commands from the preset `name` to an answer, one a line."""
+    commands = [f"signloom check {name}", f"snakemake --cores all --config preset={name}"]
+    if "sign2text" in params.pipeline.families:  # the gloss family alone has no bundle
+        commands.append(f"signloom predict VIDEO --bundle build/{name}/export/{ZIP}")
+    return [f"  {command}" for command in commands]
 
 
 class Rewritten(NamedTuple):

@@ -1,5 +1,6 @@
 """The report: the results of one build on one page that opens from disk."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def render(sources: Sources) -> str:
         parameters=provenance.parameters(sources.params),
         commit=provenance.git_commit(ROOT),
         versions=provenance.package_versions(),
-        checksums=provenance.checksums(sources.files),
+        checksums=provenance.checksums(sources.files, sources.page.parent),
+        build=shlex.quote(sources.page.parent.parent.as_posix()),
     )
 
 

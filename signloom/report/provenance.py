@@ -1,12 +1,14 @@
 """The origin of the report: commit, packages, parameters, checksums of its input files."""
 
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from signloom.files import file_sha256
 from signloom.report.labels import LABELS
@@ -55,9 +57,16 @@ def parameters(sections: Mapping[str, Any]) -> Table:
     return Table("parameters", "Every parameter of this build", ["Parameter", "Value"], rows, numeric=9)
 
 
-def checksums(files: Sequence[Path]) -> list[tuple[str, str]]:
-    """Return name and SHA-256 of each file, with as many folders in the name as tell it from the others."""
-    return [(_shortest(path, files), file_sha256(path)) for path in files]
+def checksums(files: Sequence[Path], folder: Path) -> list[tuple[str, str, str]]:
+    """Return name, address from `folder` and SHA-256 of each file.
+
+    A name has as many folders as tell it from the others.
+    """
+    return [(_shortest(path, files), _address(path, folder), file_sha256(path)) for path in files]
+
+
+def _address(path: Path, folder: Path) -> str:
+    return quote(Path(os.path.relpath(path, folder)).as_posix())
 
 
 def _shortest(path: Path, files: Sequence[Path]) -> str:

@@ -65,7 +65,7 @@ class GlossSources:
 
 @dataclass(frozen=True)
 class Sources:
-    """All inputs of the page; `files` are those whose checksums the page shows.
+    """All inputs of the page; `files` are those whose checksums the page shows, `page` is where it will lie.
 
     A family that was not built is None, and so are videos if features were imported. `jobs` are the names of
     shards and runs that stages are split into; `params` are the sections of the build's parameters.
@@ -78,6 +78,7 @@ class Sources:
     jobs: set[str]
     benchmarks: Path
     files: list[Path]
+    page: Path
     params: dict[str, Any]
     videos: Videos | None = None
     sentences: SentenceSources | None = None
