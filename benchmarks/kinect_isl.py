@@ -4,7 +4,7 @@
 
 FOLDER has clips.csv and features.zip: 30 signs, 10 signers, 9 repetitions each, 20 joints a frame. Of every
 sign and signer, as many repetitions are drawn as give `--clips`. The joints become `.pose` files without
-depth, hands and face, and a preset leaves each signer out in turn. Then:
+depth, hands and face. The preset leaves each signer out in turn:
 
     snakemake --cores all --config preset=kinect_isl
 """
@@ -18,12 +18,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import yaml
 
 from signloom.features.pose import layout
 from signloom.features.pose.pose_files import write_pose
 from signloom.features.pose.raw_clip import RawClip
-from signloom.files import write_csv, write_text
+from signloom.files import write_csv
 from signloom.progress import track
 
 FPS, WIDTH, HEIGHT = 30.0, 640, 480
@@ -60,25 +59,6 @@ def read_joints(archive: Path, names: list[str]) -> Iterator[tuple[str, npt.NDAr
             yield name, np.load(io.BytesIO(file.read(members[name])), allow_pickle=False)
 
 
-def preset(output: Path, signers: list[str]) -> str:
-    """Return the preset that leaves each of `signers` out in turn."""
-    tree = {
-        "dataset": {
-            "importer": "csv",
-            "table": str(output / "clips.csv"),
-            "videos": str(output / "poses"),
-            "variations": None,
-        },
-        "runs": {"fold_by": "signer", "folds": signers},
-        "splits": {"mode": "signer"},
-        "pipeline": {"families": ["sign2text"]},
-        "sign2text": {"task": "signs"},
-        # a sign of one hand moves few of the joints, and fingers are missing
-        "quality": {"motion_floor": 0.05},
-    }
-    return yaml.safe_dump(tree, sort_keys=False)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -103,9 +83,6 @@ def main() -> None:
                 "signer_id": clips["signer_id"].to_numpy(),
             }
         ),
-    )
-    write_text(
-        Path("config/presets/kinect_isl.yaml"), preset(args.output, sorted(clips["signer_id"].unique()))
     )
     print(f"{len(clips)} clips in {args.output}; next: see --help")
 
