@@ -56,6 +56,12 @@ class Page(HTMLParser):
         self.close()
         assert self.open == []
 
+    @property
+    def loose_links(self) -> set[str]:
+        """The links that lead neither to an element of the page nor, from its folder, to the build's files."""
+        inside = {f"#{name}" for name in self.ids}
+        return {link for link in self.links if link not in inside and not link.startswith("../")}
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {key: value or "" for key, value in attrs}
         if tag not in VOID:

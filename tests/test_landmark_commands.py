@@ -34,7 +34,7 @@ def mp_data(folder: Path, signs: int = 3) -> None:
             )
 
 
-def test_init_and_check_take_mp_data_as_it_is(new_project: Path, said: Said) -> None:
+def test_init_and_check_take_mp_data_as_it_is(root: Path, new_project: Path, said: Said) -> None:
     mp_data(new_project / "data/mine/MP_Data")
     code, out, err = said("init", "data/mine")
     assert code == 0, err
@@ -53,6 +53,10 @@ def test_init_and_check_take_mp_data_as_it_is(new_project: Path, said: Said) -> 
         "picture_size": [640, 480],
         "variations": None,
     }
+    page = (root / "docs/annotation-forms.md").read_text("utf-8").partition("### MP_Data")[2]
+    shown = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    shown["dataset"]["videos"] = given["dataset"]["videos"]
+    assert given == shown
     code, out, _ = said("check", "mine")
     assert code == 0, out
     assert "clips     30 of 30 rows" in out and "signs     3," in out
