@@ -58,7 +58,7 @@ class Page(HTMLParser):
 
     @property
     def loose_links(self) -> set[str]:
-        """The links that lead neither to an element of the page nor, from its folder, to the build's files."""
+        """The links that lead neither to an element of the page nor to a file of the build."""
         inside = {f"#{name}" for name in self.ids}
         return {link for link in self.links if link not in inside and not link.startswith("../")}
 
