@@ -242,7 +242,7 @@ def test_whole_body_points_come_from_mmpose_and_from_coco(tmp_path: Path) -> Non
 
 
 def test_folders_of_openpose_and_files_of_whole_body_points_reach_the_splits(tmp_path: Path) -> None:
-    raw = body(1.2)
+    raw = body(0.8)
     for number in range(8):
         bodies = [row * (1 - 0.01 * number) for row in raw]
         write_openpose(tmp_path / f"{number}", {n: [person(row)] for n, row in enumerate(bodies)})
