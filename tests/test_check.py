@@ -87,6 +87,21 @@ def test_check_counts_feature_rows_from_their_files_and_tracks_nothing(new_proje
     assert "0.npy has rows of 60 columns, and data/mine/videos/t.csv#a of 2; expected one width" in out
 
 
+def test_check_adds_up_the_hours_of_the_clips_that_are_kept(new_project: Path, said: Said) -> None:
+    videos = new_project / "data/mine/videos"
+    videos.mkdir(parents=True)
+    for n in range(9):
+        np.save(videos / f"{n}.npy", np.full((40 + n, 3), n + 1, np.float32))
+    rows = [row.replace(".mp4", ".npy") for row in ROWS]
+    checked(new_project, [*rows, "gone.npy,0,sentence 0,s0,test,", "0.npy,0,sentence 0,s0,test,36.0"])
+    preset = Path("config/presets/mine.yaml")
+    tree = yaml.safe_load(preset.read_text())
+    tree["dataset"] |= {"features": True, "frame_rate": 0.1}
+    preset.write_text(yaml.safe_dump(tree))
+    # 9 clips of 40 to 48 rows, one each 10 s, and a cut of 36 s are 3996 s
+    assert "clips     10 of 11 rows, 1.11 hours\n" in said("check", "mine")[1]
+
+
 @pytest.mark.parametrize(
     ("rows", "sections", "line"),
     [

@@ -35,6 +35,15 @@ def trained(folder: Path) -> list[str]:
     return [f"{name}={folder}/{name}" for name in ("best", "latest", "history", "metrics")]
 
 
+def train_sentences(found: dict[str, list[Path]], folder: Path) -> None:
+    """Train the family of sentences for one epoch on what `prepare` made."""
+    names = ("features", "mask", "index", "stats", "splits", "texts", "embeddings", "tokenizer")
+    inputs = [f"{name}={path}" for name in names for path in found[name]]
+    sections = {"run": {"seed": 1}, "sign2text": TINY | {"epochs": 1}, "augment": {}, "text": {}}
+    argv = ["--input", *inputs, "--output", *trained(folder), "--params", params_json(sections)]
+    assert train_sign2text.main([*argv, "--scratch", str(folder / "scratch")]) == 0
+
+
 @pytest.mark.parametrize(("columns", "suffix"), [(3, ".txt"), (60, ".npz"), (1024, ".npy")])
 def test_rows_of_any_width_train_a_gloss_network(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], columns: int, suffix: str
@@ -59,15 +68,19 @@ def test_rows_of_any_width_train_a_gloss_network(
     assert (NOTE.format("gloss_pose_augment") in capfd.readouterr().err) == (columns == 3)
 
 
+@pytest.mark.parametrize("columns", [1024, 2048])
+def test_rows_as_wide_as_those_of_video_networks_train_the_family_of_sentences(
+    tmp_path: Path, columns: int
+) -> None:
+    train_sentences(prepare(tmp_path / "out", write_rows(tmp_path / "rows", columns)), tmp_path)
+    assert torch.load(tmp_path / "best", weights_only=True)["model_config"]["feature_dim"] == columns
+
+
 def test_rows_train_the_family_of_sentences_and_its_bundle_answers_files_of_rows(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     found = prepare(tmp_path / "out", write_rows(tmp_path / "rows", 3))
-    names = ("features", "mask", "index", "stats", "splits", "texts", "embeddings", "tokenizer")
-    inputs = [f"{name}={path}" for name in names for path in found[name]]
-    sections = {"run": {"seed": 1}, "sign2text": TINY | {"epochs": 1}, "augment": {}, "text": {}}
-    argv = ["--input", *inputs, "--output", *trained(tmp_path), "--params", params_json(sections)]
-    assert train_sign2text.main([*argv, "--scratch", str(tmp_path / "scratch")]) == 0
+    train_sentences(found, tmp_path)
     assert torch.load(tmp_path / "best", weights_only=True)["model_config"]["feature_dim"] == 3
     assert NOTE.format("augment") in capfd.readouterr().err
 

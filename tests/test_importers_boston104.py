@@ -18,6 +18,7 @@ from signloom.dataset.shard_names import shard_of
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams
 from tests.manifests import dataset_of, manifest_of
+from tests.row_stages import splits_in, to_splits
 
 HEAD = "video,speaker,word,startframe,endframe\n"
 WORDS = {
@@ -142,6 +143,23 @@ def test_any_table_may_name_clips_of_a_table_of_rows_which_cannot_be_cut(tmp_pat
     assert manifest.clips["clip_id"].tolist() == ["hands_condensed/1"]
     assert manifest.rejects["reason"].tolist() == ["bad_row", "missing", "outside_root"]
     assert manifest.rejects["detail"][1] == f"{tmp_path}/absent.csv does not exist"
+
+
+def test_positions_of_a_table_reach_the_splits(tmp_path: Path) -> None:
+    words, positions = {"train": HEAD, "test": HEAD}, WORDS["hands_condensed.csv"].partition("\n")[0] + "\n"
+    for video in range(1, 13):
+        split, word = ("test" if video > 9 else "train"), ("JOHN", "WRITE")[video % 2]
+        words[split] += f"{video},man-1,{word},2,20\n"
+        positions += "".join(f"{video},{frame},{video},2,3,{frame},5,6\n" for frame in range(25))
+    speakers = "video,speaker\n" + "".join(f"{video},man-1\n" for video in range(1, 13))
+    tables = {f"{split}_words": lines for split, lines in words.items()}
+    write(tmp_path, hands_condensed=positions, speaker=speakers, **tables)
+    dataset = {"importer": "boston104", "table": str(tmp_path), "videos": str(tmp_path), "variations": None}
+    parts = splits_in(to_splits(tmp_path / "out", dataset | {"frame_rate": 30.0}))
+    assert {clip for clip, part in parts.items() if part == "test"} == {
+        f"hands_condensed/{video}" for video in (10, 11, 12)
+    }
+    assert len(parts) == 12 and "train" in parts.values()
 
 
 def test_a_path_is_split_only_behind_the_suffix_of_a_table() -> None:

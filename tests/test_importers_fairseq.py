@@ -13,7 +13,7 @@ from signloom.errors import SignloomError
 from signloom.features.shards import FeatureShards
 from tests.form_files import values, write
 from tests.manifests import dataset_of
-from tests.row_stages import prepare
+from tests.row_stages import splits_in, to_splits
 
 HEAD = "id\tsigns_file\tsigns_offset\tsigns_length\tsigns_type\tsigns_lang\ttranslation\tglosses\ttopic\n"
 
@@ -58,7 +58,7 @@ def test_rows_become_clips_with_their_split_text_and_cut(tmp_path: Path) -> None
 def test_offset_and_length_cut_exactly_these_rows_at_any_rate(tmp_path: Path, rate: float) -> None:
     folder = corpus(tmp_path / "i3d")
     dataset = {"importer": "fairseq", "table": str(folder), "videos": str(folder), "variations": None}
-    found = prepare(tmp_path / "out", dataset | {"frame_rate": rate})
+    found = to_splits(tmp_path / "out", dataset | {"frame_rate": rate})
     shards = FeatureShards(found["features"], found["index"], found["mask"])
     index = shards.index.set_index("clip_id")
     cut = {name: index.loc[name, "frame_index"].tolist() for name in index.index if name.startswith("train")}
@@ -66,6 +66,8 @@ def test_offset_and_length_cut_exactly_these_rows_at_any_rate(tmp_path: Path, ra
     late = next(name for name, frames in cut.items() if frames[0] == 30)
     assert shards.clip(late)[:, 0].tolist() == [row + 1.0 for row in range(30, 50)]
     assert index["dim"].unique().tolist() == [1024] and index["fps"].unique().tolist() == [rate]
+    parts = [(name.partition("@")[0], part) for name, part in splits_in(found).items()]
+    assert sorted(parts) == [("c", "test"), *[("train/a", "train")] * 2, ("val/b", "val")]
 
 
 def test_a_rate_is_asked_for_and_wrong_numbers_are_named(tmp_path: Path) -> None:

@@ -282,6 +282,16 @@ def test_times_of_an_own_form_become_seconds(
     assert values(rows, "video", "start_s", "end_s") == [["a/b.mp4", *expected]]
 
 
+def test_a_form_of_your_own_reaches_the_splits(tmp_path: Path) -> None:
+    form = write(tmp_path, own__yaml=OWN.format(times="{unit: ms}")) / "own.yaml"
+    videos = write_videos(tmp_path / "v", "a/1.mp4", "a/2.mp4", seconds=4)
+    rows = "a;1.mp4;Guten Tag.;S-1;0;1500\na;1.mp4;Es regnet.;S-2;1500;4000\na;2.mp4;Guten Tag.;S-1;;\n"
+    table = write(tmp_path, t__csv="Ordner;Datei;Satz;Nr;von;bis\n" + rows) / "t.csv"
+    read = read_corpus(tmp_path, str(form), table, videos, mode="clip")
+    assert list(read.splits) == ["a/1@0-1.5", "a/1@1.5-4", "a/2"]
+    assert read.clips["sentence"].tolist() == ["Guten Tag.", "Es regnet.", "Guten Tag."]
+
+
 def test_text_ids_become_stable_numbers_and_whole_numbers_stay(tmp_path: Path) -> None:
     form = str(write(tmp_path, own__yaml=OWN.format(times="{}")) / "own.yaml")
     head = "Ordner;Datei;Satz;Nr;von;bis\n"

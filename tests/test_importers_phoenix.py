@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from demo_params import params_json
+from form_stages import read_corpus
 
 from signloom.dataset.forms.texts import sentence_number
 from signloom.dataset.hashes import HashCache
@@ -138,6 +140,23 @@ def test_folders_of_frames_become_clips_with_their_bytes_and_hash(tmp_path: Path
     write_frames(tmp_path / "frames/train/abend-2", count=4, seed=2)
     after = shard_digests(dataset, 8, HashCache(tmp_path / "hashes.json"))
     assert [name for name in before if before[name] != after[name]] == [shard_of("train/abend-2", 8)]
+
+
+@pytest.mark.parametrize(
+    ("importer", "write", "ends"), [("phoenix2014", write_2014, "/1"), ("phoenix2014t", write_2014t, "")]
+)
+def test_folders_of_frames_reach_the_splits_of_their_corpus(
+    tmp_path: Path, importer: str, write: Callable[[Path], Path], ends: str
+) -> None:
+    names = [f"{name}{ends}" for name in ("dev/tag-1", "test/nacht-1", "train/abend-1", "train/abend-2")]
+    for seed, name in enumerate(names):
+        write_frames(tmp_path / "frames" / name, seed=seed)
+    read = read_corpus(tmp_path, importer, write(tmp_path), tmp_path / "frames")
+    expected = dict(zip(names, ("val", "test", "train", "train"), strict=True))
+    if importer == "phoenix2014":  # a clip without glosses is measured and never trained on
+        expected["train/abend-2/1"] = "val"
+    assert read.splits == expected
+    assert read.clips["clip_id"].tolist() == names
 
 
 @pytest.mark.parametrize(

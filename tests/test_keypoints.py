@@ -19,6 +19,7 @@ from signloom.params.sign2text import AugmentParams
 from signloom.training.sentences.data import pad
 from tests.bodies import as_tracked, moving_body
 from tests.landmark_stages import made_of
+from tests.row_stages import splits_in, to_splits, write_table
 
 FPS, SIZE = 25.0, (640, 480)
 # the points of each model in its order, as its documentation names them
@@ -238,6 +239,21 @@ def test_whole_body_points_come_from_mmpose_and_from_coco(tmp_path: Path) -> Non
     there = np.delete(np.arange(len(raw)), 30)
     check(found[there], raw[there], taken + MOUTH)
     assert made.features.index["status"].tolist() == ["ok", "ok"]
+
+
+def test_folders_of_openpose_and_files_of_whole_body_points_reach_the_splits(tmp_path: Path) -> None:
+    raw = body(0.8)
+    for number in range(8):
+        bodies = [row * (1 - 0.01 * number) for row in raw]
+        write_openpose(tmp_path / f"{number}", {n: [person(row)] for n, row in enumerate(bodies)})
+        people = [
+            {"image_id": n, "keypoints": whole_body(row).ravel().tolist()} for n, row in enumerate(bodies)
+        ]
+        (tmp_path / f"{number}.json").write_text(json.dumps(people))
+    for suffix in ("", ".json"):
+        dataset = write_table(tmp_path, [f"{number}{suffix}" for number in range(8)])
+        found = to_splits(tmp_path / f"out{suffix}", dataset | {"frame_rate": FPS})
+        assert list(splits_in(found).values()) == ["train"] * 4 + ["val"] * 2 + ["test"] * 2
 
 
 def test_files_that_cannot_be_read_are_rejected_with_the_reason(tmp_path: Path) -> None:

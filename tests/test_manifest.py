@@ -231,42 +231,6 @@ def test_changed_content_is_noticed_under_an_old_time_stamp(tmp_path: Path) -> N
     assert HashCache(tmp_path / "hashes.json").hash_all([video]) != first
 
 
-def test_signtalk_reads_the_workbook_and_rejects_videos_without_a_sentence(tmp_path: Path) -> None:
-    for number, name in enumerate(["1000A.mp4", "1000B.mp4", "7A.mp4"]):
-        write_video(tmp_path / "videos" / name, seed=number)
-    sheet = pd.DataFrame({"Sentence ID": [1000], "Sentence": ["The child has a fever."], "Text": ["health"]})
-    sheet.to_excel(tmp_path / "clips.xlsx", sheet_name="Sheet1", index=False)
-    manifest = build(tmp_path, "", importer="signtalk")
-    assert manifest.clips[["clip_id", "sentence_id", "category"]].to_numpy().tolist() == [
-        ["1000A", 1000, "health"],
-        ["1000B", 1000, "health"],
-    ]
-    assert manifest.rejects["reason"].tolist() == ["bad_row"]
-
-
-def test_a_workbook_line_without_an_id_belongs_to_no_video(tmp_path: Path) -> None:
-    for number, name in enumerate(["1000A.mp4", "intro.mp4"]):
-        write_video(tmp_path / "videos" / name, seed=number)
-    sheet = pd.DataFrame({"Sentence ID": [None, 1000], "Sentence": ["Oh.", "NA"], "Text": ["x", "y"]})
-    sheet.to_excel(tmp_path / "clips.xlsx", sheet_name="Sheet1", index=False)
-    manifest = build(tmp_path, "", importer="signtalk")
-    assert manifest.clips[["clip_id", "sentence"]].to_numpy().tolist() == [["1000A", "NA"]]
-    assert manifest.rejects[["clip_id", "reason"]].to_numpy().tolist() == [["intro", "bad_row"]]
-
-
-def test_workbook_lines_that_disagree_about_an_id_are_an_error_and_repeated_ones_are_not(
-    tmp_path: Path,
-) -> None:
-    write_video(tmp_path / "videos/5A.mp4")
-    sheet = pd.DataFrame({"Sentence ID": [5, 5], "Sentence": ["One.", "One. "], "Text": ["x", "x"]})
-    sheet.to_excel(tmp_path / "clips.xlsx", sheet_name="Sheet1", index=False)
-    assert build(tmp_path, "", importer="signtalk").clips["sentence"].tolist() == ["One."]
-    sheet.loc[1, "Sentence"] = "Two."
-    sheet.to_excel(tmp_path / "clips.xlsx", sheet_name="Sheet1", index=False)
-    with pytest.raises(SignloomError, match=r"Sheet1, line 3: Sentence ID 5 .*Two\..*One\."):
-        build(tmp_path, "", importer="signtalk")
-
-
 @pytest.mark.parametrize("importer", ["csv", "signtalk"])
 def test_a_damaged_workbook_is_one_clear_error(tmp_path: Path, importer: str) -> None:
     path = tmp_path / "clips.xlsx"
@@ -281,21 +245,6 @@ def test_a_damaged_workbook_is_one_clear_error(tmp_path: Path, importer: str) ->
         path.write_bytes(damaged)
         with pytest.raises(SignloomError, match="not a readable workbook"):
             load_table(importer, path, tmp_path)
-
-
-def test_signtalk_sampled_and_processed_forms_are_read(tmp_path: Path) -> None:
-    write_video(tmp_path / "videos/1000A.mp4")
-    sampled = "video_file,sentence_id,sentence,category,variant\n1000A.mp4,1000,Good morning.,greeting,A\n"
-    assert build(tmp_path, sampled, importer="signtalk_sampled").clips["sentence"].tolist() == [
-        "Good morning."
-    ]
-    np.save(tmp_path / "videos/1000A.npy", np.zeros((3, 540), np.float32))
-    processed = (
-        "video_file,feature_path,num_frames,sentence_id,sentence,category,text_variations\n"
-        '1000A.mp4,1000A.npy,3,1000,Good morning.,greeting,"[""Morning.""]"\n'
-    )
-    clips = build(tmp_path, processed, importer="processed").clips
-    assert clips[["clip_id", "text_variations"]].to_numpy().tolist() == [["1000A", '["Morning."]']]
 
 
 @pytest.mark.parametrize(

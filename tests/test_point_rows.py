@@ -10,6 +10,7 @@ import pytest
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import RAW_PARTS
 from tests.landmark_stages import FPS, in_mp_data_order, made_of, rows, write_mp_data
+from tests.row_stages import splits_in, to_splits, write_table
 
 SIZE = {"frame_rate": FPS, "picture_size": [640, 480]}
 
@@ -40,6 +41,22 @@ def test_rows_in_both_orders_and_all_files_become_the_same_landmarks(tmp_path: P
     np.testing.assert_array_equal(
         made_of(ours, ["a.npy"], point_order="signloom", **SIZE).landmarks.clip("a"), raw
     )
+
+
+def test_rows_and_mp_data_reach_the_splits(tmp_path: Path) -> None:
+    bodies = [in_mp_data_order(rows(0.8)) * (1 - 0.01 * number) for number in range(8)]
+    for number, body in enumerate(bodies):
+        np.save(tmp_path / f"{number}.npy", body)
+    dataset = write_table(tmp_path, [f"{number}.npy" for number in range(8)])
+    found = to_splits(tmp_path / "out", dataset | {"point_order": "mp_data", **SIZE})
+    assert list(splits_in(found).values()) == ["train"] * 4 + ["val"] * 2 + ["test"] * 2
+    videos = tmp_path / "MP_Data"
+    for number, body in enumerate(bodies[:4]):
+        write_mp_data(videos, {"hello": body, "thank you": body[::-1]}, first=number, copies=1)
+    dataset |= {"importer": "folders", "table": str(videos), "videos": str(videos)}
+    found = to_splits(tmp_path / "signs", dataset | {"point_order": "mp_data", **SIZE}, mode="clip")
+    parts = splits_in(found)
+    assert len(parts) == 8 and set(parts.values()) == {"train", "val", "test"}
 
 
 def test_what_is_zero_stays_missing_in_the_features(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from signloom.video.decode import VideoUnreadable, read_frames
 from tests.bodies import as_tracked, moving_body
 from tests.landmark_stages import made_of
 from tests.manifests import build
+from tests.row_stages import splits_in, to_splits, write_table
 from workflow_scripts import landmarks, pose_features
 
 FPS = 25.0
@@ -242,6 +243,14 @@ def test_a_table_of_pose_files_goes_through_the_stages_without_a_tracker(
         pd.DataFrame(columns=["clip_id", "stage", "reason"]),
     )
     assert (shown["kept"][0]["width"], shown["kept"][0]["height"]) == (360, 270)
+
+
+def test_a_table_of_pose_files_reaches_the_splits(tmp_path: Path) -> None:
+    for number in range(8):
+        write_pose(tmp_path / f"{number}.pose", clip(1.2 + 0.04 * number), FPS)
+    dataset = write_table(tmp_path, [f"{number}.pose" for number in range(8)])
+    found = splits_in(to_splits(tmp_path / "out", dataset))
+    assert list(found.values()) == ["train"] * 4 + ["val"] * 2 + ["test"] * 2
 
 
 def test_multimodalhugs_tables_name_pose_files_whole_or_cut(tmp_path: Path) -> None:
