@@ -13,7 +13,7 @@ from signloom.models.encoders import AttentionPool, reversal, standardised_motio
 from signloom.models.layers import Attention, SinusoidalPositions, standardise, valid_frames
 from signloom.models.sign2text import Encoded, Sign2Text, Sign2TextConfig
 
-ENCODERS = ["transformer", "gru_attention"]
+ENCODERS = ["transformer", "gru_attention", "tcn"]
 
 
 def network(encoder: str) -> Sign2Text:
