@@ -78,7 +78,7 @@ class GruAttentionEncoder(nn.Module):
 
 
 class TcnEncoder(nn.Module):
-    """Dilated convolutions; the pooled vector holds the mean and the maximum of each value over the frames."""
+    """Dilated convolutions; the pooled vector has each value's mean and maximum over the frames."""
 
     def __init__(self, input_dim: int, c: Any) -> None:
         """Take the sizes from `c`, the network's configuration."""

@@ -51,7 +51,7 @@ class Sign2TextParams(Section):
     lambda_clip: float = Field(ge=0, description="weight of the contrastive loss; cross-entropy has weight 1")
     lambda_class: float = Field(
         ge=0,
-        description="weight of telling each clip's sentence from all sentences of the training; 0 leaves it out",
+        description="weight of telling a clip's sentence from all others of the training; 0 leaves it out",
     )
     lambda_supcon: float = Field(
         ge=0, description="0 leaves this loss out of training and history; else its weight"

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from signloom.augment.feature_rows import warn_of_layout
+from signloom.augment.feature_rows import Geometry, warn_of_layout
 from signloom.files import hash_files
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
 from signloom.params.base import RunParams, Section
+from signloom.params.features import PositionsParams
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.text import TextParams
 from signloom.precision import autocast, warn_if_emulated
@@ -41,6 +42,7 @@ class SentenceTraining(Section):
     sign2text: Sign2TextParams
     augment: AugmentParams
     text: TextParams
+    positions: PositionsParams
 
 
 def train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining, scratch: Path) -> None:
@@ -59,9 +61,9 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
     warn_if_emulated("sign2text.precision", p.precision, "product")
     corpus = Corpus.load(files, text.max_tokens, device)
     frozen = read_text_embeddings(files.embeddings, len(corpus.texts.texts)).to(device)
-    unit = corpus.std.cpu().numpy()
-    warn_of_layout("augment", len(unit), params.augment)
-    clips = TrainingClips(corpus.train, corpus.shards, corpus.texts, p, params.augment, seed, unit)
+    geometry = Geometry(corpus.std.cpu().numpy(), *params.positions.vectors)
+    warn_of_layout("augment", len(corpus.std), params.augment, geometry)
+    clips = TrainingClips(corpus.train, corpus.shards, corpus.texts, p, params.augment, seed, geometry)
     batches = TrainingLoader(clips)
     validate = Validation(corpus, frozen, p)
 
@@ -110,7 +112,7 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
 
 
 class Losses(NamedTuple):
-    """The losses of a batch, each a scalar; `ce` is 0 without a decoder, the last two if their weight is 0."""
+    """The losses of a batch, each a scalar; `ce` is 0 without a decoder, the last two without weight."""
 
     total: Tensor
     ce: Tensor
@@ -124,7 +126,7 @@ def batch_losses(
 ) -> Losses:
     """Return the losses of a batch; `frozen` (texts, dim) has the sentence embeddings of the frozen encoder.
 
-    Token, text and class losses use the whole clips; the supervised contrastive loss uses their half views. If its
+    The supervised contrastive loss uses the half views of the clips, all others the whole clips. If its
     weight is 0, it is not computed and the half views are not encoded.
     """
     views = batch.views if p.lambda_supcon else batch.views[:1]
