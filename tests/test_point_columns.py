@@ -19,8 +19,13 @@ from signloom.features.pose.point_columns import point_columns
 from signloom.params.features import GateParams, PositionsParams
 from signloom.params.sign2text import AugmentParams
 
+
+def points(**columns: list[int]) -> list[dict[str, object]]:
+    return [{"name": name, "columns": numbers} for name, numbers in columns.items()]
+
+
 BODY = {
-    "points": {"neck": [3, 4, 5], "hip": [6, 7, 8], "hand": [0, 1, 2]},
+    "points": points(neck=[3, 4, 5], hip=[6, 7, 8], hand=[0, 1, 2]),
     "centre": "neck",
     "lengths": [["neck", "hip"]],
     "bones": [["hand", "hip"]],
@@ -58,7 +63,7 @@ def test_a_signer_who_is_larger_or_stands_elsewhere_gives_the_same_columns() -> 
 
 
 def test_without_centre_and_lengths_positions_stay_as_they_are() -> None:
-    p = section(PositionsParams, points={"hand": [0, 1]}, span=1)
+    p = section(PositionsParams, points=points(hand=[0, 1]), span=1)
     np.testing.assert_array_equal(point_columns(rows(3), p)[:, :2], rows(3)[:, :2])
     assert p.vectors == (4, 2)
 
@@ -82,9 +87,10 @@ def test_rows_that_do_not_fit_the_points_are_a_clear_error(
     [
         ({"centre": "head"}, "'head' is no point; points has neck, hip, hand"),
         ({"bones": [["hand", "knee"]]}, "'knee' is no point"),
+        ({"points": 2 * points(neck=[3, 4, 5], hip=[6, 7, 8], hand=[0, 1, 2])}, "a name occurs twice"),
         ({"groups": ["hands"]}, r"groups: expected \[\] beside points"),
-        ({"points": {"neck": [0, 1], "hip": [2, 3, 4], "hand": [5, 6]}}, "some have two columns"),
-        ({"points": {}, "centre": None, "lengths": [], "bones": []}, "others, every: they need points"),
+        ({"points": points(neck=[0, 1], hip=[2, 3, 4], hand=[5, 6])}, "some have two columns"),
+        ({"points": [], "centre": None, "lengths": [], "bones": []}, "others, every: they need points"),
     ],
 )
 def test_a_layout_that_contradicts_itself_is_refused(changes: dict, message: str) -> None:

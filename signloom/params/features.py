@@ -10,7 +10,6 @@ from signloom.params.base import Section
 Group = Literal["hands", "nose", "hands_clip", "nose_clip", "between", "velocity", "acceleration", "speed"]
 
 Column = Annotated[int, Field(ge=0)]
-Point = Annotated[list[Column], Field(min_length=2, max_length=3)]
 Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 
 
@@ -66,6 +65,15 @@ class QualityParams(GateParams):
     )
 
 
+class Point(Section):
+    """A point in feature rows."""
+
+    name: str
+    columns: list[Column] = Field(
+        min_length=2, max_length=3, description="of x, y and, with depth, z; from 0"
+    )
+
+
 class PositionsParams(Section):
     """Section `positions`: columns made of the positions of points, from feature rows or from a table."""
 
@@ -74,9 +82,7 @@ class PositionsParams(Section):
         "empty: feature rows are taken as they are, or by `points`"
     )
     span: int = Field(ge=1, description="rows before and after a row that give its velocity")
-    points: dict[str, Point] = Field(
-        description="points in feature rows: each name with its columns of x, y and, with depth, z, from 0"
-    )
+    points: list[Point] = Field(description="points in feature rows; y is the vertical axis")
     centre: str | None = Field(description="point that the others are relative to; null: they stay absolute")
     lengths: list[Pair] = Field(
         description="pairs of points; the sum of their distances, each the median over the clip, is 1"
@@ -88,7 +94,7 @@ class PositionsParams(Section):
     @property
     def vectors(self) -> tuple[int, int]:
         """How many columns, the first ones, are directions in space, and the number of their dimensions."""
-        dimensions = len(next(iter(self.points.values()), ()))
+        dimensions = len(self.points[0].columns) if self.points else 0
         moving = len(self.points) - (self.centre is not None) + len(self.bones)
         return 2 * moving * dimensions, dimensions
 
@@ -96,11 +102,14 @@ class PositionsParams(Section):
     def _points_are_known(self) -> Self:
         if self.points and self.groups:
             raise ValueError("groups: expected [] beside points, which describe feature rows")
-        if len({len(columns) for columns in self.points.values()}) > 1:
+        names = [point.name for point in self.points]
+        if len(set(names)) < len(names):
+            raise ValueError("points: a name occurs twice; name each point once")
+        if len({len(point.columns) for point in self.points}) > 1:
             raise ValueError("points: some have two columns and others three; give each as many")
         named = [*filter(None, [self.centre]), *itertools.chain(*self.lengths, *self.bones)]
-        if unknown := [name for name in named if name not in self.points]:
-            raise ValueError(f"{unknown[0]!r} is no point; points has {', '.join(self.points) or 'none'}")
+        if unknown := [name for name in named if name not in names]:
+            raise ValueError(f"{unknown[0]!r} is no point; points has {', '.join(names) or 'none'}")
         if self.centre and len(self.points) == 1:
             raise ValueError("centre: one point cannot be relative to itself; expected null")
         if not self.points and (self.others or self.every > 1):

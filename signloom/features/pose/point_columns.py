@@ -19,14 +19,14 @@ def point_columns(rows: Array, p: PositionsParams) -> Array:
     for velocities, missing rows are interpolated. y is the vertical axis. Raises SignloomError if a column
     is not there, or if the body has no size.
     """
-    last = max([*(column for columns in p.points.values() for column in columns), *p.others])
+    last = max([*(column for point in p.points for column in point.columns), *p.others])
     if last >= rows.shape[1]:
         raise SignloomError(f"positions: column {last} is missing; the rows have {rows.shape[1]}, from 0")
     missing = np.isnan(rows).any(axis=1)
     if missing.all():
         return np.full((len(rows), p.vectors[0] + 2 * len(p.others)), np.nan)
     rows = pd.DataFrame(rows).interpolate(limit_direction="both").to_numpy()
-    points = {name: rows[:, columns] for name, columns in p.points.items()}
+    points = {point.name: rows[:, point.columns] for point in p.points}
     size = _size(points, p)
     centre = points[p.centre] if p.centre else 0.0
     places = [(points[name] - centre) / size for name in points if name != p.centre]
