@@ -78,7 +78,7 @@ class GruAttentionEncoder(nn.Module):
 
 
 class TcnEncoder(nn.Module):
-    """Convolutions of dilation 1, 2, 4, ...; a value is pooled as its mean and its maximum over the frames."""
+    """Convolutions of dilation 1, 2, 4, ...; values are pooled as mean and maximum over the frames."""
 
     def __init__(self, input_dim: int, c: Any) -> None:
         """Take the sizes from `c`, the network's configuration."""
