@@ -148,7 +148,7 @@ def main() -> None:
                 "clips": int((clips["signer_id"] == signer).sum()),
                 "top1": round(top1, 4), "mrr": round(mrr, 4), "cpu_s": round(time.process_time() - start),
             }  # fmt: skip
-            done = pd.concat([done, pd.DataFrame([row])], ignore_index=True)
+            done = pd.DataFrame([*done.to_dict("records"), row])
             write_csv(args.output, done)
             print(*row.values(), flush=True)
     print(done.groupby("recipe", sort=False)["top1"].agg(["mean", "std", "count"]).round(4).to_string())
