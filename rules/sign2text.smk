@@ -34,7 +34,7 @@ rule train_sign2text:
         gpu=gpus,
     params:
         files=flow.files,
-        given=given.to_run("sign2text", "augment", "text"),
+        given=given.to_run("sign2text", "augment", "text", "positions"),
     message:
         "train_sign2text: {output.best}"
     shell:

@@ -169,5 +169,5 @@ def arguments(inputs: dict[str, list[Path]], out: Path, params: dict, scratch: P
     names = {"best": "best.pth", "latest": "latest.pth", "history": "history.csv", "metrics": "metrics.jsonl"}
     given = [f"{name}={path}" for name, paths in inputs.items() for path in paths]
     outputs = [f"{name}={out / file}" for name, file in names.items()]
-    sections = params_json({"augment": {}, "text": {}, "run": {"seed": 42}} | params)
+    sections = params_json({"augment": {}, "text": {}, "positions": {}, "run": {"seed": 42}} | params)
     return ["--input", *given, "--output", *outputs, "--params", sections, "--scratch", str(scratch)]

@@ -14,7 +14,7 @@ from demo_params import PARAMS, params_json
 from exported import THRESHOLDS, export_small, write_metrics
 from small_corpus import run_embed, run_prototypes
 
-from signloom.augment.feature_rows import augment_rows
+from signloom.augment.feature_rows import Geometry, augment_rows
 from signloom.dataset.row_files import RowFiles
 from signloom.errors import SignloomError
 from signloom.features.shards import FeatureShards
@@ -39,7 +39,13 @@ def train_sentences(found: dict[str, list[Path]], folder: Path) -> None:
     """Train the family of sentences for one epoch on what `prepare` made."""
     names = ("features", "mask", "index", "stats", "splits", "texts", "embeddings", "tokenizer")
     inputs = [f"{name}={path}" for name in names for path in found[name]]
-    sections = {"run": {"seed": 1}, "sign2text": TINY | {"epochs": 1}, "augment": {}, "text": {}}
+    sections = {
+        "run": {"seed": 1},
+        "sign2text": TINY | {"epochs": 1},
+        "augment": {},
+        "text": {},
+        "positions": {},
+    }
     argv = ["--input", *inputs, "--output", *trained(folder), "--params", params_json(sections)]
     assert train_sign2text.main([*argv, "--scratch", str(folder / "scratch")]) == 0
 
@@ -219,5 +225,5 @@ def test_noise_on_rows_is_a_share_of_each_columns_deviation() -> None:
     off = dict.fromkeys(AugmentParams.model_fields, 0.0) | {"shift": 0, "noise": 0.5, "noise_p": 1.0}
     unit, rows = np.array([1e-3, 100.0], np.float32), np.zeros((4000, 2), np.float32)
     params = AugmentParams.model_validate(off)
-    noisy, _ = augment_rows(rows, np.ones((4000, 4)), params, np.random.default_rng(0), unit)
+    noisy, _ = augment_rows(rows, np.ones((4000, 4)), params, np.random.default_rng(0), Geometry(unit))
     np.testing.assert_allclose(noisy.std(0) / unit, 0.5, rtol=0.05)

@@ -11,6 +11,7 @@ from benchmarks.passages import answer_joined, matched, matched_texts
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)  # it tracks 15,000 frames, ten minutes of an idle core
 def test_ten_minutes_are_cut_where_the_clips_begin_and_end_and_most_glosses_are_found(
     root: Path, tmp_path: Path
 ) -> None:

@@ -11,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signloom.training.optimiser import learning_rate
-from signloom.training.sentences.losses import contrastive_loss, supervised_contrastive_loss, token_loss
+from signloom.training.sentences.losses import (
+    class_loss,
+    contrastive_loss,
+    supervised_contrastive_loss,
+    token_loss,
+)
 
 LABELS = st.lists(st.integers(0, 3), min_size=1, max_size=7)
 
@@ -44,6 +49,21 @@ def test_two_clips_of_one_sentence_are_not_pushed_apart() -> None:
     loss = contrastive_loss(one, one, torch.tensor([7, 7]), 0.05)
     other = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     assert float(loss) < float(contrastive_loss(other, other, torch.tensor([7, 7]), 0.05))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_class_loss_tells_every_clip_from_all_texts_and_not_only_from_those_of_its_batch(
+    smoothing: float,
+) -> None:
+    clips, texts, own = unit_rows(2, 1), unit_rows(4, 2), [3, 3]
+    total = 0.0
+    for clip, right in zip(clips, own, strict=True):
+        scores = [float(clip @ text) / 0.1 for text in texts]
+        log_sum = math.log(sum(math.exp(score) for score in scores))
+        wanted = [smoothing / 4 + (1 - smoothing) * (place == right) for place in range(4)]
+        total -= sum(share * (score - log_sum) for share, score in zip(wanted, scores, strict=True))
+    loss = class_loss(clips, texts, torch.tensor(own), smoothing)
+    assert float(loss) == pytest.approx(total / 2, rel=1e-5)
 
 
 @given(LABELS)

@@ -255,6 +255,16 @@ def test_each_signer_is_tested_once_and_the_next_one_validates() -> None:
             assert seen[clip_id] == int(sentence in trained)
 
 
+def test_without_a_share_for_validation_every_other_signer_of_a_fold_is_trained_on() -> None:
+    table, names = of_signers("a", "b", "c"), ["a", "b", "c"]
+    fold = FoldParams(by="signer", name="b", all=names)
+    made = make_splits(table, section(SplitsParams, val_share=0.0), fold).set_index("clip_id")["split"]
+    assert made.to_dict() == {
+        clip: "test" if signer == "b" else "train"
+        for clip, signer in zip(table["clip_id"], table["signer_id"], strict=True)
+    }
+
+
 @pytest.mark.parametrize(
     ("listed", "message"),
     [

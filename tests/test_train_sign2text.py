@@ -30,7 +30,7 @@ TINY = {
 }
 FILES = ("best.pth", "latest.pth", "history.csv", "metrics.jsonl")
 COLUMNS = (
-    "epoch,train_loss,ce_loss,clip_loss,supcon_loss,"
+    "epoch,train_loss,ce_loss,clip_loss,class_loss,supcon_loss,"
     "val_inst_top1,val_pos_sim,val_neg_sim,val_wer,val_bleu4,lr"
 )
 
@@ -147,13 +147,14 @@ def test_a_loss_without_weight_is_not_computed_and_leaves_its_cells_empty(
     def never(*arguments: object) -> torch.Tensor:
         raise AssertionError("computed for nothing")
 
-    monkeypatch.setattr(training, "supervised_contrastive_loss", never)
-    changes = {"lambda_supcon": 0.0, "dual_view": dual_view}
+    for name in ("supervised_contrastive_loss", "class_loss"):
+        monkeypatch.setattr(training, name, never)
+    changes = {"lambda_supcon": 0.0, "lambda_class": 0.0, "dual_view": dual_view}
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     assert run(corpus, whole, whole / "scratch", **changes) == 0
     assert (whole / "history.csv").read_text().splitlines()[0] == COLUMNS
     history = pd.read_csv(whole / "history.csv")
-    assert history["supcon_loss"].isna().all() and history["clip_loss"].notna().all()
+    assert history[["class_loss", "supcon_loss"]].isna().all(axis=None) and history["clip_loss"].notna().all()
     total = history["ce_loss"] + history["clip_loss"]
     assert history["train_loss"].to_numpy() == pytest.approx(total.to_numpy(), rel=1e-5)
     with killed_after_two():
@@ -244,6 +245,8 @@ def test_a_single_training_clip_still_trains(corpus: Inputs, tmp_path: Path) -> 
     [
         {"precision": "bf16"},
         {"encoder": "gru_attention"},
+        {"encoder": "tcn", "layers": 2},
+        {"lambda_class": 1.0, "lambda_clip": 0.0},
         {"accumulation": 3, "restarts": 1, "warmup_epochs": 1.0},
         {"dual_view": False, "lambda_supcon": 0.0},
     ],

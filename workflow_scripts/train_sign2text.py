@@ -2,7 +2,7 @@
 
 Inputs: features, mask, index (one of each per shard), stats, splits, texts, embeddings, tokenizer.
 Outputs: best, latest (checkpoints), history (CSV), metrics (one JSON line per epoch).
-Parameters: run, sign2text, augment, text.
+Parameters: run, sign2text, augment, text, positions.
 """
 
 from signloom.training.progress import TrainedFiles

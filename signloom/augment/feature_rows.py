@@ -6,7 +6,7 @@ gloss leaves a clip, and nothing is flipped.
 
 import math
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,35 +19,85 @@ Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[Any]  # presence, as bits or as shares
 
 
+class Geometry(NamedTuple):
+    """What is known of the columns of rows that are no landmarks."""
+
+    unit: Array | float = 1.0  # (D,), what noise is measured in, such as the deviation of each column
+    vectors: int = 0  # how many columns, the first ones, are directions in space
+    dimensions: int = 3  # of a direction: x, y and, with depth, z
+
+    @property
+    def turns(self) -> bool:
+        """Whether a body can be turned about its vertical axis, for which directions need a depth."""
+        return self.vectors > 0 and self.dimensions == 3
+
+
+NO_GEOMETRY = Geometry()
+
+
 def augment_pose(
-    values: Array, mask: Mask, params: AugmentParams, rng: np.random.Generator, unit: Array | float = 1.0
+    values: Array,
+    mask: Mask,
+    params: AugmentParams,
+    rng: np.random.Generator,
+    geometry: Geometry = NO_GEOMETRY,
 ) -> tuple[Array, Mask]:
     """Return an augmented copy of pose features, or of given rows of another width in their place."""
     if values.shape[1] == LANDMARK_COLUMNS:
         return augment(values, mask, params, rng)
-    return augment_rows(values, mask, params, rng, unit)
+    return augment_rows(values, mask, params, rng, geometry)
 
 
 def augment_rows(
-    values: Array, mask: Mask, params: AugmentParams, rng: np.random.Generator, unit: Array | float = 1.0
+    values: Array,
+    mask: Mask,
+    params: AugmentParams,
+    rng: np.random.Generator,
+    geometry: Geometry = NO_GEOMETRY,
 ) -> tuple[Array, Mask]:
     """Return rows of any layout after time warp, frame dropout, shift and noise; at least one row.
 
-    Nothing is known of their geometry, so they are not turned, and their bodies stay. Noise is in units of
-    `unit` (D,), such as the deviation of each column.
+    Only the columns that are directions in space are turned and stretched, because nothing is known of the
+    others.
     """
     values, mask = augment_time(values, mask, params, rng)
+    if geometry.vectors:
+        values = _augment_vectors(values, params, rng, geometry)
     if rng.random() < params.noise_p:
-        values = add_noise(values, params.noise * unit, rng)
+        values = add_noise(values, params.noise * geometry.unit, rng)
     return values, mask
 
 
-def warn_of_layout(section: str, width: int, params: AugmentParams) -> None:
+def _augment_vectors(values: Array, params: AugmentParams, rng: np.random.Generator, g: Geometry) -> Array:
+    """Return rows whose directions are stretched along each axis and turned about the vertical axis."""
+    vectors = values[:, : g.vectors].reshape(len(values), -1, g.dimensions)
+    if rng.random() < params.body_p:
+        scale = rng.uniform(1 - params.body, 1 + params.body, g.dimensions)
+        vectors = vectors * scale.astype(np.float32)
+    if rng.random() < params.rotation_p and g.turns:
+        angle = math.radians(rng.uniform(-params.rotation, params.rotation))
+        vectors = vectors @ _about_vertical(angle)
+    return np.concatenate([vectors.reshape(len(values), g.vectors), values[:, g.vectors :]], axis=1)
+
+
+def _about_vertical(angle: float) -> Array:
+    """Return the matrix (3, 3) that turns rows of x, y and z by `angle` radians about the axis y."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    return np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]], np.float32)
+
+
+def warn_of_layout(section: str, width: int, params: AugmentParams, geometry: Geometry = NO_GEOMETRY) -> None:
     """Say on stderr which augmentation of `section` does not apply to rows of `width` columns."""
-    if width != LANDMARK_COLUMNS and (params.rotation_p or params.body_p):
+    asked = {
+        "rotation": params.rotation_p and not geometry.turns,
+        "body": params.body_p and not geometry.vectors,
+    }
+    without = [f"{section}.{name}" for name, wanted in asked.items() if wanted]
+    if width != LANDMARK_COLUMNS and without:
+        verb = "does" if len(without) == 1 else "do"
         print(
-            f"note: rows of {width} columns are no landmarks: {section}.rotation and {section}.body do not "
-            f"apply, and {section}.noise is a share of each column's deviation",
+            f"note: rows of {width} columns are no landmarks: {' and '.join(without)} {verb} not apply, and "
+            f"{section}.noise is a share of each column's deviation",
             file=sys.stderr,
         )
 

@@ -20,11 +20,11 @@ def make_splits(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | No
     """Return `clip_id, split, sentence_id, seen` of the clips, sorted by clip.
 
     `clips` needs `clip_id, sentence_id, signer_id, split`. Unsigned clips (sentence_id -1) never train.
-    A fold by signer tests that signer, validates on the next one of the list and trains on the others. A fold
-    by clip turns a part of the predefined training clips into val. A share leaves the other training clips
-    out of the table. A drawn split that stays empty gives a warning on stderr. Raises SignloomError if no
-    clip is left for training, a predefined split is missing or unknown, a signer is missing in mode signer,
-    or the folds are impossible.
+    A fold by signer tests that signer, validates on the next one of the list unless `val_share` is 0, and
+    trains on the others. A fold by clip turns a part of the predefined training clips into val. A share
+    leaves the other training clips out of the table. A drawn split that stays empty gives a warning on
+    stderr. Raises SignloomError if no clip is left for training, a predefined split is missing or unknown, a
+    signer is missing in mode signer, or the folds are impossible.
     """
     made = _divided(clips, params, fold)
     if params.mode != "predefined" and not (fold and fold.by == "signer"):
@@ -75,7 +75,7 @@ def _divided(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | None)
     clips = clips.sort_values("clip_id").reset_index(drop=True)
     signed = clips["sentence_id"].to_numpy() >= 0
     if fold and fold.by == "signer":
-        split = _left_out(clips, fold)
+        split = _left_out(clips, fold, validated=params.val_share > 0)
     else:
         split = _predefined(clips) if params.mode == "predefined" else _drawn(clips, signed, params)
     if fold and fold.by == "clip":
@@ -123,8 +123,8 @@ def _predefined(clips: pd.DataFrame) -> Names:
     return np.array(split, dtype=object)
 
 
-def _left_out(clips: pd.DataFrame, fold: FoldParams) -> Names:
-    """Return test for the clips of signer `fold.name`, val for those of the next signer, else train."""
+def _left_out(clips: pd.DataFrame, fold: FoldParams, validated: bool) -> Names:
+    """Return test for the clips of signer `fold.name`, val for the next signer if `validated`, else train."""
     signers = clips["signer_id"].fillna("").str.strip()
     for listed, found, where in (
         (set(fold.all), set(signers), "the table has no clip of it"),
@@ -136,7 +136,7 @@ def _left_out(clips: pd.DataFrame, fold: FoldParams) -> Names:
                 "the signers of column `signer_id`"
             )
     following = fold.all[(fold.all.index(fold.name) + 1) % len(fold.all)]
-    others = np.where(signers == following, "val", "train")
+    others = np.where((signers == following) & validated, "val", "train")
     return np.where(signers == fold.name, "test", others).astype(object)
 
 

@@ -1,15 +1,17 @@
-"""The two landmark encoders, which turn frames into frame vectors and one pooled vector."""
+"""The landmark encoders, which turn frames into frame vectors and one pooled vector."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from signloom.models.convolutions import ConvolutionBlock
 from signloom.models.layers import EncoderLayer, LearnedPositions, masked_mean
 
 GRU_WIDTH = 160
 GRU_LAYERS = 2
 POOL_HEADS = 4
+TCN_KERNEL = 5
 
 
 class TransformerEncoder(nn.Module):
@@ -73,6 +75,31 @@ class GruAttentionEncoder(nn.Module):
             x = self.dropout(x)
         pooled, weights = self.pool(x, motion, valid)
         return x, pooled, weights
+
+
+class TcnEncoder(nn.Module):
+    """Convolutions of dilation 1, 2, 4, ...; values are pooled as mean and maximum over the frames."""
+
+    def __init__(self, input_dim: int, c: Any) -> None:
+        """Take the sizes from `c`, the network's configuration."""
+        super().__init__()
+        self.frame_dim: int = c.width
+        widths = [input_dim] + [c.width] * (c.layers - 1)
+        self.blocks = nn.ModuleList(
+            ConvolutionBlock(width, c.width, TCN_KERNEL, 2**i, c.dropout) for i, width in enumerate(widths)
+        )
+        self.dropout = nn.Dropout(c.dropout)
+
+    def forward(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return frames (B, T, width), the pooled vector (B, 2 width) and the pooling weights (B, T)."""
+        frames = x
+        for block in self.blocks:
+            frames = block(frames, valid)
+        # a large negative number instead of minus infinity: a clip without frames must stay finite
+        highest = frames.masked_fill(~valid[:, :, None], -1e4).amax(1)
+        pooled = self.dropout(torch.cat([masked_mean(frames, valid), highest], dim=1))
+        weights = valid.to(frames.dtype)
+        return frames, pooled, weights / weights.sum(1, keepdim=True).clamp(min=1)
 
 
 class AttentionPool(nn.Module):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from signloom.models.decoder import AttentionDecoder
-from signloom.models.encoders import GruAttentionEncoder, TransformerEncoder
+from signloom.models.encoders import GruAttentionEncoder, TcnEncoder, TransformerEncoder
 from signloom.models.layers import LearnedPositions, SinusoidalPositions
 
 FEATURE_DIM = 540
@@ -54,7 +54,7 @@ class Sign2Text(AttentionDecoder):
         super().__init__()
         c = config if isinstance(config, Sign2TextConfig) else Sign2TextConfig(**config)
         self.config = c
-        self.encoder: TransformerEncoder | GruAttentionEncoder
+        self.encoder: TransformerEncoder | GruAttentionEncoder | TcnEncoder
         if c.encoder == "transformer":
             self.encoder = TransformerEncoder(c.feature_dim + MASK_DIM, c)
             self.embed: nn.Module = nn.Linear(self.encoder.frame_dim, c.embedding_dim)
@@ -63,8 +63,11 @@ class Sign2Text(AttentionDecoder):
             self.embed = nn.Sequential(
                 nn.Linear(self.encoder.frame_dim, c.embedding_dim), nn.LayerNorm(c.embedding_dim)
             )
+        elif c.encoder == "tcn":
+            self.encoder = TcnEncoder(c.feature_dim + MASK_DIM, c)
+            self.embed = nn.Linear(2 * self.encoder.frame_dim, c.embedding_dim)
         else:
-            raise ValueError(f"unknown encoder {c.encoder!r}; choose transformer or gru_attention")
+            raise ValueError(f"unknown encoder {c.encoder!r}; choose transformer, gru_attention or tcn")
         if c.decoder_layers:
             learned = c.encoder == "transformer"
             self.positions = (LearnedPositions if learned else SinusoidalPositions)(c.max_tokens, c.width)

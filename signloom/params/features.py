@@ -1,12 +1,16 @@
 """Landmarks, pose features and their quality gates, and features from tables of positions."""
 
-from typing import Literal
+import itertools
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from signloom.params.base import Section
 
 Group = Literal["hands", "nose", "hands_clip", "nose_clip", "between", "velocity", "acceleration", "speed"]
+
+Column = Annotated[int, Field(ge=0)]
+Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 
 
 class LandmarksParams(Section):
@@ -61,10 +65,53 @@ class QualityParams(GateParams):
     )
 
 
+class Point(Section):
+    """A point in feature rows."""
+
+    name: str
+    columns: list[Column] = Field(
+        min_length=2, max_length=3, description="of x, y and, with depth, z; from 0"
+    )
+
+
 class PositionsParams(Section):
-    """Section `positions`: columns from a table of positions; `position_features` makes them."""
+    """Section `positions`: columns made of the positions of points, from feature rows or from a table."""
 
     groups: list[Group] = Field(
-        description="groups of columns, in this order; empty: feature rows are taken as they are"
+        description="groups of columns, in this order, from a table of hand and nose positions; "
+        "empty: feature rows are taken as they are, or by `points`"
     )
-    span: int = Field(ge=1, description="frames before and after a frame that give its velocity")
+    span: int = Field(ge=1, description="rows before and after a row that give its velocity")
+    points: list[Point] = Field(description="points in feature rows; y is the vertical axis")
+    centre: str | None = Field(description="point that the others are relative to; null: they stay absolute")
+    lengths: list[Pair] = Field(
+        description="pairs of points; the sum of their distances, each the median over the clip, is 1"
+    )
+    bones: list[Pair] = Field(description="pairs of points; the way from one to the other is given too")
+    others: list[Column] = Field(description="other columns that are kept, such as the bend of a finger")
+    every: int = Field(ge=1, description="of feature rows with `points`, take every n-th")
+
+    @property
+    def vectors(self) -> tuple[int, int]:
+        """How many columns, the first ones, are directions in space, and the number of their dimensions."""
+        dimensions = len(self.points[0].columns) if self.points else 0
+        moving = len(self.points) - (self.centre is not None) + len(self.bones)
+        return 2 * moving * dimensions, dimensions
+
+    @model_validator(mode="after")
+    def _points_are_known(self) -> Self:
+        if self.points and self.groups:
+            raise ValueError("groups: expected [] beside points, which describe feature rows")
+        names = [point.name for point in self.points]
+        if len(set(names)) < len(names):
+            raise ValueError("points: a name occurs twice; name each point once")
+        if len({len(point.columns) for point in self.points}) > 1:
+            raise ValueError("points: some have two columns and others three; give each as many")
+        named = [*filter(None, [self.centre]), *itertools.chain(*self.lengths, *self.bones)]
+        if unknown := [name for name in named if name not in names]:
+            raise ValueError(f"{unknown[0]!r} is no point; points has {', '.join(names) or 'none'}")
+        if self.centre and len(self.points) == 1:
+            raise ValueError("centre: one point cannot be relative to itself; expected null")
+        if not self.points and (self.others or self.every > 1):
+            raise ValueError("others, every: they need points")
+        return self

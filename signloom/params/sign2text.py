@@ -31,7 +31,9 @@ class Sign2TextParams(Section):
         description="signs: every text is one sign; signs are found by retrieval, and no sentence decoder is "
         "trained (`decoder_layers`, `token_dropout` and section `decoding` then change nothing)"
     )
-    encoder: Literal["transformer", "gru_attention"]
+    encoder: Literal["transformer", "gru_attention", "tcn"] = Field(
+        description="tcn: dilated convolutions, which learn single signs from few clips"
+    )
     width: int = Field(ge=8)
     layers: int = Field(ge=1)
     heads: int = Field(ge=1)
@@ -47,6 +49,10 @@ class Sign2TextParams(Section):
     seq_len: int = Field(ge=1, description="longest input in frames; longer clips are cropped")
     dual_view: bool = Field(description="train on even and odd frames as two augmented views")
     lambda_clip: float = Field(ge=0, description="weight of the contrastive loss; cross-entropy has weight 1")
+    lambda_class: float = Field(
+        ge=0,
+        description="weight of telling a clip's sentence from all others of the training; 0 leaves it out",
+    )
     lambda_supcon: float = Field(
         ge=0, description="0 leaves this loss out of training and history; else its weight"
     )
@@ -67,8 +73,10 @@ class Sign2TextParams(Section):
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:
-        if self.task == "signs" and not (self.lambda_clip or self.lambda_supcon):
+        weights = (self.lambda_clip, self.lambda_class, self.lambda_supcon)
+        if self.task == "signs" and not any(weights):
             raise ValueError(
-                "lambda_clip: expected more than 0 with task signs, which trains on contrastive losses alone"
+                "lambda_clip, lambda_class, lambda_supcon: one must be above 0 with task signs, which has no "
+                "sentence decoder to train"
             )
         return self

@@ -11,7 +11,9 @@ class SplitsParams(Section):
     """Section `splits`."""
 
     mode: Literal["predefined", "sentence", "signer", "clip"]
-    val_share: float = Field(ge=0, lt=1)
+    val_share: float = Field(
+        ge=0, lt=1, description="0: none, also in folds by signer, which else validate on the next signer"
+    )
     test_share: float = Field(ge=0, lt=1, description="0: build without test clips, in any mode")
     seed: int = Field(ge=0)
 

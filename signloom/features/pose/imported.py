@@ -22,6 +22,7 @@ from signloom.features.pose.layout import (
     UPPER_BODY,
 )
 from signloom.features.pose.motion import frame_motion, summarise
+from signloom.features.pose.point_columns import point_columns
 from signloom.features.pose.position_features import position_features, presence, read_points, width_of
 from signloom.features.pose.reject_reasons import Verdict, judge_ready_features
 from signloom.features.shards import append_npy
@@ -74,6 +75,10 @@ class Given:
             raise SignloomError(f"row {row + 1} has {nan[row].sum()} NaN among {len(nan[row])} values")
         return Rows(*_missing_rows(values), frames)
 
+    def rate(self, fps: float) -> float:
+        """Return how many rows a second are taken, of `fps` that the clips have."""
+        return fps
+
     def diagnostics(self, rows: Rows, fps: float) -> dict[str, float]:
         """Return mean_visibility and motion as of landmarks, or NaN for rows of another width than 540."""
         if rows.features.shape[1] != FEATURE_DIM:
@@ -115,6 +120,28 @@ class Positions(Given):
         return Rows(made.astype(np.float32), presence(points), table.frames(key))
 
 
+class Points(Given):
+    """Columns made of points in space, which are columns of the rows."""
+
+    def __init__(self, params: PositionsParams) -> None:
+        super().__init__()
+        self.params = params
+
+    def width(self, paths: Iterable[Path]) -> int:
+        """Return the number of columns that are made, of whatever clips."""
+        return self.params.vectors[0] + 2 * len(self.params.others)
+
+    def load(self, path: Path) -> Rows:
+        """Compute the columns of one clip; raises SignloomError if its rows cannot be read."""
+        given, every = super().load(path), self.params.every
+        made = point_columns(given.features[::every].astype(np.float64), self.params)
+        return Rows(made.astype(np.float32), given.present[::every], np.arange(len(made)))
+
+    def rate(self, fps: float) -> float:
+        """Return how many rows a second are taken."""
+        return fps / self.params.every
+
+
 # visibility is unknown, and motion has no unit without a shoulder width
 _UNKNOWN = {"mean_visibility": float("nan"), **summarise(np.zeros(0))}
 
@@ -131,7 +158,8 @@ def write_ready_shard(
     Clips have `fps` rows a second. A clip is rejected if it cannot be read, all its rows are missing, or
     `judge_ready_features` says so. A shard of rows none of which can be read has no columns.
     """
-    source = Positions(positions) if positions.groups else Given()
+    source = _source(positions)
+    fps = source.rate(fps)
     npy, mask, index = outputs
     dim = source.width(Path(clip["video_path"]) for clip in clips)
     nothing = Rows(np.zeros((0, dim), np.float32), np.zeros((0, len(PARTS)), np.uint8), np.zeros(0, np.int64))
@@ -156,6 +184,12 @@ def write_ready_shard(
                 masks.append(found.present)
     columns = list(_row("", 0, fps, nothing, True, Verdict()))
     write_parquet(index, pd.DataFrame(rows, columns=columns))
+
+
+def _source(positions: PositionsParams) -> Given:
+    if positions.groups:
+        return Positions(positions)
+    return Points(positions) if positions.points else Given()
 
 
 def _judge(found: Rows, fps: float, quality: GateParams) -> Verdict:

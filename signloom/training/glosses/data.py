@@ -163,7 +163,9 @@ class TrainingGlosses:
         return self.rows.join(source, self._augment_pose(self.rows.read_pose(source), self._still, rng))
 
     def _augment_pose(self, rows: Rows, params: AugmentParams, rng: np.random.Generator) -> Rows:
-        return Rows(*feature_rows.augment_pose(*rows, params, rng, self.rows.stats["pose"].std))
+        return Rows(
+            *feature_rows.augment_pose(*rows, params, rng, feature_rows.Geometry(self.rows.stats["pose"].std))
+        )
 
     def _in_time(self, rows: Rows, rng: np.random.Generator, in_place: bool) -> Rows:
         """Return `rows` after pose augmentation, which leaves time alone if `in_place`.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -43,6 +44,21 @@ class Corpus:
     tokenizer: TextTokenizer
     mean: Tensor
     std: Tensor
+
+    @cached_property
+    def classes(self) -> Tensor:
+        """The ids (C,) of the sentences of the training clips, ascending."""
+        return torch.tensor(sorted(set(self.train.sentences)), device=self.mean.device)
+
+    @cached_property
+    def class_rows(self) -> Tensor:
+        """The row (C,) of the text of each of `classes`."""
+        rows = [self.texts.rows_of[sentence][0] for sentence in self.classes.tolist()]
+        return torch.tensor(rows, device=self.mean.device)
+
+    def class_of(self, sentences: Tensor) -> Tensor:
+        """Return the place (N,) in `classes` of `sentences` (N,), all of them of training clips."""
+        return torch.searchsorted(self.classes, sentences)
 
     @classmethod
     def load(cls, files: SentenceFiles, max_tokens: int, device: torch.device) -> Self:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from signloom.augment.feature_rows import augment_pose
+from signloom.augment.feature_rows import NO_GEOMETRY, Geometry, augment_pose
 from signloom.augment.landmark_rows import centre_crop, clip_generator, half_views, random_crop
 from signloom.features.shards import FeatureShards
 from signloom.models.layers import standardise, valid_frames
@@ -77,11 +77,12 @@ class TrainingClips(Dataset[Sample]):
         params: Sign2TextParams,
         augmentation: AugmentParams,
         seed: int,
-        unit: npt.NDArray[np.float32] | float = 1.0,
+        geometry: Geometry = NO_GEOMETRY,
     ) -> None:
-        """Take the clips; `unit` (D,) is what noise is measured in where features are no landmarks."""
+        """Take the clips; `geometry` is that of features that are no landmarks."""
         self.clips, self.shards, self.texts = clips, shards, texts
-        self.params, self.augmentation, self.seed, self.unit = params, augmentation, seed, unit
+        self.params, self.augmentation, self.seed = params, augmentation, seed
+        self.geometry = geometry
 
     def __getitem__(self, draw: Draw) -> Sample:
         epoch, index, copy = draw
@@ -90,7 +91,7 @@ class TrainingClips(Dataset[Sample]):
         text = draw_text(self.texts.rows_of[sentence], self.params.variation_p, rng)
         whole = self.shards.read(clip_id)
         views = [whole, *half_views(*whole)] if self.params.dual_view else [whole]
-        changed = (augment_pose(*view, self.augmentation, rng, self.unit) for view in views)
+        changed = (augment_pose(*view, self.augmentation, rng, self.geometry) for view in views)
         return Sample([random_crop(*view, self.params.seq_len, rng) for view in changed], sentence, text)
 
 

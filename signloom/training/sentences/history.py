@@ -7,6 +7,7 @@ COLUMNS = [
     "train_loss",
     "ce_loss",
     "clip_loss",
+    "class_loss",
     "supcon_loss",
     "val_inst_top1",
     "val_pos_sim",
@@ -16,7 +17,7 @@ COLUMNS = [
     "lr",
 ]
 # the columns of a console line, which also shows the validation loss
-CONSOLE = [*COLUMNS[1:5], "val_loss", *COLUMNS[5:]]
+CONSOLE = [*COLUMNS[1:6], "val_loss", *COLUMNS[6:]]
 
 
 def merit(row: Row) -> tuple[float, float]:

@@ -1,11 +1,11 @@
-"""The three losses of the sign2text family."""
+"""The losses of the sign2text family."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 # from the range 0.05 to 0.1 of published contrastive losses; lambda_clip and lambda_supcon weigh the result
-_CLIP_TEMPERATURE, _SUPCON_TEMPERATURE = 0.05, 0.07
+_CLIP_TEMPERATURE, _SUPCON_TEMPERATURE, _CLASS_TEMPERATURE = 0.05, 0.07, 0.1
 
 
 def token_loss(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
@@ -24,6 +24,16 @@ def contrastive_loss(
     logits = clips.float() @ texts.float().T / temperature
     positive = labels[:, None] == labels[None, :]
     return (_row_losses(logits, positive).mean() + _row_losses(logits.T, positive).mean()) / 2
+
+
+def class_loss(clips: Tensor, texts: Tensor, own: Tensor, smoothing: float) -> Tensor:
+    """Return the mean label-smoothed cross-entropy of unit rows `clips` (N, D) over all `texts` (C, D).
+
+    `own` (N,) is the row of each clip's text. The logits are cosines over a temperature (Wang et al. 2017,
+    NormFace, section 3.3), so that the classifier's weights are the embeddings of the texts.
+    """
+    logits = clips.float() @ texts.float().T / _CLASS_TEMPERATURE
+    return F.cross_entropy(logits, own, label_smoothing=smoothing)
 
 
 def supervised_contrastive_loss(

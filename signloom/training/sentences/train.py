@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from signloom.augment.feature_rows import warn_of_layout
+from signloom.augment.feature_rows import Geometry, warn_of_layout
 from signloom.files import hash_files
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
 from signloom.params.base import RunParams, Section
+from signloom.params.features import PositionsParams
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.text import TextParams
 from signloom.precision import autocast, warn_if_emulated
@@ -23,7 +24,12 @@ from signloom.training.progress import Progress, Row, TrainedFiles
 from signloom.training.sentences.corpus import Corpus, SentenceFiles, read_text_embeddings
 from signloom.training.sentences.data import Batch, TrainingClips, TrainingLoader
 from signloom.training.sentences.history import COLUMNS, CONSOLE, merit
-from signloom.training.sentences.losses import contrastive_loss, supervised_contrastive_loss, token_loss
+from signloom.training.sentences.losses import (
+    class_loss,
+    contrastive_loss,
+    supervised_contrastive_loss,
+    token_loss,
+)
 from signloom.training.sentences.validation import Validation
 
 _LARGEST_NORM = 1.0  # largest norm of a gradient, so that a rare bad batch moves the weights no further
@@ -36,6 +42,7 @@ class SentenceTraining(Section):
     sign2text: Sign2TextParams
     augment: AugmentParams
     text: TextParams
+    positions: PositionsParams
 
 
 def train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining, scratch: Path) -> None:
@@ -54,9 +61,9 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
     warn_if_emulated("sign2text.precision", p.precision, "product")
     corpus = Corpus.load(files, text.max_tokens, device)
     frozen = read_text_embeddings(files.embeddings, len(corpus.texts.texts)).to(device)
-    unit = corpus.std.cpu().numpy()
-    warn_of_layout("augment", len(unit), params.augment)
-    clips = TrainingClips(corpus.train, corpus.shards, corpus.texts, p, params.augment, seed, unit)
+    geometry = Geometry(corpus.std.cpu().numpy(), *params.positions.vectors)
+    warn_of_layout("augment", len(corpus.std), params.augment, geometry)
+    clips = TrainingClips(corpus.train, corpus.shards, corpus.texts, p, params.augment, seed, geometry)
     batches = TrainingLoader(clips)
     validate = Validation(corpus, frozen, p)
 
@@ -71,7 +78,7 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
     steps = -(-len(batches) // p.accumulation)  # optimiser steps per epoch
 
     def train_epoch(epoch: int) -> Row:
-        sums = torch.zeros(4, dtype=torch.float64, device=device)
+        sums = torch.zeros(len(Losses._fields), dtype=torch.float64, device=device)
         for i, batch in enumerate(batches.epoch(epoch)):
             losses = batch_losses(model, batch.to(device), frozen, corpus, p)
             first = i - i % p.accumulation
@@ -84,7 +91,12 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
                 optimiser.step(lr)
         total, *means = (sums / len(batches)).tolist()
         check_finite("the training loss", epoch, total, "sign2text.lr", "sign2text.precision")
-        used = {"ce_loss": p.task == "sentences", "clip_loss": True, "supcon_loss": p.lambda_supcon > 0}
+        used = {
+            "ce_loss": p.task == "sentences",
+            "clip_loss": True,
+            "class_loss": p.lambda_class > 0,
+            "supcon_loss": p.lambda_supcon > 0,
+        }
         kept = {name: mean if used[name] else None for name, mean in zip(used, means, strict=True)}
         decode = (epoch + 1) % p.decode_every == 0 or epoch + 1 == p.epochs
         return {"train_loss": total, **kept, **validate(model, decode), "lr": lr}
@@ -100,11 +112,12 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
 
 
 class Losses(NamedTuple):
-    """The losses of a batch, each a scalar; `ce` is 0 without a decoder, `supcon` if its weight is 0."""
+    """The losses of a batch, each a scalar; `ce` is 0 without a decoder, the last two without weight."""
 
     total: Tensor
     ce: Tensor
     clip: Tensor
+    classes: Tensor
     supcon: Tensor
 
 
@@ -113,7 +126,7 @@ def batch_losses(
 ) -> Losses:
     """Return the losses of a batch; `frozen` (texts, dim) has the sentence embeddings of the frozen encoder.
 
-    Token and text losses use the whole clips; the supervised contrastive loss uses their half views. If its
+    The supervised contrastive loss uses the half views of the clips, all others the whole clips. If its
     weight is 0, it is not computed and the half views are not encoded.
     """
     views = batch.views if p.lambda_supcon else batch.views[:1]
@@ -123,13 +136,17 @@ def batch_losses(
         decoded = model.next_tokens(batch.tokens, whole) if p.task == "sentences" else None
     clip = contrastive_loss(whole.embedding, text, batch.sentences)
     ce = token_loss(*decoded, p.label_smoothing) if decoded else torch.zeros_like(clip)
-    total = ce + p.lambda_clip * clip
+    classes = torch.zeros_like(clip)
+    if p.lambda_class:
+        known = model.project_text(frozen[corpus.class_rows])
+        classes = class_loss(whole.embedding, known, corpus.class_of(batch.sentences), p.label_smoothing)
+    total = ce + p.lambda_clip * clip + p.lambda_class * classes
     if not p.lambda_supcon:
-        return Losses(total, ce, clip, torch.zeros_like(clip))
+        return Losses(total, ce, clip, classes, torch.zeros_like(clip))
     embeddings = [view.embedding for view in halves or [whole]]
     labels = batch.sentences.repeat(len(embeddings))
     supcon = supervised_contrastive_loss(torch.cat(embeddings), labels)
-    return Losses(total + p.lambda_supcon * supcon, ce, clip, supcon)
+    return Losses(total + p.lambda_supcon * supcon, ce, clip, classes, supcon)
 
 
 def model_config(p: Sign2TextParams, text: TextParams, corpus: Corpus, text_dim: int) -> Sign2TextConfig:

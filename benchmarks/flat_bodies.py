@@ -1,12 +1,12 @@
 """Write a small corpus of flat bodies from Kinect skeletons of Indian Sign Language (Roy et al. 2020).
 
-    python -m benchmarks.kinect_isl --data FOLDER
+    python -m benchmarks.flat_bodies --data FOLDER
 
 FOLDER has clips.csv and features.zip: 30 signs, 10 signers, 9 repetitions each, 20 joints a frame. Of every
 sign and signer, as many repetitions are drawn as give `--clips`. The joints become `.pose` files without
 depth, hands and face. The preset leaves each signer out in turn:
 
-    snakemake --cores all --config preset=kinect_isl
+    snakemake --cores all --config preset=kinect_isl_flat
 """
 
 import argparse
@@ -55,7 +55,7 @@ def read_joints(archive: Path, names: list[str]) -> Iterator[tuple[str, npt.NDAr
     """Yield every clip's name and joints (T, 60)."""
     with zipfile.ZipFile(archive) as file:
         members = {Path(name).name: name for name in file.namelist()}
-        for name in track(names, "kinect_isl"):
+        for name in track(names, "flat_bodies"):
             yield name, np.load(io.BytesIO(file.read(members[name])), allow_pickle=False)
 
 
@@ -64,7 +64,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of clips.csv and features.zip")
-    parser.add_argument("--output", type=Path, default=Path("data/kinect_isl"))
+    parser.add_argument("--output", type=Path, default=Path("data/kinect_isl_flat"))
     parser.add_argument("--clips", type=int, default=600, help="a multiple of 300")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
