@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import resource
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.passages import answer_joined, matched, matched_texts
+from benchmarks.passages import Score, answer_joined, matched, matched_texts
+
+
+def measure(*joined: Any) -> tuple[dict[str, Score], int]:
+    """Answer a joined video; return its scores and the most memory that the process took, in kB."""
+    return answer_joined(*joined), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def in_process(*joined: Any) -> tuple[dict[str, Score], int]:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure, *joined).result()
 
 
 @pytest.mark.long
@@ -18,10 +31,13 @@ def test_ten_minutes_are_cut_where_the_clips_begin_and_end_and_most_glosses_are_
     bundle = root / "build/export/sign_encoder_bundle.zip"
     if not bundle.exists():
         pytest.skip("no build/export/sign_encoder_bundle.zip: build the demo first")
-    answer_joined(bundle, tmp_path / "short", 0.2, root / "data/demo")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    scores = answer_joined(bundle, tmp_path / "long", 10, root / "data/demo")
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
+    # each in a process of its own, because a process keeps what its first answer took
+    measured = [
+        in_process(bundle, tmp_path / name, minutes, root / "data/demo")
+        for name, minutes in (("short", 0.2), ("long", 10.0))
+    ]
+    (_, least), (scores, peak) = measured
+    assert peak - least < 100_000  # kB
     for name in ("starts", "ends"):
         assert min(scores[name].found / scores[name].true, scores[name].found / scores[name].said) > 0.95
     for name in ("sentence", "gloss"):
