@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from signloom.models.convolutions import FrameNorm
 from signloom.models.encoders import AttentionPool, reversal, standardised_motion
 from signloom.models.layers import Attention, SinusoidalPositions, standardise, valid_frames
 from signloom.models.sign2text import Encoded, Sign2Text, Sign2TextConfig
@@ -264,14 +263,3 @@ def test_the_encoder_becomes_a_graph_that_takes_other_sizes(encoder: str) -> Non
         graph = torch.jit.trace(module, example, check_trace=False)
     x, valid = clips([20, 3, 9], 20, 0.0)
     torch.testing.assert_close(graph(x, valid), module(x, valid), atol=1e-5, rtol=0)
-
-
-def test_batch_normalisation_counts_every_frame_of_the_clips_and_no_padding() -> None:
-    x, valid = torch.randn(3, 5, 2), valid_frames(torch.tensor([5, 2, 1]), 5)
-    norm = FrameNorm(2).train()
-    got = norm(x.masked_fill(~valid[:, :, None], 1e6), valid)
-    frames = x[valid]
-    expected = (frames - frames.mean(0)) / (frames.var(0, unbiased=False) + norm.eps).sqrt()
-    torch.testing.assert_close(got[valid], expected)
-    assert not got[~valid].any()
-    torch.testing.assert_close(norm.running_mean, 0.1 * frames.mean(0))

@@ -1,33 +1,48 @@
-"""Dilated convolutions over the frames of clips, with batch normalisation that padding does not enter."""
+"""Dilated temporal convolutions that see only the frames of a clip."""
 
-import torch
 from torch import Tensor, nn
 
 
-class FrameNorm(nn.BatchNorm1d):
-    """Batch normalisation over the frames of all clips of a batch, without their padding."""
+class FrameInput(nn.Module):
+    """A linear layer to the network's width, LayerNorm and dropout; values at padding are ignored."""
 
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:  # type: ignore[override]
-        """Return (B, T, width) for `x` (B, T, width); 0 or any value where `valid` (B, T) is False."""
-        if not self.training:  # a fixed factor and offset, which a graph can have for any number of frames
-            return super().forward(x.transpose(1, 2)).transpose(1, 2)
-        y = torch.zeros_like(x)
-        y[valid] = super().forward(x[valid]).to(y.dtype)
-        return y
-
-
-class ConvolutionBlock(nn.Module):
-    """Dilated convolution, batch normalisation, ReLU, dropout; a residual connection if the widths agree."""
-
-    def __init__(self, input_dim: int, width: int, kernel: int, dilation: int, dropout: float) -> None:
+    def __init__(self, input_dim: int, width: int, dropout: float) -> None:
         super().__init__()
-        self.convolution = nn.Conv1d(input_dim, width, kernel, padding="same", dilation=dilation)
-        self.norm, self.activation, self.dropout = FrameNorm(width), nn.ReLU(), nn.Dropout(dropout)
-        self.residual = input_dim == width
+        self.linear = nn.Linear(input_dim, width)
+        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Return (B, T, width) for `x` (B, T, input_dim); `valid` (B, T) is False at padding."""
+        x = x.masked_fill(~valid[:, :, None], 0.0)
+        return self.dropout(self.norm(self.linear(x)))  # type: ignore[no-any-return]
+
+
+class TemporalBlock(nn.Module):
+    """LayerNorm, dilated convolution, GELU and dropout, with a residual connection."""
+
+    def __init__(self, width: int, kernel: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.convolution = nn.Conv1d(width, width, kernel, padding="same", dilation=dilation)
+        self.activation, self.dropout = nn.GELU(), nn.Dropout(dropout)
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
         """Return (B, T, width); outside a clip (`valid` (B, T) is False) the convolution reads 0."""
-        inside = x.masked_fill(~valid[:, :, None], 0.0)
+        inside = self.norm(x) * valid[:, :, None]
         y = self.convolution(inside.transpose(1, 2)).transpose(1, 2)
-        y = self.dropout(self.activation(self.norm(y, valid)))
-        return x + y if self.residual else y  # type: ignore[no-any-return]
+        return x + self.dropout(self.activation(y))  # type: ignore[no-any-return]
+
+
+class TemporalConvolutions(nn.Module):
+    """Blocks with dilations 1, 2, 4, ... (van den Oord et al. 2016, section 2.1), then LayerNorm."""
+
+    def __init__(self, width: int, layers: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(TemporalBlock(width, kernel, 2**i, dropout) for i in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Return (B, T, width) for `x` (B, T, width)."""
+        for block in self.blocks:
+            x = block(x, valid)
+        return self.norm(x)  # type: ignore[no-any-return]

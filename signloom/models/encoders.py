@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from signloom.models.convolutions import ConvolutionBlock
+from signloom.models.convolutions import FrameInput, TemporalConvolutions
 from signloom.models.layers import EncoderLayer, LearnedPositions, masked_mean
 
 GRU_WIDTH = 160
@@ -84,17 +84,13 @@ class TcnEncoder(nn.Module):
         """Take the sizes from `c`, the network's configuration."""
         super().__init__()
         self.frame_dim: int = c.width
-        widths = [input_dim] + [c.width] * (c.layers - 1)
-        self.blocks = nn.ModuleList(
-            ConvolutionBlock(width, c.width, TCN_KERNEL, 2**i, c.dropout) for i, width in enumerate(widths)
-        )
+        self.input = FrameInput(input_dim, c.width, c.dropout)
+        self.convolutions = TemporalConvolutions(c.width, c.layers, TCN_KERNEL, c.dropout)
         self.dropout = nn.Dropout(c.dropout)
 
     def forward(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return frames (B, T, width), the pooled vector (B, 2 width) and the pooling weights (B, T)."""
-        frames = x
-        for block in self.blocks:
-            frames = block(frames, valid)
+        frames = self.convolutions(self.input(x, valid), valid)
         # a large negative number instead of minus infinity: a clip without frames must stay finite
         highest = frames.masked_fill(~valid[:, :, None], -1e4).amax(1)
         pooled = self.dropout(torch.cat([masked_mean(frames, valid), highest], dim=1))
