@@ -137,3 +137,25 @@ def test_a_damaged_file_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(SignloomError, match=r"x\.eaf: not a readable ELAN file") as error:
         load_table("elan", tmp_path / "x.eaf", tmp_path, tiers(ENGLISH))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        (
+            referring(("a77", "q"), first=9),
+            "tier 's': an annotation refers to 'a77', which the file does not",
+        ),
+        (aligned(("a", "z", "q"), first=9), "tier 's': an annotation refers to 'ts122', which the file does"),
+        (referring(("a9", "q"), first=9), "tier 's': annotations refer to each other in a circle"),
+    ],
+)
+def test_an_annotation_that_refers_to_nothing_is_named_with_its_tier(
+    tmp_path: Path, notes: str, said: str
+) -> None:
+    file = tmp_path / "x.eaf"
+    upper = ('TIER_ID="u"', aligned(("a", "b", "Hi"), first=1))
+    file.write_text(eaf({"a": 0, "b": 1000}, linked("x.mp4"), upper, ('TIER_ID="s"', notes)))
+    with pytest.raises(SignloomError, match=rf"x\.eaf: {said}") as error:
+        load_table("elan", file, tmp_path, tiers({"sentence": "s"}))
+    assert "\n" not in str(error.value)

@@ -17,7 +17,18 @@ from signloom.errors import SignloomError
 from signloom.params.dataset import FORMS, IMPORTERS, DatasetParams
 from signloom.params.load import load_params
 from signloom.video.decode import read_frames
-from tests.form_files import HOW2SIGN, SRT, bobsl, english, msasl, values, wlasl, write, write_videos
+from tests.form_files import (
+    HOW2SIGN,
+    SRT,
+    bobsl,
+    english,
+    msasl,
+    tiers,
+    values,
+    wlasl,
+    write,
+    write_videos,
+)
 from tests.manifests import build
 
 TABLES = {
@@ -74,6 +85,13 @@ def test_every_importer_says_what_a_file_of_another_kind_is(tmp_path: Path, give
     table = wlasl(tmp_path)
     with pytest.raises(SignloomError, match=r"looks like the form wlasl; set dataset\.importer to wlasl$"):
         load_table(given, table, tmp_path)
+
+
+@pytest.mark.parametrize("importer", ["elan", "subtitles", "fairseq"])
+def test_a_folder_without_annotation_files_is_named(tmp_path: Path, importer: str) -> None:
+    write(tmp_path / "t", readme__md="x")
+    with pytest.raises(SignloomError, match=r"^dataset\.table: .*t holds no \.[a-z]+( or \.vtt)? file$"):
+        load_table(importer, tmp_path / "t", tmp_path, tiers({"sentence": "s"}), frame_rate=25.0)
 
 
 def test_a_table_without_names_of_columns_is_told_so(tmp_path: Path) -> None:

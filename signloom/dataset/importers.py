@@ -84,8 +84,8 @@ def annotation_sources(importer: str, table: Path) -> list[Path]:
 def annotation_files(importer: str, table: Path) -> list[Path]:
     """Return the files that `importer` reads for `table`: one file, or all annotation files of a folder.
 
-    Then `table` is the folder or one of its files. Raises SignloomError if one of the files is missing, or if
-    `table` is a file with another name.
+    Then `table` is the folder or one of its files. Raises SignloomError if one of the files is missing, if a
+    folder holds none, or if `table` is a file with another name.
     """
     if not table.exists():
         raise SignloomError(f"dataset.table: {table} does not exist")
@@ -94,7 +94,10 @@ def annotation_files(importer: str, table: Path) -> list[Path]:
         return _present([*form_files(form, table), *join_file(form, table)])
     _, names, suffixes = IMPORTERS[importer]
     if suffixes and table.is_dir():
-        return sorted(file for file in table.rglob("*") if file.suffix.lower() in suffixes)
+        found = sorted(file for file in table.rglob("*") if file.suffix.lower() in suffixes)
+        if not found:
+            raise SignloomError(f"dataset.table: {table} holds no {' or '.join(suffixes)} file")
+        return found
     if not names:
         return [table]
     if table.is_file() and table.name not in names:

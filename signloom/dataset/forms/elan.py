@@ -76,11 +76,11 @@ def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Itera
             (note.start, note.end, one_gloss(note.text))
             for tier in person.gloss
             if tier in eaf.tiers
-            for note in annotations(eaf, tier)
+            for note in _annotations_of(file, eaf, tier)
             if note.start is not None and note.end is not None and one_form(note.text)
         }
     )
-    for number, clip in enumerate(annotations(eaf, person.sentence), start=1):
+    for number, clip in enumerate(_annotations_of(file, eaf, person.sentence), start=1):
         start, end = (clip.start or 0.0), (clip.end or 0.0)
         # a gloss belongs to the sentence in which its middle lies
         inside = [gloss for gloss in glosses if start <= (gloss[0] + gloss[1]) / 2 < end]
@@ -114,6 +114,19 @@ def _video(file: Path, eaf: Eaf, suffix: str, videos: VideoFiles) -> str:
     wanted = [*linked, f"{file.stem}{suffix}", *([] if suffix else [file.stem])]
     found = (videos.find(name, file) for name in wanted)
     return next((video for video in found if video), wanted[0])
+
+
+def _annotations_of(file: Path, eaf: Eaf, tier: str) -> list[Annotation]:
+    """Return what `annotations` does; raises SignloomError if one refers to what the file does not have."""
+    try:
+        return annotations(eaf, tier)
+    except KeyError as error:
+        raise SignloomError(
+            f"{file}: tier {tier!r}: an annotation refers to {error}, which the file does not have; "
+            "mend it in ELAN"
+        ) from error
+    except RecursionError:
+        raise SignloomError(f"{file}: tier {tier!r}: annotations refer to each other in a circle") from None
 
 
 def annotations(eaf: Eaf, tier: str) -> list[Annotation]:

@@ -84,7 +84,7 @@ def _likely_fairseq(table: Path) -> bool:
 def _json(file: Path) -> list[str]:
     try:
         found: Any = json.loads(file.read_text("utf-8-sig"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
     first = found[0] if isinstance(found, list) and found else {}
     keys = set(first) if isinstance(first, dict) else set()
