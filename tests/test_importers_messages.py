@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pandas as pd
 import pytest
 from demo_params import section
 
@@ -41,11 +42,14 @@ TABLES = {
     "phoenix2014": "id|folder|signer|annotation\na|a/1/*.png|S|X\n",
     "phoenix2014t": "name|video|start|end|speaker|orth|translation\na|a|-1|-1|S|X|x\n",
     "csv": "video,sentence\na.mp4,One.\n",
+    "processed": "video_file,feature_path,sentence_id,sentence,category\na.mp4,a.npy,1,One.,x\n",
 }
 
 
 @pytest.mark.parametrize("likely", TABLES)
-@pytest.mark.parametrize("given", ["csv", "how2sign", "asl_citizen", "elan", "wlasl", "processed"])
+@pytest.mark.parametrize(
+    "given", ["csv", "how2sign", "asl_citizen", "elan", "wlasl", "processed", "signtalk_sampled"]
+)
 def test_a_table_of_another_form_gets_one_line_that_names_its_form(
     tmp_path: Path, likely: str, given: str
 ) -> None:
@@ -85,6 +89,27 @@ def test_every_importer_says_what_a_file_of_another_kind_is(tmp_path: Path, give
     table = wlasl(tmp_path)
     with pytest.raises(SignloomError, match=r"looks like the form wlasl; set dataset\.importer to wlasl$"):
         load_table(given, table, tmp_path)
+
+
+@pytest.mark.parametrize("given", ["csv", "wlasl", "elan", "how2sign", "phoenix2014", "fairseq"])
+def test_every_importer_knows_the_workbook_of_signtalk(tmp_path: Path, given: str) -> None:
+    table = tmp_path / "Metadata.xlsx"
+    sheet = pd.DataFrame({"Sentence ID": ["1"], "Sentence": ["One."], "Text": ["x"]})
+    sheet.to_excel(table, sheet_name="Sheet1", index=False)
+    with pytest.raises(
+        SignloomError, match=r"looks like the form signtalk; set dataset\.importer to signtalk$"
+    ):
+        load_table(given, table, tmp_path)
+
+
+def test_a_corpus_that_has_subtitles_is_not_read_as_subtitles_alone(tmp_path: Path) -> None:
+    with pytest.raises(SignloomError, match=r"looks like the form bobsl; set dataset\.importer to bobsl$"):
+        load_table("subtitles", bobsl(tmp_path), tmp_path)
+
+
+def test_subtitles_beside_annotations_of_another_kind_are_still_read(tmp_path: Path) -> None:
+    english(tmp_path)
+    assert len(load_table("subtitles", write(tmp_path, a__srt=SRT), tmp_path)) == 2
 
 
 @pytest.mark.parametrize("importer", ["elan", "subtitles", "fairseq"])

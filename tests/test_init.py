@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -130,6 +131,19 @@ def test_splits_of_the_corpus_are_kept(new_project: Path, said: Said) -> None:
     assert "predefined: the corpus has its own; train 3, val 1, test 1" in out
     assert "not used  1 rows without a video; first: 7.mp4" in out
     assert "not used  1 videos without a text; first: data/asl/videos/5.mp4" in out
+
+
+def test_a_table_of_given_features_is_no_table_of_their_videos(new_project: Path, said: Said) -> None:
+    folder = write_videos(new_project / "data/given", *(f"Videos/{n}.mp4" for n in range(9)))
+    (folder / "features").mkdir()
+    for n in range(9):
+        np.save(folder / f"features/{n}.npy", np.full((40, 60), n + 1, np.float32))
+    lines = [f"{n}.mp4,features/{n}.npy,{n % 3},one {n % 3},x" for n in range(9)]
+    head = "video_file,feature_path,sentence_id,sentence,category"
+    write(folder, processed_metadata__csv="\n".join([head, *lines]) + "\n")
+    assert said("init", "data/given")[0] == 0
+    assert preset("given")["dataset"]["importer"] == "processed"
+    assert preset("given")["dataset"]["videos"] == "data/given"
 
 
 def eaf(path: Path, tiers: dict[str, list[str]]) -> None:

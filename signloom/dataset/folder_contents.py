@@ -162,9 +162,8 @@ def _tables(contents: Contents) -> Iterator[tuple[str, Path]]:
             yield from ((one, folder) for one in (name, *_TWINS.get(name, [])))
             read |= {file for file in contents.tables if file.parent == folder}
     for file in contents.tables:
-        if file.suffix.lower() == ".xlsx":
-            yield ("signtalk" if file.name == "Metadata.xlsx" else "csv", file)
-        elif file not in read and (name := _likely(file)):
+        name = _likely(file) or ("csv" if file.suffix.lower() == ".xlsx" else None)
+        if file not in read and name:
             yield name, file
 
 

@@ -142,7 +142,8 @@ def load_table(
         if other := likely(table, importer):
             raise SignloomError(f"dataset.table: {table} {other}") from error
         raise
-    if rows.empty and (other := likely(table, importer)):
+    # a folder of another corpus may hold subtitles too
+    if (rows.empty or importer == "subtitles") and (other := likely(table, importer)):
         raise SignloomError(f"dataset.table: {table} {other}")
     for column in COLUMNS:
         if column not in rows:
