@@ -41,6 +41,7 @@ def test_wlasl_counts_frames_from_one_and_keeps_the_zeros_of_its_ids(tmp_path: P
             {"instances": [instance("1") | {"fps": 0}]},
             r"\[0\]\.instances\[0\]\.fps: .*greater than 0, found 0",
         ),
+        ({"instances": [instance("1", 10**400)]}, r"\[0\]\.instances\[0\]\.frame_start: .*, found 1000.*"),
         ({"instances": ["1"]}, r"\[0\]\.instances\[0\]: .*, found '1'"),
         ({"instances": 3}, r"\[0\]\.instances: .*, found 3"),
         ({}, r"\[0\]\.instances is missing"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,17 @@ def test_both_people_of_an_elan_file_are_taken_with_their_cameras(new_project: P
     assert "clips     20" in out and "sentences 10" in out
 
 
+def test_known_tiers_are_found_whatever_way_their_letters_are_composed(new_project: Path, said: Said) -> None:
+    tiers = {"Deutsche_Übersetzung_A": SENTENCES, "Lexem_Gebärde_r_A": ["HAUS"] * 10}
+    apart = {unicodedata.normalize("NFD", name): texts for name, texts in tiers.items()}
+    eaf(new_project / "data/dgs/12.eaf", {**apart, "Kommentar": ["x" * 99] * 10})
+    write_videos(new_project / "data/dgs", "12_1a1.mp4", seconds=3)
+    code, _, err = said("init", "data/dgs")
+    assert code == 0, err
+    person = preset("dgs")["dataset"]["elan"][0]
+    assert (person["sentence"], person["gloss"]) == ("Deutsche_Übersetzung_A", ["Lexem_Gebärde_r_A"])
+
+
 def test_forms_whose_files_have_equal_names_are_told_apart_by_the_videos(
     new_project: Path, said: Said
 ) -> None:
@@ -270,7 +282,11 @@ def test_a_table_with_other_columns_is_written_again_below_data(new_project: Pat
         (lambda folder: write(write_videos(folder, "1.mp4"), a__eaf="<x"), "not a readable ELAN file"),
         (
             lambda folder: write(write_videos(folder, "1.mp4"), c__csv="video,gloss\ngone.mp4,A\n"),
-            "looks like the form csv, but none of its videos is below data/x",
+            "looks like the form csv, but none of its videos is below data/x, first gone.mp4",
+        ),
+        (
+            lambda folder: eaf(write_videos(folder, "1.mp4") / "talk.eaf", {"Satz": SENTENCES}),
+            "looks like the form elan, but none of its videos is below data/x, first talk",
         ),
     ],
 )

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from pympi.Elan import Eaf
 
+from signloom.dataset.forms.elan import parsed
 from signloom.dataset.forms.likely import likely_forms
 from signloom.dataset.forms.subtitles import SUFFIXES
 from signloom.dataset.importers import load_table
@@ -131,21 +131,27 @@ def best_reading(
 ) -> Corpus | None:
     """Return the reading of `table` with the folder of videos that has most of its clips, or None."""
     best: Corpus | None = None
-    problem = f"{table} looks like the form {importer}, but none of its videos is below {roots[0]}"
+    problem = ""
     for videos in roots:
         try:
             rows = load_table(importer, table, videos, persons)
         except SignloomError as error:
-            problem = str(error)
+            problem = problem or str(error)
             continue
         there = [bool(video) and _is_there(videos / video) for video in rows["video"]]
         if any(there) and (best is None or sum(there) > len(best.present)):
             best = Corpus(importer, table, videos, persons if importer == "elan" else [], rows, rows[there])
             if all(there):
                 break
+        problem = problem or _none_found(importer, table, roots[0], rows)
     if best is None:
         notes[problem] = None
     return best
+
+
+def _none_found(importer: str, table: Path, root: Path, rows: pd.DataFrame) -> str:
+    named = next((f", first {video}" for video in rows["video"] if video), "")
+    return f"{table} looks like the form {importer}, but none of its videos is below {root}{named}"
 
 
 def _is_there(path: Path) -> bool:
@@ -183,11 +189,7 @@ def _tiers(files: Sequence[Path]) -> dict[str, int]:
     """Return the number of letters in each tier of all files, most first."""
     letters: dict[str, int] = {}
     for file in files:
-        try:
-            eaf = Eaf(str(file), suppress_version_warning=True)
-        except Exception as error:  # pympi raises Exception itself for a file that is no XML
-            raise SignloomError(f"{file}: not a readable ELAN file: {error}; move it away") from error
-        for name, (aligned, referring, _, _) in eaf.tiers.items():
+        for name, (aligned, referring, _, _) in parsed(file).tiers.items():
             texts = [note[2] for note in aligned.values()] + [note[1] for note in referring.values()]
             letters[name] = letters.get(name, 0) + sum(len(text or "") for text in texts)
     return dict(sorted(letters.items(), key=lambda one: -one[1]))

@@ -5,6 +5,7 @@ is the linked file, found by its name alone anywhere below `dataset.videos`.
 """
 
 import json
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
@@ -38,11 +39,12 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers]) -> pd.D
             "dataset.elan: name the tiers of each person in view, such as [{sentence: English translation, "
             "gloss: [main gloss, non-dominant hand gloss]}]"
         )
+    persons = [_composed(person) for person in persons]
     found_videos = VideoFiles(videos)
     rows: list[list[str]] = []
     seen: set[str] = set()
     for file in files:
-        eaf = _parsed(file)
+        eaf = parsed(file)
         for person in persons:
             if person.sentence in eaf.tiers:
                 rows.extend(_clips(file, eaf, person, found_videos))
@@ -60,11 +62,24 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers]) -> pd.D
     )
 
 
-def _parsed(file: Path) -> Eaf:
+def parsed(file: Path) -> Eaf:
+    """Return the ELAN file, whose tiers have composed names (NFC); raises SignloomError if it is none."""
     try:
-        return Eaf(str(file), suppress_version_warning=True)
+        eaf = Eaf(str(file), suppress_version_warning=True)
     except Exception as error:  # pympi raises Exception itself for a file that is no XML
         raise SignloomError(f"{file}: not a readable ELAN file: {error}") from error
+    eaf.tiers = {_nfc(name): tier for name, tier in eaf.tiers.items()}
+    return eaf
+
+
+def _composed(person: ElanTiers) -> ElanTiers:
+    """Return `person` with composed names of tiers (NFC)."""
+    names = {"sentence": _nfc(person.sentence), "gloss": [_nfc(name) for name in person.gloss]}
+    return person.model_copy(update=names)
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Iterator[list[str]]:
@@ -103,15 +118,19 @@ def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Itera
 
 
 def _video(file: Path, eaf: Eaf, suffix: str, videos: VideoFiles) -> str:
-    """Return the linked video whose name ends with `suffix`, or the one called like the file."""
+    """Return the linked video whose name ends with `suffix`, or the one called like it or like the file.
+
+    A linked video may have another suffix here, because it was converted.
+    """
     names = [
-        PureWindowsPath(unquote(media[key])).name
+        _nfc(PureWindowsPath(unquote(media[key])).name)
         for media in eaf.media_descriptors
         for key in ("RELATIVE_MEDIA_URL", "MEDIA_URL")
         if media.get(key)
     ]
-    linked = [name for name in names if name.endswith(suffix) and not name.lower().endswith(".wav")]
-    wanted = [*linked, f"{file.stem}{suffix}", *([] if suffix else [file.stem])]
+    linked = [name for name in names if name.endswith(_nfc(suffix)) and not name.lower().endswith(".wav")]
+    stems = [PureWindowsPath(name).stem for name in linked]
+    wanted = [*linked, *stems, f"{file.stem}{suffix}", *([] if suffix else [file.stem])]
     found = (videos.find(name, file) for name in wanted)
     return next((video for video in found if video), wanted[0])
 

@@ -23,11 +23,14 @@ def _video_id(url: str) -> str:
     return parse_qs(parts.query).get("v", [parts.path.rpartition("/")[2]])[0]
 
 
+_Frame = Annotated[int, Field(ge=-1, lt=2**31)]
+
+
 class _Instance(Entry):
     video_id: str
     fps: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    frame_start: int
-    frame_end: int
+    frame_start: _Frame
+    frame_end: _Frame
     signer_id: str
     split: str
 
