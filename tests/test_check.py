@@ -13,7 +13,7 @@ import yaml
 
 from signloom.cli import check as check_command
 from signloom.params.load import load_params
-from tests.form_files import write, write_videos
+from tests.form_files import SRT, write, write_videos
 from tests.videos import write_video
 
 ROOT = Path(__file__).parent.parent
@@ -63,6 +63,33 @@ def test_check_names_what_a_build_would_reject(new_project: Path, said: Said) ->
     assert "disk      0.7 MB" in out
 
 
+def test_two_rows_of_one_part_of_a_video_are_named_by_their_rows(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    twice = "8.mp4,1,sentence 1,s2,test,1.0"
+    checked(new_project, [*ROWS, twice, twice])
+    code, out, _ = said("check", "mine")
+    assert code == 0, out
+    assert "rejected as duplicate, first row 12: is the same part of the same video as row 11; correct" in out
+    assert "keep one of them" not in out
+
+
+def test_two_files_of_subtitles_for_one_video_are_named(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine", "talk.mp4", seconds=4)
+    dataset = {"importer": "subtitles", "table": "data/mine", "videos": "data/mine", "variations": None}
+    Path("config/presets/mine.yaml").write_text(yaml.safe_dump({"dataset": dataset}))
+    for one, two in (("talk.de.srt", "talk.en.srt"), ("talk.srt", "talk.vtt")):
+        for name in (one, two):
+            write(new_project / "data/mine", **{name.replace(".", "__"): SRT})
+        code, out, _ = said("check", "mine")
+        assert code == 1
+        assert f"data/mine/{one} and data/mine/{two} are both subtitles of talk.mp4; keep the files of" in out
+        assert said("init", "data/mine", "--preset", "other")[2].startswith(
+            f"error: init: data/mine/{one} and "
+        )
+        for name in (one, two):
+            (new_project / "data/mine" / name).unlink()
+
+
 def test_check_counts_feature_rows_from_their_files_and_tracks_nothing(new_project: Path, said: Said) -> None:
     videos = new_project / "data/mine/videos"
     videos.mkdir(parents=True)
@@ -98,7 +125,12 @@ def test_check_counts_feature_rows_from_their_files_and_tracks_nothing(new_proje
         (ROWS, {}, "none of 9 signed clips would be in test"),
         (ROWS, {"quality": {"min_seconds": 3.0}, "splits": {"mode": "clip"}}, "quality.max_reject_ratio 0.2"),
         (ROWS, {"pipeline": {"families": ["gloss"]}, "splits": {"mode": "clip"}}, "no clip has a gloss"),
-        (["gone.mp4,0,sentence 0,s0,train,"], {}, "1 of 1 rows rejected"),
+        (["gone.mp4,0,sentence 0,s0,train,"], {}, "1 of 1 rows rejected, and no clip is left; first: row 2"),
+        (
+            ["gone.mp4,0,sentence 0,s0,train,"],
+            {"manifest": {"max_reject_ratio": 1.0}},
+            "1 of 1 rows rejected, and no clip is left; first: row 2",
+        ),
         (
             [f"{n}.mp4,{n},{'We go.' if n % 2 else 'we go'} {n // 2 % 2},s{n % 3},," for n in range(9)],
             {"splits": {"mode": "sentence", "test_share": 0.5}},

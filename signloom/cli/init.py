@@ -19,6 +19,7 @@ from signloom.dataset.folder_contents import (
     understand_folders,
 )
 from signloom.dataset.foreign_tables import read_foreign
+from signloom.dataset.forms.likely import likely_forms
 from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.split_choice import are_isolated, choose_mode, clips_of_rows, quiet_splits
 from signloom.errors import SignloomError
@@ -103,6 +104,8 @@ def _rewritten(contents: Contents, name: str, found: Understood) -> Rewritten | 
     for table in contents.tables:
         if read := read_foreign(table, contents.root):
             target = Path("data", name, "clips.csv")
+            if target.exists() and target.samefile(table) and "csv" in likely_forms(table):
+                continue  # it has our columns; the notes say why it could not be used
             if target.exists():
                 raise SignloomError(
                     f"init: {target} exists, and a table made from {table} would be written there; "

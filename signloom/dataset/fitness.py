@@ -14,7 +14,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.headers import Header, landmarks_header, read_header, rows_header
 from signloom.dataset.importers import load_rows
 from signloom.dataset.landmark_sources import kind_of
-from signloom.dataset.manifest import LENGTH_SLACK_S, build_manifest
+from signloom.dataset.manifest import LENGTH_SLACK_S, TWIN, build_manifest
 from signloom.dataset.row_files import RowFiles
 from signloom.dataset.split_choice import SPLITS, are_isolated, quiet_splits, unfit_task
 from signloom.dataset.splits import check_table
@@ -92,13 +92,14 @@ def _about_rejects(rows: int, rejects: pd.DataFrame, params: Params) -> Iterator
             f"{len(rejects)} of {rows} rows are rejected, more than manifest.max_reject_ratio {limit:g}: "
             "correct or delete them",
         )
-    twins = rejects[rejects["reason"] == "duplicate"]
+    twice = rejects["detail"].str.startswith(TWIN)
+    twins = rejects[twice]
     for twin in twins.head(_SHOWN).itertuples():
-        other = twin.detail.removeprefix("has the same content and times as ")
+        other = twin.detail.removeprefix(TWIN)
         yield Finding(False, f"{twin.clip_id} and {other} are the same video; keep one of them")
     if len(twins) > _SHOWN:
         yield Finding(False, f"{len(twins) - _SHOWN} more videos are there under two names; keep one of each")
-    for reason, part in rejects[rejects["reason"] != "duplicate"].groupby("reason"):
+    for reason, part in rejects[~twice].groupby("reason"):
         first = part.iloc[0]
         yield Finding(
             False,
