@@ -286,7 +286,8 @@ def test_a_table_with_other_columns_is_written_again_below_data(new_project: Pat
         ),
         (
             lambda folder: write(
-                write_videos(folder, "v/1.mp4", "v/2.mp4"), clips__csv="video,gloss\nold/1.mp4,A\nold/2.mp4,B\n"
+                write_videos(folder, "v/1.mp4", "v/2.mp4"),
+                clips__csv="video,gloss\nold/1.mp4,A\nold/2.mp4,B\n",
             ),
             "looks like the form csv, but none of its videos is below data/x, first old/1.mp4",
         ),
