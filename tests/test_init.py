@@ -247,11 +247,14 @@ def test_a_preset_is_never_overwritten(new_project: Path, said: Said) -> None:
     assert preset("mine") == {"shards": {"count": 9}}
 
 
-def test_a_table_with_other_columns_is_written_again_below_data(new_project: Path, said: Said) -> None:
+@pytest.mark.parametrize("where", ["old/", "C:\\old\\"])
+def test_a_table_with_other_columns_is_written_again_below_data(
+    new_project: Path, said: Said, where: str
+) -> None:
     folder = new_project / "recordings"
     write_videos(folder / "v", *(f"{n}.mp4" for n in range(10)))
     lines = [f"{n};take {n};{'ice cream' if n % 2 else 'tea'};s{n % 5};x" for n in range(10)]
-    write(folder, liste__csv="\n".join(["Nr;File;Label;Signer;Ort", *lines]).replace("take ", "old/") + "\n")
+    write(folder, liste__csv="\n".join(["Nr;File;Label;Signer;Ort", *lines]).replace("take ", where) + "\n")
     code, out, err = said("init", "recordings")
     assert code == 0, err
     given = preset("recordings")
@@ -266,6 +269,9 @@ def test_a_table_with_other_columns_is_written_again_below_data(new_project: Pat
     Path("config/presets/recordings.yaml").unlink()
     code, _, err = said("init", "recordings")
     assert code == 2 and "data/recordings/clips.csv exists" in err
+
+
+FAIRSEQ = "id\tsigns_file\tsigns_offset\tsigns_length\ttranslation\na\ta.npy\t0\t40\tOne.\n"
 
 
 @pytest.mark.parametrize(
@@ -290,6 +296,14 @@ def test_a_table_with_other_columns_is_written_again_below_data(new_project: Pat
                 clips__csv="video,gloss\nold/1.mp4,A\nold/2.mp4,B\n",
             ),
             "looks like the form csv, but none of its videos is below data/x, first old/1.mp4",
+        ),
+        (
+            lambda folder: write(folder, **{"x__train__tsv": FAIRSEQ, "a__npy": b""}),
+            "preset with dataset.importer fairseq and dataset.frame_rate (docs/annotation-forms.md, fairseq)",
+        ),
+        (
+            lambda folder: write(folder, a__npy=b"", b__npz=b""),
+            "for feature rows a preset with dataset.features true and dataset.frame_rate (docs/annotation-",
         ),
         (
             lambda folder: eaf(write_videos(folder, "1.mp4") / "talk.eaf", {"Satz": SENTENCES}),

@@ -151,12 +151,23 @@ def _short(folder: Path) -> Path:
 
 def _why_not(contents: Contents, found: Understood) -> str:
     """Return why a folder cannot be understood, in one line."""
-    if not contents.clips:
+    if table := next((table for table in contents.tables if "fairseq" in likely_forms(table)), None):
+        return (
+            f"init: {table} is a table of fairseq, which does not say how many rows make a second; write a "
+            "preset with dataset.importer fairseq and dataset.frame_rate (docs/annotation-forms.md, fairseq)"
+        )
+    if not contents.clips and not contents.rows:
         return (
             f"init: {contents.root} holds no video and no folder of pictures; give the folder of the videos"
         )
     if found.notes:
         return f"init: {found.notes[0]}"
+    if not contents.clips:
+        return (
+            f"init: {contents.root} holds {len(contents.rows)} files of rows and nothing that says what is "
+            "signed; write a table, and for feature rows a preset with dataset.features true and "
+            "dataset.frame_rate (docs/annotation-forms.md, Feature rows)"
+        )
     return (
         f"init: {contents.root} holds {len(contents.clips)} videos and nothing that says what is signed; "
         "put each into a folder named after its sign, or write a table (docs/your-videos.md)"

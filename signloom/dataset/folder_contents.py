@@ -48,6 +48,7 @@ class Contents:
     tables: list[Path] = field(default_factory=list)
     elan: list[Path] = field(default_factory=list)
     subtitles: list[Path] = field(default_factory=list)
+    rows: list[Path] = field(default_factory=list)  # of features or landmarks
 
     @classmethod
     def of(cls, root: Path) -> "Contents":
@@ -63,6 +64,7 @@ class Contents:
             found.clips += [path for path, kind in kinds.items() if kind in (*VIDEO_SUFFIXES, ".pose")]
             found.elan += [path for path, kind in kinds.items() if kind == ".eaf"]
             found.subtitles += [path for path, kind in kinds.items() if kind in SUFFIXES]
+            found.rows += [path for path, kind in kinds.items() if kind in (".npy", ".npz")]
             tables = [path for path, kind in kinds.items() if kind in _TABLES]
             found.tables += tables if len(tables) <= _MOST_TABLES else []
         return found

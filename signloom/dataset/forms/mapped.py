@@ -73,14 +73,17 @@ def _need(form: Form, table: Path, rows: pd.DataFrame, extra: dict[str, dict[str
 
 
 def _entries(join: Join, file: Path) -> dict[str, dict[str, str]]:
-    """Return the columns of the joined table, by key."""
+    """Return the columns of the joined table, by key; raises SignloomError if two lines of a key differ."""
     rows = read_text(file, found_separator(file), [] if join.header else [join.key], header=join.header)
-    return {
-        str(record[join.key]).strip(): {
-            str(name): str(cell) for name, cell in record.items() if name not in ("row", join.key)
-        }
-        for record in rows.to_dict("records")
-    }
+    found: dict[str, dict[str, str]] = {}
+    for record in rows.to_dict("records"):
+        key = str(record[join.key]).strip()
+        entry = {str(name): str(cell) for name, cell in record.items() if name not in ("row", join.key)}
+        if found.setdefault(key, entry) != entry:
+            raise SignloomError(
+                f"{file}: line {record['row']}: {join.key} {key!r} has other values in a line above; keep one"
+            )
+    return found
 
 
 def _entry(

@@ -4,6 +4,7 @@ import unicodedata
 from pathlib import Path
 
 from signloom.dataset.probe import VIDEO_SUFFIXES
+from signloom.dataset.row_tables import split_key
 from signloom.errors import SignloomError
 
 
@@ -14,6 +15,8 @@ def on_disk(root: Path, video: str) -> str:
     """
     if video.isascii() or not video or (root / video).exists():
         return video
+    if clip := split_key(Path(video)):
+        return f"{on_disk(root, clip[0].as_posix())}#{clip[1]}"
     place = root
     for part in Path(video).parts:
         spelled = (part, unicodedata.normalize("NFC", part), unicodedata.normalize("NFD", part))
