@@ -1,13 +1,14 @@
 """Read annotation tables as a form says."""
 
+import csv
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
 from signloom.dataset.forms.mapping import Column, Form, Join, Times, filled, names_in
-from signloom.dataset.forms.table_files import found_separator, read_table, read_text
+from signloom.dataset.forms.table_files import first_line, found_separator, read_table, read_text
 from signloom.dataset.forms.texts import id_numbers, one_form, seconds_text, sentence_ids
 from signloom.dataset.forms.video_files import on_disk
 from signloom.errors import SignloomError
@@ -60,7 +61,16 @@ def _names(form: Form) -> list[str]:
 def _rows(form: Form, table: Path) -> pd.DataFrame:
     if table.suffix.lower() == ".xlsx":
         return read_table(table, [])
-    separator = form.separator or found_separator(table)
+    if form.separator:
+        return read_text(table, form.separator, [], quoted=form.quoted, header=form.header)
+    separator = found_separator(table)
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if form.quoted else csv.QUOTE_NONE
+    count = len(next(csv.reader([first_line(table)], delimiter=separator, quoting=quoting)))
+    if form.header and count != len(form.header):
+        raise SignloomError(
+            f"{table}: line 1 has {count} fields separated by {separator!r}, and `header` of the form names "
+            f"{len(form.header)}; if another character separates them, name it as `separator` in the form"
+        )
     return read_text(table, separator, [], quoted=form.quoted, header=form.header)
 
 
