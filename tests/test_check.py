@@ -160,6 +160,24 @@ def test_check_says_who_signs_and_which_signs_have_few_clips(new_project: Path, 
     assert "look at: 1 of 3 signs have fewer than 3 clips, first 'RARE'" in out
 
 
+@pytest.mark.parametrize("mode", ["predefined", "clip", "signer"])
+def test_check_says_which_sentences_of_the_test_are_in_training(
+    new_project: Path, said: Said, mode: str
+) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    rows = [row.replace(",val,", ",test,") for row in ROWS]
+    shares = {"val_share": 0.0, "test_share": 0.3}
+    checked(new_project, rows, splits={"mode": mode, **shares})
+    code, out, _ = said("check", "mine")
+    assert code == 0, out
+    assert "sentences of the test are in training too, first 'sentence" in out
+    assert "look at: 1 of 1 sentences of the test are in" in out or mode != "predefined"
+    table = "video,gloss,signer_id,split\n"
+    table += "\n".join(f"{n}.mp4,{'AB'[n % 2]},s{n % 3},{'train' if n < 7 else 'test'}" for n in range(9))
+    write(new_project / "data/mine", clips__csv=table)
+    assert "are in training too" not in said("check", "mine")[1]
+
+
 def test_check_names_a_task_that_does_not_fit_the_texts(new_project: Path, said: Said) -> None:
     write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
     checked(new_project, [], splits={"mode": "clip"})

@@ -173,11 +173,11 @@ def _about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Fin
 
 def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
     """Yield what is wrong with the clips of each sentence or sign, and with their division."""
-    trained = signed[signed["split"] == "train"]
+    texts = signed["sentence"].str.casefold().str.replace(r"\W+", " ", regex=True).str.strip()
+    known = texts[signed["split"] == "train"]
+    tested = signed[signed["split"] == "test"]
+    both = tested[texts[tested.index].isin(known)]
     if params.splits.mode == "sentence":
-        texts = signed["sentence"].str.casefold().str.replace(r"\W+", " ", regex=True).str.strip()
-        known = texts[trained.index]
-        both = signed[texts.isin(known) & (signed["split"] == "test")]
         if len(both):
             text = both["sentence"].iloc[0]
             yield Finding(
@@ -186,6 +186,13 @@ def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
                 f"sentence_id, first {text!r}; give equal sentences one sentence_id",
             )
         return
+    if len(both) and not are_isolated(signed):
+        yield Finding(
+            False,
+            f"{both['sentence_id'].nunique()} of {tested['sentence_id'].nunique()} sentences of the test are "
+            f"in training too, first {both['sentence'].iloc[0]!r}: scores will not say how new sentences are "
+            "understood; set splits.mode to sentence, or give each sentence one split",
+        )
     unseen = signed[(signed["split"] == "test") & (signed["seen"] == 0)]
     if len(unseen) and are_isolated(signed):
         yield Finding(
