@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tests.form_files import (
     SRT,
     bobsl,
     english,
+    instance,
     msasl,
     tiers,
     values,
@@ -117,6 +119,21 @@ def test_a_folder_without_annotation_files_is_named(tmp_path: Path, importer: st
     write(tmp_path / "t", readme__md="x")
     with pytest.raises(SignloomError, match=r"^dataset\.table: .*t holds no \.[a-z]+( or \.vtt)? file$"):
         load_table(importer, tmp_path / "t", tmp_path, tiers({"sentence": "s"}), frame_rate=25.0)
+
+
+@pytest.mark.parametrize("importer", ["csv", "fairseq", "wlasl", "asl_citizen"])
+def test_a_name_that_can_be_no_path_is_one_line(tmp_path: Path, importer: str) -> None:
+    name = "y" * 300
+    tables = {
+        "csv": f"video,sentence\n{name},One.\n",
+        "fairseq": f"id\tsigns_file\tsigns_offset\tsigns_length\ttranslation\na\t{name}\t0\t3\tOne.\n",
+        "wlasl": json.dumps([{"gloss": "book", "instances": [instance(name, 2, 3)]}]),
+        "asl_citizen": f"Participant ID,Video file,Gloss,ASL-LEX Code\nP1,{name},A,A_1\n",
+    }
+    file = write(tmp_path, clips__csv=tables[importer]) / "clips.csv"
+    with pytest.raises(SignloomError, match=r"clips\.csv: '.*': File name too long$") as error:
+        load_table(importer, file, tmp_path, frame_rate=25.0)
+    assert "\n" not in str(error.value)
 
 
 def test_a_table_without_names_of_columns_is_told_so(tmp_path: Path) -> None:

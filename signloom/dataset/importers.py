@@ -137,6 +137,26 @@ def load_table(
     another form, the error says only this.
     """
     try:
+        rows = _read(importer, table, videos, elan, frame_rate)
+        rows["video"] = [on_disk(videos, video) for video in rows["video"]]
+    except OSError as error:  # such as a whole sentence in place of a file name
+        place = f"{str(error.filename)[:200]!r}"
+        raise SignloomError(f"dataset.table: {table}: {place}: {error.strerror}") from error
+    for column in COLUMNS:
+        if column not in rows:
+            rows[column] = ""
+    rows = rows[COLUMNS].reset_index(drop=True)
+    for column in ("sentence", "gloss"):
+        rows[column] = [one_form(text) for text in rows[column]]
+    rows["sentence"] = _sentences(rows)
+    return rows
+
+
+def _read(
+    importer: str, table: Path, videos: Path, elan: Sequence[ElanTiers], frame_rate: float | None
+) -> pd.DataFrame:
+    """Return what the importer returns; raises SignloomError as `load_table` does."""
+    try:
         rows = _reader(importer, elan, frame_rate)(annotation_files(importer, table), videos)
     except SignloomError as error:
         if other := likely(table, importer):
@@ -145,14 +165,6 @@ def load_table(
     # a folder of another corpus may hold subtitles too
     if (rows.empty or importer == "subtitles") and (other := likely(table, importer)):
         raise SignloomError(f"dataset.table: {table} {other}")
-    for column in COLUMNS:
-        if column not in rows:
-            rows[column] = ""
-    rows = rows[COLUMNS].reset_index(drop=True)
-    for column in ("sentence", "gloss"):
-        rows[column] = [one_form(text) for text in rows[column]]
-    rows["sentence"] = _sentences(rows)
-    rows["video"] = [on_disk(videos, video) for video in rows["video"]]
     return rows
 
 

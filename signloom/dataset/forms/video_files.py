@@ -11,9 +11,9 @@ from signloom.errors import SignloomError
 def on_disk(root: Path, video: str) -> str:
     """Return `video` as the disk below `root` writes it: `é` is one letter (NFC) or two (NFD).
 
-    Returns `video` unchanged if it exists as it is, or in no form.
+    Returns `video` unchanged if it exists as it is, or in no form. Raises OSError if it can be no path.
     """
-    if video.isascii() or not video or (root / video).exists():
+    if not video or (root / video).exists() or video.isascii():
         return video
     if clip := split_key(Path(video)):
         return f"{on_disk(root, clip[0].as_posix())}#{clip[1]}"
