@@ -26,6 +26,7 @@ from signloom.dataset.forms.signtalk import read_signtalk, read_signtalk_sampled
 from signloom.dataset.forms.subtitles import SUFFIXES, read_subtitles
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.forms.video_files import on_disk
+from signloom.dataset.row_tables import split_key
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams, ElanTiers
 
@@ -138,7 +139,7 @@ def load_table(
     """
     try:
         rows = _read(importer, table, videos, elan, frame_rate)
-        rows["video"] = [on_disk(videos, video) for video in rows["video"]]
+        rows["video"] = [_on_disk(videos, video) for video in rows["video"]]
     except OSError as error:  # such as a whole sentence in place of a file name
         place = f"{str(error.filename)[:200]!r}"
         raise SignloomError(f"dataset.table: {table}: {place}: {error.strerror}") from error
@@ -150,6 +151,13 @@ def load_table(
         rows[column] = [one_form(text) for text in rows[column]]
     rows["sentence"] = _sentences(rows)
     return rows
+
+
+def _on_disk(videos: Path, video: str) -> str:
+    """Return `video`, or the table that it is a clip of, as the disk writes it."""
+    found = on_disk(videos, video)
+    clip = split_key(Path(video)) if found == video else None
+    return f"{on_disk(videos, clip[0].as_posix())}#{clip[1]}" if clip else found
 
 
 def _read(

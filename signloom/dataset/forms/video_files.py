@@ -4,7 +4,6 @@ import unicodedata
 from pathlib import Path
 
 from signloom.dataset.probe import VIDEO_SUFFIXES
-from signloom.dataset.row_tables import split_key
 from signloom.errors import SignloomError
 
 
@@ -15,8 +14,6 @@ def on_disk(root: Path, video: str) -> str:
     """
     if not video or (root / video).exists() or video.isascii():
         return video
-    if clip := split_key(Path(video)):
-        return f"{on_disk(root, clip[0].as_posix())}#{clip[1]}"
     place = root
     for part in Path(video).parts:
         spelled = (part, unicodedata.normalize("NFC", part), unicodedata.normalize("NFD", part))

@@ -77,7 +77,8 @@ def read_msasl(files: list[Path], videos: Path) -> pd.DataFrame:
     found, rows = VideoFiles(videos), []
     for file in files:
         split = file.stem.removeprefix("MSASL_")
-        for number, entry in enumerate(read_json(file, _MSASL), start=1):
+        signs = read_json(file, _MSASL)
+        for number, entry in enumerate(signs, start=1):
             video = found.find(entry.url) or f"{entry.url}.mp4"
             times = [f"{entry.start_time}", f"{entry.end_time}"]
             row = f"{file.name}:{number}"
