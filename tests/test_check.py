@@ -13,7 +13,7 @@ import yaml
 
 from signloom.cli import check as check_command
 from signloom.params.load import load_params
-from tests.form_files import write, write_videos
+from tests.form_files import SRT, write, write_videos
 from tests.videos import write_video
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +61,33 @@ def test_check_names_what_a_build_would_reject(new_project: Path, said: Said) ->
     assert "test      1 clips, 1 sentences, 1 named signers" in out
     # landmarks 1662 and features 540 numbers of 4 bytes and a mask of 4: 20.16 s at 12.5 a second, 24 tracked
     assert "disk      0.7 MB" in out
+
+
+def test_two_rows_of_one_part_of_a_video_are_named_by_their_rows(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    twice = "8.mp4,1,sentence 1,s2,test,1.0"
+    checked(new_project, [*ROWS, twice, twice])
+    code, out, _ = said("check", "mine")
+    assert code == 0, out
+    assert "rejected as duplicate, first row 12: is the same part of the same video as row 11; correct" in out
+    assert "keep one of them" not in out
+
+
+def test_two_files_of_subtitles_for_one_video_are_named(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine", "talk.mp4", seconds=4)
+    dataset = {"importer": "subtitles", "table": "data/mine", "videos": "data/mine", "variations": None}
+    Path("config/presets/mine.yaml").write_text(yaml.safe_dump({"dataset": dataset}))
+    for one, two in (("talk.de.srt", "talk.en.srt"), ("talk.srt", "talk.vtt")):
+        for name in (one, two):
+            write(new_project / "data/mine", **{name.replace(".", "__"): SRT})
+        code, out, _ = said("check", "mine")
+        assert code == 1
+        assert f"data/mine/{one} and data/mine/{two} are both subtitles of talk.mp4; keep the files of" in out
+        assert said("init", "data/mine", "--preset", "other")[2].startswith(
+            f"error: init: data/mine/{one} and "
+        )
+        for name in (one, two):
+            (new_project / "data/mine" / name).unlink()
 
 
 def test_check_counts_feature_rows_from_their_files_and_tracks_nothing(new_project: Path, said: Said) -> None:
@@ -113,7 +140,12 @@ def test_check_adds_up_the_hours_of_the_clips_that_are_kept(new_project: Path, s
         (ROWS, {}, "none of 9 signed clips would be in test"),
         (ROWS, {"quality": {"min_seconds": 3.0}, "splits": {"mode": "clip"}}, "quality.max_reject_ratio 0.2"),
         (ROWS, {"pipeline": {"families": ["gloss"]}, "splits": {"mode": "clip"}}, "no clip has a gloss"),
-        (["gone.mp4,0,sentence 0,s0,train,"], {}, "1 of 1 rows rejected"),
+        (["gone.mp4,0,sentence 0,s0,train,"], {}, "1 of 1 rows rejected, and no clip is left; first: row 2"),
+        (
+            ["gone.mp4,0,sentence 0,s0,train,"],
+            {"manifest": {"max_reject_ratio": 1.0}},
+            "1 of 1 rows rejected, and no clip is left; first: row 2",
+        ),
         (
             [f"{n}.mp4,{n},{'We go.' if n % 2 else 'we go'} {n // 2 % 2},s{n % 3},," for n in range(9)],
             {"splits": {"mode": "sentence", "test_share": 0.5}},
@@ -141,6 +173,24 @@ def test_check_says_who_signs_and_which_signs_have_few_clips(new_project: Path, 
     assert "signs     3, 1 of them with only one clip" in out
     assert "look at: all signed clips are of anna" in out
     assert "look at: 1 of 3 signs have fewer than 3 clips, first 'RARE'" in out
+
+
+@pytest.mark.parametrize("mode", ["predefined", "clip", "signer"])
+def test_check_says_which_sentences_of_the_test_are_in_training(
+    new_project: Path, said: Said, mode: str
+) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    rows = [row.replace(",val,", ",test,") for row in ROWS]
+    shares = {"val_share": 0.0, "test_share": 0.3}
+    checked(new_project, rows, splits={"mode": mode, **shares})
+    code, out, _ = said("check", "mine")
+    assert code == 0, out
+    assert "sentences of the test are in training too, first 'sentence" in out
+    assert "look at: 1 of 1 sentences of the test are in" in out or mode != "predefined"
+    table = "video,gloss,signer_id,split\n"
+    table += "\n".join(f"{n}.mp4,{'AB'[n % 2]},s{n % 3},{'train' if n < 7 else 'test'}" for n in range(9))
+    write(new_project / "data/mine", clips__csv=table)
+    assert "are in training too" not in said("check", "mine")[1]
 
 
 def test_check_names_a_task_that_does_not_fit_the_texts(new_project: Path, said: Said) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from form_stages import read_corpus
@@ -125,6 +127,28 @@ def test_a_tier_that_no_file_has_is_named_with_those_there_are(tmp_path: Path) -
         load_table("elan", file, tmp_path)
 
 
+def test_a_linked_video_that_was_converted_is_found_by_its_name(tmp_path: Path) -> None:
+    file = english(tmp_path / "t", "session1_AB.eaf")
+    file.write_text(file.read_text("utf-8").replace("story.mp4", "story.mpg"), "utf-8")
+    videos = write_videos(tmp_path / "v", "deep/story.MP4", "other.mp4")
+    assert set(load_table("elan", file, videos, tiers(ENGLISH))["video"]) == {"deep/story.MP4"}
+    (videos / "deep/story.MP4").unlink()
+    assert set(load_table("elan", file, videos, tiers(ENGLISH))["video"]) == {"story.mpg"}
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_of_tiers_match_whatever_way_their_letters_are_composed(tmp_path: Path, form: Any) -> None:
+    other = "NFC" if form == "NFD" else "NFD"
+    one, two = unicodedata.normalize(form, "Übersetzung"), unicodedata.normalize(other, "Übersetzung")
+    hand, glosses = unicodedata.normalize(form, "Gebärde"), unicodedata.normalize(other, "Gebärde")
+    sentence = (f'TIER_ID="{one}"', aligned(("a", "b", "Hi."), first=1))
+    gloss = (f'TIER_ID="{hand}"', aligned(("a", "b", "HI"), first=2))
+    (tmp_path / "x.eaf").write_text(eaf({"a": 0, "b": 1000}, linked("x.mp4"), sentence, gloss), "utf-8")
+    given = tiers({"sentence": two, "gloss": [glosses]})
+    rows = load_table("elan", tmp_path / "x.eaf", tmp_path, given)
+    assert values(rows, "sentence", "gloss") == [["Hi.", "HI"]]
+
+
 def test_two_videos_of_the_linked_name_are_an_error(tmp_path: Path) -> None:
     file = english(tmp_path / "t")
     videos = write_videos(tmp_path / "v", "a/story.mp4", "b/story.mp4")
@@ -136,4 +160,26 @@ def test_a_damaged_file_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "x.eaf").write_text("<ANNOTATION_DOCUMENT")
     with pytest.raises(SignloomError, match=r"x\.eaf: not a readable ELAN file") as error:
         load_table("elan", tmp_path / "x.eaf", tmp_path, tiers(ENGLISH))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        (
+            referring(("a77", "q"), first=9),
+            "tier 's': an annotation refers to 'a77', which the file does not",
+        ),
+        (aligned(("a", "z", "q"), first=9), "tier 's': an annotation refers to 'ts122', which the file does"),
+        (referring(("a9", "q"), first=9), "tier 's': annotations refer to each other in a circle"),
+    ],
+)
+def test_an_annotation_that_refers_to_nothing_is_named_with_its_tier(
+    tmp_path: Path, notes: str, said: str
+) -> None:
+    file = tmp_path / "x.eaf"
+    upper = ('TIER_ID="u"', aligned(("a", "b", "Hi"), first=1))
+    file.write_text(eaf({"a": 0, "b": 1000}, linked("x.mp4"), upper, ('TIER_ID="s"', notes)))
+    with pytest.raises(SignloomError, match=rf"x\.eaf: {said}") as error:
+        load_table("elan", file, tmp_path, tiers({"sentence": "s"}))
     assert "\n" not in str(error.value)

@@ -54,6 +54,15 @@ def test_rows_become_clips_with_their_split_text_and_cut(tmp_path: Path) -> None
     assert same.tolist() == [1, 1] and rows["sentence_id"].nunique() == 2
 
 
+def test_a_path_of_another_system_is_found_by_its_end(tmp_path: Path) -> None:
+    folder = corpus(tmp_path)
+    rows = line("C:\\data\\i3d\\val\\b.npy", 0, 25) + line("C:\\data\\val\\gone.npy", 0, 25)
+    write(folder, how2sign_i3d_val__tsv=HEAD + rows)
+    table = folder / "how2sign_i3d_val.tsv"
+    videos = load_table("fairseq", table, folder, frame_rate=25.0)["video"]
+    assert videos.tolist() == ["val/b.npy", "val/gone.npy"]
+
+
 @pytest.mark.parametrize("rate", [25.0, 3.125, 29.97])
 def test_offset_and_length_cut_exactly_these_rows_at_any_rate(tmp_path: Path, rate: float) -> None:
     folder = corpus(tmp_path / "i3d")

@@ -16,6 +16,7 @@ from signloom.dataset.importers import IMPORTERS, annotation_files, annotation_s
 from signloom.errors import SignloomError
 from signloom.params import dataset as names
 from tests.form_files import how2sign, values, write, write_videos
+from tests.manifests import dataset_of, manifest_of
 from tests.videos import write_frames
 
 
@@ -63,6 +64,15 @@ def test_csl_daily_joins_the_splits_and_writes_chinese_without_spaces(tmp_path: 
     ]
     # a name without a split is trained on
     assert list(read.splits.values()) == ["val", "test", "train"]
+
+
+def test_a_clip_with_two_splits_is_named(tmp_path: Path) -> None:
+    head = "index|name|length|gloss|char|word|postag\n"
+    splits = "name|split\nS1_P0_T00|train\nS1_P0_T00|train\nS1_P0_T00|test\n"
+    table = write(tmp_path, video_map__txt=f"{head}0|S1_P0_T00|52|a|b|c|d\n", split_1__txt=splits)
+    said = r"split_1\.txt: line 4: name 'S1_P0_T00' has other values in a line above; keep one$"
+    with pytest.raises(SignloomError, match=said):
+        load_table("csl_daily", table, tmp_path)
 
 
 def test_asl_citizen_keeps_a_quoted_comma_in_one_gloss(tmp_path: Path) -> None:
@@ -245,6 +255,15 @@ def test_letters_are_found_however_the_disk_and_the_table_compose_them(tmp_path:
     assert read.rejects["reason"].tolist() == ["missing"]
 
 
+def test_a_table_of_rows_is_found_however_its_name_is_composed(tmp_path: Path) -> None:
+    write(tmp_path / "v", **{unicodedata.normalize("NFD", "h\u00e4nde__csv"): "video,frame,x\nA,0,1\n"})
+    table = write(tmp_path / "t", clips__csv="video,gloss\nh\u00e4nde.csv#A,X\nh\u00e4nde.csv#B,X\n")
+    dataset = dataset_of(table / "clips.csv", tmp_path / "v", features=True)
+    manifest = manifest_of(dataset, tmp_path / "h.json", 1)
+    assert values(manifest.clips, "clip_id") == [[unicodedata.normalize("NFD", "h\u00e4nde/A")]]
+    assert manifest.rejects["detail"].str.contains("no row has 'B'").tolist() == [True]
+
+
 OWN = """\
 files: {{}}
 separator: ";"
@@ -356,3 +375,17 @@ def test_the_parameter_knows_every_importer_and_form() -> None:
     assert set(names.IMPORTERS) == set(IMPORTERS)
     assert set(names.FORMS) == set(shipped())
     assert all(read_form(file).columns for file in shipped().values())
+
+
+def test_a_separator_that_does_not_fit_the_header_is_named_with_the_key(tmp_path: Path) -> None:
+    form = "header: [video, sentence]\ncolumns: {video: video, sentence: sentence}\n"
+    lines = "a.mp4\tYes, no, maybe\nb.mp4\tNo\n"
+    own = write(tmp_path, own__yaml=form, t__txt=lines) / "own.yaml"
+    with pytest.raises(SignloomError) as error:
+        load_table(str(own), tmp_path / "t.txt", tmp_path)
+    assert "t.txt: line 1 has 3 fields separated by ',', and `header` of the form names 2; if" in str(
+        error.value
+    )
+    own.write_text(form + 'separator: "\\t"\n')
+    rows = load_table(str(own), tmp_path / "t.txt", tmp_path)
+    assert rows["sentence"].tolist() == ["Yes, no, maybe", "No"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import av
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from demo_params import section
@@ -18,7 +20,19 @@ from signloom.errors import SignloomError
 from signloom.params.dataset import FORMS, IMPORTERS, DatasetParams
 from signloom.params.load import check_params, load_params, overlay, read_yaml
 from signloom.video.decode import read_frames
-from tests.form_files import HOW2SIGN, SRT, bobsl, english, msasl, values, wlasl, write, write_videos
+from tests.form_files import (
+    HOW2SIGN,
+    SRT,
+    bobsl,
+    english,
+    instance,
+    msasl,
+    tiers,
+    values,
+    wlasl,
+    write,
+    write_videos,
+)
 from tests.manifests import build
 
 TABLES = {
@@ -31,11 +45,14 @@ TABLES = {
     "phoenix2014": "id|folder|signer|annotation\na|a/1/*.png|S|X\n",
     "phoenix2014t": "name|video|start|end|speaker|orth|translation\na|a|-1|-1|S|X|x\n",
     "csv": "video,sentence\na.mp4,One.\n",
+    "processed": "video_file,feature_path,sentence_id,sentence,category\na.mp4,a.npy,1,One.,x\n",
 }
 
 
 @pytest.mark.parametrize("likely", TABLES)
-@pytest.mark.parametrize("given", ["csv", "how2sign", "asl_citizen", "elan", "wlasl", "processed"])
+@pytest.mark.parametrize(
+    "given", ["csv", "how2sign", "asl_citizen", "elan", "wlasl", "processed", "signtalk_sampled"]
+)
 def test_a_table_of_another_form_gets_one_line_that_names_its_form(
     tmp_path: Path, likely: str, given: str
 ) -> None:
@@ -75,6 +92,49 @@ def test_every_importer_says_what_a_file_of_another_kind_is(tmp_path: Path, give
     table = wlasl(tmp_path)
     with pytest.raises(SignloomError, match=r"looks like the form wlasl; set dataset\.importer to wlasl$"):
         load_table(given, table, tmp_path)
+
+
+@pytest.mark.parametrize("given", ["csv", "wlasl", "elan", "how2sign", "phoenix2014", "fairseq"])
+def test_every_importer_knows_the_workbook_of_signtalk(tmp_path: Path, given: str) -> None:
+    table = tmp_path / "Metadata.xlsx"
+    sheet = pd.DataFrame({"Sentence ID": ["1"], "Sentence": ["One."], "Text": ["x"]})
+    sheet.to_excel(table, sheet_name="Sheet1", index=False)
+    with pytest.raises(
+        SignloomError, match=r"looks like the form signtalk; set dataset\.importer to signtalk$"
+    ):
+        load_table(given, table, tmp_path)
+
+
+def test_a_corpus_that_has_subtitles_is_not_read_as_subtitles_alone(tmp_path: Path) -> None:
+    with pytest.raises(SignloomError, match=r"looks like the form bobsl; set dataset\.importer to bobsl$"):
+        load_table("subtitles", bobsl(tmp_path), tmp_path)
+
+
+def test_subtitles_beside_annotations_of_another_kind_are_still_read(tmp_path: Path) -> None:
+    english(tmp_path)
+    assert len(load_table("subtitles", write(tmp_path, a__srt=SRT), tmp_path)) == 2
+
+
+@pytest.mark.parametrize("importer", ["elan", "subtitles", "fairseq"])
+def test_a_folder_without_annotation_files_is_named(tmp_path: Path, importer: str) -> None:
+    write(tmp_path / "t", readme__md="x")
+    with pytest.raises(SignloomError, match=r"^dataset\.table: .*t holds no \.[a-z]+( or \.vtt)? file$"):
+        load_table(importer, tmp_path / "t", tmp_path, tiers({"sentence": "s"}), frame_rate=25.0)
+
+
+@pytest.mark.parametrize("importer", ["csv", "fairseq", "wlasl", "asl_citizen"])
+def test_a_name_that_can_be_no_path_is_one_line(tmp_path: Path, importer: str) -> None:
+    name = "y" * 300
+    tables = {
+        "csv": f"video,sentence\n{name},One.\n",
+        "fairseq": f"id\tsigns_file\tsigns_offset\tsigns_length\ttranslation\na\t{name}\t0\t3\tOne.\n",
+        "wlasl": json.dumps([{"gloss": "book", "instances": [instance(name, 2, 3)]}]),
+        "asl_citizen": f"Participant ID,Video file,Gloss,ASL-LEX Code\nP1,{name},A,A_1\n",
+    }
+    file = write(tmp_path, clips__csv=tables[importer]) / "clips.csv"
+    with pytest.raises(SignloomError, match=r"clips\.csv: '.*': File name too long$") as error:
+        load_table(importer, file, tmp_path, frame_rate=25.0)
+    assert "\n" not in str(error.value)
 
 
 def test_a_table_without_names_of_columns_is_told_so(tmp_path: Path) -> None:

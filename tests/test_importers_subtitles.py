@@ -74,8 +74,42 @@ def test_bobsl_puts_spotted_glosses_into_subtitles_by_their_times(tmp_path: Path
     assert list(read.splits.values()) == ["train", "train", "val", "val"]
 
 
-def test_spottings_of_another_structure_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("spots", "said"),
+    [
+        ('{"train": {"tree": {"names": ["5085"]}}}', r"train\.tree\.global_times is missing"),
+        ('{"train": {"tree": 3}}', r"train\.tree: .*, found 3"),
+        ('{"train": {"tree": {"names": ["5085"], "global_times": []}}}', r"train\.tree: .*as many"),
+        ('{"train": {"tree": {"names": ["5085"], "global_times": ["x"]}}}', r"global_times\[0\]: .*'x'$"),
+    ],
+)
+def test_spottings_of_another_structure_are_named_with_their_place(
+    tmp_path: Path, spots: str, said: str
+) -> None:
     table = bobsl(tmp_path)
-    write(table / "spottings", mouthing__json='{"train": {"tree": {"names": ["5085"]}}}')
-    with pytest.raises(SignloomError, match=r"mouthing\.json: expected \{split: \{gloss:"):
+    write(table / "spottings", mouthing__json=spots)
+    with pytest.raises(SignloomError, match=rf"mouthing\.json: .*{said}"):
         load_table("bobsl", table, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("episodes", "said"),
+    [
+        ('{"train": 3}', "train: .*, found 3$"),
+        ('["5085"]', "the file: .*found "),
+        ('{"train": ["5085"], "public_test": ["5085"]}', "episode 5085 is in train and in test"),
+    ],
+)
+def test_episodes_of_another_structure_are_named_with_their_place(
+    tmp_path: Path, episodes: str, said: str
+) -> None:
+    table = bobsl(tmp_path)
+    write(table / "metadata", subset2episode__json=episodes)
+    with pytest.raises(SignloomError, match=rf"subset2episode\.json: {said}"):
+        load_table("bobsl", table, tmp_path)
+
+
+def test_an_episode_may_be_a_number(tmp_path: Path) -> None:
+    table = bobsl(tmp_path)
+    write(table / "metadata", subset2episode__json='{"train": [5085]}')
+    assert set(load_table("bobsl", table, tmp_path)["video"]) == {"5085.mp4"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from form_stages import read_corpus
@@ -29,11 +30,44 @@ def test_wlasl_counts_frames_from_one_and_keeps_the_zeros_of_its_ids(tmp_path: P
     assert values(read.rejects, "row", "reason") == [["WLASL_v03.json:gone", "missing"]]
 
 
-def test_an_instance_without_a_frame_is_named_with_its_gloss(tmp_path: Path) -> None:
-    broken = instance("1") | {"frame_end": None}
-    write(tmp_path, w__json=json.dumps([{"gloss": "book", "instances": [broken]}]))
-    with pytest.raises(SignloomError, match=r"w\.json: gloss 'book': an instance lacks"):
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (
+            {"instances": [instance("1") | {"frame_end": None}]},
+            r"\[0\]\.instances\[0\]\.frame_end: .*found None",
+        ),
+        (
+            {"instances": [instance("1") | {"fps": 0}]},
+            r"\[0\]\.instances\[0\]\.fps: .*greater than 0, found 0",
+        ),
+        ({"instances": [instance("1", 10**400)]}, r"\[0\]\.instances\[0\]\.frame_start: .*, found 1000.*"),
+        ({"instances": ["1"]}, r"\[0\]\.instances\[0\]: .*, found '1'"),
+        ({"instances": 3}, r"\[0\]\.instances: .*, found 3"),
+        ({}, r"\[0\]\.instances is missing"),
+        ({"instances": [], "gloss": None}, r"\[0\]\.gloss: .*, found None"),
+    ],
+)
+def test_an_instance_of_wlasl_with_a_wrong_value_is_named_with_its_place(
+    tmp_path: Path, entry: dict[str, Any], said: str
+) -> None:
+    write(tmp_path, w__json=json.dumps([{"gloss": "book"} | entry]))
+    with pytest.raises(SignloomError, match=rf"w\.json: {said}$") as error:
         load_table("wlasl", tmp_path / "w.json", tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_number_may_be_a_gloss(tmp_path: Path) -> None:
+    write(tmp_path, w__json=json.dumps([{"gloss": 7, "instances": [instance("1")]}]))
+    assert load_table("wlasl", tmp_path / "w.json", tmp_path)["gloss"].tolist() == ["7"]
+
+
+@pytest.mark.parametrize("text", ["", "[", "[" * 100_000, "{}", '[{"gloss": "a'])
+def test_a_file_that_is_no_list_in_json_is_one_clear_error(tmp_path: Path, text: str) -> None:
+    write(tmp_path, w__json=text)
+    with pytest.raises(SignloomError, match=r"w\.json: (not readable as JSON|the file): ") as error:
+        load_table("wlasl", tmp_path / "w.json", tmp_path)
+    assert "\n" not in str(error.value)
 
 
 def test_msasl_finds_the_video_by_the_id_in_its_address(tmp_path: Path) -> None:
@@ -48,10 +82,20 @@ def test_msasl_finds_the_video_by_the_id_in_its_address(tmp_path: Path) -> None:
     assert read.rejects["reason"].tolist() == ["missing"]
 
 
-def test_an_entry_without_a_key_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"url": "x"}, r"\[0\]\.start_time is missing"),
+        ({"url": None}, r"\[0\]\.url: .*, found None"),
+        ({"url": "http://[x"}, r"\[0\]\.url: .*, found 'http://\[x'"),
+    ],
+)
+def test_an_entry_of_msasl_with_a_wrong_value_is_named_with_its_place(
+    tmp_path: Path, entry: dict[str, Any], said: str
+) -> None:
     table = msasl(tmp_path)
-    write(table, MSASL_val__json='[{"url": "x"}]')
-    with pytest.raises(SignloomError, match=r"MSASL_val\.json: entry 1: 'start_time' is missing"):
+    write(table, MSASL_val__json=json.dumps([entry]))
+    with pytest.raises(SignloomError, match=rf"MSASL_val\.json: {said}$"):
         load_table("msasl", table, tmp_path)
 
 

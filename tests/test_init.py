@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -132,6 +134,19 @@ def test_splits_of_the_corpus_are_kept(new_project: Path, said: Said) -> None:
     assert "not used  1 videos without a text; first: data/asl/videos/5.mp4" in out
 
 
+def test_a_table_of_given_features_is_no_table_of_their_videos(new_project: Path, said: Said) -> None:
+    folder = write_videos(new_project / "data/given", *(f"Videos/{n}.mp4" for n in range(9)))
+    (folder / "features").mkdir()
+    for n in range(9):
+        np.save(folder / f"features/{n}.npy", np.full((40, 60), n + 1, np.float32))
+    lines = [f"{n}.mp4,features/{n}.npy,{n % 3},one {n % 3},x" for n in range(9)]
+    head = "video_file,feature_path,sentence_id,sentence,category"
+    write(folder, processed_metadata__csv="\n".join([head, *lines]) + "\n")
+    assert said("init", "data/given")[0] == 0
+    assert preset("given")["dataset"]["importer"] == "processed"
+    assert preset("given")["dataset"]["videos"] == "data/given"
+
+
 def eaf(path: Path, tiers: dict[str, list[str]]) -> None:
     made = Eaf()
     for tier, texts in tiers.items():
@@ -187,6 +202,17 @@ def test_both_people_of_an_elan_file_are_taken_with_their_cameras(new_project: P
     assert "clips     20" in out and "sentences 10" in out
 
 
+def test_known_tiers_are_found_whatever_way_their_letters_are_composed(new_project: Path, said: Said) -> None:
+    tiers = {"Deutsche_Übersetzung_A": SENTENCES, "Lexem_Gebärde_r_A": ["HAUS"] * 10}
+    apart = {unicodedata.normalize("NFD", name): texts for name, texts in tiers.items()}
+    eaf(new_project / "data/dgs/12.eaf", {**apart, "Kommentar": ["x" * 99] * 10})
+    write_videos(new_project / "data/dgs", "12_1a1.mp4", seconds=3)
+    code, _, err = said("init", "data/dgs")
+    assert code == 0, err
+    person = preset("dgs")["dataset"]["elan"][0]
+    assert (person["sentence"], person["gloss"]) == ("Deutsche_Übersetzung_A", ["Lexem_Gebärde_r_A"])
+
+
 def test_forms_whose_files_have_equal_names_are_told_apart_by_the_videos(
     new_project: Path, said: Said
 ) -> None:
@@ -221,11 +247,14 @@ def test_a_preset_is_never_overwritten(new_project: Path, said: Said) -> None:
     assert preset("mine") == {"shards": {"count": 9}}
 
 
-def test_a_table_with_other_columns_is_written_again_below_data(new_project: Path, said: Said) -> None:
+@pytest.mark.parametrize("where", ["old/", "C:\\old\\"])
+def test_a_table_with_other_columns_is_written_again_below_data(
+    new_project: Path, said: Said, where: str
+) -> None:
     folder = new_project / "recordings"
     write_videos(folder / "v", *(f"{n}.mp4" for n in range(10)))
     lines = [f"{n};take {n};{'ice cream' if n % 2 else 'tea'};s{n % 5};x" for n in range(10)]
-    write(folder, liste__csv="\n".join(["Nr;File;Label;Signer;Ort", *lines]).replace("take ", "old/") + "\n")
+    write(folder, liste__csv="\n".join(["Nr;File;Label;Signer;Ort", *lines]).replace("take ", where) + "\n")
     code, out, err = said("init", "recordings")
     assert code == 0, err
     given = preset("recordings")
@@ -242,6 +271,9 @@ def test_a_table_with_other_columns_is_written_again_below_data(new_project: Pat
     assert code == 2 and "data/recordings/clips.csv exists" in err
 
 
+FAIRSEQ = "id\tsigns_file\tsigns_offset\tsigns_length\ttranslation\na\ta.npy\t0\t40\tOne.\n"
+
+
 @pytest.mark.parametrize(
     ("make", "line"),
     [
@@ -256,7 +288,26 @@ def test_a_table_with_other_columns_is_written_again_below_data(new_project: Pat
         (lambda folder: write(write_videos(folder, "1.mp4"), a__eaf="<x"), "not a readable ELAN file"),
         (
             lambda folder: write(write_videos(folder, "1.mp4"), c__csv="video,gloss\ngone.mp4,A\n"),
-            "looks like the form csv, but none of its videos is below data/x",
+            "looks like the form csv, but none of its videos is below data/x, first gone.mp4",
+        ),
+        (
+            lambda folder: write(
+                write_videos(folder, "v/1.mp4", "v/2.mp4"),
+                clips__csv="video,gloss\nold/1.mp4,A\nold/2.mp4,B\n",
+            ),
+            "looks like the form csv, but none of its videos is below data/x, first old/1.mp4",
+        ),
+        (
+            lambda folder: write(folder, **{"x__train__tsv": FAIRSEQ, "a__npy": b""}),
+            "preset with dataset.importer fairseq and dataset.frame_rate (docs/annotation-forms.md, fairseq)",
+        ),
+        (
+            lambda folder: write(folder, a__npy=b"", b__npz=b""),
+            "for feature rows a preset with dataset.features true and dataset.frame_rate (docs/annotation-",
+        ),
+        (
+            lambda folder: eaf(write_videos(folder, "1.mp4") / "talk.eaf", {"Satz": SENTENCES}),
+            "looks like the form elan, but none of its videos is below data/x, first talk",
         ),
     ],
 )

@@ -19,6 +19,7 @@ from signloom.dataset.folder_contents import (
     understand_folders,
 )
 from signloom.dataset.foreign_tables import read_foreign
+from signloom.dataset.forms.likely import likely_forms
 from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.split_choice import are_isolated, choose_mode, clips_of_rows, quiet_splits
 from signloom.errors import SignloomError
@@ -103,6 +104,8 @@ def _rewritten(contents: Contents, name: str, found: Understood) -> Rewritten | 
     for table in contents.tables:
         if read := read_foreign(table, contents.root):
             target = Path("data", name, "clips.csv")
+            if target.exists() and target.samefile(table) and "csv" in likely_forms(table):
+                continue  # it has our columns; the notes say why it could not be used
             if target.exists():
                 raise SignloomError(
                     f"init: {target} exists, and a table made from {table} would be written there; "
@@ -148,12 +151,23 @@ def _short(folder: Path) -> Path:
 
 def _why_not(contents: Contents, found: Understood) -> str:
     """Return why a folder cannot be understood, in one line."""
-    if not contents.clips:
+    if table := next((table for table in contents.tables if "fairseq" in likely_forms(table)), None):
+        return (
+            f"init: {table} is a table of fairseq, which does not say how many rows make a second; write a "
+            "preset with dataset.importer fairseq and dataset.frame_rate (docs/annotation-forms.md, fairseq)"
+        )
+    if not contents.clips and not contents.rows:
         return (
             f"init: {contents.root} holds no video and no folder of pictures; give the folder of the videos"
         )
     if found.notes:
         return f"init: {found.notes[0]}"
+    if not contents.clips:
+        return (
+            f"init: {contents.root} holds {len(contents.rows)} files of rows and nothing that says what is "
+            "signed; write a table, and for feature rows a preset with dataset.features true and "
+            "dataset.frame_rate (docs/annotation-forms.md, Feature rows)"
+        )
     return (
         f"init: {contents.root} holds {len(contents.clips)} videos and nothing that says what is signed; "
         "put each into a folder named after its sign, or write a table (docs/your-videos.md)"

@@ -14,7 +14,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.headers import Header, landmarks_header, read_header, rows_header
 from signloom.dataset.importers import load_rows
 from signloom.dataset.landmark_sources import kind_of
-from signloom.dataset.manifest import LENGTH_SLACK_S, build_manifest
+from signloom.dataset.manifest import LENGTH_SLACK_S, TWIN, build_manifest
 from signloom.dataset.row_files import RowFiles
 from signloom.dataset.split_choice import SPLITS, are_isolated, quiet_splits, unfit_task
 from signloom.dataset.splits import check_table
@@ -92,13 +92,14 @@ def _about_rejects(rows: int, rejects: pd.DataFrame, params: Params) -> Iterator
             f"{len(rejects)} of {rows} rows are rejected, more than manifest.max_reject_ratio {limit:g}: "
             "correct or delete them",
         )
-    twins = rejects[rejects["reason"] == "duplicate"]
+    twice = rejects["detail"].str.startswith(TWIN)
+    twins = rejects[twice]
     for twin in twins.head(_SHOWN).itertuples():
-        other = twin.detail.removeprefix("has the same content and times as ")
+        other = twin.detail.removeprefix(TWIN)
         yield Finding(False, f"{twin.clip_id} and {other} are the same video; keep one of them")
     if len(twins) > _SHOWN:
         yield Finding(False, f"{len(twins) - _SHOWN} more videos are there under two names; keep one of each")
-    for reason, part in rejects[rejects["reason"] != "duplicate"].groupby("reason"):
+    for reason, part in rejects[~twice].groupby("reason"):
         first = part.iloc[0]
         yield Finding(
             False,
@@ -172,11 +173,11 @@ def _about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Fin
 
 def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
     """Yield what is wrong with the clips of each sentence or sign, and with their division."""
-    trained = signed[signed["split"] == "train"]
+    texts = signed["sentence"].str.casefold().str.replace(r"\W+", " ", regex=True).str.strip()
+    known = texts[signed["split"] == "train"]
+    tested = signed[signed["split"] == "test"]
+    both = tested[texts[tested.index].isin(known)]
     if params.splits.mode == "sentence":
-        texts = signed["sentence"].str.casefold().str.replace(r"\W+", " ", regex=True).str.strip()
-        known = texts[trained.index]
-        both = signed[texts.isin(known) & (signed["split"] == "test")]
         if len(both):
             text = both["sentence"].iloc[0]
             yield Finding(
@@ -185,6 +186,13 @@ def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
                 f"sentence_id, first {text!r}; give equal sentences one sentence_id",
             )
         return
+    if len(both) and not are_isolated(signed):
+        yield Finding(
+            False,
+            f"{both['sentence_id'].nunique()} of {tested['sentence_id'].nunique()} sentences of the test are "
+            f"in training too, first {both['sentence'].iloc[0]!r}: scores will not say how new sentences are "
+            "understood; set splits.mode to sentence, or give each sentence one split",
+        )
     unseen = signed[(signed["split"] == "test") & (signed["seen"] == 0)]
     if len(unseen) and are_isolated(signed):
         yield Finding(

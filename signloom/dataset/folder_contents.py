@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from pympi.Elan import Eaf
 
+from signloom.dataset.forms.elan import parsed
 from signloom.dataset.forms.likely import likely_forms
 from signloom.dataset.forms.subtitles import SUFFIXES
 from signloom.dataset.importers import load_table
@@ -48,6 +48,7 @@ class Contents:
     tables: list[Path] = field(default_factory=list)
     elan: list[Path] = field(default_factory=list)
     subtitles: list[Path] = field(default_factory=list)
+    rows: list[Path] = field(default_factory=list)  # of features or landmarks
 
     @classmethod
     def of(cls, root: Path) -> "Contents":
@@ -63,6 +64,7 @@ class Contents:
             found.clips += [path for path, kind in kinds.items() if kind in (*VIDEO_SUFFIXES, ".pose")]
             found.elan += [path for path, kind in kinds.items() if kind == ".eaf"]
             found.subtitles += [path for path, kind in kinds.items() if kind in SUFFIXES]
+            found.rows += [path for path, kind in kinds.items() if kind in (".npy", ".npz")]
             tables = [path for path, kind in kinds.items() if kind in _TABLES]
             found.tables += tables if len(tables) <= _MOST_TABLES else []
         return found
@@ -131,21 +133,27 @@ def best_reading(
 ) -> Corpus | None:
     """Return the reading of `table` with the folder of videos that has most of its clips, or None."""
     best: Corpus | None = None
-    problem = f"{table} looks like the form {importer}, but none of its videos is below {roots[0]}"
+    problem = ""
     for videos in roots:
         try:
             rows = load_table(importer, table, videos, persons)
         except SignloomError as error:
-            problem = str(error)
+            problem = problem or str(error)
             continue
         there = [bool(video) and _is_there(videos / video) for video in rows["video"]]
         if any(there) and (best is None or sum(there) > len(best.present)):
             best = Corpus(importer, table, videos, persons if importer == "elan" else [], rows, rows[there])
             if all(there):
                 break
+        problem = problem or _none_found(importer, table, roots[0], rows)
     if best is None:
         notes[problem] = None
     return best
+
+
+def _none_found(importer: str, table: Path, root: Path, rows: pd.DataFrame) -> str:
+    named = next((f", first {video}" for video in rows["video"] if video), "")
+    return f"{table} looks like the form {importer}, but none of its videos is below {root}{named}"
 
 
 def _is_there(path: Path) -> bool:
@@ -162,9 +170,8 @@ def _tables(contents: Contents) -> Iterator[tuple[str, Path]]:
             yield from ((one, folder) for one in (name, *_TWINS.get(name, [])))
             read |= {file for file in contents.tables if file.parent == folder}
     for file in contents.tables:
-        if file.suffix.lower() == ".xlsx":
-            yield ("signtalk" if file.name == "Metadata.xlsx" else "csv", file)
-        elif file not in read and (name := _likely(file)):
+        name = _likely(file) or ("csv" if file.suffix.lower() == ".xlsx" else None)
+        if file not in read and name:
             yield name, file
 
 
@@ -184,11 +191,7 @@ def _tiers(files: Sequence[Path]) -> dict[str, int]:
     """Return the number of letters in each tier of all files, most first."""
     letters: dict[str, int] = {}
     for file in files:
-        try:
-            eaf = Eaf(str(file), suppress_version_warning=True)
-        except Exception as error:  # pympi raises Exception itself for a file that is no XML
-            raise SignloomError(f"{file}: not a readable ELAN file: {error}; move it away") from error
-        for name, (aligned, referring, _, _) in eaf.tiers.items():
+        for name, (aligned, referring, _, _) in parsed(file).tiers.items():
             texts = [note[2] for note in aligned.values()] + [note[1] for note in referring.values()]
             letters[name] = letters.get(name, 0) + sum(len(text or "") for text in texts)
     return dict(sorted(letters.items(), key=lambda one: -one[1]))

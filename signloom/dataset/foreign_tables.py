@@ -1,6 +1,6 @@
 """Tables whose columns have names that no importer knows: find the videos and the texts in them."""
 
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pandas as pd
 
@@ -63,4 +63,4 @@ def _video(cell: str, root: Path, files: VideoFiles) -> str | None:
         return None
     if (root / cell).is_file() and (root / cell).is_relative_to(root):
         return cell
-    return files.find(Path(cell).name)
+    return files.find(PureWindowsPath(cell).name)

@@ -26,6 +26,7 @@ from signloom.dataset.forms.signtalk import read_signtalk, read_signtalk_sampled
 from signloom.dataset.forms.subtitles import SUFFIXES, read_subtitles
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.forms.video_files import on_disk
+from signloom.dataset.row_tables import split_key
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams, ElanTiers
 
@@ -84,8 +85,8 @@ def annotation_sources(importer: str, table: Path) -> list[Path]:
 def annotation_files(importer: str, table: Path) -> list[Path]:
     """Return the files that `importer` reads for `table`: one file, or all annotation files of a folder.
 
-    Then `table` is the folder or one of its files. Raises SignloomError if one of the files is missing, or if
-    `table` is a file with another name.
+    Then `table` is the folder or one of its files. Raises SignloomError if one of the files is missing, if a
+    folder holds none, or if `table` is a file with another name.
     """
     if not table.exists():
         raise SignloomError(f"dataset.table: {table} does not exist")
@@ -94,7 +95,10 @@ def annotation_files(importer: str, table: Path) -> list[Path]:
         return _present([*form_files(form, table), *join_file(form, table)])
     _, names, suffixes = IMPORTERS[importer]
     if suffixes and table.is_dir():
-        return sorted(file for file in table.rglob("*") if file.suffix.lower() in suffixes)
+        found = sorted(file for file in table.rglob("*") if file.suffix.lower() in suffixes)
+        if not found:
+            raise SignloomError(f"dataset.table: {table} holds no {' or '.join(suffixes)} file")
+        return found
     if not names:
         return [table]
     if table.is_file() and table.name not in names:
@@ -134,13 +138,11 @@ def load_table(
     another form, the error says only this.
     """
     try:
-        rows = _reader(importer, elan, frame_rate)(annotation_files(importer, table), videos)
-    except SignloomError as error:
-        if other := likely(table, importer):
-            raise SignloomError(f"dataset.table: {table} {other}") from error
-        raise
-    if rows.empty and (other := likely(table, importer)):
-        raise SignloomError(f"dataset.table: {table} {other}")
+        rows = _read(importer, table, videos, elan, frame_rate)
+        rows["video"] = [_on_disk(videos, video) for video in rows["video"]]
+    except OSError as error:  # such as a whole sentence in place of a file name
+        place = f"{str(error.filename)[:200]!r}"
+        raise SignloomError(f"dataset.table: {table}: {place}: {error.strerror}") from error
     for column in COLUMNS:
         if column not in rows:
             rows[column] = ""
@@ -148,7 +150,29 @@ def load_table(
     for column in ("sentence", "gloss"):
         rows[column] = [one_form(text) for text in rows[column]]
     rows["sentence"] = _sentences(rows)
-    rows["video"] = [on_disk(videos, video) for video in rows["video"]]
+    return rows
+
+
+def _on_disk(videos: Path, video: str) -> str:
+    """Return `video`, or the table that it is a clip of, as the disk writes it."""
+    found = on_disk(videos, video)
+    clip = split_key(Path(video)) if found == video else None
+    return f"{on_disk(videos, clip[0].as_posix())}#{clip[1]}" if clip else found
+
+
+def _read(
+    importer: str, table: Path, videos: Path, elan: Sequence[ElanTiers], frame_rate: float | None
+) -> pd.DataFrame:
+    """Return what the importer returns; raises SignloomError as `load_table` does."""
+    try:
+        rows = _reader(importer, elan, frame_rate)(annotation_files(importer, table), videos)
+    except SignloomError as error:
+        if other := likely(table, importer):
+            raise SignloomError(f"dataset.table: {table} {other}") from error
+        raise
+    # a folder of another corpus may hold subtitles too
+    if (rows.empty or importer == "subtitles") and (other := likely(table, importer)):
+        raise SignloomError(f"dataset.table: {table} {other}")
     return rows
 
 

@@ -28,6 +28,7 @@ MANIFEST_COLUMNS = ["clip_id", "video_path", *ANNOTATIONS, "video_hash", "n_byte
 REJECT_COLUMNS = ["clip_id", "video_path", "row", "reason", "detail"]
 SHARD_COLUMNS = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
 
+TWIN = "has the same content and times as "  # how a duplicate under another name is told
 LENGTH_SLACK_S = 0.1  # tables and headers of files round times
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 _GLOSS_TIMES = TypeAdapter(list[tuple[_Seconds, _Seconds]])
@@ -100,9 +101,10 @@ def build_manifest(
         )
     if len(rejects) > params.max_reject_ratio * len(rows) or not clips:
         *_, number, reason, detail = rejects[0]
+        limit = f"more than manifest.max_reject_ratio {params.max_reject_ratio:g}"
         raise SignloomError(
-            f"{dataset.table}: {len(rejects)} of {len(rows)} rows rejected, more than "
-            f"manifest.max_reject_ratio {params.max_reject_ratio:g}; first: row {number}: {reason}: {detail}"
+            f"{dataset.table}: {len(rejects)} of {len(rows)} rows rejected, "
+            f"{limit if clips else 'and no clip is left'}; first: row {number}: {reason}: {detail}"
         )
     return Manifest(
         pd.DataFrame(clips, columns=MANIFEST_COLUMNS).sort_values("clip_id", ignore_index=True),
@@ -160,7 +162,7 @@ class _Checks:
 
     sources: Sources
     variations: dict[int, list[str]]
-    seen: dict[_Content, str] = field(default_factory=dict)
+    seen: dict[_Content, tuple[str, Any]] = field(default_factory=dict)
     sentences: dict[int, tuple[str, str]] = field(default_factory=dict)
     too_long: list[str] = field(default_factory=list)
     first_rows: tuple[int, Path] | None = None  # columns of the first feature rows, and their file
@@ -172,7 +174,7 @@ class _Checks:
             raise Reject("unreadable", problem)
         self._check_width(path)
         self._check_cut(path, found)
-        self.seen[content] = clip_id
+        self.seen[content] = clip_id, row["row"]
         return {**found, "video_hash": self.sources.hashes[path], "n_bytes": self.sources.size(path)}
 
     def _check_width(self, path: Path) -> None:
@@ -203,7 +205,7 @@ class _Checks:
             _, content = self._said(row, path, clip_id)
         except Reject:
             return False
-        self.seen[content] = clip_id
+        self.seen[content] = clip_id, row["row"]
         return True
 
     def _said(self, row: dict[str, Any], path: Path, clip_id: str) -> tuple[dict[str, Any], _Content]:
@@ -241,7 +243,9 @@ class _Checks:
         begun, ended = (-1.0 if math.isnan(time) else time for time in (start, end))
         content = self.sources.hashes[path], begun, ended
         if content in self.seen:
-            raise Reject("duplicate", f"has the same content and times as {self.seen[content]}")
+            other, line = self.seen[content]
+            same = f"is the same part of the same video as row {line}"
+            raise Reject("duplicate", same if other == clip_id else f"{TWIN}{other}")
         return found, content
 
 

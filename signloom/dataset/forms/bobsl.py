@@ -5,16 +5,33 @@ spottings/*.json; `dataset.videos` holds <id>.mp4.
 """
 
 from pathlib import Path
+from typing import Self
 
 import pandas as pd
+from pydantic import TypeAdapter, model_validator
 
-from signloom.dataset.forms.json_files import object_in
+from signloom.dataset.forms.json_files import NUMBERS_AS_TEXT, Entry, read_json
 from signloom.dataset.forms.subtitles import cues
 from signloom.dataset.forms.texts import one_gloss, text_numbers
 from signloom.errors import SignloomError
 
 EPISODES = "subset2episode.json"
 _SAME_SIGN_S = 1.0  # spottings of one gloss closer than this are one sign
+
+
+class _Spots(Entry):
+    names: list[str]
+    global_times: list[float]
+
+    @model_validator(mode="after")
+    def _one_time_each(self) -> Self:
+        if len(self.names) != len(self.global_times):
+            raise ValueError("expected as many `global_times` as `names`")
+        return self
+
+
+_EPISODES = TypeAdapter(dict[str, list[str]], config=NUMBERS_AS_TEXT)
+_SPOTTINGS = TypeAdapter(dict[str, dict[str, _Spots]])
 
 
 def read_bobsl(files: list[Path], videos: Path) -> pd.DataFrame:
@@ -29,11 +46,7 @@ def read_bobsl(files: list[Path], videos: Path) -> pd.DataFrame:
     listed = sorted(folder.rglob(EPISODES))
     if not listed:
         raise SignloomError(f"dataset.table: {folder} holds no {EPISODES}")
-    splits = {
-        episode: "test" if split.endswith("test") else split
-        for split, episodes in object_in(listed[0]).items()
-        for episode in episodes
-    }
+    splits = _splits(listed[0])
     spotted = _spottings(sorted(folder.glob("spottings/*.json")))
     subtitles = {file.stem: file for file in sorted(folder.glob("subtitles/*/*.vtt"))}
     rows = []
@@ -49,19 +62,27 @@ def read_bobsl(files: list[Path], videos: Path) -> pd.DataFrame:
     return table.assign(sentence_id=text_numbers(table["sentence"].tolist()))
 
 
+def _splits(file: Path) -> dict[str, str]:
+    """Return the split of every episode; raises SignloomError if one is in two."""
+    found: dict[str, str] = {}
+    for name, episodes in read_json(file, _EPISODES).items():
+        split = "test" if name.endswith("test") else name
+        for episode in episodes:
+            if found.setdefault(episode, split) != split:
+                raise SignloomError(
+                    f"{file}: episode {episode} is in {found[episode]} and in {split}; expected one split"
+                )
+    return found
+
+
 def _spottings(files: list[Path]) -> dict[str, list[tuple[float, str]]]:
     """Return time and gloss of the spottings of every episode, sorted; the same sign counts once."""
     found: dict[str, list[tuple[float, str]]] = {}
     for file in files:
-        try:
-            for glosses in object_in(file).values():
-                for gloss, spots in glosses.items():
-                    for episode, time in zip(spots["names"], spots["global_times"], strict=True):
-                        found.setdefault(Path(episode).stem, []).append((float(time), one_gloss(gloss)))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise SignloomError(
-                f"{file}: expected {{split: {{gloss: {{names: [...], global_times: [...]}}}}}}: {error!r}"
-            ) from error
+        for glosses in read_json(file, _SPOTTINGS).values():
+            for gloss, spots in glosses.items():
+                for episode, time in zip(spots.names, spots.global_times, strict=True):
+                    found.setdefault(Path(episode).stem, []).append((time, one_gloss(gloss)))
     return {episode: _once(sorted(spots)) for episode, spots in found.items()}
 
 

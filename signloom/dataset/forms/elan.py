@@ -5,6 +5,7 @@ is the linked file, found by its name alone anywhere below `dataset.videos`.
 """
 
 import json
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
@@ -38,11 +39,12 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers]) -> pd.D
             "dataset.elan: name the tiers of each person in view, such as [{sentence: English translation, "
             "gloss: [main gloss, non-dominant hand gloss]}]"
         )
+    persons = [_composed(person) for person in persons]
     found_videos = VideoFiles(videos)
     rows: list[list[str]] = []
     seen: set[str] = set()
     for file in files:
-        eaf = _parsed(file)
+        eaf = parsed(file)
         for person in persons:
             if person.sentence in eaf.tiers:
                 rows.extend(_clips(file, eaf, person, found_videos))
@@ -60,11 +62,24 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers]) -> pd.D
     )
 
 
-def _parsed(file: Path) -> Eaf:
+def parsed(file: Path) -> Eaf:
+    """Return the ELAN file, whose tiers have composed names (NFC); raises SignloomError if it is none."""
     try:
-        return Eaf(str(file), suppress_version_warning=True)
+        eaf = Eaf(str(file), suppress_version_warning=True)
     except Exception as error:  # pympi raises Exception itself for a file that is no XML
         raise SignloomError(f"{file}: not a readable ELAN file: {error}") from error
+    eaf.tiers = {_nfc(name): tier for name, tier in eaf.tiers.items()}
+    return eaf
+
+
+def _composed(person: ElanTiers) -> ElanTiers:
+    """Return `person` with composed names of tiers (NFC)."""
+    names = {"sentence": _nfc(person.sentence), "gloss": [_nfc(name) for name in person.gloss]}
+    return person.model_copy(update=names)
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Iterator[list[str]]:
@@ -76,11 +91,11 @@ def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Itera
             (note.start, note.end, one_gloss(note.text))
             for tier in person.gloss
             if tier in eaf.tiers
-            for note in annotations(eaf, tier)
+            for note in _annotations_of(file, eaf, tier)
             if note.start is not None and note.end is not None and one_form(note.text)
         }
     )
-    for number, clip in enumerate(annotations(eaf, person.sentence), start=1):
+    for number, clip in enumerate(_annotations_of(file, eaf, person.sentence), start=1):
         start, end = (clip.start or 0.0), (clip.end or 0.0)
         # a gloss belongs to the sentence in which its middle lies
         inside = [gloss for gloss in glosses if start <= (gloss[0] + gloss[1]) / 2 < end]
@@ -103,17 +118,34 @@ def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Itera
 
 
 def _video(file: Path, eaf: Eaf, suffix: str, videos: VideoFiles) -> str:
-    """Return the linked video whose name ends with `suffix`, or the one called like the file."""
+    """Return the linked video whose name ends with `suffix`, or the one called like it or like the file.
+
+    A linked video may have another suffix here, because it was converted.
+    """
     names = [
-        PureWindowsPath(unquote(media[key])).name
+        _nfc(PureWindowsPath(unquote(media[key])).name)
         for media in eaf.media_descriptors
         for key in ("RELATIVE_MEDIA_URL", "MEDIA_URL")
         if media.get(key)
     ]
-    linked = [name for name in names if name.endswith(suffix) and not name.lower().endswith(".wav")]
-    wanted = [*linked, f"{file.stem}{suffix}", *([] if suffix else [file.stem])]
+    linked = [name for name in names if name.endswith(_nfc(suffix)) and not name.lower().endswith(".wav")]
+    stems = [PureWindowsPath(name).stem for name in linked]
+    wanted = [*linked, *stems, f"{file.stem}{suffix}", *([] if suffix else [file.stem])]
     found = (videos.find(name, file) for name in wanted)
     return next((video for video in found if video), wanted[0])
+
+
+def _annotations_of(file: Path, eaf: Eaf, tier: str) -> list[Annotation]:
+    """Return what `annotations` does; raises SignloomError if one refers to what the file does not have."""
+    try:
+        return annotations(eaf, tier)
+    except KeyError as error:
+        raise SignloomError(
+            f"{file}: tier {tier!r}: an annotation refers to {error}, which the file does not have; "
+            "mend it in ELAN"
+        ) from error
+    except RecursionError:
+        raise SignloomError(f"{file}: tier {tier!r}: annotations refer to each other in a circle") from None
 
 
 def annotations(eaf: Eaf, tier: str) -> list[Annotation]:

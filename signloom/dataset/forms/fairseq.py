@@ -65,7 +65,7 @@ def _cut(place: str, offset: str, length: str, frame_rate: float) -> tuple[str, 
 
 def _place(videos: Path, name: str) -> str:
     """Return the longest end of the path `name` that is below `videos`; it may come from another machine."""
-    parts = [part for part in name.split("/") if part]
+    parts = [part for part in re.split(r"[/\\]", name) if part]
     ends = ["/".join(parts[first:]) for first in range(len(parts))]
     there = (end for end in ends if (videos / on_disk(videos, end)).exists())
     return next(there, "/".join(parts[-2:]))

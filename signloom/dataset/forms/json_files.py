@@ -1,36 +1,44 @@
-"""Read JSON annotation files, with errors that name the file."""
+"""Read JSON annotation files, with errors that name the file and the place in it."""
 
-import json
+import reprlib
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from signloom.errors import SignloomError
 
+Shape = TypeVar("Shape")
 
-def object_in(file: Path) -> dict[str, Any]:
-    """Return the JSON object in `file`; raises SignloomError for anything else."""
-    found = _json(file)
-    if not isinstance(found, dict):
-        raise SignloomError(f"{file}: expected a JSON object, found {type(found).__name__}")
-    return found
+NUMBERS_AS_TEXT = ConfigDict(coerce_numbers_to_str=True)
 
 
-def entries_in(file: Path, keys: list[str]) -> list[dict[str, Any]]:
-    """Return the list of JSON objects in `file`; raises SignloomError unless all of them have `keys`."""
-    found = _json(file)
-    if not isinstance(found, list):
-        raise SignloomError(f"{file}: expected a JSON list, found {type(found).__name__}")
-    for number, entry in enumerate(found, start=1):
-        missing = keys if not isinstance(entry, dict) else [key for key in keys if key not in entry]
-        if missing:
-            raise SignloomError(f"{file}: entry {number}: {missing[0]!r} is missing")
-    return found
+class Entry(BaseModel):
+    """A JSON object; other keys than those of its class are ignored, and a number may stand for a text."""
+
+    model_config = NUMBERS_AS_TEXT
 
 
-def _json(file: Path) -> Any:
+def read_json(file: Path, shape: TypeAdapter[Shape]) -> Shape:
+    """Return what `file` holds; raises SignloomError with the first place that has another shape.
+
+    A place is a path such as `[3].instances[0].fps`, where entries count from 0.
+    """
     try:
-        return json.loads(file.read_text("utf-8-sig"))
+        return shape.validate_json(file.read_text("utf-8-sig"))
     except OSError as error:
         raise SignloomError(f"{file}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except ValidationError as error:
+        raise SignloomError(f"{file}: {_first_problem(error)}") from error
+    except UnicodeDecodeError as error:
         raise SignloomError(f"{file}: not readable as JSON: {error}") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+    if first["type"] == "json_invalid":
+        return f"not readable as JSON: {first['ctx']['error']}"
+    if first["type"] == "missing":
+        return f"{place.removeprefix('.')} is missing"
+    return f"{place.removeprefix('.') or 'the file'}: {first['msg']}, found {reprlib.repr(first['input'])}"

@@ -9,9 +9,11 @@ from signloom.dataset.forms import boston104, fairseq, phoenix, word_lists
 from signloom.dataset.forms.bobsl import EPISODES
 from signloom.dataset.forms.folders import is_clip
 from signloom.dataset.forms.mapping import Form, read_form, shipped
+from signloom.dataset.forms.signtalk import COLUMNS as SIGNTALK
 from signloom.dataset.forms.subtitles import SUFFIXES
-from signloom.dataset.forms.table_files import first_line, found_separator
+from signloom.dataset.forms.table_files import first_line, found_separator, read_table
 from signloom.dataset.probe import VIDEO_SUFFIXES
+from signloom.errors import SignloomError
 
 # columns of the tables that importers in code read; one of the sets must be there
 _TABLES: dict[str, list[set[str]]] = {
@@ -66,13 +68,15 @@ def _folder(folder: Path, forms: dict[str, Form]) -> list[str]:
         if form.files
     }
     found = [name for name, files in named.items() if names >= set(files)]
-    if found or any(folder.rglob(EPISODES)):
-        return found or ["bobsl"]
+    if any(folder.rglob(EPISODES)):
+        return [*found, "bobsl"]
     if any(_likely_fairseq(file) for file in folder.rglob("*.tsv")):
-        return ["fairseq"]
+        found.append("fairseq")
     suffixes = {path.suffix.lower() for path in folder.rglob("*") if path.is_file()}
-    if suffixes & {".eaf", *SUFFIXES}:
-        return ["elan"] if ".eaf" in suffixes else ["subtitles"]
+    found += ["elan"] if ".eaf" in suffixes else []
+    found += ["subtitles"] if suffixes & {*SUFFIXES} else []
+    if found:
+        return found
     signs = (path for path in folder.iterdir() if path.is_dir())
     return ["folders"] if any(is_clip(clip) for sign in signs for clip in sign.iterdir()) else []
 
@@ -84,7 +88,7 @@ def _likely_fairseq(table: Path) -> bool:
 def _json(file: Path) -> list[str]:
     try:
         found: Any = json.loads(file.read_text("utf-8-sig"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
     first = found[0] if isinstance(found, list) and found else {}
     keys = set(first) if isinstance(first, dict) else set()
@@ -98,15 +102,27 @@ def _json(file: Path) -> list[str]:
 
 def _table(table: Path, forms: dict[str, Form]) -> list[str]:
     """Return the forms that fit the first line of a table; the most probable is first."""
-    separator = found_separator(table)
-    cells = [cell.strip().strip('"') for cell in first_line(table).split(separator)]
+    separator, workbook = found_separator(table), table.suffix.lower() == ".xlsx"
+    line = first_line(table).split(separator)
+    cells = _columns(table) if workbook else [cell.strip().strip('"') for cell in line]
     named = [name for name, form in forms.items() if table.name in form.files.values()]
     wanted = _TABLES | {name: [set(form.needed)] for name, form in forms.items() if not form.header}
+    wanted |= {"signtalk": [set(SIGNTALK)]} if workbook else {}
     fitting = [name for name, columns in wanted.items() if any(set(cells) >= names for names in columns)]
     # the columns of a form without a header or with a second table cannot be seen in this line
     fitting += [name for name in named if forms[name].header or forms[name].join]
+    if "processed" in fitting:  # it has the columns of the other too
+        fitting = [name for name in fitting if name != "signtalk_sampled"]
     if len(cells) == 2 and re.match(r"signer\d+_", cells[0]) and cells[1].isdecimal():
         fitting.append("autsl")
     if len(cells) == 2 and separator == "|" and re.search(r"/.*_signer\d+_", cells[0]):
         fitting.append("gsl")
     return sorted(fitting, key=lambda name: (name not in named, -len(wanted.get(name, [set()])[0])))
+
+
+def _columns(workbook: Path) -> list[str]:
+    """Return the columns of a workbook's first sheet, or none if it cannot be read."""
+    try:
+        return [str(name) for name in read_table(workbook, []).columns]
+    except SignloomError:
+        return []

@@ -1,13 +1,14 @@
 """Read annotation tables as a form says."""
 
+import csv
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
 from signloom.dataset.forms.mapping import Column, Form, Join, Times, filled, names_in
-from signloom.dataset.forms.table_files import found_separator, read_table, read_text
+from signloom.dataset.forms.table_files import first_line, found_separator, read_table, read_text
 from signloom.dataset.forms.texts import id_numbers, one_form, seconds_text, sentence_ids
 from signloom.dataset.forms.video_files import on_disk
 from signloom.errors import SignloomError
@@ -60,7 +61,16 @@ def _names(form: Form) -> list[str]:
 def _rows(form: Form, table: Path) -> pd.DataFrame:
     if table.suffix.lower() == ".xlsx":
         return read_table(table, [])
-    separator = form.separator or found_separator(table)
+    if form.separator:
+        return read_text(table, form.separator, [], quoted=form.quoted, header=form.header)
+    separator = found_separator(table)
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if form.quoted else csv.QUOTE_NONE
+    count = len(next(csv.reader([first_line(table)], delimiter=separator, quoting=quoting)))
+    if form.header and count != len(form.header):
+        raise SignloomError(
+            f"{table}: line 1 has {count} fields separated by {separator!r}, and `header` of the form names "
+            f"{len(form.header)}; if another character separates them, name it as `separator` in the form"
+        )
     return read_text(table, separator, [], quoted=form.quoted, header=form.header)
 
 
@@ -73,14 +83,17 @@ def _need(form: Form, table: Path, rows: pd.DataFrame, extra: dict[str, dict[str
 
 
 def _entries(join: Join, file: Path) -> dict[str, dict[str, str]]:
-    """Return the columns of the joined table, by key."""
+    """Return the columns of the joined table, by key; raises SignloomError if two lines of a key differ."""
     rows = read_text(file, found_separator(file), [] if join.header else [join.key], header=join.header)
-    return {
-        str(record[join.key]).strip(): {
-            str(name): str(cell) for name, cell in record.items() if name not in ("row", join.key)
-        }
-        for record in rows.to_dict("records")
-    }
+    found: dict[str, dict[str, str]] = {}
+    for record in rows.to_dict("records"):
+        key = str(record[join.key]).strip()
+        entry = {str(name): str(cell) for name, cell in record.items() if name not in ("row", join.key)}
+        if found.setdefault(key, entry) != entry:
+            raise SignloomError(
+                f"{file}: line {record['row']}: {join.key} {key!r} has other values in a line above; keep one"
+            )
+    return found
 
 
 def _entry(

@@ -10,11 +10,13 @@ from signloom.dataset.forms.texts import one_form
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
 
+COLUMNS = ["Sentence ID", "Sentence", "Text"]
+
 
 def read_signtalk(files: list[Path], videos: Path) -> pd.DataFrame:
     """Read videos `<id><A-Z>.mp4` and a workbook with Sentence ID, Sentence, Text (= category) in Sheet1."""
     (table,) = files
-    sheet = read_workbook(table, "Sheet1", ["Sentence ID", "Sentence", "Text"])
+    sheet = read_workbook(table, "Sheet1", COLUMNS)
     by_key = _by_sentence_id(table, sheet)
     found = []
     named = sorted(path for path in videos.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
@@ -31,13 +33,15 @@ def read_signtalk_sampled(files: list[Path], videos: Path) -> pd.DataFrame:
     """Read a table `video_file,sentence_id,sentence,category,variant`."""
     (table,) = files
     rows = read_table(table, ["video_file", "sentence_id", "sentence", "category"])
+    if "feature_path" in rows:
+        raise SignloomError(f"{table}: the table has `feature_path`: set dataset.importer to processed")
     return rows.rename(columns={"video_file": "video"})
 
 
 def _by_sentence_id(table: Path, sheet: pd.DataFrame) -> dict[str, tuple[str, str]]:
     """Return sentence and category by id; raises SignloomError if two lines disagree about an id."""
     found: dict[str, tuple[str, str]] = {}
-    lines = sheet[["Sentence ID", "Sentence", "Text"]].itertuples(index=False)
+    lines = sheet[COLUMNS].itertuples(index=False)
     for line, (number, sentence, category) in enumerate(lines, start=2):
         key, value = _whole(number), (one_form(sentence), category.strip())
         # a line without an id belongs to no video

@@ -22,13 +22,24 @@ _MARKUP = re.compile(r"<[^<>]*>")
 
 
 def read_subtitles(files: list[Path], videos: Path) -> pd.DataFrame:
-    """Return a row for every cue that has a text; raises SignloomError if a file cannot be read."""
+    """Return a row for every cue that has a text.
+
+    Raises SignloomError if a file cannot be read, or if two files belong to one video.
+    """
     found = VideoFiles(videos)
-    rows = [
-        [f"{file.name}:{number}", _video(file, found), start, end, text]
-        for file in files
-        for number, start, end, text in cues(file)
-    ]
+    of_video: dict[str, Path] = {}
+    rows: list[list[str]] = []
+    for file in files:
+        video = _video(file, found)
+        other = of_video.setdefault(video, file)
+        if other != file and (videos / video).is_file():
+            raise SignloomError(
+                f"{other} and {file} are both subtitles of {video}; keep the files of one language and kind "
+                "in dataset.table, and move the others away"
+            )
+        rows += [
+            [f"{file.name}:{number}", video, start, end, text] for number, start, end, text in cues(file)
+        ]
     table = pd.DataFrame(rows, columns=["row", "video", "start_s", "end_s", "sentence"])
     return table.assign(sentence_id=text_numbers(table["sentence"].tolist()))
 

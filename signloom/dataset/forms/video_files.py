@@ -10,9 +10,9 @@ from signloom.errors import SignloomError
 def on_disk(root: Path, video: str) -> str:
     """Return `video` as the disk below `root` writes it: `é` is one letter (NFC) or two (NFD).
 
-    Returns `video` unchanged if it exists as it is, or in no form.
+    Returns `video` unchanged if it exists as it is, or in no form. Raises OSError if it can be no path.
     """
-    if video.isascii() or not video or (root / video).exists():
+    if not video or (root / video).exists() or video.isascii():
         return video
     place = root
     for part in Path(video).parts:
