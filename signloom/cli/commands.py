@@ -58,7 +58,10 @@ def _run_init(args: argparse.Namespace) -> int:
     # slow to import: --help should not wait for it
     from signloom.cli.init import init
 
-    return init(args.folder, args.preset)
+    try:
+        return init(args.folder, args.preset)
+    except SignloomError as error:  # of whatever reads a form
+        raise SignloomError(f"init: {str(error).removeprefix('init: ')}") from error
 
 
 def _add_check(commands: Any) -> None:
