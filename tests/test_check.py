@@ -172,6 +172,7 @@ def test_check_lays_presets_over_each_other_and_names_an_unknown_one(new_project
     code, _, err = said("check", "other")
     assert code == 2
     assert err.startswith("error: config/presets/other.yaml does not exist; expected one of clips, mine")
+    assert "does not exist; did you mean mine? expected one of" in said("check", "minee")[2]
 
 
 def test_the_rate_of_this_machine_is_measured_within_seconds() -> None:
