@@ -112,6 +112,15 @@ onstart:
             print(f"warning: {line}", file=sys.stderr)
 
 
+onsuccess:
+    # a job on a cluster runs a workflow of its own
+    if workflow.is_main_process and any(job.rule.name == "report" for job in workflow.dag.jobs):
+        print("report:", flow.product("report/index.html"), file=sys.stderr)
+        if "sign2text" in flow.params.pipeline.families:
+            bundle = flow.product("export/sign_encoder_bundle.zip")
+            print(f"predict: signloom predict VIDEO --bundle {bundle}", file=sys.stderr)
+
+
 rule all:
     default_target: True
     input:

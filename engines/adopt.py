@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engines.dvc_yaml import target
 from engines.pipeline import PRESETS
+from signloom.errors import SignloomError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,7 +19,11 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--preset", metavar="NAME", help=f"a preset of {PRESETS} that has its own dvc.yaml")
     preset = parser.parse_args(argv).preset
-    left = snakemake_jobs_left(preset)
+    try:
+        left = snakemake_jobs_left(preset)
+    except SignloomError as error:
+        print(error, file=sys.stderr)
+        return 2
     if left:
         print(f"error: Snakemake has work left, so DVC records nothing; build first\n{left}", file=sys.stderr)
         return 1
@@ -33,12 +38,18 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def snakemake_jobs_left(preset: str | None = None) -> str:
-    """Return Snakemake's list of jobs that a build would run, empty if there are none."""
+    """Return Snakemake's list of jobs that a build would run, empty if there are none.
+
+    Raises SignloomError with what Snakemake said if it cannot read the workflow.
+    """
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1"]
     command += ["--config", f"preset={preset}"] if preset else []
     result = subprocess.run(command, capture_output=True, text=True)
     output = result.stdout + result.stderr
-    return "" if result.returncode == 0 and "Nothing to be done" in output else output
+    if result.returncode:
+        # what Snakemake says before it reads the workflow is of no use here
+        raise SignloomError(output[max(output.find("error: "), 0) :].strip())
+    return "" if "Nothing to be done" in output else output
 
 
 if __name__ == "__main__":

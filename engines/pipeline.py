@@ -14,9 +14,9 @@ from engines.import_closure import in_workflow
 from signloom.dataset.forms.mapping import read_form
 from signloom.dataset.importers import annotation_sources
 from signloom.dataset.shard_names import shard_names
-from signloom.errors import SignloomError
-from signloom.params.load import Tree, check_params, complaint, dotted_keys, overlay, read_yaml
-from signloom.params.presets import PARAMS_FILE, PRESETS, PRODUCT_FOLDERS
+from signloom.errors import PARAMS_FILE, SignloomError
+from signloom.params.load import Tree, check_params, complaint, dotted_keys, overlay
+from signloom.params.presets import PRESETS, PRODUCT_FOLDERS, read_preset
 from signloom.params.schema import Params
 from signloom.params.variants import VARIANTS
 
@@ -45,7 +45,7 @@ class Pipeline:
             )
         files = [PARAMS_FILE, *(in_workflow(PRESETS / f"{name}.yaml") for name in presets)]
         for file in files[1:]:
-            tree = overlay(tree, read_yaml(file))
+            tree = overlay(tree, read_preset(file))
         places = dict.fromkeys(dotted_keys(typed), "--config")
         params = check_params(overlay(tree, typed), files, places)
         if params.dataset.importer.endswith(".yaml"):

@@ -23,8 +23,11 @@ def main(argv: list[str] | None = None) -> int:
 def _run(argv: list[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="signloom", description=__doc__)
     parser.add_argument("--version", action="version", version=f"signloom {__version__}")
-    add_commands(parser.add_subparsers(required=True, metavar="COMMAND"))
+    add_commands(parser.add_subparsers(metavar="COMMAND"))
     args = parser.parse_args(argv)
+    if not hasattr(args, "run"):
+        parser.print_help(sys.stderr)
+        return 2
     try:
         return int(args.run(args))
     except SignloomError as error:

@@ -50,6 +50,11 @@ def json_line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=not unicode, allow_nan=False)
 
 
+def number_of(number: int, one: str, many: str) -> str:
+    """Return `number` and the words that fit it: `1 row is`, `2 rows are`."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def _flush() -> None:
     if sys.stdout is not None:  # as it is where a program is started with it closed
         sys.stdout.flush()

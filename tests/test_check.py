@@ -53,12 +53,12 @@ def test_check_names_what_a_build_would_reject(new_project: Path, said: Said) ->
     assert code == 0, out
     assert "rejected  duplicate 1, missing 1" in out
     assert "look at: again and 3 are the same video; keep one of them" in out
-    assert "1 rows are rejected as missing, first row 14: data/mine/videos/gone.mp4 does not exist" in out
-    assert "1 clips end after their video, first t@-7 at 7 s of 2.00 s" in out
+    assert "1 row is rejected as missing, first row 14: data/mine/videos/gone.mp4 does not exist" in out
+    assert "1 clip ends after its video, first t@-7 at 7 s of 2.00 s" in out
     assert "1 of 11 clips are shorter than quality.min_seconds 0.5" in out and "first short" in out
     assert "rates     1 fps: 10, 25 fps: 1" in out
     assert "pictures  16x16: 10, 32x32: 1" in out
-    assert "test      1 clips, 1 sentences, 1 named signers" in out
+    assert "test      1 clip, 1 sentence, 1 named signer" in out
     # landmarks 1662 and features 540 numbers of 4 bytes and a mask of 4: 20.16 s at 12.5 a second, 24 tracked
     assert "disk      0.7 MB" in out
 
@@ -172,7 +172,18 @@ def test_check_says_who_signs_and_which_signs_have_few_clips(new_project: Path, 
     assert code == 0
     assert "signs     3, 1 of them with only one clip" in out
     assert "look at: all signed clips are of anna" in out
-    assert "look at: 1 of 3 signs have fewer than 3 clips, first 'RARE'" in out
+    assert "look at: 1 of 3 signs have fewer than 3 clips in training, such as 'RARE' with " in out
+
+
+def test_check_counts_the_clips_of_a_sign_that_training_has(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    # four clips of B, of which training has one
+    splits = dict.fromkeys("1", "train") | dict.fromkeys("35", "val") | dict.fromkeys("7", "test")
+    lines = [f"{n}.mp4,{'AB'[n % 2]},{splits.get(str(n), 'train')}" for n in range(9)]
+    checked(new_project, [], splits={"mode": "predefined"})
+    write(new_project / "data/mine", clips__csv="video,gloss,split\n" + "\n".join(lines))
+    _, out, _ = said("check", "mine")
+    assert "1 of 2 signs have fewer than 3 clips in training, such as 'B' with 1; record more" in out
 
 
 @pytest.mark.parametrize("mode", ["predefined", "clip", "signer"])
@@ -226,6 +237,7 @@ def test_check_lays_presets_over_each_other_and_names_an_unknown_one(new_project
     code, _, err = said("check", "other")
     assert code == 2
     assert err.startswith("error: config/presets/other.yaml does not exist; expected one of clips, mine")
+    assert "does not exist; did you mean mine? expected one of" in said("check", "minee")[2]
 
 
 def test_the_rate_of_this_machine_is_measured_within_seconds() -> None:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from exported import Exported, clip_of
 
+from signloom.__main__ import main
+
 # runs a stage that prints and then does `{}`
 STAGE = """
 import os
@@ -117,3 +119,9 @@ def test_a_pipe_that_breaks_elsewhere_is_not_taken_for_the_reader(root: Path) ->
 def test_a_program_runs_with_standard_output_closed(root: Path) -> None:
     program = ["sh", "-c", '"$0" -m signloom --version >&-', sys.executable]
     assert subprocess.run(program, cwd=root, capture_output=True).returncode == 0
+
+
+def test_signloom_without_a_command_lists_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and all(f"\n    {name} " in said.err for name in ("init", "check", "predict"))

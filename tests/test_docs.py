@@ -180,3 +180,11 @@ def test_figures_beside_those_of_the_design_documents_stand_in_the_metric_files(
             # both are rounded, the metric file to four decimals
             unit = 10.0 ** -len(number.partition(".")[2])
             assert abs(float(number) - value) <= (unit + 1e-4) / 2, f"{file} {key} is {value}"
+
+
+def test_the_word_error_rate_in_the_readme_and_in_the_results_is_that_of_the_metrics() -> None:
+    unseen = json.loads(text_of("metrics/sign2text.json"))["test_unseen_sentences"]["wer"]
+    readme = re.search(r"gets (\d+) % of the words wrong", text_of("README.md"))
+    results = re.search(r"\| word error rate of the decoder \|.*\| (\d\.\d+) ", text_of("docs/results.md"))
+    assert readme and int(readme[1]) == round(100 * unseen)
+    assert results and float(results[1]) == round(unseen, 3)

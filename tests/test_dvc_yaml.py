@@ -118,3 +118,14 @@ def test_a_changed_command_of_a_rule_reruns_its_stage_under_dvc(root: Path, chec
     rules.write_text(changed, "utf-8")
     assert command("splits") != before[0]
     assert command("metadata") == before[1]
+
+
+def test_what_snakemake_says_of_an_unknown_preset_is_said_and_not_that_work_is_left(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(root)
+    assert adopt.main(["--preset", "signtalkk"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "error: config/presets/signtalkk.yaml does not exist; did you mean signtalk? expected one of"
+    )

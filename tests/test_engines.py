@@ -54,6 +54,17 @@ def test_every_rule_declares_what_a_cluster_and_the_report_need(root: Path) -> N
             assert all(Path(str(output)).suffix for output in rule.output), "a folder of unknown contents"
 
 
+def test_a_build_ends_with_its_page_and_the_command_that_asks_its_model(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with workflow(root, "isolated_signs", dag=True) as flow:
+        flow._onsuccess("")
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "report: build/isolated_signs/report/index.html",
+        "predict: signloom predict VIDEO --bundle build/isolated_signs/export/sign_encoder_bundle.zip",
+    ]
+
+
 @pytest.mark.parametrize(
     ("printed", "gpus"), [("(null)", False), ("gpu:a100:4(S:0-1)", True), ("(null)\\ngpu:2", True)]
 )

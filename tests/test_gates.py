@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signloom.inference.gates import Gallery, GateInputs, Thresholds, confidence, judge, weigh
+from signloom.inference.gates import Gallery, GateInputs, Thresholds, confidence, judge, refusals, weigh
 
 T = Thresholds(
     min_similarity=0.6, min_margin=0.1, min_proto_similarity=0.5, min_dtw_score=0.7, motion_floor=0.4
@@ -47,6 +47,22 @@ def evidence(**given: float) -> GateInputs:
 )
 def test_the_first_gate_that_closes_is_the_reason(given: dict[str, float], reason: str) -> None:
     assert judge(evidence(**given), T) == [reason]
+
+
+@pytest.mark.parametrize(
+    ("given", "minimum"),
+    [
+        ({}, None),
+        ({"similarity": 0.59, "dtw_score": 0.1}, "min_similarity"),
+        ({"dtw_score": 0.69, "margin": 0.0}, "min_dtw_score"),
+        ({"motion_mean": 0.39, "dtw_score": 0.1}, "motion_floor"),
+    ],
+)
+def test_of_two_gates_with_one_reason_the_one_that_closed_is_named(
+    given: dict[str, float], minimum: str | None
+) -> None:
+    (gate,) = refusals(evidence(**given), T)
+    assert (gate and gate.minimum) == minimum
 
 
 def test_two_clips_of_one_sentence_are_not_ambiguous() -> None:

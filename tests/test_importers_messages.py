@@ -190,7 +190,7 @@ def test_a_cut_beyond_the_end_is_rejected_or_said(tmp_path: Path, capsys: pytest
         ["4", "past_end", detail.format("5 s to 6 s")],
         ["5", "past_end", detail.format("7 s to the end")],
     ]
-    said = "warning: 1 clips end after their video; first: clip a@3-9.5: cut 3 s to 9.5 s, video 4.00 s"
+    said = "warning: 1 clip ends after its video; first: clip a@3-9.5: cut 3 s to 9.5 s, video 4.00 s"
     assert said in capsys.readouterr().err.splitlines()
 
 

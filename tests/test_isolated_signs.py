@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,11 @@ def test_the_model_finds_the_signs_of_a_person_whom_it_never_saw(built: Built) -
     assert read(built, "inference.json")["test"]["rerank"]["n"] == 3
 
 
+def test_no_time_is_measured_of_a_decoder_that_there_is_not(built: Built) -> None:
+    times = read(built, "latency.json")["clip"]
+    assert "answer" in times and "answer_decoded" not in times
+
+
 def clip_file(built: Built, clip_id: str, folder: Path) -> Path:
     """Write a clip of the corpus as `predict` reads it."""
     for features, mask, index in zip(*(built.files[name] for name in CLIPS.split()[:3]), strict=True):
@@ -211,7 +217,8 @@ def test_what_is_no_sign_of_the_gallery_is_refused_in_words_of_signs(
     bundle = str(built.files["bundle"][0])
     assert main(["predict", str(tmp_path / "x.npz"), "--bundle", bundle]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[1] == "  refused: no known sign is similar enough (low_similarity)"
+    assert said[1].startswith("  refused: no known sign is similar enough (low_similarity): ")
+    assert re.search(r"(cosine|warping) -?\d\.\d{3} is below min_(similarity|dtw_score) \d\.\d{3}$", said[1])
     assert not any(line.startswith("  sign:") for line in said)
     assert main(["predict", str(tmp_path / "x.npz"), "--bundle", bundle, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["sign"] is None

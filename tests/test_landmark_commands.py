@@ -122,7 +122,7 @@ def test_check_reads_lengths_of_every_form_and_refuses_variants_that_need_videos
     assert "clips     6 of 7 rows" in out and "rejected  unreadable 1" in out
     assert "lengths   0.50/" in out and "/2.00 s" in out
     assert "rates     20 fps: 4, 50 fps: 2" in out
-    assert "1 clips end after their video, first a@0-9 at 9 s of 1.00 s" in out
+    assert "1 clip ends after its video, first a@0-9 at 9 s of 1.00 s" in out
     assert (
         "must be mended: gloss.variants names hybrid_clip, which reads videos, and 6 clips are landmarks"
         in out

@@ -209,7 +209,7 @@ def test_check_names_a_mirrored_video_and_one_of_two_people(
     assert code == 0, out
     assert "people    5 of 5 clips looked at, in " in out
     assert (
-        "look at: 1 clips are signed with another hand than their signer's other clips, first flipped (left)"
+        "look at: 1 clip is signed with another hand than their signer's other clips, first flipped (left)"
         in out
     )
     assert "look at: 1 of 5 clips looked at show more than one face, first two; " in out
@@ -242,7 +242,7 @@ def test_check_reads_the_hands_of_all_clips_from_landmarks_that_are_built(
     assert code == 0, out
     assert "people    0 of 5 clips looked at, hands in the landmarks of 5 clips, in " in out
     assert (
-        "look at: 1 clips are signed with another hand than their signer's other clips, first 009_1 (left);"
+        "look at: 1 clip is signed with another hand than their signer's other clips, first 009_1 (left);"
         in out
     )
 

@@ -17,15 +17,17 @@ from exported import Exported, clip_of
 from small_corpus import SEQ_LEN
 
 from signloom.__main__ import main
+from signloom.cli.commands import BUNDLE
 from signloom.cli.predict import picture_paths, stream_line, videos_in
 from signloom.errors import SignloomError
 from signloom.features.pose.pose_files import write_pose
 from signloom.features.pose.raw_clip import RawClip
 from signloom.features.pose.reject_reasons import GATES as QUALITY_GATES
 from signloom.inference import command
-from signloom.inference.answer import Answer, Match
-from signloom.inference.answer_text import REASONS, clip_table, decision
+from signloom.inference.answer import Answer, Match, Refusal
+from signloom.inference.answer_text import MEASURED, REASONS, clip_table, decision
 from signloom.inference.engine import SignEngine
+from signloom.inference.gates import GATES as MINIMA
 from signloom.inference.gates import REASONS as GATES
 from signloom.inference.stream import StreamEvent
 from signloom.inference.video import answer_video
@@ -72,6 +74,16 @@ def test_every_gate_has_its_words() -> None:
         f"  {decision(refused)}",
         "  0 frames, motion unknown",
     ]
+
+
+def test_a_refusal_by_a_threshold_shows_the_value_and_the_threshold() -> None:
+    assert set(MEASURED) == {gate.minimum for gate in MINIMA}
+    refusal = Refusal("min_dtw_score", 0.7, 0.6123)
+    answer = Answer(False, "low_similarity", (match(1),), 1.0, 60, None, None, unit="sign", refusal=refusal)
+    assert decision(answer) == (
+        "refused: no known sign is similar enough (low_similarity): "
+        "warping 0.612 is below min_dtw_score 0.700"
+    )
 
 
 def test_the_table_is_aligned_and_shows_only_what_is_known() -> None:
@@ -259,6 +271,26 @@ def test_what_does_not_go_together_or_is_not_there_is_one_line(
     assert captured.out == ""
     (line,) = captured.err.splitlines()
     assert line.startswith("error: ") and said in line
+
+
+def test_a_bundle_that_was_not_built_is_said_with_the_command_that_builds_it(
+    new_project: Path, capsys: Capture
+) -> None:
+    def said(*given: str) -> str:
+        assert main(["predict", "a.mp4", *given]) == 2
+        return capsys.readouterr().err
+
+    plain, mine = BUNDLE, Path("build/mine/export/sign_encoder_bundle.zip")
+    assert said() == f"error: {plain} does not exist; build it first: snakemake --cores all\n"
+    command = "snakemake --cores all --config preset=mine"
+    assert said("--bundle", str(mine)) == f"error: {mine} does not exist; build it first: {command}\n"
+    mine.parent.mkdir(parents=True)
+    mine.touch()
+    assert said().endswith(f"or give --bundle {mine}\n")
+    # the bundle is empty: a video that is not there is said before it is opened
+    assert said("--bundle", str(mine)) == "error: a.mp4: file does not exist\n"
+    (new_project / "params.yaml").unlink()
+    assert said() == "error: params.yaml is not in this folder; run the command in the project's folder\n"
 
 
 def test_a_garbled_bundle_a_stream_that_is_no_video_and_a_missing_camera_are_one_line(

@@ -62,6 +62,7 @@ def test_figures_stand_on_the_page_as_in_their_files(html: str, folder: Path) ->
     assert "Accepted and right 0.700" in text
     assert "0.000 to 0.163, n = 60" in text
     assert "a no clip of this kind." in text
+    assert '<span class="interval">n\u00a0=\u00a00<sup>a</sup></span>' in html
     assert "at most 5 % of the clips that ought to be refused" in text
 
 
@@ -80,6 +81,15 @@ def test_the_chosen_point_is_seen_and_heard(folder: Path) -> None:
     kinds = inference_plots.by_kind(curve, inference.KINDS)
     assert kinds.svg.count(">not signing<") == 1
     assert all(f"{name}: 0.060" in kinds.svg for name in inference.KINDS.values())
+
+
+def test_the_axis_of_a_share_ends_at_one(folder: Path) -> None:
+    curve = pd.read_csv(folder / "curve.csv").assign(
+        false_accept_rate=lambda rows: rows["accepted_and_right"]
+    )
+    svg = inference_plots.calibration(curve, 0.05).svg
+    ticks = re.findall(r">(\d\.\d+)</text>", svg)
+    assert "1.0" in ticks and max(map(float, ticks)) == 1.0
 
 
 def test_a_kind_that_there_was_not_has_no_picture(folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from signloom.console import number_of
 from signloom.dataset.fitness import Facts, Finding, read_facts
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.split_choice import SPLITS, are_isolated
@@ -101,9 +102,10 @@ def about_splits(signed: pd.DataFrame, params: Params, kind: str) -> list[str]:
         part = signed[signed["split"] == name]
         unseen = part[part["seen"] == 0]["sentence_id"].nunique() if name != "train" else 0
         lines.append(
-            f"{name:<9} {len(part)} clips, {part['sentence_id'].nunique()} {kind}"
+            f"{name:<9} {number_of(len(part), 'clip', 'clips')}, "
+            + number_of(part["sentence_id"].nunique(), kind.removesuffix("s"), kind)
             + (f" ({unseen} not in training)" if unseen else "")
-            + f", {len(set(part['signer_id']) - {''})} named signers"
+            + f", {number_of(len(set(part['signer_id']) - {''}), 'named signer', 'named signers')}"
         )
     return [f"splits    {params.splits.mode}", *lines]
 

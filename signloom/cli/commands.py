@@ -1,10 +1,12 @@
 import argparse
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from signloom.cli.extras import need_corpora, need_points, need_scores, need_video
-from signloom.errors import SignloomError
+from signloom.errors import SignloomError, need_project
 
 BUNDLE = Path("build/export/sign_encoder_bundle.zip")
 FEATURES = frozenset({".npz", ".npy"})
@@ -41,6 +43,20 @@ def _add_bundle(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _need_bundle(bundle: Path) -> None:
+    """Raise SignloomError that says how to build `bundle` if it does not exist."""
+    if bundle.exists():
+        return
+    built = re.fullmatch(r"build/(?:([^/]+)/)?export(?:/[^/]+)?", bundle.as_posix())
+    if not built:
+        raise SignloomError(f"{bundle} does not exist; give sign_encoder_bundle.zip, or its folder")
+    need_project()
+    preset = f" --config preset={built[1].replace('-', ',')}" if built[1] else ""
+    others = sorted(Path("build").glob("*/export/sign_encoder_bundle.zip"))
+    more = f", or give --bundle {others[0]}" if others else ""
+    raise SignloomError(f"{bundle} does not exist; build it first: snakemake --cores all{preset}{more}")
+
+
 def _add_init(commands: Any) -> None:
     parser = _new_command(
         commands,
@@ -58,7 +74,10 @@ def _run_init(args: argparse.Namespace) -> int:
     # slow to import: --help should not wait for it
     from signloom.cli.init import init
 
-    return init(args.folder, args.preset)
+    try:
+        return init(args.folder, args.preset)
+    except SignloomError as error:  # of whatever reads a form
+        raise SignloomError(f"init: {str(error).removeprefix('init: ')}") from error
 
 
 def _add_check(commands: Any) -> None:
@@ -136,15 +155,21 @@ def _run_predict(args: argparse.Namespace) -> int:
     wanted = [name for name in ("eaf", "vtt", "srt") if getattr(args, name)]
     if wanted and (features or poses or len(args.videos) > 1 or args.picture):
         raise SignloomError(f"predict: --{wanted[0]} works for one video, and without --picture")
+    if not features:
+        need_video("predict")
+    if poses:
+        need_points("predict")
+    _need_bundle(args.bundle)
+    sources = [*args.videos, *([args.stream] if args.stream else [])]
+    if sources and not any(source.exists() for source in sources):
+        print("\n".join(f"error: {source}: file does not exist" for source in sources), file=sys.stderr)
+        return 2
     # slow to import: --help and wrong arguments should not wait for it
     if features:
         from signloom.inference.command import answer_files, load_engine
 
         engine = load_engine(args.bundle, int8=args.int8, top=args.top)
         return answer_files(engine, features, as_json=args.json, rerank=args.rerank)
-    need_video("predict")
-    if poses:
-        need_points("predict")
     from signloom.cli.predict import answer
 
     return answer(args)
@@ -187,6 +212,7 @@ def _run_calibrate(args: argparse.Namespace) -> int:
     if args.videos is not None and not args.videos.is_dir():
         raise SignloomError(f"calibrate: --videos {args.videos}: expected a folder")
     need_video("calibrate")
+    _need_bundle(args.bundle)
     # slow to import: --help and wrong arguments should not wait for it
     from signloom.cli.calibrate import calibrate
 

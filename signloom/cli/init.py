@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import yaml
 
+from signloom.console import number_of
 from signloom.dataset.folder_contents import (
     Contents,
     Corpus,
@@ -168,8 +169,9 @@ def _why_not(contents: Contents, found: Understood) -> str:
             "signed; write a table, and for feature rows a preset with dataset.features true and "
             "dataset.frame_rate (docs/annotation-forms.md, Feature rows)"
         )
+    videos = number_of(len(contents.clips), "video", "videos")
     return (
-        f"init: {contents.root} holds {len(contents.clips)} videos and nothing that says what is signed; "
+        f"init: {contents.root} holds {videos} and nothing that says what is signed; "
         "put each into a folder named after its sign, or write a table (docs/your-videos.md)"
     )
 
@@ -298,12 +300,15 @@ def _left_out(found: Understood, corpus: Corpus, contents: Contents) -> list[str
     """Return lines about rows without a video, videos without a row, and files that could not be read."""
     rows = corpus.rows
     lost = rows[~rows.index.isin(corpus.present.index)]
-    lines = [f"{len(lost)} rows without a video; first: {_first(list(lost['video']))}"] if len(lost) else []
+    lines = []
+    if len(lost):
+        count = number_of(len(lost), "row", "rows")
+        lines.append(f"{count} without a video; first: {_first(list(lost['video']))}")
     named = {(corpus.videos / video) for video in corpus.present["video"]}
     # a folder of pictures may be named with the folder above it
     spare = [clip for clip in contents.clips if not named & {clip, clip.parent}]
     if spare and not any(".csv#" in video for video in corpus.present["video"]):
-        lines.append(f"{len(spare)} videos without a text; first: {spare[0]}")
+        lines.append(f"{number_of(len(spare), 'video', 'videos')} without a text; first: {spare[0]}")
     # forms whose files have the names of the chosen one's
     return lines + [note for note in found.notes if not note.startswith(f"{corpus.table} looks like")]
 

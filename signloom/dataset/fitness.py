@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from signloom.console import number_of
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.headers import Header, landmarks_header, read_header, rows_header
 from signloom.dataset.importers import load_rows
@@ -103,8 +104,8 @@ def _about_rejects(rows: int, rejects: pd.DataFrame, params: Params) -> Iterator
         first = part.iloc[0]
         yield Finding(
             False,
-            f"{len(part)} rows are rejected as {reason}, first row {first['row']}: {first['detail']}; "
-            "correct or delete them",
+            f"{number_of(len(part), 'row is', 'rows are')} rejected as {reason}, "
+            f"first row {first['row']}: {first['detail']}; correct or delete them",
         )
 
 
@@ -114,7 +115,8 @@ def _about_times(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
         first = late.iloc[0]
         yield Finding(
             False,
-            f"{len(late)} clips end after their video, first {first['clip_id']} at {first['end_s']:g} s of "
+            f"{number_of(len(late), 'clip ends after its', 'clips end after their')} video, "
+            f"first {first['clip_id']} at {first['end_s']:g} s of "
             f"{first['whole_s']:.2f} s; correct their times",
         )
     quality = params.quality
@@ -124,9 +126,9 @@ def _about_times(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
         more = f", more than quality.max_reject_ratio {quality.max_reject_ratio:g}" if stops else ""
         yield Finding(
             stops,
-            f"{len(short)} of {len(clips)} clips are shorter than quality.min_seconds "
-            f"{quality.min_seconds:g} and will be rejected{more}, first {short['clip_id'].iloc[0]}; "
-            "lower it, or leave them out",
+            f"{len(short)} of {number_of(len(clips), 'clip is', 'clips are')} shorter than "
+            f"quality.min_seconds {quality.min_seconds:g} and will be rejected{more}, "
+            f"first {short['clip_id'].iloc[0]}; lower it, or leave them out",
         )
 
 
@@ -140,8 +142,9 @@ def _about_landmarks(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
     if ready:
         yield Finding(
             True,
-            f"gloss.variants names {names[0]}, which reads videos, and {len(ready)} clips are landmarks, "
-            f"first {ready[0]}; name only those that read poses, such as tcn_ctc and hybrid_pose",
+            f"gloss.variants names {names[0]}, which reads videos, and "
+            f"{number_of(len(ready), 'clip is', 'clips are')} landmarks, first {ready[0]}; "
+            "name only those that read poses, such as tcn_ctc and hybrid_pose",
         )
 
 
@@ -179,11 +182,11 @@ def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
     both = tested[texts[tested.index].isin(known)]
     if params.splits.mode == "sentence":
         if len(both):
-            text = both["sentence"].iloc[0]
+            text, number = both["sentence"].iloc[0], both["sentence_id"].nunique()
             yield Finding(
                 True,
-                f"{both['sentence_id'].nunique()} sentences of the test are in training under another "
-                f"sentence_id, first {text!r}; give equal sentences one sentence_id",
+                f"{number_of(number, 'sentence of the test is', 'sentences of the test are')} in training "
+                f"under another sentence_id, first {text!r}; give equal sentences one sentence_id",
             )
         return
     if len(both) and not are_isolated(signed):
@@ -195,16 +198,19 @@ def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
         )
     unseen = signed[(signed["split"] == "test") & (signed["seen"] == 0)]
     if len(unseen) and are_isolated(signed):
+        number = unseen["sentence_id"].nunique()
         yield Finding(
             False,
-            f"{unseen['sentence_id'].nunique()} signs of the test have no clip in training, first "
-            f"{unseen['sentence'].iloc[0]!r}; record more clips of them",
+            f"{number_of(number, 'sign of the test has', 'signs of the test have')} no clip in training, "
+            f"first {unseen['sentence'].iloc[0]!r}; record more clips of them",
         )
-    counts = signed.groupby("sentence")["clip_id"].count()
+    names = signed["sentence"].unique()
+    counts = trained["sentence"].value_counts().reindex(names, fill_value=0)
     few = counts[counts < _FEW_CLIPS]
     if len(few) and are_isolated(signed):
+        name = few.idxmin()
         yield Finding(
             False,
-            f"{len(few)} of {len(counts)} signs have fewer than {_FEW_CLIPS} clips, first {few.index[0]!r}; "
-            "record more, or leave them out",
+            f"{len(few)} of {len(counts)} signs have fewer than {_FEW_CLIPS} clips in training, such as "
+            f"{name!r} with {few[name]}; record more, or leave them out",
         )

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeGuard
 import pandas as pd
 from pydantic import Field, TypeAdapter, ValidationError
 
+from signloom.console import number_of
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import ANNOTATIONS, load_rows
@@ -95,10 +96,8 @@ def build_manifest(
             video_path = path.as_posix() if clip_id else ""
             rejects.append((clip_id, video_path, row["row"], why.reason, why.detail))
     if checks.too_long:
-        print(
-            f"warning: {len(checks.too_long)} clips end after their video; first: {checks.too_long[0]}",
-            file=sys.stderr,
-        )
+        which = number_of(len(checks.too_long), "clip ends after its", "clips end after their")
+        print(f"warning: {which} video; first: {checks.too_long[0]}", file=sys.stderr)
     if len(rejects) > params.max_reject_ratio * len(rows) or not clips:
         *_, number, reason, detail = rejects[0]
         limit = f"more than manifest.max_reject_ratio {params.max_reject_ratio:g}"

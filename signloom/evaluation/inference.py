@@ -176,8 +176,9 @@ def latencies(engine: SignEngine, questions: Questions) -> dict[str, Any]:
         "encode": lambda clip: engine.embed([clip]),
         "answer": lambda clip: engine.answer(*clip, decode=False),
         "answer_reranked": lambda clip: engine.answer(*clip, rerank=True, decode=False),
-        "answer_decoded": lambda clip: engine.answer(*clip),
     }
+    if engine.unit == "sentence":  # isolated signs have no decoder
+        calls["answer_decoded"] = lambda clip: engine.answer(*clip)
     clips = [questions.read(questions.names[row]) for row in questions.inside[:_TIMED]]
     spent: dict[str, list[float]] = {name: [] for name in calls}
     for turn, clip in enumerate([*clips[:1], *clips]):  # the first turn is a warm-up

@@ -31,6 +31,15 @@ class Company:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """The threshold that refused a clip, and the clip's value, which is below it."""
+
+    threshold: str  # its name in thresholds.json
+    minimum: float
+    measured: float | None  # None if it is not a number
+
+
+@dataclass(frozen=True)
 class Answer:
     """Whether a clip is accepted, the reason if not, and the matching sentences."""
 
@@ -47,6 +56,7 @@ class Answer:
     company: Company | None = None  # None if one face was seen, or none was looked for
     unit: str = "sentence"  # what the bundle answers with: sentence, or sign where it has isolated signs
     sign: str | None = None  # the sign of an accepted clip; None if the bundle has sentences
+    refusal: Refusal | None = None  # None if the clip is accepted, or refused without a threshold
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as plain data, as `predict --json` prints it."""

@@ -15,6 +15,14 @@ MIRRORED = (
     "its mirror image would be accepted: the camera may mirror, as selfie cameras do, or the signer is "
     "left-handed"
 )
+# what each threshold bounds, in the words of the table
+MEASURED = {
+    "motion_floor": "motion",
+    "min_similarity": "cosine",
+    "min_dtw_score": "warping",
+    "min_margin": "margin to the next",
+    "min_proto_similarity": "prototype",
+}
 NONE = "-"
 
 
@@ -22,7 +30,11 @@ def decision(answer: Answer) -> str:
     """Return in words whether the clip was accepted, with the reason if it was refused."""
     if answer.accepted:
         return "accepted"
-    return f"refused: {REASONS[answer.reason].replace('sentence', answer.unit)} ({answer.reason})"
+    reason = f"refused: {REASONS[answer.reason].replace('sentence', answer.unit)} ({answer.reason})"
+    if (gate := answer.refusal) is None:
+        return reason
+    measured = _number(gate.measured)
+    return f"{reason}: {MEASURED[gate.threshold]} {measured} is below {gate.threshold} {gate.minimum:.3f}"
 
 
 def clip_table(name: str, answer: Answer) -> str:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from signloom.errors import SignloomError
 from signloom.inference import gates
-from signloom.inference.answer import Answer, Match
+from signloom.inference.answer import Answer, Match, Refusal
 from signloom.inference.beam import NextLogProbs, beam_search
 from signloom.inference.bundle import Bundle
 from signloom.inference.dtw import dtw_score
@@ -171,6 +171,7 @@ class SignEngine:
         speed = np.array([np.nan if mean is None else mean for mean in motion])
         evidence = gates.weigh(cosines, to_prototypes, speed, lengths, places[:, 0], warped[:, 0])
         reasons = gates.judge(evidence, self.thresholds)
+        refused = self._refusals(evidence)
         shares = gates.confidence(ranking, self.config["inference"]["temperature"])
         answers = []
         for query, reason in enumerate(reasons):
@@ -190,9 +191,32 @@ class SignEngine:
             accepted, unit = reason == gates.OK, self.unit
             sign = matches[0].sentence if accepted and unit == "sign" else None
             answers.append(
-                Answer(accepted, reason, matches, motion[query], frames, None, None, unit=unit, sign=sign)
+                Answer(
+                    accepted,
+                    reason,
+                    matches,
+                    motion[query],
+                    frames,
+                    text=None,
+                    glosses=None,
+                    unit=unit,
+                    sign=sign,
+                    refusal=refused[query],
+                )
             )
         return answers
+
+    def _refusals(self, evidence: gates.GateInputs) -> list[Refusal | None]:
+        """Return the threshold that refuses each query, with the query's value."""
+        return [
+            gate
+            and Refusal(
+                gate.minimum,
+                float(getattr(self.thresholds, gate.minimum)),
+                _known(getattr(evidence, gate.value)[query]),
+            )
+            for query, gate in enumerate(gates.refusals(evidence, self.thresholds))
+        ]
 
     @property
     def unit(self) -> str:

@@ -9,8 +9,26 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.floating]
 Ids = npt.NDArray[np.integer]
 
+
+class Gate(NamedTuple):
+    """A minimum of Thresholds, the field of GateInputs that it bounds, and the reason of its refusals."""
+
+    minimum: str
+    value: str
+    reason: str
+
+
 REASONS = ("no_person", "low_motion", "low_similarity", "ambiguous_top2", "prototype_disagreement")
 OK = "ok"
+GATES = (
+    Gate("motion_floor", "motion_mean", "low_motion"),
+    Gate("min_similarity", "similarity", "low_similarity"),
+    # the embedding is a mean over frames and ignores their order; dtw_score does not
+    Gate("min_dtw_score", "dtw_score", "low_similarity"),
+    Gate("min_margin", "margin", "ambiguous_top2"),
+    Gate("min_proto_similarity", "proto_similarity", "prototype_disagreement"),
+)
+_NEEDED = ("similarity", "margin")  # every clip has them; other values may be unknown, and pass
 
 
 @dataclass(frozen=True)
@@ -100,21 +118,24 @@ def weigh(
     return GateInputs(place, first, margin, to_prototypes[rows, place], score, motion_mean, frames)
 
 
+def refusals(gate_inputs: GateInputs, thresholds: Thresholds) -> list[Gate | None]:
+    """Return for every query the first gate that its values close; unknown values pass every gate."""
+    closed = np.stack([_closed(gate, gate_inputs, thresholds) for gate in GATES], axis=1)
+    return [GATES[row.argmax()] if row.any() else None for row in closed]
+
+
 def judge(gate_inputs: GateInputs, thresholds: Thresholds) -> list[str]:
-    """Return for every query the first gate that rejects it, or `ok`; unknown values pass every gate."""
-    closed = np.stack(
-        [
-            gate_inputs.frames == 0,
-            gate_inputs.motion_mean < thresholds.motion_floor,
-            # the embedding is a mean over frames and ignores their order; dtw_score does not
-            ~(gate_inputs.similarity >= thresholds.min_similarity)
-            | (gate_inputs.dtw_score < thresholds.min_dtw_score),
-            ~(gate_inputs.margin >= thresholds.min_margin),
-            gate_inputs.proto_similarity < thresholds.min_proto_similarity,
-        ],
-        axis=1,
-    )
-    return [REASONS[row.argmax()] if row.any() else OK for row in closed]
+    """Return for every query the reason of the first gate that rejects it, or `ok`."""
+    refused = refusals(gate_inputs, thresholds)
+    return [
+        REASONS[0] if not frames else gate.reason if gate else OK
+        for gate, frames in zip(refused, gate_inputs.frames, strict=True)
+    ]
+
+
+def _closed(gate: Gate, gate_inputs: GateInputs, thresholds: Thresholds) -> npt.NDArray[np.bool_]:
+    values, minimum = getattr(gate_inputs, gate.value), getattr(thresholds, gate.minimum)
+    return np.asarray(~(values >= minimum) if gate.value in _NEEDED else values < minimum)
 
 
 def confidence(similarity: Floats, temperature: float) -> npt.NDArray[np.float64]:

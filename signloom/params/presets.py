@@ -1,12 +1,12 @@
 """Presets by name: where they lie, which names are taken, and the parameters that they give."""
 
+import difflib
 from pathlib import Path
 
-from signloom.errors import SignloomError
+from signloom.errors import PARAMS_FILE, SignloomError, need_project
 from signloom.params.load import Tree, check_params, overlay, read_yaml
 from signloom.params.schema import Params
 
-PARAMS_FILE = Path("params.yaml")
 PRESETS = Path("config/presets")
 # folders of products below build/; a preset of this name would write into one of them
 PRODUCT_FOLDERS = {
@@ -27,18 +27,28 @@ def isolated_signs() -> Tree:
     return read_yaml(own if own.exists() else Path(__file__).parents[2] / own)
 
 
+def read_preset(file: Path) -> Tree:
+    """Return the keys of the preset in `file`; raises SignloomError with the nearest name if it is none."""
+    if not file.exists():
+        here = Path.cwd()
+        shown = file.relative_to(here) if file.is_relative_to(here) else file
+        known = sorted(path.stem for path in file.parent.glob("*.yaml"))
+        close = difflib.get_close_matches(file.stem, known, n=1)
+        meant = f"did you mean {close[0]}? " if close else ""
+        raise SignloomError(
+            f"{shown} does not exist; {meant}expected one of {', '.join(known)}, or make one: signloom init"
+        )
+    return read_yaml(file)
+
+
 def load_presets(names: list[str], last: Tree | None = None) -> Params:
     """Return the parameters of params.yaml, overridden by the presets in turn and then by `last`.
 
     Raises SignloomError if a file is missing or holds a wrong key or value.
     """
-    if not PARAMS_FILE.exists():
-        raise SignloomError(f"{PARAMS_FILE} is not in this folder; run the command in the project's folder")
+    need_project()
     files = [PARAMS_FILE, *map(preset_file, names)]
-    tree: Tree = {}
-    for file in files:
-        if not file.exists():
-            known = ", ".join(sorted(path.stem for path in PRESETS.glob("*.yaml")))
-            raise SignloomError(f"{file} does not exist; expected one of {known}, or make one: signloom init")
-        tree = overlay(tree, read_yaml(file))
+    tree = read_yaml(PARAMS_FILE)
+    for file in files[1:]:
+        tree = overlay(tree, read_preset(file))
     return check_params(overlay(tree, last or {}), files)

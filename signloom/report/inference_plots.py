@@ -22,7 +22,7 @@ def calibration(curve: pd.DataFrame, most: float) -> Picture:
         axes = figure.add_subplot()
         _points(axes, points, 0, "steps-post")
         axes.axvline(most, color=INK, linestyle="--", linewidth=1.2)
-        right = max(1.25 * float(points["false_accept_rate"].max()), 2 * most, 0.02)
+        right = min(1.0, max(1.25 * float(points["false_accept_rate"].max()), 2 * most, 0.02))
         note(axes, f"at most {most:g}", most, left=most > right / 2)
         axes.set_xlim(0, right)
         axes.set_xlabel("false-accept rate, all out-of-set clips")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from signloom.console import number_of
 from signloom.dataset.fitness import Finding
 from signloom.dataset.landmark_sources import Settings
 from signloom.features.pose.faces import FaceFinder, first_company
@@ -74,8 +75,8 @@ def _about_hands(signed: pd.DataFrame, shares: dict[str, float]) -> list[Finding
     if not odd:
         return []
     text = (
-        f"{len(odd)} clips are signed with another hand than their signer's other clips, first "
-        f"{_named(odd)}; the video may be mirrored, or the person signs with either hand"
+        f"{number_of(len(odd), 'clip is', 'clips are')} signed with another hand than their signer's "
+        f"other clips, first {_named(odd)}; the video may be mirrored, or the person signs with either hand"
     )
     return [Finding(False, text)]
 
