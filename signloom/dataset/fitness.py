@@ -205,6 +205,7 @@ def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
             f"first {unseen['sentence'].iloc[0]!r}; record more clips of them",
         )
     names = signed["sentence"].unique()
+    trained = signed[signed["split"] == "train"]
     counts = trained["sentence"].value_counts().reindex(names, fill_value=0)
     few = counts[counts < _FEW_CLIPS]
     if len(few) and are_isolated(signed):
