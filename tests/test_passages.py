@@ -234,7 +234,9 @@ def film(monkeypatch: pytest.MonkeyPatch) -> Film:
 
 def run(folder: Path, *source: str) -> int:
     files = [f"--{form}={folder}/a.{form}" for form in ("eaf", "vtt", "srt")]
-    return main(["predict", *source, "--json", *files])
+    bundle = folder / "bundle.zip"
+    bundle.touch()
+    return main(["predict", *source, "--bundle", str(bundle), "--json", *files])
 
 
 @pytest.mark.parametrize("option", [[], ["--stream"]])
