@@ -216,7 +216,7 @@ def test_signs_are_trained_on_a_contrastive_loss_and_have_no_variants_of_a_decod
         ),
         (
             "sign2text:\n  task: signs\n  lambda_clip: 0.0\n",
-            "lambda_clip: expected more than 0 with task signs",
+            "lambda_clip, lambda_class, lambda_supcon: one must be above 0 with task signs",
         ),
     ):
         path.write_text(lines)
