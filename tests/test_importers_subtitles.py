@@ -75,37 +75,36 @@ def test_bobsl_puts_spotted_glosses_into_subtitles_by_their_times(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("spots", "said"),
+    ("file", "content", "said"),
     [
-        ('{"train": {"tree": {"names": ["5085"]}}}', r"train\.tree\.global_times is missing"),
-        ('{"train": {"tree": 3}}', r"train\.tree: .*, found 3"),
-        ('{"train": {"tree": {"names": ["5085"], "global_times": []}}}', r"train\.tree: .*as many"),
-        ('{"train": {"tree": {"names": ["5085"], "global_times": ["x"]}}}', r"global_times\[0\]: .*'x'$"),
+        ("mouthing", '{"train": {"tree": {"names": ["5085"]}}}', r"train\.tree\.global_times is missing"),
+        ("mouthing", '{"train": {"tree": 3}}', r"train\.tree: .*, found 3"),
+        (
+            "mouthing",
+            '{"train": {"tree": {"names": ["5085"], "global_times": []}}}',
+            r"train\.tree: .*as many",
+        ),
+        (
+            "mouthing",
+            '{"train": {"tree": {"names": ["5085"], "global_times": ["x"]}}}',
+            r".*global_times\[0\]: .*'x'$",
+        ),
+        ("subset2episode", '{"train": 3}', "train: .*, found 3$"),
+        ("subset2episode", '["5085"]', "the file: .*found "),
+        (
+            "subset2episode",
+            '{"train": ["5085"], "public_test": ["5085"]}',
+            "episode 5085 is in train and in test",
+        ),
     ],
 )
-def test_spottings_of_another_structure_are_named_with_their_place(
-    tmp_path: Path, spots: str, said: str
+def test_json_of_another_structure_is_named_with_its_place(
+    tmp_path: Path, file: str, content: str, said: str
 ) -> None:
     table = bobsl(tmp_path)
-    write(table / "spottings", mouthing__json=spots)
-    with pytest.raises(SignloomError, match=rf"mouthing\.json: .*{said}"):
-        load_table("bobsl", table, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("episodes", "said"),
-    [
-        ('{"train": 3}', "train: .*, found 3$"),
-        ('["5085"]', "the file: .*found "),
-        ('{"train": ["5085"], "public_test": ["5085"]}', "episode 5085 is in train and in test"),
-    ],
-)
-def test_episodes_of_another_structure_are_named_with_their_place(
-    tmp_path: Path, episodes: str, said: str
-) -> None:
-    table = bobsl(tmp_path)
-    write(table / "metadata", subset2episode__json=episodes)
-    with pytest.raises(SignloomError, match=rf"subset2episode\.json: {said}"):
+    folder = "spottings" if file == "mouthing" else "metadata"
+    write(table / folder, **{f"{file}__json": content})
+    with pytest.raises(SignloomError, match=rf"{file}\.json: {said}"):
         load_table("bobsl", table, tmp_path)
 
 

@@ -284,6 +284,12 @@ def test_a_bundle_that_was_not_built_is_said_with_the_command_that_builds_it(
     assert said() == f"error: {plain} does not exist; build it first: snakemake --cores all\n"
     command = "snakemake --cores all --config preset=mine"
     assert said("--bundle", str(mine)) == f"error: {mine} does not exist; build it first: {command}\n"
+    joined = Path("build/two-words/export/sign_encoder_bundle.zip")
+    assert said("--bundle", str(joined)).endswith("preset=two,words\n")
+    preset = new_project / "config/presets/two-words.yaml"
+    preset.parent.mkdir(parents=True, exist_ok=True)
+    preset.touch()
+    assert said("--bundle", str(joined)).endswith("preset=two-words\n")
     mine.parent.mkdir(parents=True)
     mine.touch()
     assert said().endswith(f"or give --bundle {mine}\n")

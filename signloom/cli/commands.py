@@ -51,10 +51,15 @@ def _need_bundle(bundle: Path) -> None:
     if not built:
         raise SignloomError(f"{bundle} does not exist; give sign_encoder_bundle.zip, or its folder")
     need_project()
-    preset = f" --config preset={built[1].replace('-', ',')}" if built[1] else ""
+    preset = f" --config preset={_presets_of(built[1])}" if built[1] else ""
     others = sorted(Path("build").glob("*/export/sign_encoder_bundle.zip"))
     more = f", or give --bundle {others[0]}" if others else ""
     raise SignloomError(f"{bundle} does not exist; build it first: snakemake --cores all{preset}{more}")
+
+
+def _presets_of(folder: str) -> str:
+    """Return the presets whose products are in `build/<folder>`: one of this name, or several joined by -."""
+    return folder if Path("config/presets", f"{folder}.yaml").exists() else folder.replace("-", ",")
 
 
 def _add_init(commands: Any) -> None:
