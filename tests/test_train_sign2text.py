@@ -13,8 +13,11 @@ import pytest
 import torch
 
 import signloom.training.sentences.train as training
+from signloom.evaluation.embed import encode_clips
+from signloom.features.shards import FeatureShards
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text
+from signloom.models.trained_sign2text import load_trained
 from signloom.report.plots import curves
 from signloom.training import epochs
 from signloom.training.optimiser import Optimiser
@@ -256,6 +259,28 @@ def test_every_way_to_train_lowers_the_loss(changes: dict, corpus: Inputs, tmp_p
     assert run(corpus, tmp_path, tmp_path / "scratch", epochs=4, lr=3e-3, **changes) == 0
     loss = pd.read_csv(tmp_path / "history.csv")["train_loss"]
     assert loss.iloc[-1] < loss.iloc[0]
+
+
+def test_the_validation_loss_tells_clips_from_all_texts_of_training(corpus: Inputs, tmp_path: Path) -> None:
+    changes = {"task": "signs", "lambda_clip": 0.0, "lambda_class": 1.0, "label_smoothing": 0.0}
+    assert run(corpus, tmp_path, tmp_path / "scratch", **changes) == 0
+    (*_, last) = (json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines())
+    splits = pd.read_csv(corpus["splits"][0])
+    val = splits[(splits["split"] == "val") & (splits["sentence_id"] >= 0)].sort_values("clip_id")
+    known = sorted(set(splits.loc[splits["split"] == "train", "sentence_id"]) - {-1})
+    trained = load_trained(tmp_path / "latest.pth", corpus["stats"][0])
+    shards = FeatureShards(corpus["features"], corpus["index"], corpus["mask"])
+    texts = pd.read_parquet(corpus["texts"][0]).drop_duplicates("sentence_id").reset_index()
+    rows = texts.set_index("sentence_id")["index"].loc[known]
+    frozen = torch.from_numpy(np.load(corpus["embeddings"][0])[rows])
+    losses = []
+    for clip, sentence in zip(val["clip_id"], val["sentence_id"], strict=True):
+        ((_, encoded),) = encode_clips(trained, shards, [clip], 1, "")
+        with torch.inference_mode():
+            cosines = (encoded.embedding @ trained.model.project_text(frozen).T)[0].numpy() / 0.1
+        if sentence in known:
+            losses.append(np.log(np.exp(cosines).sum()) - cosines[known.index(sentence)])
+    assert losses and last["val_loss"] == pytest.approx(np.mean(losses), rel=1e-4)
 
 
 # the scaler of fp16 begins too high and leaves out its first steps

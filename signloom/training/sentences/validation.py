@@ -18,7 +18,7 @@ from signloom.text.vocabulary import Symbols
 from signloom.training.progress import Row
 from signloom.training.sentences.corpus import Corpus
 from signloom.training.sentences.data import PlainClips, plain_loader
-from signloom.training.sentences.losses import contrastive_loss, token_loss
+from signloom.training.sentences.losses import class_loss, contrastive_loss, token_loss
 
 
 def translation(references: list[str], hypotheses: list[str]) -> Row:
@@ -73,7 +73,7 @@ class Validation:
         ce /= max(tokens, 1)
         clip = self._contrast(clips, texts[own], own)
         losses: Row = {
-            "val_loss": ce + p.lambda_clip * clip,
+            "val_loss": ce + p.lambda_clip * clip + p.lambda_class * self._classes(model, clips),
             "val_ce_loss": ce if tokens else None,
             "val_clip_loss": clip,
         }
@@ -90,6 +90,17 @@ class Validation:
             loss = contrastive_loss(clips[block], texts[block], labels[block])
             total += float(loss) * len(labels[block])
         return total / len(clips)
+
+    def _classes(self, model: Sign2Text, clips: Tensor) -> float:
+        """Return the mean class loss of the clips whose sentence is in training, 0 without its weight."""
+        c, p = self.corpus, self.params
+        sentences = torch.tensor(c.val.sentences, device=clips.device)
+        known = torch.isin(sentences, c.classes)
+        if not p.lambda_class or not known.any():
+            return 0.0
+        with autocast(clips.device, p.precision):
+            texts = model.project_text(self.frozen[c.class_rows])
+        return float(class_loss(clips[known], texts, c.class_of(sentences[known]), p.label_smoothing))
 
     def texts(self, model: Sign2Text) -> tuple[list[str], list[str]]:
         """Return the sentences of all clips and the model's greedy answers."""
