@@ -226,6 +226,18 @@ def test_signs_are_trained_on_a_contrastive_loss_and_have_no_variants_of_a_decod
     assert load_params(root / "params.yaml", path).sign2text.task == "signs"
 
 
+def test_points_are_refused_for_clips_that_are_no_feature_rows(root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    points = (
+        "positions:\n  points:\n    - {name: head, columns: [0, 1]}\n    - {name: hand, columns: [2, 3]}\n"
+    )
+    path.write_text(points)
+    with pytest.raises(SignloomError, match="positions.points: .*set dataset.features to true"):
+        load_params(root / "params.yaml", path)
+    path.write_text(f"pipeline:\n  families: [sign2text]\ndataset:\n  features: true\n{points}")
+    assert len(load_params(root / "params.yaml", path).positions.points) == 2
+
+
 def test_folds_may_be_numbers_in_yaml(root: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     found = []

@@ -82,6 +82,15 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _points_of_rows(self) -> Self:
+        if self.positions.points and not self.dataset.holds_features:
+            raise ValueError(
+                "positions.points: they describe feature rows, and the clips are videos or landmarks; "
+                "set dataset.features to true, or positions.points to []"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _variants_differ(self) -> Self:
         for name in self.runs.sign2text_variants:
             if self.sign2text.task == "signs" and name in _OF_SENTENCES:
