@@ -25,7 +25,8 @@ def point_columns(rows: Array, p: PositionsParams) -> Array:
     missing = np.isnan(rows).any(axis=1)
     if missing.all():
         return np.full((len(rows), p.vectors[0] + 2 * len(p.others)), np.nan)
-    rows = pd.DataFrame(rows).interpolate(limit_direction="both").to_numpy()
+    if missing.any():
+        rows = pd.DataFrame(rows).interpolate(limit_direction="both").to_numpy()
     points = {point.name: rows[:, point.columns] for point in p.points}
     size = _size(points, p)
     centre = points[p.centre] if p.centre else 0.0
