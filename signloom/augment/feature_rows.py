@@ -25,6 +25,7 @@ class Geometry(NamedTuple):
     unit: Array | float = 1.0  # (D,), what noise is measured in, such as the deviation of each column
     vectors: int = 0  # how many columns, the first ones, are directions in space
     dimensions: int = 3  # of a direction: x, y and, with depth, z
+    others: int = 0  # how many columns follow them, before as many velocities
 
     @property
     def turns(self) -> bool:
@@ -57,12 +58,14 @@ def augment_rows(
 ) -> tuple[Array, Mask]:
     """Return rows of any layout after time warp, frame dropout, shift and noise; at least one row.
 
-    Only the columns that are directions in space are turned and stretched, because nothing is known of the
-    others.
+    Only the columns that are directions in space are turned and stretched. Other known columns, such as the
+    bend of a finger, are stretched and moved, each on its own.
     """
     values, mask = augment_time(values, mask, params, rng)
     if geometry.vectors:
         values = _augment_vectors(values, params, rng, geometry)
+    if geometry.others and rng.random() < params.body_p:
+        values = _augment_others(values, params.body, rng, geometry)
     if rng.random() < params.noise_p:
         values = add_noise(values, params.noise * geometry.unit, rng)
     return values, mask
@@ -80,6 +83,21 @@ def _augment_vectors(values: Array, params: AugmentParams, rng: np.random.Genera
     return np.concatenate([vectors.reshape(len(values), g.vectors), values[:, g.vectors :]], axis=1)
 
 
+def _augment_others(values: Array, amount: float, rng: np.random.Generator, g: Geometry) -> Array:
+    """Return rows whose other columns have the range and the zero of another signer or sensor.
+
+    Each is scaled by 1 +- `amount`, with its velocity, and moves by a constant offset with the deviation
+    `amount`, in units of the column.
+    """
+    scale = rng.uniform(1 - amount, 1 + amount, g.others).astype(np.float32)
+    unit = np.broadcast_to(g.unit, values.shape[1])[g.vectors : g.vectors + g.others]
+    offset = rng.normal(0, amount, g.others).astype(np.float32) * unit
+    values = values.copy()
+    values[:, g.vectors :] *= np.tile(scale, 2)
+    values[:, g.vectors : g.vectors + g.others] += offset
+    return values
+
+
 def _about_vertical(angle: float) -> Array:
     """Return the matrix (3, 3) that turns rows of x, y and z by `angle` radians about the axis y."""
     cos, sin = math.cos(angle), math.sin(angle)
@@ -90,7 +108,7 @@ def warn_of_layout(section: str, width: int, params: AugmentParams, geometry: Ge
     """Say on stderr which augmentation of `section` does not apply to rows of `width` columns."""
     asked = {
         "rotation": params.rotation_p and not geometry.turns,
-        "body": params.body_p and not geometry.vectors,
+        "body": params.body_p and not geometry.vectors and not geometry.others,
     }
     without = [f"{section}.{name}" for name, wanted in asked.items() if wanted]
     if width != LANDMARK_COLUMNS and without:

@@ -79,7 +79,7 @@ class PositionsParams(Section):
 
     groups: list[Group] = Field(
         description="groups of columns, in this order, from a table of hand and nose positions; "
-        "empty: feature rows are taken as they are, or by `points`"
+        "empty: feature rows are taken as they are, or by `points` and `others`"
     )
     span: int = Field(ge=1, description="rows before and after a row that give its velocity")
     points: list[Point] = Field(description="points in feature rows; y is the vertical axis")
@@ -88,20 +88,36 @@ class PositionsParams(Section):
         description="pairs of points; the sum of their distances, each the median over the clip, is 1"
     )
     bones: list[Pair] = Field(description="pairs of points; the way from one to the other is given too")
-    others: list[Column] = Field(description="other columns that are kept, such as the bend of a finger")
-    every: int = Field(ge=1, description="of feature rows with `points`, take every n-th")
+    others: list[Column] = Field(
+        description="other columns of feature rows that are kept, such as the bend of a finger"
+    )
+    every: int = Field(ge=1, description="of feature rows with `points` or `others`, take every n-th")
 
     @property
-    def vectors(self) -> tuple[int, int]:
-        """How many columns, the first ones, are directions in space, and the number of their dimensions."""
+    def made(self) -> bool:
+        """Whether columns are made of the columns of feature rows."""
+        return bool(self.points or self.others)
+
+    @property
+    def layout(self) -> tuple[int, int, int]:
+        """How many columns are directions in space, and have how many dimensions, and how many are others.
+
+        Directions come first, with their velocities, then the others, then the velocities of these.
+        """
         dimensions = len(self.points[0].columns) if self.points else 0
         moving = len(self.points) - (self.centre is not None) + len(self.bones)
-        return 2 * moving * dimensions, dimensions
+        return 2 * moving * dimensions, dimensions, len(self.others)
+
+    @property
+    def width(self) -> int:
+        """The number of columns that are made of feature rows."""
+        vectors, _, others = self.layout
+        return vectors + 2 * others
 
     @model_validator(mode="after")
     def _points_are_known(self) -> Self:
-        if self.points and self.groups:
-            raise ValueError("groups: expected [] beside points, which describe feature rows")
+        if self.made and self.groups:
+            raise ValueError("groups: expected [] beside points and others, which describe feature rows")
         names = [point.name for point in self.points]
         if len(set(names)) < len(names):
             raise ValueError("points: a name occurs twice; name each point once")
@@ -112,6 +128,6 @@ class PositionsParams(Section):
             raise ValueError(f"{unknown[0]!r} is no point; points has {', '.join(names) or 'none'}")
         if self.centre and len(self.points) == 1:
             raise ValueError("centre: one point cannot be relative to itself; expected null")
-        if not self.points and (self.others or self.every > 1):
-            raise ValueError("others, every: they need points")
+        if not self.made and self.every > 1:
+            raise ValueError("every: it needs points or others")
         return self

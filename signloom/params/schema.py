@@ -83,10 +83,11 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _points_of_rows(self) -> Self:
-        if self.positions.points and not self.dataset.holds_features:
+        name = "points" if self.positions.points else "others"
+        if self.positions.made and not self.dataset.holds_features:
             raise ValueError(
-                "positions.points: they describe feature rows, and the clips are videos or landmarks; "
-                "set dataset.features to true, or positions.points to []"
+                f"positions.{name}: they describe feature rows, and the clips are videos or landmarks; "
+                f"set dataset.features to true, or positions.{name} to []"
             )
         return self
 

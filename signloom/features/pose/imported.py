@@ -121,7 +121,7 @@ class Positions(Given):
 
 
 class Points(Given):
-    """Columns made of points in space, which are columns of the rows."""
+    """Columns made of points in space and of others, which are columns of the rows."""
 
     def __init__(self, params: PositionsParams) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class Points(Given):
 
     def width(self, paths: Iterable[Path]) -> int:
         """Return the number of columns that are made, of whatever clips."""
-        return self.params.vectors[0] + 2 * len(self.params.others)
+        return self.params.width
 
     def load(self, path: Path) -> Rows:
         """Compute the columns of one clip; raises SignloomError if its rows cannot be read."""
@@ -189,7 +189,7 @@ def write_ready_shard(
 def _source(positions: PositionsParams) -> Given:
     if positions.groups:
         return Positions(positions)
-    return Points(positions) if positions.points else Given()
+    return Points(positions) if positions.made else Given()
 
 
 def _judge(found: Rows, fps: float, quality: GateParams) -> Verdict:

@@ -24,7 +24,7 @@ def point_columns(rows: Array, p: PositionsParams) -> Array:
         raise SignloomError(f"positions: column {last} is missing; the rows have {rows.shape[1]}, from 0")
     missing = np.isnan(rows).any(axis=1)
     if missing.all():
-        return np.full((len(rows), p.vectors[0] + 2 * len(p.others)), np.nan)
+        return np.full((len(rows), p.width), np.nan)
     if missing.any():
         rows = pd.DataFrame(rows).interpolate(limit_direction="both").to_numpy()
     points = {point.name: rows[:, point.columns] for point in p.points}
@@ -32,7 +32,7 @@ def point_columns(rows: Array, p: PositionsParams) -> Array:
     centre = points[p.centre] if p.centre else 0.0
     places = [(points[name] - centre) / size for name in points if name != p.centre]
     bones = [(points[end] - points[start]) / size for start, end in p.bones]
-    moving = np.concatenate([*places, *bones], axis=1)
+    moving = np.concatenate([rows[:, :0], *places, *bones], axis=1)
     others = rows[:, p.others]
     made = np.concatenate([moving, velocities(moving, p.span), others, velocities(others, p.span)], axis=1)
     made[missing] = np.nan
