@@ -1,6 +1,36 @@
 ready = origins.scattered(
     "import_features", *GATES, "positions", "dataset.frame_rate", "pose.fps", folder="pose_features"
 )
+by_signer = flow.params.positions.normalise_by == "signer"
+
+
+if by_signer:
+
+    rule signer_stats:
+        """Compute mean and deviation of every signer's columns."""
+        input:
+            code=code_of("signer_stats"),
+            manifest=rules.manifest.output.manifest,
+        output:
+            stats=flow.product("signer_stats.npz"),
+        log:
+            flow.product("logs/signer_stats.log"),
+        benchmark:
+            flow.product("benchmarks/signer_stats.tsv")
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=60,
+        params:
+            files=flow.files,
+            given=given("positions", "dataset.frame_rate", "pose.fps"),
+        message:
+            "signer_stats: statistics of every signer's clips"
+        shell:
+            "python -m workflow_scripts.signer_stats {params.files} --params {params.given:q}"
+            " --threads {threads} 2>&1 | tee {log}"
 
 
 rule pose_features:
@@ -8,6 +38,7 @@ rule pose_features:
     input:
         code=code_of("import_features"),
         shard=ready.shard_list,
+        signers=rules.signer_stats.output.stats if by_signer else [],
     output:
         multiext(
             flow.product("pose_features/{shard}"),

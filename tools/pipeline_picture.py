@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from signloom.params.load import read_yaml
-from tools.stage_pages import ROOT, Stage, read_stages, rendered
+from tools.stage_pages import ELSEWHERE, ROOT, Stage, read_stages, rendered
 
 TARGET = Path("docs/images/pipeline.svg")
 BOXES = read_yaml(ROOT / "tools/pipeline_places.yaml")
@@ -37,7 +37,7 @@ def arrows(stages: list[Stage]) -> list[tuple[str, str]]:
 def render(stages: list[Stage]) -> str:
     """Return the picture as SVG."""
     # importing features is an alternative to tracking landmarks and is not drawn
-    shown = [stage for stage in stages if stage.name != "import_features"]
+    shown = [stage for stage in stages if stage.name not in ELSEWHERE]
     middles = {name: _middle(*place) for name, place in (PLACES | ENDS).items()}
     return rendered(
         "pipeline.svg.j2",

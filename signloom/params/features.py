@@ -91,6 +91,9 @@ class PositionsParams(Section):
     others: list[Column] = Field(
         description="other columns of feature rows that are kept, such as the bend of a finger"
     )
+    normalise_by: Literal["none", "signer"] = Field(
+        description="signer: standardise the columns by all clips of the same signer, which needs no labels"
+    )
     every: int = Field(ge=1, description="of feature rows with `points` or `others`, take every n-th")
 
     @property
@@ -130,4 +133,6 @@ class PositionsParams(Section):
             raise ValueError("centre: one point cannot be relative to itself; expected null")
         if not self.made and self.every > 1:
             raise ValueError("every: it needs points or others")
+        if self.normalise_by == "signer" and not (self.made or self.groups):
+            raise ValueError("normalise_by: signer needs points, others or groups; expected none")
         return self

@@ -1,6 +1,6 @@
 """Import given feature rows as a pose-feature shard: one file a clip, or clips of a table of rows."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +49,7 @@ class Rows:
         return Rows(self.features[inside], self.present[inside], self.frames[inside])
 
 
-class Given:
+class Source:
     """Rows as they are. A row of zeros is missing; of 540 columns each part of the body may be missing."""
 
     def __init__(self) -> None:
@@ -75,6 +75,13 @@ class Given:
             raise SignloomError(f"row {row + 1} has {nan[row].sum()} NaN among {len(nan[row])} values")
         return Rows(*_missing_rows(values), frames)
 
+    def clip(self, clip: Mapping[str, Any], fps: float) -> Rows:
+        """Return `clip`, a row of a shard list, cut from its file, which has `fps` rows a second.
+
+        Raises SignloomError if it cannot be read.
+        """
+        return self.load(Path(clip["video_path"])).cut(clip["start_s"], clip["end_s"], fps)
+
     def rate(self, fps: float) -> float:
         """Return how many rows a second are taken, of `fps` that the clips have."""
         return fps
@@ -96,7 +103,7 @@ class Given:
         }
 
 
-class Positions(Given):
+class Positions(Source):
     """Columns made of hand and nose positions, which are named columns of a table such as `hands.csv#98`."""
 
     def __init__(self, params: PositionsParams) -> None:
@@ -120,7 +127,7 @@ class Positions(Given):
         return Rows(made.astype(np.float32), presence(points), table.frames(key))
 
 
-class Points(Given):
+class Points(Source):
     """Columns made of points in space and of others, which are columns of the rows."""
 
     def __init__(self, params: PositionsParams) -> None:
@@ -152,13 +159,15 @@ def write_ready_shard(
     quality: GateParams,
     positions: PositionsParams,
     fps: float,
+    standardise: Callable[[str, Values], Values] | None = None,
 ) -> None:
     """Write the features, mask and index of `clips` (rows of a shard list) to `outputs`.
 
-    Clips have `fps` rows a second. A clip is rejected if it cannot be read, all its rows are missing, or
-    `judge_ready_features` says so. A shard of rows none of which can be read has no columns.
+    Clips have `fps` rows a second. `standardise` gets a clip's id and its rows. A clip is rejected if it
+    cannot be read, all its rows are missing, or `judge_ready_features` says so. A shard of rows none of which
+    can be read has no columns.
     """
-    source = _source(positions)
+    source = source_of(positions)
     fps = source.rate(fps)
     npy, mask, index = outputs
     dim = source.width(Path(clip["video_path"]) for clip in clips)
@@ -170,7 +179,7 @@ def write_ready_shard(
     ):
         for clip in track(clips, "import_features"):
             try:
-                found = source.load(Path(clip["video_path"])).cut(clip["start_s"], clip["end_s"], fps)
+                found = source.clip(clip, fps)
                 if found.features.shape[1] != dim:
                     raise SignloomError(f"{found.features.shape[1]} columns, and other clips have {dim}")
                 verdict = _judge(found, fps, quality)
@@ -180,16 +189,18 @@ def write_ready_shard(
             measured = source.diagnostics(found, fps)
             rows.append(_row(clip["clip_id"], features.rows, fps, found, rejected, verdict) | measured)
             if not rejected:
-                features.append(found.features)
+                values = found.features
+                features.append(standardise(clip["clip_id"], values) if standardise else values)
                 masks.append(found.present)
     columns = list(_row("", 0, fps, nothing, True, Verdict()))
     write_parquet(index, pd.DataFrame(rows, columns=columns))
 
 
-def _source(positions: PositionsParams) -> Given:
+def source_of(positions: PositionsParams) -> Source:
+    """Return how clips are read with these parameters."""
     if positions.groups:
         return Positions(positions)
-    return Points(positions) if positions.made else Given()
+    return Points(positions) if positions.made else Source()
 
 
 def _judge(found: Rows, fps: float, quality: GateParams) -> Verdict:

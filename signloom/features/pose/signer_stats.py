@@ -1,0 +1,102 @@
+"""Mean and deviation of the columns of each signer, by which feature rows are standardised.
+
+They need no labels, so those of a signer who is not in training may be used too.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from signloom.errors import SignloomError
+from signloom.features.pose.imported import Source, source_of
+from signloom.features.stats import VARIANCE_FLOOR
+from signloom.files import atomic
+from signloom.params.features import PositionsParams
+from signloom.progress import track
+
+Array = NDArray[np.float64]
+
+
+class SignerStats:
+    """Mean and deviation (S, D) of each signer's columns, and the signer of each clip."""
+
+    def __init__(self, signer_of: Mapping[str, str], signers: list[str], mean: Array, std: Array) -> None:
+        """Take the row of `mean` and `std` of each of `signers`, and the signer of every clip."""
+        self._signer_of, self._row = signer_of, {signer: row for row, signer in enumerate(signers)}
+        self.mean, self.std = mean, std
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read signer_stats.npz."""
+        with np.load(path, allow_pickle=False) as file:
+            signer_of = dict(zip(file["clip_id"].tolist(), file["signer_of_clip"].tolist(), strict=True))
+            return cls(signer_of, file["signer"].tolist(), file["mean"], file["std"])
+
+    def standardise(self, clip_id: str, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return `rows` (T, D) of a clip in deviations of its signer from the mean of the same signer."""
+        row = self._row[self._signer_of[clip_id]]
+        return np.asarray((rows - self.mean[row]) / self.std[row], np.float32)
+
+
+class Moments:
+    """Mean and deviation of the columns of one signer, to which every clip contributes equally."""
+
+    def __init__(self) -> None:
+        self.means: list[Array] = []
+        self.squares: list[Array] = []
+
+    def add(self, rows: NDArray[np.floating]) -> None:
+        """Add a clip of `rows` (T, D), at least one of which has no NaN; a row with NaN is left out."""
+        there = rows[~np.isnan(rows).any(axis=1)].astype(np.float64)
+        self.means.append(there.mean(0))
+        self.squares.append(there.var(0))
+
+    def result(self) -> tuple[Array, Array]:
+        """Return mean and deviation (D,); the deviation is 1 for a column that never changes."""
+        means = np.array(self.means)
+        # the variance within clips and that between them
+        variance = np.mean(self.squares, axis=0) + means.var(0)
+        return means.mean(0), np.sqrt(np.where(variance > VARIANCE_FLOOR, variance, 1.0))
+
+
+def write_signer_stats(
+    clips: Iterable[dict[str, Any]], positions: PositionsParams, fps: float, path: Path
+) -> None:
+    """Write signer_stats.npz of `clips`: clip_id, video_path, start_s, end_s and signer_id of each.
+
+    Clips without a signer are taken for those of one. A clip that cannot be read is left out, and stage
+    import_features rejects it. Clips have `fps` rows a second. Raises SignloomError if no clip can be read.
+    """
+    source = source_of(positions)
+    found: dict[str, Moments] = {}
+    signer_of: dict[str, str] = {}
+    for clip in track(list(clips), "signer_stats"):
+        signer = signer_of[clip["clip_id"]] = clip["signer_id"] or ""
+        rows = _rows(source, clip, source.rate(fps))
+        if rows is not None:
+            found.setdefault(signer, Moments()).add(rows)
+    if not found:
+        raise SignloomError("positions.normalise_by: no clip can be read; see the rejects of the manifest")
+    signers = sorted(found)
+    moments = [found[signer].result() for signer in signers]
+    with atomic(path) as part, part.open("wb") as file:
+        np.savez(
+            file,
+            clip_id=np.array(list(signer_of), str),
+            signer_of_clip=np.array(list(signer_of.values()), str),
+            signer=np.array(signers, str),
+            mean=np.array([mean for mean, _ in moments]),
+            std=np.array([std for _, std in moments]),
+        )
+
+
+def _rows(source: Source, clip: Mapping[str, Any], fps: float) -> NDArray[np.float32] | None:
+    """Return the rows (T, D) of a clip, or None if it cannot be read or all its rows are missing."""
+    try:
+        rows = source.clip(clip, fps).features
+    except SignloomError:  # import_features says why this clip is rejected
+        return None
+    return None if np.isnan(rows).any(axis=1).all() else rows
