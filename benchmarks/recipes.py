@@ -24,6 +24,7 @@ import yaml
 
 from signloom.evaluation.embed import encode_clips
 from signloom.features.pose.imported import write_ready_shard
+from signloom.features.pose.signer_stats import SignerStats, write_signer_stats
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import write_pose_stats
 from signloom.files import write_csv, write_npy, write_parquet, write_text
@@ -61,9 +62,13 @@ class Trial:
         files = (folder / "rows.npy", folder / "rows.mask.npy", folder / "rows.parquet")
         if not files[2].exists():
             folder.mkdir(parents=True, exist_ok=True)
-            rows = self.clips[["clip_id", "video_path", "start_s", "end_s"]].astype(object)
+            rows = self.clips[["clip_id", "video_path", "start_s", "end_s", "signer_id"]].astype(object)
             listed: list[Any] = rows.where(rows.notna(), None).to_dict("records")
-            write_ready_shard(listed, files, p.quality, p.positions, p.dataset.frame_rate or p.pose.fps)
+            fps, by_signer = p.dataset.frame_rate or p.pose.fps, None
+            if p.positions.normalise_by == "signer":
+                write_signer_stats(listed, p.positions, fps, folder / "signer_stats.npz")
+                by_signer = SignerStats.read(folder / "signer_stats.npz").standardise
+            write_ready_shard(listed, files, p.quality, p.positions, fps, by_signer)
         return files
 
     def texts(self) -> SentenceFiles:

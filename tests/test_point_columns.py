@@ -16,7 +16,7 @@ from signloom.augment.feature_rows import Geometry, augment_rows
 from signloom.errors import SignloomError
 from signloom.features.pose.imported import write_ready_shard
 from signloom.features.pose.point_columns import point_columns
-from signloom.params.features import GateParams, PositionsParams
+from signloom.params.features import ColumnLayout, GateParams, PositionsParams
 from signloom.params.sign2text import AugmentParams
 
 
@@ -65,7 +65,7 @@ def test_a_signer_who_is_larger_or_stands_elsewhere_gives_the_same_columns() -> 
 def test_without_centre_and_lengths_positions_stay_as_they_are() -> None:
     p = section(PositionsParams, points=points(hand=[0, 1]), span=1)
     np.testing.assert_array_equal(point_columns(rows(3), p)[:, :2], rows(3)[:, :2])
-    assert p.layout == (4, 2, 0)
+    assert p.layout == (4, 2, (0,))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def augmented(x: np.ndarray, geometry: Geometry, **on: float) -> np.ndarray:
 def test_a_turn_keeps_heights_and_lengths_and_turns_velocities_with_positions() -> None:
     p = section(PositionsParams, **BODY)
     x = point_columns(rows(6), p)
-    turned = augmented(x, Geometry(1.0, *p.layout), rotation=40.0, rotation_p=1.0)
+    turned = augmented(x, Geometry(1.0, p.layout), rotation=40.0, rotation_p=1.0)
     before, after = (part[:, : p.layout[0]].reshape(6, -1, 3) for part in (x, turned))
     np.testing.assert_allclose(after[..., 1], before[..., 1], atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(after, axis=2), np.linalg.norm(before, axis=2), rtol=1e-5)
@@ -151,7 +151,7 @@ def test_a_turn_keeps_heights_and_lengths_and_turns_velocities_with_positions() 
 def test_a_stretched_body_changes_each_axis_by_one_factor_and_leaves_other_columns() -> None:
     p = section(PositionsParams, **BODY)
     x = point_columns(rows(6), p)
-    factors = augmented(x, Geometry(1.0, *p.layout), body=0.2, body_p=1.0)[:, :18].reshape(-1, 3) / x[
+    factors = augmented(x, Geometry(1.0, p.layout), body=0.2, body_p=1.0)[:, :18].reshape(-1, 3) / x[
         :, :18
     ].reshape(-1, 3)
     np.testing.assert_allclose(factors, np.broadcast_to(factors[0], factors.shape), rtol=1e-3)
@@ -163,13 +163,13 @@ def test_other_columns_alone_get_their_velocities() -> None:
     made = point_columns(rows(4), p)
     np.testing.assert_array_equal(made[:, :2], rows(4)[:, [9, 2]])
     np.testing.assert_allclose(made[1, 2:], (rows(4)[2, [9, 2]] - rows(4)[0, [9, 2]]) / 2)
-    assert p.layout == (0, 0, 2) and p.width == 4
+    assert p.layout == (0, 0, (2,)) and p.width == 4
 
 
 def test_another_signer_has_another_zero_and_range_of_each_column_and_the_velocities_follow() -> None:
     p = section(PositionsParams, **(BODY | {"others": [9, 2, 5]}))
     x = point_columns(rows(6), p)
-    changed = augmented(x, Geometry(np.full(24, 2.0, np.float32), *p.layout), body=0.3, body_p=1.0)
+    changed = augmented(x, Geometry(np.full(24, 2.0, np.float32), p.layout), body=0.3, body_p=1.0)
     for column in (18, 19, 20):
         scale, offset = np.polyfit(x[:, column], changed[:, column], 1)
         np.testing.assert_allclose(changed[:, column], scale * x[:, column] + offset, atol=1e-5)
@@ -177,14 +177,24 @@ def test_another_signer_has_another_zero_and_range_of_each_column_and_the_veloci
         assert abs(scale - 1) < 0.3 and offset != 0
 
 
+def test_directions_in_units_of_a_signer_are_other_columns_each_with_its_velocity() -> None:
+    p = section(PositionsParams, **(BODY | {"normalise_by": "signer"}))
+    x = point_columns(rows(6), p)
+    assert p.layout == (0, 3, (9, 1)) and p.width == 20
+    changed = augmented(x, Geometry(1.0, p.layout), body=0.3, body_p=1.0, rotation=40.0, rotation_p=1.0)
+    for column, velocity in ((0, 9), (8, 17), (18, 19)):
+        scale, _ = np.polyfit(x[:, column], changed[:, column], 1)
+        np.testing.assert_allclose(changed[:, velocity], scale * x[:, velocity], atol=1e-5)
+
+
 def test_the_zero_moves_in_units_of_the_column() -> None:
     x, unit = np.zeros((2, 4)), np.array([1, 100, 1, 1], np.float32)
-    moved = augmented(x, Geometry(unit, 0, 0, 2), body=0.2, body_p=1.0)
-    alike = augmented(x, Geometry(1.0, 0, 0, 2), body=0.2, body_p=1.0)
+    moved = augmented(x, Geometry(unit, ColumnLayout(others=(2,))), body=0.2, body_p=1.0)
+    alike = augmented(x, Geometry(1.0, ColumnLayout(others=(2,))), body=0.2, body_p=1.0)
     np.testing.assert_allclose(moved, alike * unit, rtol=1e-6)
 
 
 def test_flat_points_are_stretched_and_never_turned() -> None:
-    x, flat = rows(5)[:, :4], Geometry(1.0, 4, 2)
+    x, flat = rows(5)[:, :4], Geometry(1.0, ColumnLayout(4, 2))
     np.testing.assert_array_equal(augmented(x, flat, rotation=40.0, rotation_p=1.0), x.astype(np.float32))
     assert not np.allclose(augmented(x, flat, body=0.2, body_p=1.0), x)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from signloom.augment.landmark_rows import LANDMARK_COLUMNS, augment, augment_time
+from signloom.params.features import ColumnLayout
 from signloom.params.gloss import GlossAugmentParams, GlossPositionsParams
 from signloom.params.sign2text import AugmentParams
 
@@ -23,14 +24,12 @@ class Geometry(NamedTuple):
     """What is known of the columns of rows that are no landmarks."""
 
     unit: Array | float = 1.0  # (D,), what noise is measured in, such as the deviation of each column
-    vectors: int = 0  # how many columns, the first ones, are directions in space
-    dimensions: int = 3  # of a direction: x, y and, with depth, z
-    others: int = 0  # how many columns follow them, before as many velocities
+    layout: ColumnLayout = ColumnLayout()
 
     @property
     def turns(self) -> bool:
         """Whether a body can be turned about its vertical axis, for which directions need a depth."""
-        return self.vectors > 0 and self.dimensions == 3
+        return self.layout.vectors > 0 and self.layout.dimensions == 3
 
 
 NO_GEOMETRY = Geometry()
@@ -62,9 +61,9 @@ def augment_rows(
     bend of a finger, are stretched and moved, each on its own.
     """
     values, mask = augment_time(values, mask, params, rng)
-    if geometry.vectors:
+    if geometry.layout.vectors:
         values = _augment_vectors(values, params, rng, geometry)
-    if geometry.others and rng.random() < params.body_p:
+    if any(geometry.layout.others) and rng.random() < params.body_p:
         values = _augment_others(values, params.body, rng, geometry)
     if rng.random() < params.noise_p:
         values = add_noise(values, params.noise * geometry.unit, rng)
@@ -73,14 +72,15 @@ def augment_rows(
 
 def _augment_vectors(values: Array, params: AugmentParams, rng: np.random.Generator, g: Geometry) -> Array:
     """Return rows whose directions are stretched along each axis and turned about the vertical axis."""
-    vectors = values[:, : g.vectors].reshape(len(values), -1, g.dimensions)
+    count = g.layout.vectors
+    vectors = values[:, :count].reshape(len(values), -1, g.layout.dimensions)
     if rng.random() < params.body_p:
-        scale = rng.uniform(1 - params.body, 1 + params.body, g.dimensions)
+        scale = rng.uniform(1 - params.body, 1 + params.body, g.layout.dimensions)
         vectors = vectors * scale.astype(np.float32)
     if rng.random() < params.rotation_p and g.turns:
         angle = math.radians(rng.uniform(-params.rotation, params.rotation))
         vectors = vectors @ _about_vertical(angle)
-    return np.concatenate([vectors.reshape(len(values), g.vectors), values[:, g.vectors :]], axis=1)
+    return np.concatenate([vectors.reshape(len(values), count), values[:, count:]], axis=1)
 
 
 def _augment_others(values: Array, amount: float, rng: np.random.Generator, g: Geometry) -> Array:
@@ -89,12 +89,14 @@ def _augment_others(values: Array, amount: float, rng: np.random.Generator, g: G
     Each is scaled by 1 +- `amount`, with its velocity, and moves by a constant offset with the deviation
     `amount`, in units of the column.
     """
-    scale = rng.uniform(1 - amount, 1 + amount, g.others).astype(np.float32)
-    unit = np.broadcast_to(g.unit, values.shape[1])[g.vectors : g.vectors + g.others]
-    offset = rng.normal(0, amount, g.others).astype(np.float32) * unit
-    values = values.copy()
-    values[:, g.vectors :] *= np.tile(scale, 2)
-    values[:, g.vectors : g.vectors + g.others] += offset
+    unit = np.broadcast_to(g.unit, values.shape[1])
+    values, first = values.copy(), g.layout.vectors
+    for count in g.layout.others:
+        columns = slice(first, first + count)
+        scale = rng.uniform(1 - amount, 1 + amount, count).astype(np.float32)
+        values[:, first : first + 2 * count] *= np.tile(scale, 2)
+        values[:, columns] += rng.normal(0, amount, count).astype(np.float32) * unit[columns]
+        first += 2 * count
     return values
 
 
@@ -108,7 +110,7 @@ def warn_of_layout(section: str, width: int, params: AugmentParams, geometry: Ge
     """Say on stderr which augmentation of `section` does not apply to rows of `width` columns."""
     asked = {
         "rotation": params.rotation_p and not geometry.turns,
-        "body": params.body_p and not geometry.vectors and not geometry.others,
+        "body": params.body_p and not geometry.layout.vectors and not any(geometry.layout.others),
     }
     without = [f"{section}.{name}" for name, wanted in asked.items() if wanted]
     if width != LANDMARK_COLUMNS and without:

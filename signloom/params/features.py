@@ -1,7 +1,7 @@
 """Landmarks, pose features and their quality gates, and features from tables of positions."""
 
 import itertools
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -74,6 +74,17 @@ class Point(Section):
     )
 
 
+class ColumnLayout(NamedTuple):
+    """Columns of feature rows: directions in space with their velocities, then blocks of others.
+
+    Half of the directions are velocities. Each block of others is followed by as many velocities.
+    """
+
+    vectors: int = 0
+    dimensions: int = 3  # of a direction: x, y and, with depth, z
+    others: tuple[int, ...] = ()
+
+
 class PositionsParams(Section):
     """Section `positions`: columns made of the positions of points, from feature rows or from a table."""
 
@@ -102,20 +113,18 @@ class PositionsParams(Section):
         return bool(self.points or self.others)
 
     @property
-    def layout(self) -> tuple[int, int, int]:
-        """How many columns are directions in space, and have how many dimensions, and how many are others.
-
-        Directions come first, with their velocities, then the others, then the velocities of these.
-        """
+    def layout(self) -> ColumnLayout:
+        """What the columns that are made of feature rows are."""
         dimensions = len(self.points[0].columns) if self.points else 0
-        moving = len(self.points) - (self.centre is not None) + len(self.bones)
-        return 2 * moving * dimensions, dimensions, len(self.others)
+        moving = (len(self.points) - (self.centre is not None) + len(self.bones)) * dimensions
+        if self.normalise_by == "signer":  # each column has a unit of its own
+            return ColumnLayout(0, dimensions, (moving, len(self.others)))
+        return ColumnLayout(2 * moving, dimensions, (len(self.others),))
 
     @property
     def width(self) -> int:
         """The number of columns that are made of feature rows."""
-        vectors, _, others = self.layout
-        return vectors + 2 * others
+        return self.layout.vectors + 2 * sum(self.layout.others)
 
     @model_validator(mode="after")
     def _points_are_known(self) -> Self:

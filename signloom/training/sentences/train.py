@@ -61,7 +61,7 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
     warn_if_emulated("sign2text.precision", p.precision, "product")
     corpus = Corpus.load(files, text.max_tokens, device)
     frozen = read_text_embeddings(files.embeddings, len(corpus.texts.texts)).to(device)
-    geometry = Geometry(corpus.std.cpu().numpy(), *params.positions.layout)
+    geometry = Geometry(corpus.std.cpu().numpy(), params.positions.layout)
     warn_of_layout("augment", len(corpus.std), params.augment, geometry)
     clips = TrainingClips(corpus.train, corpus.shards, corpus.texts, p, params.augment, seed, geometry)
     batches = TrainingLoader(clips)
