@@ -24,8 +24,8 @@ import yaml
 
 from signloom.evaluation.embed import encode_clips
 from signloom.features.pose.imported import write_ready_shard
-from signloom.features.pose.signer_stats import SignerStats, write_signer_stats
 from signloom.features.shards import FeatureShards
+from signloom.features.signer_stats import SignerStats, write_signer_stats
 from signloom.features.stats import write_pose_stats
 from signloom.files import write_csv, write_npy, write_parquet, write_text
 from signloom.inference.prototypes import make_prototypes

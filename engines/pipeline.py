@@ -132,6 +132,11 @@ class Pipeline:
             for fold, seed in self.grid
         ]
 
+    def of_ensembles(self, pattern: str) -> list[str]:
+        """Return `pattern` for every variant, seed and fold of sign2text if folds have several seeds."""
+        several = self.params.runs.seeds_of_folds and len(self.seeds) > 1 and self.folds
+        return self.of_grid("sign2text", pattern) if several else []
+
     def plain(self, pattern: str) -> str:
         """Return the path `pattern` of the run with the first seed and without a fold."""
         return filled(pattern, seed="", fold="", run="")

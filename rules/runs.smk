@@ -7,6 +7,8 @@ rule runs:
             *flow.of_grid("gloss", flow.product("{fold}{seed}predictions/gloss/{variant}.csv")),
         ],
         retrieval=flow.of_grid("sign2text", flow.product("{fold}{run}predictions/retrieval.csv")),
+        embeddings=flow.of_ensembles(flow.product("{fold}{run}embeddings/embeddings.npy")),
+        map=flow.of_ensembles(flow.product("{fold}{run}embeddings/embeddings_map.csv")),
         splits=expand(rules.splits.output.metrics, fold=["", *flow.folds]),
     output:
         metrics=flow.metric("runs.json"),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from demo_params import params_json
@@ -37,7 +38,8 @@ def glosses(path: Path, data: str, joint: str, signer: str = "s9") -> Path:
 def call(folder: Path, paths: list[Path], gloss: dict[str, Any] | None = None, **runs: Any) -> dict[str, Any]:
     params = {"runs": runs, "evaluation": {"bootstrap": 200, "seed": 1}, "gloss": gloss or {}}
     out = [f"metrics={folder}/runs.json", f"table={folder}/runs.csv"]
-    given = [f"{'retrieval' if path.stem == 'retrieval' else 'predictions'}={path}" for path in paths]
+    kinds = {"retrieval": "retrieval", "embeddings": "embeddings", "embeddings_map": "map"}
+    given = [f"{kinds.get(path.stem, 'predictions')}={path}" for path in paths]
     assert main(["--input", *given, "--output", *out, "--params", params_json(params)]) == 0
     return dict(json.loads((folder / "runs.json").read_text()))
 
@@ -141,6 +143,42 @@ def test_left_out_clips_are_searched_by_the_model_and_its_rivals(tmp_path: Path)
         ["nearest neighbour on raw features", "20", "0.250", "0.500"],
         ["warping of the hands", "20", "1.000", "−0.250"],
     ]
+
+
+def embedded(folder: Path, seed: int, clips: pd.DataFrame) -> list[Path]:
+    """Write random unit rows of 3 values for `clips`, and their map."""
+    folder.mkdir(parents=True, exist_ok=True)
+    vectors = np.random.default_rng(seed).normal(size=(len(clips), 3)).astype(np.float32)
+    np.save(folder / "embeddings.npy", vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    clips.to_csv(folder / "embeddings_map.csv", index=False)
+    return [folder / "embeddings.npy", folder / "embeddings_map.csv"]
+
+
+def test_seeds_of_a_fold_together_compare_clips_by_their_mean_cosine(tmp_path: Path) -> None:
+    paths, right = [], []
+    for number, signer in enumerate(SIGNERS):
+        asked = [f"{signer}/{clip}" for clip in range(4)]
+        clips = pd.DataFrame({"clip_id": [*asked, *(f"train/{clip}" for clip in range(9))]}).assign(
+            split=["test"] * 4 + ["train"] * 9, sentence_id=[1, 1, 1, 1, *range(3), *range(3), *range(3)]
+        )
+        clips = clips.assign(**dict.fromkeys(("video_file", "feature_path", "sentence", "category"), ""))
+        cosines = 0
+        for seed in ("", "seeds/43/", "seeds/44/"):
+            folder = tmp_path / f"folds/{signer}/{seed}"
+            paths += embedded(folder / "embeddings", 100 * number + len(paths), clips)
+            paths.append(searched(folder / "predictions/retrieval.csv", [1, 2, 1, 2], [1] * 4, signer))
+            rows = np.load(folder / "embeddings/embeddings.npy").astype(np.float64)
+            cosines = cosines + rows[:4] @ rows[4:].T
+        right += [clips["sentence_id"][4 + clip] == 1 for clip in cosines.argmax(1)]
+    paths.append(sentences(tmp_path / "folds/s1/predictions/sign2text.csv", "test", {"1": "a b"}))
+    runs = call(tmp_path, paths, folds=SIGNERS, more_seeds=[43, 44], seeds_of_folds=True)
+    found = runs["retrieval"]["sign2text"]
+    together = found["ensemble"]
+    assert found["ret_top1"] == 0.5 and (together["seeds"], together["n"], together["signers"]) == (3, 20, 5)
+    assert 0 < np.mean(right) < 1 and together["ret_top1"] == pytest.approx(np.mean(right))
+    assert together["ret_top1_low"] < together["ret_top1"] < together["ret_top1_high"]
+    second = section.describe(runs)["retrieval"].rows[1]
+    assert second[0].text == "sign2text, 3 seeds together" and second[1].text == "20"
 
 
 def test_clips_of_a_run_without_a_fold_are_not_left_out(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from demo_params import params_json
 
-from signloom.features.pose.signer_stats import SignerStats
 from signloom.features.shards import FeatureShards
+from signloom.features.signer_stats import SignerStats
 from workflow_scripts import import_features, signer_stats
 
 COLUMNS = [0, 1, 3]  # column 2 is not kept

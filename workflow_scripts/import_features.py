@@ -11,7 +11,7 @@ Parameters: quality, positions, dataset.frame_rate, pose.fps.
 
 from signloom.features.partial_shard import read_shard_list
 from signloom.features.pose.imported import write_ready_shard
-from signloom.features.pose.signer_stats import SignerStats
+from signloom.features.signer_stats import SignerStats
 from signloom.params.dataset import DatasetParams
 from signloom.params.features import GateParams, PoseParams, PositionsParams
 from workflow_scripts.job import Job, entry_point

@@ -1,8 +1,9 @@
 """Summarise all seeds and folds of every model: mean, spread, scores of what was left out, learning curve.
 
 Inputs: predictions (sign2text.csv and one file per gloss variant), retrieval (retrieval.csv, optional),
-splits (splits.json of every fold). Files of further seeds lie below `seeds/<seed>/`, those of folds below
-`folds/<fold>/`. Outputs: metrics, table. Parameters: runs, evaluation, gloss.hypotheses.
+embeddings and map (of every run, if folds have several seeds), splits (splits.json of every fold). Files of
+further seeds lie below `seeds/<seed>/`, those of folds below `folds/<fold>/`. Outputs: metrics, table.
+Parameters: runs, evaluation, gloss.hypotheses.
 """
 
 import json
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from signloom.evaluation.build_differences import compare_models
+from signloom.evaluation.ensembles import ensembles
 from signloom.evaluation.found_in_folds import found_in_folds, read_found
 from signloom.evaluation.learning_curve import learning_curve
 from signloom.evaluation.runs import SENTENCES, left_out, read_answers, summarise, table
@@ -35,6 +37,9 @@ def work(job: Job) -> None:
     searched = left_out(read_found(job.inputs.get("retrieval", [])), params.fold_by)
     if len(searched):
         found["retrieval"] = found_in_folds(searched, evaluation)
+        files = zip(job.inputs.get("embeddings", []), job.inputs.get("map", []), strict=True)
+        for model, together in ensembles(searched, list(files), evaluation).items():
+            found["retrieval"][model]["ensemble"] = together
     if params.fold_by == "share" and params.folds:
         clips = training_clips(job.input_list("splits"))
         found["learning_curve"] = learning_curve(answers, clips, evaluation)

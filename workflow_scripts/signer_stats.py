@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from signloom.features.pose.signer_stats import write_signer_stats
+from signloom.features.signer_stats import write_signer_stats
 from signloom.params.dataset import DatasetParams
 from signloom.params.features import PoseParams, PositionsParams
 from workflow_scripts.job import Job, entry_point

@@ -69,7 +69,7 @@ def found_in_folds(found: pd.DataFrame, params: EvaluationParams) -> dict[str, A
     """
     figures: dict[str, Any] = {}
     for (model, finder), mine in found.groupby(["model", "finder"], sort=False):
-        share = _share(mine, params)
+        share = share_found(mine, params)
         if finder:
             figures[str(model)]["rivals"][finder] = share
         else:
@@ -86,7 +86,11 @@ def found_in_folds(found: pd.DataFrame, params: EvaluationParams) -> dict[str, A
     return figures
 
 
-def _share(table: pd.DataFrame, params: EvaluationParams) -> dict[str, Any]:
+def share_found(table: pd.DataFrame, params: EvaluationParams) -> dict[str, Any]:
+    """Return clips, signers and the share of clips without an error, with an interval over signers.
+
+    Several rows of a clip are averaged.
+    """
     clips = table.groupby("clip_id", sort=True).agg({"signer_id": "first", "errors": "mean"})
     right, signers = 1 - clips["errors"].to_numpy(np.float64), clips["signer_id"].tolist()
     stats = np.stack([right, np.ones_like(right)], 1)

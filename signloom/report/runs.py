@@ -118,6 +118,9 @@ def _retrieval(found: Mapping[str, Any]) -> Table:
     notes, rows = Notes(), []
     for model, own in found.items():
         rows.append([_name(model), own["n"], score_cell(own, _TOP1, notes), DASH, DASH, DASH])
+        if together := own.get("ensemble"):
+            name = Cell(f"{model}, {together['seeds']} seeds together", "mean of their cosines")
+            rows.append([name, together["n"], score_cell(together, _TOP1, notes), DASH, DASH, DASH])
         for rival, its in own["rivals"].items():
             scores = (score_cell(its, metric, notes) for metric in (_TOP1, _MORE, _MORE_BY_SIGNER, _P))
             rows.append([Cell(LABELS["rivals"][rival], "not trained"), its["n"], *scores])
