@@ -127,6 +127,15 @@ def test_values_of_the_command_line_have_their_types_and_the_last_word(root: Pat
             Pipeline.load(overlay(demo, wrong), wrong)
 
 
+def test_seeds_are_put_together_where_every_fold_has_several(root: Path) -> None:
+    demo = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
+    runs = {"more_seeds": [43], "folds": ["s1", "s2", "s3"], "seeds_of_folds": True}
+    several = Pipeline.load(overlay(demo, {"runs": runs})).of_ensembles("{fold}{run}e.npy")
+    assert len(several) == 8 and {"folds/s1/e.npy", "folds/s1/seeds/43/e.npy"} < set(several)
+    for fewer in ({"seeds_of_folds": False}, {"more_seeds": []}, {"folds": []}):
+        assert Pipeline.load(overlay(demo, {"runs": runs | fewer})).of_ensembles("{fold}{run}e.npy") == []
+
+
 def test_environment_yml_is_what_the_lock_says(root: Path) -> None:
     assert (root / "environment.yml").read_text("utf-8") == conda_env.render(root), "run `make env`"
 
