@@ -13,6 +13,7 @@ import io
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
@@ -26,7 +27,7 @@ from signloom.inference.answer import Answer, Match, Refusal
 from signloom.inference.beam import NextLogProbs, beam_search
 from signloom.inference.bundle import Bundle
 from signloom.inference.dtw import dtw_score
-from signloom.inference.gloss_places import Spans, gloss_spans
+from signloom.inference.gloss_places import Place, Spans, delay_rows, gloss_spans, place_glosses
 from signloom.inference.networks import Array, Clip, Encoded, Networks
 from signloom.text.vocabulary import Symbols
 
@@ -123,6 +124,37 @@ class SignEngine:
             if not len(clip[0]):
                 raise SignloomError("a clip without frames has no embedding")
         return self._encode(clips).embeddings
+
+    def align(self, clip: Clip, glosses: Sequence[str]) -> list[Place] | None:
+        """Return the place of each of `glosses` in rows of a clip, None if it has too few rows for them.
+
+        The rows are late by `delay_rows`. Raises SignloomError if the bundle has no gloss network, or does
+        not know a gloss.
+        """
+        self._check(clip)
+        if self.config["gloss"] is None:
+            raise SignloomError("the bundle has no gloss network; train a variant that reads pose features")
+        number_of = {gloss: number for number, gloss in enumerate(self._vocabulary)}
+        if unknown := [gloss for gloss in glosses if gloss not in number_of]:
+            near = get_close_matches(unknown[0], self._vocabulary, 3)
+            hint = f"; similar ones are {', '.join(near)}" if near else ""
+            raise SignloomError(f"gloss {unknown[0]!r} is not in the bundle's gloss_vocabulary.json{hint}")
+        found = self._networks.glosses(clip) if len(clip[0]) else None
+        if found is None:
+            return None
+        places = place_glosses(found.log_probs, [number_of[gloss] for gloss in glosses], self._blank)
+        # the network may read fewer rows than the clip has
+        scale = len(clip[0]) / len(found.log_probs)
+        return places and [Place(scale * place.start, scale * place.end, place.score) for place in places]
+
+    @property
+    def delay_rows(self) -> float:
+        """By how many rows the features of landmarks are late, because they are smoothed; 0 for given rows."""
+        return delay_rows(self.config["pose"]["smoothing"]) if "landmarks" in self.config else 0.0
+
+    @property
+    def _blank(self) -> int:
+        return int(self.config["gloss"]["tokens"]["blank"])
 
     def _check(self, clip: Clip) -> None:
         """Raise SignloomError if the layout of a clip differs from the bundle's."""
@@ -295,8 +327,8 @@ class SignEngine:
             return None, None
         decoder = self._networks.gloss_decoder(found.frames)
         ids = self._search_beams(decoder, self.config["gloss"]["tokens"]) if decoder else found.greedy
-        blank = self.config["gloss"]["tokens"]["blank"]
-        return " ".join(self._vocabulary[i] for i in ids), gloss_spans(found.log_probs, ids, blank)
+        spans = gloss_spans(found.log_probs, ids, self._blank, self.delay_rows / len(clip[0]))
+        return " ".join(self._vocabulary[i] for i in ids), spans
 
     def _search_beams(self, decoder: NextLogProbs, tokens: dict[str, int]) -> list[int]:
         decoding = self.config["decoding"]

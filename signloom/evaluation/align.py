@@ -1,0 +1,192 @@
+"""Find the times of the glosses of clips, and score them where the true times are known.
+
+The rivals look at no video: equal shares of the clip, and shares by the mean lengths of the training clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from signloom.errors import SignloomError
+from signloom.evaluation.datasets import TOGETHER, data_sets
+from signloom.evaluation.gloss_model import clip_batches
+from signloom.features.gloss_rows import GlossRows
+from signloom.inference.gloss_places import Place, place_glosses, to_seconds
+from signloom.metrics.bootstrap import Floats
+from signloom.metrics.boundaries import boundary_errors, boundary_figures, compare_boundaries
+from signloom.models.trained_gloss import TrainedGloss
+from signloom.params.evaluation import EvaluationParams
+from signloom.text.glosses import gloss_times
+from signloom.text.vocabulary import BLANK, UNK
+from signloom.training.glosses.corpus import rows_needed
+
+COLUMNS = [
+    *("clip_id", "split", "signer_id", "number", "gloss", "start_s", "end_s", "score"),
+    *("true_start_s", "true_end_s", "reason"),
+]
+EQUAL, BY_LENGTH = "equal_shares", "mean_lengths"
+ALIGNED = "aligned"
+
+
+class Signed(NamedTuple):
+    """A clip with glosses: how long it lasts, and their true times (L, 2) in seconds, (0, 2) if unknown."""
+
+    clip_id: str
+    glosses: tuple[str, ...]
+    truth: Floats
+    length_s: float
+
+
+class MeanLengths:
+    """Mean lengths in seconds of the glosses of clips with known times, and of what is around them."""
+
+    def __init__(self, clips: Sequence[Signed]) -> None:
+        """Average over `clips`, of which at least one has times."""
+        timed = [clip for clip in clips if len(clip.truth)]
+        lengths: dict[str, list[float]] = {}
+        for clip in timed:
+            for gloss, (start, end) in zip(clip.glosses, clip.truth, strict=True):
+                lengths.setdefault(gloss, []).append(end - start)
+        self._of = {gloss: float(np.mean(known)) for gloss, known in lengths.items()}
+        self._all = float(np.mean([length for known in lengths.values() for length in known]))
+        pauses = [max(b[0] - a[1], 0.0) for clip in timed for a, b in pairwise(clip.truth)]
+        self._pause = float(np.mean(pauses)) if pauses else 0.0
+        self._before = float(np.mean([clip.truth[0, 0] for clip in timed]))
+        self._after = float(np.mean([max(clip.length_s - clip.truth[-1, 1], 0.0) for clip in timed]))
+
+    def share(self, clip: Signed) -> Floats:
+        """Return times (L, 2) in proportion to the mean lengths, with pauses; new glosses have the mean."""
+        parts = [self._before]
+        for gloss in clip.glosses:
+            parts += [self._of.get(gloss, self._all), self._pause]
+        parts[-1] = self._after
+        ends = np.cumsum(parts) / sum(parts) * clip.length_s
+        return np.stack([ends[:-1:2], ends[1::2]], 1)
+
+
+def equal_shares(clip: Signed) -> Floats:
+    """Return times (L, 2) that divide the clip into equal parts."""
+    ends = np.linspace(0.0, clip.length_s, len(clip.glosses) + 1)
+    return np.stack([ends[:-1], ends[1:]], 1)
+
+
+def align_clips(
+    trained: TrainedGloss,
+    rows: GlossRows,
+    splits: pd.DataFrame,
+    lines: pd.DataFrame,
+    batch_size: int,
+    delay_s: float,
+) -> tuple[pd.DataFrame, dict[str, Signed]]:
+    """Return the times of the glosses of all signed clips, one row per gloss, and the clips by id.
+
+    `splits` is splits.csv, `lines` gloss_lines.csv; `delay_s` says by how much the rows are late. The table has
+    `COLUMNS`; times are in seconds from the clip's start. A clip that cannot be aligned has no times, and the
+    `reason`.
+    """
+    split_of = splits[splits["sentence_id"] >= 0].set_index("clip_id")["split"].to_dict()
+    known = lines[lines["gloss"] != ""]
+    clips = {clip: _signed(clip, known.loc[clip], rows) for clip in sorted(split_of) if clip in known.index}
+    number_of = {gloss: number for number, gloss in enumerate(trained.vocabulary)}
+    names, tables = list(clips), []
+    for places, features, lengths in clip_batches(rows, names, batch_size, "align"):
+        with torch.inference_mode():
+            memory, valid = trained.model.encode(features.to(trained.device), lengths.to(trained.device))
+            log_probs = trained.model.ctc(memory).cpu().numpy()
+        for place, length, found in zip(places, lengths.tolist(), log_probs, strict=True):
+            clip = clips[names[place]]
+            ids = [number_of.get(gloss, UNK) for gloss in clip.glosses]
+            signed = place_glosses(found[:length], ids, BLANK)
+            table = _table(clip, signed, rows.input_times(clip.clip_id), delay_s)
+            if signed is None:
+                table["reason"] = f"too_short: {length} rows, needs {rows_needed(tuple(ids))}"
+            table.insert(1, "split", split_of[clip.clip_id])
+            table.insert(2, "signer_id", known.loc[clip.clip_id, "signer_id"])
+            tables.append(table)
+    empty = pd.DataFrame(columns=COLUMNS)
+    joined = pd.concat(tables, ignore_index=True)[COLUMNS] if tables else empty
+    return joined.sort_values(["clip_id", "number"], ignore_index=True), clips
+
+
+def _signed(clip_id: str, line: pd.Series[str], rows: GlossRows) -> Signed:
+    """Return a clip; raises SignloomError if it has another number of times than of glosses."""
+    glosses = tuple(line["gloss"].split())
+    truth = np.array(gloss_times(line["gloss_times"]), np.float64).reshape(-1, 2)
+    if len(truth) not in (0, len(glosses)):
+        raise SignloomError(
+            f"clip {clip_id}: {len(truth)} gloss times for {len(glosses)} glosses; build stage text again"
+        )
+    times = rows.times(clip_id)
+    # the last row is shown as long as the others, a single one as long as a frame of 25 a second
+    shown = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
+    return Signed(clip_id, glosses, truth, float(times[-1]) + shown)
+
+
+def _table(clip: Signed, places: list[Place] | None, times: Floats, delay_s: float) -> pd.DataFrame:
+    """Return the rows of a clip in the table, without split and signer."""
+    count = len(clip.glosses)
+    found = np.full((count, 2), np.nan)
+    if places is not None:
+        found = to_seconds(places, times, clip.length_s, delay_s)
+    scores = [np.nan] * count if places is None else [place.score for place in places]
+    truth = clip.truth if len(clip.truth) else np.full((count, 2), np.nan)
+    columns = {"start_s": found[:, 0], "end_s": found[:, 1], "score": scores}
+    columns |= {"true_start_s": truth[:, 0], "true_end_s": truth[:, 1]}
+    # what differs between processors is far below a millisecond
+    numbers = {name: np.round(np.asarray(values, np.float64), 4) for name, values in columns.items()}
+    about = {"clip_id": clip.clip_id, "number": range(count), "gloss": clip.glosses}
+    return pd.DataFrame({**about, **numbers, "reason": ""})
+
+
+def score_times(
+    table: pd.DataFrame, clips: Mapping[str, Signed], splits: pd.DataFrame, params: EvaluationParams
+) -> dict[str, Any]:
+    """Return the metric entries of each data set: errors of the alignment and of its rivals.
+
+    `table` and `clips` are those of `align_clips`. Clips without true times and those that cannot be aligned
+    are counted, and enter no figure.
+    """
+    of_clip = {clip: rows for clip, rows in table.groupby("clip_id")}
+    training = [clips[clip] for clip in sorted(splits["clip_id"][splits["split"] == "train"]) if clip in clips]
+    lengths = MeanLengths(training) if any(len(clip.truth) for clip in training) else None
+    sets = data_sets(splits)
+    sets |= {name: [clip for part in parts for clip in sets[part]] for name, parts in TOGETHER.items()}
+    return {
+        name: _score([(clips[clip], of_clip[clip]) for clip in names if clip in clips], lengths, params)
+        for name, names in sets.items()
+    }
+
+
+def _score(
+    rows: Sequence[tuple[Signed, pd.DataFrame]], lengths: MeanLengths | None, params: EvaluationParams
+) -> dict[str, Any]:
+    aligned = [(clip, part) for clip, part in rows if not part["start_s"].isna().any()]
+    timed = [(clip, part) for clip, part in aligned if len(clip.truth)]
+    signers = [str(part["signer_id"].iloc[0]) for _, part in timed]
+    counts = {
+        "n": len(timed),
+        "n_glosses": sum(len(clip.glosses) for clip, _ in timed),
+        "n_too_short": len(rows) - len(aligned),
+        "n_without_times": sum(not len(clip.truth) for clip, _ in rows),
+    }
+    mine = [boundary_errors(part[["start_s", "end_s"]].to_numpy(), clip.truth) for clip, part in timed]
+    rivals = {EQUAL: [boundary_errors(equal_shares(clip), clip.truth) for clip, _ in timed]}
+    if lengths is not None:
+        rivals[BY_LENGTH] = [boundary_errors(lengths.share(clip), clip.truth) for clip, _ in timed]
+    return {
+        **counts,
+        ALIGNED: boundary_figures(mine, signers, params),
+        **{
+            name: {
+                **boundary_figures(theirs, signers, params),
+                **compare_boundaries(mine, theirs, signers, params),
+            }
+            for name, theirs in rivals.items()
+        },
+    }
