@@ -29,9 +29,10 @@ from signloom.inference.bundle import Bundle
 from signloom.inference.dtw import dtw_score
 from signloom.inference.gloss_places import Place, Spans, delay_rows, gloss_spans, place_glosses
 from signloom.inference.networks import Array, Clip, Encoded, Networks
-from signloom.text.vocabulary import Symbols
+from signloom.text.vocabulary import SPECIALS, Symbols
 
 MASK_DIM = 4
+LANDMARK_DIM = 540  # columns of features that Signloom makes of landmarks
 
 
 class SignEngine:
@@ -128,29 +129,42 @@ class SignEngine:
     def align(self, clip: Clip, glosses: Sequence[str]) -> list[Place] | None:
         """Return the place of each of `glosses` in rows of a clip, None if it has too few rows for them.
 
-        The rows are late by `delay_rows`. Raises SignloomError if the bundle has no gloss network, or does
-        not know a gloss.
+        The rows are late by `delay_rows`. Raises SignloomError as `gloss_ids` does.
         """
         self._check(clip)
-        if self.config["gloss"] is None:
-            raise SignloomError("the bundle has no gloss network; train a variant that reads pose features")
-        number_of = {gloss: number for number, gloss in enumerate(self._vocabulary)}
-        if unknown := [gloss for gloss in glosses if gloss not in number_of]:
-            near = get_close_matches(unknown[0], self._vocabulary, 3)
-            hint = f"; similar ones are {', '.join(near)}" if near else ""
-            raise SignloomError(f"gloss {unknown[0]!r} is not in the bundle's gloss_vocabulary.json{hint}")
+        ids = self.gloss_ids(glosses)
         found = self._networks.glosses(clip) if len(clip[0]) else None
-        if found is None:
+        places = place_glosses(found.log_probs, ids, self._blank) if found else None
+        if not found or places is None:
             return None
-        places = place_glosses(found.log_probs, [number_of[gloss] for gloss in glosses], self._blank)
         # the network may read fewer rows than the clip has
         scale = len(clip[0]) / len(found.log_probs)
-        return places and [Place(scale * place.start, scale * place.end, place.score) for place in places]
+        return [Place(scale * place.start, scale * place.end, place.score) for place in places]
+
+    def gloss_ids(self, glosses: Sequence[str]) -> list[int]:
+        """Return the numbers of `glosses` in the bundle's vocabulary.
+
+        Raises SignloomError if it lacks one, or if the bundle has no gloss network.
+        """
+        if self.config["gloss"] is None:
+            raise SignloomError("the bundle has no gloss network; train a variant that reads pose features")
+        words = self._vocabulary[len(SPECIALS) :]
+        number_of = {gloss: number for number, gloss in enumerate(words, len(SPECIALS))}
+        for gloss in glosses:
+            if gloss not in number_of:
+                near = ", ".join(get_close_matches(gloss, number_of, 3))
+                hint = f"; similar ones are {near}" if near else "; gloss_vocabulary.json in it lists them"
+                raise SignloomError(f"the bundle does not know the gloss {gloss!r}{hint}")
+        return [number_of[gloss] for gloss in glosses]
 
     @property
     def delay_rows(self) -> float:
         """By how many rows the features of landmarks are late, because they are smoothed; 0 for given rows."""
-        return delay_rows(self.config["pose"]["smoothing"]) if "landmarks" in self.config else 0.0
+        return delay_rows(self.config["pose"]["smoothing"]) if self._of_landmarks else 0.0
+
+    @property
+    def _of_landmarks(self) -> bool:
+        return bool(self.config["features"]["dim"] == LANDMARK_DIM)
 
     @property
     def _blank(self) -> int:
