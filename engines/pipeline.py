@@ -154,11 +154,11 @@ class Pipeline:
         return (self.of_exported_run("{variant}") or self.variants)[0]
 
     def smoothed(self, variant: str) -> bool:
-        """Return whether the rows that the gloss variant reads come from landmarks, whose rows are smoothed."""
+        """Return whether the gloss variant reads rows of landmarks alone, which are smoothed."""
         return self.videos_read and self.reads(variant) == {"pose"}
 
     def rows_of(self, variant: str) -> dict[str, list[str]]:
-        """Return the files of the rows that the gloss variant reads, without augmented copies, by input name."""
+        """Return the files of rows that the gloss variant reads, without copies, by the name of the input."""
         families = {
             "pose": {
                 "pose": self.shards_of("pose_features", ".npy"),

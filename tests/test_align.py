@@ -11,7 +11,8 @@ import pytest
 import synthetic_gloss
 from demo_params import params_json
 
-from signloom.evaluation.align import COLUMNS, MeanLengths, Signed, equal_shares
+from signloom.evaluation.align import COLUMNS
+from signloom.evaluation.gloss_shares import MeanLengths, Signed, equal_shares
 from workflow_scripts import align as stage
 from workflow_scripts import train_gloss
 
@@ -26,7 +27,7 @@ Inputs = dict[str, list[Path]]
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
-    """A made-up corpus and a network of two epochs; one clip has no times, one is nobody's, one has no gloss."""
+    """A made-up corpus and a network of two epochs; a clip has no times, one no signer, one no gloss."""
     folder = tmp_path_factory.mktemp("corpus")
     inputs = synthetic_gloss.write_corpus(folder / "data", synthetic_gloss.Size(train=24, val=8))
     line = synthetic_gloss.arguments(inputs, folder, "hybrid_pose", folder / "scratch", **SMALL)

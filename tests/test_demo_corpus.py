@@ -11,7 +11,17 @@ import pandas as pd
 import pytest
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo"
-HEADER = ["video", "sentence_id", "sentence", "gloss", "gloss_times", "category", "signer_id", "split", "end_s"]
+HEADER = [
+    "video",
+    "sentence_id",
+    "sentence",
+    "gloss",
+    "gloss_times",
+    "category",
+    "signer_id",
+    "split",
+    "end_s",
+]
 REASONS = {"unreadable", "no_person", "low_detection", "too_few_frames", "low_motion"}
 
 

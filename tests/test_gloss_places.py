@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def by_hand(log_probs: np.ndarray, glosses: list[int]) -> list[tuple[float, floa
     for path in product(range(len(steps)), repeat=len(log_probs)):
         if path[0] > 1 or path[-1] < len(steps) - 2:
             continue
-        if any(not allowed(steps, glosses, one, other) for one, other in zip(path, path[1:], strict=False)):
+        if any(not allowed(steps, glosses, one, other) for one, other in pairwise(path)):
             continue
         weight = 1.0
         for row, state in enumerate(path):

@@ -25,7 +25,7 @@ def work(job: Job) -> None:
     torch.set_num_threads(1)  # sums depend on the number of threads, but outputs must not
     trained = load_run(job.input("checkpoint"), job.section("run", GlossRunParams), job.input("glosses"))
     splits = read_splits(job.input("splits"))
-    table, clips = align_clips(
+    table = align_clips(
         trained,
         open_rows(job.input_files(RowFiles), job.input("gloss_lines"), trained),
         splits,
@@ -35,7 +35,7 @@ def work(job: Job) -> None:
     )
     write_parquet(job.output("times"), table)
     params = job.section("evaluation", EvaluationParams)
-    write_metrics(job.output("metrics"), score_times(table, clips, splits, params))
+    write_metrics(job.output("metrics"), score_times(table, splits, params))
 
 
 def _delay_s(job: Job) -> float:

@@ -55,8 +55,10 @@ def align(args: argparse.Namespace) -> int:
     Raises SignloomError if the table or the bundle cannot be used, or the bundle does not know a gloss.
     """
     table = args.glosses is None
-    given = args.clip
-    lines = read_lines(given, args.videos or given.parent) if table else [Line(given, split_line(args.glosses))]
+    if table:
+        lines = read_lines(args.clip, args.videos or args.clip.parent)
+    else:
+        lines = [Line(args.clip, split_line(args.glosses))]
     engine = SignEngine.load(args.bundle)
     for line in lines:  # before the long work
         try:
@@ -132,9 +134,7 @@ def align_clip(engine: SignEngine, tracker: Tracker, line: Line) -> list[TimedGl
 
     Raises VideoUnreadable if a frame cannot be read, SignloomError if too few frames show a person.
     """
-    raw = track_video(
-        tracker, line.video, line.start_s, line.end_s, max_fps=bundle_landmarks(engine).max_fps
-    )
+    raw = track_video(tracker, line.video, line.start_s, line.end_s, max_fps=bundle_landmarks(engine).max_fps)
     pose, quality = bundle_params(engine)
     seen = landmarks_to_features(raw, pose, quality)
     # without a pose there is no torso to scale by, so rows with hands alone are useless

@@ -198,7 +198,10 @@ def _add_align(commands: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per line, for programs")
     parser.add_argument(
-        "--eaf", type=Path, metavar="FILE", help="write an ELAN tier of glosses; of a table, files in a folder"
+        "--eaf",
+        type=Path,
+        metavar="FILE",
+        help="write an ELAN tier of glosses; of a table, files in a folder",
     )
 
 

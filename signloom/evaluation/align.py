@@ -5,9 +5,8 @@ The rivals look at no video: equal shares of the clip, and shares by the mean le
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,15 @@ import torch
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import TOGETHER, data_sets
 from signloom.evaluation.gloss_model import clip_batches
+from signloom.evaluation.gloss_shares import (
+    ALIGNED,
+    BY_LENGTH,
+    EQUAL,
+    MeanLengths,
+    Signed,
+    equal_shares,
+    signed_clips,
+)
 from signloom.features.gloss_rows import GlossRows
 from signloom.inference.gloss_places import Place, place_glosses, to_seconds
 from signloom.metrics.bootstrap import Floats
@@ -28,52 +36,8 @@ from signloom.training.glosses.corpus import rows_needed
 
 COLUMNS = [
     *("clip_id", "split", "signer_id", "number", "gloss", "start_s", "end_s", "score"),
-    *("true_start_s", "true_end_s", "reason"),
+    *("true_start_s", "true_end_s", "length_s", "reason"),
 ]
-EQUAL, BY_LENGTH = "equal_shares", "mean_lengths"
-ALIGNED = "aligned"
-
-
-class Signed(NamedTuple):
-    """A clip with glosses: how long it lasts, and their true times (L, 2) in seconds, (0, 2) if unknown."""
-
-    clip_id: str
-    glosses: tuple[str, ...]
-    truth: Floats
-    length_s: float
-
-
-class MeanLengths:
-    """Mean lengths in seconds of the glosses of clips with known times, and of what is around them."""
-
-    def __init__(self, clips: Sequence[Signed]) -> None:
-        """Average over `clips`, of which at least one has times."""
-        timed = [clip for clip in clips if len(clip.truth)]
-        lengths: dict[str, list[float]] = {}
-        for clip in timed:
-            for gloss, (start, end) in zip(clip.glosses, clip.truth, strict=True):
-                lengths.setdefault(gloss, []).append(end - start)
-        self._of = {gloss: float(np.mean(known)) for gloss, known in lengths.items()}
-        self._all = float(np.mean([length for known in lengths.values() for length in known]))
-        pauses = [max(b[0] - a[1], 0.0) for clip in timed for a, b in pairwise(clip.truth)]
-        self._pause = float(np.mean(pauses)) if pauses else 0.0
-        self._before = float(np.mean([clip.truth[0, 0] for clip in timed]))
-        self._after = float(np.mean([max(clip.length_s - clip.truth[-1, 1], 0.0) for clip in timed]))
-
-    def share(self, clip: Signed) -> Floats:
-        """Return times (L, 2) in proportion to the mean lengths, with pauses; new glosses have the mean."""
-        parts = [self._before]
-        for gloss in clip.glosses:
-            parts += [self._of.get(gloss, self._all), self._pause]
-        parts[-1] = self._after
-        ends = np.cumsum(parts) / sum(parts) * clip.length_s
-        return np.stack([ends[:-1:2], ends[1::2]], 1)
-
-
-def equal_shares(clip: Signed) -> Floats:
-    """Return times (L, 2) that divide the clip into equal parts."""
-    ends = np.linspace(0.0, clip.length_s, len(clip.glosses) + 1)
-    return np.stack([ends[:-1], ends[1:]], 1)
 
 
 def align_clips(
@@ -83,12 +47,11 @@ def align_clips(
     lines: pd.DataFrame,
     batch_size: int,
     delay_s: float,
-) -> tuple[pd.DataFrame, dict[str, Signed]]:
-    """Return the times of the glosses of all signed clips, one row per gloss, and the clips by id.
+) -> pd.DataFrame:
+    """Return the times of the glosses of all signed clips, one row per gloss.
 
-    `splits` is splits.csv, `lines` gloss_lines.csv; `delay_s` says by how much the rows are late. The table has
-    `COLUMNS`; times are in seconds from the clip's start. A clip that cannot be aligned has no times, and the
-    `reason`.
+    `splits` is splits.csv, `lines` gloss_lines.csv; the rows are `delay_s` late. The table has `COLUMNS`; its
+    times are seconds from the clip's start. A clip that cannot be aligned has no times, and the `reason`.
     """
     split_of = splits[splits["sentence_id"] >= 0].set_index("clip_id")["split"].to_dict()
     known = lines[lines["gloss"] != ""]
@@ -97,7 +60,7 @@ def align_clips(
     names, tables = list(clips), []
     for places, features, lengths in clip_batches(rows, names, batch_size, "align"):
         with torch.inference_mode():
-            memory, valid = trained.model.encode(features.to(trained.device), lengths.to(trained.device))
+            memory, _ = trained.model.encode(features.to(trained.device), lengths.to(trained.device))
             log_probs = trained.model.ctc(memory).cpu().numpy()
         for place, length, found in zip(places, lengths.tolist(), log_probs, strict=True):
             clip = clips[names[place]]
@@ -111,7 +74,7 @@ def align_clips(
             tables.append(table)
     empty = pd.DataFrame(columns=COLUMNS)
     joined = pd.concat(tables, ignore_index=True)[COLUMNS] if tables else empty
-    return joined.sort_values(["clip_id", "number"], ignore_index=True), clips
+    return joined.sort_values(["clip_id", "number"], ignore_index=True)
 
 
 def _signed(clip_id: str, line: pd.Series[str], rows: GlossRows) -> Signed:
@@ -137,23 +100,23 @@ def _table(clip: Signed, places: list[Place] | None, times: Floats, delay_s: flo
     scores = [np.nan] * count if places is None else [place.score for place in places]
     truth = clip.truth if len(clip.truth) else np.full((count, 2), np.nan)
     columns = {"start_s": found[:, 0], "end_s": found[:, 1], "score": scores}
-    columns |= {"true_start_s": truth[:, 0], "true_end_s": truth[:, 1]}
+    columns |= {"true_start_s": truth[:, 0], "true_end_s": truth[:, 1], "length_s": [clip.length_s] * count}
     # what differs between processors is far below a millisecond
     numbers = {name: np.round(np.asarray(values, np.float64), 4) for name, values in columns.items()}
     about = {"clip_id": clip.clip_id, "number": range(count), "gloss": clip.glosses}
     return pd.DataFrame({**about, **numbers, "reason": ""})
 
 
-def score_times(
-    table: pd.DataFrame, clips: Mapping[str, Signed], splits: pd.DataFrame, params: EvaluationParams
-) -> dict[str, Any]:
+def score_times(table: pd.DataFrame, splits: pd.DataFrame, params: EvaluationParams) -> dict[str, Any]:
     """Return the metric entries of each data set: errors of the alignment and of its rivals.
 
-    `table` and `clips` are those of `align_clips`. Clips without true times and those that cannot be aligned
+    `table` is that of `align_clips`. Clips without true times and those that cannot be aligned
     are counted, and enter no figure.
     """
-    of_clip = {clip: rows for clip, rows in table.groupby("clip_id")}
-    training = [clips[clip] for clip in sorted(splits["clip_id"][splits["split"] == "train"]) if clip in clips]
+    clips = signed_clips(table)
+    of_clip = {str(clip): rows for clip, rows in table.groupby("clip_id")}
+    trained_on = sorted(splits["clip_id"][splits["split"] == "train"])
+    training = [clips[clip] for clip in trained_on if clip in clips]
     lengths = MeanLengths(training) if any(len(clip.truth) for clip in training) else None
     sets = data_sets(splits)
     sets |= {name: [clip for part in parts for clip in sets[part]] for name, parts in TOGETHER.items()}

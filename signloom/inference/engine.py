@@ -159,7 +159,7 @@ class SignEngine:
 
     @property
     def delay_rows(self) -> float:
-        """By how many rows the features of landmarks are late, because they are smoothed; 0 for given rows."""
+        """By how many rows features of landmarks are late, because they are smoothed; 0 for given rows."""
         return delay_rows(self.config["pose"]["smoothing"]) if self._of_landmarks else 0.0
 
     @property

@@ -1,9 +1,9 @@
 """Where in a clip its glosses are signed, by the CTC probabilities of the gloss network.
 
 CTC marks a gloss with a spike and is blank elsewhere, so its likeliest path has no extents. Two changes give
-it some: each label's probability is divided by its mean over the clip, as hybrid recognisers divide by label
-priors (Bourlard and Morgan 1994, "Connectionist Speech Recognition", chapter 7), and boundaries are means over
-all paths that say the glosses (Baum-Welch), not those of one path.
+it some. Each label's probability is divided by its mean over the clip, as hybrid recognisers divide by label
+priors (Bourlard and Morgan 1994, "Connectionist Speech Recognition", chapter 7). And boundaries are means
+over all paths that say the glosses (Baum-Welch), not those of one path.
 """
 
 from collections.abc import Sequence
@@ -91,10 +91,11 @@ def to_seconds(places: Sequence[Place], times: Floats, length_s: float, delay_s:
     single one fills the clip. Times are `delay_s` earlier, and within a clip of `length_s`.
     """
     between = (times[:-1] + times[1:]) / 2
-    first, last = (2 * times[0] - between[0], 2 * times[-1] - between[-1]) if len(between) else (0.0, length_s)
-    edges = np.array([first, *between, last])
+    edges = np.array([0.0, length_s])
+    if len(between):
+        edges = np.array([2 * times[0] - between[0], *between, 2 * times[-1] - between[-1]])
     rows = np.array([place[:2] for place in places]).reshape(-1, 2)
-    return np.clip(np.interp(rows, np.arange(len(edges)), edges) - delay_s, 0.0, length_s)
+    return np.asarray(np.clip(np.interp(rows, np.arange(len(edges)), edges) - delay_s, 0.0, length_s))
 
 
 def occupancy(scores: Floats, may_skip: npt.NDArray[np.bool_]) -> Floats | None:

@@ -1,6 +1,6 @@
 """How far the start and end of signs lie from their true times, with intervals over clips and signers."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,10 +39,10 @@ def boundary_figures(errors: Errors, signers: Sequence[str], params: EvaluationP
             lambda: _medians(_each(signer_resamples(signers, *draw)), errors),
             NO_TIMES,
         ),
-        **figure("mean_ms", _sums(errors, np.sum), ratio, *draw, NO_TIMES),
+        **figure("mean_ms", _sums(errors), ratio, *draw, NO_TIMES),
     }
     for limit in LIMITS_MS:
-        within = _sums(errors, lambda clip, limit=limit: (clip <= limit).sum())
+        within = _sums([clip <= limit for clip in errors])
         figures |= figure(f"within_{limit}_ms", within, ratio, *draw, NO_TIMES)
     return figures
 
@@ -52,25 +52,26 @@ def compare_boundaries(
 ) -> dict[str, Any]:
     """Return by how much the errors `mine` are lower than `theirs` of the same clips: below 0 is better.
 
-    `difference_ms` is that of the means, with `difference_by_signer_ms` and the p-value `p` of a swap test, and
-    `median_difference_ms` that of the medians. Intervals come from paired resamples of clips.
+    `difference_ms` is that of the means, with `difference_ms_by_signer` and the p-value `p` of a swap test;
+    `median_difference_ms` is that of the medians. Intervals come from paired resamples of clips.
     """
     draw = (params.bootstrap, params.seed)
-    ours, others = _sums(mine, np.sum), _sums(theirs, np.sum)
+    ours, others = _sums(mine), _sums(theirs)
     pair = Pair(others[None], ours[None], ratio, signers)
     medians = _medians(resamples(len(mine), *draw), mine, theirs)
     by_signer = signer_difference(pair, *draw) if len(mine) else {}
+    lower = np.stack([ours[:, 0] - others[:, 0], ours[:, 1]], 1)
     return {
-        **figure("difference_ms", np.stack([ours[:, 0] - others[:, 0], ours[:, 1]], 1), ratio, *draw, NO_TIMES),
+        **figure("difference_ms", lower, ratio, *draw, NO_TIMES),
         **{name.replace("_by_signer", "_ms_by_signer"): value for name, value in by_signer.items()},
         **entry("median_difference_ms", _median(mine) - _median(theirs), medians, NO_TIMES),
         "p": swap_test(pair, *draw) if len(mine) else None,
     }
 
 
-def _sums(errors: Errors, of: Callable[[Floats], Any]) -> Floats:
-    """Return (clips, 2): `of` the errors of each clip, and their number."""
-    return np.array([(of(clip), len(clip)) for clip in errors], np.float64).reshape(-1, 2)
+def _sums(values: Sequence[npt.NDArray[Any]]) -> Floats:
+    """Return (clips, 2): the sum of the values of each clip, and their number."""
+    return np.array([(clip.sum(), len(clip)) for clip in values], np.float64).reshape(-1, 2)
 
 
 def _median(errors: Errors) -> float:
