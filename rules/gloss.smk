@@ -85,12 +85,12 @@ rule evaluate_gloss:
 rule align:
     """Find the times of every gloss; score them where the true ones are known."""
     input:
+        **flow.rows_of(flow.aligned_variant),
         code=code_of("align"),
         checkpoint=flow.plain(rules.train_gloss.output.best).replace("{variant}", flow.aligned_variant),
         splits=flow.plain(rules.splits.output.splits),
         glosses=flow.plain(rules.text.output.glosses),
         gloss_lines=flow.plain(rules.text.output.gloss_lines),
-        **flow.rows_of(flow.aligned_variant),
     output:
         times=flow.product("predictions/alignment.parquet"),
         metrics=report(flow.metric("alignment.json"), "../docs/captions/alignment.rst", category="Glosses"),
