@@ -130,6 +130,18 @@ def test_without_known_times_there_are_times_and_no_figure(corpus: Inputs, tmp_p
     assert "mean_lengths" not in found
 
 
+def test_a_clip_without_feature_rows_is_refused(
+    corpus: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = pd.read_parquet(corpus["pose_index"][0])
+    index.loc[index["clip_id"] == "val/024", "length"] = 0
+    index["time_s"] = [times[:length] for times, length in zip(index["time_s"], index["length"], strict=True)]
+    index.to_parquet(tmp_path / "index.parquet")
+    code, times, _ = call(corpus | {"pose_index": [tmp_path / "index.parquet"]}, tmp_path)
+    assert code == 2 and not times.exists()
+    assert "no pose feature rows (first: val/024)" in capsys.readouterr().err
+
+
 def test_another_number_of_times_than_of_glosses_is_refused(
     corpus: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

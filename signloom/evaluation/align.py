@@ -55,15 +55,15 @@ def align_clips(
     """
     split_of = splits[splits["sentence_id"] >= 0].set_index("clip_id")["split"].to_dict()
     known = lines[lines["gloss"] != ""]
-    clips = {clip: _signed(clip, known.loc[clip], rows) for clip in sorted(split_of) if clip in known.index}
     number_of = {gloss: number for number, gloss in enumerate(trained.vocabulary)}
-    names, tables = list(clips), []
+    names = [clip for clip in sorted(split_of) if clip in known.index]
+    tables = []
     for places, features, lengths in clip_batches(rows, names, batch_size, "align"):
         with torch.inference_mode():
             memory, _ = trained.model.encode(features.to(trained.device), lengths.to(trained.device))
             log_probs = trained.model.ctc(memory).cpu().numpy()
         for place, length, found in zip(places, lengths.tolist(), log_probs, strict=True):
-            clip = clips[names[place]]
+            clip = _signed(names[place], known.loc[names[place]], rows)
             ids = [number_of.get(gloss, UNK) for gloss in clip.glosses]
             signed = place_glosses(found[:length], ids, BLANK)
             table = _table(clip, signed, rows.input_times(clip.clip_id), delay_s)
