@@ -28,8 +28,8 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     if options.only is not None:
         return 0
-    build.write_tables(options.output)
     build.write_truth(options.output)
+    build.write_tables(options.output)
     if options.check:
         from demo_corpus.check import check
 

@@ -126,8 +126,12 @@ def make_videos(output: Path, jobs: int, only: list[str] | None = None) -> None:
             finished.result()
 
 
-def clip_table() -> pd.DataFrame:
-    """Return the rows of ``clips.csv``."""
+def clip_table(times: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of ``clips.csv``; ``times`` are those of ``truth/gloss_times.csv``."""
+    spans = {
+        clip_id: json.dumps(part[["start_s", "end_s"]].to_numpy().tolist())
+        for clip_id, part in times.groupby("clip_id")
+    }
     rows = []
     for clip in clips():
         s = clip.sentence
@@ -137,6 +141,7 @@ def clip_table() -> pd.DataFrame:
                 "sentence_id": s.sentence_id if s else -1,
                 "sentence": s.texts[0] if s else "",
                 "gloss": " ".join(s.glosses) if s else "",
+                "gloss_times": spans.get(clip.clip_id, ""),
                 "category": s.topic if s and clip.kind == "signed" else clip.kind,
                 "signer_id": clip.signer_id,
                 "split": clip.split,
@@ -155,10 +160,15 @@ def lexicon_table() -> pd.DataFrame:
 
 
 def write_tables(output: Path) -> None:
-    """Write the clip table, the sentence variations and the lexicon."""
-    write_csv(output / "clips.csv", clip_table())
+    """Write the clip table, the sentence variations and the lexicon; the table has the times of the truth."""
+    write_csv(output / "clips.csv", clip_table(read_times(output)))
     write_csv(output / "lexicon.csv", lexicon_table())
     write_json(output / "sentence_variations.json", {str(s.sentence_id): list(s.texts) for s in sentences()})
+
+
+def read_times(output: Path) -> pd.DataFrame:
+    """Return the gloss times that ``write_truth`` wrote."""
+    return pd.read_csv(output / "truth" / "gloss_times.csv")
 
 
 def write_truth(output: Path) -> None:
@@ -205,7 +215,7 @@ def write_npz(path: Path, arrays: dict[str, Array]) -> None:
 def summary(output: Path) -> str:
     """Return counts and sizes of the files in ``output`` as JSON."""
     files = [p for p in output.rglob("*") if p.is_file()]
-    table = clip_table()
+    table = clip_table(read_times(output))
     return json.dumps(
         {
             "clips": len(table),

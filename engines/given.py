@@ -25,18 +25,19 @@ class Given:
         """Return the parameters of a stage as sorted JSON, a plain string that Snakemake can track."""
         return json.dumps(chosen(self.params, names), sort_keys=True)
 
-    def to_run(self, *names: str) -> Callable[[Any], str]:
-        """Return a params function that gives the same, the seed, and the variant if the rule has it.
+    def to_run(self, *names: str, variant: str | None = None) -> Callable[[Any], str]:
+        """Return a params function that gives the same, the seed, and the gloss variant.
 
-        A variant of sign2text is given by what it changes in the section `sign2text`.
+        The latter is `variant`, or that of the rule's wildcard, if it has one. A variant of sign2text is
+        given by what it changes in the section `sign2text`.
         """
 
         def given(wildcards: Any) -> str:
             tree = chosen(self.params, names)
-            if variant := re.match(r"variants/(\w+)/", getattr(wildcards, "run", "")):
-                tree["sign2text"] |= SENTENCE_VARIANTS[variant[1]][1]
+            if sentences := re.match(r"variants/(\w+)/", getattr(wildcards, "run", "")):
+                tree["sign2text"] |= SENTENCE_VARIANTS[sentences[1]][1]
             tree["run"] = {"seed": self.seed_of(wildcards)}
-            if gloss_variant := getattr(wildcards, "variant", None):
+            if gloss_variant := variant or getattr(wildcards, "variant", None):
                 tree["run"]["variant"] = gloss_variant
             return json.dumps(tree, sort_keys=True)
 

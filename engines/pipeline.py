@@ -153,6 +153,33 @@ class Pipeline:
             path.replace("{variant}", name) for name in chosen if not (decoder and VARIANTS[name].ctc_alone)
         ]
 
+    @property
+    def aligned_variant(self) -> str:
+        """The gloss variant whose network finds the times of glosses: the exported one, or else the first."""
+        return (self.of_exported_run("{variant}") or self.variants)[0]
+
+    def smoothed(self, variant: str) -> bool:
+        """Return whether the gloss variant reads rows of landmarks alone, which are smoothed."""
+        return self.videos_read and self.reads(variant) == {"pose"}
+
+    def rows_of(self, variant: str) -> dict[str, list[str]]:
+        """Return the files of rows that the gloss variant reads, without copies, by the name of the input."""
+        families = {
+            "pose": {
+                "pose": self.shards_of("pose_features", ".npy"),
+                "pose_index": self.shards_of("pose_features", ".parquet"),
+                "mask": self.shards_of("pose_features", ".mask.npy"),
+                "pose_stats": [self.product("global_stats.npz")],
+            },
+            "clip": {
+                "clip": self.shards_of("clip_features", ".npy"),
+                "clip_index": self.shards_of("clip_features", ".parquet"),
+                "clip_stats": [self.product("clip_stats.npz")],
+            },
+        }
+        read = self.reads(variant)
+        return {name: files for kind in families if kind in read for name, files in families[kind].items()}
+
     def if_read(self, kind: str, paths: str | list[str]) -> Callable[[Any], list[str]]:
         """Return an input function that gives `paths` to gloss runs that read features of `kind`."""
         files = [paths] if isinstance(paths, str) else paths

@@ -82,6 +82,43 @@ rule evaluate_gloss:
         " --threads {threads} 2>&1 | tee {log}"
 
 
+rule align:
+    """Find the times of every gloss; score them where the true ones are known."""
+    input:
+        **flow.rows_of(flow.aligned_variant),
+        code=code_of("align"),
+        checkpoint=flow.plain(rules.train_gloss.output.best).replace("{variant}", flow.aligned_variant),
+        splits=flow.plain(rules.splits.output.splits),
+        glosses=flow.plain(rules.text.output.glosses),
+        gloss_lines=flow.plain(rules.text.output.gloss_lines),
+    output:
+        times=flow.product("predictions/alignment.parquet"),
+        metrics=report(flow.metric("alignment.json"), "../docs/captions/alignment.rst", category="Glosses"),
+    log:
+        flow.product("logs/align.log"),
+    benchmark:
+        flow.product("benchmarks/align.tsv")
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        files=flow.files,
+        given=given.to_run(
+            *("decode_gloss.batch_size", "evaluation"),
+            # the rows of landmarks alone are smoothed, which makes them late
+            *(("pose.smoothing", "pose.fps") if flow.smoothed(flow.aligned_variant) else ()),
+            variant=flow.aligned_variant,
+        ),
+    message:
+        "align: {output.times}"
+    shell:
+        "python -m workflow_scripts.align {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
 rule ablation:
     """Compare the gloss variants over all seeds."""
     input:

@@ -120,6 +120,16 @@ def test_long_clips_are_evenly_subsampled_and_never_cut(length: int) -> None:
     assert length == 1 or (steps.min() >= 1 and steps.max() - steps.min() <= 1)
 
 
+@pytest.mark.parametrize(("length", "every", "most"), [(1, 1, 60), (7, 3, 60), (500, 3, 60), (61, 1, 60)])
+def test_every_input_row_has_the_time_of_its_own_row(length: int, every: int, most: int) -> None:
+    stats = {"clip": Stats(np.zeros(1, np.float32), np.ones(1, np.float32))}
+    rows = GlossRows("clip", None, None, stats, most, every=every)
+    rows.times = lambda clip_id: np.arange(length) / 25  # type: ignore[method-assign]
+    given_rows = Rows(np.arange(length, dtype=np.float32)[:, None], np.zeros((length, 0), np.float32))
+    kept = rows.subsample(rows.thin(given_rows))[0][:, 0]
+    np.testing.assert_allclose(rows.input_times("a"), kept / 25)
+
+
 @pytest.mark.parametrize(
     ("file", "bad"), [("clip", np.nan), ("clip", np.inf), ("pose", np.nan), ("pose", -np.inf)]
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ElementTree
 from contextlib import nullcontext
-from itertools import groupby, pairwise, product
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from signloom.cli import predict
 from signloom.features.pose.layout import RAW_PARTS
 from signloom.inference.annotations import AnsweredPassage, write_eaf, write_subtitles
 from signloom.inference.answer import Answer, Match
-from signloom.inference.gloss_places import best_path, gloss_spans
 from signloom.inference.passages import Passage, Passages, hands_rest
 from signloom.inference.video import TrackedFrame
 from signloom.params.features import PoseParams, QualityParams
@@ -92,36 +91,6 @@ def test_a_stream_that_is_cut_has_one_final_answer_for_every_part_that_moves() -
     spans = [event.span_s for event in finals(pushed) + ended]
     assert len(spans) >= 3 and spans[0][0] == 0 and spans[-1][1] == pytest.approx(4.96)
     assert all(before[1] == after[0] for before, after in pairwise(spans))
-
-
-def by_hand(log_probs: np.ndarray, glosses: list[int], blank: int) -> tuple[float, list[int]]:
-    """The likeliest path that says `glosses`, of all paths there are, and its log-probability."""
-    best = (-np.inf, [])
-    for path in product(range(log_probs.shape[1]), repeat=len(log_probs)):
-        if [label for label, _ in groupby(path) if label != blank] == glosses:
-            best = max(best, (sum(log_probs[frame, label] for frame, label in enumerate(path)), list(path)))
-    return best
-
-
-@pytest.mark.parametrize("glosses", [[0], [0, 1], [1, 1], [0, 2, 0]])
-def test_the_path_that_says_the_glosses_is_the_likeliest_of_all(glosses: list[int]) -> None:
-    blank = 3
-    log_probs = np.log(np.random.default_rng(len(glosses)).dirichlet(np.ones(4), 6))
-    path = best_path(log_probs, glosses, blank)
-    assert path is not None
-    labels = np.full(2 * len(glosses) + 1, blank)
-    labels[1::2] = glosses
-    assert labels[path].tolist() == by_hand(log_probs, glosses, blank)[1]
-
-
-def test_glosses_share_the_clip_halfway_between_the_places_where_they_are_said() -> None:
-    probs = np.full((10, 3), 0.1)
-    probs[:, 2] = 0.8
-    probs[2], probs[7] = [0.8, 0.1, 0.1], [0.1, 0.8, 0.1]
-    assert gloss_spans(np.log(probs), [0, 1], 2) == ((0.0, pytest.approx(0.5)), (pytest.approx(0.5), 1.0))
-    assert gloss_spans(np.log(probs), [0], 2) == ((0.0, 1.0),)
-    assert gloss_spans(np.log(probs), [], 2) == ()
-    assert gloss_spans(np.log(probs[:2]), [0, 0], 2) is None  # two frames cannot say a gloss twice
 
 
 def answer(sentence: str, glosses: str | None = None, *, accepted: bool = True, spans: Any = None) -> Answer:

@@ -17,6 +17,7 @@ from signloom.errors import SignloomError
 from signloom.metrics.wer import error_stats
 from signloom.params.variants import VARIANTS
 from signloom.report import errors, sources, tables
+from signloom.report.glosses import alignment as gloss_alignment
 from signloom.report.glosses import plots as gloss_plots
 from signloom.report.glosses import section as gloss
 from signloom.report.glosses import tables as gloss_tables
@@ -324,3 +325,33 @@ def test_gloss_runs_have_stage_times_and_checksums(html: str, tmp_path: Path) ->
         "ablation.csv",
     ):
         assert f">{name}</a></dt>" in html
+
+
+def test_the_times_of_glosses_stand_beside_their_rivals_and_as_timelines(html: str) -> None:
+    rows = {row[0]: row[1:] for row in table_of(html, "alignment-test")}
+    assert list(rows) == ["aligned", "mean lengths", "equal shares"]
+    assert rows["aligned"][0].split()[0] == rows["aligned"][1].split()[0] == "40"
+    assert rows["aligned"][2].split()[0] == "1.00" and rows["aligned"][4] == ""
+    assert rows["equal shares"][4].startswith("−")  # the alignment has the lower error
+    pictures = re.findall(r'<figure id="(alignment-[^"]*)">', html)
+    assert pictures[0] == "alignment-errors" and 2 <= len(pictures) <= 4
+    timeline = svg_of(html, pictures[1])
+    assert all(name in timeline for name in ("truth", "aligned", "mean lengths", "equal shares"))
+    assert "left out: " in html[html.index("too few rows for their glosses") :][:60]
+
+
+def test_without_true_times_there_is_no_picture_and_the_page_says_so() -> None:
+    columns = [
+        "clip_id",
+        "split",
+        "gloss",
+        "start_s",
+        "end_s",
+        "true_start_s",
+        "true_end_s",
+        "length_s",
+        "reason",
+    ]
+    times = pd.DataFrame([("a", "test", "CAT", 0.1, 0.4, None, None, 1.0, "")], columns=columns)
+    found = gloss_alignment.describe(sources.AlignmentSources({"test": {"n": 0}}, times))
+    assert found == {"tables": [], "too_short": 0, "pictures": []}

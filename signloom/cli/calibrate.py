@@ -84,7 +84,7 @@ def read_clips(table: Path, videos: Path) -> list[TableClip]:
         where = f"{table}: line {row['row']}"
         if not row["video"].strip():
             raise SignloomError(f"{where}: video is empty; expected a file name")
-        start, end = (_seconds(row.get(name, "").strip(), name, where) for name in ("start_s", "end_s"))
+        start, end = (read_seconds(row.get(name, "").strip(), name, where) for name in ("start_s", "end_s"))
         if end is not None and end <= (start or 0.0):
             raise SignloomError(f"{where}: end_s {end:g} is not after start_s {start or 0:g}")
         key = videos / row["video"].strip(), start, end
@@ -187,7 +187,8 @@ def _sentence_id(text: str, where: str) -> int:
     return number
 
 
-def _seconds(text: str, column: str, where: str) -> float | None:
+def read_seconds(text: str, column: str, where: str) -> float | None:
+    """Return a time of a table, None if it is empty; raises SignloomError if it is no time of a video."""
     if not text:
         return None
     try:

@@ -10,6 +10,7 @@ from signloom.errors import SignloomError, need_project
 
 BUNDLE = Path("build/export/sign_encoder_bundle.zip")
 FEATURES = frozenset({".npz", ".npy"})
+TABLES = frozenset({".csv", ".tsv", ".xlsx"})
 
 
 def add_commands(commands: Any) -> None:
@@ -17,6 +18,7 @@ def add_commands(commands: Any) -> None:
     _add_init(commands)
     _add_check(commands)
     _add_predict(commands)
+    _add_align(commands)
     _add_calibrate(commands)
     _add_compare(commands)
     _add_export_landmarks(commands)
@@ -178,6 +180,53 @@ def _run_predict(args: argparse.Namespace) -> int:
     from signloom.cli.predict import answer
 
     return answer(args)
+
+
+def _add_align(commands: Any) -> None:
+    parser = _new_command(
+        commands,
+        _run_align,
+        "align",
+        help="find when each gloss of a known line begins and ends",
+        description="Find when each gloss of a video begins and ends, given its gloss line.",
+    )
+    _add_bundle(parser)
+    parser.add_argument("clip", type=Path, metavar="CLIP", help="a video, or a table of clips, see below")
+    parser.add_argument("--glosses", metavar="LINE", help="the glosses of the video, separated by spaces")
+    parser.add_argument(
+        "--videos", type=Path, metavar="FOLDER", help="folder of the table's videos (default: its own)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line, for programs")
+    parser.add_argument(
+        "--eaf",
+        type=Path,
+        metavar="FILE",
+        help="write an ELAN tier of glosses; of a table, files in a folder",
+    )
+
+
+def _run_align(args: argparse.Namespace) -> int:
+    table = args.clip.suffix.lower() in TABLES
+    if table and args.glosses is not None:
+        raise SignloomError(f"align: {args.clip} is a table with its own glosses; leave --glosses out")
+    if not table and args.glosses is None:
+        raise SignloomError('align: give the glosses of the video, as in --glosses "MOTHER BUY BOOK"')
+    if not table and args.videos is not None:
+        raise SignloomError("align: --videos is for a table of clips")
+    if args.eaf and table and args.eaf.is_file():
+        raise SignloomError(f"align: --eaf {args.eaf}: expected a folder for the videos of a table")
+    if args.eaf and not table and args.eaf.is_dir():
+        raise SignloomError(f"align: --eaf {args.eaf}: expected a file, this is a folder")
+    need_video("align")
+    if args.clip.suffix.lower() == ".pose":
+        need_points("align")
+    _need_bundle(args.bundle)
+    if not args.clip.exists():
+        raise SignloomError(f"align: {args.clip} does not exist")
+    # slow to import: --help and wrong arguments should not wait for it
+    from signloom.cli.align import align
+
+    return align(args)
 
 
 def _add_calibrate(commands: Any) -> None:

@@ -191,7 +191,7 @@ def decode_clips(
     answers = {name: [""] * len(clip_ids) for name in by_name}
     blanks = np.zeros((len(clip_ids), 2))
     seconds = dict.fromkeys(["encoder", *by_name], 0.0)
-    for places, features, lengths in _batches(rows, clip_ids, batch_size, f"decode {data}"):
+    for places, features, lengths in clip_batches(rows, clip_ids, batch_size, f"decode {data}"):
         started = time.perf_counter()
         with torch.inference_mode():
             memory, valid = trained.model.encode(features.to(trained.device), lengths.to(trained.device))
@@ -211,7 +211,7 @@ def decode_clips(
     return Decoded(answers, blanks)
 
 
-def _batches(
+def clip_batches(
     rows: GlossRows, clip_ids: Sequence[str], size: int, label: str
 ) -> Iterator[tuple[Sequence[int], Tensor, Tensor]]:
     """Yield places in `clip_ids`, features (B, T, D) and lengths (B,) of clips of similar length.

@@ -147,6 +147,11 @@ class GlossRows:
             self._times = dict(zip(shards.index["clip_id"], shards.index["time_s"], strict=True))
         return np.asarray(self._times[clip_id], np.float64)
 
+    def input_times(self, clip_id: str) -> npt.NDArray[np.float64]:
+        """Return the time of each row of `network_input`, in seconds from the clip's start."""
+        times = self.times(clip_id)[:: self.every]
+        return times[_spaced(len(times), self.max_frames)]
+
     def read(self, clip_id: str) -> Rows:
         """Return all rows of a clip; raises SignloomError for an infinite value or an unexpected NaN."""
         if self.kind == "pose":
@@ -186,7 +191,7 @@ class GlossRows:
         """Return at most `max_frames` evenly spaced rows, including the first and the last."""
         if len(rows.values) <= self.max_frames:
             return rows
-        kept = np.rint(np.linspace(0, len(rows.values) - 1, self.max_frames)).astype(np.intp)
+        kept = _spaced(len(rows.values), self.max_frames)
         return Rows(rows.values[kept], rows.mask[kept])
 
     def thin(self, rows: Rows, phase: int = 0) -> Rows:
@@ -219,6 +224,11 @@ class GlossRows:
         """Return standardised rows (T, dim), 0 where a value is missing or its column never varied."""
         values = np.where(self._varies, np.nan_to_num(rows.values, nan=0.0), np.float32(0))
         return np.concatenate([values, rows.mask], axis=1)
+
+
+def _spaced(rows: int, most: int) -> npt.NDArray[np.intp]:
+    """Return the numbers of at most `most` evenly spaced rows of `rows`, including the first and the last."""
+    return np.rint(np.linspace(0, rows - 1, min(rows, most))).astype(np.intp)
 
 
 def _stats(stats: Path | None, shards: Sequence[Path], family: str) -> Stats:

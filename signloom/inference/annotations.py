@@ -2,7 +2,7 @@
 
 import mimetypes
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,10 +34,10 @@ class AnsweredPassage(NamedTuple):
 def sentences(passages: Sequence[AnsweredPassage]) -> list[Annotation]:
     """Return the sentence or sign of every accepted passage; refused passages have none."""
     return [
-        annotation
+        said
         for start_s, end_s, answer in passages
         if answer.accepted
-        for annotation in _annotation(start_s, end_s, answer.matches[0].sentence)
+        for said in annotation(start_s, end_s, answer.matches[0].sentence)
     ]
 
 
@@ -49,15 +49,15 @@ def glosses(passages: Sequence[AnsweredPassage]) -> list[Annotation]:
     found = []
     for start_s, end_s, answer in passages:
         if answer.sign is not None:
-            found += _annotation(start_s, end_s, answer.sign)
+            found += annotation(start_s, end_s, answer.sign)
         if not (answer.accepted and answer.glosses):
             continue
         if not answer.gloss_spans:
-            found += _annotation(start_s, end_s, answer.glosses)
+            found += annotation(start_s, end_s, answer.glosses)
             continue
         for word, (begun, ended) in zip(answer.glosses.split(" "), answer.gloss_spans, strict=True):
             length = end_s - start_s
-            found += _annotation(start_s + begun * length, start_s + ended * length, word)
+            found += annotation(start_s + begun * length, start_s + ended * length, word)
     return found
 
 
@@ -66,19 +66,24 @@ def write_eaf(path: Path, passages: Sequence[AnsweredPassage], media: Path | Non
 
     `media` is linked by its path from the folder of `path`; None links nothing.
     """
+    tiers = {SENTENCES: sentences(passages), GLOSSES: glosses(passages)}
+    if any(passage.answer.unit == "sign" for passage in passages):
+        del tiers[SENTENCES]
+    write_tiers(path, tiers, media)
+
+
+def write_tiers(path: Path, tiers: Mapping[str, Sequence[Annotation]], media: Path | None) -> None:
+    """Write an ELAN file with the annotations of each tier; `media` as for `write_eaf`."""
     eaf = Eaf(author="Signloom")
     eaf.remove_tier("default")
     if media is not None and media.is_file():
         url = Path(os.path.relpath(media.resolve(), path.resolve().parent)).as_posix()
         kind = mimetypes.guess_type(media.name)[0] or "video/*"
         eaf.add_linked_file(f"./{url}", relpath=f"./{url}", mimetype=kind)
-    tiers = {SENTENCES: sentences(passages), GLOSSES: glosses(passages)}
-    if any(passage.answer.unit == "sign" for passage in passages):
-        del tiers[SENTENCES]
     for tier, annotations in tiers.items():
         eaf.add_tier(tier)
-        for annotation in annotations:
-            eaf.add_annotation(tier, *annotation)
+        for one in annotations:
+            eaf.add_annotation(tier, *one)
     with atomic(path) as part:
         to_eaf(part, eaf)
 
@@ -94,7 +99,7 @@ def write_subtitles(path: Path, passages: Sequence[AnsweredPassage], form: str) 
         file.save(str(part), encoding="utf-8", format_=form)
 
 
-def _annotation(start_s: float, end_s: float, text: str) -> list[Annotation]:
+def annotation(start_s: float, end_s: float, text: str) -> list[Annotation]:
     """Return the annotation in milliseconds, or nothing if it is shorter than one."""
     start, end = round(1000 * start_s), round(1000 * end_s)
     return [Annotation(start, end, text)] if start < end else []

@@ -13,6 +13,7 @@ import io
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
@@ -26,11 +27,12 @@ from signloom.inference.answer import Answer, Match, Refusal
 from signloom.inference.beam import NextLogProbs, beam_search
 from signloom.inference.bundle import Bundle
 from signloom.inference.dtw import dtw_score
-from signloom.inference.gloss_places import Spans, gloss_spans
+from signloom.inference.gloss_places import Place, Spans, delay_rows, gloss_spans, place_glosses
 from signloom.inference.networks import Array, Clip, Encoded, Networks
-from signloom.text.vocabulary import Symbols
+from signloom.text.vocabulary import SPECIALS, Symbols
 
 MASK_DIM = 4
+LANDMARK_DIM = 540  # columns of features that Signloom makes of landmarks
 
 
 class SignEngine:
@@ -123,6 +125,50 @@ class SignEngine:
             if not len(clip[0]):
                 raise SignloomError("a clip without frames has no embedding")
         return self._encode(clips).embeddings
+
+    def align(self, clip: Clip, glosses: Sequence[str]) -> list[Place] | None:
+        """Return the place of each of `glosses` in rows of a clip, None if it has too few rows for them.
+
+        The rows are late by `delay_rows`. Raises SignloomError as `gloss_ids` does.
+        """
+        self._check(clip)
+        ids = self.gloss_ids(glosses)
+        found = self._networks.glosses(clip) if len(clip[0]) else None
+        places = place_glosses(found.log_probs, ids, self._blank) if found else None
+        if not found or places is None:
+            return None
+        # the network may read fewer rows than the clip has
+        scale = len(clip[0]) / len(found.log_probs)
+        return [Place(scale * place.start, scale * place.end, place.score) for place in places]
+
+    def gloss_ids(self, glosses: Sequence[str]) -> list[int]:
+        """Return the numbers of `glosses` in the bundle's vocabulary.
+
+        Raises SignloomError if it lacks one, or if the bundle has no gloss network.
+        """
+        if self.config["gloss"] is None:
+            raise SignloomError("the bundle has no gloss network; train a variant that reads pose features")
+        words = self._vocabulary[len(SPECIALS) :]
+        number_of = {gloss: number for number, gloss in enumerate(words, len(SPECIALS))}
+        for gloss in glosses:
+            if gloss not in number_of:
+                near = ", ".join(get_close_matches(gloss, number_of, 3))
+                hint = f"; similar ones are {near}" if near else "; gloss_vocabulary.json in it lists them"
+                raise SignloomError(f"the bundle does not know the gloss {gloss!r}{hint}")
+        return [number_of[gloss] for gloss in glosses]
+
+    @property
+    def delay_rows(self) -> float:
+        """By how many rows features of landmarks are late, because they are smoothed; 0 for given rows."""
+        return delay_rows(self.config["pose"]["smoothing"]) if self._of_landmarks else 0.0
+
+    @property
+    def _of_landmarks(self) -> bool:
+        return bool(self.config["features"]["dim"] == LANDMARK_DIM)
+
+    @property
+    def _blank(self) -> int:
+        return int(self.config["gloss"]["tokens"]["blank"])
 
     def _check(self, clip: Clip) -> None:
         """Raise SignloomError if the layout of a clip differs from the bundle's."""
@@ -295,8 +341,8 @@ class SignEngine:
             return None, None
         decoder = self._networks.gloss_decoder(found.frames)
         ids = self._search_beams(decoder, self.config["gloss"]["tokens"]) if decoder else found.greedy
-        blank = self.config["gloss"]["tokens"]["blank"]
-        return " ".join(self._vocabulary[i] for i in ids), gloss_spans(found.log_probs, ids, blank)
+        spans = gloss_spans(found.log_probs, ids, self._blank, self.delay_rows / len(clip[0]))
+        return " ".join(self._vocabulary[i] for i in ids), spans
 
     def _search_beams(self, decoder: NextLogProbs, tokens: dict[str, int]) -> list[int]:
         decoding = self.config["decoding"]

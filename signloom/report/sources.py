@@ -48,6 +48,14 @@ class InferenceSources:
 
 
 @dataclass(frozen=True)
+class AlignmentSources:
+    """Results of stage align: its metric file, and the times of every gloss."""
+
+    scores: dict[str, Any]
+    times: pd.DataFrame
+
+
+@dataclass(frozen=True)
 class GlossSources:
     """Results of the gloss family.
 
@@ -61,6 +69,7 @@ class GlossSources:
     ablation: dict[str, Any]
     says: str
     backbones: pd.DataFrame
+    alignment: AlignmentSources | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +158,7 @@ def read_glosses(
     ablation: dict[str, Any],
     says: str,
     clip_index: Sequence[Path],
+    alignment: AlignmentSources | None = None,
 ) -> GlossSources:
     """Return the results of the runs, which the paths of their files name.
 
@@ -168,6 +178,7 @@ def read_glosses(
         ablation=ablation,
         says=says,
         backbones=_backbones(clip_index),
+        alignment=alignment,
     )
 
 

@@ -1,0 +1,169 @@
+"""Stage align: times of every gloss, their scores beside two rivals, and the clips that cannot be aligned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic_gloss
+from demo_params import params_json
+
+from signloom.evaluation.align import COLUMNS
+from signloom.evaluation.gloss_shares import MeanLengths, Signed, equal_shares
+from workflow_scripts import align as stage
+from workflow_scripts import train_gloss
+
+SMALL = {
+    "train_gloss": {"width": 16, "epochs": 2, "batch_size": 8},
+    "hybrid": {"layers": 1, "heads": 2, "feedforward": 16, "decoder_layers": 1, "lr": 0.003},
+}
+READS = ("splits", "glosses", "gloss_lines", "pose", "pose_index", "mask", "pose_stats", "checkpoint")
+RIVALS = ["equal_shares", "mean_lengths"]
+Inputs = dict[str, list[Path]]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    """A made-up corpus and a network of two epochs; a clip has no times, one no signer, one no gloss."""
+    folder = tmp_path_factory.mktemp("corpus")
+    inputs = synthetic_gloss.write_corpus(folder / "data", synthetic_gloss.Size(train=24, val=8))
+    line = synthetic_gloss.arguments(inputs, folder, "hybrid_pose", folder / "scratch", **SMALL)
+    assert train_gloss.main(line) == 0
+    splits = pd.read_csv(folder / "data/splits.csv")
+    splits.loc[splits["clip_id"].isin(["val/024", "val/025"]), "split"] = "test"
+    splits.loc[splits["clip_id"] == "val/026", "sentence_id"] = -1
+    splits.to_csv(folder / "data/splits.csv", index=False)
+    lines = pd.read_csv(folder / "data/gloss_lines.csv")
+    lines.loc[lines["clip_id"] == "val/027", ["gloss", "gloss_times"]] = ""
+    lines.loc[lines["clip_id"] == "val/028", "gloss_times"] = ""
+    lines.to_csv(folder / "data/gloss_lines.csv", index=False)
+    inputs["checkpoint"] = [folder / "best.pth"]
+    return inputs
+
+
+def call(corpus: Inputs, out: Path, **sections: dict) -> tuple[int, Path, Path]:
+    """Run the stage; return its exit code, times and metric file."""
+    given = {"run": {"variant": "hybrid_pose", "seed": 42}, "evaluation": {"bootstrap": 200, "seed": 1}}
+    params = json.loads(params_json(given)) | {"decode_gloss": {"batch_size": 4}} | sections
+    out.mkdir(parents=True, exist_ok=True)
+    times, metrics = out / "times.parquet", out / "alignment.json"
+    code = stage.main(
+        [
+            *("--input", *(f"{name}={path}" for name in READS for path in corpus[name])),
+            *("--output", f"times={times}", f"metrics={metrics}"),
+            *("--params", json.dumps(params)),
+        ]
+    )
+    return code, times, metrics
+
+
+def test_every_signed_clip_has_times_in_order_inside_it(corpus: Inputs, tmp_path: Path) -> None:
+    code, times, metrics = call(corpus, tmp_path)
+    assert code == 0
+    table = pd.read_parquet(times)
+    assert list(table.columns) == COLUMNS
+    lines = pd.read_csv(corpus["gloss_lines"][0], keep_default_na=False).set_index("clip_id")
+    assert set(table["clip_id"]) == set(lines.index) - {"val/026", "val/027"}
+    for clip_id, rows in table.groupby("clip_id"):
+        assert " ".join(rows["gloss"]) == lines.loc[clip_id, "gloss"]
+        edges = rows[["start_s", "end_s"]].to_numpy().ravel()
+        assert (np.diff(edges) >= 0).all() and edges[0] >= 0
+        assert (rows["end_s"] > rows["start_s"]).all() and rows["score"].between(0, 1).all()
+        truth = json.loads(lines.loc[clip_id, "gloss_times"] or "[]")
+        known = rows[["true_start_s", "true_end_s"]].dropna().to_numpy()
+        np.testing.assert_allclose(known, np.reshape(truth, (-1, 2)), atol=1e-4)
+    found = json.loads(metrics.read_text())
+    counts = {name: (part["n"], part["n_without_times"]) for name, part in found.items()}
+    assert counts["test"] == counts["test_all_sentences"] == (2, 0)
+    assert counts["val"] == (3, 1)
+    assert counts["test_unseen_sentences"] == (0, 0)
+    # the figures follow from the table
+    test = table[table["split"] == "test"]
+    errors = (test[["start_s", "end_s"]].to_numpy() - test[["true_start_s", "true_end_s"]].to_numpy()) * 1000
+    assert found["test"]["aligned"]["median_ms"] == pytest.approx(np.median(abs(errors)), abs=1e-3)
+    assert [key for key in found["test"] if isinstance(found["test"][key], dict)] == ["aligned", *RIVALS]
+    for rival in RIVALS:
+        mean = found["test"]["aligned"]["mean_ms"] - found["test"][rival]["mean_ms"]
+        assert found["test"][rival]["difference_ms"] == pytest.approx(mean, abs=2e-4)
+
+
+def test_smoothed_features_are_aligned_earlier(corpus: Inputs, tmp_path: Path) -> None:
+    _, plain, _ = call(corpus, tmp_path / "plain")
+    _, late, _ = call(corpus, tmp_path / "late", pose={"smoothing": 0.5, "fps": 25.0})
+    before, after = pd.read_parquet(plain), pd.read_parquet(late)
+    # a mean age of one row of a 25th of a second
+    np.testing.assert_allclose(after["start_s"], np.maximum(before["start_s"] - 0.04, 0), atol=2e-4)
+
+
+def test_equal_inputs_give_equal_bytes_and_batches_change_nothing(corpus: Inputs, tmp_path: Path) -> None:
+    once, again = call(corpus, tmp_path / "a"), call(corpus, tmp_path / "b")
+    assert [path.read_bytes() for path in once[1:]] == [path.read_bytes() for path in again[1:]]
+    _, alone, _ = call(corpus, tmp_path / "c", decode_gloss={"batch_size": 1})
+    pd.testing.assert_frame_equal(pd.read_parquet(once[1]), pd.read_parquet(alone), atol=2e-4)
+
+
+def test_a_clip_with_fewer_rows_than_its_glosses_need_has_the_reason(corpus: Inputs, tmp_path: Path) -> None:
+    lines = pd.read_csv(corpus["gloss_lines"][0], keep_default_na=False)
+    lines.loc[lines["clip_id"] == "val/024", ["gloss", "gloss_times"]] = " ".join(["JOHN"] * 40), ""
+    lines.to_csv(tmp_path / "lines.csv", index=False)
+    code, times, metrics = call(corpus | {"gloss_lines": [tmp_path / "lines.csv"]}, tmp_path)
+    assert code == 0
+    rows = pd.read_parquet(times).set_index("clip_id").loc["val/024"]
+    assert rows[["start_s", "end_s", "score"]].isna().all(axis=None)
+    assert rows["reason"].iloc[0].startswith("too_short: ") and rows["reason"].iloc[0].endswith("needs 79")
+    found = json.loads(metrics.read_text())["test"]
+    assert (found["n"], found["n_too_short"]) == (1, 1)
+
+
+def test_without_known_times_there_are_times_and_no_figure(corpus: Inputs, tmp_path: Path) -> None:
+    lines = pd.read_csv(corpus["gloss_lines"][0], keep_default_na=False).assign(gloss_times="")
+    lines.to_csv(tmp_path / "lines.csv", index=False)
+    code, times, metrics = call(corpus | {"gloss_lines": [tmp_path / "lines.csv"]}, tmp_path)
+    assert code == 0
+    assert pd.read_parquet(times)["start_s"].notna().all()
+    found = json.loads(metrics.read_text())["test"]
+    assert found["aligned"]["median_ms"] is None
+    assert found["aligned"]["median_ms_reason"] == "no clip with true times in this data set"
+    assert "mean_lengths" not in found
+
+
+def test_a_clip_without_feature_rows_is_refused(
+    corpus: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = pd.read_parquet(corpus["pose_index"][0])
+    index.loc[index["clip_id"] == "val/024", "length"] = 0
+    index["time_s"] = [times[:length] for times, length in zip(index["time_s"], index["length"], strict=True)]
+    index.to_parquet(tmp_path / "index.parquet")
+    code, times, _ = call(corpus | {"pose_index": [tmp_path / "index.parquet"]}, tmp_path)
+    assert code == 2 and not times.exists()
+    assert "no pose feature rows (first: val/024)" in capsys.readouterr().err
+
+
+def test_another_number_of_times_than_of_glosses_is_refused(
+    corpus: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = pd.read_csv(corpus["gloss_lines"][0], keep_default_na=False)
+    lines.loc[lines["clip_id"] == "val/024", "gloss_times"] = json.dumps([[0, 1]] * 9)
+    lines.to_csv(tmp_path / "lines.csv", index=False)
+    code, times, _ = call(corpus | {"gloss_lines": [tmp_path / "lines.csv"]}, tmp_path)
+    assert code == 2 and not times.exists()
+    assert "clip val/024: 9 gloss times for" in capsys.readouterr().err
+
+
+def test_the_rivals_divide_the_clip_by_number_and_by_length() -> None:
+    clip = Signed("a", ("A", "B"), np.zeros((0, 2)), 2.0)
+    np.testing.assert_allclose(equal_shares(clip), [[0, 1], [1, 2]])
+    timed = [
+        Signed("x", ("A", "B"), np.array([[0.2, 0.4], [0.6, 1.2]]), 1.4),
+        Signed("y", ("A",), np.array([[0.2, 0.4]]), 0.6),
+    ]
+    lengths = MeanLengths(timed)
+    # 0.2 before, A 0.2, a pause of 0.2, B 0.6, 0.2 after: 1.4 in all
+    np.testing.assert_allclose(lengths.share(timed[0]), timed[0].truth)
+    np.testing.assert_allclose(lengths.share(clip), timed[0].truth / 1.4 * 2)
+    # a new gloss is as long as all are on average
+    new = Signed("b", ("NEW",), np.zeros((0, 2)), 1.0)
+    np.testing.assert_allclose(lengths.share(new), [[0.2 / (0.4 + 1 / 3), 1 - 0.2 / (0.4 + 1 / 3)]])
