@@ -179,7 +179,7 @@ def test_a_clip_far_longer_than_its_label_is_odd() -> None:
     clips = clips_of([0] * 7).assign(num_frames=lengths)
     assert [(it.clip_id, it.words[:20]) for it in odd_lengths(clips)] == [
         ("e", "3.1 times as long as"),
-        ("g", "4.0 times as short a"),
+        ("g", "4.1 times as short a"),
     ]
     assert not list(odd_lengths(clips.iloc[:4])) and not list(odd_lengths(clips[:0]))
 
@@ -197,7 +197,7 @@ def body(left: Callable[[int], float], right: Callable[[int], float], frames: in
     for side, place in (("left_hand", left), ("right_hand", right)):
         pose[:, WRISTS[side], 0] = [place(frame) for frame in range(frames)]
     rows = np.full((frames, RAW_DIM), np.nan, np.float32)
-    rows[:, : 4 * POSE_POINTS] = pose.reshape(frames, -1)
+    rows[:, : 4 * POSE_POINTS] = pose.reshape(frames, 4 * POSE_POINTS)
     return rows
 
 

@@ -60,7 +60,11 @@ class Manifest:
 
     def shard(self, name: str, count: int) -> pd.DataFrame:
         """Return the list of shard `name` out of `count`: its clips and their content hashes."""
-        clips = pd.concat([self.clips, self.aside]).sort_values("clip_id") if len(self.aside) else self.clips
+        clips = (
+            pd.concat([self.clips, self.aside]).sort_values("clip_id", ignore_index=True)
+            if len(self.aside)
+            else self.clips
+        )
         mine = [shard_of(clip_id, count) == name for clip_id in clips["clip_id"]]
         return clips.loc[mine, SHARD_COLUMNS]
 
@@ -121,7 +125,7 @@ def _without_set_aside(
 ) -> Manifest:
     """Return the manifest of `clips` without those that the review sets aside; `lines` are rows by clip."""
     notes = set_aside(clips, review)
-    out = clips["clip_id"].isin(notes)
+    out = clips["clip_id"].isin(list(notes))
     paths = dict(zip(clips["clip_id"], clips["video_path"], strict=True))
     reviewed = [(clip, paths[clip], lines[clip], REVIEWED, note) for clip, note in notes.items()]
     if out.all():

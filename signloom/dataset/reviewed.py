@@ -120,14 +120,15 @@ def checked(decisions: list[Decision], known: dict[str, int], path: str | Path |
     return decisions
 
 
-def set_aside(clips: pd.DataFrame, path: str | Path | None) -> pd.Series:
+def set_aside(clips: pd.DataFrame, path: str | Path | None) -> dict[str, str]:
     """Return, by clip, the note of those of `clips` that the review sets aside.
 
     `clips` has `clip_id, sentence, video_hash`. Decisions about clips that have since changed are left out,
     and a warning counts them.
     """
     rows = {clip.clip_id: clip for clip in clips.itertuples()}
-    notes, stale = {}, []
+    notes: dict[str, str] = {}
+    stale: list[Decision] = []
     for it in read_review(path):
         if (clip := rows.get(it.clip_id)) is None:
             continue  # rejected for another reason
@@ -142,7 +143,7 @@ def set_aside(clips: pd.DataFrame, path: str | Path | None) -> pd.Series:
             f"first: row {stale[0].row}, clip {stale[0].clip_id}",
             file=sys.stderr,
         )
-    return pd.Series(notes, dtype=object)
+    return notes
 
 
 def settled(clips: pd.DataFrame, path: str | Path | None) -> list[str]:

@@ -32,7 +32,7 @@ class Fit:
 
     `own` is the mean distance to the nearest clips of the own label, `other` that of the nearest other label
     `label`; both are NaN, and `label` is -1, where the gallery has no such clip. `nearest` (Q, SHOWN) are
-    rows of the gallery, nearest first, -1 where there are no more; `distance` is that to the first, inf without.
+    rows of the gallery, nearest first, -1 where there are no more; `distance` is that to the first, or inf.
     `own_clip` and `other_clip` are the nearest rows of both labels, -1 where there is none.
     """
 

@@ -111,9 +111,9 @@ def queue(
     """Return the queue with the columns `QUEUE_COLUMNS`, the clip with the highest score first.
 
     `clips` has `clip_id, sentence_id, sentence, signer_id, video_hash`; each of `evidence`, and `like`, is
-    about its signed clips (sentence_id >= 0) in their order. The score is the mean of -log10 p over the evidence
-    that a clip has, where p is the share of clips that fit as badly or worse, plus the weights of its other
-    reasons, each kind once: one point more means ten times as rare. Ties are broken by the clip.
+    about its signed clips (sentence_id >= 0) in their order. The score is the mean of -log10 p over the
+    evidence that a clip has, where p is the share of clips that fit as badly or worse, plus the weights
+    of its other reasons, each kind once: one point more means ten times as rare. Ties are broken by the clip.
     """
     signed = np.flatnonzero(clips["sentence_id"].to_numpy(np.int64) >= 0)
     names, ids = _names(clips), clips["clip_id"].to_numpy(dtype=object)
