@@ -79,6 +79,10 @@ class Build:
         names = {"manifest": "manifest.parquet", "rejects": "manifest_rejects.csv", "rows": "sources.parquet"}
         inputs: dict[str, Any] = {name: self.folder / file for name, file in names.items()}
         inputs |= self.shards() | {"metadata": metadata, "stats": self.folder / "global_stats.npz"}
+        if tracked := sorted((self.folder / "landmarks").glob("*.npy")):
+            inputs["landmarks"] = tracked
+            inputs["landmarks_index"] = [path.with_suffix(".parquet") for path in tracked]
+            inputs["shards"] = sorted((self.folder / "shards").glob("*.csv"))
         if embedded:
             inputs["embeddings"] = [folder / "embeddings.npy" for folder in embedded]
             inputs["map"] = [folder / "map.csv" for folder in embedded]

@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from signloom.evaluation.misfit import NEAREST, SHOWN, fit_of, p_values
+from signloom.evaluation.misfit import (
+    BAND,
+    CANDIDATES,
+    NEAREST,
+    SHOWN,
+    fit_of,
+    p_values,
+    warped_distances,
+)
 from signloom.evaluation.rivals import resampled
+from signloom.inference.dtw import banded
 
 
 def plain_fit(point, label, gallery, labels, skip):  # type: ignore[no-untyped-def]
@@ -59,6 +68,34 @@ def test_identical_clips_are_undecided() -> None:
     points, labels = np.ones((4, 2)), np.array([0, 0, 1, 1])
     fit = fit_of(points, labels, points, labels, np.arange(4))
     assert fit.misfit.tolist() == [0.5] * 4
+
+
+@pytest.mark.parametrize("frames", [1, 3, 16])
+def test_warped_distances_equal_those_of_the_search(frames: int) -> None:
+    rng = np.random.default_rng(frames)
+    clip, others = rng.normal(size=(frames, 2)), rng.normal(size=(5, frames, 2))
+    # a window of n in dtw.banded leaves n - 1 frames to either side
+    expected = [np.sqrt(banded(clip, other, BAND + 1)) for other in others]
+    np.testing.assert_allclose(warped_distances(clip, others), expected)
+
+
+def test_warping_compares_the_nearest_clips_and_those_of_the_own_label() -> None:
+    rng = np.random.default_rng(2)
+    points, labels = rng.normal(size=(60, 4 * 2)), np.repeat([0, 1, 2], 20)
+    fit = fit_of(points, labels, points, labels, np.arange(60), frames=4)
+    for row in range(0, 60, 7):
+        others = np.delete(np.arange(60), row)
+        near = others[np.argsort(((points[others] - points[row]) ** 2).sum(1))][:CANDIDATES]
+        apart = {
+            n: np.sqrt(banded(points[row].reshape(4, 2), points[n].reshape(4, 2), BAND + 1)) for n in near
+        }
+        means = {
+            label: np.mean(sorted(d for n, d in apart.items() if labels[n] == label)[:NEAREST])
+            for label in range(3)
+        }
+        assert fit.own[row] == pytest.approx(means.pop(labels[row]), rel=0.1)
+        assert fit.other[row] == pytest.approx(min(means.values()))
+        assert fit.nearest[row].tolist() == sorted(apart, key=lambda n: apart[n])[:SHOWN]
 
 
 def test_an_empty_gallery_says_nothing() -> None:

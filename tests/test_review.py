@@ -18,6 +18,7 @@ from signloom.evaluation.datasets import EmbeddedClips
 from signloom.evaluation.oddities import Oddity, odd_lengths, poorly_found, swaps
 from signloom.evaluation.review import Evidence, held_out, neighbours, queue, twice_in_table
 from signloom.features.pose.layout import POSE_POINTS, RAW_DIM, SHOULDERS, WRISTS
+from signloom.features.shards import FeatureShards
 from workflow_scripts import review, stats_pose
 
 WRONG = "10"  # the clip of the corpus below that has the other label
@@ -167,7 +168,7 @@ def test_one_video_under_two_labels_is_a_reason(clip: str, detail: str) -> None:
 
 def test_near_copies_under_two_labels_are_found_and_those_under_one_are_not(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    points = rng.normal(size=(12, 8))
+    points = rng.normal(size=(12, 32))
     points[1], points[3] = points[0] + 1e-4, points[2] + 1e-4
     labels = [0, 1, 0, 0, *[0, 1] * 4]
     *_, odd = neighbours(clips_of(labels), points)
@@ -207,3 +208,15 @@ def test_hands_that_swap_are_counted(frames: int) -> None:
     assert swaps(swapped, 640, 480) == (2 if frames > 2 else 0)
     crossing = body(lambda n: 0.7 - 0.04 * n, lambda n: 0.3 + 0.04 * n, frames)
     assert swaps(crossing, 640, 480) == 0
+
+
+def test_a_clip_that_is_set_aside_leaves_the_build_and_keeps_its_features(tmp_path: Path) -> None:
+    dataset = write_rows(tmp_path / "rows", 6)
+    (tmp_path / "done.csv").write_text("clip_id,action,note\n3,set_aside,cut off\n")
+    found = to_splits(tmp_path / "out", dataset | {"review": str(tmp_path / "done.csv")})
+    assert "3" not in pd.read_parquet(found["metadata"][0])["clip_id"].tolist()
+    assert "3" in FeatureShards(found["features"], found["index"])
+    rejects = pd.read_csv(tmp_path / "out/all_rejects.csv", dtype=str)
+    assert rejects[["clip_id", "reason", "detail"]].to_numpy().tolist() == [
+        ["3", "reviewed", "row 5: cut off"]
+    ]

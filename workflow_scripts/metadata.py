@@ -8,7 +8,7 @@ rejects, metrics. Parameters: quality.
 
 import pandas as pd
 
-from signloom.dataset.reviewed import REVIEWED
+from signloom.dataset.reject_words import REVIEWED
 from signloom.errors import SignloomError
 from signloom.features.pose.metadata import (
     all_rejects,

@@ -17,7 +17,8 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import ANNOTATIONS, load_rows
 from signloom.dataset.landmark_sources import SUFFIXES as LANDMARK_SUFFIXES
 from signloom.dataset.probe import VIDEO_SUFFIXES
-from signloom.dataset.reviewed import REVIEWED, relabelled, set_aside
+from signloom.dataset.reject_words import REVIEWED, TWIN
+from signloom.dataset.reviewed import relabelled, set_aside
 from signloom.dataset.row_files import ROW_SUFFIXES
 from signloom.dataset.row_tables import split_key
 from signloom.dataset.shard_names import shard_names, shard_of
@@ -30,7 +31,6 @@ MANIFEST_COLUMNS = ["clip_id", "video_path", *ANNOTATIONS, "video_hash", "n_byte
 REJECT_COLUMNS = ["clip_id", "video_path", "row", "reason", "detail"]
 SHARD_COLUMNS = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
 
-TWIN = "has the same content and times as "  # how a duplicate under another name is told
 LENGTH_SLACK_S = 0.1  # tables and headers of files round times
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 _GLOSS_TIMES = TypeAdapter(list[tuple[_Seconds, _Seconds]])

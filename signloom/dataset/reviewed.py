@@ -12,7 +12,6 @@ from signloom.console import number_of
 from signloom.dataset.forms.table_files import read_table
 from signloom.errors import SignloomError
 
-REVIEWED = "reviewed"  # the reason for which a clip that people set aside is rejected
 ANSWER_COLUMNS = ["action", "new_label", "note"]  # what people fill in
 ACTIONS = ("keep", "relabel", "set_aside")
 _LABEL_COLUMNS = ["sentence_id", "sentence", "gloss", "category", "text_variations"]

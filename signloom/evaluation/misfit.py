@@ -20,6 +20,8 @@ from signloom.progress import batches, track
 FRAMES = 16  # of every clip after resampling
 NEAREST = 3  # clips of a label whose mean distance counts
 SHOWN = 5  # nearest clips of all labels that a reason counts
+CANDIDATES = 40  # nearest clips that are compared by warping
+BAND = 3  # frames by which warping may shift one of two clips
 _CHUNK = 256  # clips compared at a time
 
 Ids = npt.NDArray[np.int64]
@@ -68,11 +70,14 @@ def fit_of(
     gallery_labels: Ids,
     own_rows: Rows | None = None,
     title: str = "misfit",
+    frames: int = 0,
 ) -> Fit:
     """Return how `queries` (Q, D) fit their `labels` (Q,) among the points `gallery` (G, D).
 
     `own_rows` (Q,) are the gallery's rows that are the queries themselves and are left out. The distance is
-    Euclidean; that to a label is the mean over its up to NEAREST nearest clips.
+    Euclidean; that to a label is the mean over its up to NEAREST nearest clips. If points are so many
+    `frames`, the nearest CANDIDATES, and the nearest of the own label, are compared by warping, the others
+    not at all.
     """
     count, names = len(queries), np.unique(gallery_labels)
     members = [np.flatnonzero(gallery_labels == name) for name in names]
@@ -88,6 +93,8 @@ def fit_of(
         apart = _distances(queries[rows].astype(np.float64), points)
         if own_rows is not None:
             apart[np.arange(len(rows)), own_rows[rows]] = np.inf
+        if frames:
+            apart = _warped(queries[rows], labels[rows], points, gallery_labels, apart, frames)
         to_label = np.stack([_nearest_mean(apart[:, these]) for these in members], axis=1)
         right = labels[rows][:, None] == names
         mine = np.where(right, to_label, np.inf).min(1)
@@ -103,11 +110,48 @@ def fit_of(
     return Fit(own, other, label, nearest, first, own_clip, other_clip)
 
 
+def warped_distances(clip: Floats, others: Floats) -> Floats:
+    """Return the dynamic time warping distances (N,) of `clip` (F, D) to `others` (N, F, D).
+
+    It is the root of the smallest sum of squared distances along a path within BAND frames of the diagonal.
+    """
+    square = (clip * clip).sum(1)[:, None] + (others * others).sum(2)[:, None, :]
+    square = np.maximum(square - 2 * np.einsum("fd,ned->nfe", clip, others, optimize=True), 0.0)
+    frames = len(clip)
+    total = np.full((len(others), frames + 1, frames + 1), np.inf)
+    total[:, 0, 0] = 0.0
+    for i in range(frames):
+        for j in range(max(0, i - BAND), min(frames, i + BAND + 1)):
+            before = np.minimum(np.minimum(total[:, i, j], total[:, i, j + 1]), total[:, i + 1, j])
+            total[:, i + 1, j + 1] = square[:, i, j] + before
+    return np.asarray(np.sqrt(total[:, frames, frames]))
+
+
 def p_values(misfit: Floats) -> Floats:
     """Return for each clip the share of clips that fit as badly or worse, from 1 / n to 1; NaN stays NaN."""
     known = np.sort(misfit[np.isfinite(misfit)])
     worse = len(known) - np.searchsorted(known, misfit, side="left")
     return np.where(np.isfinite(misfit), worse / max(len(known), 1), np.nan)
+
+
+def _warped(
+    queries: npt.NDArray[np.floating],
+    labels: Ids,
+    points: Floats,
+    gallery_labels: Ids,
+    apart: Floats,
+    frames: int,
+) -> Floats:
+    """Return `apart` (Q, G) with the distances of candidates by warping, and inf for all others."""
+    found = np.full(apart.shape, np.inf)
+    for row, (query, label) in enumerate(zip(queries.astype(np.float64), labels, strict=True)):
+        mine = np.flatnonzero(gallery_labels == label)
+        mine = mine[np.argsort(apart[row, mine], kind="stable")[: NEAREST + 1]]
+        near = np.union1d(np.argsort(apart[row], kind="stable")[:CANDIDATES], mine)
+        near = near[np.isfinite(apart[row, near])]
+        others = points[near].reshape(len(near), frames, -1)
+        found[row, near] = warped_distances(query.reshape(frames, -1), others)
+    return found
 
 
 def _distances(a: Floats, b: Floats) -> Floats:

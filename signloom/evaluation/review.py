@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from signloom.dataset.manifest import TWIN
+from signloom.dataset.reject_words import TWIN
 from signloom.dataset.reviewed import ANSWER_COLUMNS, short_hash
 from signloom.evaluation.datasets import EmbeddedClips
-from signloom.evaluation.misfit import Fit, Ids, fit_of, p_values
+from signloom.evaluation.misfit import FRAMES, Fit, Ids, fit_of, p_values
 from signloom.evaluation.oddities import Oddity
 from signloom.metrics.bootstrap import Floats
 
@@ -41,21 +41,27 @@ class Evidence:
 def neighbours(clips: pd.DataFrame, points: npt.NDArray[np.floating]) -> tuple[Fit, Evidence, list[Oddity]]:
     """Return how clips fit among all others without any training, and near copies under two labels.
 
-    `clips` has `clip_id, sentence_id, sentence, signer_id`, all signed; `points` (N, D) are their
-    trajectories.
+    The misfit is the mean of two: with clips compared frame by frame, and by warping in time. The higher one
+    gives the reason.
+
+    `clips` has `clip_id, sentence_id, sentence, signer_id`, all signed; `points` are their `trajectories`.
     """
     labels = clips["sentence_id"].to_numpy(np.int64)
-    fit = fit_of(points, labels, points, labels, np.arange(len(clips)))
+    rows = np.arange(len(clips))
+    fit = fit_of(points, labels, points, labels, rows)
+    warped = fit_of(points, labels, points, labels, rows, title="warping", frames=FRAMES)
+    misfits = (fit.misfit + warped.misfit) / 2
+    more = warped.misfit > fit.misfit
+    nearer = np.where(more, warped.label, fit.label)
+    nearest = np.where(more[:, None], warped.nearest, fit.nearest)
     names, signers = _names(clips), clips["signer_id"].astype(str).to_numpy()
     words = [
         _of_neighbours(labels[near[near >= 0]], names, own, other, signers[near[near >= 0]] != signer)
         if misfit > 0.5
         else ""
-        for near, own, other, signer, misfit in zip(
-            fit.nearest, labels, fit.label, signers, fit.misfit, strict=True
-        )
+        for near, own, other, signer, misfit in zip(nearest, labels, nearer, signers, misfits, strict=True)
     ]
-    evidence = Evidence("neighbours", fit.misfit, fit.label, words)
+    evidence = Evidence("neighbours", misfits, nearer, words)
     return fit, evidence, list(_copies(clips, fit))
 
 

@@ -20,7 +20,7 @@ _MOST = 40  # clips with pictures
 _MOMENTS = (0.25, 0.5, 0.75)  # of a clip, shown as frames
 _SIDE = 150  # pixels of the longer side of a frame
 _LINES = 2  # points or columns that are drawn
-_WIDTH, _HEIGHT = 2.2, 1.9  # inches of one clip's paths
+_WIDTH, _HEIGHT = 2.2, 2.4  # inches of one clip's paths
 _LOOKS = ("-", "--")
 
 Paths = dict[str, NDArray[np.floating]]
@@ -100,7 +100,7 @@ def _paths(
                 axes.plot(across[0], up[0], "o", color=colour)
             if plane:
                 axes.set_aspect("equal", adjustable="box")
-        panels[-1].legend(loc="best")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=_LINES)
 
     what = "Paths, from the dot on, of" if plane else "Values over time of"
     caption = f"{what} {' and '.join(name.replace('_', ' ') for name in drawn)}."
@@ -121,7 +121,7 @@ def paths_of(rows: NDArray[np.float32], positions: PositionsParams) -> Paths:
 
 
 def _drawn_columns(movements: Movements, clips: Sequence[str]) -> list[str]:
-    """Return the names of the paths that go furthest in `clips`, in the order of the rows."""
+    """Return the names of the paths to draw, in the order of the rows: both hands, or what goes furthest."""
     if movements.videos or not clips:
         return []
     way: dict[str, float] = {}
@@ -129,5 +129,6 @@ def _drawn_columns(movements: Movements, clips: Sequence[str]) -> list[str]:
         for name, points in paths_of(movements.shards.clip(clip_id), movements.positions).items():
             steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
             way[name] = way.get(name, 0.0) + float(np.nansum(steps))
-    furthest = sorted(way, key=lambda name: (-way[name], name))[:_LINES]
+    hands = [name for name in ("left_hand", "right_hand") if name in way]
+    furthest = hands or sorted(way, key=lambda name: (-way[name], name))[:_LINES]
     return [name for name in way if name in furthest]
