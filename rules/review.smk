@@ -3,7 +3,10 @@ rule review:
     input:
         code=[
             *code_of("review"),
-            *(f"signloom/report/templates/{name}" for name in ("base.html.j2", "review.html.j2", "style.css")),
+            *(
+                f"signloom/report/templates/{name}"
+                for name in ("base.html.j2", "review.html.j2", "style.css")
+            ),
         ],
         manifest=rules.manifest.output.manifest,
         rejects=rules.manifest.output.rejects,

@@ -157,7 +157,7 @@ def _warped(
 def _distances(a: Floats, b: Floats) -> Floats:
     """Return the Euclidean distances (A, B) of the rows of `a` and `b`."""
     square = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * (a @ b.T)
-    return np.sqrt(np.maximum(square, 0.0))
+    return np.asarray(np.sqrt(np.maximum(square, 0.0)))
 
 
 def _nearest_mean(apart: Floats) -> Floats:
