@@ -100,6 +100,7 @@ def _paths(
                 axes.plot(across[0], up[0], "o", color=colour)
             if plane:
                 axes.set_aspect("equal", adjustable="box")
+                axes.locator_params(nbins=3)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=_LINES)
 
     what = "Paths, from the dot on, of" if plane else "Values over time of"
