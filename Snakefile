@@ -94,6 +94,7 @@ if "sign2text" in flow.params.pipeline.families:
     include: "rules/inference.smk"
 
 
+include: "rules/review.smk"
 include: "rules/runs.smk"
 include: "rules/deliver.smk"
 
@@ -125,6 +126,7 @@ rule all:
     default_target: True
     input:
         flow.product("report/index.html"),
+        flow.product("review/index.html"),
         flow.if_family("sign2text", flow.product("embeddings/prototypes.npz")),
         flow.of_grid("sign2text", flow.metric("{fold}{run}sign2text.json")),
         flow.of_grid("sign2text", flow.metric("{fold}{run}retrieval.json")),

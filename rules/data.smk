@@ -33,6 +33,7 @@ rule manifest:
         code=code_of("manifest"),
         rows=rules.sources.output.rows,
         variations=flow.params.dataset.variations or [],
+        review=flow.params.dataset.review or [],
     output:
         manifest=flow.product("manifest.parquet"),
         rejects=flow.product("manifest_rejects.csv"),

@@ -1,6 +1,6 @@
 """Check every row of the annotation table and whether the clips can be split; write manifest and shard lists.
 
-Inputs: rows (of stage sources), variations (optional).
+Inputs: rows (of stage sources), variations and review (the files that dataset names, if any).
 Outputs: manifest, rejects, shards (one list per shard), metrics.
 Parameters: dataset, manifest, shards, splits and, if sign2text is trained, sign2text.task.
 """

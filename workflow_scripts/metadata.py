@@ -8,6 +8,7 @@ rejects, metrics. Parameters: quality.
 
 import pandas as pd
 
+from signloom.dataset.reject_words import REVIEWED
 from signloom.errors import SignloomError
 from signloom.features.pose.metadata import (
     all_rejects,
@@ -28,6 +29,8 @@ def work(job: Job) -> None:
     quality = job.section("quality", QualityParams)
     rejected_rows = pd.read_csv(job.input("rejects"), dtype=str, keep_default_na=False)
     index = read_indexes(job.input_list("features"))
+    set_aside = rejected_rows["clip_id"][rejected_rows["reason"] == REVIEWED]
+    index = index[~index["clip_id"].isin(set_aside)]  # their shards keep them
     clips = join_clips(pd.read_parquet(job.input("manifest")), index)
     rejects = all_rejects(rejected_rows, clips)
     if problem := too_many_rejects(clips, quality):

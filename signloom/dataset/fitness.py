@@ -15,7 +15,8 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.headers import Header, landmarks_header, read_header, rows_header
 from signloom.dataset.importers import load_rows
 from signloom.dataset.landmark_sources import kind_of
-from signloom.dataset.manifest import LENGTH_SLACK_S, TWIN, build_manifest
+from signloom.dataset.manifest import LENGTH_SLACK_S, build_manifest
+from signloom.dataset.reject_words import TWIN
 from signloom.dataset.row_files import RowFiles
 from signloom.dataset.split_choice import SPLITS, are_isolated, quiet_splits, unfit_task
 from signloom.dataset.splits import check_table

@@ -17,6 +17,8 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import ANNOTATIONS, load_rows
 from signloom.dataset.landmark_sources import SUFFIXES as LANDMARK_SUFFIXES
 from signloom.dataset.probe import VIDEO_SUFFIXES
+from signloom.dataset.reject_words import REVIEWED, TWIN
+from signloom.dataset.reviewed import relabelled, set_aside
 from signloom.dataset.row_files import ROW_SUFFIXES
 from signloom.dataset.row_tables import split_key
 from signloom.dataset.shard_names import shard_names, shard_of
@@ -29,7 +31,6 @@ MANIFEST_COLUMNS = ["clip_id", "video_path", *ANNOTATIONS, "video_hash", "n_byte
 REJECT_COLUMNS = ["clip_id", "video_path", "row", "reason", "detail"]
 SHARD_COLUMNS = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
 
-TWIN = "has the same content and times as "  # how a duplicate under another name is told
 LENGTH_SLACK_S = 0.1  # tables and headers of files round times
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 _GLOSS_TIMES = TypeAdapter(list[tuple[_Seconds, _Seconds]])
@@ -48,15 +49,24 @@ class Reject(Exception):
 
 @dataclass(frozen=True)
 class Manifest:
-    """Accepted clips, sorted by id, and rejected rows in the order of the table."""
+    """Accepted clips, sorted by id, rejected rows in the order of the table, and clips set aside by a review.
+
+    The last are among the rejects too. Their shards keep them, so that a decision costs no landmarks.
+    """
 
     clips: pd.DataFrame
     rejects: pd.DataFrame
+    aside: pd.DataFrame
 
     def shard(self, name: str, count: int) -> pd.DataFrame:
         """Return the list of shard `name` out of `count`: its clips and their content hashes."""
-        mine = [shard_of(clip_id, count) == name for clip_id in self.clips["clip_id"]]
-        return self.clips.loc[mine, SHARD_COLUMNS]
+        clips = (
+            pd.concat([self.clips, self.aside]).sort_values("clip_id", ignore_index=True)
+            if len(self.aside)
+            else self.clips
+        )
+        mine = [shard_of(clip_id, count) == name for clip_id in clips["clip_id"]]
+        return clips.loc[mine, SHARD_COLUMNS]
 
     def counts(self) -> dict[str, Any]:
         """Return the counts for metrics/manifest.json."""
@@ -84,6 +94,7 @@ def build_manifest(
     paths, ids = [root / video for video in rows["video"]], _clip_ids(rows)
     if rows.empty:
         raise SignloomError(f"{dataset.table}: the table has no clip; add at least one row")
+    rows = relabelled(rows, ids, dataset.review)
     variations = _load_variations(dataset.variations)
     checks = _Checks(Sources(dataset, paths, hashes), variations)
     clips: list[dict[str, Any]] = []
@@ -105,10 +116,22 @@ def build_manifest(
             f"{dataset.table}: {len(rejects)} of {len(rows)} rows rejected, "
             f"{limit if clips else 'and no clip is left'}; first: row {number}: {reason}: {detail}"
         )
-    return Manifest(
-        pd.DataFrame(clips, columns=MANIFEST_COLUMNS).sort_values("clip_id", ignore_index=True),
-        pd.DataFrame(rejects, columns=REJECT_COLUMNS),
-    )
+    kept = pd.DataFrame(clips, columns=MANIFEST_COLUMNS).sort_values("clip_id", ignore_index=True)
+    return _without_set_aside(kept, rejects, dict(zip(ids, rows["row"], strict=True)), dataset.review)
+
+
+def _without_set_aside(
+    clips: pd.DataFrame, rejects: list[tuple[Any, ...]], lines: dict[str, Any], review: str | None
+) -> Manifest:
+    """Return the manifest of `clips` without those that the review sets aside; `lines` are rows by clip."""
+    notes = set_aside(clips, review)
+    out = clips["clip_id"].isin(list(notes))
+    paths = dict(zip(clips["clip_id"], clips["video_path"], strict=True))
+    reviewed = [(clip, paths[clip], lines[clip], REVIEWED, note) for clip, note in notes.items()]
+    if out.all():
+        raise SignloomError(f"{review}: every clip is set aside; keep at least one")
+    rejected = pd.DataFrame([*rejects, *reviewed], columns=REJECT_COLUMNS)
+    return Manifest(clips[~out].reset_index(drop=True), rejected, clips[out])
 
 
 def shard_digests(dataset: DatasetParams, count: int, hashes: HashCache) -> dict[str, str]:
@@ -122,6 +145,8 @@ def shard_digests(dataset: DatasetParams, count: int, hashes: HashCache) -> dict
     rows = load_rows(dataset)
     paths, ids = [root / video for video in rows["video"]], _clip_ids(rows)
     checks = _Checks(Sources(dataset, paths, hashes), {})
+    contents = rows.assign(content=[checks.sources.hashes.get(path, "") for path in paths])
+    rows = relabelled(contents, ids, dataset.review)
     entries: dict[str, list[str]] = {name: [] for name in shard_names(count)}
     for row, path, clip_id in zip(rows.to_dict("records"), paths, ids, strict=True):
         if clip_id:

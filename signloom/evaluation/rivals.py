@@ -19,7 +19,8 @@ from signloom.params.evaluation import EvaluationParams
 from signloom.progress import track
 
 FRAMES = 32  # of every clip after resampling
-_HANDS = np.concatenate(
+# columns of arms and hands among the 540
+HAND_COLUMNS = np.concatenate(
     [
         *(np.arange(4 * joint, 4 * joint + 3) for joint in ARM_JOINTS),
         *(
@@ -79,20 +80,30 @@ def compare_rivals(own: Floats, rivals: Mapping[str, Floats], params: Evaluation
 
 def raw_clips(shards: FeatureShards, stats: Stats, clips: Sequence[str]) -> dict[str, Floats]:
     """Return the standardised pose features (FRAMES, D) of `clips`, resampled in time; missing is 0."""
-    found = {}
-    for clip in track(clips, "rivals"):
-        features, present = shards.read(clip)
-        rows = (features.astype(np.float64) - stats.mean) / stats.std
-        rows[:, ~stats.varies] = 0.0
-        for place, part in enumerate(PARTS if rows.shape[1] == FEATURE_DIM else ()):
-            rows[present[:, place] == 0, FEATURE_PARTS[part]] = 0.0
-        rows = np.nan_to_num(rows, nan=0.0)
-        times = np.linspace(0, len(rows) - 1, FRAMES)
-        low = np.floor(times).astype(int)
-        high = np.minimum(low + 1, len(rows) - 1)
-        share = (times - low)[:, None]
-        found[clip] = (1 - share) * rows[low] + share * rows[high]
-    return found
+    return {
+        clip: resampled(standardised(*shards.read(clip), stats), FRAMES) for clip in track(clips, "rivals")
+    }
+
+
+def standardised(features: npt.NDArray[np.float32], present: npt.NDArray[np.uint8], stats: Stats) -> Floats:
+    """Return `features` (T, D) in deviations of `stats`; 0 where a part is missing or a column never varies.
+
+    `present` (T, 4) tells which parts of 540 features are there.
+    """
+    rows = (features.astype(np.float64) - stats.mean) / stats.std
+    rows[:, ~stats.varies] = 0.0
+    for place, part in enumerate(PARTS if rows.shape[1] == FEATURE_DIM else ()):
+        rows[present[:, place] == 0, FEATURE_PARTS[part]] = 0.0
+    return np.nan_to_num(rows, nan=0.0)
+
+
+def resampled(rows: Floats, frames: int) -> Floats:
+    """Return `rows` (T, D) at `frames` even times from the first to the last, by linear interpolation."""
+    times = np.linspace(0, len(rows) - 1, frames)
+    low = np.floor(times).astype(int)
+    high = np.minimum(low + 1, len(rows) - 1)
+    share = (times - low)[:, None]
+    return np.asarray((1 - share) * rows[low] + share * rows[high])
 
 
 def nearest(queries: Sequence[Floats], gallery: Sequence[Floats]) -> Floats:
@@ -105,8 +116,10 @@ def nearest(queries: Sequence[Floats], gallery: Sequence[Floats]) -> Floats:
 
 def hands_dtw(queries: Sequence[Floats], gallery: Sequence[Floats]) -> Floats:
     """Return the similarity (Q, G) of hands and arms by dynamic time warping (`dtw_score`)."""
-    known = [clip[:, _HANDS] for clip in gallery]
-    scores = [[dtw_score(query[:, _HANDS], clip) for clip in known] for query in track(queries, "hands_dtw")]
+    known = [clip[:, HAND_COLUMNS] for clip in gallery]
+    scores = [
+        [dtw_score(query[:, HAND_COLUMNS], clip) for clip in known] for query in track(queries, "hands_dtw")
+    ]
     return np.array(scores, np.float64).reshape(len(queries), len(gallery))
 
 

@@ -63,6 +63,9 @@ class DatasetParams(Section):
         )
     )
     variations: str | None = Field(description="JSON file that maps sentence_id to a list of sentences")
+    review: str | None = Field(
+        description="review.csv of stage review, filled in: labels put right, clips set aside; or null"
+    )
     features: bool = Field(
         description="whether clips are feature rows instead of videos; always so with the importers "
         + ", ".join(FEATURE_IMPORTERS)

@@ -12,7 +12,7 @@ PRESETS = Path("config/presets")
 PRODUCT_FOLDERS = {
     *("shards", "landmarks", "pose_features", "clip_features", "text", "models", "embeddings", "inference"),
     *("predictions", "export", "report", "gloss", "seeds", "folds", "variants", "logs", "benchmarks"),
-    *("scratch", "side_by_side"),
+    *("scratch", "side_by_side", "review"),
 }
 
 

@@ -114,39 +114,54 @@ def _rejected(videos: Videos, clip: Mapping[str, Any]) -> dict[str, Any]:
 def _tile(videos: Videos, clip_id: str, about: str, said: str, row: int) -> dict[str, Any]:
     """Return one picture of the sheet: base64 WebP of `width` x `height` pixels, with its texts."""
     rows = videos.landmarks.clip(clip_id)
-    drawn = draw_landmarks(shrink(_frame(videos, clip_id, row), _SIDE), rows[row])
-    ok, code = cv2.imencode(".webp", drawn[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
-    if not ok:
-        raise RuntimeError("OpenCV was built without WebP")
-    height, width = drawn.shape[:2]
+    drawn = drawn_frames(videos, clip_id, [row], _SIDE)[0]
     shown = zip(RAW_PARTS, parts_found(rows[row : row + 1])[0], strict=True)
     found = [name.replace("_", " ") for name, there in shown if there]
     alt = (
         f"Tracked frame {row + 1} of {len(rows)} of clip {clip_id}. "
         f"Landmarks drawn: {', '.join(found) if found else 'none, as none were found'}."
     )
-    picture = base64.b64encode(code.tobytes()).decode()
-    texts = {"clip": clip_id, "about": about, "said": said, "alt": alt}
-    return {**texts, "picture": picture, "width": width, "height": height}
+    return {"clip": clip_id, "about": about, "said": said, "alt": alt, **webp(drawn)}
 
 
-def _frame(videos: Videos, clip_id: str, row: int) -> NDArray[np.uint8]:
-    """Return the RGB frame that landmark row `row` of a clip comes from; a grey one for a landmark file."""
+def webp(image: NDArray[np.uint8]) -> dict[str, Any]:
+    """Return an RGB `image` (height, width, 3) for a page: `picture`, base64 WebP, and its size in pixels."""
+    ok, code = cv2.imencode(".webp", image[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
+    if not ok:
+        raise RuntimeError("OpenCV was built without WebP")
+    height, width = image.shape[:2]
+    return {"picture": base64.b64encode(code.tobytes()).decode(), "width": width, "height": height}
+
+
+def drawn_frames(videos: Videos, clip_id: str, rows: Sequence[int], side: int) -> list[NDArray[np.uint8]]:
+    """Return the RGB frames of a clip's landmark `rows` with the landmarks, at most `side` pixels long."""
+    found = videos.landmarks.clip(clip_id)
+    images = _frames(videos, clip_id, rows)
+    return [draw_landmarks(shrink(image, side), found[row]) for image, row in zip(images, rows, strict=True)]
+
+
+def _frames(videos: Videos, clip_id: str, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
+    """Return the RGB frames that landmark `rows` of a clip come from; grey ones for a landmark file."""
     clip, index = videos.files[clip_id], videos.landmarks.index
     path = Path(clip["video_path"])
     if holds_landmarks(path):
         height, width = index.loc[index["clip_id"] == clip_id, ["height", "width"]].iloc[0]
-        return np.full((height, width, 3), _NO_PICTURE, np.uint8)
-    number = int(index.loc[index["clip_id"] == clip_id, "frame_index"].iloc[0][row])
+        return [np.full((height, width, 3), _NO_PICTURE, np.uint8)] * len(rows)
+    frame_index = index.loc[index["clip_id"] == clip_id, "frame_index"].iloc[0]
+    numbers = [int(frame_index[row]) for row in rows]
+    found: dict[int, NDArray[np.uint8]] = {}
     try:
         with open_video(path) as video:
-            frames = video.frames(clip["start_s"], clip["end_s"])
-            frame = next((frame for frame in frames if frame.number == number), None)
+            for frame in video.frames(clip["start_s"], clip["end_s"]):
+                if frame.number in numbers:
+                    found[frame.number] = frame.image
+                if len(found) == len(set(numbers)):
+                    break
     except VideoUnreadable as error:
         raise SignloomError(f"report: {path}: {error}; build the manifest again") from error
-    if frame is None:
+    if len(found) < len(set(numbers)):
         raise SignloomError(f"report: {path} has fewer frames than its landmarks; build the manifest again")
-    return frame.image
+    return [found[number] for number in numbers]
 
 
 def shrink(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

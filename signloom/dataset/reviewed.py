@@ -1,0 +1,167 @@
+"""What people decided about clips of the review queue: `review.csv`, and what it does to the table's rows."""
+
+import difflib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from signloom.console import number_of
+from signloom.dataset.forms.table_files import read_table
+from signloom.errors import SignloomError
+
+ANSWER_COLUMNS = ["action", "new_label", "note"]  # what people fill in
+ACTIONS = ("keep", "relabel", "set_aside")
+_LABEL_COLUMNS = ["sentence_id", "sentence", "gloss", "category", "text_variations"]
+_HASH_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One filled-in row: the line of its file, the clip, what was decided, and what the reviewer saw."""
+
+    row: int
+    clip_id: str
+    action: str
+    new_label: str
+    note: str
+    label: str  # at the time; "" if the row does not say it
+    content: str  # as `short_hash` gives it; "" if the row does not say it
+
+    def is_about(self, label: str, content: str) -> bool:
+        """Return whether a clip with this label and content is still what the reviewer saw."""
+        return self.label in ("", label) and self.content in ("", content)
+
+
+def short_hash(digest: str) -> str:
+    """Return the part of a content hash that a table for people shows."""
+    return digest[:_HASH_DIGITS]
+
+
+def read_review(path: str | Path | None) -> list[Decision]:
+    """Return the rows of `path` that have an action, in their order; none without a path.
+
+    A row without an action is one that nobody has looked at. Raises SignloomError with the row for an
+    unknown action, a label without the action relabel or the other way round, and a clip that stands twice.
+    """
+    if path is None:
+        return []
+    table = Path(path)
+    rows = read_table(table, ["clip_id", "action"])
+    found: dict[str, Decision] = {}
+    for row in rows.to_dict("records"):
+        cells = {name: str(row.get(name, "")).strip() for name in ("clip_id", "label", "content")}
+        action, new_label, note = (str(row.get(name, "")).strip() for name in ANSWER_COLUMNS)
+        decision = Decision(int(row["row"]), action=action, new_label=new_label, note=note, **cells)
+        if problem := _problem(decision, found.get(decision.clip_id)):
+            raise SignloomError(f"{table}: row {decision.row}: {problem}")
+        if action:
+            found[decision.clip_id] = decision
+    return list(found.values())
+
+
+def _problem(it: Decision, before: Decision | None) -> str:
+    """Return what is wrong with a row, and what to do, or "" if nothing is."""
+    if not it.action:
+        return f"new_label {it.new_label!r} without an action; write relabel" if it.new_label else ""
+    if it.action not in ACTIONS:
+        return f"unknown action {it.action!r}; expected keep, relabel, set_aside, or nothing"
+    if not it.clip_id:
+        return f"action {it.action} without a clip_id; fill in the clip or clear the action"
+    if before:
+        return f"clip {it.clip_id!r} has an action in row {before.row} already; keep one of the two"
+    if it.action == "relabel" and not it.new_label:
+        return "relabel without a new_label; write the right label, or set_aside if it is not known"
+    if it.action != "relabel" and it.new_label:
+        return f"{it.action} with new_label {it.new_label!r}; write relabel, or clear new_label"
+    return ""
+
+
+def relabelled(rows: pd.DataFrame, ids: Sequence[str], path: str | Path | None) -> pd.DataFrame:
+    """Return the table's `rows` with the labels that the review gives; `ids` are the rows' clips.
+
+    `rows` has, besides the columns of the table, `content`, the hash of what each row names.
+    A new label brings the sentence_id, gloss, category and variations of the first row that has it; times of
+    glosses become unknown. A decision about a clip that has since changed is left out. Raises SignloomError
+    for a clip that the table lacks, and for a label that no clip has.
+    """
+    place = {clip_id: number for number, clip_id in reversed(list(enumerate(ids)))}
+    labels = rows["sentence"].tolist()
+    first = {label: number for number, label in reversed(list(enumerate(labels))) if label}
+    changed = rows.copy()
+    for it in checked(read_review(path), place, path):
+        row = place[it.clip_id]
+        if it.action != "relabel":
+            continue
+        if it.new_label not in first:
+            raise SignloomError(
+                f"{path}: row {it.row}: no clip has the label {it.new_label!r}{_meant(it.new_label, first)}; "
+                "correct it, or put a new label into the table of clips itself"
+            )
+        if it.is_about(labels[row], short_hash(rows["content"].iloc[row])):
+            source = first[it.new_label]
+            for column in _LABEL_COLUMNS:
+                changed.iloc[row, changed.columns.get_loc(column)] = rows[column].iloc[source]
+            changed.iloc[row, changed.columns.get_loc("gloss_times")] = ""
+    return changed
+
+
+def checked(decisions: list[Decision], known: dict[str, int], path: str | Path | None) -> list[Decision]:
+    """Return `decisions` if all are about clips in `known`; raises SignloomError with the row of another."""
+    for it in decisions:
+        if it.clip_id not in known:
+            raise SignloomError(
+                f"{path}: row {it.row}: the table has no clip {it.clip_id!r}{_meant(it.clip_id, known)}; "
+                "correct clip_id, or delete the row"
+            )
+    return decisions
+
+
+def set_aside(clips: pd.DataFrame, path: str | Path | None) -> dict[str, str]:
+    """Return, by clip, the note of those of `clips` that the review sets aside.
+
+    `clips` has `clip_id, sentence, video_hash`. Decisions about clips that have since changed are left out,
+    and a warning counts them.
+    """
+    rows = {clip.clip_id: clip for clip in clips.itertuples()}
+    notes: dict[str, str] = {}
+    stale: list[Decision] = []
+    for it in read_review(path):
+        if (clip := rows.get(it.clip_id)) is None:
+            continue  # rejected for another reason
+        if not _stands(it, clip.sentence, clip.video_hash):
+            stale.append(it)
+        elif it.action == "set_aside":
+            notes[it.clip_id] = it.note
+    if stale:
+        which = number_of(len(stale), "decision is", "decisions are")
+        print(
+            f"warning: {path}: {which} about clips whose video or label has changed since, and left out; "
+            f"first: row {stale[0].row}, clip {stale[0].clip_id}",
+            file=sys.stderr,
+        )
+    return notes
+
+
+def settled(clips: pd.DataFrame, path: str | Path | None) -> list[str]:
+    """Return which of `clips` (`clip_id, sentence, video_hash`) people have looked at as they are now."""
+    rows = {clip.clip_id: clip for clip in clips.itertuples()}
+    return [
+        it.clip_id
+        for it in read_review(path)
+        if (clip := rows.get(it.clip_id)) is not None and _stands(it, clip.sentence, clip.video_hash)
+    ]
+
+
+def _stands(it: Decision, label: str, digest: str) -> bool:
+    """Return whether a decision holds for a clip that now, after relabelling, has this label and content."""
+    if it.action == "relabel":
+        return it.new_label == label and it.content in ("", short_hash(digest))
+    return it.is_about(label, short_hash(digest))
+
+
+def _meant(name: str, known: dict[str, int]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,125 @@
+"""What people decided about clips: read from review.csv, and applied to the rows of the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from signloom.dataset.hashes import HashCache
+from signloom.dataset.manifest import Manifest, shard_digests
+from signloom.dataset.reviewed import read_review, settled, short_hash
+from signloom.errors import SignloomError
+from signloom.params.dataset import DatasetParams
+from tests.manifests import dataset_of, manifest_of
+
+TABLE = """video,sentence_id,sentence,gloss,category,gloss_times
+a.npy,1,ball,BALL,toys,"[[0.0, 0.2]]"
+b.npy,1,ball,BALL,toys,
+c.npy,2,tree,TREE,nature,
+"""
+
+
+def corpus(folder: Path, review: str | None, table: str = TABLE) -> DatasetParams:
+    """Write three clips of rows, the table, and review.csv unless it is None; return section `dataset`."""
+    for number, name in enumerate("abc"):
+        np.save(folder / f"{name}.npy", np.full((20, 3), number, np.float32))
+    (folder / "clips.csv").write_text(table, "utf-8")
+    if review is not None:
+        (folder / "review.csv").write_text(review, "utf-8")
+    given = str(folder / "review.csv") if review is not None else None
+    return dataset_of(folder / "clips.csv", folder, features=True, review=given)
+
+
+def built(folder: Path, review: str | None, table: str = TABLE) -> Manifest:
+    return manifest_of(corpus(folder, review, table), folder / "hashes.json")
+
+
+def test_a_new_label_brings_all_that_belongs_to_it(tmp_path: Path) -> None:
+    clips = built(tmp_path, "clip_id,action,new_label\na,relabel,tree\n").clips.set_index("clip_id")
+    assert clips.loc["a", ["sentence_id", "sentence", "gloss", "category"]].tolist() == [
+        *(2, "tree", "TREE", "nature")
+    ]
+    assert clips.loc["a", "gloss_times"] == ""  # the times were those of the other sign
+    assert clips.loc["b", "sentence"] == "ball"
+
+
+def test_a_clip_that_is_set_aside_is_a_reject_and_stays_in_its_shard(tmp_path: Path) -> None:
+    plain = built(tmp_path, None)
+    manifest = built(tmp_path, "clip_id,action,note\nb,set_aside,two people\n")
+    assert manifest.clips["clip_id"].tolist() == ["a", "c"]
+    assert manifest.rejects[["clip_id", "row", "reason", "detail"]].to_numpy().tolist() == [
+        ["b", 3, "reviewed", "two people"]
+    ]
+    pd.testing.assert_frame_equal(manifest.shard("00", 1), plain.shard("00", 1))
+
+
+def test_a_review_changes_no_digest_of_a_shard(tmp_path: Path) -> None:
+    plain = shard_digests(corpus(tmp_path, None), 2, HashCache(tmp_path / "h.json"))
+    review = "clip_id,action,new_label\nb,set_aside,\na,relabel,tree\n"
+    assert shard_digests(corpus(tmp_path, review), 2, HashCache(tmp_path / "h.json")) == plain
+
+
+def test_rows_without_an_action_decide_nothing(tmp_path: Path) -> None:
+    manifest = built(tmp_path, "rank,clip_id,why,action,new_label,note\n1,a,odd,,,\n2,b,odd,keep,,\n")
+    assert manifest.clips["sentence"].tolist() == ["ball", "ball", "tree"]
+    assert manifest.rejects.empty
+
+
+def test_decisions_hold_for_what_people_saw(tmp_path: Path) -> None:
+    plain = built(tmp_path, None).clips
+    digest = short_hash(plain["video_hash"].iloc[0])
+    seen = tmp_path / "seen.csv"
+    seen.write_text(f"clip_id,label,content,action\na,ball,{digest},keep\nb,tree,,keep\nc,tree,123,keep\n")
+    assert settled(plain, seen) == ["a"]
+
+
+def test_a_relabelled_clip_counts_as_looked_at_before_and_after_its_table_is_put_right(
+    tmp_path: Path,
+) -> None:
+    review = "clip_id,label,action,new_label\na,ball,relabel,tree\n"
+    for table in (TABLE, TABLE.replace('a.npy,1,ball,BALL,toys,"[[0.0, 0.2]]"', "a.npy,2,tree,TREE,nature,")):
+        clips = built(tmp_path, review, table).clips
+        assert clips["sentence"].tolist() == ["tree", "ball", "tree"]
+        assert settled(clips, tmp_path / "review.csv") == ["a"]
+
+
+def test_a_decision_about_a_clip_that_has_changed_is_left_out_with_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    review = "clip_id,label,content,action,new_label\na,ball,0123,set_aside,\nb,house,,relabel,tree\n"
+    assert built(tmp_path, review).clips["sentence"].tolist() == ["ball", "ball", "tree"]
+    assert "2 decisions are about clips whose video or label has changed since" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("d,keep,", "row 2: the table has no clip 'd'"),
+        ("a,relabel,bal", "row 2: no clip has the label 'bal' (did you mean 'ball'?)"),
+        ("a,relabel,", "row 2: relabel without a new_label"),
+        ("a,delete,", "row 2: unknown action 'delete'; expected keep, relabel, set_aside"),
+        ("a,,tree", "row 2: new_label 'tree' without an action; write relabel"),
+        ("a,keep,tree", "row 2: keep with new_label 'tree'"),
+        (",keep,", "row 2: action keep without a clip_id"),
+        ("a,keep,\na,set_aside,", "row 3: clip 'a' has an action in row 2 already"),
+    ],
+)
+def test_a_wrong_row_is_named_with_what_to_do(tmp_path: Path, row: str, said: str) -> None:
+    with pytest.raises(SignloomError, match=r"review\.csv: ") as error:
+        built(tmp_path, f"clip_id,action,new_label\n{row}\n")
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "review.csv").write_text("clip_id,new_label\na,tree\n")
+    with pytest.raises(SignloomError, match="column 'action' is missing"):
+        read_review(tmp_path / "review.csv")
+
+
+def test_a_corpus_cannot_be_set_aside_as_a_whole(tmp_path: Path) -> None:
+    review = "clip_id,action\na,set_aside\nb,set_aside\nc,set_aside\n"
+    with pytest.raises(SignloomError, match="every clip is set aside"):
+        built(tmp_path, review)
