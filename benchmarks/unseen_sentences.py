@@ -3,9 +3,10 @@
     snakemake --cores 2 build/text/texts.parquet build/global_stats.npz
     python -m benchmarks.unseen_sentences --folds 0 1 --output metrics/recipes/demo_sentences.csv
 
-The sentences of the demo's training are dealt into eight folds. All clips of a fold's sentences are taken from
-training and validation and then decoded. Statistics, tokenizer and gloss vocabulary are those of what is left.
-Test clips are not read. A recipe is params.yaml with the changes that benchmarks/unseen_sentences.yaml lists.
+The sentences of the demo's training are dealt into eight folds. All clips of a fold's sentences are taken
+from training and validation and then decoded. Statistics, tokenizer and gloss vocabulary are those of what is
+left. Test clips are not read. A recipe is params.yaml with the changes that
+benchmarks/unseen_sentences.yaml lists.
 Finished trainings are kept in the table of `--output`, so a run that was stopped goes on. Every training is
 that of stage train_sign2text, in this process.
 """

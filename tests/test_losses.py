@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signloom.training.optimiser import learning_rate
 from signloom.text.vocabulary import PAD, UNK
+from signloom.training.optimiser import learning_rate
 from signloom.training.sentences.glosses import gloss_loss
 from signloom.training.sentences.losses import (
     class_loss,

@@ -9,7 +9,14 @@ import pytest
 
 from signloom.text.recombine import Pair, Recombination, interchangeable, word_chances
 
-WORDS = {"MOTHER": "mother", "CHILD": "the child", "SEE": "saw", "BUY": "bought", "DOG": "dogs", "BOOK": "books"}
+WORDS = {
+    "MOTHER": "mother",
+    "CHILD": "the child",
+    "SEE": "saw",
+    "BUY": "bought",
+    "DOG": "dogs",
+    "BOOK": "books",
+}
 LINES = ["MOTHER SEE DOG", "MOTHER BUY BOOK", "CHILD SEE BOOK", "CHILD BUY BOOK", "MOTHER SEE BOOK"]
 
 
@@ -52,7 +59,9 @@ def test_glosses_replace_each_other_where_they_stand_between_the_same_two() -> N
             before, after = ["", *line][place], [*line, ""][place + 1]
             neighbours[gloss].add((before, after))
     slow = {
-        gloss: sorted(other for other in neighbours if other != gloss and neighbours[gloss] & neighbours[other])
+        gloss: sorted(
+            other for other in neighbours if other != gloss and neighbours[gloss] & neighbours[other]
+        )
         for gloss in neighbours
     }
     assert interchangeable(lines) == slow

@@ -69,7 +69,10 @@ def outputs(model: Sign2Text, x: Tensor, valid: Tensor, tokens: Tensor) -> list[
 @pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("padding", [0.0, 1e6, math.nan])
 def test_content_and_amount_of_padding_change_no_output(encoder: str, padding: float, glosses: int) -> None:
-    model, tokens = network(encoder, glosses), torch.randint(4, 30, (4, 6), generator=torch.Generator().manual_seed(0))
+    model, tokens = (
+        network(encoder, glosses),
+        torch.randint(4, 30, (4, 6), generator=torch.Generator().manual_seed(0)),
+    )
     lengths = [12, 1, 3, 7]
     with torch.inference_mode():
         plain = outputs(model, *clips(lengths, 12, 0.0), tokens)
@@ -277,7 +280,9 @@ def test_a_decoder_of_glosses_knows_nothing_of_a_clip_but_their_probabilities() 
         spelled = model.spelled(encoded.glosses.exp(), encoded.valid)
         torch.testing.assert_close(model.decode(tokens, spelled.frames, spelled.valid), said)
         other = encoded.frames.roll(1, 1)[..., 32:]
-        assert not torch.allclose(model.decode(tokens, model.spelled(other, encoded.valid).frames, encoded.valid), said)
+        assert not torch.allclose(
+            model.decode(tokens, model.spelled(other, encoded.valid).frames, encoded.valid), said
+        )
 
 
 def test_the_loss_of_tokens_does_not_train_what_finds_glosses() -> None:
@@ -285,9 +290,13 @@ def test_the_loss_of_tokens_does_not_train_what_finds_glosses() -> None:
     encoded = model.encode(*clips([6, 3], 6, 0.0))
     logits, targets = model.next_tokens(torch.tensor([[2, 5, 3], [2, 8, 3]]), encoded)
     nn.functional.cross_entropy(logits, targets).backward()
-    found = {name for name, weight in model.named_parameters() if weight.grad is not None and weight.grad.any()}
+    found = {
+        name for name, weight in model.named_parameters() if weight.grad is not None and weight.grad.any()
+    }
     assert "reader.vectors.weight" in found
-    assert not {name for name in found if name.startswith(("reader.ctc", "reader.conv", "reader.input", "encoder"))}
+    assert not {
+        name for name in found if name.startswith(("reader.ctc", "reader.conv", "reader.input", "encoder"))
+    }
 
 
 def test_glosses_are_found_in_half_a_second_around_a_frame() -> None:

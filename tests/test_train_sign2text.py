@@ -157,7 +157,10 @@ def test_a_loss_without_weight_is_not_computed_and_leaves_its_cells_empty(
     assert run(corpus, whole, whole / "scratch", **changes) == 0
     assert (whole / "history.csv").read_text().splitlines()[0] == COLUMNS
     history = pd.read_csv(whole / "history.csv")
-    assert history[["gloss_loss", "class_loss", "supcon_loss"]].isna().all(axis=None) and history["clip_loss"].notna().all()
+    assert (
+        history[["gloss_loss", "class_loss", "supcon_loss"]].isna().all(axis=None)
+        and history["clip_loss"].notna().all()
+    )
     total = history["ce_loss"] + history["clip_loss"]
     assert history["train_loss"].to_numpy() == pytest.approx(total.to_numpy(), rel=1e-5)
     with killed_after_two():
@@ -287,7 +290,7 @@ def test_glosses_are_needed_only_where_they_are_asked_for(
 
 
 def test_the_validation_loss_counts_the_gloss_reader(corpus: Inputs, tmp_path: Path) -> None:
-    assert run(corpus, tmp_path, tmp_path / "scratch", lambda_gloss=2.0, lambda_clip=3.0) == 0
+    assert run(corpus, tmp_path, tmp_path / "scratch", lambda_gloss=2.0, lambda_clip=3.0, seq_len=64) == 0
     for row in map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines()):
         parts = row["val_ce_loss"] + 2 * row["val_gloss_loss"] + 3 * row["val_clip_loss"]
         assert row["val_loss"] == pytest.approx(parts, rel=1e-4)

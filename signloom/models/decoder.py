@@ -49,7 +49,7 @@ class AttentionDecoder(nn.Module):
         return x
 
     def memory(self, frames: Tensor) -> Tensor:
-        """Return what the layers attend to (B, T, frame_dim) in the encoded `frames`; by default all of it."""
+        """Return what the layers attend to (B, T, frame_dim) in the encoded `frames`: by default, all."""
         return frames
 
     def predict(self, hidden: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ _LAYERS, _KERNEL = 2, 5
 class GlossReader(nn.Module):
     """Convolutions over a few frames, a CTC head, and a vector for each gloss.
 
-    The decoder learns of a clip only how likely each gloss is in each frame, as in "Sign2Gloss2Text" (Camgoz et
-    al. 2020, Sign Language Transformers, section 5.2), with probabilities in place of the likeliest line.
+    The decoder learns of a clip only how likely each gloss is in each frame. This is translation through
+    glosses (Camgoz et al. 2020, Sign Language Transformers), with probabilities for a line.
     """
 
     def __init__(self, input_dim: int, c: Any) -> None:
@@ -36,5 +36,5 @@ class GlossReader(nn.Module):
         return self.ctc(self.convolutions(self.input(x, valid), valid))  # type: ignore[no-any-return]
 
     def read(self, shares: Tensor) -> Tensor:
-        """Return a vector (B, T, width) for the share (B, T, glosses) of each gloss in a frame, and its place."""
+        """Return vectors (B, T, width) for the shares (B, T, glosses) of the glosses in each frame."""
         return self.positions(shares @ self.vectors.weight)  # type: ignore[no-any-return]

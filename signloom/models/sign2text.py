@@ -103,7 +103,7 @@ class Sign2Text(AttentionDecoder):
         return self.reader.read(frames[..., -self.config.glosses :])
 
     def spelled(self, shares: Tensor, valid: Tensor) -> Encoded:
-        """Return what a clip would be encoded as if its glosses were known for certain, for the decoder alone.
+        """Return the encoding, for the decoder alone, of a clip whose glosses are known for certain.
 
         `shares` (B, T, glosses) are 1 for the gloss or blank of each frame.
         """

@@ -63,7 +63,7 @@ class Recombination:
 
 
 def word_chances(pairs: Sequence[Pair]) -> dict[tuple[str, str], float]:
-    """Return P(word | gloss) by (word, gloss) of all that occur together: IBM model 1 without an empty gloss."""
+    """Return P(word | gloss) by (word, gloss): IBM model 1 without an empty gloss."""
     chances: dict[tuple[str, str], float] = {}
     for _ in range(_ROUNDS):
         counts: dict[tuple[str, str], float] = defaultdict(float)
@@ -79,7 +79,7 @@ def word_chances(pairs: Sequence[Pair]) -> dict[tuple[str, str], float]:
 
 
 def word_spans(pair: Pair, chances: dict[tuple[str, str], float]) -> list[range | None]:
-    """Return the words that each gloss most likely gave, as a range of places; None unless they stand together.
+    """Return the places of the words that each gloss most likely gave, None unless they stand together.
 
     A gloss that comes twice has no range, since its words cannot be told apart.
     """

@@ -89,7 +89,10 @@ def ctc_sum(log_probs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         return log_probs.new_zeros(()), log_probs.new_zeros(())
     rows = batch.rows[used]
     losses = ctc_losses(
-        log_probs.index_select(0, rows), batch.lengths[rows], batch.ctc_targets[used], batch.target_lengths[used]
+        log_probs.index_select(0, rows),
+        batch.lengths[rows],
+        batch.ctc_targets[used],
+        batch.target_lengths[used],
     )
     weights = batch.weights[used]
     return (weights * losses / batch.target_lengths[used]).sum(), weights.sum()

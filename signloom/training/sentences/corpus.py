@@ -109,7 +109,8 @@ def read_glosses(files: SentenceFiles, splits: pd.DataFrame) -> ClipGlosses | No
     """Return the glosses of the clips; raises SignloomError if their files are not given."""
     if files.glosses is None or files.gloss_lines is None:
         raise SignloomError(
-            "sign2text.lambda_gloss: needs the inputs glosses and gloss_lines of stage text; name them or set it to 0"
+            "sign2text.lambda_gloss: needs the inputs glosses and gloss_lines of stage text; "
+            "name them or set it to 0"
         )
     return ClipGlosses.read(files.glosses, files.gloss_lines, ClipSet.of(splits, "train").ids)
 

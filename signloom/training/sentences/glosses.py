@@ -39,7 +39,7 @@ class ClipGlosses(NamedTuple):
 
 
 def gloss_loss(log_probs: Tensor, lengths: Tensor, glosses: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the sum of the clips' CTC losses, each divided by its number of glosses, and the number of clips.
+    """Return the sum of CTC losses, each divided by its number of glosses, and the number of clips.
 
     `log_probs` is (B, T, V), and `lengths` (B,) are frames. `glosses` (B, L) end in padding. A clip without
     glosses, or with too few frames for them (Graves et al. 2006, section 3.1), is left out.
