@@ -232,7 +232,7 @@ def test_points_are_refused_for_clips_that_are_no_feature_rows(root: Path, tmp_p
         "positions:\n  points:\n    - {name: head, columns: [0, 1]}\n    - {name: hand, columns: [2, 3]}\n"
     )
     path.write_text(points)
-    with pytest.raises(SignloomError, match=r"positions\.points: .*set dataset.features to true"):
+    with pytest.raises(SignloomError, match="positions.points: .*set dataset.features to true"):
         load_params(root / "params.yaml", path)
     path.write_text(f"pipeline:\n  families: [sign2text]\ndataset:\n  features: true\n{points}")
     assert len(load_params(root / "params.yaml", path).positions.points) == 2
