@@ -10,6 +10,8 @@ rule train_sign2text:
         texts=rules.text.output.texts,
         embeddings=rules.text.output.embeddings,
         tokenizer=rules.text.output.tokenizer,
+        glosses=rules.text.output.glosses,
+        gloss_lines=rules.text.output.gloss_lines,
     output:
         best=flow.product("{fold}{run}models/sign2text/best.pth"),
         latest=flow.product("{fold}{run}models/sign2text/latest.pth"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 from demo_params import params_json
 
 from signloom.text.tokenizer import train_tokenizer
+from signloom.text.vocabulary import build_vocabulary
 
 HANDS = {"left": (slice(132, 195), 15, -0.4), "right": (slice(195, 258), 16, 0.4)}
 
@@ -54,6 +56,8 @@ def write_corpus(folder: Path, size: Size = Size(), shards: int = 2) -> dict[str
     _write_texts(folder, lines, size)
     names = {"splits": "splits.csv", "stats": "stats.npz", "texts": "texts.parquet"}
     names |= {"embeddings": "text_embeddings.npy", "tokenizer": "tokenizer.json"}
+    names |= {"glosses": "gloss_vocabulary.json", "gloss_lines": "gloss_lines.csv"}
+    _write_glosses(folder, splits, lines)
     return inputs | {name: [folder / file] for name, file in names.items()}
 
 
@@ -162,6 +166,14 @@ def _write_texts(folder: Path, lines: list[list[int]], size: Size) -> None:
     vectors = {word: rng.normal(size=48) for word in ["please", *words]}
     sums = [sum((vectors[word] for word in text.strip(".").split()), np.zeros(48)) for text in table["text"]]
     np.save(folder / "text_embeddings.npy", np.array(sums, np.float32) / 3)
+
+
+def _write_glosses(folder: Path, splits: pd.DataFrame, lines: list[list[int]]) -> None:
+    glosses = [" ".join(f"SIGN{sign}" for sign in lines[number]) for number in splits["sentence_id"]]
+    table = splits[["clip_id"]].assign(gloss=glosses, signer_id="", gloss_times="")
+    table.to_csv(folder / "gloss_lines.csv", index=False)
+    vocabulary = build_vocabulary(table["gloss"][splits["split"] == "train"])
+    (folder / "gloss_vocabulary.json").write_text(json.dumps(vocabulary), "utf-8")
 
 
 def arguments(inputs: dict[str, list[Path]], out: Path, params: dict, scratch: Path) -> list[str]:

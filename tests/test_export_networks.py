@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from signloom.augment.landmark_rows import centre_crop
 from signloom.errors import SignloomError
 from signloom.export import checks
-from signloom.export.clip_networks import EncoderNetwork, GlossNetwork, clip_lengths, for_onnx, middle, spread
+from signloom.export.clip_networks import (
+    DecoderNetwork,
+    EncoderNetwork,
+    GlossNetwork,
+    clip_lengths,
+    for_onnx,
+    middle,
+    spread,
+)
 from signloom.export.metrics import headlines
 from signloom.export.network_files import Port, to_onnx, to_torchscript
 from signloom.export.sources import relative
@@ -73,6 +81,31 @@ def test_the_recurrent_encoder_is_exported_for_every_length(
         found = session.run(None, {"sequence": features[None], "mask": mask[None].astype(np.int8)})
         np.testing.assert_allclose(found[0], encoded.embedding.numpy(), atol=1e-6)
         np.testing.assert_allclose(found[1], encoded.frames.numpy(), atol=1e-6)
+
+
+def test_a_decoder_of_glosses_is_exported_with_what_finds_them() -> None:
+    torch.manual_seed(0)
+    config = Sign2TextConfig(
+        vocab_size=9, pad_id=0, bos_id=1, eos_id=2, text_dim=4, width=8, heads=2, layers=1, feedforward=8,
+        decoder_layers=1, embedding_dim=6, seq_len=8, max_tokens=6, glosses=7,
+    )  # fmt: skip
+    network = EncoderNetwork(Sign2Text(config), torch.randn(540), torch.rand(540) + 0.5).eval()
+    outputs = [Port("embedding", ("batch", 6)), Port("frames", ("batch", "kept", 15))]
+    made = to_onnx(for_onnx(network), EXAMPLE, CLIPS, outputs)
+    clips = [batch(lengths) for lengths in LENGTHS]
+    assert "agrees with PyTorch" in checks.check_clips("encoder", made, network, clips)
+    decoder = DecoderNetwork(network.model).eval()
+    inputs = [Port("tokens", ("rows", "length")), Port("frames", (1, "time", 15))]
+    example = torch.zeros(2, 3, dtype=torch.long), torch.zeros(1, 5, 15)
+    made = to_onnx(decoder, example, inputs, [Port("log_probs", ("rows", 9))])
+    rng = np.random.default_rng(0)
+    frames = [rng.random((length, 15), np.float32) for length in (1, 3, 8)]
+    assert "agrees with PyTorch" in checks.check_decoder("decoder", made, decoder, frames, 6)
+    tokens, valid = torch.tensor([[1, 5, 6]]), torch.ones(1, 8, dtype=torch.bool)
+    with torch.inference_mode():
+        states = torch.from_numpy(frames[2])[None]
+        said = network.model.decode(tokens, states, valid)[:, -1].log_softmax(-1)
+        torch.testing.assert_close(decoder(tokens, states), said)
 
 
 def test_a_network_that_answers_otherwise_stops_the_export(

@@ -10,13 +10,16 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from signloom.text.vocabulary import PAD, UNK
 from signloom.training.optimiser import learning_rate
+from signloom.training.sentences.glosses import gloss_loss
 from signloom.training.sentences.losses import (
     class_loss,
     contrastive_loss,
     supervised_contrastive_loss,
     token_loss,
 )
+from tests.ctc_labellings import EMITTED, SHARPNESS, labellings, posteriors
 
 LABELS = st.lists(st.integers(0, 3), min_size=1, max_size=7)
 
@@ -118,3 +121,33 @@ def test_learning_rate_agrees_with_torch_after_a_linear_rise() -> None:
 def test_learning_rate_stays_between_zero_and_its_base(steps: int, warmup: int, restarts: int) -> None:
     rates = [learning_rate(step, steps, 0.5, warmup, restarts) for step in range(steps)]
     assert all(0 < rate <= 0.5 for rate in rates)
+
+
+def line(*labels: int) -> list[int]:
+    return [*labels, *[PAD] * (3 - len(labels))]
+
+
+@pytest.mark.parametrize("sharpness", SHARPNESS.values(), ids=SHARPNESS)
+def test_gloss_loss_is_that_of_all_alignments_and_leaves_out_what_cannot_be_aligned(sharpness: float) -> None:
+    lines = [(5,), (5, 5), (6, UNK), (), (5, 6, 5), (5, 5)]
+    lengths = [1, 3, 4, 3, 2, 2]  # the last two have too few frames
+    log_p = posteriors(len(lines), 4, 7, sharpness)
+    total, clips = gloss_loss(log_p, torch.tensor(lengths), torch.tensor([line(*labels) for labels in lines]))
+    slow = 0.0
+    for row, labels in enumerate(lines[:3]):
+        slow -= math.log(labellings_of(log_p[row, : lengths[row]])[labels]) / len(labels)
+    assert float(total) == pytest.approx(slow, rel=1e-6) and int(clips) == 3
+
+
+def labellings_of(log_p: torch.Tensor) -> dict[tuple[int, ...], float]:
+    """The probability of each labelling if only what CTC can emit has any."""
+    kept = torch.full_like(log_p, -torch.inf)
+    kept[:, EMITTED] = log_p[:, EMITTED]
+    return labellings(kept)
+
+
+def test_gloss_loss_without_glosses_is_zero_and_has_no_gradient() -> None:
+    log_p = posteriors(2, 3, 7, 1.0).requires_grad_()
+    for lines in (torch.zeros(2, 0, dtype=torch.long), torch.full((2, 3), PAD)):
+        total, clips = gloss_loss(log_p, torch.tensor([3, 1]), lines)
+        assert float(total) == 0 and int(clips) == 0 and not total.requires_grad

@@ -16,7 +16,7 @@ from signloom.models.sign2text import Encoded, Sign2Text, Sign2TextConfig
 ENCODERS = ["transformer", "gru_attention", "tcn"]
 
 
-def network(encoder: str) -> Sign2Text:
+def network(encoder: str, glosses: int = 0) -> Sign2Text:
     torch.manual_seed(0)
     sizes = {
         "width": 32,
@@ -35,6 +35,7 @@ def network(encoder: str) -> Sign2Text:
         encoder=encoder,
         seq_len=24,
         max_tokens=10,
+        glosses=glosses,
         **sizes,
     )
     return Sign2Text(asdict(config)).eval()
@@ -64,10 +65,14 @@ def outputs(model: Sign2Text, x: Tensor, valid: Tensor, tokens: Tensor) -> list[
     ]
 
 
+@pytest.mark.parametrize("glosses", [0, 7])
 @pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("padding", [0.0, 1e6, math.nan])
-def test_content_and_amount_of_padding_change_no_output(encoder: str, padding: float) -> None:
-    model, tokens = network(encoder), torch.randint(4, 30, (4, 6), generator=torch.Generator().manual_seed(0))
+def test_content_and_amount_of_padding_change_no_output(encoder: str, padding: float, glosses: int) -> None:
+    model, tokens = (
+        network(encoder, glosses),
+        torch.randint(4, 30, (4, 6), generator=torch.Generator().manual_seed(0)),
+    )
     lengths = [12, 1, 3, 7]
     with torch.inference_mode():
         plain = outputs(model, *clips(lengths, 12, 0.0), tokens)
@@ -263,3 +268,42 @@ def test_the_encoder_becomes_a_graph_that_takes_other_sizes(encoder: str) -> Non
         graph = torch.jit.trace(module, example, check_trace=False)
     x, valid = clips([20, 3, 9], 20, 0.0)
     torch.testing.assert_close(graph(x, valid), module(x, valid), atol=1e-5, rtol=0)
+
+
+def test_a_decoder_of_glosses_knows_nothing_of_a_clip_but_their_probabilities() -> None:
+    model, tokens = network("transformer", glosses=7), torch.tensor([[2, 5, 6]])
+    with torch.inference_mode():
+        encoded = model.encode(*clips([6], 6, 0.0))
+        assert encoded.glosses is not None and encoded.frames.shape[2] == model.frame_dim == 32 + 7
+        torch.testing.assert_close(encoded.frames[..., 32:], encoded.glosses.exp())
+        said = model.decode(tokens, encoded.frames, encoded.valid)
+        spelled = model.spelled(encoded.glosses.exp(), encoded.valid)
+        torch.testing.assert_close(model.decode(tokens, spelled.frames, spelled.valid), said)
+        other = encoded.frames.roll(1, 1)[..., 32:]
+        assert not torch.allclose(
+            model.decode(tokens, model.spelled(other, encoded.valid).frames, encoded.valid), said
+        )
+
+
+def test_the_loss_of_tokens_does_not_train_what_finds_glosses() -> None:
+    model = network("transformer", glosses=7).train()
+    encoded = model.encode(*clips([6, 3], 6, 0.0))
+    logits, targets = model.next_tokens(torch.tensor([[2, 5, 3], [2, 8, 3]]), encoded)
+    nn.functional.cross_entropy(logits, targets).backward()
+    found = {
+        name for name, weight in model.named_parameters() if weight.grad is not None and weight.grad.any()
+    }
+    assert "reader.vectors.weight" in found
+    assert not {
+        name for name in found if name.startswith(("reader.ctc", "reader.conv", "reader.input", "encoder"))
+    }
+
+
+def test_glosses_are_found_in_half_a_second_around_a_frame() -> None:
+    model = network("transformer", glosses=7)
+    x, valid = clips([20], 20, 0.0)
+    changed = x.clone()
+    changed[:, 10] += 1.0
+    with torch.inference_mode():
+        apart = (model.reader(x, valid) - model.reader(changed, valid)).nan_to_num().abs().amax(2)[0]
+    assert apart.nonzero().flatten().tolist() == list(range(4, 17))

@@ -33,7 +33,7 @@ TINY = {
 }
 FILES = ("best.pth", "latest.pth", "history.csv", "metrics.jsonl")
 COLUMNS = (
-    "epoch,train_loss,ce_loss,clip_loss,class_loss,supcon_loss,"
+    "epoch,train_loss,ce_loss,gloss_loss,clip_loss,class_loss,supcon_loss,"
     "val_inst_top1,val_pos_sim,val_neg_sim,val_wer,val_bleu4,lr"
 )
 
@@ -150,14 +150,17 @@ def test_a_loss_without_weight_is_not_computed_and_leaves_its_cells_empty(
     def never(*arguments: object) -> torch.Tensor:
         raise AssertionError("computed for nothing")
 
-    for name in ("supervised_contrastive_loss", "class_loss"):
+    for name in ("supervised_contrastive_loss", "class_loss", "gloss_loss"):
         monkeypatch.setattr(training, name, never)
-    changes = {"lambda_supcon": 0.0, "lambda_class": 0.0, "dual_view": dual_view}
+    changes = {"lambda_gloss": 0.0, "lambda_supcon": 0.0, "lambda_class": 0.0, "dual_view": dual_view}
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     assert run(corpus, whole, whole / "scratch", **changes) == 0
     assert (whole / "history.csv").read_text().splitlines()[0] == COLUMNS
     history = pd.read_csv(whole / "history.csv")
-    assert history[["class_loss", "supcon_loss"]].isna().all(axis=None) and history["clip_loss"].notna().all()
+    assert (
+        history[["gloss_loss", "class_loss", "supcon_loss"]].isna().all(axis=None)
+        and history["clip_loss"].notna().all()
+    )
     total = history["ce_loss"] + history["clip_loss"]
     assert history["train_loss"].to_numpy() == pytest.approx(total.to_numpy(), rel=1e-5)
     with killed_after_two():
@@ -243,9 +246,61 @@ def test_a_single_training_clip_still_trains(corpus: Inputs, tmp_path: Path) -> 
     assert all(torch.isfinite(tensor).all() for tensor in last.values()) and first.keys() == last.keys()
 
 
+def without_glosses(corpus: Inputs, folder: Path, splits: tuple[str, ...]) -> Inputs:
+    """The corpus with empty gloss lines for the clips of `splits`."""
+    table = pd.read_csv(corpus["splits"][0])
+    lines = pd.read_csv(corpus["gloss_lines"][0], keep_default_na=False)
+    lines.loc[table["split"].isin(splits), "gloss"] = ""
+    lines.to_csv(folder / "lines.csv", index=False)
+    return corpus | {"gloss_lines": [folder / "lines.csv"]}
+
+
+def test_a_corpus_without_glosses_trains_as_if_they_were_not_asked_for(
+    corpus: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare, asked, off = without_glosses(corpus, tmp_path, ("train",)), tmp_path / "asked", tmp_path / "off"
+    assert run(bare, asked, asked / "scratch", lambda_gloss=1.0) == 0
+    assert "no training clip has a gloss" in capsys.readouterr().out
+    assert run(corpus, off, off / "scratch", lambda_gloss=0.0) == 0
+    assert (asked / "history.csv").read_bytes() == (off / "history.csv").read_bytes()
+    models = [checkpoints.load(folder / "latest.pth")["model"] for folder in (asked, off)]
+    assert models[0].keys() == models[1].keys()
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+
+
+def test_clips_without_a_gloss_line_train_beside_those_that_have_one(corpus: Inputs, tmp_path: Path) -> None:
+    lines = pd.read_csv(corpus["gloss_lines"][0])
+    lines["gloss"] = lines["gloss"].where(lines["clip_id"].str.startswith("signer0"), "")
+    lines.to_csv(tmp_path / "lines.csv", index=False)
+    assert run(corpus | {"gloss_lines": [tmp_path / "lines.csv"]}, tmp_path, tmp_path / "scratch") == 0
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert (history["gloss_loss"] > 0).all()
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert all(row["val_gloss_loss"] is None for row in rows), "no validation clip has a line"
+
+
+def test_glosses_are_needed_only_where_they_are_asked_for(
+    corpus: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = {name: paths for name, paths in corpus.items() if name not in ("glosses", "gloss_lines")}
+    assert run(plain, tmp_path, tmp_path / "scratch", lambda_gloss=1.0) == 2
+    assert "sign2text.lambda_gloss" in capsys.readouterr().err
+    for change in ({"lambda_gloss": 0.0}, {"task": "signs"}):
+        assert run(plain, tmp_path, tmp_path / "scratch", epochs=1, **change) == 0
+
+
+def test_the_validation_loss_counts_the_gloss_reader(corpus: Inputs, tmp_path: Path) -> None:
+    assert run(corpus, tmp_path, tmp_path / "scratch", lambda_gloss=2.0, lambda_clip=3.0, seq_len=64) == 0
+    for row in map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines()):
+        parts = row["val_ce_loss"] + 2 * row["val_gloss_loss"] + 3 * row["val_clip_loss"]
+        assert row["val_loss"] == pytest.approx(parts, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
+        {"recombine_p": 0.0},
+        {"lambda_gloss": 0.0},
         {"precision": "bf16"},
         {"encoder": "gru_attention"},
         {"encoder": "tcn", "layers": 2},

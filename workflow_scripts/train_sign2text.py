@@ -1,6 +1,7 @@
 """Train the landmarks-to-sentence model.
 
-Inputs: features, mask, index (one of each per shard), stats, splits, texts, embeddings, tokenizer.
+Inputs: features, mask, index (one of each per shard), stats, splits, texts, embeddings, tokenizer, glosses,
+gloss_lines.
 Outputs: best, latest (checkpoints), history (CSV), metrics (one JSON line per epoch).
 Parameters: run, sign2text, augment, text, positions.
 """

@@ -99,7 +99,7 @@ def write_embeddings(
     place = dict(zip(gallery.index, zip(offset, length, strict=True), strict=True))
     vectors = np.empty((len(clips), trained.model.config.embedding_dim), np.float32)
     with atomic(frames) as part:
-        shape = (sum(length), trained.model.encoder.frame_dim)
+        shape = (sum(length), trained.model.frame_dim)
         # a memory map cannot be empty, so an empty file is written as an array
         sequences = (
             np.lib.format.open_memmap(part, "w+", np.float16, shape)

@@ -92,11 +92,11 @@ class DecoderNetwork(nn.Module):
 
     def forward(self, tokens: Tensor, frames: Tensor) -> Tensor:
         """Return log-probabilities (R, V) after each prefix of `tokens` (R, L), `frames` (1, T, width)."""
-        x = self.model.positions(self.model.tokens(tokens))
+        x, memory = self.model.positions(self.model.tokens(tokens)), self.model.memory(frames)
         for layer in self.model.layers:
             assert isinstance(layer, DecoderLayer)
             # computed once for all rows, because they belong to one clip
-            keys, values = layer.cross_attention.keys_values(frames)
+            keys, values = layer.cross_attention.keys_values(memory)
             across = (tokens.shape[0], -1, -1, -1)
             x, _ = layer(x, (keys.expand(across), values.expand(across)), None)
         return self.model.predict(self.model.norm(x[:, -1])).float().log_softmax(-1)

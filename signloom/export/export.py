@@ -70,7 +70,7 @@ def export(files: ExportFiles, paths: Mapping[str, Path], params: ExportParams) 
 def write_sign2text(outputs: Outputs, sign: Sign2TextSource, clips: RealClips) -> None:
     """Write the encoder, its int8 and TorchScript variants and any decoder, each checked on real clips."""
     config, network = sign.model.config, sign.encoder
-    width = sign.model.encoder.frame_dim
+    width = sign.model.frame_dim
     batches = clips.batches(config.seq_len)
     made = [Port("embedding", ("batch", config.embedding_dim)), Port("frames", ("batch", "kept", width))]
     example = clip_example(config.feature_dim)

@@ -18,8 +18,8 @@ class DecoderCache(NamedTuple):
 class AttentionDecoder(nn.Module):
     """The decoder half of a network; follows `signloom.decoding.attention.StepDecoder`.
 
-    A subclass sets `positions` and then calls `add_decoder`. It may override `drop_tokens` to hide inputs and
-    `predict` to forbid outputs.
+    A subclass sets `positions` and then calls `add_decoder`. It may override `drop_tokens` to hide inputs,
+    `memory` to hide a part of the frames, and `predict` to forbid outputs.
     """
 
     positions: nn.Module
@@ -30,7 +30,7 @@ class AttentionDecoder(nn.Module):
     output: nn.Linear
 
     def add_decoder(self, c: Any, frame_dim: int) -> None:
-        """Add token embeddings, layers that attend to frames of `frame_dim` values, and the projection.
+        """Add token embeddings, layers that attend to a memory of `frame_dim` values, and the projection.
 
         `c` is the network's configuration.
         """
@@ -48,6 +48,10 @@ class AttentionDecoder(nn.Module):
         """Return the token embeddings (B, L, width) that the decoder may see; by default all of `x`."""
         return x
 
+    def memory(self, frames: Tensor) -> Tensor:
+        """Return what the layers attend to (B, T, frame_dim) in the encoded `frames`: by default, all."""
+        return frames
+
     def predict(self, hidden: Tensor) -> Tensor:
         """Return logits (..., vocab_size) of `hidden` (..., width)."""
         return self.output(hidden)  # type: ignore[no-any-return]
@@ -58,9 +62,9 @@ class AttentionDecoder(nn.Module):
         Padding needs no mask here, because it follows the last real token and attention is causal.
         """
         x = self.dropout(self.positions(self.drop_tokens(self.tokens(tokens))))
-        mask = valid[:, None, None, :]
+        mask, memory = valid[:, None, None, :], self.memory(frames)
         for layer in self._decoder_layers():
-            x, _ = layer(x, layer.cross_attention.keys_values(frames), mask)
+            x, _ = layer(x, layer.cross_attention.keys_values(memory), mask)
         return self.norm(x)  # type: ignore[no-any-return]
 
     def decode(self, tokens: Tensor, frames: Tensor, valid: Tensor) -> Tensor:
@@ -69,7 +73,8 @@ class AttentionDecoder(nn.Module):
 
     def start(self, frames: Tensor, valid: Tensor) -> DecoderCache:
         """Return a cache for decoding token by token, with the keys and values of `frames` (B, T, D)."""
-        cross = [layer.cross_attention.keys_values(frames) for layer in self._decoder_layers()]
+        memory = self.memory(frames)
+        cross = [layer.cross_attention.keys_values(memory) for layer in self._decoder_layers()]
         return DecoderCache(cross, [], valid[:, None, None, :])
 
     def step(self, tokens: Tensor, cache: DecoderCache) -> tuple[Tensor, DecoderCache]:

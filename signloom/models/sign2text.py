@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from signloom.models.decoder import AttentionDecoder
 from signloom.models.encoders import GruAttentionEncoder, TcnEncoder, TransformerEncoder
+from signloom.models.gloss_reader import GlossReader
 from signloom.models.layers import LearnedPositions, SinusoidalPositions
 
 FEATURE_DIM = 540
@@ -33,6 +34,7 @@ class Sign2TextConfig:
     decoder_layers: int = 6  # 0: no decoder
     dropout: float = 0.2
     token_dropout: float = 0.0
+    glosses: int = 0  # entries of the gloss vocabulary; above 0, the decoder reads glosses alone
     embedding_dim: int = 256
     seq_len: int = 128
     max_tokens: int = 64
@@ -41,10 +43,11 @@ class Sign2TextConfig:
 class Encoded(NamedTuple):
     """The encoder's output for a batch of clips."""
 
-    frames: Tensor  # (B, T, frame_dim), 0 at padding
+    frames: Tensor  # (B, T, frame_dim), 0 at padding; with glosses, their probabilities come last
     valid: Tensor  # (B, T) bool
     embedding: Tensor  # (B, embedding_dim), unit rows
     weights: Tensor  # (B, T), each frame's share in the pooled vector, 0 at padding
+    glosses: Tensor | None = None  # (B, T, glosses), log-probabilities of CTC
 
 
 class Sign2Text(AttentionDecoder):
@@ -72,8 +75,11 @@ class Sign2Text(AttentionDecoder):
             learned = c.encoder == "transformer"
             self.positions = (LearnedPositions if learned else SinusoidalPositions)(c.max_tokens, c.width)
         self.text_embed = nn.Linear(c.text_dim, c.embedding_dim)
+        self.frame_dim = self.encoder.frame_dim + c.glosses
         if c.decoder_layers:
-            self.add_decoder(c, self.encoder.frame_dim)
+            self.add_decoder(c, c.width if c.glosses else self.frame_dim)
+        if c.glosses:
+            self.reader = GlossReader(c.feature_dim + MASK_DIM, c)
 
     def encode(self, x: Tensor, valid: Tensor) -> Encoded:
         """Encode clips `x` (B, T, D + 4: standardised features and 4 mask bits), T at most `seq_len`.
@@ -83,7 +89,27 @@ class Sign2Text(AttentionDecoder):
         x = x.masked_fill(~valid[:, :, None], 0.0)
         frames, pooled, weights = self.encoder(x, valid)
         embedding = F.normalize(self.embed(pooled).float(), dim=-1)
-        return Encoded(frames * valid[:, :, None], valid, embedding, weights)
+        if not self.config.glosses:
+            return Encoded(frames * valid[:, :, None], valid, embedding, weights)
+        glosses = self.reader(x, valid)
+        # detached: the decoder's loss would teach the probabilities to name the sentence
+        frames = torch.cat([frames, glosses.detach().exp().to(frames.dtype)], dim=-1)
+        return Encoded(frames * valid[:, :, None], valid, embedding, weights, glosses)
+
+    def memory(self, frames: Tensor) -> Tensor:
+        """Return what the decoder attends to: the frames (B, T, frame_dim), or what they say of glosses."""
+        if not self.config.glosses:
+            return frames
+        return self.reader.read(frames[..., -self.config.glosses :])
+
+    def spelled(self, shares: Tensor, valid: Tensor) -> Encoded:
+        """Return the encoding, for the decoder alone, of a clip whose glosses are known for certain.
+
+        `shares` (B, T, glosses) are 1 for the gloss or blank of each frame.
+        """
+        frames = F.pad(shares, (self.encoder.frame_dim, 0))
+        nothing = shares.new_zeros(len(shares), 0)
+        return Encoded(frames * valid[:, :, None], valid, nothing, nothing)
 
     def project_text(self, frozen: Tensor) -> Tensor:
         """Return unit rows (N, embedding_dim) for sentence embeddings `frozen` (N, text_dim)."""

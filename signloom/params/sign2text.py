@@ -48,6 +48,17 @@ class Sign2TextParams(Section):
     embedding_dim: int = Field(ge=8, description="size of clip and sentence embeddings")
     seq_len: int = Field(ge=1, description="longest input in frames; longer clips are cropped")
     dual_view: bool = Field(description="train on even and odd frames as two augmented views")
+    lambda_gloss: float = Field(
+        ge=0,
+        description="weight of the CTC loss of a gloss reader: the sentence decoder then reads nothing but "
+        "the probabilities of glosses; 0, or a corpus without glosses, lets it read the encoder's frames",
+    )
+    recombine_p: float = Field(
+        ge=0,
+        le=1,
+        description="probability that a gloss is exchanged, with its words, in new sentences that the "
+        "decoder learns beside the clips; 0 makes none, and so does a decoder that reads frames",
+    )
     lambda_clip: float = Field(ge=0, description="weight of the contrastive loss; cross-entropy has weight 1")
     lambda_class: float = Field(
         ge=0,

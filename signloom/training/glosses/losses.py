@@ -11,6 +11,7 @@ from signloom.models.gloss import Hybrid, TcnCtc
 from signloom.params.gloss import HybridParams, TcnParams
 from signloom.precision import autocast
 from signloom.text.vocabulary import BLANK, PAD, UNK
+from signloom.training.ctc import ctc_losses
 from signloom.training.glosses.data import Batch
 
 _FIRST = 5  # gloss
@@ -83,22 +84,16 @@ def ctc_sum(log_probs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     `log_probs` is (B, T, V). Labels that do not fit their frames are left out. Any other infinite loss stays
     infinite, so that training stops with an error.
     """
-    # keep only what CTC can emit (<unk>, <blank>, glosses): the other columns are -inf with a NaN gradient
-    emitted = torch.cat([log_probs[..., UNK : BLANK + 1], log_probs[..., _FIRST:]], -1)
-    targets = torch.where(batch.ctc_targets == UNK, 0, batch.ctc_targets - (_FIRST - 2)).clamp(min=0)
     used = batch.aligned.nonzero().flatten()
     if not len(used):
         return log_probs.new_zeros(()), log_probs.new_zeros(())
     rows = batch.rows[used]
-    # on the CPU, because the GPU kernel adds gradients in no fixed order
-    losses = F.ctc_loss(
-        emitted.transpose(0, 1).index_select(1, rows).cpu(),
-        targets[used].cpu(),
-        batch.lengths[rows].cpu(),
-        batch.target_lengths[used].cpu(),
-        blank=1,
-        reduction="none",
-    ).to(log_probs.device)
+    losses = ctc_losses(
+        log_probs.index_select(0, rows),
+        batch.lengths[rows],
+        batch.ctc_targets[used],
+        batch.target_lengths[used],
+    )
     weights = batch.weights[used]
     return (weights * losses / batch.target_lengths[used]).sum(), weights.sum()
 

@@ -14,9 +14,11 @@ from torch import Tensor
 from signloom.errors import SignloomError
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
+from signloom.text.recombine import Pair
 from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer
 from signloom.training.sentences.data import ClipSet, Texts
+from signloom.training.sentences.glosses import ClipGlosses, NewSentences
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class SentenceFiles:
     texts: Path
     embeddings: Path  # of the texts
     tokenizer: Path
+    glosses: Path | None = None  # gloss_vocabulary.json; this and the next only if glosses are read
+    gloss_lines: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Corpus:
     tokenizer: TextTokenizer
     mean: Tensor
     std: Tensor
+    glosses: ClipGlosses | None = None  # None: the decoder reads frames
 
     @cached_property
     def classes(self) -> Tensor:
@@ -56,18 +61,37 @@ class Corpus:
         rows = [self.texts.rows_of[sentence][0] for sentence in self.classes.tolist()]
         return torch.tensor(rows, device=self.mean.device)
 
+    def new_sentences(self, max_tokens: int, seq_len: int) -> NewSentences | None:
+        """Return what makes new sentences of the training's; None without glosses.
+
+        Lines of more than `seq_len` glosses are left out.
+        """
+        if self.glosses is None:
+            return None
+        pairs: dict[int, Pair] = {}
+        for sentence, ids in zip(self.train.sentences, self.train.glosses, strict=True):
+            if 0 < len(ids) <= seq_len:
+                line = tuple(self.glosses.vocabulary[gloss] for gloss in ids)
+                text = self.texts.texts[self.texts.rows_of[sentence][0]]
+                pairs.setdefault(sentence, Pair(line, tuple(text.split())))
+        return NewSentences(pairs, self.glosses.vocabulary, self.tokenizer, max_tokens)
+
     def class_of(self, sentences: Tensor) -> Tensor:
         """Return the place (N,) in `classes` of `sentences` (N,), all of them of training clips."""
         return torch.searchsorted(self.classes, sentences)
 
     @classmethod
-    def load(cls, files: SentenceFiles, max_tokens: int, device: torch.device) -> Self:
+    def load(
+        cls, files: SentenceFiles, max_tokens: int, device: torch.device, with_glosses: bool = False
+    ) -> Self:
         """Read `files`; raises SignloomError if there is nothing to train on."""
         shards = FeatureShards(files.features, files.index, files.mask)
         splits = read_splits(files.splits)
         tokenizer = TextTokenizer.load(files.tokenizer)
         texts = Texts(pd.read_parquet(files.texts), tokenizer, max_tokens)
-        train, val = ClipSet.of(splits, "train"), ClipSet.of(splits, "val")
+        glosses = read_glosses(files, splits) if with_glosses else None
+        known = glosses.ids if glosses else None
+        train, val = (ClipSet.of(splits, split, known) for split in ("train", "val"))
         if not len(train):
             raise SignloomError(
                 f"{files.splits}: the training split has no clip with a sentence; "
@@ -78,7 +102,17 @@ class Corpus:
         check_clips(train, shards, texts)
         check_clips(val, shards, texts)
         mean, std = map(torch.from_numpy, Stats.read(files.stats))
-        return cls(shards, train, val, texts, tokenizer, mean.to(device), std.to(device))
+        return cls(shards, train, val, texts, tokenizer, mean.to(device), std.to(device), glosses)
+
+
+def read_glosses(files: SentenceFiles, splits: pd.DataFrame) -> ClipGlosses | None:
+    """Return the glosses of the clips; raises SignloomError if their files are not given."""
+    if files.glosses is None or files.gloss_lines is None:
+        raise SignloomError(
+            "sign2text.lambda_gloss: needs the inputs glosses and gloss_lines of stage text; "
+            "name them or set it to 0"
+        )
+    return ClipGlosses.read(files.glosses, files.gloss_lines, ClipSet.of(splits, "train").ids)
 
 
 def check_clips(clips: ClipSet, shards: FeatureShards, texts: Texts) -> None:

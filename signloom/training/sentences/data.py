@@ -1,6 +1,6 @@
 """Read clips and sentences, augment them for training and pad them into batches, not yet standardised."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Self
@@ -18,6 +18,7 @@ from signloom.features.shards import FeatureShards
 from signloom.models.layers import standardise, valid_frames
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.text.tokenizer import TextTokenizer
+from signloom.text.vocabulary import PAD
 from signloom.training.sentences.samplers import Draw, EpochBatches
 
 View = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]
@@ -47,12 +48,17 @@ class ClipSet:
 
     ids: list[str]
     sentences: list[int]
+    glosses: list[tuple[int, ...]]  # ids, () where they are unknown
 
     @classmethod
-    def of(cls, splits: pd.DataFrame, split: str) -> Self:
-        """Return the clips of `split` in splits.csv that have a sentence."""
+    def of(
+        cls, splits: pd.DataFrame, split: str, glosses: Mapping[str, tuple[int, ...]] | None = None
+    ) -> Self:
+        """Return the clips of `split` in splits.csv that have a sentence, with their `glosses` by clip."""
         rows = splits[(splits["split"] == split) & (splits["sentence_id"] >= 0)].sort_values("clip_id")
-        return cls(rows["clip_id"].tolist(), rows["sentence_id"].astype(int).tolist())
+        ids = rows["clip_id"].tolist()
+        lines = [(glosses or {}).get(clip_id, ()) for clip_id in ids]
+        return cls(ids, rows["sentence_id"].astype(int).tolist(), lines)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -64,6 +70,7 @@ class Sample(NamedTuple):
     views: list[View]
     sentence: int
     text: int
+    glosses: tuple[int, ...]  # those that the whole view shows for certain
 
 
 class TrainingClips(Dataset[Sample]):
@@ -91,8 +98,10 @@ class TrainingClips(Dataset[Sample]):
         text = draw_text(self.texts.rows_of[sentence], self.params.variation_p, rng)
         whole = self.shards.read(clip_id)
         views = [whole, *half_views(*whole)] if self.params.dual_view else [whole]
-        changed = (augment_pose(*view, self.augmentation, rng, self.geometry) for view in views)
-        return Sample([random_crop(*view, self.params.seq_len, rng) for view in changed], sentence, text)
+        changed = [augment_pose(*view, self.augmentation, rng, self.geometry) for view in views]
+        glosses = glosses_within(self.clips.glosses[index], len(changed[0][0]), self.params.seq_len)
+        cropped = [random_crop(*view, self.params.seq_len, rng) for view in changed]
+        return Sample(cropped, sentence, text, glosses)
 
 
 class PlainClips(Dataset[Sample]):
@@ -106,8 +115,15 @@ class PlainClips(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         clip_id, sentence = self.clips.ids[index], self.clips.sentences[index]
-        view = centre_crop(*self.shards.read(clip_id), self.seq_len)
-        return Sample([view], sentence, self.texts.rows_of[sentence][0])
+        whole = self.shards.read(clip_id)
+        glosses = glosses_within(self.clips.glosses[index], len(whole[0]), self.seq_len)
+        view = centre_crop(*whole, self.seq_len)
+        return Sample([view], sentence, self.texts.rows_of[sentence][0], glosses)
+
+
+def glosses_within(glosses: tuple[int, ...], length: int, seq_len: int) -> tuple[int, ...]:
+    """Return `glosses`, or none for a clip of `length` frames that will lose some of them to cropping."""
+    return glosses if length <= seq_len else ()
 
 
 def draw_text(rows: list[int], variation_p: float, rng: np.random.Generator) -> int:
@@ -136,6 +152,7 @@ class Batch(NamedTuple):
     sentences: Tensor  # (B,) int64
     text_rows: Tensor  # (B,) int64, rows of the text table
     tokens: Tensor  # (B, L) int64, from start to end token, then padding
+    glosses: Tensor  # (B, G) int64, then padding
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
@@ -148,7 +165,10 @@ def collate(texts: Texts, samples: list[Sample]) -> Batch:
     views = [pad([sample.views[i] for sample in samples]) for i in range(len(samples[0].views))]
     rows = [sample.text for sample in samples]
     sentences = torch.tensor([sample.sentence for sample in samples])
-    return Batch(views, sentences, torch.tensor(rows), texts.tokens(rows))
+    longest = max(len(sample.glosses) for sample in samples)
+    lines = [[*sample.glosses, *[PAD] * (longest - len(sample.glosses))] for sample in samples]
+    glosses = torch.tensor(lines, dtype=torch.long)
+    return Batch(views, sentences, torch.tensor(rows), texts.tokens(rows), glosses)
 
 
 def pad(views: list[View]) -> PaddedView:

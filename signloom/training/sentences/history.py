@@ -6,6 +6,7 @@ COLUMNS = [
     "epoch",
     "train_loss",
     "ce_loss",
+    "gloss_loss",
     "clip_loss",
     "class_loss",
     "supcon_loss",
@@ -17,7 +18,7 @@ COLUMNS = [
     "lr",
 ]
 # the columns of a console line, which also shows the validation loss
-CONSOLE = [*COLUMNS[1:6], "val_loss", *COLUMNS[6:]]
+CONSOLE = [*COLUMNS[1:7], "val_loss", *COLUMNS[7:]]
 
 
 def merit(row: Row) -> tuple[float, float]:

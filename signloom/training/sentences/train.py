@@ -23,6 +23,7 @@ from signloom.training.optimiser import Optimiser, learning_rate
 from signloom.training.progress import Progress, Row, TrainedFiles
 from signloom.training.sentences.corpus import Corpus, SentenceFiles, read_text_embeddings
 from signloom.training.sentences.data import Batch, TrainingClips, TrainingLoader
+from signloom.training.sentences.glosses import Invented, drawing, gloss_loss
 from signloom.training.sentences.history import COLUMNS, CONSOLE, merit
 from signloom.training.sentences.losses import (
     class_loss,
@@ -59,13 +60,14 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
     p, text, seed = params.sign2text, params.text, params.run.seed
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     warn_if_emulated("sign2text.precision", p.precision, "product")
-    corpus = Corpus.load(files, text.max_tokens, device)
+    corpus = Corpus.load(files, text.max_tokens, device, reads_glosses(p))
     frozen = read_text_embeddings(files.embeddings, len(corpus.texts.texts)).to(device)
     geometry = Geometry(corpus.std.cpu().numpy(), params.positions.layout)
     warn_of_layout("augment", len(corpus.std), params.augment, geometry)
     clips = TrainingClips(corpus.train, corpus.shards, corpus.texts, p, params.augment, seed, geometry)
     batches = TrainingLoader(clips)
     validate = Validation(corpus, frozen, p)
+    invent = corpus.new_sentences(text.max_tokens, p.seq_len) if p.recombine_p else None
 
     torch.manual_seed(seed)
     config = model_config(p, text, corpus, frozen.shape[1])
@@ -80,7 +82,13 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
     def train_epoch(epoch: int) -> Row:
         sums = torch.zeros(len(Losses._fields), dtype=torch.float64, device=device)
         for i, batch in enumerate(batches.epoch(epoch)):
-            losses = batch_losses(model, batch.to(device), frozen, corpus, p)
+            new = None
+            if invent:
+                rng = drawing(seed, epoch, i)
+                new = invent.draw(batch.sentences, batch.views[0].lengths, p.recombine_p, rng)
+            losses = batch_losses(
+                model, batch.to(device), frozen, corpus, p, new.to(device) if new is not None else None
+            )
             first = i - i % p.accumulation
             last = min(first + p.accumulation, len(batches)) - 1
             optimiser.add(losses.total / (last - first + 1))
@@ -93,6 +101,7 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
         check_finite("the training loss", epoch, total, "sign2text.lr", "sign2text.precision")
         used = {
             "ce_loss": p.task == "sentences",
+            "gloss_loss": corpus.glosses is not None,
             "clip_loss": True,
             "class_loss": p.lambda_class > 0,
             "supcon_loss": p.lambda_supcon > 0,
@@ -112,19 +121,30 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
 
 
 class Losses(NamedTuple):
-    """The losses of a batch, each a scalar; `ce` is 0 without a decoder, the last two without weight."""
+    """The losses of a batch, each a scalar.
+
+    `ce` is 0 without a decoder, `gloss` without glosses, and the last two without weight.
+    """
 
     total: Tensor
     ce: Tensor
+    gloss: Tensor
     clip: Tensor
     classes: Tensor
     supcon: Tensor
 
 
 def batch_losses(
-    model: Sign2Text, batch: Batch, frozen: Tensor, corpus: Corpus, p: Sign2TextParams
+    model: Sign2Text,
+    batch: Batch,
+    frozen: Tensor,
+    corpus: Corpus,
+    p: Sign2TextParams,
+    new: Invented | None = None,
 ) -> Losses:
     """Return the losses of a batch; `frozen` (texts, dim) has the sentence embeddings of the frozen encoder.
+
+    With `new` sentences, the cross-entropy is the mean of that of the clips and that of these.
 
     The supervised contrastive loss uses the half views of the clips, all others the whole clips. If its
     weight is 0, it is not computed and the half views are not encoded.
@@ -134,19 +154,31 @@ def batch_losses(
         whole, *halves = (model.encode(*view.inputs(corpus.mean, corpus.std)) for view in views)
         text = model.project_text(frozen[batch.text_rows])
         decoded = model.next_tokens(batch.tokens, whole) if p.task == "sentences" else None
+        read = model.next_tokens(new.tokens, model.spelled(new.shares, new.valid)) if new else None
     clip = contrastive_loss(whole.embedding, text, batch.sentences)
     ce = token_loss(*decoded, p.label_smoothing) if decoded else torch.zeros_like(clip)
+    if read:
+        ce = (ce + token_loss(*read, p.label_smoothing)) / 2
+    gloss = torch.zeros_like(clip)
+    if whole.glosses is not None:
+        summed, clips = gloss_loss(whole.glosses, batch.views[0].lengths, batch.glosses)
+        gloss = summed / clips.clamp(min=1)
     classes = torch.zeros_like(clip)
     if p.lambda_class:
         known = model.project_text(frozen[corpus.class_rows])
         classes = class_loss(whole.embedding, known, corpus.class_of(batch.sentences), p.label_smoothing)
-    total = ce + p.lambda_clip * clip + p.lambda_class * classes
+    total = ce + p.lambda_gloss * gloss + p.lambda_clip * clip + p.lambda_class * classes
     if not p.lambda_supcon:
-        return Losses(total, ce, clip, classes, torch.zeros_like(clip))
+        return Losses(total, ce, gloss, clip, classes, torch.zeros_like(clip))
     embeddings = [view.embedding for view in halves or [whole]]
     labels = batch.sentences.repeat(len(embeddings))
     supcon = supervised_contrastive_loss(torch.cat(embeddings), labels)
-    return Losses(total + p.lambda_supcon * supcon, ce, clip, classes, supcon)
+    return Losses(total + p.lambda_supcon * supcon, ce, gloss, clip, classes, supcon)
+
+
+def reads_glosses(p: Sign2TextParams) -> bool:
+    """Return whether the sentence decoder is to read glosses, if the corpus has them."""
+    return p.task == "sentences" and p.lambda_gloss > 0
 
 
 def model_config(p: Sign2TextParams, text: TextParams, corpus: Corpus, text_dim: int) -> Sign2TextConfig:
@@ -154,6 +186,8 @@ def model_config(p: Sign2TextParams, text: TextParams, corpus: Corpus, text_dim:
     shape = {name: value for name, value in p if name in Sign2TextConfig.__annotations__}
     if p.task == "signs":
         shape["decoder_layers"] = 0
+    if corpus.glosses:
+        shape["glosses"] = len(corpus.glosses.vocabulary)
     return Sign2TextConfig(
         vocab_size=corpus.tokenizer.size,
         pad_id=corpus.tokenizer.pad,
@@ -171,6 +205,8 @@ def origin(
 ) -> dict[str, Any]:
     """Return what a checkpoint needs besides weights, epoch and metrics to be used on its own."""
     data = [*files.features, *files.mask, *files.index, files.splits, files.texts, files.embeddings]
+    if corpus.glosses and files.glosses and files.gloss_lines:
+        data += [files.glosses, files.gloss_lines]
     return {
         "family": "sign2text",
         "model_config": asdict(config),

@@ -18,6 +18,7 @@ from signloom.text.vocabulary import Symbols
 from signloom.training.progress import Row
 from signloom.training.sentences.corpus import Corpus
 from signloom.training.sentences.data import PlainClips, plain_loader
+from signloom.training.sentences.glosses import gloss_loss
 from signloom.training.sentences.losses import class_loss, contrastive_loss, token_loss
 
 
@@ -57,24 +58,31 @@ class Validation:
         place = {sentence: row for row, sentence in enumerate(sentences)}
         own = torch.tensor([place[sentence] for sentence in c.val.sentences], device=c.mean.device)
         rows = torch.tensor([c.texts.rows_of[sentence][0] for sentence in sentences], device=c.mean.device)
-        embeddings, ce, tokens = [], 0.0, 0
+        embeddings, ce, tokens, gloss, labelled = [], 0.0, 0, 0.0, 0
         with autocast(c.mean.device, p.precision):
             texts = model.project_text(self.frozen[rows])
             for batch in self.batches:
                 batch = batch.to(c.mean.device)
                 encoded = model.encode(*batch.views[0].inputs(c.mean, c.std))
                 embeddings.append(encoded.embedding)
+                if encoded.glosses is not None:
+                    summed, counted = gloss_loss(encoded.glosses, batch.views[0].lengths, batch.glosses)
+                    gloss, labelled = gloss + float(summed), labelled + int(counted)
                 if p.task == "signs":
                     continue
                 logits, targets = model.next_tokens(batch.tokens, encoded)
                 ce += float(token_loss(logits, targets, p.label_smoothing)) * len(targets)
                 tokens += len(targets)
         clips = torch.cat(embeddings)
-        ce /= max(tokens, 1)
+        ce, gloss = ce / max(tokens, 1), gloss / max(labelled, 1)
         clip = self._contrast(clips, texts[own], own)
         losses: Row = {
-            "val_loss": ce + p.lambda_clip * clip + p.lambda_class * self._classes(model, clips),
+            "val_loss": ce
+            + p.lambda_gloss * gloss
+            + p.lambda_clip * clip
+            + p.lambda_class * self._classes(model, clips),
             "val_ce_loss": ce if tokens else None,
+            "val_gloss_loss": gloss if labelled else None,
             "val_clip_loss": clip,
         }
         found = alignment(_on_cpu(clips), c.val.sentences, _on_cpu(texts[own]))
