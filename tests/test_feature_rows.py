@@ -38,6 +38,7 @@ def trained(folder: Path) -> list[str]:
 def train_sentences(found: dict[str, list[Path]], folder: Path) -> None:
     """Train the family of sentences for one epoch on what `prepare` made."""
     names = ("features", "mask", "index", "stats", "splits", "texts", "embeddings", "tokenizer")
+    names += ("glosses", "gloss_lines")
     inputs = [f"{name}={path}" for name in names for path in found[name]]
     sections = {
         "run": {"seed": 1},
