@@ -67,7 +67,7 @@ def test_twenty_short_clips_in_five_folders_need_no_edited_file(new_project: Pat
     assert given["splits"] == {"mode": "clip"}
     # isolated signs are answered by the nearest clips: no glosses and no sentences to decode
     assert given["pipeline"] == {"families": ["sign2text"]}
-    assert given["sign2text"] == {"task": "signs", "seq_len": 100}
+    assert given["sign2text"] == {"task": "signs", "batch_size": 32, "seq_len": 100}
     assert given["quality"] == {"min_seconds": 0.3}
     assert "models    sign2text, without a sentence decoder: a clip is answered with one sign" in out
     made = stages(load_params(Path("params.yaml"), Path("config/presets/five.yaml")), new_project / "out")
