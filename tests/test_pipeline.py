@@ -170,7 +170,7 @@ def test_a_new_limit_reruns_its_stage_under_dvc_and_equal_bytes_stop_the_chain(a
 def test_a_new_learning_rate_reruns_training_and_what_follows_under_dvc(adopted: Path) -> None:
     change_params(adopted, {"sign2text": {"lr": 2e-4}})
     follow = {"train_sign2text", "embed", "prototypes", "evaluate_sign2text", "evaluate_retrieval"}
-    follow |= {"calibrate", *AFTER_TRAINING}
+    follow |= {"calibrate", "review", *AFTER_TRAINING}
     assert set(jobs_of(adopted)) == follow
     ran = ran_by_dvc(adopted)
     assert ran <= follow and {"train_sign2text", "embed", "evaluate_sign2text"} <= ran
