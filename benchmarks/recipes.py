@@ -11,8 +11,8 @@ that was stopped goes on. Every training is that of stage train_sign2text, in th
 
 import argparse
 import hashlib
+import itertools
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import pandas as pd
 import torch
 import yaml
 
+from benchmarks.trials import score_all, show_means, train_sentences
 from signloom.evaluation.embed import encode_clips
 from signloom.features.pose.imported import write_ready_shard
 from signloom.features.shards import FeatureShards
@@ -31,15 +32,12 @@ from signloom.files import write_csv, write_npy, write_parquet, write_text
 from signloom.inference.prototypes import make_prototypes
 from signloom.metrics.retrieval import rank_sentences
 from signloom.models.trained_sign2text import load_trained
-from signloom.params.base import RunParams
 from signloom.params.presets import load_presets
 from signloom.params.schema import Params
 from signloom.text.encoders import load_encoder
 from signloom.text.sentences import gather_texts
 from signloom.text.tokenizer import train_tokenizer
-from signloom.training.progress import TrainedFiles
 from signloom.training.sentences.corpus import SentenceFiles
-from signloom.training.sentences.train import SentenceTraining, train
 
 KEYS = ["recipe", "left_out", "seed"]
 
@@ -104,18 +102,8 @@ class Trial:
         ids, sentences = kept["clip_id"].tolist(), kept["sentence_id"].to_numpy(np.int64)
         gallery, asked = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
         write_pose_stats([ids[row] for row in gallery], shards, files.stats)
-        names = ("best.pth", "latest.pth", "history.csv", "metrics.jsonl")
-        trained = TrainedFiles(*(self.scratch / name for name in names))
-        p = self.params
-        how = SentenceTraining(
-            run=RunParams(seed=seed),
-            sign2text=p.sign2text,
-            augment=p.augment,
-            text=p.text,
-            positions=p.positions,
-        )
-        train(files, trained, how, self.scratch / "training")
-        model = load_trained(trained.best, files.stats)
+        best = train_sentences(files, self.params, seed, self.scratch)
+        model = load_trained(best, files.stats)
         vectors = np.empty((len(ids), model.model.config.embedding_dim), np.float32)
         for rows, encoded in encode_clips(model, shards, ids, 32, "embed"):
             vectors[rows] = encoded.embedding.float().cpu().numpy()
@@ -149,30 +137,14 @@ def main() -> None:
     manifest = pd.read_parquet(Path("build") / args.preset / "manifest.parquet")
     clips = manifest[manifest["signer_id"].isin(args.signers)].reset_index(drop=True)
     recipes: dict[str, Any] = yaml.safe_load(args.recipes.read_text("utf-8"))[args.preset]
-    done = (
-        pd.read_csv(args.output, dtype={"left_out": str})
-        if args.output.exists()
-        else pd.DataFrame(columns=KEYS)
-    )
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    for recipe in args.only or recipes:
+
+    def score(key: tuple[str, str, int]) -> dict[str, float]:
+        recipe, signer, seed = key
         trial = Trial(load_presets([args.preset], recipes[recipe]), clips, args.scratch / args.output.stem)
-        for signer in args.signers:
-            key = (recipe, signer, args.seed)
-            if key in set(done[KEYS].itertuples(index=False, name=None)):
-                continue
-            start = time.process_time()
-            scores = trial.score(signer, args.seed)
-            row = dict(zip(KEYS, key, strict=True)) | {
-                "clips": int((clips["signer_id"] == signer).sum()),
-                **{name: round(value, 4) for name, value in scores.items()},
-                "cpu_s": round(time.process_time() - start),
-            }  # fmt: skip
-            done = pd.DataFrame([*done.to_dict("records"), row])
-            write_csv(args.output, done)
-            print(*row.values(), flush=True)
-    means = done.groupby("recipe", sort=False)[["top1", "mrr", "nearest_top1", "cpu_s"]].mean()
-    print(means.assign(trainings=done.groupby("recipe").size()).round(4).to_string())
+        return {"clips": int((clips["signer_id"] == signer).sum()), **trial.score(signer, seed)}
+
+    wanted = itertools.product(args.only or recipes, args.signers, [args.seed])
+    show_means(score_all(args.output, KEYS, wanted, score), ["top1", "mrr", "nearest_top1"])
 
 
 if __name__ == "__main__":

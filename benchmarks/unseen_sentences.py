@@ -12,7 +12,6 @@ that of stage train_sign2text, in this process.
 """
 
 import argparse
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,22 +21,20 @@ import pandas as pd
 import torch
 import yaml
 
+from benchmarks.trials import score_all, show_means, train_sentences
 from signloom.evaluation.sign2text import decode_clips
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import write_pose_stats
 from signloom.files import write_csv, write_json, write_text
 from signloom.metrics.wer import wer_stats
 from signloom.models.trained_sign2text import load_trained
-from signloom.params.base import RunParams
 from signloom.params.presets import load_presets
 from signloom.params.schema import Params
 from signloom.text.glosses import read_gloss_lines
 from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer, train_tokenizer
 from signloom.text.vocabulary import build_vocabulary
-from signloom.training.progress import TrainedFiles
 from signloom.training.sentences.corpus import SentenceFiles
-from signloom.training.sentences.train import SentenceTraining, train
 
 KEYS = ["recipe", "fold", "seed"]
 FOLDS = 8
@@ -85,17 +82,8 @@ class Trial:
     def score(self, held_out: set[int], seed: int) -> dict[str, float]:
         """Return the WER of the clips with sentences `held_out`, and that of the other validation clips."""
         files, p = self.files(held_out), self.params
-        names = ("best.pth", "latest.pth", "history.csv", "metrics.jsonl")
-        trained = TrainedFiles(*(self.scratch / name for name in names))
-        how = SentenceTraining(
-            run=RunParams(seed=seed),
-            sign2text=p.sign2text,
-            augment=p.augment,
-            text=p.text,
-            positions=p.positions,
-        )
-        train(files, trained, how, self.scratch / "training")
-        model, tokenizer = load_trained(trained.best, files.stats), TextTokenizer.load(files.tokenizer)
+        best = train_sentences(files, p, seed, self.scratch)
+        model, tokenizer = load_trained(best, files.stats), TextTokenizer.load(files.tokenizer)
         shards = FeatureShards(files.features, files.index, files.mask)
         texts = pd.read_parquet(files.texts)
         main = texts[texts["variation"] == 0].set_index("sentence_id")["text"]
@@ -132,25 +120,13 @@ def main() -> None:
     signed = splits[(splits["split"] == "train") & (splits["sentence_id"] >= 0)]
     folds = deal(signed["sentence_id"].unique().tolist())
     recipes: dict[str, Any] = yaml.safe_load(args.recipes.read_text("utf-8"))
-    done = pd.read_csv(args.output) if args.output.exists() else pd.DataFrame(columns=KEYS)
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    for fold in args.folds:
-        for recipe in args.only or recipes:
-            key = (recipe, fold, args.seed)
-            if key in set(done[KEYS].itertuples(index=False, name=None)):
-                continue
-            start = time.process_time()
-            trial = Trial(load_presets([], recipes[recipe]), args.build, args.scratch)
-            scores = trial.score(folds[fold], args.seed)
-            row = dict(zip(KEYS, key, strict=True)) | {
-                **{name: round(value, 4) for name, value in scores.items()},
-                "cpu_s": round(time.process_time() - start),
-            }  # fmt: skip
-            done = pd.DataFrame([*done.to_dict("records"), row])
-            write_csv(args.output, done)
-            print(*row.values(), flush=True)
-    means = done.groupby("recipe", sort=False)[["held_out_wer", "val_wer", "cpu_s"]].mean()
-    print(means.assign(trainings=done.groupby("recipe").size()).round(4).to_string())
+
+    def score(key: tuple[str, int, int]) -> dict[str, float]:
+        recipe, fold, seed = key
+        return Trial(load_presets([], recipes[recipe]), args.build, args.scratch).score(folds[fold], seed)
+
+    wanted = ((recipe, fold, args.seed) for fold in args.folds for recipe in args.only or recipes)
+    show_means(score_all(args.output, KEYS, wanted, score), ["held_out_wer", "val_wer"])
 
 
 if __name__ == "__main__":

@@ -90,3 +90,15 @@ def test_glosses_whose_words_are_apart_or_that_come_twice_stay() -> None:
 def test_a_corpus_of_one_pair_makes_no_other(line: tuple[str, ...]) -> None:
     only = Pair(line, tuple(gloss.lower() for gloss in line))
     assert Recombination([only]).draw(0, 1.0, np.random.default_rng(0)) == only
+
+
+def test_text_without_spaces_is_never_recombined_because_one_word_says_all_glosses() -> None:
+    pairs = [
+        Pair(("I", "BOOK", "BUY"), ("我买书",)),
+        Pair(("I", "CAR", "BUY"), ("我买车",)),
+        Pair(("YOU", "BOOK", "BUY"), ("你买书",)),
+    ]
+    made = Recombination(pairs)
+    rng = np.random.default_rng(0)
+    for number, pair in enumerate(pairs):
+        assert all(made.draw(number, 1.0, rng) == pair for _ in range(20))

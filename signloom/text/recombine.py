@@ -81,8 +81,11 @@ def word_chances(pairs: Sequence[Pair]) -> dict[tuple[str, str], float]:
 def word_spans(pair: Pair, chances: dict[tuple[str, str], float]) -> list[range | None]:
     """Return the places of the words that each gloss most likely gave, None unless they stand together.
 
-    A gloss that comes twice has no range, since its words cannot be told apart.
+    A gloss that comes twice has no range, since its words cannot be told apart. With fewer words than glosses
+    none has one: text without spaces is a single word, which says all of its glosses.
     """
+    if len(pair.words) < len(pair.glosses):
+        return [None] * len(pair.glosses)
     giver = [max(pair.glosses, key=lambda gloss: chances[word, gloss]) for word in pair.words]
     spans: list[range | None] = []
     for gloss in pair.glosses:
