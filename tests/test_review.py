@@ -175,6 +175,15 @@ def test_near_copies_under_two_labels_are_found_and_those_under_one_are_not(tmp_
     assert {it.clip_id for it in odd} == {"a", "b"}
 
 
+def test_the_pictured_clip_of_another_label_has_the_label_that_the_reason_names() -> None:
+    rng = np.random.default_rng(1)
+    walks = rng.normal(size=(40, 16, 2)).cumsum(1)
+    clips = clips_of(rng.integers(0, 5, 40).tolist())
+    fit, evidence, _ = neighbours(clips, walks.reshape(40, -1))
+    labels = clips["sentence_id"].to_numpy()
+    assert any(evidence.words) and (labels[fit.other_clip] == evidence.label).all()
+
+
 def test_a_clip_far_longer_than_its_label_is_odd() -> None:
     lengths = [20, 22, 18, 21, 60, 19, 5]
     clips = clips_of([0] * 7).assign(num_frames=lengths)

@@ -1,7 +1,7 @@
 """The review queue: all clips, those first whose label or tracking most deserves a look, with reasons."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -51,18 +51,18 @@ def neighbours(clips: pd.DataFrame, points: npt.NDArray[np.floating]) -> tuple[F
     fit = fit_of(points, labels, points, labels, rows)
     warped = fit_of(points, labels, points, labels, rows, title="warping", frames=FRAMES)
     misfits = (fit.misfit + warped.misfit) / 2
-    more = warped.misfit > fit.misfit
-    nearer = np.where(more, warped.label, fit.label)
-    nearest = np.where(more[:, None], warped.nearest, fit.nearest)
+    worst = _worse(fit, warped)
     names, signers = _names(clips), clips["signer_id"].astype(str).to_numpy()
     words = [
         _of_neighbours(labels[near[near >= 0]], names, own, other, signers[near[near >= 0]] != signer)
         if misfit > 0.5
         else ""
-        for near, own, other, signer, misfit in zip(nearest, labels, nearer, signers, misfits, strict=True)
+        for near, own, other, signer, misfit in zip(
+            worst.nearest, labels, worst.label, signers, misfits, strict=True
+        )
     ]
-    evidence = Evidence("neighbours", misfits, nearer, words)
-    return fit, evidence, list(_copies(clips, fit))
+    evidence = Evidence("neighbours", misfits, worst.label, words)
+    return worst, evidence, list(_copies(clips, fit))
 
 
 def held_out(clips: pd.DataFrame, builds: Sequence[EmbeddedClips]) -> Evidence:
@@ -172,6 +172,15 @@ def count_reasons(table: pd.DataFrame, settled: int) -> dict[str, Any]:
         "with_a_reason": int((table["reasons"] != "").sum()),
         "reasons": {kind: int(sum(kind in its for its in kinds)) for kind in KINDS},
     }
+
+
+def _worse(one: Fit, other: Fit) -> Fit:
+    """Return for each clip that of two fits in which it has the higher misfit, of equal ones the first."""
+    more = other.misfit > one.misfit
+    pairs = {it.name: (getattr(one, it.name), getattr(other, it.name)) for it in fields(Fit)}
+    return Fit(
+        **{name: np.where(more if a.ndim == 1 else more[:, None], b, a) for name, (a, b) in pairs.items()}
+    )
 
 
 def _copies(clips: pd.DataFrame, fit: Fit) -> Iterable[Oddity]:
