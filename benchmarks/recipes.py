@@ -23,6 +23,7 @@ import torch
 import yaml
 
 from benchmarks.trials import score_all, show_means, train_sentences
+from signloom.evaluation.adapted import rank_adapted
 from signloom.evaluation.embed import encode_clips
 from signloom.features.pose.imported import write_ready_shard
 from signloom.features.shards import FeatureShards
@@ -92,7 +93,8 @@ class Trial:
     def score(self, signer: str, seed: int) -> dict[str, float]:
         """Return top-1 and mean reciprocal rank of the clips of `signer`, by a model that never saw them.
 
-        Signs are ranked by their nearest clip (`nearest_*`) and by their prototypes.
+        Signs are ranked by their nearest clip (`nearest_*`), by their prototypes, and by prototypes that were
+        adapted to the clips of `signer` (`adapted_*`).
         """
         files = self.texts()
         shards = FeatureShards(files.features, files.index, files.mask)
@@ -109,15 +111,17 @@ class Trial:
             vectors[rows] = encoded.embedding.float().cpu().numpy()
         queries = (vectors[asked], sentences[asked])
         nearest = rank_sentences(*queries, vectors[gallery], sentences[gallery]).rank
-        means = make_prototypes(
-            vectors, pd.DataFrame({"clip_id": ids, "split": split, "sentence_id": sentences}), 1
-        )
+        table = pd.DataFrame({"clip_id": ids, "split": split, "sentence_id": sentences})
+        means = make_prototypes(vectors, table, 1)
+        adapted = rank_adapted(vectors, table, asked, [signer] * len(asked))
         found = rank_sentences(*queries, means["embeddings"], means["sentence_ids"].astype(np.int64)).rank
         return {
             "top1": float((found == 1).mean()),
             "mrr": float((1 / found).mean()),
             "nearest_top1": float((nearest == 1).mean()),
             "nearest_mrr": float((1 / nearest).mean()),
+            "adapted_top1": float((adapted == 1).mean()),
+            "adapted_mrr": float((1 / adapted).mean()),
         }
 
 
@@ -144,7 +148,7 @@ def main() -> None:
         return {"clips": int((clips["signer_id"] == signer).sum()), **trial.score(signer, seed)}
 
     wanted = itertools.product(args.only or recipes, args.signers, [args.seed])
-    show_means(score_all(args.output, KEYS, wanted, score), ["top1", "mrr", "nearest_top1"])
+    show_means(score_all(args.output, KEYS, wanted, score), ["nearest_top1", "top1", "adapted_top1"])
 
 
 if __name__ == "__main__":

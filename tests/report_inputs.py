@@ -169,7 +169,8 @@ def score(clips: pd.DataFrame, folder: Path, signs: bool = False) -> None:
             "rivals": {rival: figures_of_a_rival(ranked.rank) for rival in ("nearest", "hands_dtw")},
         }
         if signs:
-            ranks[name] |= sign_figures(ranked, ids[rows], answers["signer_id"].tolist(), PARAMS)
+            figures = sign_figures(ranked, ids[rows], answers["signer_id"].tolist(), PARAMS)
+            ranks[name] |= {**figures, "adapted": {"n": len(rows), **figures}}
         top = clips.iloc[train[ranked.top]] if len(rows) else clips.head(0)
         found.append(
             answers[["clip_id", "data", "sentence_id"]].assign(

@@ -180,8 +180,14 @@ def test_the_stage_scores_seen_and_unseen_sentences_apart(tmp_path: Path) -> Non
 
 def test_figures_of_signs_stand_beside_the_others_and_are_left_out_for_sentences(tmp_path: Path) -> None:
     plain, _, _ = run(tmp_path / "a", list(range(len(CLIPS))))
-    signs, _, _ = run(tmp_path / "b", list(range(len(CLIPS))), task="signs")
-    more = set(signs["test"]) - set(plain["test"])
+    signs, answers, _ = run(tmp_path / "b", list(range(len(CLIPS))), task="signs")
+    more = set(signs["test"]) - set(plain["test"]) - {"adapted"}
+    asked = answers[answers["data"] == "test"]
+    adapted = signs["test"]["adapted"]
+    assert adapted["n"] == len(asked) and adapted["ret_top1_by_signer"] == pytest.approx(
+        (asked["rank_adapted"] == 1).mean(), abs=1e-4
+    )
+    assert "adapted" not in plain["test"]
     assert more and {name for name in more if not name.startswith("macro_accuracy")} == {
         "classes",
         *(f"{name}_by_signer{end}" for name in ("ret_top1", "ret_mrr", "r_at_5") for end in ENDS),

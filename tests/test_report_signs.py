@@ -35,6 +35,7 @@ def test_the_page_is_about_signs_and_shows_nothing_of_a_decoder(html: str) -> No
     assert "Every text of this corpus is one sign. Where this page says “sentence”, read “sign”." in page.text
     assert "Right sign first, mean over signs, interval over signers" in page.text
     assert "too few signers for an interval" in page.text
+    assert "Signs found by prototypes that were adapted to each signer" in page.text
     # of four signs with one clip each, one is taken for another
     assert "Right sign first 0.750" in page.text
     assert f"{SENTENCES[2]} {SENTENCES[1]} 1 1" in page.text

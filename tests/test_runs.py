@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from demo_params import params_json
 
+from signloom.evaluation.adapted import rank_adapted
 from signloom.report import runs as section
 from signloom.report.tables import Table
 from signloom.run_names import folder_after, run_name
@@ -109,12 +110,14 @@ def test_expectations_are_tested_on_the_clips_that_folds_left_out(tmp_path: Path
     assert [cell.text for cell in cells[:3]] == ["hybrid_pose − tcn_ctc", "−0.250", "−0.250"]
 
 
-def searched(path: Path, own: list[int | None], nearest: list[int | None], signer: str) -> Path:
+def searched(
+    path: Path, own: list[int | None], nearest: list[int | None], signer: str, **more: list[int | None]
+) -> Path:
     """Write retrieval.csv with the ranks by the model and by one rival; warping is always right."""
     path.parent.mkdir(parents=True, exist_ok=True)
     clips = [f"{signer}/{number}" for number in range(len(own))]
     table = pd.DataFrame({"clip_id": clips, "data": "test", "signer_id": signer, "sentence_id": 1})
-    ranks = {"rank": own, "rank_nearest": nearest, "rank_hands_dtw": [rank and 1 for rank in own]}
+    ranks = {"rank": own, "rank_nearest": nearest, "rank_hands_dtw": [rank and 1 for rank in own], **more}
     table.assign(**{name: pd.array(value, "Int64") for name, value in ranks.items()}).to_csv(
         path, index=False
     )
@@ -145,6 +148,31 @@ def test_left_out_clips_are_searched_by_the_model_and_its_rivals(tmp_path: Path)
     ]
 
 
+def test_adapted_prototypes_are_no_rival_and_clips_of_unnamed_signers_are_left_out(tmp_path: Path) -> None:
+    paths = [
+        searched(
+            tmp_path / f"folds/{signer}/predictions/retrieval.csv",
+            [1, 2, 2, 1],
+            [1] * 4,
+            signer,
+            rank_adapted=[1, 1, 2, None],
+        )
+        for signer in SIGNERS
+    ]
+    paths += [sentences(path.with_name("sign2text.csv"), "test", {"1": "a b"}) for path in paths]
+    runs = call(tmp_path, paths, folds=SIGNERS)
+    found = runs["retrieval"]["sign2text"]
+    assert (found["n"], found["ret_top1"]) == (20, 0.5) and set(found["rivals"]) == {"nearest", "hands_dtw"}
+    assert (found["adapted"]["n"], found["adapted"]["ret_top1"]) == (15, pytest.approx(2 / 3, abs=1e-4))
+    second = section.describe(runs)["retrieval"].rows[1]
+    assert (second[0].text, second[0].interval, second[1].text, second[2].text) == (
+        "sign2text",
+        "adapted to each signer's clips",
+        "15",
+        "0.667",
+    )
+
+
 def embedded(folder: Path, seed: int, clips: pd.DataFrame) -> list[Path]:
     """Write random unit rows of 3 values for `clips`, and their map."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -166,7 +194,10 @@ def test_seeds_of_a_fold_together_compare_clips_by_their_mean_cosine(tmp_path: P
         for seed in ("", "seeds/43/", "seeds/44/"):
             folder = tmp_path / f"folds/{signer}/{seed}"
             paths += embedded(folder / "embeddings", 100 * number + len(paths), clips)
-            paths.append(searched(folder / "predictions/retrieval.csv", [1, 2, 1, 2], [1] * 4, signer))
+            ranks = {"rank_adapted": [1, 1, 1, 2]}
+            paths.append(
+                searched(folder / "predictions/retrieval.csv", [1, 2, 1, 2], [1] * 4, signer, **ranks)
+            )
             rows = np.load(folder / "embeddings/embeddings.npy").astype(np.float64)
             cosines = cosines + rows[:4] @ rows[4:].T
         right += [clips["sentence_id"][4 + clip] == 1 for clip in cosines.argmax(1)]
@@ -177,8 +208,21 @@ def test_seeds_of_a_fold_together_compare_clips_by_their_mean_cosine(tmp_path: P
     assert found["ret_top1"] == 0.5 and (together["seeds"], together["n"], together["signers"]) == (3, 20, 5)
     assert 0 < np.mean(right) < 1 and together["ret_top1"] == pytest.approx(np.mean(right))
     assert together["ret_top1_low"] < together["ret_top1"] < together["ret_top1_high"]
-    second = section.describe(runs)["retrieval"].rows[1]
-    assert second[0].text == "sign2text, 3 seeds together" and second[1].text == "20"
+    rows = section.describe(runs)["retrieval"].rows
+    assert [(row[0].text, row[1].text) for row in rows[:4]] == [
+        ("sign2text", "20"),
+        ("sign2text", "20"),
+        ("sign2text, 3 seeds together", "20"),
+        ("sign2text, 3 seeds together", "20"),
+    ]
+    assert found["adapted"]["ret_top1"] == 0.75
+    joined = []
+    for signer in SIGNERS:
+        folders = [tmp_path / f"folds/{signer}/{seed}embeddings" for seed in ("", "seeds/43/", "seeds/44/")]
+        rows = np.concatenate([np.load(folder / "embeddings.npy") for folder in folders], 1) / 3**0.5
+        table = pd.read_csv(folders[0] / "embeddings_map.csv", keep_default_na=False)
+        joined += (rank_adapted(rows, table, np.arange(4), [signer] * 4) == 1).tolist()
+    assert together["adapted"]["ret_top1"] == pytest.approx(np.mean(joined))
 
 
 def test_clips_of_a_run_without_a_fold_are_not_left_out(tmp_path: Path) -> None:

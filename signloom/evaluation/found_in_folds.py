@@ -15,14 +15,17 @@ from signloom.metrics.signers import signer_figure
 from signloom.params.evaluation import EvaluationParams
 from signloom.run_names import folder_after
 
-_RANKS = {"": "rank"} | {name: f"rank_{name}" for name in RIVALS}  # of the model itself, then of its rivals
+ADAPTED = "adapted"
+# of the model itself, of the model adapted to each signer, then of its rivals
+_RANKS = {"": "rank"} | {name: f"rank_{name}" for name in (ADAPTED, *RIVALS)}
 
 
 def read_found(predictions: Sequence[Path]) -> pd.DataFrame:
     """Return the table of `runs.read_answers` for files retrieval.csv, with a column `finder`.
 
-    A finder is a rival, or "" for the model. A wrong first sentence is one error of one word, and `reference`
-    is the id of the sentence. Clips whose sentence is not in the gallery are left out.
+    A finder is a rival, "" for the model, or `ADAPTED` for the model with adapted prototypes. A wrong first
+    sentence is one error of one word, and `reference` is the id of the sentence. Clips whose sentence is not
+    in the gallery are left out.
     """
     columns = [
         "model",
@@ -40,9 +43,9 @@ def read_found(predictions: Sequence[Path]) -> pd.DataFrame:
 
 
 def _found(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(
-        path, dtype={"clip_id": str, "signer_id": str}, keep_default_na=False, na_values={"rank": [""]}
-    )
+    texts = {"clip_id": str, "signer_id": str}
+    empty = {"rank": [""], f"rank_{ADAPTED}": [""]}
+    table = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=empty)
     variant = folder_after(path, "variants")
     run = {
         "model": f"{SENTENCES}-{variant}" if variant else SENTENCES,
@@ -51,13 +54,13 @@ def _found(path: Path) -> pd.DataFrame:
     }
     known = table[table["rank"].notna()]
     kept = known[["data", "clip_id", "signer_id"]].assign(reference=known["sentence_id"].astype(str), **run)
-    return pd.concat(
-        [
-            kept.assign(finder=finder, errors=(known[column].astype(float) != 1).astype(int), words=1)
-            for finder, column in _RANKS.items()
-            if column in known
-        ]
-    )
+    tables = []
+    for finder, column in _RANKS.items():
+        if column in known:
+            rank = known[column].astype(float)
+            scored = kept.assign(finder=finder, errors=(rank != 1).astype(int), words=1)
+            tables.append(scored[rank.notna()])
+    return pd.concat(tables)
 
 
 def found_in_folds(found: pd.DataFrame, params: EvaluationParams) -> dict[str, Any]:
@@ -65,16 +68,19 @@ def found_in_folds(found: pd.DataFrame, params: EvaluationParams) -> dict[str, A
 
     `found` has the clips that folds left out (`runs.left_out`). The shares have intervals over signers.
     `difference` is the model's share minus the rival's, with intervals over clips and over signers, and a p
-    that is corrected over all rivals. The seeds of a fold are averaged for each clip.
+    that is corrected over all rivals. The seeds of a fold are averaged for each clip. For signs, `adapted` is
+    the share by prototypes that were adapted to each signer.
     """
     figures: dict[str, Any] = {}
     for (model, finder), mine in found.groupby(["model", "finder"], sort=False):
         share = share_found(mine, params)
-        if finder:
+        if finder == ADAPTED:
+            figures[str(model)][ADAPTED] = share
+        elif finder:
             figures[str(model)]["rivals"][finder] = share
         else:
             figures[str(model)] = {"folds": int(mine["fold"].nunique()), **share, "rivals": {}}
-    own, rivals = found[found["finder"] == ""], found[found["finder"] != ""]
+    own, rivals = found[found["finder"] == ""], found[found["finder"].isin(RIVALS)]
     pairs = rivals["model"] + "/" + rivals["finder"]
     own = pd.concat([own[:0], *(own.assign(model=own["model"] + f"/{name}") for name in RIVALS)])
     same = {"data": "folds"}

@@ -1,16 +1,18 @@
 """Find each held-out clip's sentence among the training clips and among the other held-out clips."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from signloom.evaluation.adapted import rank_adapted
 from signloom.evaluation.datasets import EmbeddedClips
 from signloom.evaluation.rivals import Clips, compare_rivals, rank_rivals, raw_clips
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
-from signloom.metrics.retrieval import Ids, Ranked, rank_leaving_one_out, rank_sentences, retrieval_figures
+from signloom.metrics.retrieval import Ranked, rank_leaving_one_out, rank_sentences, retrieval_figures
 from signloom.metrics.signs import sign_figures
 from signloom.params.evaluation import EvaluationParams
 
@@ -26,7 +28,8 @@ def evaluate(
     """Return the answers to the clips of all data sets `sets`, one row per clip, and the metric entries.
 
     `shards` and `stats` are the features that the untrained rivals read. If the texts are isolated signs,
-    `signers` gives the signer of every clip, and the figures of signs are among the entries.
+    `signers` gives the signer of every clip. The figures of signs are then among the entries, and again
+    after the prototypes were adapted to each signer's clips.
     """
     sentences, gallery = clips.table["sentence_id"].to_numpy(np.int64), clips.gallery()
     known = (clips.vectors[gallery], sentences[gallery])
@@ -41,26 +44,20 @@ def evaluate(
         rivals = rank_rivals(raw, clip_ids, ids[gallery].tolist())
         metrics[name] = {
             **retrieval_figures(found, params, "the training gallery"),
-            **_of_signs(found, sentences[rows], clip_ids, signers, params),
             "leave_one_out": retrieval_figures(among, params, "the gallery and the rest of this data set"),
             "rivals": compare_rivals(found.rank, rivals, params),
         }
         table = _table(name, clips.table.iloc[rows], found, clips.table.iloc[gallery], among)
-        ranks = {f"rank_{rival}": pd.array(rank, dtype="Int64") for rival, rank in rivals.items()}
-        tables.append(table.assign(**ranks))
+        ranks = dict(rivals)
+        if signers is not None:
+            who = [signers[clip] for clip in clip_ids]
+            ranks["adapted"] = rank_adapted(clips.vectors, clips.table, rows, who)
+            after = replace(found, rank=ranks["adapted"])
+            metrics[name] |= sign_figures(found, sentences[rows], who, params)
+            named = sum(signer != "" for signer in who)
+            metrics[name]["adapted"] = {"n": named, **sign_figures(after, sentences[rows], who, params)}
+        tables.append(table.assign(**{f"rank_{key}": pd.array(rank, "Int64") for key, rank in ranks.items()}))
     return pd.concat(tables, ignore_index=True), metrics
-
-
-def _of_signs(
-    found: Ranked,
-    classes: Ids,
-    clip_ids: Sequence[str],
-    signers: Mapping[str, str] | None,
-    params: EvaluationParams,
-) -> dict[str, Any]:
-    if signers is None:
-        return {}
-    return sign_figures(found, classes, [signers[clip] for clip in clip_ids], params)
 
 
 def _table(

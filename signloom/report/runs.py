@@ -14,6 +14,7 @@ _DIFFERENCE = Metric("difference", "Difference", "lower")
 _BY_SIGNER = Metric("difference_by_signer", "Difference", "lower")
 _MORE_BY_SIGNER = Metric("difference_by_signer", "Difference", "higher")
 _P = Metric("p", "p")
+_ADAPTED = "adapted to each signer's clips"
 _LABELS = {"sign2text": "landmarks to sentence"}
 _LABELS |= {f"sign2text-{name}": label for name, (label, _) in SENTENCE_VARIANTS.items()}
 
@@ -118,9 +119,14 @@ def _retrieval(found: Mapping[str, Any]) -> Table:
     notes, rows = Notes(), []
     for model, own in found.items():
         rows.append([_name(model), own["n"], score_cell(own, _TOP1, notes), DASH, DASH, DASH])
-        if together := own.get("ensemble"):
-            name = Cell(f"{model}, {together['seeds']} seeds together", "mean of their cosines")
-            rows.append([name, together["n"], score_cell(together, _TOP1, notes), DASH, DASH, DASH])
+        together = own.get("ensemble", {})
+        more = [(own.get("adapted"), "", _ADAPTED)]
+        more += [(together, f", {together.get('seeds')} seeds together", "mean of their cosines")]
+        more += [(together.get("adapted"), f", {together.get('seeds')} seeds together", _ADAPTED)]
+        for its, which, how in more:
+            if its:
+                name = Cell(f"{model}{which}", how)
+                rows.append([name, its["n"], score_cell(its, _TOP1, notes), DASH, DASH, DASH])
         for rival, its in own["rivals"].items():
             scores = (score_cell(its, metric, notes) for metric in (_TOP1, _MORE, _MORE_BY_SIGNER, _P))
             rows.append([Cell(LABELS["rivals"][rival], "not trained"), its["n"], *scores])

@@ -45,6 +45,12 @@ def describe(
     aligned = [metric for metric in HEADLINE if metric.key in ("inst_top1", "pos_sim", "neg_sim")]
     return {
         "scores": tables.score_table("headline", "Signs found among the training clips", ranks, SIGNS),
+        "adapted": tables.score_table(
+            "adapted-signs",
+            "Signs found by prototypes that were adapted to each signer",
+            {data: of_data.get("adapted", {}) for data, of_data in ranks.items()},
+            [metric for metric in SIGNS if metric.key.startswith("macro") or metric.key.endswith("signer")],
+        ),
         "aligned": tables.score_table("names-of-signs", "Clips and names of signs", scores, aligned),
         "data": {"test": "test", "val": "validation"}[data],
         "pairs": pairs_table(counts, labels),
