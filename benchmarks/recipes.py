@@ -10,14 +10,17 @@ that was stopped goes on. Every training is that of stage train_sign2text, in th
 """
 
 import argparse
+import functools
 import hashlib
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 import yaml
@@ -31,6 +34,7 @@ from signloom.features.signer_stats import SignerStats, write_signer_stats
 from signloom.features.stats import write_pose_stats
 from signloom.files import write_csv, write_npy, write_parquet, write_text
 from signloom.inference.prototypes import make_prototypes
+from signloom.inference.signer_prototypes import RELEVANCE
 from signloom.metrics.retrieval import rank_sentences
 from signloom.models.trained_sign2text import load_trained
 from signloom.params.presets import load_presets
@@ -41,6 +45,8 @@ from signloom.text.tokenizer import train_tokenizer
 from signloom.training.sentences.corpus import SentenceFiles
 
 KEYS = ["recipe", "left_out", "seed"]
+Vectors = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -90,39 +96,53 @@ class Trial:
             )
         return SentenceFiles(features=[features], mask=[mask], index=[index], **paths)
 
-    def score(self, signer: str, seed: int) -> dict[str, float]:
-        """Return top-1 and mean reciprocal rank of the clips of `signer`, by a model that never saw them.
-
-        Signs are ranked by their nearest clip (`nearest_*`), by their prototypes, and by prototypes that were
-        adapted to the clips of `signer` (`adapted_*`).
-        """
+    def encode(self, left_out: Sequence[str], seed: int) -> tuple[Vectors, pd.DataFrame]:
+        """Return embeddings (N, E) and their map, by a model that never saw a clip of `left_out`."""
         files = self.texts()
         shards = FeatureShards(files.features, files.index, files.mask)
         kept = self.clips[[shards.length(clip) > 0 for clip in self.clips["clip_id"]]].sort_values("clip_id")
-        split = np.where(kept["signer_id"] == signer, "test", "train")
-        write_csv(files.splits, kept[["clip_id", "sentence_id"]].assign(split=split, seen=1))
-        ids, sentences = kept["clip_id"].tolist(), kept["sentence_id"].to_numpy(np.int64)
-        gallery, asked = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
-        write_pose_stats([ids[row] for row in gallery], shards, files.stats)
-        best = train_sentences(files, self.params, seed, self.scratch)
-        model = load_trained(best, files.stats)
-        vectors = np.empty((len(ids), model.model.config.embedding_dim), np.float32)
-        for rows, encoded in encode_clips(model, shards, ids, 32, "embed"):
+        split = np.where(kept["signer_id"].isin(left_out), "test", "train")
+        table = kept[["clip_id", "sentence_id", "signer_id"]].assign(split=split).reset_index(drop=True)
+        write_csv(files.splits, table[["clip_id", "sentence_id", "split"]].assign(seen=1))
+        write_pose_stats(table["clip_id"][split == "train"].tolist(), shards, files.stats)
+        model = load_trained(train_sentences(files, self.params, seed, self.scratch), files.stats)
+        vectors = np.empty((len(table), model.model.config.embedding_dim), np.float32)
+        for rows, encoded in encode_clips(model, shards, table["clip_id"].tolist(), 32, "embed"):
             vectors[rows] = encoded.embedding.float().cpu().numpy()
-        queries = (vectors[asked], sentences[asked])
-        nearest = rank_sentences(*queries, vectors[gallery], sentences[gallery]).rank
-        table = pd.DataFrame({"clip_id": ids, "split": split, "sentence_id": sentences})
-        means = make_prototypes(vectors, table, 1)
-        adapted = rank_adapted(vectors, table, asked, [signer] * len(asked))
-        found = rank_sentences(*queries, means["embeddings"], means["sentence_ids"].astype(np.int64)).rank
-        return {
-            "top1": float((found == 1).mean()),
-            "mrr": float((1 / found).mean()),
-            "nearest_top1": float((nearest == 1).mean()),
-            "nearest_mrr": float((1 / nearest).mean()),
-            "adapted_top1": float((adapted == 1).mean()),
-            "adapted_mrr": float((1 / adapted).mean()),
-        }
+        return vectors, table
+
+
+def scores_of(vectors: Vectors, table: pd.DataFrame, signer: str) -> dict[str, float]:
+    """Return how often the signs of `signer` are found, by prototypes if the name says nothing else.
+
+    `nearest_*` ranks by the nearest clip, `adapted_*` by prototypes that were adapted to the signer: with
+    other relevances too, and to the clips of half of the signs or a tenth of all, drawn with a fixed seed.
+    """
+    asked = np.flatnonzero(table["signer_id"] == signer)
+    gallery, sentences = np.flatnonzero(table["split"] == "train"), table["sentence_id"].to_numpy(np.int64)
+    means = make_prototypes(vectors, table, 1)
+    prototypes = (means["embeddings"].astype(np.float64), means["sentence_ids"].astype(np.int64))
+
+    def plain(rows: Rows, gallery: npt.NDArray[Any], of: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        return rank_sentences(vectors[rows], sentences[rows], gallery, of).rank
+
+    def adapted(rows: Rows, relevance: float = RELEVANCE) -> npt.NDArray[np.float64]:
+        return rank_adapted(vectors, table, rows, [signer] * len(rows), relevance)
+
+    rng, signs = np.random.default_rng(0), np.unique(sentences[asked])
+    half = asked[np.isin(sentences[asked], rng.permutation(signs)[: len(signs) // 2])]
+    tenth = np.sort(rng.choice(asked, len(asked) // 10, replace=False))
+    ranks = {
+        "": plain(asked, *prototypes),
+        "nearest_": plain(asked, vectors[gallery], sentences[gallery]),
+        "adapted_": adapted(asked),
+    }
+    found = {f"{name}top1": rank for name, rank in ranks.items()}
+    found |= {f"adapted_as_{clips}": adapted(asked, clips) for clips in (1, 4, 8)}
+    for name, rows in {"half_of_signs": half, "tenth": tenth}.items():
+        found |= {name: plain(rows, *prototypes), f"adapted_{name}": adapted(rows)}
+    mrr = {f"{name}mrr": float((1 / rank).mean()) for name, rank in ranks.items()}
+    return {name: float((rank == 1).mean()) for name, rank in found.items()} | mrr
 
 
 def main() -> None:
@@ -130,7 +150,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--preset", required=True)
-    parser.add_argument("--signers", nargs="+", required=True, help="at least two; each is left out in turn")
+    parser.add_argument("--signers", nargs="+", required=True, help="at least two; only their clips are read")
+    parser.add_argument(
+        "--left-out",
+        nargs="+",
+        help="signers left out of each training, such as s01+s02, which is scored on either; "
+        "default: one at a time",
+    )
     parser.add_argument("--recipes", type=Path, default=Path(__file__).with_suffix(".yaml"))
     parser.add_argument("--only", nargs="+", help="names of recipes; default: all of the preset")
     parser.add_argument("--seed", type=int, default=42)
@@ -142,12 +168,20 @@ def main() -> None:
     clips = manifest[manifest["signer_id"].isin(args.signers)].reset_index(drop=True)
     recipes: dict[str, Any] = yaml.safe_load(args.recipes.read_text("utf-8"))[args.preset]
 
-    def score(key: tuple[str, str, int]) -> dict[str, float]:
-        recipe, signer, seed = key
+    @functools.lru_cache(maxsize=1)  # one training is scored on each signer that it left out
+    def encode(recipe: str, left_out: tuple[str, ...], seed: int) -> tuple[Vectors, pd.DataFrame]:
         trial = Trial(load_presets([args.preset], recipes[recipe]), clips, args.scratch / args.output.stem)
-        return {"clips": int((clips["signer_id"] == signer).sum()), **trial.score(signer, seed)}
+        return trial.encode(left_out, seed)
 
-    wanted = itertools.product(args.only or recipes, args.signers, [args.seed])
+    def score(key: tuple[str, str, int]) -> dict[str, float]:
+        recipe, signers, seed = key
+        own, *others = signers.split(" and ")
+        vectors, table = encode(recipe, tuple(sorted([own, *others])), seed)
+        return {"clips": int((table["signer_id"] == own).sum()), **scores_of(vectors, table, own)}
+
+    groups = [group.split("+") for group in args.left_out or args.signers]
+    each = [" and ".join([own, *(set(group) - {own})]) for group in groups for own in group]
+    wanted = itertools.product(args.only or recipes, each, [args.seed])
     show_means(score_all(args.output, KEYS, wanted, score), ["nearest_top1", "top1", "adapted_top1"])
 
 

@@ -7,13 +7,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from signloom.inference.prototypes import make_prototypes
-from signloom.inference.signer_prototypes import adapt_prototypes
+from signloom.inference.signer_prototypes import RELEVANCE, adapt_prototypes
 from signloom.metrics.bootstrap import Floats
 from signloom.metrics.retrieval import rank_sentences
 
 
 def rank_adapted(
-    vectors: npt.NDArray[np.float32], clips: pd.DataFrame, rows: npt.NDArray[np.intp], signers: Sequence[str]
+    vectors: npt.NDArray[np.float32],
+    clips: pd.DataFrame,
+    rows: npt.NDArray[np.intp],
+    signers: Sequence[str],
+    relevance: float = RELEVANCE,
 ) -> Floats:
     """Return (Q,): the rank of the right sign for each of `rows`, NaN if it has no training clip.
 
@@ -26,6 +30,6 @@ def rank_adapted(
     for signer in sorted(set(signers) - {""}):
         mine = np.flatnonzero(names == signer)
         asked = rows[mine]
-        adapted = adapt_prototypes(vectors[asked], prototypes)
+        adapted = adapt_prototypes(vectors[asked], prototypes, relevance)
         ranks[mine] = rank_sentences(vectors[asked], sentences[asked], adapted, of).rank
     return ranks
