@@ -5,8 +5,9 @@
         --output metrics/recipes/kinect_isl_s01_to_s05.csv
 
 Each of the signers is left out in turn; clips of other signers are not read. A recipe is the preset with the
-changes that benchmarks/recipes.yaml lists. Finished trainings are kept in the table of `--output`, so a run
-that was stopped goes on. Every training is that of stage train_sign2text, in this process.
+changes that benchmarks/recipes.yaml lists. There, `clips_of_a_sign` is no parameter: so many clips of each
+sign by each signer are trained on, the first by their names. Finished trainings are kept in the table of
+`--output`, so a run that was stopped goes on. Every training is that of stage train_sign2text.
 """
 
 import argparse
@@ -51,11 +52,15 @@ Rows = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Trial:
-    """One recipe on the clips of some signers (`clips`, rows of the manifest), in the folder `scratch`."""
+    """One recipe on the clips of some signers (`clips`, rows of the manifest), in the folder `scratch`.
+
+    Of each sign, a signer's first `most` clips are trained on.
+    """
 
     params: Params
     clips: pd.DataFrame
     scratch: Path
+    most: int | None = None
 
     def shard(self) -> tuple[Path, Path, Path]:
         """Return features, mask and index of the clips, made once for all recipes with these columns."""
@@ -101,6 +106,9 @@ class Trial:
         files = self.texts()
         shards = FeatureShards(files.features, files.index, files.mask)
         kept = self.clips[[shards.length(clip) > 0 for clip in self.clips["clip_id"]]].sort_values("clip_id")
+        asked = kept["signer_id"].isin(left_out)
+        number = kept.groupby(["signer_id", "sentence_id"]).cumcount()
+        kept = kept[asked | (number < (self.most or len(kept)))]
         split = np.where(kept["signer_id"].isin(left_out), "test", "train")
         table = kept[["clip_id", "sentence_id", "signer_id"]].assign(split=split).reset_index(drop=True)
         write_csv(files.splits, table[["clip_id", "sentence_id", "split"]].assign(seen=1))
@@ -170,8 +178,10 @@ def main() -> None:
 
     @functools.lru_cache(maxsize=1)  # one training is scored on each signer that it left out
     def encode(recipe: str, left_out: tuple[str, ...], seed: int) -> tuple[Vectors, pd.DataFrame]:
-        trial = Trial(load_presets([args.preset], recipes[recipe]), clips, args.scratch / args.output.stem)
-        return trial.encode(left_out, seed)
+        changes = dict(recipes[recipe])
+        most = changes.pop("clips_of_a_sign", None)
+        params, scratch = load_presets([args.preset], changes), args.scratch / args.output.stem
+        return Trial(params, clips, scratch, most).encode(left_out, seed)
 
     def score(key: tuple[str, str, int]) -> dict[str, float]:
         recipe, signers, seed = key
