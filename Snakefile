@@ -87,6 +87,9 @@ if "gloss" in flow.params.pipeline.families:
 
         include: "rules/clips.smk"
     include: "rules/gloss.smk"
+    if len(flow.seeds) > 1:
+
+        include: "rules/together.smk"
 
 
 if "sign2text" in flow.params.pipeline.families:
@@ -131,3 +134,4 @@ rule all:
         flow.of_grid("sign2text", flow.metric("{fold}{run}sign2text.json")),
         flow.of_grid("sign2text", flow.metric("{fold}{run}retrieval.json")),
         flow.of_grid("gloss", flow.metric("{fold}{seed}gloss/{variant}.json")),
+        flow.together(flow.metric("together/gloss/{variant}.json")),

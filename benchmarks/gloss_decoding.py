@@ -22,7 +22,7 @@ from torch import Tensor
 
 from signloom.decoding.beam import Hypothesis
 from signloom.decoding.ctc import prefix_beam
-from signloom.decoding.joint import joint_beam
+from signloom.decoding.joint import Reader, joint_beam
 from signloom.models.gloss import ATTENTION_NEVER, CTC_NEVER, GlossConfig, Hybrid
 from signloom.text.vocabulary import BLANK, EOS, SOS
 
@@ -180,7 +180,7 @@ def main() -> int:
     model = make_model(args.vocabulary, args.seed)
     memory = torch.randn(args.batch, 150, 512, generator=torch.Generator().manual_seed(args.seed))
     valid = torch.arange(150) < lengths[:, None]
-    joint = partial(joint_beam, model, beam=args.beam, ctc_weight=WEIGHT, max_tokens=TOKENS)
+    joint = partial(joint_beam, beam=args.beam, ctc_weight=WEIGHT, max_tokens=TOKENS)
     clips = [(memory[i, : lengths[i]], log_p[i, : lengths[i]]) for i in range(samples)]
     searches = {
         "CTC prefix beam": (
@@ -188,7 +188,7 @@ def main() -> int:
             lambda: [textbook_prefix_beam(own, args.beam) for _, own in clips],
         ),
         "joint one-pass beam": (
-            lambda: joint(memory, valid, log_p),
+            lambda: joint([Reader(model, memory, valid, log_p)]),
             lambda: [plain_joint_beam(model, *clip, args.beam, WEIGHT, TOKENS) for clip in clips],
         ),
     }

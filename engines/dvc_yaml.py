@@ -27,6 +27,7 @@ from signloom.dataset.shard_names import shard_names
 from signloom.params.load import read_yaml
 from signloom.params.schema import Params
 
+SNAKEMAKE_ALONE = {"side_by_side.smk", "together.smk"}
 HEADER = "# Written from the Snakemake rules by `make dvc`; change the rules, not this file.\n"
 
 
@@ -34,8 +35,8 @@ def render(root: Path, preset: str | None = None) -> str:
     """Return the text of the dvc.yaml of `preset` (None: that of params.yaml alone)."""
     with workflow(root, preset) as flow:
         loaded = Pipeline.load(dict(flow.globals["config"]))
-        # Snakemake builds the tables that compare settings on request; DVC does not
-        built = [rule for rule in flow.rules if Path(rule.snakefile).name != "side_by_side.smk"]
+        # Snakemake alone builds tables that compare settings, and the answers of all seeds together
+        built = [rule for rule in flow.rules if Path(rule.snakefile).name not in SNAKEMAKE_ALONE]
         rules = [rule for rule in built if rule.name != "all"]
         stages = dict(stage for rule in rules for stage in _stages(rule, loaded))
     tree = {"stages": stages, "plots": _plots(loaded)}

@@ -137,6 +137,10 @@ class Pipeline:
         several = self.params.runs.seeds_of_folds and len(self.seeds) > 1 and self.folds
         return self.of_grid("sign2text", pattern) if several else []
 
+    def together(self, pattern: str) -> list[str]:
+        """Return `pattern` for every gloss variant if several seeds are trained, else nothing."""
+        return [filled(pattern, variant=name) for name in self.variants] if len(self.seeds) > 1 else []
+
     def plain(self, pattern: str) -> str:
         """Return the path `pattern` of the run with the first seed and without a fold."""
         return filled(pattern, seed="", fold="", run="")
@@ -184,7 +188,7 @@ class Pipeline:
         """Return an input function that gives `paths` to gloss runs that read features of `kind`."""
         files = [paths] if isinstance(paths, str) else paths
         return lambda wildcards: (
-            [filled(path, fold=wildcards.fold) for path in files]
+            [filled(path, fold=getattr(wildcards, "fold", "")) for path in files]
             if kind in self.reads(wildcards.variant)
             else []
         )

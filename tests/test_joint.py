@@ -18,7 +18,7 @@ from benchmarks.gloss_decoding import PlainCtcPrefix
 from signloom.decoding.attention import attention_beam
 from signloom.decoding.beam import Hypothesis
 from signloom.decoding.ctc import prefix_beam
-from signloom.decoding.joint import CtcScorer, joint_beam
+from signloom.decoding.joint import CtcScorer, Reader, joint_beam
 from signloom.decoding.language_model import GlossNgram
 from signloom.text.vocabulary import BLANK, EOS, PAD, SOS, SYMBOLS, UNK
 
@@ -95,11 +95,38 @@ def test_a_wide_joint_beam_finds_the_best_of_all_sequences(weight: float, sharpn
     lengths = [1, 3, 4, 5]
     model = RandomModel(V, sharpness, seed=5)
     log_p = posteriors(len(lengths), 5, V, sharpness, seed=2)
-    found = joint_beam(model, *clips_of(lengths), log_p, beam=60, ctc_weight=weight, max_tokens=5)
+    found = joint_beam([Reader(model, *clips_of(lengths), log_p)], beam=60, ctc_weight=weight, max_tokens=5)
     for clip, length in enumerate(lengths):
         want = exhaustive(model, log_p[clip, :length], clip, weight, longest=3)
         assert found[clip].tokens == want.tokens
         assert found[clip].score == pytest.approx(want.score, abs=1e-9)
+
+
+@pytest.mark.parametrize("weight", [0.3, 1.0])
+def test_several_networks_are_read_by_the_mean_of_their_scores(weight: float) -> None:
+    lengths = [1, 3, 4]
+    models = [RandomModel(V, 1.0, seed=seed) for seed in (5, 6, 7)]
+    heads = [posteriors(len(lengths), 4, V, 1.0, seed=seed) for seed in (2, 3, 4)]
+    readers = [Reader(model, *clips_of(lengths), log_p) for model, log_p in zip(models, heads, strict=True)]
+    if weight == 1.0:
+        readers = [reader._replace(model=None) for reader in readers]
+    found = joint_beam(readers, beam=60, ctc_weight=weight, max_tokens=5)
+    for clip, length in enumerate(lengths):
+        ctc = [labellings(log_p[clip, :length]) for log_p in heads]
+        best = Hypothesis([], -math.inf)
+        for size in range(4):
+            for line in itertools.product(LABELS, repeat=size):
+                # with weight 1 only what CTC can give has a score
+                if weight and any(line not in by_line for by_line in ctc):
+                    continue
+                score = sum(
+                    weight * math.log(by_line[line]) + (1 - weight) * model.log_p(clip, line)
+                    for by_line, model in zip(ctc, models, strict=True)
+                )
+                if score / 3 > best.score:
+                    best = Hypothesis(list(line), score / 3)
+        assert found[clip].tokens == best.tokens
+        assert found[clip].score == pytest.approx(best.score, abs=1e-9)
 
 
 def prefix_scores(log_p: Tensor, valid: Tensor, line: Sequence[int]) -> list[Tensor]:
@@ -163,7 +190,7 @@ def test_weight_zero_is_the_attention_beam_search(beam: int) -> None:
     model.ending = 1.5  # so that no search is cut: the joint one ends what the other cuts
     frames, valid = clips_of(lengths)
     log_p = torch.full((6, 9, 12), float("nan"))  # not looked at
-    got = joint_beam(model, frames, valid, log_p, beam=beam, ctc_weight=0.0, max_tokens=60)
+    got = joint_beam([Reader(model, frames, valid, log_p)], beam=beam, ctc_weight=0.0, max_tokens=60)
     want = attention_beam(model, frames, valid, SYMBOLS, beam=beam, alpha=0.0, max_tokens=60)
     assert [found.tokens for found in got] == [found.tokens for found in want]
     assert [found.score for found in got] == pytest.approx([found.score for found in want], abs=1e-5)
@@ -174,7 +201,7 @@ def test_weight_one_is_the_best_ctc_labelling(sharpness: float) -> None:
     lengths = [5, 2, 4]
     log_p = posteriors(3, 5, V, sharpness, seed=8)
     model = RandomModel(V, 3.0, seed=0)
-    got = joint_beam(model, *clips_of(lengths), log_p, beam=300, ctc_weight=1.0, max_tokens=20)
+    got = joint_beam([Reader(model, *clips_of(lengths), log_p)], beam=300, ctc_weight=1.0, max_tokens=20)
     want = prefix_beam(log_p, torch.tensor(lengths), beam=400)
     assert [found.tokens for found in got] == [found.tokens for found in want]
     assert [found.score for found in got] == pytest.approx([found.score for found in want], abs=1e-9)
@@ -185,7 +212,7 @@ def test_no_answer_has_more_labels_than_ctc_can_align() -> None:
     model = RandomModel(V, 0.1, seed=1)
     log_p = posteriors(3, 3, V, 0.1)
     found = joint_beam(
-        model, *clips_of(lengths), log_p, beam=4, ctc_weight=0.1, max_tokens=12, length_bonus=20.0
+        [Reader(model, *clips_of(lengths), log_p)], beam=4, ctc_weight=0.1, max_tokens=12, length_bonus=20.0
     )
     for length, hypothesis in zip(lengths, found, strict=True):
         repeats = sum(a == b for a, b in itertools.pairwise(hypothesis.tokens))
@@ -198,7 +225,7 @@ def test_a_length_bonus_counts_every_label_and_not_the_end() -> None:
     model = RandomModel(V, 1.0, seed=6)
     log_p = posteriors(2, 5, V, 1.0, seed=6)
     found = joint_beam(
-        model, *clips_of(lengths), log_p, beam=60, ctc_weight=0.4, max_tokens=5, length_bonus=1.5
+        [Reader(model, *clips_of(lengths), log_p)], beam=60, ctc_weight=0.4, max_tokens=5, length_bonus=1.5
     )
     for clip, length in enumerate(lengths):
         ctc = labellings(log_p[clip, :length])
@@ -220,7 +247,12 @@ def test_the_language_model_is_added_with_its_weight(order: int) -> None:
     log_p = posteriors(3, 5, V, 1.0, seed=3)
     lm = GlossNgram([[5, 6], [5, 6, 5], [6]], V, order)
     found = joint_beam(
-        model, *clips_of(lengths), log_p, beam=60, ctc_weight=0.3, max_tokens=5, lm=lm, lm_weight=0.8
+        [Reader(model, *clips_of(lengths), log_p)],
+        beam=60,
+        ctc_weight=0.3,
+        max_tokens=5,
+        lm=lm,
+        lm_weight=0.8,
     )
     for clip, length in enumerate(lengths):
         ctc = labellings(log_p[clip, :length])
@@ -251,11 +283,11 @@ def test_a_batch_answers_as_its_clips_alone_do(
     model = RandomModel(V, 2.0, seed)
     log_p = posteriors(len(lengths), max(lengths), V, 2.0, seed)
     frames, valid = clips_of(lengths)
-    together = joint_beam(model, frames, valid, log_p, beam=beam, ctc_weight=weight, max_tokens=6)
+    together = joint_beam([Reader(model, frames, valid, log_p)], beam=beam, ctc_weight=weight, max_tokens=6)
     for clip, length in enumerate(lengths):
         part = slice(clip, clip + 1)
         [alone] = joint_beam(
-            model, frames[part, :length], valid[part, :length], log_p[part, :length],
+            [Reader(model, frames[part, :length], valid[part, :length], log_p[part, :length])],
             beam=beam, ctc_weight=weight, max_tokens=6,
         )  # fmt: skip
         assert alone.tokens == together[clip].tokens
@@ -269,7 +301,7 @@ def test_the_last_token_is_an_end_however_much_a_bonus_speaks_against_it() -> No
     model = RandomModel(V, 0.0, seed=0)
     for bonus in (0.0, 50.0):
         [found] = joint_beam(
-            model, *clips_of([6]), log_p, beam=1, ctc_weight=1.0, max_tokens=4, length_bonus=bonus
+            [Reader(model, *clips_of([6]), log_p)], beam=1, ctc_weight=1.0, max_tokens=4, length_bonus=bonus
         )
         assert found.tokens == [5, 6]
         assert found.score == pytest.approx(math.log(labellings(log_p[0])[5, 6]) + 2 * bonus)

@@ -1,5 +1,8 @@
 """One-pass beam search over the attention decoder with CTC prefix scores and a language model."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -12,12 +15,18 @@ from signloom.text.vocabulary import BLANK, EOS, SYMBOLS
 _IMPOSSIBLE = -1000.0  # exp() of it is 0 in float64, but it is finite, so sums never become NaN
 
 
+class Reader(NamedTuple):
+    """What one network says of A clips: its decoder, the frames that this reads, and its CTC head."""
+
+    model: StepDecoder | None  # None without an attention decoder
+    frames: Tensor  # (A, T, D)
+    valid: Tensor  # (A, T), False at padding
+    log_probs: Tensor  # (A, T, V), of the CTC head
+
+
 @torch.inference_mode()
 def joint_beam(
-    model: StepDecoder,
-    frames: Tensor,
-    valid: Tensor,
-    log_probs: Tensor,
+    readers: Sequence[Reader],
     *,
     beam: int,
     ctc_weight: float,
@@ -26,29 +35,35 @@ def joint_beam(
     lm_weight: float = 0.0,
     length_bonus: float = 0.0,
 ) -> list[Hypothesis]:
-    """Return the best hypothesis of each clip of `frames` (B, T, D); `valid` (B, T) is False at padding.
+    """Return the best hypothesis of each clip by all `readers`, whose scores are averaged.
 
-    `log_probs` (B, T, V) come from the CTC head. Hypotheses are scored as in Watanabe et al., "Hybrid
-    CTC/Attention Architecture for End-to-End Speech Recognition" (2017), section II-D:
+    Hypotheses are scored as in Watanabe et al., "Hybrid CTC/Attention Architecture for End-to-End Speech
+    Recognition" (2017), section II-D:
     ctc_weight * log P_ctc(prefix ...) + (1 - ctc_weight) * log P_attention(prefix)
     + lm_weight * log P_lm(prefix) + length_bonus * labels.
     A finished hypothesis uses P_ctc of exactly its labels, and includes the end token in the other terms.
-    Every beam ends after `max_tokens` tokens, start and end included. If none can, the answer has no labels
-    and score -inf. See `signloom.decoding.beam.search`.
+    CTC scores are averaged over prefixes and not over frames, because networks put the spike of a gloss on
+    different frames. Every beam ends after `max_tokens` tokens, start and end included. If none can, the
+    answer has no labels and score -inf. See `signloom.decoding.beam.search`.
     """
+    share, valid = 1 / len(readers), readers[0].valid
     scorers: list[tuple[float, Scorer]] = []
     if ctc_weight < 1:
-        scorers.append((1 - ctc_weight, AttentionScorer(model, frames, valid, torch.float64)))
+        scorers += [
+            ((1 - ctc_weight) * share, AttentionScorer(it.model, it.frames, it.valid, torch.float64))
+            for it in readers
+            if it.model is not None
+        ]
     if lm is not None and lm_weight > 0:
         scorers.append((lm_weight, lm))
     if length_bonus > 0:
-        scorers.append((length_bonus, LengthBonus(log_probs)))
+        scorers.append((length_bonus, LengthBonus(readers[0].log_probs)))
     if ctc_weight > 0:
-        scorers.append((ctc_weight, CtcScorer(log_probs, valid)))
+        scorers += [(ctc_weight * share, CtcScorer(it.log_probs, it.valid)) for it in readers]
     ranker = WeightedScorers(
-        scorers, SYMBOLS, frames.device, torch.float64, never=(BLANK,), must_end=max_tokens - 1
+        scorers, SYMBOLS, valid.device, torch.float64, never=(BLANK,), must_end=max_tokens - 1
     )
-    return search(ranker, len(frames), EOS, beam=beam, max_tokens=max_tokens, bonus=length_bonus)
+    return search(ranker, len(valid), EOS, beam=beam, max_tokens=max_tokens, bonus=length_bonus)
 
 
 class LengthBonus(Scorer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from signloom.decoding.attention import attention_beam
 from signloom.decoding.ctc import greedy, prefix_beam
-from signloom.decoding.joint import joint_beam
+from signloom.decoding.joint import Reader, joint_beam
 from signloom.decoding.language_model import GlossNgram
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import TOGETHER, data_sets
@@ -32,7 +32,7 @@ from signloom.text.sentences import training_clips
 from signloom.text.vocabulary import BLANK, SYMBOLS, UNK
 
 # hypotheses kept at every step: many for lines of few glosses, and time grows with them
-_CTC_BEAM, _ATTENTION_BEAM, _JOINT_BEAM = 10, 5, 10
+_CTC_BEAM, _ATTENTION_BEAM, JOINT_BEAM = 10, 5, 10
 _LENGTH_PENALTY = 0.8  # alpha of ((5 + n) / 6) ** alpha in the attention beam, as for sentences
 
 
@@ -46,27 +46,52 @@ def evaluate(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the answers to all held-out clips, one row per clip, and the metric entries of each data set.
 
-    `splits` is splits.csv; `lines` has the gloss line of each of its clips. The answers are `data, clip_id,
-    sentence_id, seen, reference`, a column per decoder, and `blank_frames, frames`. Raises SignloomError if a
-    signed clip has no gloss line.
+    `splits` is splits.csv; `lines` has the gloss line of each of its clips. Raises SignloomError if a signed
+    clip has no gloss line. See `score_decoded`.
     """
+    check_lines(splits, lines)
+    by_name = decoders(trained.model, p, language_model(trained, splits, lines, p))
+
+    def decode(clip_ids: list[str], data: str) -> Decoded:
+        return decode_clips(trained, rows, clip_ids, by_name, p.batch_size, data)
+
+    answers, metrics = score_decoded(decode, splits, lines, p.normalisation, params)
+    of_all = random_weights(trained.backbone)
+    return answers, {name: part | of_all for name, part in metrics.items()}
+
+
+def check_lines(splits: pd.DataFrame, lines: Mapping[str, str]) -> None:
+    """Raise SignloomError if a signed clip of splits.csv has no gloss line."""
     lost = [clip for clip in splits["clip_id"][splits["sentence_id"] >= 0] if clip not in lines]
     if lost:
         raise SignloomError(
             f"{len(lost)} clips of splits.csv have no gloss line (first: {lost[0]}); build stage text again"
         )
-    by_name = decoders(trained.model, p, language_model(trained, splits, lines, p))
+
+
+def score_decoded(
+    decode: Callable[[list[str], str], Decoded],
+    splits: pd.DataFrame,
+    lines: Mapping[str, str],
+    normalisation: Literal["none", "phoenix"],
+    params: EvaluationParams,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return what `decode` answers to the clips of each data set, one row per clip, and the metric entries.
+
+    The answers are `data, clip_id, sentence_id, seen, reference`, a column per decoder, and `blank_frames,
+    frames`.
+    """
     described = splits.set_index("clip_id", drop=False)[["clip_id", "sentence_id", "seen"]]
     metrics, tables, answers = {}, [], {}
     for name, clip_ids in data_sets(splits).items():
-        decoded = decode_clips(trained, rows, clip_ids, by_name, p.batch_size, name)
-        references = [scored_glosses(lines[clip], p.normalisation) for clip in clip_ids]
+        decoded = decode(clip_ids, name)
+        references = [scored_glosses(lines[clip], normalisation) for clip in clip_ids]
         found = {
-            decoder: [scored_glosses(line, p.normalisation) for line in decoded_lines]
+            decoder: [scored_glosses(line, normalisation) for line in decoded_lines]
             for decoder, decoded_lines in decoded.lines.items()
         }
         answers[name] = Answers(references, found, decoded.blanks)
-        metrics[name] = score_glosses(answers[name], p.normalisation, params)
+        metrics[name] = score_glosses(answers[name], normalisation, params)
         table = described.loc[clip_ids].reset_index(drop=True)
         table.insert(0, "data", name)
         for column, glosses in {"reference": references, **found}.items():
@@ -75,9 +100,8 @@ def evaluate(
         tables.append(table)
     for name, parts in TOGETHER.items():
         joined = Answers.of([answers[part] for part in parts])
-        metrics[name] = score_glosses(joined, p.normalisation, params)
-    of_all = random_weights(trained.backbone)
-    return pd.concat(tables, ignore_index=True), {name: part | of_all for name, part in metrics.items()}
+        metrics[name] = score_glosses(joined, normalisation, params)
+    return pd.concat(tables, ignore_index=True), metrics
 
 
 def load_run(path: Path, run: GlossRunParams, glosses: Path) -> TrainedGloss:
@@ -132,10 +156,22 @@ class Encoded(NamedTuple):
     valid: Tensor  # (B, T) bool
     log_probs: Tensor  # (B, T, V), of the CTC head
 
+    @classmethod
+    @torch.inference_mode()
+    def by(cls, trained: TrainedGloss, features: Tensor, lengths: Tensor) -> Self:
+        """Encode clips of `features` (B, T, D) with `lengths` (B,)."""
+        memory, valid = trained.model.encode(features.to(trained.device), lengths.to(trained.device))
+        return cls(memory, valid, trained.model.ctc(memory))
+
     @property
     def lengths(self) -> Tensor:
         """Return the number of frames of each clip (B,)."""
         return self.valid.sum(1)
+
+    def blanks(self) -> npt.NDArray[np.int64]:
+        """Return (B, 2): frames whose likeliest label is blank, and all frames."""
+        silent = (self.log_probs.argmax(2) == BLANK) & self.valid
+        return np.asarray(torch.stack([silent.sum(1), self.valid.sum(1)], 1).cpu())
 
 
 Decoder = Callable[[Encoded], list[list[int]]]
@@ -168,8 +204,8 @@ def decoders(
 
     def joint(e: Encoded) -> list[list[int]]:
         hypotheses = joint_beam(
-            model, e.memory, e.valid, e.log_probs, beam=_JOINT_BEAM, ctc_weight=p.joint_ctc_weight,
-            max_tokens=most, lm=lm, lm_weight=p.lm_weight, length_bonus=p.length_bonus,
+            [Reader(model, *e)], beam=JOINT_BEAM, ctc_weight=p.joint_ctc_weight, max_tokens=most,
+            lm=lm, lm_weight=p.lm_weight, length_bonus=p.length_bonus,
         )  # fmt: skip
         return [hypothesis.tokens for hypothesis in hypotheses]
 
@@ -193,11 +229,8 @@ def decode_clips(
     seconds = dict.fromkeys(["encoder", *by_name], 0.0)
     for places, features, lengths in clip_batches(rows, clip_ids, batch_size, f"decode {data}"):
         started = time.perf_counter()
-        with torch.inference_mode():
-            memory, valid = trained.model.encode(features.to(trained.device), lengths.to(trained.device))
-            encoded = Encoded(memory, valid, trained.model.ctc(memory))
-        silent = (encoded.log_probs.argmax(2) == BLANK) & valid
-        blanks[places] = torch.stack([silent.sum(1), valid.sum(1)], 1).cpu().numpy()
+        encoded = Encoded.by(trained, features, lengths)
+        blanks[places] = encoded.blanks()
         seconds["encoder"] += time.perf_counter() - started
         for name, decoder in by_name.items():
             started = time.perf_counter()
