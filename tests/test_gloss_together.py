@@ -20,7 +20,7 @@ SMALL = {
     "tcn": {"layers": 1, "lr": 0.01},
 }
 SEEDS = [42, 43]
-READ = "splits glosses gloss_lines metadata pose pose_index mask pose_stats".split()
+READ = ["splits", "glosses", "gloss_lines", "metadata", "pose", "pose_index", "mask", "pose_stats"]
 
 
 @pytest.fixture(scope="module")
