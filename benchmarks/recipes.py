@@ -35,7 +35,7 @@ from signloom.features.signer_stats import SignerStats, write_signer_stats
 from signloom.features.stats import write_pose_stats
 from signloom.files import write_csv, write_npy, write_parquet, write_text
 from signloom.inference.prototypes import make_prototypes
-from signloom.inference.signer_prototypes import RELEVANCE
+from signloom.inference.signer_adaptation import RELEVANCE
 from signloom.metrics.retrieval import rank_sentences
 from signloom.models.trained_sign2text import load_trained
 from signloom.params.presets import load_presets
@@ -128,14 +128,17 @@ def scores_of(vectors: Vectors, table: pd.DataFrame, signer: str) -> dict[str, f
     """
     asked = np.flatnonzero(table["signer_id"] == signer)
     gallery, sentences = np.flatnonzero(table["split"] == "train"), table["sentence_id"].to_numpy(np.int64)
-    means = make_prototypes(vectors, table, 1)
+    means, who = (
+        make_prototypes(vectors, table, 1),
+        dict(zip(table["clip_id"], table["signer_id"], strict=True)),
+    )
     prototypes = (means["embeddings"].astype(np.float64), means["sentence_ids"].astype(np.int64))
 
     def plain(rows: Rows, gallery: npt.NDArray[Any], of: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         return rank_sentences(vectors[rows], sentences[rows], gallery, of).rank
 
     def adapted(rows: Rows, relevance: float = RELEVANCE) -> npt.NDArray[np.float64]:
-        return rank_adapted(vectors, table, rows, [signer] * len(rows), relevance)
+        return rank_adapted(vectors, table, rows, who, relevance)
 
     rng, signs = np.random.default_rng(0), np.unique(sentences[asked])
     half = asked[np.isin(sentences[asked], rng.permutation(signs)[: len(signs) // 2])]

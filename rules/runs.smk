@@ -9,6 +9,7 @@ rule runs:
         retrieval=flow.of_grid("sign2text", flow.product("{fold}{run}predictions/retrieval.csv")),
         embeddings=flow.of_ensembles(flow.product("{fold}{run}embeddings/embeddings.npy")),
         map=flow.of_ensembles(flow.product("{fold}{run}embeddings/embeddings_map.csv")),
+        metadata=flow.of_ensembles(rules.metadata.output.parquet)[:1],
         splits=expand(rules.splits.output.metrics, fold=["", *flow.folds]),
     output:
         metrics=flow.metric("runs.json"),

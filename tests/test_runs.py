@@ -40,6 +40,7 @@ def call(folder: Path, paths: list[Path], gloss: dict[str, Any] | None = None, *
     params = {"runs": runs, "evaluation": {"bootstrap": 200, "seed": 1}, "gloss": gloss or {}}
     out = [f"metrics={folder}/runs.json", f"table={folder}/runs.csv"]
     kinds = {"retrieval": "retrieval", "embeddings": "embeddings", "embeddings_map": "map"}
+    kinds |= {"processed_metadata": "metadata"}
     given = [f"{kinds.get(path.stem, 'predictions')}={path}" for path in paths]
     assert main(["--input", *given, "--output", *out, "--params", params_json(params)]) == 0
     return dict(json.loads((folder / "runs.json").read_text()))
@@ -202,6 +203,11 @@ def test_seeds_of_a_fold_together_compare_clips_by_their_mean_cosine(tmp_path: P
             cosines = cosines + rows[:4] @ rows[4:].T
         right += [clips["sentence_id"][4 + clip] == 1 for clip in cosines.argmax(1)]
     paths.append(sentences(tmp_path / "folds/s1/predictions/sign2text.csv", "test", {"1": "a b"}))
+    asked = [(f"{signer}/{clip}", signer) for signer in SIGNERS for clip in range(4)]
+    training = [(f"train/{clip}", "ab"[clip % 2]) for clip in range(9)]
+    everyone = pd.DataFrame([*asked, *training], columns=["clip_id", "signer_id"])
+    everyone.to_parquet(tmp_path / "processed_metadata.parquet")
+    paths.append(tmp_path / "processed_metadata.parquet")
     runs = call(tmp_path, paths, folds=SIGNERS, more_seeds=[43, 44], seeds_of_folds=True)
     found = runs["retrieval"]["sign2text"]
     together = found["ensemble"]
@@ -216,12 +222,12 @@ def test_seeds_of_a_fold_together_compare_clips_by_their_mean_cosine(tmp_path: P
         ("sign2text, 3 seeds together", "20"),
     ]
     assert found["adapted"]["ret_top1"] == 0.75
-    joined = []
+    joined, people = [], dict(zip(everyone["clip_id"], everyone["signer_id"], strict=True))
     for signer in SIGNERS:
         folders = [tmp_path / f"folds/{signer}/{seed}embeddings" for seed in ("", "seeds/43/", "seeds/44/")]
         rows = np.concatenate([np.load(folder / "embeddings.npy") for folder in folders], 1) / 3**0.5
         table = pd.read_csv(folders[0] / "embeddings_map.csv", keep_default_na=False)
-        joined += (rank_adapted(rows, table, np.arange(4), [signer] * 4) == 1).tolist()
+        joined += (rank_adapted(rows, table, np.arange(4), people) == 1).tolist()
     assert together["adapted"]["ret_top1"] == pytest.approx(np.mean(joined))
 
 

@@ -1,8 +1,9 @@
 """Summarise all seeds and folds of every model: mean, spread, scores of what was left out, learning curve.
 
 Inputs: predictions (sign2text.csv and one file per gloss variant), retrieval (retrieval.csv, optional),
-embeddings and map (of every run, if folds have several seeds), splits (splits.json of every fold). Files of
-further seeds lie below `seeds/<seed>/`, those of folds below `folds/<fold>/`. Outputs: metrics, table.
+embeddings and map (of every run) and metadata if folds have several seeds, splits (splits.json of every
+fold). Files of further seeds lie below `seeds/<seed>/`, those of folds below `folds/<fold>/`. Outputs:
+metrics, table.
 Parameters: runs, evaluation, gloss.hypotheses.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from signloom.evaluation.build_differences import compare_models
+from signloom.evaluation.datasets import signers_of
 from signloom.evaluation.ensembles import ensembles
 from signloom.evaluation.found_in_folds import found_in_folds, read_found
 from signloom.evaluation.learning_curve import learning_curve
@@ -38,7 +40,8 @@ def work(job: Job) -> None:
     if len(searched):
         found["retrieval"] = found_in_folds(searched, evaluation)
         files = zip(job.inputs.get("embeddings", []), job.inputs.get("map", []), strict=True)
-        for model, together in ensembles(searched, list(files), evaluation).items():
+        signers = signers_of(job.input("metadata")) if "metadata" in job.inputs else {}
+        for model, together in ensembles(searched, list(files), signers, evaluation).items():
             found["retrieval"][model]["ensemble"] = together
     if params.fold_by == "share" and params.folds:
         clips = training_clips(job.input_list("splits"))

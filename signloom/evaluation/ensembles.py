@@ -1,6 +1,6 @@
 """All seeds of a fold together: clips are compared by the mean of the cosines that the seeds' models give."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ from signloom.run_names import folder_after
 Files = Sequence[tuple[Path, Path]]
 
 
-def ensembles(found: pd.DataFrame, files: Files, params: EvaluationParams) -> dict[str, Any]:
+def ensembles(
+    found: pd.DataFrame, files: Files, signers: Mapping[str, str], params: EvaluationParams
+) -> dict[str, Any]:
     """Return by model: seeds, clips, signers, and the share of clips that all seeds together find first.
 
     For signs, `adapted` is the share by prototypes that were adapted to each signer. `found` has the clips
-    that folds left out, as in `found_in_folds`. `files` are embeddings.npy and its map of every run. A model
-    whose folds have one seed has no entry.
+    that folds left out, as in `found_in_folds`. `files` are embeddings.npy and its map of every run, and
+    `signers` names who signs each clip. A model whose folds have one seed has no entry.
     """
     figures: dict[str, Any] = {}
     signs = set(found["model"][found["finder"] == ADAPTED])
@@ -35,7 +37,7 @@ def ensembles(found: pd.DataFrame, files: Files, params: EvaluationParams) -> di
             counts.add(len(paths))
             if len(paths) > 1:
                 once = asked.drop_duplicates("clip_id")
-                for finder, table in _answers(once, paths, model in signs).items():
+                for finder, table in _answers(once, paths, signers if model in signs else None).items():
                     answers.setdefault(finder, []).append(table)
         if answers and len(counts) > 1:
             raise SignloomError(f"runs: folds of {model} have different numbers of seeds: {sorted(counts)}")
@@ -50,10 +52,10 @@ def _run(path: Path) -> tuple[str, str]:
     return folder_after(path, "variants"), folder_after(path, "folds")
 
 
-def _answers(asked: pd.DataFrame, paths: Files, signs: bool) -> dict[str, pd.DataFrame]:
+def _answers(asked: pd.DataFrame, paths: Files, signers: Mapping[str, str] | None) -> dict[str, pd.DataFrame]:
     """Return `asked` (one row per clip) with `errors` of the mean cosine over the models of `paths`.
 
-    The table has the key "". For `signs`, that of prototypes adapted to each signer has the key `ADAPTED`.
+    The table has the key "". With `signers`, that of prototypes adapted to each has the key `ADAPTED`.
     """
     models = [EmbeddedClips(*pair) for pair in paths]
     clips = models[0]
@@ -65,8 +67,8 @@ def _answers(asked: pd.DataFrame, paths: Files, signs: bool) -> dict[str, pd.Dat
     sentences = clips.table["sentence_id"].to_numpy(np.int64)
     rows, gallery = clips.rows(asked["clip_id"].tolist()), clips.gallery()
     ranks = {"": rank_sentences(vectors[rows], sentences[rows], vectors[gallery], sentences[gallery]).rank}
-    if signs:
-        ranks[ADAPTED] = rank_adapted(vectors, clips.table, rows, asked["signer_id"].tolist())
+    if signers is not None:
+        ranks[ADAPTED] = rank_adapted(vectors, clips.table, rows, signers)
     return {
         name: asked.assign(errors=(rank != 1).astype(int))[~np.isnan(rank)] for name, rank in ranks.items()
     }

@@ -29,7 +29,7 @@ def evaluate(
 
     `shards` and `stats` are the features that the untrained rivals read. If the texts are isolated signs,
     `signers` gives the signer of every clip. The figures of signs are then among the entries, and again
-    after the prototypes were adapted to each signer's clips.
+    after embeddings and prototypes were adapted to each signer's clips.
     """
     sentences, gallery = clips.table["sentence_id"].to_numpy(np.int64), clips.gallery()
     known = (clips.vectors[gallery], sentences[gallery])
@@ -51,7 +51,7 @@ def evaluate(
         ranks = dict(rivals)
         if signers is not None:
             who = [signers[clip] for clip in clip_ids]
-            ranks["adapted"] = rank_adapted(clips.vectors, clips.table, rows, who)
+            ranks["adapted"] = rank_adapted(clips.vectors, clips.table, rows, signers)
             after = replace(found, rank=ranks["adapted"])
             metrics[name] |= sign_figures(found, sentences[rows], who, params)
             named = sum(signer != "" for signer in who)

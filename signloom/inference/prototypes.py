@@ -9,7 +9,7 @@ from signloom.errors import SignloomError
 Arrays = dict[str, npt.NDArray[np.generic]]
 
 
-def make_prototypes(vectors: npt.NDArray[np.float32], clips: pd.DataFrame, min_clips: int) -> Arrays:
+def make_prototypes(vectors: npt.NDArray[np.floating], clips: pd.DataFrame, min_clips: int) -> Arrays:
     """Return `sentence_ids` int32, `embeddings` float32 unit rows (S, E) and `counts` int32, by sentence id.
 
     `vectors` (N, E) are unit rows in the order of the embedding map `clips`. Training clips that
