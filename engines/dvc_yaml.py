@@ -191,7 +191,7 @@ def _plots(flow: Pipeline) -> list[dict[str, Any]]:
     if "sign2text" in flow.params.pipeline.families:
         history = up + flow.product("models/sign2text/history.csv")
         curves = {
-            "losses": ["train_loss", "ce_loss", "clip_loss", "class_loss", "supcon_loss"],
+            "losses": ["train_loss", "ce_loss", "gloss_loss", "clip_loss", "class_loss", "supcon_loss"],
             "alignment": ["val_inst_top1", "val_pos_sim", "val_neg_sim"],
             "validation WER": ["val_wer"],
         }

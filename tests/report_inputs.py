@@ -310,6 +310,7 @@ def write_history(folder: Path, val: bool, two_views: bool = True, decoder: bool
                 "epoch": epoch,
                 "train_loss": 5 / epoch,
                 "ce_loss": 3 / epoch if decoder else None,
+                "gloss_loss": 2 / epoch if decoder else None,
                 "clip_loss": 1 / epoch,
                 "class_loss": 0.5 / epoch if two_views else None,
                 "supcon_loss": 1 / epoch if two_views else None,
