@@ -57,10 +57,11 @@ def test_an_example_is_found_where_it_is_slower_and_faster_and_places_do_not_ove
     slow, fast = np.repeat(example, 2, axis=0), example[::2]
     frames = np.concatenate([noise[:10], slow, noise[10:20], 3 * example, noise[20:30], fast, noise[30:]])
     found = spot(example, frames)
-    assert [place[:2] for place in found[:1]] == [(32, 38)] and found[0].score == pytest.approx(1)
-    # a path may leave out the first of two equal rows and the last
-    assert {(10 <= place.start < place.end <= 22) for place in found[1:2]} == {True}
-    assert any(48 <= place.start < place.end <= 52 for place in found[1:4])
+    same = found[:2]
+    # of two equal rows, the first one of the example and the last one may be left out
+    assert sorted(place[:2] for place in same) == [(11, 21), (32, 38)]
+    assert [place.score for place in same] == pytest.approx([1, 1])
+    assert any((48, 51) == place[:2] for place in found)
     assert [place.score for place in found] == sorted((place.score for place in found), reverse=True)
     taken = np.concatenate([np.arange(place.start, place.end) for place in found])
     assert len(taken) == len(set(taken))
