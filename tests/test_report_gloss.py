@@ -18,9 +18,9 @@ from signloom.metrics.wer import error_stats
 from signloom.params.variants import VARIANTS
 from signloom.report import errors, sources, tables
 from signloom.report.glosses import alignment as gloss_alignment
-from signloom.report.glosses import spotting as gloss_spotting
 from signloom.report.glosses import plots as gloss_plots
 from signloom.report.glosses import section as gloss
+from signloom.report.glosses import spotting as gloss_spotting
 from signloom.report.glosses import tables as gloss_tables
 from signloom.report.tables import DASH
 from tests.report_gloss_inputs import EPOCHS, SHA

@@ -17,7 +17,7 @@ import torch
 
 from signloom.evaluation.align import signed_clip
 from signloom.evaluation.datasets import TOGETHER, data_sets
-from signloom.evaluation.gloss_model import clip_batches
+from signloom.evaluation.gloss_model import clip_batches, need_rows
 from signloom.evaluation.gloss_shares import Signed
 from signloom.features.gloss_rows import GlossRows
 from signloom.inference.dtw import unit_rows
@@ -92,9 +92,9 @@ def spot_glosses(
     known = lines[lines["gloss"] != ""]
 
     def signed(names: Iterable[str]) -> dict[str, Signed]:
-        return {
-            clip: signed_clip(clip, known.loc[clip], rows) for clip in sorted(names) if clip in known.index
-        }
+        clips = [clip for clip in sorted(names) if clip in known.index]
+        need_rows(rows, clips)
+        return {clip: signed_clip(clip, known.loc[clip], rows) for clip in clips}
 
     searched = signed(clip for clips in data_sets(splits).values() for clip in clips)
     wanted = {gloss for clip in searched.values() for gloss in clip.glosses}
