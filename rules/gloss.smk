@@ -119,6 +119,43 @@ rule align:
         " --threads {threads} 2>&1 | tee {log}"
 
 
+rule spot:
+    """Find each gloss by one training example in held-out clips; score which are found, and where."""
+    input:
+        **flow.rows_of(flow.aligned_variant),
+        code=code_of("spot"),
+        checkpoint=flow.plain(rules.train_gloss.output.best).replace("{variant}", flow.aligned_variant),
+        splits=flow.plain(rules.splits.output.splits),
+        glosses=flow.plain(rules.text.output.glosses),
+        gloss_lines=flow.plain(rules.text.output.gloss_lines),
+    output:
+        places=flow.product("predictions/spotting.parquet"),
+        metrics=report(flow.metric("spotting.json"), "../docs/captions/spotting.rst", category="Glosses"),
+    log:
+        flow.product("logs/spot.log"),
+    benchmark:
+        flow.product("benchmarks/spot.tsv")
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        files=flow.files,
+        given=given.to_run(
+            *("decode_gloss.batch_size", "evaluation"),
+            # the rows of landmarks alone are smoothed, which makes them late
+            *(("pose.smoothing", "pose.fps") if flow.smoothed(flow.aligned_variant) else ()),
+            variant=flow.aligned_variant,
+        ),
+    message:
+        "spot: {output.places}"
+    shell:
+        "python -m workflow_scripts.spot {params.files} --params {params.given:q}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
 rule ablation:
     """Compare the gloss variants over all seeds."""
     input:

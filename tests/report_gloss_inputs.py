@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from demo_params import params_json, section
 from signloom.evaluation.align import COLUMNS, score_times
 from signloom.evaluation.datasets import TOGETHER
 from signloom.evaluation.gloss import Answers, score_glosses
+from signloom.evaluation.spot import COLUMNS as SPOTTED
+from signloom.evaluation.spot import EXAMPLE, METHODS, score_spotting
 from signloom.params.evaluation import EvaluationParams
 from workflow_scripts import ablation
 
@@ -70,6 +73,7 @@ def write_glosses(
     assert ablation.main([*command, "--params", params_json(params)]) == 0
     inputs += [f"metrics={folder}/ablation.json", f"ablation={folder}/ablation.csv"]
     inputs += [f"ablation_text={folder}/ablation.txt", *write_alignment(folder, clips)]
+    inputs += write_spotting(folder, clips)
     return inputs + ([] if sha is None else clip_index(folder, sha))
 
 
@@ -93,6 +97,28 @@ def write_alignment(folder: Path, clips: pd.DataFrame) -> list[str]:
     scores = score_times(table, splits, section(EvaluationParams, bootstrap=100))
     (folder / "alignment.json").write_text(json.dumps(scores), "utf-8")
     return [f"metrics={folder}/alignment.json", f"alignment={folder}/alignment.parquet"]
+
+
+def write_spotting(folder: Path, clips: pd.DataFrame) -> list[str]:
+    """Write the files of stage spot: examples find WORK in its clips alone, and TEA everywhere alike.
+
+    The rivals find nothing: they rank the clips that contain a gloss last.
+    """
+    rows = []
+    for clip in clips[(clips["sentence_id"] >= 0) & (clips["split"] != "train")].itertuples():
+        line = LINES[clip.sentence_id].split()
+        for method, gloss in product(METHODS, ("TEA", "WORK")):
+            there = gloss in line
+            score = 0.5 if gloss == "TEA" else 0.9 if there == (method == EXAMPLE) else 0.1
+            truth = (0.5, 1.0) if there else (np.nan, np.nan)
+            about = (method, gloss, "clip00", 0.2, 0.6, clip.clip_id, clip.split, clip.signer_id, there)
+            rows.append((*about, 0.6, 1.0, score, *truth, 3.0))
+    table = pd.DataFrame(rows, columns=SPOTTED)
+    table.to_parquet(folder / "spotting.parquet", index=False)
+    splits = clips.assign(seen=(clips["sentence_id"] != 5).astype(int))
+    scores = score_spotting(table, splits, section(EvaluationParams, bootstrap=100))
+    (folder / "spotting.json").write_text(json.dumps(scores), "utf-8")
+    return [f"metrics={folder}/spotting.json", f"spotting={folder}/spotting.parquet"]
 
 
 def answers(clips: pd.DataFrame, run: str) -> pd.DataFrame:

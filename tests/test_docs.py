@@ -118,7 +118,7 @@ def code_of(page: str, language: str) -> list[str]:
 def options() -> dict[str, set[str]]:
     """The options of each command of `python -m signloom`, as its help lists them."""
     found = {}
-    for command in ("predict", "align", "calibrate", "export-landmarks"):
+    for command in ("predict", "align", "spot", "calibrate", "export-landmarks"):
         call = [sys.executable, "-m", "signloom", command, "--help"]
         text = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=True).stdout
         found[command] = set(re.findall(r"--[a-z][a-z0-9-]*", text))
@@ -131,7 +131,9 @@ def test_commands_of_a_page_can_be_given(page: str, options: dict[str, set[str]]
     targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.M))
     for line in "".join(code_of(page, "sh")).replace("\\\n", " ").splitlines():
         command = line.partition("#")[0]
-        for name, rest in re.findall(r"\bsignloom (predict|align|calibrate|export-landmarks)\b(.*)", command):
+        for name, rest in re.findall(
+            r"\bsignloom (predict|align|spot|calibrate|export-landmarks)\b(.*)", command
+        ):
             assert set(re.findall(r"--[a-z][a-z0-9-]*", rest)) <= options[name], line
         assert {
             name for names in re.findall(r"preset=([\w,]+)", command) for name in names.split(",")

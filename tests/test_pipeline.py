@@ -179,7 +179,8 @@ def test_a_new_learning_rate_reruns_training_and_what_follows_under_dvc(adopted:
 
 def test_a_new_width_of_the_gloss_models_reruns_them_and_no_features(project: Path) -> None:
     change_params(project, {"train_gloss": {"width": 16}})
-    assert set(jobs_of(project)) == {"train_gloss", "evaluate_gloss", "ablation", "align", *AFTER_TRAINING}
+    follow = {"train_gloss", "evaluate_gloss", "ablation", "align", "spot", *AFTER_TRAINING}
+    assert set(jobs_of(project)) == follow
 
 
 def append_a_comment(path: Path) -> None:

@@ -20,6 +20,7 @@ from signloom.report import errors, sources, tables
 from signloom.report.glosses import alignment as gloss_alignment
 from signloom.report.glosses import plots as gloss_plots
 from signloom.report.glosses import section as gloss
+from signloom.report.glosses import spotting as gloss_spotting
 from signloom.report.glosses import tables as gloss_tables
 from signloom.report.tables import DASH
 from tests.report_gloss_inputs import EPOCHS, SHA
@@ -338,6 +339,23 @@ def test_the_times_of_glosses_stand_beside_their_rivals_and_as_timelines(html: s
     timeline = svg_of(html, pictures[1])
     assert all(name in timeline for name in ("truth", "aligned", "mean lengths", "equal shares"))
     assert "left out: " in html[html.index("too few rows for their glosses") :][:60]
+
+
+def test_signs_found_by_example_stand_beside_their_rivals_and_as_ranked_clips(html: str) -> None:
+    rows = {row[0]: row[1:] for row in table_of(html, "spotting-test")}
+    assert list(rows) == ["by example", "example cut out", "untrained input", "known gloss"]
+    assert rows["by example"][3] == "" and not rows["untrained input"][3].startswith("−")
+    pictures = re.findall(r'<figure id="(spotting-[^"]*)">', html)
+    assert sorted(pictures) == ["spotting-TEA", "spotting-WORK"]
+    ranked = svg_of(html, "spotting-WORK")
+    assert "Average precision 1.00" in ranked and "found 0.60 to 1.00, truth 0.50 to 1.00" in ranked
+    assert "not in the clip" in ranked
+
+
+def test_without_examples_there_is_no_table_and_no_picture() -> None:
+    places = pd.DataFrame(columns=["method", "gloss", "split", "start_s", "contains", "score"])
+    found = gloss_spotting.describe(sources.SpottingSources({"test": {"n": 0}}, places))
+    assert found == {"tables": [], "pictures": []}
 
 
 def test_without_true_times_there_is_no_picture_and_the_page_says_so() -> None:

@@ -8,7 +8,8 @@ was calibrated: curve, thresholds and metrics (calibration.json). If it was expo
 (inference.json), predictions (inference.csv), bundle (export_manifest.json), latency (latency.json). If the
 gloss family was built: metrics (ablation.json), ablation (ablation.csv), ablation_text, gloss_metrics,
 gloss_epochs and gloss_predictions (one file per run each), clip_index (every clip-feature parquet, if a run
-reads them). If glosses were aligned: metrics (alignment.json), alignment (its times). Output: html.
+reads them). If glosses were aligned: metrics (alignment.json), alignment (its times). If they were
+spotted: metrics (spotting.json), spotting (its places). Output: html.
 Parameters: the sections that the page shows. Snakemake's benchmark files are read from the folder
 `benchmarks` beside the folder of html if they exist. They are not a dependency, because `dvc pull` does not
 bring them.
@@ -100,12 +101,18 @@ def _glosses(job: Job) -> sources.GlossSources:
         job.input("ablation_text").read_text("utf-8"),
         job.input_list("clip_index") if "clip_index" in job.inputs else [],
         _alignment(job) if "alignment" in job.inputs else None,
+        _spotting(job) if "spotting" in job.inputs else None,
     )
 
 
 def _alignment(job: Job) -> sources.AlignmentSources:
     scores = sources.read_metrics(job.input_list("metrics"), ("alignment",))["alignment"]
     return sources.AlignmentSources(scores, pd.read_parquet(job.input("alignment")))
+
+
+def _spotting(job: Job) -> sources.SpottingSources:
+    scores = sources.read_metrics(job.input_list("metrics"), ("spotting",))["spotting"]
+    return sources.SpottingSources(scores, pd.read_parquet(job.input("spotting")))
 
 
 main = entry_point(work)

@@ -6,21 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from signloom.cli.calibrate import read_seconds
 from signloom.console import json_line
 from signloom.dataset.forms.table_files import read_table
 from signloom.errors import SignloomError
-from signloom.features.pose.pose_features import landmarks_to_features
 from signloom.inference.annotations import GLOSSES, Annotation, annotation, write_tiers
 from signloom.inference.engine import SignEngine
-from signloom.inference.gloss_places import to_seconds
 from signloom.inference.video import (
     Tracker,
     bundle_landmarks,
-    bundle_params,
     bundle_tracker,
+    timed_clip,
     track_video,
 )
 from signloom.native_stderr import only_errors
@@ -135,16 +131,11 @@ def align_clip(engine: SignEngine, tracker: Tracker, line: Line) -> list[TimedGl
     Raises VideoUnreadable if a frame cannot be read, SignloomError if too few frames show a person.
     """
     raw = track_video(tracker, line.video, line.start_s, line.end_s, max_fps=bundle_landmarks(engine).max_fps)
-    pose, quality = bundle_params(engine)
-    seen = landmarks_to_features(raw, pose, quality)
-    # without a pose there is no torso to scale by, so rows with hands alone are useless
-    shown = seen.verdict.reason != "no_person" and len(seen.features) > 0
-    places = engine.align((seen.features, seen.mask), line.glosses) if shown else None
+    seen = timed_clip(engine, raw)
+    places = engine.align(seen.clip, line.glosses) if len(seen.times) else None
     if places is None:
         raise SignloomError(TOO_SHORT)
-    frame_s = float(np.median(np.diff(raw.times))) if len(raw.times) > 1 else 1 / pose.fps
-    length_s = float(raw.times[-1]) + frame_s
-    times = to_seconds(places, seen.time_s, length_s, engine.delay_rows / pose.fps) + (line.start_s or 0.0)
+    times = seen.seconds(places) + (line.start_s or 0.0)
     return [
         TimedGloss(gloss, round(float(start), 3), round(float(end), 3), round(place.score, 3))
         for gloss, (start, end), place in zip(line.glosses, times, places, strict=True)

@@ -19,6 +19,7 @@ def add_commands(commands: Any) -> None:
     _add_check(commands)
     _add_predict(commands)
     _add_align(commands)
+    _add_spot(commands)
     _add_calibrate(commands)
     _add_compare(commands)
     _add_export_landmarks(commands)
@@ -227,6 +228,47 @@ def _run_align(args: argparse.Namespace) -> int:
     from signloom.cli.align import align
 
     return align(args)
+
+
+def _add_spot(commands: Any) -> None:
+    parser = _new_command(
+        commands,
+        _run_spot,
+        "spot",
+        help="find where a sign occurs in videos, given one example",
+        description="Find where a sign occurs in videos, given one example of it.",
+    )
+    _add_bundle(parser)
+    parser.add_argument("example", type=Path, metavar="EXAMPLE", help="a video that shows the sign")
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="a video to search")
+    parser.add_argument(
+        "--start", type=float, metavar="S", help="where the sign begins in EXAMPLE, in seconds"
+    )
+    parser.add_argument("--end", type=float, metavar="S", help="where it ends (default: with EXAMPLE)")
+    parser.add_argument("--top", type=int, default=10, metavar="K", help="places to list (default: 10)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line, for programs")
+
+
+def _run_spot(args: argparse.Namespace) -> int:
+    if args.top < 1:
+        raise SignloomError(f"spot: --top {args.top}: expected 1 or more")
+    start = args.start or 0.0
+    if not start >= 0:
+        raise SignloomError(f"spot: --start {start:g}: expected seconds from the start of the video")
+    if args.end is not None and not args.end > start:
+        raise SignloomError(f"spot: --end {args.end:g} is not after --start {start:g}")
+    need_video("spot")
+    sources = [args.example, *args.videos]
+    if any(source.suffix.lower() == ".pose" for source in sources):
+        need_points("spot")
+    _need_bundle(args.bundle)
+    for source in sources:
+        if not source.exists():
+            raise SignloomError(f"spot: {source} does not exist")
+    # slow to import: --help and wrong arguments should not wait for it
+    from signloom.cli.spot import run_spot
+
+    return run_spot(args)
 
 
 def _add_calibrate(commands: Any) -> None:

@@ -40,7 +40,7 @@ def answer(args: argparse.Namespace) -> int:
             with FaceFinder() as faces:
                 return _answer_clips(args, engine, tracker, faces)
         video = _one_video(args.videos[0]) if args.videos else args.stream
-        frames = _bar(video.name, video)(read_frames(video)) if video else camera_frames(args.camera)
+        frames = frame_bar(video.name, video)(read_frames(video)) if video else camera_frames(args.camera)
         # of a video that is answered into a file, only what goes into the file is printed
         every_s = math.inf if args.videos else EVERY_S
         stream = SignStream(engine, tracker, every_s=every_s, rerank=args.rerank, cut=cut)
@@ -64,7 +64,7 @@ def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker
                 video,
                 tracker=tracker,
                 rerank=args.rerank,
-                watch=_bar(label, video),
+                watch=frame_bar(label, video),
                 check_mirror=True,
                 faces=faces,
             )
@@ -180,7 +180,7 @@ def picture_paths(target: Path, videos: list[Path]) -> list[Path]:
     return [target]
 
 
-def _bar(label: str, video: Path) -> Callable[[Iterable[Frame]], Iterable[Frame]]:
+def frame_bar(label: str, video: Path) -> Callable[[Iterable[Frame]], Iterable[Frame]]:
     """Return a wrapper of frames that shows a progress bar for long videos on a terminal."""
     if not sys.stderr.isatty():
         return iter

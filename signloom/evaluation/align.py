@@ -63,7 +63,7 @@ def align_clips(
             memory, _ = trained.model.encode(features.to(trained.device), lengths.to(trained.device))
             log_probs = trained.model.ctc(memory).cpu().numpy()
         for place, length, found in zip(places, lengths.tolist(), log_probs, strict=True):
-            clip = _signed(names[place], known.loc[names[place]], rows)
+            clip = signed_clip(names[place], known.loc[names[place]], rows)
             ids = [number_of.get(gloss, UNK) for gloss in clip.glosses]
             signed = place_glosses(found[:length], ids, BLANK)
             table = _table(clip, signed, rows.input_times(clip.clip_id), delay_s)
@@ -77,8 +77,8 @@ def align_clips(
     return joined.sort_values(["clip_id", "number"], ignore_index=True)
 
 
-def _signed(clip_id: str, line: pd.Series[str], rows: GlossRows) -> Signed:
-    """Return a clip; raises SignloomError if it has another number of times than of glosses."""
+def signed_clip(clip_id: str, line: pd.Series[str], rows: GlossRows) -> Signed:
+    """Return a clip of `line`; raises SignloomError if it has another number of times than of glosses."""
     glosses = tuple(line["gloss"].split())
     truth = np.array(gloss_times(line["gloss_times"]), np.float64).reshape(-1, 2)
     if len(truth) not in (0, len(glosses)):

@@ -244,13 +244,8 @@ def decode_clips(
     return Decoded(answers, blanks)
 
 
-def clip_batches(
-    rows: GlossRows, clip_ids: Sequence[str], size: int, label: str
-) -> Iterator[tuple[Sequence[int], Tensor, Tensor]]:
-    """Yield places in `clip_ids`, features (B, T, D) and lengths (B,) of clips of similar length.
-
-    Batches depend only on lengths and ids, not on the order of `clip_ids`.
-    """
+def need_rows(rows: GlossRows, clip_ids: Sequence[str]) -> None:
+    """Raise SignloomError if a clip has no feature rows."""
     missing = [clip_id for clip_id in clip_ids if clip_id not in rows or not rows.length(clip_id)]
     if missing:
         raise SignloomError(
@@ -258,6 +253,16 @@ def clip_batches(
             "look for them in rejects.csv and in the index of their shard, repair or remove their "
             "videos and build again"
         )
+
+
+def clip_batches(
+    rows: GlossRows, clip_ids: Sequence[str], size: int, label: str
+) -> Iterator[tuple[Sequence[int], Tensor, Tensor]]:
+    """Yield places in `clip_ids`, features (B, T, D) and lengths (B,) of clips of similar length.
+
+    Batches depend only on lengths and ids, not on the order of `clip_ids`.
+    """
+    need_rows(rows, clip_ids)
     if not clip_ids:
         return
     order = sorted(range(len(clip_ids)), key=lambda place: (rows.length(clip_ids[place]), clip_ids[place]))

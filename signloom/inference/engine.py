@@ -29,6 +29,7 @@ from signloom.inference.bundle import Bundle
 from signloom.inference.dtw import dtw_score
 from signloom.inference.gloss_places import Place, Spans, delay_rows, gloss_spans, place_glosses
 from signloom.inference.networks import Array, Clip, Encoded, Networks
+from signloom.inference.spotting import compared_rows, windows
 from signloom.text.vocabulary import SPECIALS, Symbols
 
 MASK_DIM = 4
@@ -146,8 +147,7 @@ class SignEngine:
 
         Raises SignloomError if it lacks one, or if the bundle has no gloss network.
         """
-        if self.config["gloss"] is None:
-            raise SignloomError("the bundle has no gloss network; train a variant that reads pose features")
+        self._need_glosses()
         words = self._vocabulary[len(SPECIALS) :]
         number_of = {gloss: number for number, gloss in enumerate(words, len(SPECIALS))}
         for gloss in glosses:
@@ -156,6 +156,26 @@ class SignEngine:
                 hint = f"; similar ones are {near}" if near else "; gloss_vocabulary.json in it lists them"
                 raise SignloomError(f"the bundle does not know the gloss {gloss!r}{hint}")
         return [number_of[gloss] for gloss in glosses]
+
+    def sign_rows(self, clip: Clip) -> npt.NDArray[np.float64]:
+        """Return a unit row (T, D) for each row of a clip of any length; `spotting.spot` finds signs by them.
+
+        The rows are late by `delay_rows`. Raises SignloomError if the bundle has no gloss network.
+        """
+        self._check(clip)
+        self._need_glosses()
+        features, mask = clip
+        width = min(self.config["seq_len"], self.config["gloss"]["max_frames"])
+        parts = []
+        for window, kept in windows(len(features), width):
+            found = self._networks.glosses((features[window], mask[window]))
+            assert found is not None
+            parts.append(compared_rows(found.frames, found.log_probs)[kept])
+        return np.concatenate(parts) if parts else np.empty((0, 0))
+
+    def _need_glosses(self) -> None:
+        if self.config["gloss"] is None:
+            raise SignloomError("the bundle has no gloss network; train a variant that reads pose features")
 
     @property
     def delay_rows(self) -> float:

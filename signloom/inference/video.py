@@ -18,6 +18,7 @@ from signloom.features.pose.tracker import HolisticTracker
 from signloom.inference.answer import Answer
 from signloom.inference.company import FaceCounter, Look
 from signloom.inference.engine import SignEngine
+from signloom.inference.gloss_places import Place, to_seconds
 from signloom.inference.networks import Clip
 from signloom.params.features import GateParams, LandmarksParams, PoseParams
 from signloom.video.decode import Frame, open_video
@@ -51,6 +52,22 @@ class SeenClip(NamedTuple):
     clip: Clip
     motion: float | None
     refused: str
+
+
+class TimedClip(NamedTuple):
+    """Features (T, 540) and mask (T, 4) of a clip, with the time (T,) of each row and the clip's length.
+
+    Times are seconds from the clip's start. What the rows show is `delay_s` old, because they are smoothed.
+    """
+
+    clip: Clip
+    times: NDArray[np.float64]
+    length_s: float
+    delay_s: float
+
+    def seconds(self, places: Sequence[Place]) -> NDArray[np.float64]:
+        """Return start and end (L, 2) of places that are given in rows."""
+        return to_seconds(places, self.times, self.length_s, self.delay_s)
 
 
 @dataclass(frozen=True)
@@ -150,6 +167,18 @@ def seen_clip(engine: SignEngine, raw: RawClip) -> SeenClip:
     motion = float(np.nan_to_num(found.diagnostics["motion_mean"])) if rows else None
     refused = found.verdict.reason if found.verdict.rejects(quality) else ""
     return SeenClip((found.features[:rows], found.mask[:rows]), motion, refused)
+
+
+def timed_clip(engine: SignEngine, raw: RawClip) -> TimedClip:
+    """Return the rows of a clip with their times; none if no frame shows a pose."""
+    pose, quality = bundle_params(engine)
+    seen = landmarks_to_features(raw, pose, quality)
+    # without a pose there is no torso to scale by, so rows with hands alone are useless
+    rows = 0 if seen.verdict.reason == "no_person" else len(seen.features)
+    frame_s = float(np.median(np.diff(raw.times))) if len(raw.times) > 1 else 1 / pose.fps
+    length_s = float(raw.times[-1]) + frame_s if len(raw.times) else 0.0
+    clip = (seen.features[:rows], seen.mask[:rows])
+    return TimedClip(clip, np.asarray(seen.time_s[:rows]), length_s, engine.delay_rows / pose.fps)
 
 
 def track_video(

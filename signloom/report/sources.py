@@ -56,6 +56,14 @@ class AlignmentSources:
 
 
 @dataclass(frozen=True)
+class SpottingSources:
+    """Results of stage spot: its metric file, and the best place of each example in each clip."""
+
+    scores: dict[str, Any]
+    places: pd.DataFrame
+
+
+@dataclass(frozen=True)
 class GlossSources:
     """Results of the gloss family.
 
@@ -70,6 +78,7 @@ class GlossSources:
     says: str
     backbones: pd.DataFrame
     alignment: AlignmentSources | None = None
+    spotting: SpottingSources | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +168,7 @@ def read_glosses(
     says: str,
     clip_index: Sequence[Path],
     alignment: AlignmentSources | None = None,
+    spotting: SpottingSources | None = None,
 ) -> GlossSources:
     """Return the results of the runs, which the paths of their files name.
 
@@ -179,6 +189,7 @@ def read_glosses(
         says=says,
         backbones=_backbones(clip_index),
         alignment=alignment,
+        spotting=spotting,
     )
 
 

@@ -10,7 +10,7 @@ from signloom.params.variants import VARIANTS
 from signloom.report import tables
 from signloom.report.drawing import Picture
 from signloom.report.errors import describe_errors
-from signloom.report.glosses import alignment
+from signloom.report.glosses import alignment, spotting
 from signloom.report.glosses import plots as gloss_plots
 from signloom.report.glosses import tables as gloss_tables
 from signloom.report.glosses.tables import GLOSSES
@@ -54,6 +54,7 @@ def describe(sources: GlossSources) -> dict[str, Any]:
         "decoder": DECODERS[choice.decoder],
         "tiles": _tiles(sources, choice),
         "alignment": alignment.describe(sources.alignment) if sources.alignment else None,
+        "spotting": spotting.describe(sources.spotting) if sources.spotting else None,
         "signatures": sorted(f"gloss wer: {signature}" for signature in signatures),
         **_answers(sources.predictions[choice.run], choice),
     }
