@@ -87,6 +87,7 @@ if "gloss" in flow.params.pipeline.families:
 
         include: "rules/clips.smk"
     include: "rules/gloss.smk"
+
     if len(flow.seeds) > 1:
 
         include: "rules/together.smk"
