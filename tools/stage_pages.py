@@ -17,7 +17,7 @@ from signloom.params.schema import Params
 
 ROOT = Path(__file__).parent.parent
 # entry points that params.yaml does not use, and a preset that runs them
-ELSEWHERE = {"signer_stats": "auslan", "import_features": "boston104"}
+ELSEWHERE = {"signer_stats": "auslan", "import_features": "boston104", "gloss_together": "boston104"}
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 

@@ -32,6 +32,7 @@ from signloom.inference import (
     gloss_places,
     index,
     networks,
+    spotting,
 )
 from signloom.text import tokenizer, vocabulary
 
@@ -39,7 +40,8 @@ from signloom.text import tokenizer, vocabulary
 RUNTIME = (
     *(signloom, signloom.decoding, signloom.decoding.beam, signloom.inference, signloom.text),
     *(console, errors, tokenizer, vocabulary),
-    *(answer, answer_text, beam, bundle, command, dtw, engine, gates, gloss_places, index, networks),
+    *(answer, answer_text, beam, bundle, command, dtw, engine),
+    *(gates, gloss_places, index, networks, spotting),
 )
 MAIN = b'''"""Answer clips of features: python sign_encoder_bundle.zip CLIP.npz"""
 
