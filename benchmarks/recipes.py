@@ -128,10 +128,8 @@ def scores_of(vectors: Vectors, table: pd.DataFrame, signer: str) -> dict[str, f
     """
     asked = np.flatnonzero(table["signer_id"] == signer)
     gallery, sentences = np.flatnonzero(table["split"] == "train"), table["sentence_id"].to_numpy(np.int64)
-    means, who = (
-        make_prototypes(vectors, table, 1),
-        dict(zip(table["clip_id"], table["signer_id"], strict=True)),
-    )
+    means = make_prototypes(vectors, table, 1)
+    who = dict(zip(table["clip_id"], table["signer_id"], strict=True))
     prototypes = (means["embeddings"].astype(np.float64), means["sentence_ids"].astype(np.int64))
 
     def plain(rows: Rows, gallery: npt.NDArray[Any], of: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -142,7 +140,7 @@ def scores_of(vectors: Vectors, table: pd.DataFrame, signer: str) -> dict[str, f
 
     rng, signs = np.random.default_rng(0), np.unique(sentences[asked])
     half = asked[np.isin(sentences[asked], rng.permutation(signs)[: len(signs) // 2])]
-    tenth = np.sort(rng.choice(asked, len(asked) // 10, replace=False))
+    tenth = np.sort(rng.choice(asked, -(-len(asked) // 10), replace=False))
     ranks = {
         "": plain(asked, *prototypes),
         "nearest_": plain(asked, vectors[gallery], sentences[gallery]),
@@ -193,7 +191,7 @@ def main() -> None:
         return {"clips": int((table["signer_id"] == own).sum()), **scores_of(vectors, table, own)}
 
     groups = [group.split("+") for group in args.left_out or args.signers]
-    each = [" and ".join([own, *(set(group) - {own})]) for group in groups for own in group]
+    each = [" and ".join([own, *(it for it in group if it != own)]) for group in groups for own in group]
     wanted = itertools.product(args.only or recipes, each, [args.seed])
     show_means(score_all(args.output, KEYS, wanted, score), ["nearest_top1", "top1", "adapted_top1"])
 

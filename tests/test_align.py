@@ -8,56 +8,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import synthetic_gloss
-from demo_params import params_json
+from timed_glosses import Inputs, run_stage, write_timed
 
 from signloom.evaluation.align import COLUMNS
 from signloom.evaluation.gloss_shares import MeanLengths, Signed, equal_shares
 from workflow_scripts import align as stage
-from workflow_scripts import train_gloss
 
-SMALL = {
-    "train_gloss": {"width": 16, "epochs": 2, "batch_size": 8},
-    "hybrid": {"layers": 1, "heads": 2, "feedforward": 16, "decoder_layers": 1, "lr": 0.003},
-}
-READS = ("splits", "glosses", "gloss_lines", "pose", "pose_index", "mask", "pose_stats", "checkpoint")
 RIVALS = ["equal_shares", "mean_lengths"]
-Inputs = dict[str, list[Path]]
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
-    """A made-up corpus and a network of two epochs; a clip has no times, one no signer, one no gloss."""
-    folder = tmp_path_factory.mktemp("corpus")
-    inputs = synthetic_gloss.write_corpus(folder / "data", synthetic_gloss.Size(train=24, val=8))
-    line = synthetic_gloss.arguments(inputs, folder, "hybrid_pose", folder / "scratch", **SMALL)
-    assert train_gloss.main(line) == 0
-    splits = pd.read_csv(folder / "data/splits.csv")
-    splits.loc[splits["clip_id"].isin(["val/024", "val/025"]), "split"] = "test"
-    splits.loc[splits["clip_id"] == "val/026", "sentence_id"] = -1
-    splits.to_csv(folder / "data/splits.csv", index=False)
-    lines = pd.read_csv(folder / "data/gloss_lines.csv")
-    lines.loc[lines["clip_id"] == "val/027", ["gloss", "gloss_times"]] = ""
-    lines.loc[lines["clip_id"] == "val/028", "gloss_times"] = ""
-    lines.to_csv(folder / "data/gloss_lines.csv", index=False)
-    inputs["checkpoint"] = [folder / "best.pth"]
-    return inputs
+    return write_timed(tmp_path_factory.mktemp("corpus"), test=["val/024", "val/025"])
 
 
 def call(corpus: Inputs, out: Path, **sections: dict) -> tuple[int, Path, Path]:
     """Run the stage; return its exit code, times and metric file."""
-    given = {"run": {"variant": "hybrid_pose", "seed": 42}, "evaluation": {"bootstrap": 200, "seed": 1}}
-    params = json.loads(params_json(given)) | {"decode_gloss": {"batch_size": 4}} | sections
-    out.mkdir(parents=True, exist_ok=True)
     times, metrics = out / "times.parquet", out / "alignment.json"
-    code = stage.main(
-        [
-            *("--input", *(f"{name}={path}" for name in READS for path in corpus[name])),
-            *("--output", f"times={times}", f"metrics={metrics}"),
-            *("--params", json.dumps(params)),
-        ]
-    )
-    return code, times, metrics
+    return run_stage(stage, corpus, times, metrics, **sections), times, metrics
 
 
 def test_every_signed_clip_has_times_in_order_inside_it(corpus: Inputs, tmp_path: Path) -> None:

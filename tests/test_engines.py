@@ -136,13 +136,6 @@ def test_seeds_are_put_together_where_every_fold_has_several(root: Path) -> None
         assert Pipeline.load(overlay(demo, {"runs": runs | fewer})).of_ensembles("{fold}{run}e.npy") == []
 
 
-def test_seeds_of_a_gloss_variant_are_put_together_where_there_are_several(root: Path) -> None:
-    demo = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
-    assert Pipeline.load(demo).together("{variant}.json") == []
-    several = Pipeline.load(overlay(demo, {"runs": {"more_seeds": [43]}}))
-    assert several.together("{variant}.json") == [f"{name}.json" for name in several.variants]
-
-
 def test_environment_yml_is_what_the_lock_says(root: Path) -> None:
     assert (root / "environment.yml").read_text("utf-8") == conda_env.render(root), "run `make env`"
 

@@ -8,8 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import synthetic_gloss
+import yaml
 from demo_params import params_json
 
+from engines.pipeline import Pipeline
+from signloom.params.load import overlay
 from signloom.params.variants import VARIANTS
 from workflow_scripts import evaluate_gloss, train_gloss
 from workflow_scripts import gloss_together as stage
@@ -98,3 +101,10 @@ def test_a_checkpoint_of_another_seed_is_refused(
     swapped = corpus | {"tcn_ctc": [corpus["tcn_ctc"][place] for place in (1, 0)]}
     assert call(stage, swapped, "tcn_ctc", SEEDS, tmp_path)[0] == {}
     assert "expected {'seed': 42, 'variant': 'tcn_ctc'}; train it again" in capsys.readouterr().err
+
+
+def test_seeds_of_a_gloss_variant_are_put_together_where_there_are_several(root: Path) -> None:
+    demo = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
+    assert Pipeline.load(demo).together("{variant}.json") == []
+    several = Pipeline.load(overlay(demo, {"runs": {"more_seeds": [43]}}))
+    assert several.together("{variant}.json") == [f"{name}.json" for name in several.variants]

@@ -9,22 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import synthetic_gloss
-from demo_params import params_json
+from timed_glosses import Inputs, run_stage, write_timed
 
 from signloom.evaluation.gloss_shares import Signed
 from signloom.evaluation.spot import COLUMNS, METHODS, choose_examples
 from signloom.inference.spotting import best_places, compared_rows, paths, spot, windows
 from signloom.metrics.spotting import average_precision, overlaps, places_right
 from workflow_scripts import spot as stage
-from workflow_scripts import train_gloss
-
-SMALL = {
-    "train_gloss": {"width": 16, "epochs": 2, "batch_size": 8},
-    "hybrid": {"layers": 1, "heads": 2, "feedforward": 16, "decoder_layers": 1, "lr": 0.003},
-}
-READS = ("splits", "glosses", "gloss_lines", "pose", "pose_index", "mask", "pose_stats", "checkpoint")
-Inputs = dict[str, list[Path]]
 
 
 def every_path(rows: int, columns: int) -> list[list[int]]:
@@ -132,37 +123,13 @@ def test_an_example_is_the_first_of_its_gloss_with_times() -> None:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
-    """A made-up corpus and a network of two epochs; a held-out clip has no times, one no gloss."""
-    folder = tmp_path_factory.mktemp("corpus")
-    inputs = synthetic_gloss.write_corpus(folder / "data", synthetic_gloss.Size(train=24, val=8))
-    line = synthetic_gloss.arguments(inputs, folder, "hybrid_pose", folder / "scratch", **SMALL)
-    assert train_gloss.main(line) == 0
-    splits = pd.read_csv(folder / "data/splits.csv")
-    splits.loc[splits["clip_id"].isin(["val/024", "val/025", "val/028"]), "split"] = "test"
-    splits.loc[splits["clip_id"] == "val/026", "sentence_id"] = -1
-    splits.to_csv(folder / "data/splits.csv", index=False)
-    lines = pd.read_csv(folder / "data/gloss_lines.csv")
-    lines.loc[lines["clip_id"] == "val/027", ["gloss", "gloss_times"]] = ""
-    lines.loc[lines["clip_id"] == "val/028", "gloss_times"] = ""
-    lines.to_csv(folder / "data/gloss_lines.csv", index=False)
-    inputs["checkpoint"] = [folder / "best.pth"]
-    return inputs
+    return write_timed(tmp_path_factory.mktemp("corpus"), test=["val/024", "val/025", "val/028"])
 
 
 def call(corpus: Inputs, out: Path, **sections: dict) -> tuple[int, Path, Path]:
     """Run the stage; return its exit code, places and metric file."""
-    given = {"run": {"variant": "hybrid_pose", "seed": 42}, "evaluation": {"bootstrap": 200, "seed": 1}}
-    params = json.loads(params_json(given)) | {"decode_gloss": {"batch_size": 4}} | sections
-    out.mkdir(parents=True, exist_ok=True)
     places, metrics = out / "places.parquet", out / "spotting.json"
-    code = stage.main(
-        [
-            *("--input", *(f"{name}={path}" for name in READS for path in corpus[name])),
-            *("--output", f"places={places}", f"metrics={metrics}"),
-            *("--params", json.dumps(params)),
-        ]
-    )
-    return code, places, metrics
+    return run_stage(stage, corpus, places, metrics, **sections), places, metrics
 
 
 def test_every_example_is_searched_in_every_held_out_clip(corpus: Inputs, tmp_path: Path) -> None:

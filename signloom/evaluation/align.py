@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import TOGETHER, data_sets
-from signloom.evaluation.gloss_model import clip_batches
+from signloom.evaluation.gloss_model import Encoded, clip_batches
 from signloom.evaluation.gloss_shares import (
     ALIGNED,
     BY_LENGTH,
@@ -59,9 +58,7 @@ def align_clips(
     names = [clip for clip in sorted(split_of) if clip in known.index]
     tables = []
     for places, features, lengths in clip_batches(rows, names, batch_size, "align"):
-        with torch.inference_mode():
-            memory, _ = trained.model.encode(features.to(trained.device), lengths.to(trained.device))
-            log_probs = trained.model.ctc(memory).cpu().numpy()
+        log_probs = Encoded.by(trained, features, lengths).log_probs.cpu().numpy()
         for place, length, found in zip(places, lengths.tolist(), log_probs, strict=True):
             clip = signed_clip(names[place], known.loc[names[place]], rows)
             ids = [number_of.get(gloss, UNK) for gloss in clip.glosses]

@@ -10,8 +10,9 @@ import pandas as pd
 from signloom.errors import SignloomError
 from signloom.evaluation.adapted import rank_adapted
 from signloom.evaluation.datasets import EmbeddedClips
-from signloom.evaluation.found_in_folds import ADAPTED, share_found
+from signloom.evaluation.found_in_folds import share_found
 from signloom.metrics.retrieval import rank_sentences
+from signloom.metrics.signs import ADAPTED
 from signloom.params.evaluation import EvaluationParams
 from signloom.run_names import folder_after
 

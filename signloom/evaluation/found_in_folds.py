@@ -12,10 +12,10 @@ from signloom.evaluation.rivals import RIVALS
 from signloom.evaluation.runs import SENTENCES
 from signloom.metrics.bootstrap import ratio
 from signloom.metrics.signers import signer_figure
+from signloom.metrics.signs import ADAPTED
 from signloom.params.evaluation import EvaluationParams
 from signloom.run_names import folder_after
 
-ADAPTED = "adapted"
 # of the model itself, of the model adapted to each signer, then of its rivals
 _RANKS = {"": "rank"} | {name: f"rank_{name}" for name in (ADAPTED, *RIVALS)}
 

@@ -13,7 +13,7 @@ from signloom.evaluation.rivals import Clips, compare_rivals, rank_rivals, raw_c
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
 from signloom.metrics.retrieval import Ranked, rank_leaving_one_out, rank_sentences, retrieval_figures
-from signloom.metrics.signs import sign_figures
+from signloom.metrics.signs import ADAPTED, sign_figures
 from signloom.params.evaluation import EvaluationParams
 
 
@@ -51,11 +51,11 @@ def evaluate(
         ranks = dict(rivals)
         if signers is not None:
             who = [signers[clip] for clip in clip_ids]
-            ranks["adapted"] = rank_adapted(clips.vectors, clips.table, rows, signers)
-            after = replace(found, rank=ranks["adapted"])
+            ranks[ADAPTED] = rank_adapted(clips.vectors, clips.table, rows, signers)
             metrics[name] |= sign_figures(found, sentences[rows], who, params)
-            named = sum(signer != "" for signer in who)
-            metrics[name]["adapted"] = {"n": named, **sign_figures(after, sentences[rows], who, params)}
+            if named := sum(signer != "" for signer in who):
+                after = replace(found, rank=ranks[ADAPTED])
+                metrics[name][ADAPTED] = {"n": named, **sign_figures(after, sentences[rows], who, params)}
         tables.append(table.assign(**{f"rank_{key}": pd.array(rank, "Int64") for key, rank in ranks.items()}))
     return pd.concat(tables, ignore_index=True), metrics
 

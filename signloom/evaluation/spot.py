@@ -17,7 +17,7 @@ import torch
 
 from signloom.evaluation.align import signed_clip
 from signloom.evaluation.datasets import TOGETHER, data_sets
-from signloom.evaluation.gloss_model import clip_batches, need_rows
+from signloom.evaluation.gloss_model import Encoded, clip_batches, need_rows
 from signloom.evaluation.gloss_shares import Signed
 from signloom.features.gloss_rows import GlossRows
 from signloom.inference.dtw import unit_rows
@@ -53,7 +53,7 @@ class Example(NamedTuple):
     end_s: float
 
 
-class Encoded(NamedTuple):
+class Compared(NamedTuple):
     """What is compared of a clip, row by row.
 
     `rows` (T, W + V) are those of `compared_rows`, `raw` (T, D) the network's input as unit rows,
@@ -154,26 +154,28 @@ def _rows_within(times: Floats, start_s: float, end_s: float) -> slice:
 
 def _encode(
     trained: TrainedGloss, rows: GlossRows, clips: Sequence[str], batch_size: int, label: str
-) -> Iterator[tuple[str, Encoded]]:
+) -> Iterator[tuple[str, Compared]]:
     for places, features, lengths in clip_batches(rows, clips, batch_size, label):
         for place, found in zip(places, _run(trained, features, lengths), strict=True):
             yield clips[place], found
 
 
-def _run(trained: TrainedGloss, features: torch.Tensor, lengths: torch.Tensor) -> list[Encoded]:
-    with torch.inference_mode():
-        memory, _ = trained.model.encode(features.to(trained.device), lengths.to(trained.device))
-        log_probs = trained.model.ctc(memory).cpu().numpy()
+def _run(trained: TrainedGloss, features: torch.Tensor, lengths: torch.Tensor) -> list[Compared]:
+    encoded = Encoded.by(trained, features, lengths)
     return [
-        Encoded(compared_rows(states[:length], heard[:length]), unit_rows(raw[:length]), heard[:length])
+        Compared(compared_rows(states[:length], heard[:length]), unit_rows(raw[:length]), heard[:length])
         for states, raw, heard, length in zip(
-            memory.cpu().numpy(), features.numpy(), log_probs, lengths.tolist(), strict=True
+            encoded.memory.cpu().numpy(),
+            features.numpy(),
+            encoded.log_probs.cpu().numpy(),
+            lengths.tolist(),
+            strict=True,
         )
     ]
 
 
 def _search(
-    clip: Encoded, queries: Sequence[Query], signed: Signed, times: Floats, delay_s: float
+    clip: Compared, queries: Sequence[Query], signed: Signed, times: Floats, delay_s: float
 ) -> Iterator[dict[str, Any]]:
     """Yield the best place in a clip of each query by each method."""
     for query in queries:
@@ -198,7 +200,7 @@ def _search(
             }
 
 
-def _distances(clip: Encoded, query: Query, method: str) -> Floats:
+def _distances(clip: Compared, query: Query, method: str) -> Floats:
     """Return the distances (N, T) of the rows of a query to those of a clip."""
     if method == KNOWN:
         return np.asarray(1 - clip.log_probs[None, :, query.number].astype(np.float64))

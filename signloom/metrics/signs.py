@@ -11,6 +11,7 @@ from signloom.metrics.retrieval import Ids, Ranked
 from signloom.metrics.signers import signer_entry, signer_figure, signer_resamples
 from signloom.params.evaluation import EvaluationParams
 
+ADAPTED = "adapted"  # the name of figures after adapting to each signer; ranks are in the column rank_adapted
 Rows = npt.NDArray[np.int64]
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from signloom.metrics.signs import class_accuracies
+from signloom.metrics.signs import ADAPTED, class_accuracies
 from signloom.report import drawing, tables
 from signloom.report.labels import LABELS
 from signloom.report.tables import DASH, HEADLINE, Metric, Table
@@ -45,12 +45,7 @@ def describe(
     aligned = [metric for metric in HEADLINE if metric.key in ("inst_top1", "pos_sim", "neg_sim")]
     return {
         "scores": tables.score_table("headline", "Signs found among the training clips", ranks, SIGNS),
-        "adapted": tables.score_table(
-            "adapted-signs",
-            "Signs found by prototypes that were adapted to each signer",
-            {data: of_data.get("adapted", {}) for data, of_data in ranks.items()},
-            [metric for metric in SIGNS if metric.key.startswith("macro") or metric.key.endswith("signer")],
-        ),
+        "adapted": _adapted(ranks),
         "aligned": tables.score_table("names-of-signs", "Clips and names of signs", scores, aligned),
         "data": {"test": "test", "val": "validation"}[data],
         "pairs": pairs_table(counts, labels),
@@ -58,6 +53,14 @@ def describe(
         "rem": round(_REM_PER_INCH * _side(min(len(classes), _MOST_DRAWN))),
         "classes": class_table(own, taken, names, training.to_dict()),
     }
+
+
+def _adapted(ranks: Mapping[str, Any]) -> Table | None:
+    """Return the figures after adapting to each signer, or None if no signer has a name."""
+    found = {data: of_data[ADAPTED] for data, of_data in ranks.items() if ADAPTED in of_data}
+    shown = [metric for metric in SIGNS if metric.key.startswith("macro") or metric.key.endswith("signer")]
+    caption = "Signs found by prototypes that were adapted to each signer"
+    return tables.score_table("adapted-signs", caption, found, shown) if found else None
 
 
 def confusions(own: Counts, taken: Counts, classes: Counts) -> Counts:
