@@ -66,17 +66,23 @@ def example_rows(
     """Return the rows (N, width) of the sign that is shown from `start_s` to `end_s` (None: of the whole).
 
     The network sees what is before and after the sign too. Raises VideoUnreadable if a frame cannot be read,
-    SignloomError if none shows a person in that time.
+    SignloomError if there is none in that time or none shows a person.
     """
     around_s = engine.config["seq_len"] / engine.config["pose"]["fps"] / 2
     first_s = max((start_s or 0.0) - around_s, 0.0)
-    seen = _see(engine, tracker, path, first_s, None if end_s is None else end_s + around_s)
+    nowhere = f"{path}: no frame shows a person between --start and --end; correct them"
+    try:
+        seen = _see(engine, tracker, path, first_s, None if end_s is None else end_s + around_s)
+    except VideoUnreadable as error:
+        if start_s is None and end_s is None:
+            raise
+        raise SignloomError(f"{nowhere} ({error})") from error
     times = seen.times - seen.delay_s + first_s
     shown = (times >= (-np.inf if start_s is None else start_s)) & (
         times < (np.inf if end_s is None else end_s)
     )
     if not shown.any():
-        raise SignloomError(f"{path}: no frame shows a person between --start and --end; correct them")
+        raise SignloomError(nowhere)
     return np.asarray(engine.sign_rows(seen.clip)[shown])
 
 
