@@ -94,10 +94,10 @@ def test_windows_keep_every_row_once_with_rows_on_both_sides(rows: int, width: i
     assert kept == list(range(rows))
 
 
-def test_average_precision_by_hand_and_equal_scores_keep_their_order() -> None:
+def test_average_precision_by_hand_and_equal_scores_count_against_it() -> None:
     relevant = np.array([1.0, 0, 0, 1])
     assert average_precision(np.array([0.9, 0.8, 0.7, 0.6]), relevant) == (1 + 2 / 4) / 2
-    assert average_precision(np.zeros(4), relevant) == (1 + 2 / 4) / 2
+    assert average_precision(np.zeros(4), relevant) == (1 / 3 + 2 / 4) / 2
     assert average_precision(np.array([0.0, 1, 2, 3]), relevant) == (1 + 2 / 4) / 2
     assert average_precision(np.array([1.0]), np.array([1.0])) == 1
 

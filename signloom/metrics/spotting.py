@@ -10,9 +10,10 @@ HALF = 0.5  # least overlap of a place that counts as right
 def average_precision(scores: Floats, relevant: Floats) -> float:
     """Return the mean, over relevant clips, of the precision down to each; both are (clips,).
 
-    Clips are ranked by falling score; equal ones stay in their order. At least one clip must be relevant.
+    Clips are ranked by falling score, and of equal ones the relevant come last, so that a score which is the
+    same everywhere gets no credit. At least one clip must be relevant.
     """
-    ranked = relevant[np.argsort(-scores, kind="stable")]
+    ranked = relevant[np.lexsort((relevant, -scores))]
     precision = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
     return float(precision[ranked > 0].mean())
 
