@@ -1,5 +1,6 @@
 """What comparisons of recipes share: a training in this process, and a table that goes on after a stop."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ def train_sentences(files: SentenceFiles, p: Params, seed: int, scratch: Path) -
         text=p.text,
         positions=p.positions,
     )
+    # what a stopped comparison left may be of another recipe
+    shutil.rmtree(scratch / "training", ignore_errors=True)
     train(files, trained, how, scratch / "training")
     return trained.best
 

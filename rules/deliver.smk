@@ -35,6 +35,7 @@ rule report:
         ablation=flow.if_family("gloss", flow.product("predictions/ablation.csv")),
         alignment=flow.if_family("gloss", flow.product("predictions/alignment.parquet")),
         spotting=flow.if_family("gloss", flow.product("predictions/spotting.parquet")),
+        recipes=flow.params.report.recipes,
         ablation_text=flow.if_family("gloss", flow.product("predictions/ablation.txt")),
         gloss_metrics=flow.of_runs(flow.metric("{seed}gloss/{variant}.json")),
         gloss_epochs=flow.of_runs(flow.product("{seed}models/gloss/{variant}/metrics.jsonl")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,7 @@ def build(
     runs: dict[str, Any] | None = None,
     two_views: bool = True,
     signs: bool = False,
+    recipes: Sequence[Path] = (),
     **glosses: Any,
 ) -> str:
     """Write every input of the stage, run it and return the page.
@@ -261,6 +263,7 @@ def build(
         given += [f"metrics={folder}/runs.json"]
     if pictures:
         given += write_videos(folder, index)
+    given += [f"recipes={path}" for path in recipes]
     if inference:
         given += write_inference(folder)
     task = {"task": "signs" if signs else "sentences"}

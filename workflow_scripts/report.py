@@ -9,11 +9,13 @@ was calibrated: curve, thresholds and metrics (calibration.json). If it was expo
 gloss family was built: metrics (ablation.json), ablation (ablation.csv), ablation_text, gloss_metrics,
 gloss_epochs and gloss_predictions (one file per run each), clip_index (every clip-feature parquet, if a run
 reads them). If glosses were aligned: metrics (alignment.json), alignment (its times). If they were
-spotted: metrics (spotting.json), spotting (its places). Output: html.
+spotted: metrics (spotting.json), spotting (its places). recipes: tables of recipes (CSV). Output: html.
 Parameters: the sections that the page shows. Snakemake's benchmark files are read from the folder
 `benchmarks` beside the folder of html if they exist. They are not a dependency, because `dvc pull` does not
 bring them.
 """
+
+from pathlib import Path
 
 import pandas as pd
 
@@ -52,9 +54,14 @@ def work(job: Job) -> None:
             sentences=_sentences(job) if "history" in job.inputs else None,
             inference=_inference(job) if "curve" in job.inputs else None,
             glosses=glosses,
+            recipes={path: pd.read_csv(path) for path in _recipes(job)},
         )
     )
     write_text(html, page)
+
+
+def _recipes(job: Job) -> list[Path]:
+    return job.input_list("recipes") if "recipes" in job.inputs else []
 
 
 def _videos(job: Job) -> Videos:

@@ -22,8 +22,9 @@ def rank_adapted(
     """Return (Q,): the rank of the right sign for each of `rows`, NaN if it has no training clip.
 
     `vectors` (N, E) are unit rows in the order of the embedding map `clips`; `signers` names who signs each
-    clip. Space and prototypes are those of the training clips, and are fitted to all of `rows` by one signer
-    before these are ranked. Without a name ("") the rank is NaN.
+    clip. Space and prototypes are those of the training clips, and are fitted to all of `rows` by one signer,
+    and to the signer's training clips with their labels, before these are ranked. Without a name ("") the
+    rank is NaN.
     """
     who = clips["clip_id"].map(signers).to_numpy(dtype=str)
     sentences, ranks = clips["sentence_id"].to_numpy(np.int64), np.full(len(rows), np.nan)
@@ -39,7 +40,10 @@ def rank_adapted(
     prototypes, of = means["embeddings"].astype(np.float64), means["sentence_ids"].astype(np.int64)
     for signer in sorted(set(who[rows]) - {""}):
         mine = np.flatnonzero(who[rows] == signer)
+        own = gallery[who[gallery] == signer]
+        known = np.zeros_like(prototypes)
+        np.add.at(known, np.searchsorted(of, sentences[own]), placed[own])
         asked = space.place(vectors[rows[mine]].astype(np.float64))
-        adapted = adapt_prototypes(asked, prototypes, relevance)
+        adapted = adapt_prototypes(asked, prototypes, relevance, known)
         ranks[mine] = rank_sentences(asked, sentences[rows[mine]], adapted, of).rank
     return ranks

@@ -60,21 +60,30 @@ class SignSpace:
         return unit
 
 
-def adapt_prototypes(clips: Rows, prototypes: Rows, relevance: float = RELEVANCE) -> Rows:
+def adapt_prototypes(
+    clips: Rows, prototypes: Rows, relevance: float = RELEVANCE, known: Rows | None = None
+) -> Rows:
     """Return `prototypes` (S, E) as the unlabelled `clips` (N, E) of one signer move them; all are unit rows.
 
-    A sign that no clip resembles keeps its prototype, and without clips all do. No sign is expected to have
-    as many clips as another.
+    `known` (S, E) is the sum of the signer's clips that have labels, by sign: such a clip belongs to its sign
+    alone. A sign that no clip resembles keeps its prototype, and without clips all do. No sign is expected to
+    have as many clips as another.
     """
-    adapted = prototypes
+    start = relevance * prototypes + (0.0 if known is None else known)
+    adapted = _directions(start, prototypes)
     for _ in range(_ROUNDS if len(clips) else 0):
         logits = clips @ adapted.T / _TEMPERATURE
         share = np.exp(logits - logits.max(1, keepdims=True))
         share /= share.sum(1, keepdims=True)
-        moved = relevance * prototypes + share.T @ clips
-        norms = np.linalg.norm(moved, axis=1, keepdims=True)
-        adapted = np.where(norms > 1e-6, moved / np.maximum(norms, 1e-6), prototypes)
+        adapted = _directions(start + share.T @ clips, prototypes)
     return adapted
+
+
+def _directions(sums: Rows, prototypes: Rows) -> Rows:
+    """Return the unit rows of `sums` (S, E); the row of `prototypes` where a sum is nothing."""
+    norms = np.linalg.norm(sums, axis=1, keepdims=True)
+    unit: Rows = np.where(norms > 1e-6, sums / np.maximum(norms, 1e-6), prototypes)
+    return unit
 
 
 def _centred(clips: Rows, mean: Rows) -> Rows:

@@ -1,4 +1,4 @@
-"""Decoding, retrieval, gates and the intervals of metrics."""
+"""Decoding, retrieval, gates, the intervals of metrics, and the report."""
 
 from pydantic import Field
 
@@ -40,3 +40,11 @@ class EvaluationParams(Section):
 
     bootstrap: int = Field(ge=100, description="number of bootstrap resamples of clips")
     seed: int = Field(ge=0)
+
+
+class ReportParams(Section):
+    """Section `report`."""
+
+    recipes: list[str] = Field(
+        description="tables of recipes that were compared on training clips, which the report shows"
+    )

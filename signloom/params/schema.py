@@ -7,7 +7,13 @@ from pydantic import Field, model_validator
 from signloom.params.base import Section
 from signloom.params.clips import ClipFeaturesParams, FramesParams
 from signloom.params.dataset import DatasetParams, ManifestParams, ShardsParams
-from signloom.params.evaluation import DecodingParams, EvaluationParams, InferenceParams, RetrievalParams
+from signloom.params.evaluation import (
+    DecodingParams,
+    EvaluationParams,
+    InferenceParams,
+    ReportParams,
+    RetrievalParams,
+)
 from signloom.params.features import LandmarksParams, PoseParams, PositionsParams, QualityParams
 from signloom.params.gloss import (
     DecodeGlossParams,
@@ -69,6 +75,7 @@ class Params(Section):
     gloss_recompose: GlossRecomposeParams
     decode_gloss: DecodeGlossParams
     evaluation: EvaluationParams
+    report: ReportParams
 
     @model_validator(mode="after")
     def _videos_for_clip_features(self) -> Self:

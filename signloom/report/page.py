@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from signloom.report import contact_sheet, inference, learning_curve, plots, provenance, runs, tables
+from signloom.report import contact_sheet, inference, learning_curve, plots, provenance, recipes, runs, tables
 from signloom.report.glosses import section as gloss_section
 from signloom.report.labels import DATA, TEMPLATES
 from signloom.report.sentences import section as sentence_section
@@ -54,6 +54,7 @@ def render(sources: Sources) -> str:
         inference=sources.inference and inference.describe(sources.inference),
         glosses=sources.glosses and gloss_section.describe(sources.glosses),
         runs=runs.describe(sources.metrics["runs"]) if "runs" in sources.metrics else None,
+        recipes=recipes.describe(sources.recipes),
         learning_curve=learning_curve.describe(sources.metrics.get("runs", {})),
         times=tables.stage_times(sources.benchmarks, sources.jobs),
         parameters=provenance.parameters(sources.params),

@@ -1,8 +1,8 @@
 """Read the report's inputs from the files of one build."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,8 @@ class GlossSources:
 class Sources:
     """All inputs of the page; `files` are those whose checksums the page shows, `page` is where it will lie.
 
-    A family that was not built is None, and so are videos if features were imported. `jobs` are the names of
+    A family that was not built is None, and so are videos if features were imported. `recipes` are tables by
+    their paths. `jobs` are the names of
     shards and runs that stages are split into; `params` are the sections of the build's parameters.
     """
 
@@ -102,6 +103,7 @@ class Sources:
     sentences: SentenceSources | None = None
     inference: InferenceSources | None = None
     glosses: GlossSources | None = None
+    recipes: Mapping[Path, pd.DataFrame] = field(default_factory=dict)
 
 
 def read_json(path: Path) -> dict[str, Any]:
