@@ -116,6 +116,10 @@ class Pipeline:
         """Return `path` if sign2text has a sentence decoder, else nothing."""
         return [path] if self.params.sign2text.task == "sentences" else []
 
+    def if_by_signer(self, path: str) -> list[str]:
+        """Return `path` if the columns of rows are standardised by signer, else nothing."""
+        return [path] if self.params.positions.normalise_by == "signer" else []
+
     def of_runs(self, pattern: str) -> list[str]:
         """Return `pattern` with `{variant}` and `{seed}` filled in, for every gloss variant and seed."""
         return [

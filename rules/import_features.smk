@@ -1,10 +1,9 @@
 ready = origins.scattered(
     "import_features", *GATES, "positions", "dataset.frame_rate", "pose.fps", folder="pose_features"
 )
-by_signer = flow.params.positions.normalise_by == "signer"
 
 
-if by_signer:
+if flow.params.positions.normalise_by == "signer":
 
     rule signer_stats:
         """Compute mean and deviation of every signer's columns."""
@@ -38,7 +37,7 @@ rule pose_features:
     input:
         code=code_of("import_features"),
         shard=ready.shard_list,
-        signers=rules.signer_stats.output.stats if by_signer else [],
+        signers=flow.if_by_signer(flow.product("signer_stats.npz")),
     output:
         multiext(
             flow.product("pose_features/{shard}"),

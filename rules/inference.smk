@@ -64,6 +64,7 @@ rule export:
         frames_index=flow.plain(rules.embed.output.frames_index),
         prototypes=flow.plain(rules.prototypes.output.prototypes),
         thresholds=rules.calibrate.output.thresholds,
+        signer_stats=flow.if_by_signer(flow.product("signer_stats.npz")),
         metrics=[
             rules.metadata.output.metrics,
             flow.plain(rules.splits.output.metrics),
@@ -106,7 +107,7 @@ rule export:
         runtime=60,
     params:
         files=flow.files,
-        given=given("pose", *GATES, "landmarks", "decoding", "retrieval", "inference", "text"),
+        given=given("pose", "positions", *GATES, "landmarks", "decoding", "retrieval", "inference", "text"),
     message:
         "export: {output.bundle}"
     shell:

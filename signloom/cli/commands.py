@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from signloom.cli.extras import need_corpora, need_points, need_scores, need_video
+from signloom.cli.extras import need_corpora, need_points, need_rows, need_scores, need_video
 from signloom.errors import SignloomError, need_project
 
 BUNDLE = Path("build/export/sign_encoder_bundle.zip")
@@ -177,7 +177,14 @@ def _run_predict(args: argparse.Namespace) -> int:
         from signloom.inference.command import answer_files, load_engine
 
         engine = load_engine(args.bundle, int8=args.int8, top=args.top)
-        return answer_files(engine, features, as_json=args.json, rerank=args.rerank)
+        recorded = None
+        positions = engine.config.get("positions", {})  # a bundle of an earlier version has none
+        if positions.get("points") or positions.get("others"):
+            need_rows("predict")
+            from signloom.inference.recorded_rows import recorded_rows
+
+            recorded = recorded_rows(engine.config, features)
+        return answer_files(engine, features, as_json=args.json, rerank=args.rerank, recorded=recorded)
     from signloom.cli.predict import answer
 
     return answer(args)

@@ -17,6 +17,15 @@ def need_points(command: str) -> None:
     _need(command, "landmarks", POINTS, "train")
 
 
+# the modules of the extra `train` that make features of recorded rows
+ROWS = ("pandas", "pyarrow", "pydantic", "tqdm")
+
+
+def need_rows(command: str) -> None:
+    """Raise SignloomError if a package that makes features of recorded rows is not installed."""
+    _need(command, "recorded rows", ROWS, "train")
+
+
 # the modules of the extras `video` and `train` that read corpora and presets
 CORPORA = ("av", "numpy", "pandas", "pydantic", "pympi", "pysubs2", "yaml")
 

@@ -17,7 +17,7 @@ from signloom.files import file_sha256, write_json
 from signloom.inference.bundle import FORMAT
 from signloom.params.base import Section
 from signloom.params.evaluation import DecodingParams, InferenceParams, RetrievalParams
-from signloom.params.features import GateParams, LandmarksParams, PoseParams
+from signloom.params.features import GateParams, LandmarksParams, PoseParams, PositionsParams
 from signloom.params.text import TextParams
 from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
 
@@ -26,6 +26,7 @@ class ExportParams(Section):
     """The parameters that a bundle carries, because answers need them."""
 
     pose: PoseParams
+    positions: PositionsParams
     quality: GateParams
     landmarks: LandmarksParams
     decoding: DecodingParams
@@ -34,8 +35,16 @@ class ExportParams(Section):
     text: TextParams
 
 
-def model_config(params: ExportParams, sign: Sign2TextSource, gloss: GlossSource | None) -> dict[str, Any]:
-    """Return model_config.json: sizes, token ids, feature layout, and how features are made and decoded."""
+def model_config(
+    params: ExportParams,
+    sign: Sign2TextSource,
+    gloss: GlossSource | None,
+    signer: dict[str, list[float]] | None,
+) -> dict[str, Any]:
+    """Return model_config.json: sizes, token ids, feature layout, and how features are made and decoded.
+
+    `signer` are mean and deviation of the columns of a training signer.
+    """
     c = sign.model.config
     tokens = {"pad": c.pad_id, "start": c.bos_id, "end": c.eos_id, "longest": c.max_tokens}
     return {
@@ -46,6 +55,7 @@ def model_config(params: ExportParams, sign: Sign2TextSource, gloss: GlossSource
         "sign2text": asdict(c),
         "tokens": tokens | {"vocabulary": c.vocab_size},
         "gloss": None if gloss is None else gloss_config(gloss),
+        "signer": signer,
         **params.model_dump(),
     }
 

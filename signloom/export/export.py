@@ -28,6 +28,7 @@ from signloom.export.sources import (
     open_sign2text,
 )
 from signloom.features.pose.layout import FEATURE_PARTS
+from signloom.features.signer_stats import SignerStats
 from signloom.files import write_csv, write_json, write_npy
 from signloom.inference.bundle import ZIP
 from signloom.inference.engine import SignEngine
@@ -57,7 +58,7 @@ def export(files: ExportFiles, paths: Mapping[str, Path], params: ExportParams) 
     tokenizer = ("tokenizer",) if sign.decodes else ()
     for name in ("stats", *tokenizer, "glosses", "prototypes", "thresholds"):
         outputs.copy(name, getattr(files, name))
-    write_json(paths["config"], model_config(params, sign, gloss))
+    write_json(paths["config"], model_config(params, sign, gloss, _typical_signer(files, gallery)))
     write_descriptions(files, outputs, params, sign, gloss, gallery)
     bundle = paths["bundle"]
     digest = write_bundle(bundle, outputs.listed(), paths["manifest"])
@@ -65,6 +66,14 @@ def export(files: ExportFiles, paths: Mapping[str, Path], params: ExportParams) 
     # check that the finished file opens and answers, text included
     SignEngine.load(bundle).answer(*clips.read(gallery.table["clip_id"].iloc[0]))
     print(f"{bundle}: sha256 {digest}", flush=True)
+
+
+def _typical_signer(files: ExportFiles, gallery: Gallery) -> dict[str, list[float]] | None:
+    """Return `mean` and `std` of a training signer's columns, None if nothing is standardised by signer."""
+    if files.signer_stats is None:
+        return None
+    mean, std = SignerStats.read(files.signer_stats).typical(gallery.table["clip_id"])
+    return {"mean": mean.tolist(), "std": std.tolist()}
 
 
 def write_sign2text(outputs: Outputs, sign: Sign2TextSource, clips: RealClips) -> None:

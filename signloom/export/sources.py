@@ -45,6 +45,7 @@ class ExportFiles:
     prototypes: Path
     thresholds: Path
     metrics: Sequence[Path]
+    signer_stats: Path | None = None  # where rows are standardised by signer
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,11 @@ class SignerStats:
         row = self._row[self._signer_of[clip_id]]
         return np.asarray((rows - self.mean[row]) / self.std[row], np.float32)
 
+    def typical(self, clip_ids: Iterable[str]) -> tuple[Array, Array]:
+        """Return the mean (D,) of the signers of these clips, and the root (D,) of their mean variance."""
+        rows = sorted({self._row[self._signer_of[clip]] for clip in clip_ids})
+        return self.mean[rows].mean(0), np.sqrt((self.std[rows] ** 2).mean(0))
+
 
 class Moments:
     """Mean and deviation of the columns of one signer, to which every clip contributes equally."""

@@ -9,7 +9,7 @@ bundle that was trained on given rows has their number of columns in place of 54
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,13 +58,26 @@ def load_engine(bundle: Path, *, threads: int = 1, int8: bool = False, top: int 
 
 
 def answer_files(
-    engine: SignEngine, paths: Sequence[Path], *, as_json: bool, rerank: bool, decode: bool = True
+    engine: SignEngine,
+    paths: Sequence[Path],
+    *,
+    as_json: bool,
+    rerank: bool,
+    decode: bool = True,
+    recorded: Callable[[Path], Clip] | None = None,
 ) -> int:
-    """Print the answers to files of features; return the exit code, 2 if one of them cannot be used."""
+    """Print the answers to files of features; return the exit code, 2 if one of them cannot be used.
+
+    `recorded` reads the files but for .npz, if they hold rows of which features have to be made.
+    """
+    parts = engine.config["features"]["parts"]
     failed = False
     for number, path in enumerate(paths, 1):
         try:
-            clip, motion_mean = read_clip(path, engine.config["features"]["parts"])
+            if recorded and path.suffix.lower() != ".npz":
+                clip, motion_mean = recorded(path), None
+            else:
+                clip, motion_mean = read_clip(path, parts)
             answer = engine.answer(*clip, motion_mean, rerank=rerank, decode=decode)
         except SignloomError as error:
             print(f"error: {path}: {error}", file=sys.stderr)
