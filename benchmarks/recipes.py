@@ -6,7 +6,7 @@
 
 Each of the signers is left out in turn; clips of other signers are not read. A recipe is the preset with the
 changes that benchmarks/recipes.yaml lists. There, `clips_of_a_sign` is no parameter: so many clips of each
-sign by each signer are trained on, the first by their names. Finished trainings are kept in the table of
+sign by each signer are trained on, drawn by the seed of the training. Finished trainings are kept in the table of
 `--output`, so a run that was stopped goes on. Every training is that of stage train_sign2text.
 """
 
@@ -54,7 +54,7 @@ Rows = npt.NDArray[np.intp]
 class Trial:
     """One recipe on the clips of some signers (`clips`, rows of the manifest), in the folder `scratch`.
 
-    Of each sign, a signer's first `most` clips are trained on.
+    Of each sign, `most` clips of a signer are trained on, which the seed of a training draws.
     """
 
     params: Params
@@ -107,8 +107,9 @@ class Trial:
         shards = FeatureShards(files.features, files.index, files.mask)
         kept = self.clips[[shards.length(clip) > 0 for clip in self.clips["clip_id"]]].sort_values("clip_id")
         asked = kept["signer_id"].isin(left_out)
-        number = kept.groupby(["signer_id", "sentence_id"]).cumcount()
-        kept = kept[asked | (number < (self.most or len(kept)))]
+        drawn = kept.sample(frac=1.0, random_state=seed)  # the first of kinect_isl show one side of the body
+        number = drawn.groupby(["signer_id", "sentence_id"]).cumcount()
+        kept = kept[asked | (number.loc[kept.index] < (self.most or len(kept)))]
         split = np.where(kept["signer_id"].isin(left_out), "test", "train")
         table = kept[["clip_id", "sentence_id", "signer_id"]].assign(split=split).reset_index(drop=True)
         write_csv(files.splits, table[["clip_id", "sentence_id", "split"]].assign(seen=1))
