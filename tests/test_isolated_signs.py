@@ -116,7 +116,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         **SIGNS,
     )
     left_out = (*DECODER_OUTPUTS, *GLOSS_OUTPUTS)
-    sections = ("pose", "quality", "landmarks", "decoding", "retrieval", "inference", "text")
+    sections = ("pose", "positions", "quality", "landmarks", "decoding", "retrieval", "inference", "text")
     given = {name: {} for name in sections} | {"quality": {"motion_keep": 0.7}}
     made.run(
         export,
