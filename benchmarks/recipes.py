@@ -6,8 +6,8 @@
 
 Each of the signers is left out in turn; clips of other signers are not read. A recipe is the preset with the
 changes that benchmarks/recipes.yaml lists. There, `clips_of_a_sign` is no parameter: so many clips of each
-sign by each signer are trained on, drawn by the seed of the training. Finished trainings are kept in the table of
-`--output`, so a run that was stopped goes on. Every training is that of stage train_sign2text.
+sign by each signer are trained on, drawn by the seed of the training. Finished trainings are kept in the
+table of `--output`, so a run that was stopped goes on. Every training is that of stage train_sign2text.
 """
 
 import argparse
