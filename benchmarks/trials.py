@@ -28,7 +28,8 @@ def train_sentences(files: SentenceFiles, p: Params, seed: int, scratch: Path) -
         positions=p.positions,
     )
     # what a stopped comparison left may be of another recipe
-    shutil.rmtree(scratch / "training", ignore_errors=True)
+    if (scratch / "training").exists():
+        shutil.rmtree(scratch / "training")
     train(files, trained, how, scratch / "training")
     return trained.best
 

@@ -70,7 +70,7 @@ def test_clips_are_standardised_with_ten_of_a_training_signer(
     shards = imported(tmp_path, paths, OTHERS)
     capsys.readouterr()
     read = recorded_rows(config(BY_SIGNER, 3.0, 2.0), paths)
-    assert capsys.readouterr().err == f"note: {clips} clips are standardised as those of one signer\n"
+    assert capsys.readouterr().err == f"note: all files are taken for clips of one signer ({clips} read)\n"
     # each clip counts as much as another, and so do ten with the mean and the variance of the signer
     first = [shards.clip(path.stem).astype(np.float64).mean(0) for path in paths] + [np.full(6, 3.0)] * 10
     squares = [(shards.clip(path.stem).astype(np.float64) ** 2).mean(0) for path in paths]

@@ -43,7 +43,7 @@ def recorded_rows(config: Mapping[str, Any], paths: Sequence[Path]) -> Reader:
         with suppress(SignloomError):  # the reader says what is wrong with it
             moments.add(load(path).features)
     mean, std = _signer(moments, *(np.array(config["signer"][name]) for name in ("mean", "std")))
-    print(f"note: {len(moments.means)} clips are standardised as those of one signer", file=sys.stderr)
+    print(f"note: all files are taken for clips of one signer ({len(moments.means)} read)", file=sys.stderr)
 
     def read(path: Path) -> Clip:
         features, mask = _clip(load(path))
