@@ -235,6 +235,36 @@ def test_folds_are_refused_where_the_table_has_val_clips() -> None:
         make_splits(clips(), section(SplitsParams), part(0, 5))
 
 
+@settings(max_examples=10)
+@given(st.integers(3, 10), st.integers(0, 3), st.sampled_from(["predefined", "signer", "clip", "sentence"]))
+def test_each_part_of_all_clips_is_tested_once_and_the_next_one_validates(
+    count: int, seed: int, mode: str
+) -> None:
+    table, names = trained_and_tested(), [str(number) for number in range(count)]
+    params = section(SplitsParams, mode=mode, seed=seed)
+    made = [make_splits(table, params, FoldParams(by="part", name=name, all=names)) for name in names]
+    tested = [set(one["clip_id"][one["split"] == "test"]) for one in made]
+    assert sorted(clip for part in tested for clip in part) == sorted(table["clip_id"])
+    assert max(map(len, tested)) - min(map(len, tested)) <= 1
+    validated = [set(one["clip_id"][one["split"] == "val"]) for one in made]
+    assert validated == [*tested[1:], tested[0]]
+
+
+def test_without_a_share_for_validation_every_clip_outside_the_part_is_trained_on() -> None:
+    table = trained_and_tested()
+    table.loc[0:1, "sentence_id"] = -1
+    fold = FoldParams(by="part", name="1", all=["0", "1", "2"])
+    split = make_splits(table, section(SplitsParams, val_share=0.0), fold).set_index("clip_id")["split"]
+    assert split[["c000", "c001"]].tolist() == ["val", "test"]
+    assert split.drop(["c000", "c001"]).value_counts().to_dict() == {"train": 14, "test": 7}
+
+
+def test_more_parts_than_clips_are_a_clear_error() -> None:
+    fold = FoldParams(by="part", name="0", all=[str(number) for number in range(24)])
+    with pytest.raises(SignloomError, match="24 folds of 23 signed clips; name at most 23"):
+        make_splits(trained_and_tested(), section(SplitsParams), fold)
+
+
 def of_signers(*names: str) -> pd.DataFrame:
     table = clips(4 * len(names))
     table["signer_id"] = [names[number % len(names)] for number in range(len(table))]

@@ -21,13 +21,14 @@ def make_splits(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | No
 
     `clips` needs `clip_id, sentence_id, signer_id, split`. Unsigned clips (sentence_id -1) never train.
     A fold by signer tests that signer, validates on the next one of the list unless `val_share` is 0, and
-    trains on the others. A fold by clip turns a part of the predefined training clips into val. A share
-    leaves the other training clips out of the table. A drawn split that stays empty gives a warning on
+    trains on the others. A fold by part does so with a part of all signed clips, whatever the mode. A fold by
+    clip turns a part of the predefined training clips into val. A share leaves the other training clips out of
+    the table. A drawn split that stays empty gives a warning on
     stderr. Raises SignloomError if no clip is left for training, a predefined split is missing or unknown, a
     signer is missing in mode signer, or the folds are impossible.
     """
     made = _divided(clips, params, fold)
-    if params.mode != "predefined" and not (fold and fold.by == "signer"):
+    if params.mode != "predefined" and not (fold and fold.by in ("signer", "part")):
         signed = clips["sentence_id"] >= 0
         groups = clips[f"{params.mode}_id"][signed].nunique()
         for name in _empty(made, params):
@@ -76,6 +77,8 @@ def _divided(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | None)
     signed = clips["sentence_id"].to_numpy() >= 0
     if fold and fold.by == "signer":
         split = _left_out(clips, fold, validated=params.val_share > 0)
+    elif fold and fold.by == "part":
+        split = _tested_part(signed, params, fold)
     else:
         split = _predefined(clips) if params.mode == "predefined" else _drawn(clips, signed, params)
     if fold and fold.by == "clip":
@@ -144,7 +147,7 @@ def _hold_out_fold(
     split: Names, signed: npt.NDArray[np.bool_], params: SplitsParams, fold: FoldParams
 ) -> None:
     """Turn the signed training clips of a fold into val; folds differ by at most one clip."""
-    training, count = np.flatnonzero(signed & (split == "train")), len(fold.all)
+    training = np.flatnonzero(signed & (split == "train"))
     if params.mode != "predefined":
         raise SignloomError(
             f"runs.fold_by clip divides the table's own training clips; "
@@ -155,12 +158,35 @@ def _hold_out_fold(
             f"runs.fold_by clip: the table has {(split == 'val').sum()} val clips of its own; "
             "set runs.folds to [], or take them out of the table"
         )
-    if count > len(training):
+    split[training[_parts(len(training), "training", params, fold) == fold.all.index(fold.name)]] = "val"
+
+
+def _tested_part(signed: npt.NDArray[np.bool_], params: SplitsParams, fold: FoldParams) -> Names:
+    """Return test for a part of the signed clips, val for the next part if `val_share` is not 0, else train."""
+    split = np.full(len(signed), "train", dtype=object)
+    parts, place = _parts(int(signed.sum()), "signed", params, fold), fold.all.index(fold.name)
+    rows = np.flatnonzero(signed)
+    if params.val_share > 0:
+        split[rows[parts == (place + 1) % len(fold.all)]] = "val"
+    split[rows[parts == place]] = "test"
+    _spread_unsigned(split, signed)
+    return split
+
+
+def _parts(clips: int, kind: str, params: SplitsParams, fold: FoldParams) -> npt.NDArray[np.intp]:
+    """Return the part of each clip, drawn so that the sizes of parts differ by at most one."""
+    if len(fold.all) > clips:
         raise SignloomError(
-            f"runs.folds: {count} folds of {len(training)} training clips; name at most {len(training)}"
+            f"runs.folds: {len(fold.all)} folds of {clips} {kind} clips; name at most {clips}"
         )
-    order = np.random.default_rng(params.seed).permutation(len(training))
-    split[training[order % count == fold.all.index(fold.name)]] = "val"
+    return np.random.default_rng(params.seed).permutation(clips) % len(fold.all)
+
+
+def _spread_unsigned(split: Names, signed: npt.NDArray[np.bool_]) -> None:
+    """Put half of the unsigned clips into each evaluated split, as clips to refuse."""
+    unsigned = np.flatnonzero(~signed)
+    split[unsigned[0::2]] = "val"
+    split[unsigned[1::2]] = "test"
 
 
 def _share(
@@ -214,8 +240,5 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
         while filled < round(share * signed.sum()) and (group := next(queue, None)) is not None:
             split[(clips[key] == group).to_numpy() & signed] = name
             filled += int(sizes[group])
-    # unsigned clips serve as clips to refuse; half of them go to each evaluated split
-    unsigned = np.flatnonzero(~signed)
-    split[unsigned[0::2]] = "val"
-    split[unsigned[1::2]] = "test"
+    _spread_unsigned(split, signed)
     return split

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from signloom.metrics.bootstrap import deviation, ratio
 from signloom.metrics.signers import signer_figure
 from signloom.metrics.wer import edit_stats, wer_stats
 from signloom.params.evaluation import EvaluationParams
+from signloom.params.splits import FoldBy
 from signloom.params.variants import VARIANTS
 from signloom.run_names import folder_after
 
@@ -21,6 +22,7 @@ _KEPT = ["data", "clip_id", "signer_id", "reference", "answer"]
 _LEFT_OUT = {
     "signer": ("test", "test_unseen_sentences"),
     "clip": ("val", "val_unseen_sentences"),
+    "part": ("test", "test_unseen_sentences"),
     "share": (),
 }
 
@@ -53,7 +55,7 @@ def _answers(path: Path) -> pd.DataFrame:
 
 
 def summarise(
-    answers: pd.DataFrame, fold_by: Literal["signer", "clip", "share"], params: EvaluationParams
+    answers: pd.DataFrame, fold_by: FoldBy, params: EvaluationParams
 ) -> dict[str, Any]:
     """Return `seeds` and `folds`, each by model.
 
@@ -70,7 +72,7 @@ def summarise(
     return found
 
 
-def left_out(answers: pd.DataFrame, fold_by: Literal["signer", "clip", "share"]) -> pd.DataFrame:
+def left_out(answers: pd.DataFrame, fold_by: FoldBy) -> pd.DataFrame:
     """Return the answers to clips by runs of the fold that left them out of training."""
     return answers[(answers["fold"] != "") & answers["data"].isin(_LEFT_OUT[fold_by])]
 

@@ -1,11 +1,12 @@
 """Which runs of a model are built: the seeds of training and the folds of the clips."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from signloom.params.base import Section
+from signloom.params.splits import FoldBy
 from signloom.params.variants import SentenceVariant
 
 # a number in YAML names a fold as its digits do
@@ -26,9 +27,10 @@ class RunsParams(Section):
     sign2text_variants: list[SentenceVariant] = Field(
         description="variants of sign2text that are trained beside the one that its section describes"
     )
-    fold_by: Literal["signer", "clip", "share"] = Field(
+    fold_by: FoldBy = Field(
         description="signer: each of `folds` is a signer, left out in turn; "
         "clip: `folds` are numbers from 0, parts of the training clips; "
+        "part: `folds` are numbers from 0, parts of all clips, tested in turn; "
         "share: `folds` are per cents of the training clips, for a learning curve",
     )
     folds: list[Fold] = Field(description="each trains every model once more, on other clips")
@@ -45,8 +47,9 @@ class RunsParams(Section):
         for name, values in (lists | {"sign2text_variants": self.sign2text_variants}).items():
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: a value occurs twice; name each once")
-        if self.folds and self.fold_by == "clip" and self.folds != [str(n) for n in range(len(self.folds))]:
-            raise ValueError('folds: with fold_by clip, expected ["0", "1", ...] without a gap')
+        numbers = [str(n) for n in range(len(self.folds))]
+        if self.folds and self.fold_by in ("clip", "part") and self.folds != numbers:
+            raise ValueError(f'folds: with fold_by {self.fold_by}, expected ["0", "1", ...] without a gap')
         if self.folds and self.fold_by == "share" and self.folds != _percents(self.folds):
             raise ValueError(
                 'folds: with fold_by share, expected whole numbers from "1" to "99", smallest first'

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from signloom.params.base import Section
 
+FoldBy = Literal["signer", "clip", "part", "share"]
+
 
 class SplitsParams(Section):
     """Section `splits`."""
@@ -21,6 +23,6 @@ class SplitsParams(Section):
 class FoldParams(Section):
     """Section `fold`: one fold of a division; the rule makes it from section `runs`."""
 
-    by: Literal["signer", "clip", "share"]
+    by: FoldBy
     name: str
     all: list[str] = Field([], description="all folds of the division; a share depends on no other")
