@@ -22,10 +22,10 @@ def make_splits(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | No
     `clips` needs `clip_id, sentence_id, signer_id, split`. Unsigned clips (sentence_id -1) never train.
     A fold by signer tests that signer, validates on the next one of the list unless `val_share` is 0, and
     trains on the others. A fold by part does so with a part of all signed clips, whatever the mode. A fold by
-    clip turns a part of the predefined training clips into val. A share leaves the other training clips out of
-    the table. A drawn split that stays empty gives a warning on
-    stderr. Raises SignloomError if no clip is left for training, a predefined split is missing or unknown, a
-    signer is missing in mode signer, or the folds are impossible.
+    clip turns a part of the predefined training clips into val. A share leaves the other training clips out
+    of the table. A drawn split that stays empty gives a warning on stderr. Raises SignloomError if no clip is
+    left for training, a predefined split is missing or unknown, a signer is missing in mode signer, or the
+    folds are impossible.
     """
     made = _divided(clips, params, fold)
     if params.mode != "predefined" and not (fold and fold.by in ("signer", "part")):
@@ -162,7 +162,7 @@ def _hold_out_fold(
 
 
 def _tested_part(signed: npt.NDArray[np.bool_], params: SplitsParams, fold: FoldParams) -> Names:
-    """Return test for a part of the signed clips, val for the next part if `val_share` is not 0, else train."""
+    """Return test for a part of the signed clips, val for the next part unless `val_share` is 0, else train."""
     split = np.full(len(signed), "train", dtype=object)
     parts, place = _parts(int(signed.sum()), "signed", params, fold), fold.all.index(fold.name)
     rows = np.flatnonzero(signed)
