@@ -278,3 +278,77 @@ def test_a_stage_takes_parameters_as_a_file_or_as_json(root: Path, tmp_path: Pat
     from_file = parse("splits", [*argv, str(root / "params.yaml")], None)
     text = json.dumps(yaml.safe_load((root / "params.yaml").read_text("utf-8")))
     assert parse("splits", [*argv, text], None).params == from_file.params
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("sign2text:\n  heads: 7", r"mine\.yaml:2: sign2text\.heads: 7 heads cannot share sign2text\.width"),
+        ("hybrid:\n  heads: 7", r"mine\.yaml:2: hybrid\.heads: 7 heads cannot share train_gloss\.width"),
+        (
+            "splits:\n  mode: signer\n  val_share: 0.7\n  test_share: 0.7",
+            r"mine\.yaml:3: splits\.val_share: 0\.7 and splits\.test_share 0\.7 leave nothing for training",
+        ),
+        (
+            "splits:\n  mode: signer\nruns:\n  fold_by: clip\n  folds: [0, 1]",
+            r"mine\.yaml:4: runs\.fold_by: clip .* needs splits\.mode predefined, found signer",
+        ),
+        ("runs:\n  fold_by: part\n  folds: [0, 1]", r"mine\.yaml:3: runs\.folds: two parts leave nothing"),
+        ("clip_features:\n  crop: 300", r"mine\.yaml:2: clip_features\.crop: 300 pixels do not fit"),
+        ("gloss:\n  variants: [tcn_ctc, tcn_ctc]", r"mine\.yaml:2: gloss\.variants: tcn_ctc stands"),
+        ("pipeline:\n  families: [gloss, gloss]", r"mine\.yaml:2: pipeline\.families: gloss stands"),
+        ("pose:\n  fps: 25000.0", r"mine\.yaml:2: pose\.fps: expected at most 1000 frames a second"),
+        ("pose:\n  fps: .inf", r"mine\.yaml:2: pose\.fps: expected a finite number, found inf"),
+        ("sign2text:\n  lr: .nan", r"mine\.yaml:2: sign2text\.lr: .*, found nan"),
+        ("augment:\n  noise: .inf", r"mine\.yaml:2: augment\.noise: expected a finite number, found inf"),
+        ("sign2text:\n  batch_size: 100000000000", r"mine\.yaml:2: sign2text\.batch_size: .* 10,000,000"),
+    ],
+)  # fmt: skip
+def test_values_that_do_not_fit_together_are_refused_with_their_line(
+    root: Path, tmp_path: Path, lines: str, said: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(lines + "\n")
+    with pytest.raises(SignloomError, match=said) as error:
+        load_params(root / "params.yaml", path)
+    assert len(str(error.value)) < 400
+
+
+def test_heads_may_be_any_number_where_nothing_attends(root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("pipeline:\n  families: [sign2text]\nhybrid:\n  heads: 7\n")
+    assert load_params(root / "params.yaml", path).hybrid.heads == 7
+    path.write_text("sign2text:\n  task: signs\n  encoder: tcn\n  heads: 7\n")
+    assert load_params(root / "params.yaml", path).sign2text.heads == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"pose: &p\n  fps: 25.0\nhybrid: *p\n", r"mine\.yaml:1: p is an anchor or its repetition"),
+        ("pose:\n  fps: 25.0 # für\n".encode("latin-1"), r"mine\.yaml:2: not UTF-8"),
+        ("pose:\n  fps: 25.0\n".encode("utf-16"), r"mine\.yaml:1: not UTF-8"),
+        (b"pose:\n  fps: 2020-13-45\n", r"mine\.yaml: not valid YAML: month must be in 1\.\.12"),
+        (b"pose:\n  fps: \x07\n", r"mine\.yaml: not valid YAML: "),
+        (b"pose: " + b"[" * 5000, r"mine\.yaml: not valid YAML: "),
+        (b"- pose\n", r"mine\.yaml:1: expected sections of parameters, found list"),
+        (b"", r"mine\.yaml:1: expected sections of parameters, found NoneType"),
+    ],
+)
+def test_yaml_that_cannot_be_read_is_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    with pytest.raises(SignloomError, match=said) as error:
+        read_yaml(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"\xef\xbb\xbfpose:\n  fps: 25.0\n")
+    assert read_yaml(path) == {"pose": {"fps": 25.0}}
+
+
+def test_a_folder_is_no_parameter_file(tmp_path: Path) -> None:
+    with pytest.raises(SignloomError, match="is not a file"):
+        read_yaml(tmp_path)

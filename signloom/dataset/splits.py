@@ -162,7 +162,7 @@ def _hold_out_fold(
 
 
 def _tested_part(signed: npt.NDArray[np.bool_], params: SplitsParams, fold: FoldParams) -> Names:
-    """Return test for a part of the signed clips, val for the next part unless `val_share` is 0, else train."""
+    """Return test for a part of the signed clips, val for the next part unless val_share is 0, else train."""
     split = np.full(len(signed), "train", dtype=object)
     parts, place = _parts(int(signed.sum()), "signed", params, fold), fold.all.index(fold.name)
     rows = np.flatnonzero(signed)

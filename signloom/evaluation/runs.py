@@ -54,9 +54,7 @@ def _answers(path: Path) -> pd.DataFrame:
     return table[table["words"] > 0].assign(**run)
 
 
-def summarise(
-    answers: pd.DataFrame, fold_by: FoldBy, params: EvaluationParams
-) -> dict[str, Any]:
+def summarise(answers: pd.DataFrame, fold_by: FoldBy, params: EvaluationParams) -> dict[str, Any]:
     """Return `seeds` and `folds`, each by model.
 
     `seeds` has the mean and the sample deviation of the word error rate by data set. `folds` has the pooled

@@ -41,17 +41,38 @@ def read_yaml(file: Path) -> Tree:
     """Return the mapping in `file`; raises SignloomError with the line for anything else."""
     if not file.exists():
         raise SignloomError(f"{file} does not exist")
-    text = file.read_text("utf-8")
+    text = _utf8(file)
     try:
+        for token in yaml.scan(text):
+            if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
+                raise SignloomError(
+                    f"{file}:{token.start_mark.line + 1}: {token.value} is an anchor or its repetition "
+                    "(& or *); write the value out"
+                )
         tree = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SignloomError(f"{file}:{line}: not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        said = str(error).partition("\n")[0]  # of a control character, a date that is none, endless brackets
+        raise SignloomError(f"{file}: not valid YAML: {said}") from error
     for key, line in _repeated(yaml.compose(text)):
         raise SignloomError(f"{file}:{line}: {key} stands here a second time; delete one of the two")
     if not isinstance(tree, dict):
         raise SignloomError(f"{file}:1: expected sections of parameters, found {type(tree).__name__}")
     return tree
+
+
+def _utf8(file: Path) -> str:
+    """Return the text of `file`; raises SignloomError with the line that is in another encoding."""
+    if not file.is_file():
+        raise SignloomError(f"{file} is not a file")
+    data = file.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise SignloomError(f"{file}:{line}: not UTF-8; save the file in this encoding") from error
 
 
 def _repeated(node: yaml.Node | None) -> Iterator[tuple[str, int]]:
@@ -86,15 +107,20 @@ def check_params(tree: Tree, files: list[Path], elsewhere: dict[str, str] | None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
+        if not key:  # a check of all sections, which names the key itself
+            key, _, said = complaint(error).partition(": ")
+            raise SignloomError(f"{_where(key, places, files)}: {key}: {said}") from error
         if first["type"] == "missing" and key in known:
             raise SignloomError(f"{files[0]}:1: missing key {key}; expected {known[key]}") from error
         raise SignloomError(f"{_where(key, places, files)}: {key}: {complaint(error)}") from error
 
 
 def complaint(error: ValidationError) -> str:
-    """Return what is wrong with the first wrong value, and the value."""
+    """Return what is wrong with the first wrong value, and the value unless it is a whole section."""
     first = error.errors()[0]
-    return first["msg"] + ("" if first["type"] == "missing" else f", found {first['input']!r}")
+    said = first["msg"].removeprefix("Value error, ")
+    whole = first["type"] == "missing" or isinstance(first["input"], dict)
+    return said if whole else f"{said}, found {first['input']!r}"
 
 
 def _known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -144,5 +170,5 @@ def _key_places(file: Path) -> dict[str, str]:
                 found[prefix + str(name.value)] = f"{file}:{name.start_mark.line + 1}"
                 walk(value, f"{prefix}{name.value}.")
 
-    walk(yaml.compose(file.read_text("utf-8")), "")
+    walk(yaml.compose(_utf8(file)), "")
     return found

@@ -1,0 +1,103 @@
+"""Checks of params.yaml as a whole: values that do not fit each other, and numbers that no machine can do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from signloom.params.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from signloom.params.schema import Params
+
+_LARGEST = 10_000_000  # of any count; no corpus, network or number of threads comes near it
+_LARGEST_RATE = 1000.0  # frames a second; above it, a slip of a digit is likelier than a camera
+
+
+def complaints(params: Params) -> Iterator[str]:
+    """Yield `key: what is wrong and what to do` for every value that cannot work beside the others."""
+    yield from _numbers(params.model_dump())
+    yield from _rates(params)
+    yield from _repeated(params)
+    yield from _heads(params)
+    yield from _splits(params)
+    clip = params.clip_features
+    if clip.crop > clip.resize:
+        yield (
+            f"clip_features.crop: {clip.crop} pixels do not fit into clip_features.resize, the shorter side; "
+            f"expected at most {clip.resize}"
+        )
+
+
+def _numbers(tree: Any, key: str = "") -> Iterator[str]:
+    """Yield a complaint for every number in `tree` that is not finite, and for every absurd count."""
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            yield from _numbers(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _numbers(value, key)
+    elif isinstance(tree, float) and not math.isfinite(tree):
+        yield f"{key}: expected a finite number, found {tree}"
+    elif isinstance(tree, int) and tree > _LARGEST and "seed" not in key.rpartition(".")[2]:
+        yield f"{key}: expected at most {_LARGEST:,}, found {tree:,}"
+
+
+def _rates(params: Params) -> Iterator[str]:
+    rates = {
+        "dataset.frame_rate": params.dataset.frame_rate,
+        "landmarks.max_fps": params.landmarks.max_fps,
+        "pose.fps": params.pose.fps,
+        "clip_features.extraction_fps": params.clip_features.extraction_fps,
+    }
+    for key, rate in rates.items():
+        if rate and rate > _LARGEST_RATE:
+            yield f"{key}: expected at most {_LARGEST_RATE:g} frames a second, found {rate:g}"
+
+
+def _repeated(params: Params) -> Iterator[str]:
+    lists: dict[str, list[str]] = {
+        "pipeline.families": list(params.pipeline.families),
+        "gloss.variants": list(params.gloss.variants),
+    }
+    for key, values in lists.items():
+        if twice := sorted({value for value in values if values.count(value) > 1}):
+            yield f"{key}: {twice[0]} stands here twice; name each once"
+
+
+def _heads(params: Params) -> Iterator[str]:
+    """Yield a complaint for every attention whose heads cannot share its width."""
+    sign2text, glosses = params.sign2text, params.gloss.variants
+    families, networks = params.pipeline.families, []
+    if "sign2text" in families and (sign2text.task == "sentences" or sign2text.encoder == "transformer"):
+        networks.append(("sign2text", sign2text.heads, "sign2text.width", sign2text.width))
+    if "gloss" in families and any(not VARIANTS[name].ctc_alone for name in glosses):
+        networks.append(("hybrid", params.hybrid.heads, "train_gloss.width", params.train_gloss.width))
+    for section, heads, key, width in networks:
+        if width % heads:
+            yield (
+                f"{section}.heads: {heads} heads cannot share {key} {width} equally; "
+                f"expected a divisor of {width}"
+            )
+
+
+def _splits(params: Params) -> Iterator[str]:
+    splits, runs = params.splits, params.runs
+    if splits.mode != "predefined" and splits.val_share + splits.test_share >= 1:
+        yield (
+            f"splits.val_share: {splits.val_share:g} and splits.test_share {splits.test_share:g} leave "
+            "nothing for training; expected a sum below 1"
+        )
+    if not runs.folds:
+        return
+    if runs.fold_by == "clip" and splits.mode != "predefined":
+        yield (
+            "runs.fold_by: clip divides the table's own training clips and needs splits.mode predefined, "
+            f"found {splits.mode}; part divides all clips"
+        )
+    if runs.fold_by == "part" and len(runs.folds) < 3 and splits.val_share > 0:
+        yield (
+            "runs.folds: two parts leave nothing for training, because one is tested and one validates; "
+            "name three or more, or set splits.val_share to 0"
+        )
