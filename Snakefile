@@ -12,9 +12,17 @@ from engines.import_closure import WORKFLOW, code_of
 from engines.machine import emulation_warnings, gpus_per_job
 from engines.origins import Origins
 from engines.pipeline import Pipeline
-from signloom.errors import SignloomError
+from signloom.errors import PARAMS_FILE, SignloomError
+from signloom.params.load import read_yaml
 
 min_version("9.0")
+
+if PARAMS_FILE.exists():
+    # Snakemake's own reader answers a broken file with a traceback
+    try:
+        read_yaml(PARAMS_FILE)
+    except SignloomError as error:
+        sys.exit(f"error: {error}")
 
 
 configfile: "params.yaml"
