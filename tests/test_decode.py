@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import tracemalloc
 from fractions import Fraction
@@ -53,14 +54,29 @@ def write_video(
 
 def rotate_by_metadata(path: Path, degrees: int) -> None:
     """Set the display matrix of the track header, as a phone held upright does."""
-    data = bytearray(path.read_bytes())
     one = 1 << 16
     cos, sin = {90: (0, one), 180: (-one, 0), 270: (0, -one)}[degrees]
-    matrix = (cos, sin, 0, -sin, cos, 0, 0, 0, 1 << 30)
+    set_matrix(path, cos, sin, -sin, cos)
+
+
+def set_matrix(path: Path, a: int, b: int, c: int, d: int, last: int = 1 << 30) -> None:
+    data = bytearray(path.read_bytes())
     header = data.index(b"tkhd")
     # after the four-letter name: version and flags 4, times and track id 20, reserved and layer 16
-    struct.pack_into(">9i", data, header + 4 + 4 + 20 + 16, *matrix)
+    struct.pack_into(">9i", data, header + 4 + 4 + 20 + 16, a, b, 0, c, d, 0, 0, 0, last)
     path.write_bytes(bytes(data))
+
+
+def placed_by_formula(image: np.ndarray, a: int, b: int, c: int, d: int) -> np.ndarray:
+    """Move every pixel by the matrix, and move the result so that it begins at 0, 0."""
+    height, width = image.shape[:2]
+    moved = {(a * x + c * y, b * x + d * y): image[y, x] for y in range(height) for x in range(width)}
+    left, top = min(x for x, _ in moved), min(y for _, y in moved)
+    size = (width, height) if a else (height, width)
+    out = np.zeros((size[1], size[0], 3), np.uint8)
+    for (x, y), colour in moved.items():
+        out[y - top, x - left] = colour
+    return out
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +118,38 @@ def test_rotation_metadata_is_honoured_as_opencv_does(tmp_path: Path, degrees: i
     assert np.abs(turned.astype(int) - expected[..., ::-1]).max() <= 6
 
 
+@pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
+@pytest.mark.parametrize("crossed", [False, True])
+def test_a_display_matrix_turns_and_mirrors_as_its_formula_says(
+    tmp_path: Path, signs: tuple[int, int], crossed: bool
+) -> None:
+    path = write_video(tmp_path / "mirror.mp4", 1)
+    plain = next(read_frames(path)).image
+    matrix = (0, signs[0], signs[1], 0) if crossed else (signs[0], 0, 0, signs[1])
+    set_matrix(path, *(one << 16 for one in matrix))
+    np.testing.assert_array_equal(next(read_frames(path)).image, placed_by_formula(plain, *matrix))
+
+
+def test_a_display_matrix_of_zeros_says_nothing(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "zero.mp4", 1)
+    plain = next(read_frames(path)).image
+    set_matrix(path, 0, 0, 0, 0, last=0)
+    np.testing.assert_array_equal(next(read_frames(path)).image, plain)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [(46341, 46341, -46341, 46341), (65536, 20000, 0, 65536), (65536, 0, 0, 0), (65536, 65536, 0, 0)],
+)
+def test_a_display_matrix_that_slants_the_picture_is_refused(
+    tmp_path: Path, matrix: tuple[int, int, int, int]
+) -> None:
+    path = write_video(tmp_path / "slanted.mp4", 1)
+    set_matrix(path, *matrix)
+    with pytest.raises(VideoUnreadable, match="is neither a turn by 90 degrees nor a mirror"):
+        next(read_frames(path))
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(start=st.floats(0, 1.5), length=st.floats(0.05, 1.2))
 def test_a_part_of_a_file_is_the_slice_of_the_whole(video: Path, start: float, length: float) -> None:
@@ -120,6 +168,38 @@ def test_uneven_times_are_kept(tmp_path: Path) -> None:
     path = write_video(tmp_path / "uneven.mkv", 6, rate=1000, times=times)
     frames = list(read_frames(path))
     np.testing.assert_allclose([frame.time_s for frame in frames], np.array(times) / 1000, atol=2e-3)
+
+
+def test_a_pause_of_hours_is_a_damaged_time(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "late.mkv", 4, rate=1000, times=[0, 40, 80, 36_000_000])
+    with pytest.raises(VideoUnreadable, match=r"frame 3 comes 35999\.9 s after the one before"):
+        list(read_frames(path))
+    assert len(list(read_frames(path, 0.0, 1.0))) == 3
+
+
+@pytest.mark.timeout(20)
+def test_what_is_no_regular_file_is_never_opened(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    for path, said in (
+        (pipe, "is no regular file"),
+        (Path("/dev/zero"), "is no regular file"),
+        (tmp_path / ("x" * 300), "cannot be opened: File name too long"),
+        (Path("zero\0byte.mp4"), "cannot be opened: embedded null byte"),
+        (tmp_path / "absent.mp4", "file does not exist"),
+    ):
+        with pytest.raises(VideoUnreadable, match=said):
+            list(read_frames(path))
+
+
+def test_two_pictures_of_one_number_are_refused_and_hidden_ones_skipped(tmp_path: Path) -> None:
+    for name in ("1.png", "2.png"):
+        cv2.imwrite(str(tmp_path / name), picture(0))
+    (tmp_path / "._2.png").write_bytes(b"resource fork")
+    assert len(list(read_frames(tmp_path))) == 2
+    cv2.imwrite(str(tmp_path / "02.png"), picture(0))
+    with pytest.raises(VideoUnreadable, match=r"pictures 02\.png and 2\.png have the same number"):
+        list(read_frames(tmp_path))
 
 
 def test_a_folder_of_pictures_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Frames of a video file or of a folder of pictures, one at a time, in presentation order."""
 
 import bisect
+import itertools
 import math
 import re
+import stat
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +20,15 @@ from signloom.errors import SignloomError
 
 FOLDER_FPS = 25.0
 PICTURES = frozenset({".png", ".jpg", ".jpeg"})
+# macOS leaves files of this name beside real ones on foreign disks
+NO_PICTURE = "._"
 # a boundary that a table rounded to milliseconds still selects the intended frame
 TIME_SLACK_S = 5e-4
+
+
+_SLANT = 0.01  # of a matrix whose numbers were rounded
+# a longer pause between two frames is a damaged time, and work grows with the time that a clip claims to last
+LONGEST_GAP_S = 60.0
 
 
 class VideoUnreadable(SignloomError):
@@ -88,10 +98,18 @@ class _Folder:
     def __init__(self, path: Path, fps: float) -> None:
         self.fps = fps
         self._files = sorted(
-            (file for file in path.iterdir() if file.suffix.lower() in PICTURES), key=_number
+            (
+                file
+                for file in path.iterdir()
+                if file.suffix.lower() in PICTURES and not file.name.startswith(NO_PICTURE)
+            ),
+            key=_number,
         )
         if not self._files:
             raise VideoUnreadable("folder holds no PNG or JPEG picture")
+        for before, after in itertools.pairwise(self._files):
+            if _number(before)[0] == _number(after)[0]:
+                raise VideoUnreadable(f"pictures {before.name} and {after.name} have the same number")
 
     def frames(self, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
         """Yield the frames whose time t satisfies start_s <= t < end_s."""
@@ -110,16 +128,29 @@ def open_video(path: Path, folder_fps: float | None = None) -> Iterator[_File | 
 
     Raises VideoUnreadable, here or while frames are read, if the source cannot be read to its end.
     """
+    if problem := why_shut(path):
+        raise VideoUnreadable(problem)
     if path.is_dir():
         yield _Folder(path, folder_fps or FOLDER_FPS)
         return
-    if not path.exists():
-        raise VideoUnreadable("file does not exist")
     try:
         with av.open(str(path)) as container:
             yield _File(container)
     except av.error.FFmpegError as error:
         raise VideoUnreadable(f"cannot be decoded: {error.strerror}") from error
+
+
+def why_shut(path: Path) -> str | None:
+    """Return why `path` must not be opened, or None for files and folders: a pipe would wait for ever."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "file does not exist"
+    except (OSError, ValueError) as error:  # a name that is too long or holds a zero byte; no permission
+        return f"cannot be opened: {error.strerror if isinstance(error, OSError) else error}"
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return None
+    return "is no regular file but a pipe, a device or a socket"
 
 
 def read_frames(path: Path, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
@@ -134,12 +165,17 @@ def _within(
     """Decode only the frames inside the clip, and count times from its start."""
     start = start_s or 0.0
     stop = math.inf if end_s is None else end_s - TIME_SLACK_S
-    empty = True
+    empty, before = True, start
     for index, time_s, picture in timed:
         if time_s >= stop:
             break
         if time_s >= start - TIME_SLACK_S:
-            empty = False
+            if time_s - before > LONGEST_GAP_S:
+                raise VideoUnreadable(
+                    f"frame {index} comes {time_s - before:g} s after the one before; a pause is "
+                    f"{LONGEST_GAP_S:g} s at most"
+                )
+            empty, before = False, time_s
             yield Frame(index, time_s - start, picture())
     if empty:
         inside = (
@@ -162,11 +198,35 @@ def _same_size(frames: Iterator[Frame]) -> Iterator[Frame]:
 
 
 def _upright(frame: Any) -> NDArray[np.uint8]:
-    """Return the RGB picture, rotated as the display matrix says (counter-clockwise degrees)."""
+    """Return the RGB picture, turned and mirrored as the display matrix says."""
     # starting the converter's own threads costs more than they save for one picture
     image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", threads=1)
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    return image if matrix is None else np.ascontiguousarray(placed(image, bytes(matrix)))
+
+
+def placed(image: NDArray[np.uint8], matrix: bytes) -> NDArray[np.uint8]:
+    """Return `image` (height, width, 3) placed as a display matrix says (ISO 14496-12, section 6.2.2).
+
+    The nine numbers a b u, c d v, x y w take the point (p, q) to (a p + c q, b p + d q) and a shift, which
+    does not count. A matrix of zeros says nothing. Raises VideoUnreadable for anything but turns by 90
+    degrees and mirrors.
+    """
+    a, b, _, c, d, _, *_ = struct.unpack("=9i", matrix)
+    if not any((a, b, c, d)):
+        return image
+    straight, crossed = max(abs(a), abs(d)), max(abs(b), abs(c))
+    whole = min(abs(a), abs(d)) if straight > crossed else min(abs(b), abs(c))
+    if whole == 0 or min(straight, crossed) > _SLANT * max(straight, crossed):
+        raise VideoUnreadable(
+            f"its display matrix ({a / 65536:g} {b / 65536:g}, {c / 65536:g} {d / 65536:g}) is neither a "
+            "turn by 90 degrees nor a mirror; write the video anew with upright pictures"
+        )
+    if crossed > straight:
+        image, across, down = image.transpose(1, 0, 2), c, b
+    else:
+        across, down = a, d
+    return image[:: 1 if down > 0 else -1, :: 1 if across > 0 else -1]
 
 
 def _picture(file: Path) -> NDArray[np.uint8]:
