@@ -17,6 +17,7 @@ from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
 from signloom.dataset.row_tables import split_key
 from signloom.errors import SignloomError
 from signloom.params.dataset import ElanTiers
+from signloom.video.gate import is_there
 
 _TABLES = (".csv", ".tsv", ".txt", ".json", ".xlsx")
 # a folder with more of them holds data, one file for each clip, and no tables
@@ -158,7 +159,7 @@ def _none_found(importer: str, table: Path, root: Path, rows: pd.DataFrame) -> s
 
 def _is_there(path: Path) -> bool:
     parts = split_key(path)
-    return path.exists() or bool(parts and parts[0].is_file())
+    return is_there(path) or bool(parts and is_there(parts[0]) and parts[0].is_file())
 
 
 def _tables(contents: Contents) -> Iterator[tuple[str, Path]]:

@@ -8,6 +8,7 @@ from signloom.dataset.forms.table_files import found_separator, read_table, read
 from signloom.dataset.forms.texts import one_gloss
 from signloom.dataset.forms.video_files import VideoFiles
 from signloom.errors import SignloomError
+from signloom.video.gate import is_there
 
 _TABLES = (".csv", ".tsv", ".txt", ".xlsx")
 # names of columns in small letters
@@ -61,6 +62,6 @@ def _video(cell: str, root: Path, files: VideoFiles) -> str | None:
     """Return the path below `root` of the video that a cell names, or None."""
     if not cell:
         return None
-    if (root / cell).is_file() and (root / cell).is_relative_to(root):
+    if is_there(root / cell) and (root / cell).is_file() and (root / cell).is_relative_to(root):
         return cell
     return files.find(PureWindowsPath(cell).name)

@@ -16,7 +16,7 @@ from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import ANNOTATIONS, load_rows
 from signloom.dataset.landmark_sources import SUFFIXES as LANDMARK_SUFFIXES
-from signloom.dataset.probe import VIDEO_SUFFIXES
+from signloom.dataset.probe import VIDEO_SUFFIXES, skipped_pictures
 from signloom.dataset.reject_words import REVIEWED, TWIN
 from signloom.dataset.reviewed import relabelled, set_aside
 from signloom.dataset.row_files import ROW_SUFFIXES
@@ -26,8 +26,9 @@ from signloom.dataset.sources import Sources
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams, ManifestParams
 from signloom.progress import track
+from signloom.video.gate import LONGEST_GAP_S
 
-MANIFEST_COLUMNS = ["clip_id", "video_path", *ANNOTATIONS, "video_hash", "n_bytes"]
+MANIFEST_COLUMNS = ["clip_id", "video_path", *ANNOTATIONS, "video_hash", "n_bytes", "largest_gap_s"]
 REJECT_COLUMNS = ["clip_id", "video_path", "row", "reason", "detail"]
 SHARD_COLUMNS = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
 
@@ -109,6 +110,9 @@ def build_manifest(
     if checks.too_long:
         which = number_of(len(checks.too_long), "clip ends after its", "clips end after their")
         print(f"warning: {which} video; first: {checks.too_long[0]}", file=sys.stderr)
+    if checks.lost:
+        which = number_of(len(checks.lost), "folder of pictures lacks", "folders of pictures lack")
+        print(f"warning: {which} numbers, so times are wrong; first: {checks.lost[0]}", file=sys.stderr)
     if len(rejects) > params.max_reject_ratio * len(rows) or not clips:
         *_, number, reason, detail = rejects[0]
         limit = f"more than manifest.max_reject_ratio {params.max_reject_ratio:g}"
@@ -189,6 +193,7 @@ class _Checks:
     seen: dict[_Content, tuple[str, Any]] = field(default_factory=dict)
     sentences: dict[int, tuple[str, str]] = field(default_factory=dict)
     too_long: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
     first_rows: tuple[int, Path] | None = None  # columns of the first feature rows, and their file
 
     def clip(self, row: dict[str, Any], path: Path, clip_id: str) -> dict[str, Any]:
@@ -197,9 +202,12 @@ class _Checks:
         if problem := self.sources.why_unreadable(path):
             raise Reject("unreadable", problem)
         self._check_width(path)
-        self._check_cut(path, found)
+        start, end = (0.0 if math.isnan(time) else time for time in (found["start_s"], found["end_s"]))
+        self._check_cut(path, found["clip_id"], start, end)
+        gap = self._check_gap(path, start, end or math.inf)
         self.seen[content] = clip_id, row["row"]
-        return {**found, "video_hash": self.sources.hashes[path], "n_bytes": self.sources.size(path)}
+        size = self.sources.size(path)
+        return {**found, "video_hash": self.sources.hashes[path], "n_bytes": size, "largest_gap_s": gap}
 
     def _check_width(self, path: Path) -> None:
         """Raise SignloomError if feature rows have other columns than those of the first clip."""
@@ -212,16 +220,24 @@ class _Checks:
                 f"{where} has rows of {first} columns, and {path} of {columns}; expected one width"
             )
 
-    def _check_cut(self, path: Path, found: dict[str, Any]) -> None:
+    def _check_gap(self, path: Path, start: float, end: float) -> float:
+        """Return the longest pause between frames in seconds; reject a damaged time; note lost pictures."""
+        gap = self.sources.largest_gap_s(path, start, end)
+        if gap > LONGEST_GAP_S:
+            raise Reject("bad_times", f"{gap:g} s between two frames; a pause is {LONGEST_GAP_S:g} s at most")
+        if lost := skipped_pictures(path):
+            self.lost.append(lost)
+        return gap
+
+    def _check_cut(self, path: Path, clip_id: str, start: float, end: float) -> None:
         """Reject a clip that begins after the end of its video; note one that ends after it."""
-        start, end = (0.0 if math.isnan(time) else time for time in (found["start_s"], found["end_s"]))
         length = self.sources.length_s(path) if start or end else None
         if length is None or max(start, end) <= length + LENGTH_SLACK_S:
             return
         cut = f"cut {start:g} s to {f'{end:g} s' if end else 'the end'}, video {length:.2f} s"
         if start >= length:
             raise Reject("past_end", f"begins after the end of the video: {cut}")
-        self.too_long.append(f"clip {found['clip_id']}: {cut}")
+        self.too_long.append(f"clip {clip_id}: {cut}")
 
     def would_accept(self, row: dict[str, Any], path: Path, clip_id: str) -> bool:
         """Return whether a row passes all checks that do not read its content."""
@@ -238,6 +254,8 @@ class _Checks:
             raise Reject("missing", "the row names no video")
         if not self.sources.is_inside(path):
             raise Reject("outside_root", f"{row['video']} is outside {self.sources.root}")
+        if problem := self.sources.why_shut(path):
+            raise Reject("unreadable", problem)
         if missing := self.sources.why_missing(path):
             raise Reject("missing", missing)
         start, end = _time(row, "start_s"), _time(row, "end_s")

@@ -1,8 +1,13 @@
 """A quick check whether a clip's file can be read at all."""
 
+import itertools
 from pathlib import Path
 
 import av
+import numpy as np
+from numpy.typing import NDArray
+
+from signloom.video.gate import HIDDEN, PROBE_S, picture_number, why_shut
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".3gp", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"),
@@ -25,10 +30,10 @@ def why_unreadable(path: Path) -> str | None:
 
 def length_s(path: Path) -> float | None:
     """Return the length of a video file in seconds as its header says it, or None if that is not known."""
-    if path.suffix.lower() not in VIDEO_SUFFIXES or not path.is_file():
+    if not _is_video_file(path):
         return None
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), timeout=PROBE_S) as container:
             stream = container.streams.video[0]
             if stream.duration and stream.time_base:
                 return float(stream.duration * stream.time_base)
@@ -38,6 +43,31 @@ def length_s(path: Path) -> float | None:
         return None
 
 
+def frame_times(path: Path) -> NDArray[np.float64]:
+    """Return the sorted times in seconds of all frames of a video file; none if they are not known."""
+    if not _is_video_file(path):
+        return np.empty(0)
+    try:
+        with av.open(str(path), timeout=PROBE_S) as container:
+            stream = container.streams.video[0]
+            times = [packet.pts for packet in container.demux(stream) if packet.size]
+            if any(time is None for time in times) or not stream.time_base:
+                return np.empty(0)
+            return np.sort((np.array(times, float) - (stream.start_time or 0)) * float(stream.time_base))
+    except (av.FFmpegError, IndexError, OSError):
+        return np.empty(0)  # `why_unreadable` says what is wrong with the file
+
+
+def skipped_pictures(path: Path) -> str | None:
+    """Return which numbers are missing in a folder of pictures, or None; every second picture is a choice."""
+    if not path.is_dir():
+        return None
+    numbers = sorted(number for file in files_of(path) if (number := picture_number(file)) is not None)
+    steps = [(after - before, before) for before, after in itertools.pairwise(numbers)]
+    usual = min((step for step, _ in steps), default=1)
+    return next((f"no picture {before + usual} in {path}" for step, before in steps if step > usual), None)
+
+
 def files_of(path: Path) -> list[Path]:
     """Return the file `path`, or the files of the frames in the folder `path`, sorted by name.
 
@@ -45,15 +75,19 @@ def files_of(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    files = sorted(file for file in path.iterdir() if file.is_file())
+    files = sorted(file for file in path.iterdir() if not file.name.startswith(HIDDEN) and file.is_file())
     found = ([file for file in files if file.name.lower().endswith(ends)] for ends in _FRAME_ENDS)
     return next((frames for frames in found if frames), [])
+
+
+def _is_video_file(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and not why_shut(path) and path.is_file()
 
 
 def _picture_problem(path: Path) -> str | None:
     """Return why the first picture of a video or picture file cannot be decoded, or None if it can."""
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), timeout=PROBE_S) as container:
             if not container.streams.video:
                 return "the file has no video stream"
             next(container.decode(video=0))
@@ -69,5 +103,10 @@ def _folder_problem(path: Path) -> str | None:
     nameless = [file.name for file in frames if not any(letter.isdecimal() for letter in file.stem)]
     if nameless:
         return f"frame {nameless[0]} has no number in its name"
+    named: dict[int | None, str] = {}
+    for file in frames:
+        other = named.setdefault(picture_number(file), file.name)
+        if other != file.name:
+            return f"pictures {other} and {file.name} have the same number"
     problem = _picture_problem(frames[0])
     return problem and f"{frames[0].name}: {problem}"

@@ -1,21 +1,25 @@
 """The sources that table rows name: video or feature files, folders of frames, clips of a table of rows."""
 
 import hashlib
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from signloom.dataset import landmark_sources
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_rows
 from signloom.dataset.landmark_sources import Settings, kind_of
-from signloom.dataset.probe import files_of, length_s, why_unreadable
+from signloom.dataset.probe import files_of, frame_times, length_s, why_unreadable
 from signloom.dataset.row_files import ROW_SUFFIXES, RowFiles
 from signloom.dataset.row_tables import split_key
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams
+from signloom.video.gate import MISSING, why_shut
 
 
 def read_sources(dataset: DatasetParams, hashes: HashCache) -> pd.DataFrame:
@@ -42,8 +46,9 @@ class Sources:
         """Hash every source that exists; raises SignloomError if a table of rows cannot be read."""
         self.dataset, self.root = dataset, (root := Path(dataset.videos))
         inside = {path for path in paths if path != root and self.is_inside(path)}
-        keyed = {path: parts for path in inside if (parts := split_key(path)) and not path.exists()}
-        tables = {table for table, _ in keyed.values() if table.is_file()}
+        shut = {path: why for path in inside if (why := why_shut(path, root))}
+        keyed = {path: parts for path in shut if (parts := split_key(path))}
+        tables = {table for table, _ in keyed.values() if not why_shut(table, root) and table.is_file()}
         self._rows = RowFiles()
         self._shapes: dict[Path, tuple[int, int]] = {}
         self._tables = {table: self._rows.table(table) for table in sorted(tables)}
@@ -52,15 +57,21 @@ class Sources:
             for path, (table, key) in keyed.items()
             if key in self._tables.get(table, ())
         }
+        self._shut = {path: why for path, why in shut.items() if why != MISSING and path not in keyed}
+        self._times: dict[Path, NDArray[np.float64]] = {}
         self._lengths: dict[Path, float | None] = {}
-        self.hashes = hashes.hash_all(path for path in inside if path.exists())
+        self.hashes = hashes.hash_all(inside - shut.keys())
         self.hashes |= {path: table.digest(key) for path, (table, key) in self._keyed.items()}
 
     def is_inside(self, path: Path) -> bool:
-        """Return whether `path` names a place below the root; links inside may point elsewhere on purpose."""
+        """Return whether `path` names a place below the root; see `why_shut` for links."""
         if not path.is_relative_to(self.root):
             return False
         return Path(os.path.normpath(path.relative_to(self.root))).parts[:1] != ("..",)
+
+    def why_shut(self, path: Path) -> str | None:
+        """Return why a source inside the root must not be opened, or None."""
+        return self._shut.get(path)
 
     def why_missing(self, path: Path) -> str | None:
         """Return why a source inside the root is missing, or None if it exists."""
@@ -123,6 +134,16 @@ class Sources:
                 else length_s(path)
             )
         return self._lengths[path]
+
+    def largest_gap_s(self, path: Path, start_s: float, end_s: float) -> float:
+        """Return the longest pause between two frames of a cut of a video file; NaN if it is not known."""
+        if self.dataset.holds_features or self._holds_landmarks(path):
+            return math.nan
+        if path not in self._times:
+            self._times[path] = frame_times(path)
+        times = self._times[path]
+        inside = times[(times >= start_s) & (times < end_s)]
+        return float(np.diff(inside, prepend=start_s).max()) if len(inside) else math.nan
 
     def _holds_landmarks(self, path: Path) -> bool:
         return not self.dataset.holds_features and kind_of(path) is not None

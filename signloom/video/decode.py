@@ -3,8 +3,6 @@
 import bisect
 import itertools
 import math
-import re
-import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,18 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
+from signloom.video.gate import HIDDEN, LONGEST_GAP_S, picture_number, why_shut
 
 FOLDER_FPS = 25.0
 PICTURES = frozenset({".png", ".jpg", ".jpeg"})
-# macOS leaves files of this name beside real ones on foreign disks
-NO_PICTURE = "._"
 # a boundary that a table rounded to milliseconds still selects the intended frame
 TIME_SLACK_S = 5e-4
 
 
 _SLANT = 0.01  # of a matrix whose numbers were rounded
-# a longer pause between two frames is a damaged time, and work grows with the time that a clip claims to last
-LONGEST_GAP_S = 60.0
 
 
 class VideoUnreadable(SignloomError):
@@ -101,14 +96,14 @@ class _Folder:
             (
                 file
                 for file in path.iterdir()
-                if file.suffix.lower() in PICTURES and not file.name.startswith(NO_PICTURE)
+                if file.suffix.lower() in PICTURES and not file.name.startswith(HIDDEN)
             ),
-            key=_number,
+            key=lambda file: (_number(file), file.name),
         )
         if not self._files:
             raise VideoUnreadable("folder holds no PNG or JPEG picture")
         for before, after in itertools.pairwise(self._files):
-            if _number(before)[0] == _number(after)[0]:
+            if _number(before) == _number(after):
                 raise VideoUnreadable(f"pictures {before.name} and {after.name} have the same number")
 
     def frames(self, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
@@ -138,19 +133,6 @@ def open_video(path: Path, folder_fps: float | None = None) -> Iterator[_File | 
             yield _File(container)
     except av.error.FFmpegError as error:
         raise VideoUnreadable(f"cannot be decoded: {error.strerror}") from error
-
-
-def why_shut(path: Path) -> str | None:
-    """Return why `path` must not be opened, or None for files and folders: a pipe would wait for ever."""
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return "file does not exist"
-    except (OSError, ValueError) as error:  # a name that is too long or holds a zero byte; no permission
-        return f"cannot be opened: {error.strerror if isinstance(error, OSError) else error}"
-    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-        return None
-    return "is no regular file but a pipe, a device or a socket"
 
 
 def read_frames(path: Path, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
@@ -236,8 +218,8 @@ def _picture(file: Path) -> NDArray[np.uint8]:
     return np.asarray(image, np.uint8)
 
 
-def _number(file: Path) -> tuple[int, str]:
-    numbers = re.findall(r"\d+", file.stem)
-    if not numbers:
+def _number(file: Path) -> int:
+    number = picture_number(file)
+    if number is None:
         raise VideoUnreadable(f"picture {file.name} has no number")
-    return int(numbers[-1]), file.name
+    return number

@@ -13,6 +13,7 @@ from signloom.dataset.forms.table_files import read_text
 from signloom.dataset.forms.texts import one_form, seconds_text, sentence_ids
 from signloom.dataset.forms.video_files import on_disk
 from signloom.errors import SignloomError
+from signloom.video.gate import is_there
 
 NEEDED = ["id", "signs_file", "signs_offset", "signs_length", "translation"]
 _OPTIONAL = {"glosses": "gloss", "gloss": "gloss", "signer_id": "signer_id", "topic": "category"}
@@ -67,5 +68,5 @@ def _place(videos: Path, name: str) -> str:
     """Return the longest end of the path `name` that is below `videos`; it may come from another machine."""
     parts = [part for part in re.split(r"[/\\]", name) if part]
     ends = ["/".join(parts[first:]) for first in range(len(parts))]
-    there = (end for end in ends if (videos / on_disk(videos, end)).exists())
+    there = (end for end in ends if is_there(videos / on_disk(videos, end)))
     return next(there, "/".join(parts[-2:]))

@@ -12,6 +12,7 @@ from signloom.dataset.forms.table_files import first_line, found_separator, read
 from signloom.dataset.forms.texts import id_numbers, one_form, seconds_text, sentence_ids
 from signloom.dataset.forms.video_files import on_disk
 from signloom.errors import SignloomError
+from signloom.video.gate import is_there
 
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)")
 
@@ -143,9 +144,7 @@ def _video(column: Column, record: dict[str, Any], place: str, videos: Path) -> 
             continue  # a row without a name, or a place by split in a table without splits
         head, _, tail = _value(column, record, place, text).rpartition("/")
         places.append(head if "*" in tail else f"{head}/{tail}" if head else tail)
-    return next(
-        (place for place in places if (videos / on_disk(videos, place)).exists()), (places or [""])[0]
-    )
+    return next((place for place in places if is_there(videos / on_disk(videos, place))), (places or [""])[0])
 
 
 def _seconds(times: Times, text: str, record: dict[str, Any], name: str) -> str:

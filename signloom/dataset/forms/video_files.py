@@ -5,19 +5,20 @@ from pathlib import Path
 
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
+from signloom.video.gate import is_there
 
 
 def on_disk(root: Path, video: str) -> str:
     """Return `video` as the disk below `root` writes it: `é` is one letter (NFC) or two (NFD).
 
-    Returns `video` unchanged if it exists as it is, or in no form. Raises OSError if it can be no path.
+    Returns `video` unchanged if it exists as it is, or in no form.
     """
-    if not video or (root / video).exists() or video.isascii():
+    if not video or is_there(root / video) or video.isascii():
         return video
     place = root
     for part in Path(video).parts:
         spelled = (part, unicodedata.normalize("NFC", part), unicodedata.normalize("NFD", part))
-        found = next((text for text in spelled if (place / text).exists()), None)
+        found = next((text for text in spelled if is_there(place / text)), None)
         if found is None:
             return video
         place /= found

@@ -1,0 +1,59 @@
+"""The gate for files that users name: what may be opened at all. Everything else is said and left alone."""
+
+import os
+import re
+import stat
+from pathlib import Path
+
+MISSING = "file does not exist"
+# macOS leaves files of this name beside real ones on foreign disks
+HIDDEN = "._"
+# a longer pause between two frames is a damaged time, and work grows with the time that a clip claims to last
+LONGEST_GAP_S = 60.0
+PROBE_S = 30.0  # for the answer of a disk or server that holds a file
+
+
+def why_shut(path: Path, root: Path | None = None) -> str | None:
+    """Return why `path` must not be opened, or None for files and folders: a pipe would wait for ever.
+
+    With `root`, a link out of this folder is shut too, and so is a folder that holds one, unless it leads to
+    the project, which may keep its data in a cache.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            return _why_outside(path, root) if root else None
+        if stat.S_ISDIR(mode):
+            return _why_outside(path, root) or _link_within(path, root) if root else None
+    except (FileNotFoundError, NotADirectoryError):
+        return MISSING
+    except (OSError, ValueError) as error:  # a name that is too long or holds a zero byte; no permission
+        return f"cannot be opened: {error.strerror if isinstance(error, OSError) else error}"
+    return "is no regular file but a pipe, a device or a socket"
+
+
+def is_there(path: Path) -> bool:
+    """Return whether `path` exists; a text that can be no path does not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def picture_number(file: Path) -> int | None:
+    """Return the last number in the name of a picture, or None."""
+    numbers = re.findall(r"\d+", file.stem)
+    return int(numbers[-1]) if numbers else None
+
+
+def _why_outside(path: Path, root: Path) -> str | None:
+    target = path.resolve()
+    if target.is_relative_to(root.resolve()) or target.is_relative_to(Path.cwd()):
+        return None
+    return f"is a link to {target}, outside {root} and the project; copy the file into {root}"
+
+
+def _link_within(folder: Path, root: Path) -> str | None:
+    with os.scandir(folder) as entries:
+        links = sorted(entry.path for entry in entries if entry.is_symlink())
+    return next((f"{link} {why}" for link in links if (why := _why_outside(Path(link), root))), None)
