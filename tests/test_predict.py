@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -238,15 +240,15 @@ def test_ctrl_c_ends_a_camera_like_its_last_frame(
     bundle: Path, short: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def camera(number: int) -> Iterator[Frame]:
-        yield from itertools.islice(read_frames(Path(short)), 6 + number)
+        yield from itertools.islice(read_frames(Path(short)), number)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("signloom.cli.predict.camera_frames", camera)
-    assert main(["predict", "--camera", "2", "--bundle", str(bundle), "--json"]) == 0
+    assert main(["predict", "--camera", "8", "--bundle", str(bundle), "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     found = json.loads(line)
     assert (found["event"], found["end_s"]) == ("end", pytest.approx(7 / 25))
-    assert main(["predict", "--camera", "-6", "--bundle", str(bundle)]) == 0
+    assert main(["predict", "--camera", "0", "--bundle", str(bundle)]) == 0
     assert capsys.readouterr().err == "no answer: nobody was seen moving\n"
 
 
@@ -297,6 +299,36 @@ def test_a_bundle_that_was_not_built_is_said_with_the_command_that_builds_it(
     assert said("--bundle", str(mine)) == "error: a.mp4: file does not exist\n"
     (new_project / "params.yaml").unlink()
     assert said() == "error: params.yaml is not in this folder; run the command in the project's folder\n"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ([""], "argument CLIP: expected a path, found ''"),
+        (["--stream", " "], "argument --stream: expected a path, found ' '"),
+        (["--camera", "-1"], "argument --camera: expected the number of a camera from 0, found '-1'"),
+        (["--camera", "99999999999"], "argument --camera: expected the number of a camera from 0"),
+        (["a.mp4", "--picture", "file/below.png"], "--picture: {}/file is no folder; name another place"),
+        (["a.mp4", "--eaf", "file/a.eaf"], "--eaf: {}/file is no folder; name another place"),
+    ],
+)
+def test_what_can_be_no_path_and_no_camera_is_refused_before_any_work(
+    wrong: list[str], said: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    with contextlib.suppress(SystemExit):  # argparse ends the program itself
+        main(["predict", *wrong])
+    assert said.format(tmp_path) in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.timeout(120)
+def test_a_pipe_is_named_and_never_opened(bundle: Path, tmp_path: Path, capsys: Capture) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for given in ([str(tmp_path / "pipe.mp4")], ["--stream", str(tmp_path / "pipe.mp4")]):
+        assert main(["predict", *given, "--bundle", str(bundle)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.endswith("pipe.mp4: is no regular file but a pipe, a device or a socket")
 
 
 def test_a_garbled_bundle_a_stream_that_is_no_video_and_a_missing_camera_are_one_line(

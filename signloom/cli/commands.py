@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from signloom.cli.extras import need_corpora, need_points, need_rows, need_scores, need_video
+from signloom.cli.given import camera, check_writable, path
 from signloom.errors import SignloomError, need_project
+from signloom.video.gate import is_there
 
 BUNDLE = Path("build/export/sign_encoder_bundle.zip")
 FEATURES = frozenset({".npz", ".npy"})
@@ -42,7 +44,11 @@ def _new_command(
 
 def _add_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--bundle", type=Path, default=BUNDLE, metavar="ZIP", help="exported model (default: %(default)s)"
+        "--bundle",
+        type=path,
+        default=BUNDLE,
+        metavar="ZIP",
+        help="exported model (default: %(default)s)",
     )
 
 
@@ -73,7 +79,7 @@ def _add_init(commands: Any) -> None:
         help="write a preset for a folder of videos",
         description="Look at a folder of videos, write a preset for it, and say what was understood.",
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the videos and what describes them")
+    parser.add_argument("folder", type=path, metavar="FOLDER", help="the videos and what describes them")
     parser.add_argument("--preset", metavar="NAME", help="name of the preset (default: that of the folder)")
 
 
@@ -119,11 +125,20 @@ def _add_predict(commands: Any) -> None:
     _add_bundle(parser)
     source = parser.add_argument_group("what to answer (one of)")
     source.add_argument(
-        "videos", nargs="*", type=Path, metavar="CLIP", help="videos, folders of videos, or files of features"
+        "videos",
+        nargs="*",
+        type=path,
+        metavar="CLIP",
+        help="videos, folders of videos, or files of features",
     )
-    source.add_argument("--stream", type=Path, metavar="VIDEO", help="answer a video as if it were live")
+    source.add_argument("--stream", type=path, metavar="VIDEO", help="answer a video as if it were live")
     source.add_argument(
-        "--camera", type=int, nargs="?", const=0, metavar="N", help="answer camera N (default 0) until Ctrl-C"
+        "--camera",
+        type=camera,
+        nargs="?",
+        const=0,
+        metavar="N",
+        help="answer camera N (default 0) until Ctrl-C",
     )
     parser.add_argument(
         "--top", type=int, metavar="K", help="sentences to list in an answer (default: the bundle's)"
@@ -133,22 +148,21 @@ def _add_predict(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object per line, for programs")
     parser.add_argument(
         "--picture",
-        type=Path,
+        type=path,
         metavar="PNG_OR_FOLDER",
         help="draw landmarks and answer: to a .png file, or to one .png per video in a folder",
     )
     files = parser.add_argument_group(
         "files of answers, of one video, stream or camera; a video is cut into passages first"
     )
-    files.add_argument("--eaf", type=Path, metavar="FILE", help="write ELAN tiers of sentences and glosses")
-    files.add_argument("--vtt", type=Path, metavar="FILE", help="write the sentences as WebVTT subtitles")
-    files.add_argument("--srt", type=Path, metavar="FILE", help="write the sentences as SubRip subtitles")
+    files.add_argument("--eaf", type=path, metavar="FILE", help="write ELAN tiers of sentences and glosses")
+    files.add_argument("--vtt", type=path, metavar="FILE", help="write the sentences as WebVTT subtitles")
+    files.add_argument("--srt", type=path, metavar="FILE", help="write the sentences as SubRip subtitles")
 
 
 def _run_predict(args: argparse.Namespace) -> int:
     features = [path for path in args.videos if path.suffix.lower() in FEATURES]
-    given = [bool(args.videos), args.stream is not None, args.camera is not None]
-    if sum(given) != 1:
+    if sum([bool(args.videos), args.stream is not None, args.camera is not None]) != 1:
         raise SignloomError("predict: give videos, --stream VIDEO or --camera; see --help")
     if features and len(features) < len(args.videos):
         raise SignloomError("predict: give videos or features (.npz, .npy), not both")
@@ -160,7 +174,12 @@ def _run_predict(args: argparse.Namespace) -> int:
     poses = [path for path in args.videos if path.suffix.lower() == ".pose"]
     if poses and args.picture:
         raise SignloomError(f"predict: --picture works for videos, and {poses[0]} has landmarks alone")
+    if args.picture:
+        one = args.picture.suffix.lower() == ".png"
+        check_writable("--picture", args.picture.parent if one else args.picture)
     wanted = [name for name in ("eaf", "vtt", "srt") if getattr(args, name)]
+    for name in wanted:
+        check_writable(f"--{name}", getattr(args, name).parent)
     if wanted and (features or poses or len(args.videos) > 1 or args.picture):
         raise SignloomError(f"predict: --{wanted[0]} works for one video, and without --picture")
     if not features:
@@ -169,7 +188,7 @@ def _run_predict(args: argparse.Namespace) -> int:
         need_points("predict")
     _need_bundle(args.bundle)
     sources = [*args.videos, *([args.stream] if args.stream else [])]
-    if sources and not any(source.exists() for source in sources):
+    if sources and not any(is_there(source) for source in sources):
         print("\n".join(f"error: {source}: file does not exist" for source in sources), file=sys.stderr)
         return 2
     # slow to import: --help and wrong arguments should not wait for it
@@ -199,15 +218,15 @@ def _add_align(commands: Any) -> None:
         description="Find when each gloss of a video begins and ends, given its gloss line.",
     )
     _add_bundle(parser)
-    parser.add_argument("clip", type=Path, metavar="CLIP", help="a video, or a table of clips, see below")
+    parser.add_argument("clip", type=path, metavar="CLIP", help="a video, or a table of clips, see below")
     parser.add_argument("--glosses", metavar="LINE", help="the glosses of the video, separated by spaces")
     parser.add_argument(
-        "--videos", type=Path, metavar="FOLDER", help="folder of the table's videos (default: its own)"
+        "--videos", type=path, metavar="FOLDER", help="folder of the table's videos (default: its own)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per line, for programs")
     parser.add_argument(
         "--eaf",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="write an ELAN tier of glosses; of a table, files in a folder",
     )
@@ -229,7 +248,7 @@ def _run_align(args: argparse.Namespace) -> int:
     if args.clip.suffix.lower() == ".pose":
         need_points("align")
     _need_bundle(args.bundle)
-    if not args.clip.exists():
+    if not is_there(args.clip):
         raise SignloomError(f"align: {args.clip} does not exist")
     # slow to import: --help and wrong arguments should not wait for it
     from signloom.cli.align import align
@@ -246,8 +265,8 @@ def _add_spot(commands: Any) -> None:
         description="Find where a sign occurs in videos, given one example of it.",
     )
     _add_bundle(parser)
-    parser.add_argument("example", type=Path, metavar="EXAMPLE", help="a video that shows the sign")
-    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="a video to search")
+    parser.add_argument("example", type=path, metavar="EXAMPLE", help="a video that shows the sign")
+    parser.add_argument("videos", nargs="+", type=path, metavar="VIDEO", help="a video to search")
     parser.add_argument(
         "--start", type=float, metavar="S", help="where the sign begins in EXAMPLE, in seconds"
     )
@@ -270,7 +289,7 @@ def _run_spot(args: argparse.Namespace) -> int:
         need_points("spot")
     _need_bundle(args.bundle)
     for source in sources:
-        if not source.exists():
+        if not is_there(source):
             raise SignloomError(f"spot: {source} does not exist")
     # slow to import: --help and wrong arguments should not wait for it
     from signloom.cli.spot import run_spot
@@ -288,12 +307,15 @@ def _add_calibrate(commands: Any) -> None:
     )
     _add_bundle(parser)
     parser.add_argument(
-        "clips", type=Path, metavar="CLIPS.csv", help="table of the recorded clips, see below"
+        "clips", type=path, metavar="CLIPS.csv", help="table of the recorded clips, see below"
     )
     parser.add_argument(
-        "--videos", type=Path, metavar="FOLDER", help="folder of the videos (default: that of CLIPS.csv)"
+        "--videos",
+        type=path,
+        metavar="FOLDER",
+        help="folder of the videos (default: that of CLIPS.csv)",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="NEW.zip", help="bundle to write")
+    parser.add_argument("--output", type=path, required=True, metavar="NEW.zip", help="bundle to write")
     parser.add_argument(
         "--max-false-accept-rate",
         type=float,
@@ -333,7 +355,7 @@ def _add_compare(commands: Any) -> None:
     parser.add_argument("a", metavar="A", help="the build to compare with")
     parser.add_argument("b", metavar="B", help="the build that may be better")
     parser.add_argument("--clips", type=int, default=5, metavar="N", help="clips to list (default: 5)")
-    parser.add_argument("--html", type=Path, metavar="PAGE.html", help="also write a page with a picture")
+    parser.add_argument("--html", type=path, metavar="PAGE.html", help="also write a page with a picture")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for programs")
 
 
@@ -358,7 +380,7 @@ def _add_export_landmarks(commands: Any) -> None:
         description="Write the landmarks or features of a build, one file for each clip.",
     )
     parser.add_argument("clips", nargs="*", metavar="CLIP_ID", help="clips to write (default: all)")
-    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="folder to write to")
+    parser.add_argument("--output", type=path, required=True, metavar="FOLDER", help="folder to write to")
     parser.add_argument(
         "--form",
         choices=["pose", "parquet", "csv"],
@@ -367,7 +389,11 @@ def _add_export_landmarks(commands: Any) -> None:
     )
     parser.add_argument("--features", action="store_true", help="write features in place of landmarks")
     parser.add_argument(
-        "--build", type=Path, default=Path("build"), metavar="FOLDER", help="the build (default: %(default)s)"
+        "--build",
+        type=path,
+        default=Path("build"),
+        metavar="FOLDER",
+        help="the build (default: %(default)s)",
     )
 
 

@@ -26,6 +26,7 @@ from signloom.inference.video import Tracker, answer_video, bundle_tracker
 from signloom.native_stderr import only_errors
 from signloom.video.camera import camera_frames
 from signloom.video.decode import PICTURES, Frame, VideoUnreadable, read_frames
+from signloom.video.gate import why_shut
 
 
 def answer(args: argparse.Namespace) -> int:
@@ -160,7 +161,11 @@ def stream_line(event: StreamEvent) -> str:
 
 def videos_in(given: Path) -> list[Path]:
     """Return the video files below a folder, by path; a file or a folder of pictures is one video."""
-    if not given.is_dir() or any(file.suffix.lower() in PICTURES for file in given.iterdir()):
+    if (
+        why_shut(given)
+        or not given.is_dir()
+        or any(file.suffix.lower() in PICTURES for file in given.iterdir())
+    ):
         return [given]
     return sorted(file for file in given.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES) or [given]
 
