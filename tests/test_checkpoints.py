@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from signloom.errors import SignloomError
 from signloom.models import checkpoints
@@ -52,6 +54,32 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     for name in ("bad.pth", "worse.pth"):
         with pytest.raises(SignloomError, match="not a checkpoint"):
             checkpoints.load(tmp_path / name)
+    signed = checkpoints._with_digest((tmp_path / "bad.pth").read_bytes())
+    (tmp_path / "bad.pth").write_bytes(signed)
+    with pytest.raises(SignloomError, match=r"not a checkpoint of tensors and plain data \(Weights only"):
+        checkpoints.load(tmp_path / "bad.pth")
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_no_bit_of_a_checkpoint_may_change(tmp_path: Path, place: float, bit: int) -> None:
+    checkpoints.save(tmp_path / "a.pth", {"model": {"weight": torch.arange(50.0)}, "name": "a"})
+    content = bytearray((tmp_path / "a.pth").read_bytes())
+    content[int(place * len(content))] ^= 1 << bit
+    (tmp_path / "a.pth").write_bytes(content)
+    with pytest.raises(
+        SignloomError, match=r"a\.pth: (has changed since it was written; delete it|.*no digest)"
+    ):
+        checkpoints.load(tmp_path / "a.pth")
+
+
+def test_a_checkpoint_that_was_cut_short_is_refused(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path / "a.pth", {"model": {"weight": torch.arange(50.0)}})
+    content = (tmp_path / "a.pth").read_bytes()
+    for length in (0, 1, 80, len(content) - 1):
+        (tmp_path / "a.pth").write_bytes(content[:length])
+        with pytest.raises(SignloomError, match="it has no digest"):
+            checkpoints.load(tmp_path / "a.pth")
 
 
 def test_nothing_but_tensors_and_plain_data_can_be_saved(tmp_path: Path) -> None:

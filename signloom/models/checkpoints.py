@@ -1,7 +1,9 @@
 """Read and write checkpoints: only tensors and plain data, and equal bytes for equal training."""
 
+import hashlib
 import io
 import platform
+import struct
 import subprocess
 import sys
 from importlib.metadata import version
@@ -14,6 +16,7 @@ from torch import Tensor
 from signloom.errors import SignloomError
 from signloom.files import atomic
 
+_DIGEST = b"signloom sha256 "
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "tokenizers", "transformers", "jiwer", "sacrebleu")
 
 
@@ -22,16 +25,20 @@ def save(path: Path, content: dict[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save(_canonical(content), buffer)
     with atomic(path) as part:
-        part.write_bytes(buffer.getbuffer())
+        part.write_bytes(_with_digest(buffer.getvalue()))
 
 
 def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
     """Return the content of a checkpoint; no code in the file is executed.
 
-    Raises SignloomError if the file is not a checkpoint of tensors and plain data.
+    Raises SignloomError if the file is not a checkpoint of tensors and plain data, or has changed since it
+    was saved.
     """
     try:
+        _check_digest(path)
         content = torch.load(path, map_location=device, weights_only=True)
+    except SignloomError:
+        raise
     except Exception as error:
         reason = str(error).strip().splitlines()[0]
         raise SignloomError(
@@ -42,6 +49,30 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
             f"{path}: not a checkpoint: expected a mapping, got a {type(content).__name__}; train it again"
         )
     return content
+
+
+def _with_digest(archive: bytes) -> bytes:
+    """Return a zip archive that had no comment, with the digest of its bytes as its comment."""
+    note = _DIGEST + hashlib.sha256(archive).hexdigest().encode()
+    return archive[:-2] + struct.pack("<H", len(note)) + note
+
+
+def _check_digest(path: Path) -> None:
+    """Raise SignloomError unless the file ends in the digest of its bytes, and ValueError if it has none.
+
+    The digest is the comment of the zip archive that PyTorch writes, so PyTorch reads the file as it is. The
+    archive's last two bytes are the length of the comment, and count as 0.
+    """
+    data = path.read_bytes()
+    end = len(data) - len(_DIGEST) - 64
+    if end < 0 or not data[end:].startswith(_DIGEST):
+        raise ValueError("it has no digest")
+    found = hashlib.sha256(memoryview(data)[: end - 2])
+    found.update(b"\0\0")
+    if found.hexdigest().encode() != data[end + len(_DIGEST) :]:
+        raise SignloomError(
+            f"{path}: has changed since it was written; delete it, so that its stage runs again"
+        )
 
 
 def _canonical(value: Any) -> Any:
