@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import hashlib
+import io
 import json
 import os
 import runpy
@@ -170,6 +172,72 @@ def test_a_byte_that_changes_on_the_way_is_refused(exported: Exported, tmp_path:
         (tmp_path / "cut.zip").write_bytes(raw[:cut])
         with pytest.raises(SignloomError, match=r"cut\.zip .*not a complete"):
             Bundle(tmp_path / "cut.zip")
+
+
+def with_content(exported: Exported, name: str, content: bytes, path: Path) -> Path:
+    """A bundle whose file `name` has another content, and whose manifest has the digest of this content."""
+    files = content_of(exported.bundle)
+    manifest = json.loads(files[MANIFEST])
+    manifest["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    return zipped({**files, name: content, MANIFEST: json.dumps(manifest).encode()}, path)
+
+
+def test_a_file_whose_digest_fits_and_whose_content_does_not_is_named_in_one_line(
+    exported: Exported, tmp_path: Path
+) -> None:
+    files = content_of(exported.bundle)
+    manifest = json.loads(files[MANIFEST])
+    clip = clip_of(exported, "b/train1")
+    # no answer reads them
+    unread = {"MODEL_CARD.md", "global_stats.npz", *OPTIONAL}
+    other = {"onnx": files["sign_decoder.onnx"], "npy": npy(np.zeros((2, 3))), "json": b"[]"}
+    for name in sorted(set(manifest["files"]) - unread):
+        whole = files[name]
+        replaced = (
+            files["gloss_model.onnx"] if name == "sign_decoder.onnx" else other.get(name.split(".")[-1])
+        )
+        for content in (b"", b"garbage\xff\x00" * 9, whole[: len(whole) // 2], replaced):
+            if content is None:
+                continue
+            path = with_content(exported, name, content, tmp_path / "changed.zip")
+            with pytest.raises(SignloomError, match=r"changed\.zip: ") as error:
+                engine = SignEngine.load(path, int8=name == "sign_encoder.int8.onnx")
+                engine.answer(*clip, 1.5, rerank=True)
+            assert "\n" not in str(error.value), name
+
+
+def npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def test_an_array_that_claims_more_than_its_file_holds_is_never_made(
+    exported: Exported, tmp_path: Path
+) -> None:
+    claims = b"'shape': (2000000000000, 3), }"
+    holds = b"'shape': (2, 3), }".ljust(len(claims))
+    claimed = npy(np.zeros((2, 3), np.float32)).replace(holds, claims)
+    assert claims in claimed
+    path = with_content(exported, "embeddings.npy", claimed, tmp_path / "large.zip")
+    with pytest.raises(
+        SignloomError, match=r"embeddings\.npy is not what .*should have \(2000000000000, 3\)"
+    ):
+        SignEngine.load(path)
+
+
+def test_a_file_longer_than_its_manifest_says_is_not_read_to_its_end(
+    exported: Exported, tmp_path: Path
+) -> None:
+    files = content_of(exported.bundle)
+    path = zipped(
+        {**files, "thresholds.json": files["thresholds.json"] + b" " * 50_000_000}, tmp_path / "long.zip"
+    )
+    with pytest.raises(SignloomError, match=r"thresholds\.json has changed since the export"):
+        Bundle(path)
+    path = zipped({**files, MANIFEST: files[MANIFEST] + b" " * 50_000_000}, tmp_path / "long.zip")
+    with pytest.raises(SignloomError, match="cannot be read"):
+        Bundle(path)
 
 
 def test_a_missing_or_superfluous_file_is_refused_with_its_name(exported: Exported, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """An exported bundle, a zip file or a folder, whose files are checked against its manifest before use."""
 
+import csv
 import hashlib
 import io
 import json
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,7 +22,15 @@ MANIFEST = "export_manifest.json"
 ZIP, ZIP_DIGEST = "sign_encoder_bundle.zip", "sign_encoder_bundle.zip.sha256"
 # files of the manifest that may be missing, as no answer needs them
 OPTIONAL = ("sign_encoder.ts", "model.safetensors")
+CONFIG = "model_config.json"
+# what every answer reads of it
+_NEEDED = (
+    *("features.dim", "features.parts", "pose.smoothing", "pose.fps", "seq_len", "gloss", "tokens"),
+    *("inference.top_k", "inference.temperature", "retrieval.exact_limit", "sign2text.decoder_layers"),
+    *("decoding.beam", "decoding.length_penalty"),
+)
 _CHUNK = 1 << 20
+_LONGEST_MANIFEST = 1 << 24  # bytes; one of ten thousand files has two million
 _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -42,23 +52,63 @@ class Bundle:
         self.manifest: dict[str, Any] = self._manifest()
         self._compare()
 
+    def need(self, name: str) -> None:
+        """Raise SignloomError if the bundle has no file `name`."""
+        if name not in self.names:
+            raise SignloomError(f"{self.path}: {name} is missing; export the bundle again")
+
     def read(self, name: str) -> bytes:
-        """Return the content of file `name`."""
+        """Return the content of file `name`; raises SignloomError if the bundle has none."""
+        self.need(name)
         with self._open(name) as file:
             return file.read()
 
     def json(self, name: str) -> Any:
-        """Return the content of the JSON file `name`."""
-        return json.loads(self.read(name))
+        """Return the content of the JSON file `name`; raises SignloomError if it is none."""
+        with self.fits(name):
+            return json.loads(self.read(name))
+
+    def config(self) -> dict[str, Any]:
+        """Return the content of model_config.json; raises SignloomError if it lacks what answers need."""
+        found = self.json(CONFIG)
+        with self.fits(CONFIG):
+            for place in _NEEDED:
+                value = found
+                for key in place.split("."):
+                    value = value[key]
+        return dict(found)
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        """Return the rows of the CSV file `name`; raises SignloomError if it is none."""
+        with self.fits(name):
+            return list(csv.DictReader(io.StringIO(self.read(name).decode("utf-8"), newline="")))
 
     def array(self, name: str) -> npt.NDArray[Any]:
-        """Return the array of the .npy file `name`."""
-        return np.asarray(np.load(io.BytesIO(self.read(name)), allow_pickle=False))
+        """Return the array of the .npy file `name`; raises SignloomError if it is none."""
+        with self.fits(name):
+            return _array(self.read(name))
 
     def arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays of the .npz file `name`."""
-        with np.load(io.BytesIO(self.read(name)), allow_pickle=False) as file:
-            return dict(file)
+        """Return the arrays of the .npz file `name`; raises SignloomError if it is none."""
+        with self.fits(name), zipfile.ZipFile(io.BytesIO(self.read(name))) as file:
+            return {entry.removesuffix(".npy"): _array(file.read(entry)) for entry in file.namelist()}
+
+    @contextmanager
+    def fits(self, name: str) -> Iterator[None]:
+        """Turn any error into a SignloomError that says that the content of `name` is not what is expected.
+
+        The runtime of the networks has no base class for its errors.
+        """
+        try:
+            yield
+        except SignloomError:
+            raise
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [""])[0][:200]
+            raise SignloomError(
+                f"{self.path}: {name} is not what this Signloom expects ({type(error).__name__}: {reason}); "
+                "export the bundle again"
+            ) from error
 
     def _list(self) -> frozenset[str]:
         if not self._zipped:
@@ -86,7 +136,11 @@ class Bundle:
 
     def _manifest(self) -> dict[str, Any]:
         try:
-            manifest = self.json(MANIFEST)
+            with self._open(MANIFEST) as file:
+                text = file.read(_LONGEST_MANIFEST + 1)
+            if len(text) > _LONGEST_MANIFEST:
+                raise ValueError("too long")
+            manifest = json.loads(text)
             known = manifest["format"] == FORMAT
             for entry in (*manifest["files"].values(), *manifest["modules"].values()):
                 _ = entry["sha256"], entry["bytes"]
@@ -113,18 +167,30 @@ class Bundle:
         if extra:
             raise SignloomError(f"{self.path}: {extra[0]} is not in {MANIFEST}; remove it, or export again")
         for name, entry in (files | modules).items():
-            if name in self.names and self._digest(name) != entry["sha256"]:
+            if name in self.names and self._digest(name, entry["bytes"]) != entry["sha256"]:
                 raise SignloomError(
                     f"{self.path}: {name} has changed since the export; copy the bundle again"
                 )
 
-    def _digest(self, name: str) -> str:
-        """Return the SHA-256 of file `name`, or an empty string if it cannot be read."""
-        total = hashlib.sha256()
+    def _digest(self, name: str, size: int) -> str:
+        """Return the SHA-256 of file `name`, or "" if it cannot be read or is longer than `size` bytes."""
+        total, left = hashlib.sha256(), size
         try:
             with self._open(name) as file:
-                while chunk := file.read(_CHUNK):
+                while left >= 0 and (chunk := file.read(_CHUNK)):
                     total.update(chunk)
+                    left -= len(chunk)
         except _UNREADABLE:
             return ""
-        return total.hexdigest()
+        return total.hexdigest() if left >= 0 else ""
+
+
+def _array(content: bytes) -> npt.NDArray[Any]:
+    """Return the array of a .npy file; raises ValueError if its header claims more than the file holds."""
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, _, kind = read[version](file)
+    if math.prod(shape) * kind.itemsize != len(content) - file.tell():
+        raise ValueError(f"the array should have {shape} numbers, and the file holds others")
+    return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))

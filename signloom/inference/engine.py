@@ -8,8 +8,6 @@
 ('ok', 'Anna drinks tea.')
 """
 
-import csv
-import io
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -43,12 +41,14 @@ class SignEngine:
     """
 
     def __init__(self, bundle: Bundle, networks: Networks, thresholds: gates.Thresholds) -> None:
-        self.config: dict[str, Any] = bundle.json("model_config.json")
+        self.config: dict[str, Any] = bundle.config()
         self.thresholds = thresholds
-        self.clips = _table(bundle, "embeddings_map.csv")
-        prototypes = bundle.arrays("prototypes.npz")
+        self.clips = bundle.table("embeddings_map.csv")
+        prototypes, embeddings = bundle.arrays("prototypes.npz"), bundle.array("embeddings.npy")
+        if len(embeddings) != len(self.clips):
+            raise ValueError(f"embeddings.npy has {len(embeddings)} rows, the map {len(self.clips)}")
         self.gallery = gates.Gallery(
-            bundle.array("embeddings.npy"),
+            embeddings,
             np.array([int(clip["sentence_id"]) for clip in self.clips]),
             prototypes["sentence_ids"],
             prototypes["embeddings"],
@@ -66,8 +66,11 @@ class SignEngine:
         bundle = Bundle(path)
         if thresholds is None:
             given = bundle.json("thresholds.json")
-            thresholds = gates.Thresholds(**{name: given[name] for name in gates.Thresholds.__annotations__})
-        return cls(bundle, Networks(bundle, threads, int8), thresholds)
+            with bundle.fits("thresholds.json"):
+                names = gates.Thresholds.__annotations__
+                thresholds = gates.Thresholds(**{name: float(given[name]) for name in names})
+        with bundle.fits("its gallery"):
+            return cls(bundle, Networks(bundle, threads, int8), thresholds)
 
     def answer(
         self,
@@ -342,11 +345,15 @@ class SignEngine:
 
     @cached_property
     def _frames(self) -> tuple[npt.NDArray[Any], dict[str, slice]]:
-        index = {
-            row["clip_id"]: slice(int(row["offset"]), int(row["offset"]) + int(row["length"]))
-            for row in _table(self._bundle, "frames_index.csv")
-        }
-        return self._bundle.array("frames.npy"), index
+        frames, rows = self._bundle.array("frames.npy"), self._bundle.table("frames_index.csv")
+        with self._bundle.fits("frames_index.csv"):
+            places = ((row["clip_id"], int(row["offset"]), int(row["length"])) for row in rows)
+            index = {clip: slice(offset, offset + length) for clip, offset, length in places}
+            if {row["clip_id"] for row in self.clips} - set(index):
+                raise ValueError("it lacks clips of the gallery")
+            if any(part.stop > len(frames) for part in index.values()):
+                raise ValueError("it names frames beyond the end of frames.npy")
+        return frames, index
 
     def _sentence(self, frames: Array) -> str | None:
         if self.unit == "sign" or self._tokenizer is None:
@@ -361,18 +368,16 @@ class SignEngine:
             return None, None
         decoder = self._networks.gloss_decoder(found.frames)
         ids = self._search_beams(decoder, self.config["gloss"]["tokens"]) if decoder else found.greedy
-        spans = gloss_spans(found.log_probs, ids, self._blank, self.delay_rows / len(clip[0]))
-        return " ".join(self._vocabulary[i] for i in ids), spans
+        with self._bundle.fits("a gloss network"):
+            spans = gloss_spans(found.log_probs, ids, self._blank, self.delay_rows / len(clip[0]))
+            return " ".join(self._vocabulary[i] for i in ids), spans
 
     def _search_beams(self, decoder: NextLogProbs, tokens: dict[str, int]) -> list[int]:
-        decoding = self.config["decoding"]
-        return beam_search(
-            decoder,
-            Symbols(tokens["pad"], tokens["start"], tokens["end"]),
-            beam=decoding["beam"],
-            alpha=decoding["length_penalty"],
-            max_tokens=tokens["longest"],
-        ).tokens
+        beam, alpha = (self.config["decoding"][name] for name in ("beam", "length_penalty"))
+        with self._bundle.fits("a decoder"):
+            symbols = Symbols(tokens["pad"], tokens["start"], tokens["end"])
+            found = beam_search(decoder, symbols, beam=beam, alpha=alpha, max_tokens=tokens["longest"])
+        return found.tokens
 
     @cached_property
     def _vocabulary(self) -> list[str]:
@@ -388,11 +393,8 @@ class SignEngine:
             return None
         from signloom.text.tokenizer import TextTokenizer
 
-        return TextTokenizer(Tokenizer.from_str(self._bundle.read("tokenizer.json").decode()))
-
-
-def _table(bundle: Bundle, name: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(bundle.read(name).decode("utf-8"), newline="")))
+        with self._bundle.fits("tokenizer.json"):
+            return TextTokenizer(Tokenizer.from_str(self._bundle.read("tokenizer.json").decode()))
 
 
 def _known(value: float) -> float | None:

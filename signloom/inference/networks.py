@@ -39,7 +39,7 @@ class Networks:
     def __init__(self, bundle: Bundle, threads: int, int8: bool) -> None:
         self._bundle, self._threads = bundle, threads
         self._encoder = "sign_encoder.int8.onnx" if int8 else "sign_encoder.onnx"
-        self._loaded: dict[str, Any] = {}
+        self._loaded: dict[str, _Network] = {}
 
     def encode(self, clips: Sequence[Clip]) -> Encoded:
         """Encode clips that have at least one frame, in batches of similar lengths."""
@@ -49,7 +49,7 @@ class Networks:
         frames = list(embeddings)
         for start in range(0, len(order), _BATCH):
             places = order[start : start + _BATCH].tolist()
-            found = self._network(self._encoder).run(
+            found = self._needed(self._encoder).run(
                 ["embedding", "frames"], pad([clips[place] for place in places])
             )
             for place, embedding, states in zip(places, *found, strict=True):
@@ -58,7 +58,7 @@ class Networks:
 
     def sentence_decoder(self, frames: Array) -> NextLogProbs:
         """Return the sentence decoder over the encoder's `frames` (T', width) of one clip."""
-        return _over(self._network("sign_decoder.onnx"), frames)
+        return _over(self._needed("sign_decoder.onnx"), frames)
 
     def gloss_decoder(self, frames: Array) -> NextLogProbs | None:
         """Return the gloss decoder over the gloss network's `frames`, None if the bundle has none."""
@@ -73,12 +73,31 @@ class Networks:
         frames, greedy, log_probs = network.run(["frames", "greedy", "log_probs"], pad([clip]))
         return GlossRows(frames[0], greedy[0][greedy[0] >= 0].tolist(), log_probs[0])
 
-    def _network(self, file: str) -> Any:
-        """Return the session of a network, None if the bundle has none."""
+    def _network(self, file: str) -> "_Network | None":
+        """Return a network, None if the bundle has none."""
         if file not in self._loaded and file in self._bundle.names:
-            path = f"{self._bundle.path}: {file}"
-            self._loaded[file] = session(self._bundle.read(file), self._threads, path)
+            self._loaded[file] = _Network(self._bundle, file, self._threads)
         return self._loaded.get(file)
+
+    def _needed(self, file: str) -> "_Network":
+        """Return a network; raises SignloomError if the bundle has none."""
+        self._bundle.need(file)
+        found = self._network(file)
+        assert found is not None
+        return found
+
+
+class _Network:
+    """A network of a bundle; raises SignloomError with its file's name if it cannot run."""
+
+    def __init__(self, bundle: Bundle, file: str, threads: int) -> None:
+        self._bundle, self._file = bundle, file
+        self._session = session(bundle.read(file), threads, f"{bundle.path}: {file}")
+
+    def run(self, outputs: list[str], inputs: dict[str, npt.NDArray[Any]]) -> list[Any]:
+        """Return the `outputs` for `inputs`, by name."""
+        with self._bundle.fits(self._file):
+            return list(self._session.run(outputs, inputs))
 
 
 def session(model: bytes, threads: int, name: str) -> Any:
@@ -106,7 +125,7 @@ def pad(clips: Sequence[Clip]) -> dict[str, npt.NDArray[Any]]:
     return {"sequence": sequence, "mask": mask}
 
 
-def _over(decoder: Any, frames: Array) -> NextLogProbs:
+def _over(decoder: _Network, frames: Array) -> NextLogProbs:
     def next_log_probs(tokens: Tokens) -> Array:
         (log_probs,) = decoder.run(["log_probs"], {"tokens": tokens, "frames": frames[None]})
         return np.asarray(log_probs)
