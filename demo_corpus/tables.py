@@ -19,7 +19,7 @@ def read_table(table: str, kind: type[Row], name: str) -> tuple[Row, ...]:
     """
     file, checked = Path(__file__).with_name(f"{table}.yaml"), TypeAdapter(kind)
     rows = []
-    for key, values in read_yaml(file).items():
+    for key, values in read_yaml(file, anchors=True).items():
         try:
             rows.append(checked.validate_python({name: key, **values}))
         except ValidationError as error:

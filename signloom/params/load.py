@@ -44,13 +44,16 @@ def overlay(under: Tree, over: Tree) -> Tree:
     return merged
 
 
-def read_yaml(file: Path) -> Tree:
-    """Return the mapping in `file`; raises SignloomError with the line for anything else."""
+def read_yaml(file: Path, anchors: bool = False) -> Tree:
+    """Return the mapping in `file`; raises SignloomError with the line for anything else.
+
+    Without `anchors`, values that are written once and repeated by name are errors too.
+    """
     if not file.exists():
         raise SignloomError(f"{file} does not exist")
     text = _utf8(file)
     try:
-        _check_tokens(file, text)
+        _check_tokens(file, text, anchors)
         tree = yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -65,12 +68,12 @@ def read_yaml(file: Path) -> Tree:
     return tree
 
 
-def _check_tokens(file: Path, text: str) -> None:
+def _check_tokens(file: Path, text: str, anchors: bool) -> None:
     """Raise SignloomError for anchors, which hide a value's place, and for a depth that no reader holds."""
     depth = 0
     for token in yaml.scan(text, _Loader):
         line = token.start_mark.line + 1
-        if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
+        if isinstance(token, yaml.AliasToken | yaml.AnchorToken) and not anchors:
             raise SignloomError(
                 f"{file}:{line}: {token.value} is an anchor or its repetition (& or *); write the value out"
             )
