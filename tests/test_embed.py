@@ -12,6 +12,7 @@ from small_corpus import CLIPS, EMBED_INPUTS, SEQ_LEN, arguments, run_embed, wri
 
 from signloom.evaluation.embed import encode_clips
 from signloom.features.shards import FeatureShards
+from signloom.models import checkpoints
 from signloom.models.trained_sign2text import load_trained
 from workflow_scripts import embed as stage
 
@@ -132,8 +133,10 @@ def test_a_clip_without_metadata_is_an_error(
 def test_a_file_that_is_no_checkpoint_is_named(
     corpus: dict[str, list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pth")
-    inputs = {name: corpus[name] for name in EMBED_INPUTS} | {"checkpoint": [tmp_path / "other.pth"]}
+    torch.save({"weights": torch.zeros(1)}, tmp_path / "torch.pth")
+    checkpoints.save(tmp_path / "other.pth", {"weights": torch.zeros(1)})
     outputs = {name: tmp_path / name for name in ("embeddings", "map", "frames", "frames_index")}
-    assert stage.main(arguments(inputs, outputs, {})) == 2
-    assert "not a sign2text checkpoint" in capsys.readouterr().err
+    for name, said in (("torch.pth", "it has no digest"), ("other.pth", "not a sign2text checkpoint")):
+        inputs = {name: corpus[name] for name in EMBED_INPUTS} | {"checkpoint": [tmp_path / name]}
+        assert stage.main(arguments(inputs, outputs, {})) == 2
+        assert said in capsys.readouterr().err
