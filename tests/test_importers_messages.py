@@ -220,3 +220,28 @@ def test_every_kind_of_video_is_read(tmp_path: Path, suffix: str) -> None:
     assert sum(1 for _ in read_frames(path)) == 5
     length = length_s(path)
     assert length is None or length == pytest.approx(1, abs=0.25)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("signer", "signer_id"),
+        ("Signer_ID", "signer_id"),
+        ("sentence-id", "sentence_id"),
+        ("start", "start_s"),
+        ("glosses", "gloss"),
+        ("text_variation", "text_variations"),
+    ],
+)
+def test_a_column_with_nearly_a_known_name_is_not_passed_over(tmp_path: Path, name: str, meant: str) -> None:
+    file = write(tmp_path, clips__csv=f"video,sentence,{name}\na.mp4,One.,x\n") / "clips.csv"
+    with pytest.raises(
+        SignloomError, match=f"column `{name}` is not read; did you mean `{meant}`[?] rename it"
+    ):
+        load_table("csv", file, tmp_path)
+
+
+def test_columns_of_ones_own_are_left_alone(tmp_path: Path) -> None:
+    header = "video,sentence,gloss_id,notes,signer,signer_id"
+    file = write(tmp_path, clips__csv=f"{header}\na.mp4,One.,7,x,Ann,s1\n") / "clips.csv"
+    assert load_table("csv", file, tmp_path)["signer_id"].tolist() == ["s1"]

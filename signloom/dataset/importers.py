@@ -18,7 +18,7 @@ from signloom.dataset.forms.bobsl import read_bobsl
 from signloom.dataset.forms.elan import read_elan
 from signloom.dataset.forms.fairseq import read_fairseq
 from signloom.dataset.forms.folders import read_folders
-from signloom.dataset.forms.general import read_csv_form, read_processed
+from signloom.dataset.forms.general import COLUMNS, read_csv_form, read_processed
 from signloom.dataset.forms.likely import likely
 from signloom.dataset.forms.mapped import form_files, join_file, read_mapped
 from signloom.dataset.forms.mapping import Form, read_form, shipped
@@ -29,21 +29,6 @@ from signloom.dataset.forms.video_files import on_disk
 from signloom.dataset.row_tables import split_key
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams, ElanTiers
-
-# the columns that describe a clip; the manifest keeps these names
-ANNOTATIONS = [
-    "start_s",
-    "end_s",
-    "sentence_id",
-    "sentence",
-    "gloss",
-    "gloss_times",
-    "category",
-    "signer_id",
-    "split",
-    "text_variations",
-]
-COLUMNS = ["row", "video", *ANNOTATIONS]
 
 
 class Importer(NamedTuple):

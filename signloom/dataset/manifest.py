@@ -12,9 +12,10 @@ import pandas as pd
 from pydantic import Field, TypeAdapter, ValidationError
 
 from signloom.console import number_of
+from signloom.dataset.forms.general import ANNOTATIONS
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
-from signloom.dataset.importers import ANNOTATIONS, load_rows
+from signloom.dataset.importers import load_rows
 from signloom.dataset.landmark_sources import SUFFIXES as LANDMARK_SUFFIXES
 from signloom.dataset.probe import VIDEO_SUFFIXES, skipped_pictures
 from signloom.dataset.reject_words import REVIEWED, TWIN

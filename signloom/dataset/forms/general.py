@@ -1,5 +1,6 @@
 """Signloom's own table formats: a folder of clips with a CSV, and ready-made features with their metadata."""
 
+import difflib
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +8,30 @@ import pandas as pd
 from signloom.dataset.forms.table_files import read_table
 from signloom.dataset.forms.texts import one_form, sentence_ids
 from signloom.errors import SignloomError
+
+# the columns that describe a clip; the manifest keeps these names
+ANNOTATIONS = [
+    "start_s",
+    "end_s",
+    "sentence_id",
+    "sentence",
+    "gloss",
+    "gloss_times",
+    "category",
+    "signer_id",
+    "split",
+    "text_variations",
+]
+COLUMNS = ["row", "video", *ANNOTATIONS]
+# what people call them, and what a slip of the finger does not reach
+_MEANT = {
+    "signer": "signer_id",
+    "glosses": "gloss",
+    "speaker": "signer_id",
+    "start": "start_s",
+    "end": "end_s",
+}
+_NEAR = 0.85  # of difflib: `sentence-id` and `signerid` are near, `gloss_id` and `gloss` are not
 
 
 def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
@@ -18,6 +43,7 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
     """
     (table,) = files
     rows = read_table(table, ["video"])
+    _check_names(table, [str(name) for name in rows])
     if "sentence" not in rows and "gloss" not in rows:
         raise SignloomError(f"{table}: column `sentence` or `gloss` is missing; add at least one of them")
     for column in ("sentence", "gloss", "sentence_id"):
@@ -27,6 +53,18 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
     numbers = [number.strip() for number in rows["sentence_id"]]
     rows["sentence_id"] = sentence_ids(numbers, texts)
     return rows
+
+
+def _check_names(table: Path, names: list[str]) -> None:
+    """Raise SignloomError if a column is not read and nearly has the name of one that is missing."""
+    missing = [name for name in COLUMNS if name not in names]
+    for name in names:
+        close = difflib.get_close_matches(name.lower(), missing, n=1, cutoff=_NEAR)
+        meant = _MEANT.get(name.lower(), close[0] if close else "")
+        if name not in COLUMNS and meant in missing:
+            raise SignloomError(
+                f"dataset.table: {table}: column `{name}` is not read; did you mean `{meant}`? rename it"
+            )
 
 
 def read_processed(files: list[Path], videos: Path) -> pd.DataFrame:
