@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from signloom.dataset.probe import files_of
-from signloom.video.gate import MISSING, is_there, why_shut
+from signloom.gate import MISSING, is_there, why_shut
 from tests.manifests import build
 from tests.videos import write_frames, write_video
 

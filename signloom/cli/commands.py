@@ -8,7 +8,7 @@ from typing import Any
 from signloom.cli.extras import need_corpora, need_points, need_rows, need_scores, need_video
 from signloom.cli.given import camera, check_writable, path
 from signloom.errors import SignloomError, need_project
-from signloom.video.gate import is_there
+from signloom.gate import is_there
 
 BUNDLE = Path("build/export/sign_encoder_bundle.zip")
 FEATURES = frozenset({".npz", ".npy"})

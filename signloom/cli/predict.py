@@ -16,6 +16,7 @@ from signloom.console import json_line
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
 from signloom.features.pose.faces import FaceFinder
+from signloom.gate import why_shut
 from signloom.inference.annotations import AnsweredPassage, write_eaf, write_subtitles
 from signloom.inference.answer import Answer
 from signloom.inference.answer_text import NONE, clip_table, decision
@@ -26,7 +27,6 @@ from signloom.inference.video import Tracker, answer_video, bundle_tracker
 from signloom.native_stderr import only_errors
 from signloom.video.camera import camera_frames
 from signloom.video.decode import PICTURES, Frame, VideoUnreadable, read_frames
-from signloom.video.gate import why_shut
 
 
 def answer(args: argparse.Namespace) -> int:

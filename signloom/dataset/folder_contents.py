@@ -16,8 +16,8 @@ from signloom.dataset.landmark_sources import holds_frames
 from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
 from signloom.dataset.row_tables import split_key
 from signloom.errors import SignloomError
+from signloom.gate import is_there
 from signloom.params.dataset import ElanTiers
-from signloom.video.gate import is_there
 
 _TABLES = (".csv", ".tsv", ".txt", ".json", ".xlsx")
 # a folder with more of them holds data, one file for each clip, and no tables

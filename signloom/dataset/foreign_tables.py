@@ -8,7 +8,7 @@ from signloom.dataset.forms.table_files import found_separator, read_table, read
 from signloom.dataset.forms.texts import one_gloss
 from signloom.dataset.forms.video_files import VideoFiles
 from signloom.errors import SignloomError
-from signloom.video.gate import is_there
+from signloom.gate import is_there
 
 _TABLES = (".csv", ".tsv", ".txt", ".xlsx")
 # names of columns in small letters

@@ -25,9 +25,9 @@ from signloom.dataset.row_tables import split_key
 from signloom.dataset.shard_names import shard_names, shard_of
 from signloom.dataset.sources import Sources
 from signloom.errors import SignloomError
+from signloom.gate import LONGEST_GAP_S
 from signloom.params.dataset import DatasetParams, ManifestParams
 from signloom.progress import track
-from signloom.video.gate import LONGEST_GAP_S
 
 MANIFEST_COLUMNS = ["clip_id", "video_path", *ANNOTATIONS, "video_hash", "n_bytes", "largest_gap_s"]
 REJECT_COLUMNS = ["clip_id", "video_path", "row", "reason", "detail"]

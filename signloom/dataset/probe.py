@@ -7,7 +7,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from signloom.video.gate import HIDDEN, PROBE_S, picture_number, why_shut
+from signloom.gate import HIDDEN, PROBE_S, picture_number, why_shut
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".3gp", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"),

@@ -18,8 +18,8 @@ from signloom.dataset.probe import files_of, frame_times, length_s, why_unreadab
 from signloom.dataset.row_files import ROW_SUFFIXES, RowFiles
 from signloom.dataset.row_tables import split_key
 from signloom.errors import SignloomError
+from signloom.gate import MISSING, why_shut
 from signloom.params.dataset import DatasetParams
-from signloom.video.gate import MISSING, why_shut
 
 
 def read_sources(dataset: DatasetParams, hashes: HashCache) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from signloom.errors import SignloomError
 from signloom.params.schema import Params
+from signloom.params.together import complaints
 
 Tree = dict[str, Any]
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
@@ -124,7 +125,7 @@ def check_params(tree: Tree, files: list[Path], elsewhere: dict[str, str] | None
             advice = f"; now {_RENAMED[key]}" if key in _RENAMED else _nearest(key, known)
             raise SignloomError(f"{_where(key, places, files)}: unknown key {key}{advice}")
     try:
-        return Params.model_validate(tree)
+        params = Params.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
@@ -134,6 +135,9 @@ def check_params(tree: Tree, files: list[Path], elsewhere: dict[str, str] | None
         if first["type"] == "missing" and key in known:
             raise SignloomError(f"{files[0]}:1: missing key {key}; expected {known[key]}") from error
         raise SignloomError(f"{_where(key, places, files)}: {key}: {complaint(error)}") from error
+    for said in complaints(params):
+        raise SignloomError(f"{_where(said.partition(': ')[0], places, files)}: {said}")
+    return params
 
 
 def complaint(error: ValidationError) -> str:

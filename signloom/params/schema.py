@@ -29,7 +29,6 @@ from signloom.params.runs import RunsParams
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.splits import SplitsParams
 from signloom.params.text import TextParams
-from signloom.params.together import complaints
 from signloom.params.variants import SENTENCE_VARIANTS, VARIANTS, WITHOUT_VIDEOS
 
 # variants that have nothing to learn, or nothing that differs, without a sentence decoder
@@ -112,10 +111,4 @@ class Params(Section):
                 raise ValueError(
                     f"runs.sign2text_variants: {name} is what section sign2text describes; leave it out"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        for complaint in complaints(self):
-            raise ValueError(complaint)
         return self

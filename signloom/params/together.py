@@ -1,15 +1,11 @@
 """Checks of params.yaml as a whole: values that do not fit each other, and numbers that no machine can do."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from signloom.params.schema import Params
 from signloom.params.variants import VARIANTS
-
-if TYPE_CHECKING:
-    from signloom.params.schema import Params
 
 _LARGEST = 10_000_000  # of any count; no corpus, network or number of threads comes near it
 _LARGEST_RATE = 1000.0  # frames a second; above it, a slip of a digit is likelier than a camera

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
-from signloom.video.gate import HIDDEN, LONGEST_GAP_S, picture_number, why_shut
+from signloom.gate import HIDDEN, LONGEST_GAP_S, picture_number, why_shut
 
 FOLDER_FPS = 25.0
 PICTURES = frozenset({".png", ".jpg", ".jpeg"})

@@ -13,7 +13,7 @@ from signloom.dataset.forms.table_files import read_text
 from signloom.dataset.forms.texts import one_form, seconds_text, sentence_ids
 from signloom.dataset.forms.video_files import on_disk
 from signloom.errors import SignloomError
-from signloom.video.gate import is_there
+from signloom.gate import is_there
 
 NEEDED = ["id", "signs_file", "signs_offset", "signs_length", "translation"]
 _OPTIONAL = {"glosses": "gloss", "gloss": "gloss", "signer_id": "signer_id", "topic": "category"}

@@ -12,7 +12,7 @@ from signloom.dataset.forms.table_files import first_line, found_separator, read
 from signloom.dataset.forms.texts import id_numbers, one_form, seconds_text, sentence_ids
 from signloom.dataset.forms.video_files import on_disk
 from signloom.errors import SignloomError
-from signloom.video.gate import is_there
+from signloom.gate import is_there
 
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
-from signloom.video.gate import is_there
+from signloom.gate import is_there
 
 
 def on_disk(root: Path, video: str) -> str:
