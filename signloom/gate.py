@@ -40,10 +40,9 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def picture_number(file: Path) -> int | None:
-    """Return the last number in the name of a picture, or None."""
-    numbers = re.findall(r"\d+", file.stem)
-    return int(numbers[-1]) if numbers else None
+def picture_numbers(file: Path) -> tuple[int, ...]:
+    """Return all numbers in the name of a picture; the one that counts frames may stand anywhere in it."""
+    return tuple(int(number) for number in re.findall(r"\d+", file.stem))
 
 
 def _why_outside(path: Path, root: Path) -> str | None:

@@ -202,6 +202,14 @@ def test_two_pictures_of_one_number_are_refused_and_hidden_ones_skipped(tmp_path
         list(read_frames(tmp_path))
 
 
+def test_the_number_that_counts_frames_may_stand_anywhere_in_the_name(tmp_path: Path) -> None:
+    # as RWTH-PHOENIX-Weather 2014 names them
+    for number in (10, 2, 0):
+        name = f"01April_2010_Thursday_heute.avi_pid0_fn{number:06d}-0.png"
+        cv2.imwrite(str(tmp_path / name), picture(number)[..., ::-1])
+    assert [number_of(frame.image) for frame in read_frames(tmp_path)] == [0, 2, 10]
+
+
 def test_a_folder_of_pictures_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
     for number in (10, 2, 1, 0):
         cv2.imwrite(str(tmp_path / f"frame{number}.png"), picture(number)[..., ::-1])

@@ -102,6 +102,9 @@ def test_the_manifest_says_the_longest_pause_and_rejects_a_damaged_time(tmp_path
 
 
 def test_lost_and_doubled_pictures_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in (0, 1, 3):
+        write_frames(tmp_path / "videos/named", count=1, seed=10 + number)
+        (tmp_path / "videos/named/images0001.png").rename(tmp_path / f"videos/named/a1_fn{number:06d}-0.png")
     for seed, name in enumerate(("whole", "lost", "second", "twice")):
         write_frames(tmp_path / "videos" / name, count=6, seed=seed)
     (tmp_path / "videos/whole/._images0001.png").write_bytes(b"left by another system")
@@ -109,15 +112,17 @@ def test_lost_and_doubled_pictures_are_said(tmp_path: Path, capsys: pytest.Captu
     for number in (2, 4, 6):
         (tmp_path / f"videos/second/images{number:04d}.png").unlink()
     (tmp_path / "videos/twice/images0006.png").rename(tmp_path / "videos/twice/images5.png")
-    table = "video,sentence\n" + "".join(f"{name},One.\n" for name in ("whole", "lost", "second", "twice"))
+    table = "video,sentence\n" + "".join(
+        f"{name},One.\n" for name in ("whole", "lost", "second", "twice", "named")
+    )
     manifest = build(tmp_path, table)
-    assert sorted(manifest.clips["clip_id"]) == ["lost", "second", "whole"]
+    assert sorted(manifest.clips["clip_id"]) == ["lost", "named", "second", "whole"]
     assert len(files_of(tmp_path / "videos/whole")) == 6
     assert manifest.rejects["detail"].tolist() == [
         "pictures images0005.png and images5.png have the same number"
     ]
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
     assert line == (
-        "warning: 1 folder of pictures lacks numbers, so times are wrong; "
+        "warning: 2 folders of pictures lack numbers, so times are wrong; "
         f"first: no picture 3 in {tmp_path}/videos/lost"
     )

@@ -7,7 +7,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from signloom.gate import HIDDEN, PROBE_S, picture_number, why_shut
+from signloom.gate import HIDDEN, PROBE_S, picture_numbers, why_shut
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".3gp", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"),
@@ -62,7 +62,11 @@ def skipped_pictures(path: Path) -> str | None:
     """Return which numbers are missing in a folder of pictures, or None; every second picture is a choice."""
     if not path.is_dir():
         return None
-    numbers = sorted(number for file in files_of(path) if (number := picture_number(file)) is not None)
+    columns = list(zip(*map(picture_numbers, files_of(path)), strict=False))
+    counting = [column for column in columns if len({*column}) > 1]
+    if len(counting) != 1:  # nothing says which number counts the frames
+        return None
+    numbers = sorted(counting[0])
     steps = [(after - before, before) for before, after in itertools.pairwise(numbers)]
     usual = min((step for step, _ in steps), default=1)
     return next((f"no picture {before + usual} in {path}" for step, before in steps if step > usual), None)
@@ -103,9 +107,9 @@ def _folder_problem(path: Path) -> str | None:
     nameless = [file.name for file in frames if not any(letter.isdecimal() for letter in file.stem)]
     if nameless:
         return f"frame {nameless[0]} has no number in its name"
-    named: dict[int | None, str] = {}
+    named: dict[tuple[int, ...], str] = {}
     for file in frames:
-        other = named.setdefault(picture_number(file), file.name)
+        other = named.setdefault(picture_numbers(file), file.name)
         if other != file.name:
             return f"pictures {other} and {file.name} have the same number"
     problem = _picture_problem(frames[0])

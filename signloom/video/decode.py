@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
-from signloom.gate import HIDDEN, LONGEST_GAP_S, picture_number, why_shut
+from signloom.gate import HIDDEN, LONGEST_GAP_S, picture_numbers, why_shut
 
 FOLDER_FPS = 25.0
 PICTURES = frozenset({".png", ".jpg", ".jpeg"})
@@ -98,12 +98,12 @@ class _Folder:
                 for file in path.iterdir()
                 if file.suffix.lower() in PICTURES and not file.name.startswith(HIDDEN)
             ),
-            key=lambda file: (_number(file), file.name),
+            key=lambda file: (_numbers(file), file.name),
         )
         if not self._files:
             raise VideoUnreadable("folder holds no PNG or JPEG picture")
         for before, after in itertools.pairwise(self._files):
-            if _number(before) == _number(after):
+            if _numbers(before) == _numbers(after):
                 raise VideoUnreadable(f"pictures {before.name} and {after.name} have the same number")
 
     def frames(self, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
@@ -218,8 +218,8 @@ def _picture(file: Path) -> NDArray[np.uint8]:
     return np.asarray(image, np.uint8)
 
 
-def _number(file: Path) -> int:
-    number = picture_number(file)
-    if number is None:
+def _numbers(file: Path) -> tuple[int, ...]:
+    numbers = picture_numbers(file)
+    if not numbers:
         raise VideoUnreadable(f"picture {file.name} has no number")
-    return number
+    return numbers
