@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from signloom.dataset.splits import check_table, count_splits, make_splits
 from signloom.errors import SignloomError
-from signloom.params.splits import FoldParams, SplitsParams
+from signloom.params.splits import FoldBy, FoldParams, SplitsParams
 from workflow_scripts import splits as stage
 
 
@@ -182,8 +182,8 @@ def trained_and_tested(count: int = 23) -> pd.DataFrame:
     return table
 
 
-def part(number: int, count: int) -> FoldParams:
-    return FoldParams(by="clip", name=str(number), all=[str(n) for n in range(count)])
+def part(number: int, count: int, by: FoldBy = "clip") -> FoldParams:
+    return FoldParams(by=by, name=str(number), all=[str(n) for n in range(count)])
 
 
 @settings(max_examples=10)
@@ -240,11 +240,10 @@ def test_folds_are_refused_where_the_table_has_val_clips() -> None:
 def test_each_part_of_all_clips_is_tested_once_and_the_next_one_validates(
     count: int, seed: int, mode: str
 ) -> None:
-    table, names = trained_and_tested(), [str(number) for number in range(count)]
-    params = section(SplitsParams, mode=mode, seed=seed)
-    made = [make_splits(table, params, FoldParams(by="part", name=name, all=names)) for name in names]
+    table, params = trained_and_tested(), section(SplitsParams, mode=mode, seed=seed)
+    made = [make_splits(table, params, part(number, count, by="part")) for number in range(count)]
     tested = [set(one["clip_id"][one["split"] == "test"]) for one in made]
-    assert sorted(clip for part in tested for clip in part) == sorted(table["clip_id"])
+    assert sorted(clip for clips in tested for clip in clips) == sorted(table["clip_id"])
     assert max(map(len, tested)) - min(map(len, tested)) <= 1
     validated = [set(one["clip_id"][one["split"] == "val"]) for one in made]
     assert validated == [*tested[1:], tested[0]]
@@ -253,16 +252,15 @@ def test_each_part_of_all_clips_is_tested_once_and_the_next_one_validates(
 def test_without_a_share_for_validation_every_clip_outside_the_part_is_trained_on() -> None:
     table = trained_and_tested()
     table.loc[0:1, "sentence_id"] = -1
-    fold = FoldParams(by="part", name="1", all=["0", "1", "2"])
+    fold = part(1, 3, by="part")
     split = make_splits(table, section(SplitsParams, val_share=0.0), fold).set_index("clip_id")["split"]
     assert split[["c000", "c001"]].tolist() == ["val", "test"]
     assert split.drop(["c000", "c001"]).value_counts().to_dict() == {"train": 14, "test": 7}
 
 
 def test_more_parts_than_clips_are_a_clear_error() -> None:
-    fold = FoldParams(by="part", name="0", all=[str(number) for number in range(24)])
     with pytest.raises(SignloomError, match="24 folds of 23 signed clips; name at most 23"):
-        make_splits(trained_and_tested(), section(SplitsParams), fold)
+        make_splits(trained_and_tested(), section(SplitsParams), part(0, 24, by="part"))
 
 
 def of_signers(*names: str) -> pd.DataFrame:

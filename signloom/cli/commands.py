@@ -44,11 +44,7 @@ def _new_command(
 
 def _add_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--bundle",
-        type=path,
-        default=BUNDLE,
-        metavar="ZIP",
-        help="exported model (default: %(default)s)",
+        "--bundle", type=path, default=BUNDLE, metavar="ZIP", help="exported model (default: %(default)s)"
     )
 
 
@@ -125,11 +121,7 @@ def _add_predict(commands: Any) -> None:
     _add_bundle(parser)
     source = parser.add_argument_group("what to answer (one of)")
     source.add_argument(
-        "videos",
-        nargs="*",
-        type=path,
-        metavar="CLIP",
-        help="videos, folders of videos, or files of features",
+        "videos", nargs="*", type=path, metavar="CLIP", help="videos, folders of videos, or files of features"
     )
     source.add_argument("--stream", type=path, metavar="VIDEO", help="answer a video as if it were live")
     source.add_argument(
@@ -310,10 +302,7 @@ def _add_calibrate(commands: Any) -> None:
         "clips", type=path, metavar="CLIPS.csv", help="table of the recorded clips, see below"
     )
     parser.add_argument(
-        "--videos",
-        type=path,
-        metavar="FOLDER",
-        help="folder of the videos (default: that of CLIPS.csv)",
+        "--videos", type=path, metavar="FOLDER", help="folder of the videos (default: that of CLIPS.csv)"
     )
     parser.add_argument("--output", type=path, required=True, metavar="NEW.zip", help="bundle to write")
     parser.add_argument(
@@ -389,11 +378,7 @@ def _add_export_landmarks(commands: Any) -> None:
     )
     parser.add_argument("--features", action="store_true", help="write features in place of landmarks")
     parser.add_argument(
-        "--build",
-        type=path,
-        default=Path("build"),
-        metavar="FOLDER",
-        help="the build (default: %(default)s)",
+        "--build", type=path, default=Path("build"), metavar="FOLDER", help="the build (default: %(default)s)"
     )
 
 
