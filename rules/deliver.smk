@@ -45,6 +45,7 @@ rule report:
         rejects=rules.metadata.output.rejects,
         splits=flow.plain(rules.splits.output.splits),
         index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        manifest=rules.manifest.output.manifest if flow.videos_read else [],
         landmarks=flow.shards_of("landmarks", ".npy") if flow.videos_read else [],
         landmarks_index=flow.shards_of("landmarks", ".parquet") if flow.videos_read else [],
         shards=flow.shards_of("shards", ".csv") if flow.videos_read else [],

@@ -209,6 +209,7 @@ def build(
     two_views: bool = True,
     signs: bool = False,
     recipes: Sequence[Path] = (),
+    consents: dict[str, str] | None = None,
     **glosses: Any,
 ) -> str:
     """Write every input of the stage, run it and return the page.
@@ -226,7 +227,7 @@ def build(
     index.iloc[::2].to_parquet(folder / "0000.parquet")
     index.iloc[1::2].to_parquet(folder / "0001.parquet")
     counted = index.assign(
-        quality_flag="ok", total_frames=90, length=80, detection_ratio=1.0, mean_visibility=0.9
+        consent="", quality_flag="ok", total_frames=90, length=80, detection_ratio=1.0, mean_visibility=0.9
     )
     (folder / "features.json").write_text(json.dumps({"all": count_features(counted, QUALITY)}), "utf-8")
     clips.drop(columns="split").to_parquet(folder / "processed_metadata.parquet")
@@ -262,7 +263,7 @@ def build(
         (folder / "runs.json").write_text(json.dumps(runs), "utf-8")
         given += [f"metrics={folder}/runs.json"]
     if pictures:
-        given += write_videos(folder, index)
+        given += write_videos(folder, index, consents)
     given += [f"recipes={path}" for path in recipes]
     if inference:
         given += write_inference(folder)
@@ -275,7 +276,7 @@ def build(
 METRICS = ("manifest", "features", "splits")
 
 
-def write_videos(folder: Path, index: pd.DataFrame) -> list[str]:
+def write_videos(folder: Path, index: pd.DataFrame, consents: dict[str, str] | None = None) -> list[str]:
     """A folder of twelve frames for every clip but the broken one, each grey as its number.
 
     Every second one is tracked, and the left hand is found in the fourth of these alone.
@@ -290,17 +291,22 @@ def write_videos(folder: Path, index: pd.DataFrame) -> list[str]:
             path = folder / f"videos/{clip_id}/{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), np.full((40, 60, 3), 20 * number, np.uint8))
-        rows.append((clip_id, start, length, list(range(0, 2 * length, 2))))
+        rows.append((clip_id, start, length, list(range(0, 2 * length, 2)), 60, 40))
         shard.append((clip_id, f"{folder}/videos/{clip_id}", None, None, ""))
         start += length
     np.save(folder / "landmarks.npy", np.tile(raw, (start // len(raw), 1)))
-    columns = ["clip_id", "offset", "length", "frame_index"]
+    columns = ["clip_id", "offset", "length", "frame_index", "width", "height"]
     pd.DataFrame(rows, columns=columns).to_parquet(folder / "landmarks.parquet")
     columns = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
     pd.DataFrame(shard, columns=columns).to_csv(folder / "shard.csv", index=False)
     names = ("landmarks.npy", "landmarks.parquet", "shard.csv")
     inputs = ("landmarks", "landmarks_index", "shards")
-    return [f"{name}={folder}/{file}" for name, file in zip(inputs, names, strict=True)]
+    listed = pd.DataFrame({"clip_id": index["clip_id"], "consent": ""})
+    listed.assign(consent=listed["clip_id"].map(consents or {}).fillna("")).to_parquet(
+        folder / "manifest.parquet"
+    )
+    made = dict(zip(inputs, names, strict=True)) | {"manifest": "manifest.parquet"}
+    return [f"{name}={folder}/{file}" for name, file in made.items()]
 
 
 def write_history(folder: Path, val: bool, two_views: bool = True, decoder: bool = True) -> None:

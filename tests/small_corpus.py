@@ -105,7 +105,7 @@ def _metadata(splits: pd.DataFrame) -> pd.DataFrame:
     table["sentence"] = [SENTENCES[key][0] if key >= 0 else "" for key in table["sentence_id"]]
     table["video_file"] = table["clip_id"] + ".mp4"
     table["feature_path"] = "0000.npy"
-    table["category"] = "NA"
+    table["category"], table["consent"] = "NA", ""
     table["signer_id"] = table["clip_id"].str[0]
     return table
 

@@ -48,10 +48,10 @@ def alone(corpus: dict[str, list[Path]], clip_id: str) -> tuple[np.ndarray, np.n
 def test_the_map_names_every_clip_in_order_and_the_rows_are_unit(outputs: dict[str, Path]) -> None:
     table = pd.read_csv(outputs["map"], keep_default_na=False)
     assert table.columns.tolist() == [
-        "clip_id", "video_file", "feature_path", "sentence_id", "sentence", "category", "split",
+        "clip_id", "video_file", "feature_path", "sentence_id", "sentence", "category", "consent", "split",
     ]  # fmt: skip
     assert table["clip_id"].tolist() == sorted(clip[0] for clip in CLIPS)
-    assert table.set_index("clip_id").loc["e/unsigned"].tolist()[2:] == [-1, "", "NA", "test"]
+    assert table.set_index("clip_id").loc["e/unsigned"].tolist()[2:] == [-1, "", "NA", "", "test"]
     vectors = np.load(outputs["embeddings"])
     assert vectors.shape == (len(CLIPS), 8)
     assert vectors.dtype == np.float32

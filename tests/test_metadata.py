@@ -35,6 +35,7 @@ def manifest_of(clip_ids: list[str]) -> pd.DataFrame:
             "signer_id": "s1",
             "split": "train",
             "text_variations": '["Another"]',
+            "consent": "",
             "video_hash": "h",
             "n_bytes": 10,
         }
@@ -102,7 +103,7 @@ def test_kept_clips_have_every_column_and_point_at_their_rows(tmp_path: Path) ->
     assert run(tmp_path, [{"b": "", "a": ""}, {"c": "low_motion", "d": ""}]) == 0
     table = pd.read_parquet(tmp_path / "out.parquet")
     # the table's own split travels along for stage splits, the times of glosses for stage text
-    assert list(table.columns) == [*COLUMNS, "split", "gloss_times"]
+    assert list(table.columns) == [*COLUMNS, "split", "gloss_times", "consent"]
     assert table["gloss_times"].tolist() == ["", *["[[0.0, 0.5], [0.5, 1.25]]"] * 2]
     assert table["clip_id"].tolist() == ["a", "b", "d"]
     assert table["feature_path"].tolist() == [f"{tmp_path}/00.npy"] * 2 + [f"{tmp_path}/01.npy"]

@@ -1,11 +1,11 @@
-"""Average the embeddings of each sentence's training clips.
+"""Average the embeddings of each sentence's clips in the gallery.
 
 Inputs: embeddings, map. Outputs: prototypes (.npz). Parameters: retrieval.prototype_min_clips.
 """
 
 import numpy as np
 
-from signloom.evaluation.datasets import EmbeddedClips
+from signloom.evaluation.datasets import EmbeddedClips, in_gallery
 from signloom.files import atomic
 from signloom.inference.prototypes import make_prototypes
 from signloom.params.evaluation import RetrievalParams
@@ -15,7 +15,7 @@ from workflow_scripts.job import Job, entry_point
 def work(job: Job) -> None:
     clips = EmbeddedClips(job.input("embeddings"), job.input("map"))
     fewest = job.value("retrieval.prototype_min_clips", RetrievalParams)
-    arrays = make_prototypes(clips.vectors, clips.table, fewest)
+    arrays = make_prototypes(clips.vectors, clips.table[in_gallery(clips.table)], fewest)
     with atomic(job.output("prototypes")) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 

@@ -1,8 +1,8 @@
 """Write one self-contained page about a build: scores, corpus, curves, examples, times, provenance.
 
 Inputs: metrics (manifest, features, splits, runs .json), metadata, rejects, splits, index (every pose-feature
-parquet). If clips are videos: landmarks, landmarks_index and shards (every landmark array, its parquet, and
-shard list). If the landmarks-to-sentence family was built: metrics (sign2text, retrieval .json), history
+parquet). If clips are videos: manifest, landmarks, landmarks_index and shards (every landmark array, its
+parquet, and shard list). If the landmarks-to-sentence family was built: metrics (sign2text, retrieval .json), history
 (history.csv), epochs (metrics.jsonl), predictions (sign2text.csv, retrieval.csv), embeddings and map. If it
 was calibrated: curve, thresholds and metrics (calibration.json). If it was exported: metrics
 (inference.json), predictions (inference.csv), bundle (export_manifest.json), latency (latency.json). If the
@@ -28,7 +28,7 @@ from signloom.report.page import render
 from workflow_scripts.job import Job, entry_point
 
 # the page shows no checksums of indexes and of these: they are too many, or made with a file that it shows
-_HIDDEN = {"latency", "landmarks", "shards", "epochs", "embeddings", "map", "ablation_text"}
+_HIDDEN = {"latency", "manifest", "landmarks", "shards", "epochs", "embeddings", "map", "ablation_text"}
 
 
 def work(job: Job) -> None:
@@ -66,7 +66,7 @@ def _recipes(job: Job) -> list[Path]:
 
 def _videos(job: Job) -> Videos:
     shards, index = job.input_list("shards"), job.input_list("landmarks_index")
-    return read_videos(job.input_list("landmarks"), index, shards)
+    return read_videos(job.input_list("landmarks"), index, shards, job.input("manifest"))
 
 
 def _sentences(job: Job) -> sources.SentenceSources:

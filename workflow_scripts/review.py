@@ -55,7 +55,7 @@ def work(job: Job) -> None:
 
 def _videos(job: Job) -> Videos:
     shards, index = job.input_list("shards"), job.input_list("landmarks_index")
-    return read_videos(job.input_list("landmarks"), index, shards)
+    return read_videos(job.input_list("landmarks"), index, shards, job.input("manifest"))
 
 
 main = entry_point(work)

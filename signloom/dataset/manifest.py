@@ -12,6 +12,7 @@ import pandas as pd
 from pydantic import Field, TypeAdapter, ValidationError
 
 from signloom.console import number_of
+from signloom.dataset.consent import allows, read_consent, read_until
 from signloom.dataset.forms.general import ANNOTATIONS
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
@@ -274,6 +275,7 @@ class _Checks:
             "end_s": end,
             "sentence_id": sentence_id,
             "gloss_times": _gloss_times(row),
+            **_consent(row),
             "text_variations": _variations_of(row, sentence, self.variations.get(sentence_id, [])),
         }
         first, first_clip = self.sentences.get(sentence_id, (sentence, clip_id))
@@ -303,6 +305,17 @@ def _time(row: dict[str, Any], column: str) -> float:
     if not value >= 0 or math.isinf(value):
         raise Reject("bad_row", f"{column} {row[column]!r} is not a time in seconds")
     return value
+
+
+def _consent(row: dict[str, Any]) -> dict[str, str]:
+    """Return `consent` and `until` of the row in one form; reject a clip that may not be trained on."""
+    try:
+        consent, until = read_consent(row["consent"]), read_until(row["until"])
+    except ValueError as error:
+        raise Reject("bad_row", str(error)) from None
+    if not allows(consent, "train"):
+        raise Reject("no_consent", f"the consent is {consent!r}; training is not among it")
+    return {"consent": consent, "until": until.isoformat() if until else ""}
 
 
 def _sentence_id(row: dict[str, Any], signed: bool) -> int:

@@ -4,6 +4,7 @@ import hashlib
 import math
 import os
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from signloom.dataset import landmark_sources
+from signloom.dataset.consent import refuse_ended
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_rows
 from signloom.dataset.landmark_sources import Settings, kind_of
@@ -25,10 +27,12 @@ from signloom.params.dataset import DatasetParams
 def read_sources(dataset: DatasetParams, hashes: HashCache) -> pd.DataFrame:
     """Return the rows of the table; `content` is the hash of the row's source, or "" if it is missing.
 
-    Other files in the folder of videos are not read. Raises SignloomError if a table cannot be read.
+    Other files in the folder of videos are not read. Raises SignloomError if a table cannot be read
+    or the consent to a clip has ended.
     """
     root = Path(dataset.videos)
     rows = load_rows(dataset)
+    refuse_ended(dataset.table, rows, date.today())
     paths = [root / video for video in rows["video"]]
     found = Sources(dataset, paths, hashes).hashes
     return rows.assign(content=[found.get(path, "") for path in paths])

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from signloom.dataset.consent import allows
 from signloom.errors import SignloomError
 
 NAMES = {
@@ -41,7 +42,18 @@ def signers_of(metadata: Path) -> dict[str, str]:
     return dict(zip(clips["clip_id"], clips["signer_id"].fillna("").astype(str), strict=True))
 
 
-_TEXTS = ("clip_id", "video_file", "feature_path", "sentence", "category", "split")
+_TEXTS = ("clip_id", "video_file", "feature_path", "sentence", "category", "consent", "split")
+
+
+def in_gallery(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return which clips of an embedding map can be answers: signed training clips that may be shared.
+
+    A gallery is handed on with the bundle, so a clip whose features may not be shared is in none.
+    """
+    consents = table["consent"] if "consent" in table else [""] * len(table)  # as in an earlier build
+    shared = np.array([allows(consent, "features") for consent in consents], bool)
+    signed = (table["split"] == "train") & (table["sentence_id"] >= 0)
+    return np.asarray(signed, bool) & shared
 
 
 class EmbeddedClips:
@@ -60,10 +72,9 @@ class EmbeddedClips:
         self._row = {clip_id: row for row, clip_id in enumerate(self.table["clip_id"])}
 
     def gallery(self) -> npt.NDArray[np.intp]:
-        """Return the rows of the training clips that have a sentence, sorted by clip."""
-        table = self.table
-        rows = np.flatnonzero((table["split"] == "train") & (table["sentence_id"] >= 0))
-        return rows[np.argsort(table["clip_id"].to_numpy(dtype=object)[rows], kind="stable")]
+        """Return the rows that `in_gallery` names, sorted by clip."""
+        rows = np.flatnonzero(in_gallery(self.table))
+        return rows[np.argsort(self.table["clip_id"].to_numpy(dtype=object)[rows], kind="stable")]
 
     def rows(self, clip_ids: list[str]) -> npt.NDArray[np.intp]:
         """Return the rows of `clip_ids`; raises SignloomError if one has no embedding."""

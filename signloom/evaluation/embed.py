@@ -12,6 +12,7 @@ from torch import Tensor
 
 from signloom.augment.landmark_rows import centre_crop
 from signloom.errors import SignloomError
+from signloom.evaluation.datasets import in_gallery
 from signloom.features.shards import FeatureShards
 from signloom.files import atomic, write_npy
 from signloom.models.layers import standardise, valid_frames
@@ -73,7 +74,7 @@ def embedding_map(splits: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
 
     Raises SignloomError if `metadata` lacks a clip.
     """
-    columns = ["clip_id", "video_file", "feature_path", "sentence_id", "sentence", "category"]
+    columns = ["clip_id", "video_file", "feature_path", "sentence_id", "sentence", "category", "consent"]
     table = splits[["clip_id", "split"]].merge(metadata[columns], on="clip_id", how="left", validate="1:1")
     lost = table["clip_id"][table["sentence_id"].isna()]
     if len(lost):
@@ -90,10 +91,10 @@ def write_embeddings(
 ) -> pd.DataFrame:
     """Write unit rows float32 (N, E) for all `clips` and float16 frames (rows, D) for the gallery.
 
-    `clips` is an embedding map. The gallery is its signed training clips; their frame sequences follow one
+    `clips` is an embedding map. The gallery is as `in_gallery` says; its clips' frame sequences follow one
     another in the order of `clips`. Returns the table `clip_id, offset, length` of the gallery.
     """
-    gallery = clips[(clips["split"] == "train") & (clips["sentence_id"] >= 0)]
+    gallery = clips[in_gallery(clips)]
     length = [min(shards.length(clip_id), trained.model.config.seq_len) for clip_id in gallery["clip_id"]]
     offset = np.cumsum([0, *length])[:-1]
     place = dict(zip(gallery.index, zip(offset, length, strict=True), strict=True))

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from signloom.dataset.consent import allows
 from signloom.errors import SignloomError
 from signloom.features.partial_shard import read_shard_list
 from signloom.features.pose.landmark_files import holds_landmarks
@@ -23,22 +24,34 @@ from signloom.video.decode import VideoUnreadable, open_video
 _MOST = 12
 _SIDE = 360  # pixels of the longer side; two fit side by side on a phone
 _QUALITY = 72
-_NO_PICTURE = 235  # grey of a clip that came as landmarks, without a video
+_NO_PICTURE = 235  # grey of a clip without a video, or whose pictures may not be published
+WITHHELD = " The picture is left out, because publishing it was not allowed."
 _KINDS = ("train", "val", "test", "not signing")
 
 
 @dataclass(frozen=True)
 class Videos:
-    """The landmarks of the clips, and `video_path, start_s, end_s` of every clip."""
+    """The landmarks of the clips, and `video_path, start_s, end_s` of every clip.
+
+    Of `withheld` clips no picture may be published, so their landmarks are drawn on grey.
+    """
 
     landmarks: FeatureShards
     files: dict[str, dict[str, Any]]
+    withheld: frozenset[str] = frozenset()
 
 
-def read_videos(landmarks: Sequence[Path], index: Sequence[Path], shards: Sequence[Path]) -> Videos:
-    """Return the landmark shards, memory-mapped, and the rows of the shard lists by clip."""
-    clips = (clip for path in shards for clip in read_shard_list(path))
-    return Videos(FeatureShards(landmarks, index), {clip["clip_id"]: clip for clip in clips})
+def read_videos(
+    landmarks: Sequence[Path], index: Sequence[Path], shards: Sequence[Path], manifest: Path
+) -> Videos:
+    """Return the landmark shards, memory-mapped, the rows of the shard lists by clip, and who allows pictures.
+
+    Clips that the manifest does not list are withheld.
+    """
+    files = {clip["clip_id"]: clip for path in shards for clip in read_shard_list(path)}
+    listed = pd.read_parquet(manifest, columns=["clip_id", "consent"])
+    allowed = [allows(consent, "pictures") for consent in listed["consent"]]
+    return Videos(FeatureShards(landmarks, index), files, frozenset(files) - {*listed["clip_id"][allowed]})
 
 
 def describe(videos: Videos, clips: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, Any]:
@@ -120,6 +133,7 @@ def _tile(videos: Videos, clip_id: str, about: str, said: str, row: int) -> dict
     alt = (
         f"Tracked frame {row + 1} of {len(rows)} of clip {clip_id}. "
         f"Landmarks drawn: {', '.join(found) if found else 'none, as none were found'}."
+        + (WITHHELD if clip_id in videos.withheld else "")
     )
     return {"clip": clip_id, "about": about, "said": said, "alt": alt, **webp(drawn)}
 
@@ -141,10 +155,10 @@ def drawn_frames(videos: Videos, clip_id: str, rows: Sequence[int], side: int) -
 
 
 def _frames(videos: Videos, clip_id: str, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
-    """Return the RGB frames that landmark `rows` of a clip come from; grey ones for a landmark file."""
+    """Return the RGB frames that landmark `rows` of a clip come from; grey ones where there is no picture."""
     clip, index = videos.files[clip_id], videos.landmarks.index
     path = Path(clip["video_path"])
-    if holds_landmarks(path):
+    if holds_landmarks(path) or clip_id in videos.withheld:
         height, width = index.loc[index["clip_id"] == clip_id, ["height", "width"]].iloc[0]
         return [np.full((height, width, 3), _NO_PICTURE, np.uint8)] * len(rows)
     frame_index = index.loc[index["clip_id"] == clip_id, "frame_index"].iloc[0]

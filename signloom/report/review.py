@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from signloom.features.pose.layout import FEATURE_DIM, WRISTS
 from signloom.features.shards import FeatureShards
 from signloom.params.features import PositionsParams
-from signloom.report.contact_sheet import Videos, drawn_frames, webp
+from signloom.report.contact_sheet import WITHHELD, Videos, drawn_frames, webp
 from signloom.report.drawing import SERIES, picture
 from signloom.report.page import template
 
@@ -76,6 +76,7 @@ def _strips(
         last = movements.videos.landmarks.length(clip_id) - 1
         frames = drawn_frames(movements.videos, clip_id, [round(part * last) for part in _MOMENTS], _SIDE)
         alt = f"Frames at a quarter, half and three quarters of clip {clip_id}, with its landmarks."
+        alt += WITHHELD if clip_id in movements.videos.withheld else ""
         strips.append(
             {"title": title, "clip": clip_id, "label": label, "alt": alt, **webp(np.hstack(frames))}
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from signloom.dataset.consent import stated
 from signloom.dataset.forms.table_files import read_table
 from signloom.dataset.forms.texts import one_form, sentence_ids
 from signloom.errors import SignloomError
@@ -21,6 +22,8 @@ ANNOTATIONS = [
     "signer_id",
     "split",
     "text_variations",
+    "consent",
+    "until",
 ]
 COLUMNS = ["row", "video", *ANNOTATIONS]
 # what people call them, and what a slip of the finger does not reach
@@ -39,6 +42,7 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
 
     A row without `sentence_id` takes the id of another row with the same text, or else a number made from the
     text. The text is the sentence, or the gloss line if there is no sentence.
+    `consent` and `until` are as in `signloom.dataset.consent`.
     `gloss_times` is a JSON list of [start_s, end_s], one pair per gloss, in seconds from the clip's start.
     """
     (table,) = files
@@ -52,7 +56,7 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
     texts = [one_form(s) or one_form(g) for s, g in zip(rows["sentence"], rows["gloss"], strict=True)]
     numbers = [number.strip() for number in rows["sentence_id"]]
     rows["sentence_id"] = sentence_ids(numbers, texts)
-    return rows
+    return stated(rows)
 
 
 def _check_names(table: Path, names: list[str]) -> None:

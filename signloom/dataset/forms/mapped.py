@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from signloom.dataset.consent import stated
 from signloom.dataset.forms.mapping import Column, Form, Join, Times, filled, names_in
 from signloom.dataset.forms.table_files import first_line, found_separator, read_table, read_text
 from signloom.dataset.forms.texts import id_numbers, one_form, seconds_text, sentence_ids
@@ -50,7 +51,7 @@ def read_mapped(form: Form, files: list[Path], videos: Path) -> pd.DataFrame:
             place = f"{table}: line {record['row']}"
             given |= _entry(form.join, extra, given, place) if form.join else {}
             found.append({"row": where, "split": split, **_ours(form, given, place, videos)})
-    return _with_ids(pd.DataFrame(found, columns=["row", *_names(form)]))
+    return stated(_with_ids(pd.DataFrame(found, columns=["row", *_names(form)])))
 
 
 def _names(form: Form) -> list[str]:

@@ -22,6 +22,8 @@ Ours = Literal[
     "category",
     "gloss_times",
     "text_variations",
+    "consent",
+    "until",
 ]
 _IN_BRACES = re.compile(r"\{([^{}]+)\}")
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from signloom.dataset.consent import count_uses
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM
 from signloom.features.pose.motion import MOTION
@@ -33,6 +34,7 @@ COLUMNS = [
     "text_variations",
     "split",
     "gloss_times",
+    "consent",
 ]
 REJECT_COLUMNS = ["clip_id", "video_path", "stage", "reason", "detail", "motion_mean"]
 _QUANTILES = (0.05, 0.5, 0.95)
@@ -106,6 +108,7 @@ def count_features(clips: pd.DataFrame, quality: QualityParams) -> dict[str, Any
         "motion_mean": _known(kept["motion_mean"], "mean"),
         "motion_mean_lowest_kept": _known(kept["motion_mean"], "min"),
         "motion_floor": quality.motion_floor,
+        **({"consent": consents} if (consents := count_uses(kept["consent"])) else {}),
     }
 
 
