@@ -1,12 +1,13 @@
 import argparse
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from signloom.cli.extras import need_corpora, need_points, need_rows, need_scores, need_video
+from signloom.cli.build_commands import add_compare, add_export_landmarks, add_withdraw
+from signloom.cli.extras import need_corpora, need_points, need_rows, need_video
 from signloom.cli.given import camera, check_writable, path
+from signloom.cli.new_command import new_command
 from signloom.errors import SignloomError, need_project
 from signloom.gate import is_there
 
@@ -23,23 +24,9 @@ def add_commands(commands: Any) -> None:
     _add_align(commands)
     _add_spot(commands)
     _add_calibrate(commands)
-    _add_compare(commands)
-    _add_export_landmarks(commands)
-
-
-def _new_command(
-    commands: Any, run: Callable[[argparse.Namespace], int], name: str, **texts: str
-) -> argparse.ArgumentParser:
-    """Add the command `name`, which `run` executes; `texts` are argparse's help and description.
-
-    The text below its options is that of `<name>.txt` in this folder.
-    """
-    epilog = Path(__file__).with_name(f"{name}.txt").read_text("utf-8")
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=epilog, **texts
-    )
-    parser.set_defaults(run=run)
-    return parser
+    add_compare(commands)
+    add_export_landmarks(commands)
+    add_withdraw(commands)
 
 
 def _add_bundle(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +55,7 @@ def _presets_of(folder: str) -> str:
 
 
 def _add_init(commands: Any) -> None:
-    parser = _new_command(
+    parser = new_command(
         commands,
         _run_init,
         "init",
@@ -91,7 +78,7 @@ def _run_init(args: argparse.Namespace) -> int:
 
 
 def _add_check(commands: Any) -> None:
-    parser = _new_command(
+    parser = new_command(
         commands,
         _run_check,
         "check",
@@ -111,7 +98,7 @@ def _run_check(args: argparse.Namespace) -> int:
 
 
 def _add_predict(commands: Any) -> None:
-    parser = _new_command(
+    parser = new_command(
         commands,
         _run_predict,
         "predict",
@@ -202,7 +189,7 @@ def _run_predict(args: argparse.Namespace) -> int:
 
 
 def _add_align(commands: Any) -> None:
-    parser = _new_command(
+    parser = new_command(
         commands,
         _run_align,
         "align",
@@ -249,7 +236,7 @@ def _run_align(args: argparse.Namespace) -> int:
 
 
 def _add_spot(commands: Any) -> None:
-    parser = _new_command(
+    parser = new_command(
         commands,
         _run_spot,
         "spot",
@@ -290,7 +277,7 @@ def _run_spot(args: argparse.Namespace) -> int:
 
 
 def _add_calibrate(commands: Any) -> None:
-    parser = _new_command(
+    parser = new_command(
         commands,
         _run_calibrate,
         "calibrate",
@@ -331,60 +318,3 @@ def _run_calibrate(args: argparse.Namespace) -> int:
     from signloom.cli.calibrate import calibrate
 
     return calibrate(args)
-
-
-def _add_compare(commands: Any) -> None:
-    parser = _new_command(
-        commands,
-        _run_compare,
-        "compare",
-        help="compare two builds clip by clip",
-        description="Show which metrics moved between two builds, by how much, and on which clips.",
-    )
-    parser.add_argument("a", metavar="A", help="the build to compare with")
-    parser.add_argument("b", metavar="B", help="the build that may be better")
-    parser.add_argument("--clips", type=int, default=5, metavar="N", help="clips to list (default: 5)")
-    parser.add_argument("--html", type=path, metavar="PAGE.html", help="also write a page with a picture")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, for programs")
-
-
-def _run_compare(args: argparse.Namespace) -> int:
-    need_scores("compare")
-    if args.clips < 0:
-        raise SignloomError(f"compare: --clips {args.clips}: expected 0 or more")
-    if args.html and args.html.is_dir():
-        raise SignloomError(f"compare: --html {args.html}: expected a file, this is a folder")
-    # slow to import: --help should not wait for it
-    from signloom.cli.compare import run_compare
-
-    return run_compare(args.a, args.b, args.clips, args.json, args.html)
-
-
-def _add_export_landmarks(commands: Any) -> None:
-    parser = _new_command(
-        commands,
-        _run_export_landmarks,
-        "export-landmarks",
-        help="write landmarks or features as .pose files or tables",
-        description="Write the landmarks or features of a build, one file for each clip.",
-    )
-    parser.add_argument("clips", nargs="*", metavar="CLIP_ID", help="clips to write (default: all)")
-    parser.add_argument("--output", type=path, required=True, metavar="FOLDER", help="folder to write to")
-    parser.add_argument(
-        "--form",
-        choices=["pose", "parquet", "csv"],
-        default="pose",
-        help="kind of file (default: %(default)s)",
-    )
-    parser.add_argument("--features", action="store_true", help="write features in place of landmarks")
-    parser.add_argument(
-        "--build", type=path, default=Path("build"), metavar="FOLDER", help="the build (default: %(default)s)"
-    )
-
-
-def _run_export_landmarks(args: argparse.Namespace) -> int:
-    need_points("export-landmarks")
-    # slow to import: --help should not wait for it
-    from signloom.cli.export_landmarks import export_landmarks
-
-    return export_landmarks(args)

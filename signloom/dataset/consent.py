@@ -70,8 +70,9 @@ def refuse_ended(table: str, rows: pd.DataFrame, today: date) -> None:
     if len(ended):
         first = ended.iloc[0]
         raise SignloomError(
-            f"{table}: the consent to {len(ended)} of {len(rows)} clips has ended; first: row {first['row']}, "
-            f"until {first['until'].strip()}; run `signloom withdraw --ended`, or put the new day into the table"
+            f"{table}: the consent to {len(ended)} of {len(rows)} clips has ended; first: row "
+            f"{first['row']}, until {first['until'].strip()}; run `signloom withdraw --ended`, or put the new "
+            "day into the table"
         )
 
 
@@ -80,5 +81,7 @@ def count_uses(consents: Iterable[str]) -> dict[str, int]:
     given = list(consents)
     if not any(given):
         return {}
-    counts: dict[str, int] = {use: sum(bool(consent) and allows(consent, use) for consent in given) for use in USES}
+    counts: dict[str, int] = {
+        use: sum(bool(consent) and allows(consent, use) for consent in given) for use in USES
+    }
     return {**counts, "not_stated": given.count("")}

@@ -27,6 +27,7 @@ from signloom.dataset.forms.subtitles import SUFFIXES, read_subtitles
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.forms.video_files import on_disk
 from signloom.dataset.row_tables import split_key
+from signloom.dataset.withdrawn import are_withdrawn, list_beside, read_withdrawn
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams, ElanTiers
 
@@ -105,7 +106,14 @@ def _form(name: str) -> Form:
 
 
 def load_rows(dataset: DatasetParams) -> pd.DataFrame:
-    """Return the rows of the table of `dataset`; see `load_table`."""
+    """Return the rows of the table of `dataset` without those of withdrawn clips; see `load_table`."""
+    rows = all_rows(dataset)
+    out = are_withdrawn(rows, read_withdrawn(list_beside(dataset.table)))
+    return rows[~out].reset_index(drop=True)
+
+
+def all_rows(dataset: DatasetParams) -> pd.DataFrame:
+    """Return the rows of the table of `dataset`, withdrawn clips included; see `load_table`."""
     table, videos = Path(dataset.table), Path(dataset.videos)
     return load_table(dataset.importer, table, videos, dataset.elan, dataset.frame_rate)
 

@@ -12,17 +12,15 @@ import pandas as pd
 from pydantic import Field, TypeAdapter, ValidationError
 
 from signloom.console import number_of
+from signloom.dataset.clip_ids import clip_ids
 from signloom.dataset.consent import allows, read_consent, read_until
 from signloom.dataset.forms.general import ANNOTATIONS
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_rows
-from signloom.dataset.landmark_sources import SUFFIXES as LANDMARK_SUFFIXES
-from signloom.dataset.probe import VIDEO_SUFFIXES, skipped_pictures
+from signloom.dataset.probe import skipped_pictures
 from signloom.dataset.reject_words import REVIEWED, TWIN
 from signloom.dataset.reviewed import relabelled, set_aside
-from signloom.dataset.row_files import ROW_SUFFIXES
-from signloom.dataset.row_tables import split_key
 from signloom.dataset.shard_names import shard_names, shard_of
 from signloom.dataset.sources import Sources
 from signloom.errors import SignloomError
@@ -37,7 +35,6 @@ SHARD_COLUMNS = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
 LENGTH_SLACK_S = 0.1  # tables and headers of files round times
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 _GLOSS_TIMES = TypeAdapter(list[tuple[_Seconds, _Seconds]])
-_NO_PART_OF_IDS = frozenset({*VIDEO_SUFFIXES, *LANDMARK_SUFFIXES, *ROW_SUFFIXES})
 # what no two clips may share: content hash, start and end in seconds (-1 if not given)
 _Content = tuple[str, float, float]
 
@@ -94,7 +91,7 @@ def build_manifest(
     root = Path(dataset.videos)
     if not root.is_dir():
         raise SignloomError(f"dataset.videos: {root} is not a folder")
-    paths, ids = [root / video for video in rows["video"]], _clip_ids(rows)
+    paths, ids = [root / video for video in rows["video"]], clip_ids(rows)
     if rows.empty:
         raise SignloomError(f"{dataset.table}: the table has no clip; add at least one row")
     rows = relabelled(rows, ids, dataset.review)
@@ -149,7 +146,7 @@ def shard_digests(dataset: DatasetParams, count: int, hashes: HashCache) -> dict
     """
     root = Path(dataset.videos)
     rows = load_rows(dataset)
-    paths, ids = [root / video for video in rows["video"]], _clip_ids(rows)
+    paths, ids = [root / video for video in rows["video"]], clip_ids(rows)
     checks = _Checks(Sources(dataset, paths, hashes), {})
     contents = rows.assign(content=[checks.sources.hashes.get(path, "") for path in paths])
     rows = relabelled(contents, ids, dataset.review)
@@ -162,28 +159,6 @@ def shard_digests(dataset: DatasetParams, count: int, hashes: HashCache) -> dict
     return {
         name: hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest() for name, lines in entries.items()
     }
-
-
-def _clip_ids(rows: pd.DataFrame) -> list[str]:
-    """Return clip ids made from paths below the video root; a suffix stays if two files differ only in it.
-
-    A row that names no file has the id ""; clip 98 of the table hands.csv has the id hands/98.
-    """
-    keyed = ((split_key(Path(video)), Path(video)) for video in rows["video"])
-    videos = [parts[0].with_suffix("") / parts[1] if parts else video for parts, video in keyed]
-    suffixes: dict[Path, set[str]] = {}
-    for video in videos:
-        if video.name:
-            suffixes.setdefault(video.with_suffix(""), set()).add(video.suffix)
-    ids = []
-    for video, start, end in zip(videos, rows["start_s"], rows["end_s"], strict=True):
-        if not video.name:
-            ids.append("")
-            continue
-        stem = video.with_suffix("") if video.suffix.lower() in _NO_PART_OF_IDS else video
-        name = video if len(suffixes[video.with_suffix("")]) > 1 else stem
-        ids.append(name.as_posix() + (f"@{start}-{end}" if start or end else ""))
-    return ids
 
 
 @dataclass

@@ -51,9 +51,10 @@ def in_gallery(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
     A gallery is handed on with the bundle, so a clip whose features may not be shared is in none.
     """
     consents = table["consent"] if "consent" in table else [""] * len(table)  # as in an earlier build
-    shared = np.array([allows(consent, "features") for consent in consents], bool)
+    shared = [allows(consent, "features") for consent in consents]
     signed = (table["split"] == "train") & (table["sentence_id"] >= 0)
-    return np.asarray(signed, bool) & shared
+    both: npt.NDArray[np.bool_] = np.logical_and(signed.to_numpy(), shared)
+    return both
 
 
 class EmbeddedClips:

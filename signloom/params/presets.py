@@ -10,9 +10,19 @@ from signloom.params.schema import Params
 PRESETS = Path("config/presets")
 # folders of products below build/; a preset of this name would write into one of them
 PRODUCT_FOLDERS = {
-    *("shards", "landmarks", "pose_features", "clip_features", "text", "models", "embeddings", "inference"),
+    *(
+        "shards",
+        "landmarks",
+        "pose_features",
+        "clip_features",
+        "clip_features_augmented",
+        "text",
+        "models",
+        "embeddings",
+        "inference",
+    ),
     *("predictions", "export", "report", "gloss", "seeds", "folds", "variants", "logs", "benchmarks"),
-    *("scratch", "side_by_side", "review"),
+    *("scratch", "side_by_side", "review", "together"),
 }
 
 

@@ -44,9 +44,9 @@ class Videos:
 def read_videos(
     landmarks: Sequence[Path], index: Sequence[Path], shards: Sequence[Path], manifest: Path
 ) -> Videos:
-    """Return the landmark shards, memory-mapped, the rows of the shard lists by clip, and who allows pictures.
+    """Return the landmark shards, memory-mapped, and the rows of the shard lists by clip.
 
-    Clips that the manifest does not list are withheld.
+    Withheld are clips that the manifest does not list, or whose pictures may not be published.
     """
     files = {clip["clip_id"]: clip for path in shards for clip in read_shard_list(path)}
     listed = pd.read_parquet(manifest, columns=["clip_id", "consent"])

@@ -88,6 +88,26 @@ def read_text(
     return rows
 
 
+def without_rows(table: Path, rows: set[int]) -> str:
+    """Return the text of a .csv or .tsv table without `rows`, as `read_table` numbers them.
+
+    All other lines stay as they are. Raises SignloomError if the table cannot be read.
+    """
+    usual = "\t" if table.suffix.lower() == ".tsv" else ","
+    separator = _separator(table, usual, ["video"])
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            lines = list(file)
+        reader, kept, line = csv.reader(iter(lines), delimiter=separator, strict=True), "", 0
+        for _ in reader:
+            if line + 1 not in rows:
+                kept += "".join(lines[line : reader.line_num])
+            line = reader.line_num
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SignloomError(f"{table}: not a readable table: {error}") from error
+    return kept
+
+
 def _lines(
     table: Path, file: TextIO, separator: str, quoted: bool, names: Sequence[str] = ()
 ) -> pd.DataFrame:

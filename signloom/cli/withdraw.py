@@ -1,0 +1,227 @@
+"""`signloom withdraw`: take signers or clips out of the project, and prove that nothing is left of them."""
+
+import difflib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from signloom.console import number_of
+from signloom.dataset.clip_ids import clip_ids
+from signloom.dataset.consent import has_ended
+from signloom.dataset.forms.table_files import read_table, without_rows
+from signloom.dataset.hashes import HashCache
+from signloom.dataset.importers import all_rows
+from signloom.dataset.sources import Sources
+from signloom.dataset.withdrawn import add_withdrawn, are_withdrawn, list_beside, read_withdrawn
+from signloom.errors import SignloomError
+from signloom.files import file_sha256, write_npy, write_text
+from signloom.params.dataset import DatasetParams
+from signloom.params.presets import load_presets
+from signloom.progress import track
+from signloom.withdrawal.builds import BUILD, Build, find_builds, remove
+from signloom.withdrawal.caches import DvcCache, forget_records, forget_state
+from signloom.withdrawal.search import fingerprint_file, search
+
+_TEXT_TABLES = (".csv", ".tsv")
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user wants withdrawn: rows of the table with their clips and contents, and whole signers."""
+
+    rows: pd.DataFrame  # row, signer_id, clip_id, video_hash
+    signers: list[str]
+
+
+def withdraw(
+    presets: str, signers: Sequence[str], clips: Sequence[str], ended: bool, yes: bool, today: date
+) -> int:
+    """Say what will be removed, and remove it if `yes`; return the exit code.
+
+    Without signers, clips and `ended`, what the list names already is removed again. Raises SignloomError for
+    a signer or clip that the table does not have.
+    """
+    names = [name for name in presets.split(",") if name]
+    dataset = load_presets(names).dataset
+    asked = find(dataset, signers, clips, ended, today)
+    listed = read_withdrawn(list_beside(dataset.table))
+    ids = {*asked.rows["clip_id"], *listed["clip_id"]} - {""}
+    hashes = {*asked.rows["video_hash"], *listed["video_hash"]} - {""}
+    if not ids:
+        raise SignloomError("withdraw: nothing to withdraw; name a signer, --clips, or --ended")
+    own = Build(BUILD / "-".join(names))
+    builds = [build for build in find_builds() if build == own or build.holds(ids, hashes)]
+    files = {build: build.derived(ids) for build in builds}
+    cache = DvcCache.find()
+    print("\n".join(plan(dataset, asked, files, cache)))
+    if not yes:
+        print("\nnothing was removed; add --yes to remove it")
+        return 0
+    _record(dataset, asked, builds, ids, today)
+    _edit_tables(dataset)
+    for build in builds:
+        remove(files[build])
+    forget_records()
+    if cache:
+        remove(cache.doomed())
+        forget_state(cache)
+    print("\n" + "\n".join(what_is_left(dataset, names, builds, cache)))
+    return 0
+
+
+def find(
+    dataset: DatasetParams, signers: Sequence[str], clips: Sequence[str], ended: bool, today: date
+) -> Asked:
+    """Return the rows that are asked for; raises SignloomError for what neither table nor list names."""
+    rows = all_rows(dataset)
+    rows = rows.assign(clip_id=clip_ids(rows), signer_id=rows["signer_id"].str.strip())
+    listed = read_withdrawn(list_beside(dataset.table))
+    for column, what, names in (("signer_id", "signer", signers), ("clip_id", "clip", clips)):
+        known = {*rows[column], *listed[column]} - {""}
+        for name in names:
+            if name not in known:
+                close = difflib.get_close_matches(name, sorted(known), n=1)
+                meant = f"; did you mean {close[0]!r}?" if close else ""
+                raise SignloomError(f"withdraw: {dataset.table} has no {what} {name!r}{meant}")
+    out = rows["signer_id"].isin([*signers]) | rows["clip_id"].isin([*clips])
+    if ended:
+        out |= [has_ended(until, today) for until in rows["until"]]
+    chosen = rows[out & (rows["clip_id"] != "")]
+    paths = [Path(dataset.videos) / video for video in chosen["video"]]
+    with tempfile.TemporaryDirectory() as scratch:  # no cache of hashes may keep those of withdrawn videos
+        known_hashes = Sources(dataset, paths, HashCache(Path(scratch) / "hashes.json")).hashes
+    contents = [known_hashes.get(path, "") for path in paths]
+    found = chosen[["row", "signer_id", "clip_id"]].assign(video_hash=contents)
+    return Asked(
+        found, [name for name in signers if name not in {*listed["signer_id"][listed["clip_id"] == ""]}]
+    )
+
+
+def plan(
+    dataset: DatasetParams, asked: Asked, files: dict[Build, list[Path]], cache: DvcCache | None
+) -> list[str]:
+    """Return lines that say what will be removed."""
+    rows = asked.rows
+    who = sorted({*rows["signer_id"]} - {""})
+    lines = [f"clips     {len(rows)} of {dataset.table}" + (f", signed by {', '.join(who)}" if who else "")]
+    if _can_edit(dataset):
+        lines.append(f"table     their rows are taken out of {dataset.table}")
+    lines.append(f"list      {list_beside(dataset.table)} names them, so that they stay out")
+    for build, its in files.items():
+        size = sum(file.stat().st_size for file in its if file.exists())
+        lines.append(f"build     {build.folder}: {number_of(len(its), 'file', 'files')}, {size / 1e6:.1f} MB")
+    lines.append("records   Snakemake's logs, and its records of these files")
+    if cache:
+        lines.append(f"cache     DVC's copies in {cache.folder} of all products that do not stay")
+    return lines
+
+
+def what_is_left(
+    dataset: DatasetParams, names: Sequence[str], builds: Sequence[Build], cache: DvcCache | None
+) -> list[str]:
+    """Return lines that say what to build again, and what lies where this command does not reach."""
+    lines = ["removed. Everything that was trained with these clips must be made again:"]
+    for build in builds:
+        given = "" if build.folder == BUILD else f" --config preset={_presets(build)}"
+        lines.append(f"  snakemake --cores all{given}" + ("" if given else "     or: dvc repro"))
+    lines.append("then: signloom withdraw --verify" + (f" --preset {','.join(names)}" if names else ""))
+    lines.append("yours to see to:")
+    lines.append(f"  the source videos or rows in {dataset.videos}, and tables that name these clips")
+    lines.append("  the history of git, which keeps earlier tables, metric files and dvc.lock")
+    lines.append("  bundles, reports and landmarks that were handed on")
+    for name, url in (cache.remotes if cache else {}).items():
+        lines.append(
+            f"  DVC's remote {name} ({url}): after the rebuild commit dvc.lock, dvc push --remote {name} "
+            f"and dvc gc --workspace --cloud --remote {name}"
+        )
+    return lines
+
+
+def verify(presets: str) -> int:
+    """Search the project and its caches; print what is left, and return 1 if it is anything, else 0."""
+    dataset = load_presets([name for name in presets.split(",") if name]).dataset
+    listed = read_withdrawn(list_beside(dataset.table))
+    if listed.empty:
+        raise SignloomError(
+            f"withdraw: {list_beside(dataset.table)} names nobody, so there is nothing to verify"
+        )
+    found = search(dataset, DvcCache.find())
+    print(f"searched {found.files} files, {found.bytes / 1e6:.1f} MB, for {len(listed)} entries of the list")
+    for path, what in found.aside.items():
+        print(f"aside     {path}: {_some(what)}")
+    if commits := _commits(Path(dataset.table)):
+        print(f"aside     git history: {number_of(commits, 'commit', 'commits')} of {dataset.table}")
+    if videos := _videos_left(dataset, {*listed["video_hash"]}):
+        which = number_of(len(videos), "source video is", "source videos are")
+        print(f"aside     {which} still in {dataset.videos}; first: {videos[0]}")
+    for path, what in found.traces.items():
+        print(f"found     {path}: {_some(what)}", file=sys.stderr)
+    if found.traces:
+        print("something is left of withdrawn clips; delete these files, or withdraw again", file=sys.stderr)
+        return 1
+    print("nothing is left of them in products and caches")
+    return 0
+
+
+def _record(
+    dataset: DatasetParams, asked: Asked, builds: Sequence[Build], ids: set[str], today: date
+) -> None:
+    """Write the fingerprints and then the list, so that a killed command goes on where it stopped."""
+    store = fingerprint_file(dataset)
+    known = [np.load(store, allow_pickle=False)] if store.exists() else []
+    made = np.unique(np.concatenate([np.zeros(0, np.uint64), *known, *(b.fingerprints(ids) for b in builds)]))
+    if len(made):
+        write_npy(store, made)
+    clips = asked.rows[["clip_id", "signer_id", "video_hash"]]
+    add_withdrawn(list_beside(dataset.table), clips, asked.signers, today)
+
+
+def _edit_tables(dataset: DatasetParams) -> None:
+    """Take the rows of withdrawn clips out of the table and of the review, if these are text."""
+    listed = read_withdrawn(list_beside(dataset.table))
+    rows = all_rows(dataset)
+    gone = rows[are_withdrawn(rows, listed)]
+    if _can_edit(dataset) and len(gone):
+        write_text(Path(dataset.table), without_rows(Path(dataset.table), {*gone["row"]}))
+    if dataset.review and Path(dataset.review).suffix in _TEXT_TABLES:
+        review = Path(dataset.review)
+        done = read_table(review, ["clip_id"])
+        if len(mine := done[done["clip_id"].isin({*listed["clip_id"]} - {""})]):
+            write_text(review, without_rows(review, {*mine["row"]}))
+
+
+def _can_edit(dataset: DatasetParams) -> bool:
+    return dataset.importer == "csv" and Path(dataset.table).suffix in _TEXT_TABLES
+
+
+def _presets(build: Build) -> str:
+    """Return the presets of a build by its folder: one of this name, or several joined by -."""
+    name = build.folder.name
+    return name if Path("config/presets", f"{name}.yaml").exists() else name.replace("-", ",")
+
+
+def _videos_left(dataset: DatasetParams, hashes: set[str]) -> list[Path]:
+    root = Path(dataset.videos)
+    files = [file for file in sorted(root.rglob("*")) if file.is_file()] if root.is_dir() else []
+    return [file for file in track(files, "hashing videos", unit="file") if file_sha256(file) in hashes]
+
+
+def _commits(table: Path) -> int:
+    """Return how many commits have changed the table, 0 without git."""
+    command = ["git", "rev-list", "--count", "--all", "--", str(table)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return int(done.stdout or 0) if done.returncode == 0 else 0
+
+
+def _some(what: set[str]) -> str:
+    shown = sorted(what)
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return ", ".join(shown[:_SHOWN]) + more

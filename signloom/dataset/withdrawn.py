@@ -1,0 +1,51 @@
+"""The list of withdrawn clips: `withdrawn.csv`, beside the table of clips.
+
+A row names a clip (`clip_id`), or all clips of a signer (`signer_id` without `clip_id`). The command
+`signloom withdraw` writes it; its rows are left out of the table whenever that is read.
+"""
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from signloom.dataset.clip_ids import clip_ids
+from signloom.dataset.forms.table_files import read_table
+from signloom.files import write_csv
+
+COLUMNS = ["clip_id", "signer_id", "video_hash", "withdrawn_on"]
+
+
+def list_beside(table: str | Path) -> Path:
+    """Return the path of the list that belongs to a table of clips, a file or a folder."""
+    return Path(table).with_name("withdrawn.csv")
+
+
+def read_withdrawn(path: Path) -> pd.DataFrame:
+    """Return the columns `COLUMNS` of the list, without a row if there is none."""
+    if not path.exists():
+        return pd.DataFrame(columns=COLUMNS, dtype=str)
+    return read_table(path, COLUMNS)[COLUMNS]
+
+
+def are_withdrawn(rows: pd.DataFrame, listed: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which `rows` of the table of clips the list names."""
+    if listed.empty:
+        return np.zeros(len(rows), bool)
+    clips = {*listed["clip_id"]} - {""}
+    signers = {*listed["signer_id"][listed["clip_id"] == ""]} - {""}
+    ids = pd.Series(clip_ids(rows), index=rows.index)
+    return np.asarray(ids.isin(clips) | rows["signer_id"].str.strip().isin(signers), bool)
+
+
+def add_withdrawn(path: Path, clips: pd.DataFrame, signers: list[str], today: date) -> pd.DataFrame:
+    """Add `clips` (`clip_id, signer_id, video_hash`) and whole `signers` to the list, and return it."""
+    whole = pd.DataFrame({"clip_id": "", "signer_id": signers, "video_hash": ""}, dtype=str)
+    added = pd.concat([whole, clips]).assign(withdrawn_on=today.isoformat())
+    # what stands in the list keeps its day
+    listed = pd.concat([read_withdrawn(path), added[COLUMNS]], ignore_index=True)
+    listed = listed.drop_duplicates(["clip_id", "signer_id", "video_hash"], ignore_index=True)
+    write_csv(path, listed)
+    return listed

@@ -1,0 +1,140 @@
+"""The builds of a project: which of them hold clips, what was derived from these, and their fingerprints."""
+
+import base64
+import re
+from collections.abc import Iterator, Set
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from signloom.params.presets import PRODUCT_FOLDERS
+from signloom.progress import track
+from signloom.withdrawal.traces import Words, fingerprints
+
+BUILD, METRICS = Path("build"), Path("metrics")
+# made clip by clip, so that a shard without the clips is as it would be without them
+_SHARDED = ("landmarks", "pose_features", "clip_features", "clip_features_augmented")
+_TABLES = ("manifest.parquet", "sources.parquet", "processed_metadata.parquet")
+_PICTURE = re.compile(r'<img src="data:image/\w+;base64,[^"]*"[^>]*alt="[^"]*"')
+
+
+@dataclass(frozen=True)
+class Build:
+    """The products of one set of parameters: a folder below `build`, or that folder itself."""
+
+    folder: Path
+
+    @property
+    def metrics(self) -> Path:
+        """The folder of its metric files."""
+        return METRICS / self.folder.relative_to(BUILD)
+
+    def holds(self, clips: Set[str], hashes: Set[str]) -> bool:
+        """Return whether its tables name one of the contents `hashes`, or, if they lack them, the `clips`."""
+        for name in _TABLES:
+            path = self.folder / name
+            if not path.exists():
+                continue
+            table = pd.read_parquet(path)
+            column = next((name for name in ("video_hash", "content", "clip_id") if name in table), "clip_id")
+            if not (clips if column == "clip_id" else hashes).isdisjoint(table[column]):
+                return True
+        return False
+
+    def shards(self, clips: Set[str], derived: bool) -> list[Path]:
+        """Return the files of shards that have rows of `clips` (`derived`), or of those that have none."""
+        found = []
+        for folder in _SHARDED:
+            for index in sorted((self.folder / folder).glob("*.parquet")):
+                ids = pd.read_parquet(index, columns=["clip_id"])["clip_id"]
+                own = {clip.split("#")[0] for clip in ids}
+                if derived != own.isdisjoint(clips):
+                    found += sorted(index.parent.glob(f"{index.stem}.*"))
+        return found
+
+    def derived(self, clips: Set[str]) -> list[Path]:
+        """Return every file that was made from `clips` or with them.
+
+        Statistics, models, indexes, reports and metrics are made from all clips. Only shards of features
+        that hold none of the clips stay.
+        """
+        stay = {*self.shards(clips, derived=False)}
+        return [file for file in self._products() if file not in stay]
+
+    def _products(self) -> Iterator[Path]:
+        """Yield all files of the build; the folders of other builds lie beside those of the first."""
+        for place in (self.folder, self.metrics):
+            inner = PRODUCT_FOLDERS if self.folder == BUILD else {path.name for path in place.glob("*")}
+            for path in sorted(place.glob("*")):
+                if not path.is_dir() or path.is_symlink():
+                    yield path
+                elif path.name in inner:
+                    yield from (file for file in sorted(path.rglob("*")) if not file.is_dir())
+
+    def fingerprints(self, clips: Set[str]) -> Words:
+        """Return the fingerprints of rows and pictures of `clips` that no other clip has."""
+        mine, rest = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
+        for clip_id, rows in self._rows():
+            (mine if clip_id.split("#")[0] in clips else rest).append(fingerprints(rows))
+        pages = [file for file in self.folder.rglob("*.html") if not file.is_dir()]
+        for page in pages:
+            mine += [
+                _of_picture(img) for img in _PICTURE.findall(page.read_text("utf-8")) if _names(img, clips)
+            ]
+        return np.setdiff1d(np.concatenate(mine), np.concatenate(rest))
+
+    def _rows(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        """Yield clip and rows of every array that has an index, and of the embeddings."""
+        indexes = [path for path in sorted(self.folder.rglob("*.parquet")) if _array_of(path).exists()]
+        for index in track(indexes, "fingerprints", unit="array"):
+            table = pd.read_parquet(index)
+            array = np.load(_array_of(index), mmap_mode="r", allow_pickle=False)
+            if {"clip_id", "offset", "length"} <= {*table}:
+                for row in table[["clip_id", "offset", "length"]].itertuples(index=False):
+                    yield row.clip_id, np.array(array[row.offset : row.offset + row.length])
+        for table_file in sorted(self.folder.rglob("embeddings_map.csv")):
+            vectors = table_file.with_name("embeddings.npy")
+            if vectors.exists():
+                named = pd.read_csv(table_file, dtype={"clip_id": str}, keep_default_na=False)["clip_id"]
+                yield from zip(named, np.load(vectors)[:, None], strict=False)
+
+
+def _array_of(index: Path) -> Path:
+    return index.with_name(index.stem.removesuffix("_index")).with_suffix(".npy")
+
+
+def _names(img: str, clips: Set[str]) -> bool:
+    return not clips.isdisjoint(re.split(r"[\s.,:;\"']+", img.partition("alt=")[2]))
+
+
+def _of_picture(img: str) -> Words:
+    """Return a few fingerprints of an embedded picture, from its middle on, where no header is."""
+    blob = _bytes_of(img)
+    return fingerprints(np.frombuffer(blob[len(blob) // 2 :][:256], np.uint8)[None])
+
+
+def _bytes_of(img: str) -> bytes:
+    """Return the bytes of a picture that an element of a page holds."""
+    return base64.b64decode(img.partition("base64,")[2].partition('"')[0])
+
+
+def find_builds() -> list[Build]:
+    """Return all builds of the project: below `build` a folder with tables of clips is one of its own."""
+    if not BUILD.is_dir():
+        return []
+    below = [path for path in sorted(BUILD.iterdir()) if any((path / name).exists() for name in _TABLES)]
+    return [Build(folder) for folder in (BUILD, *below)]
+
+
+def remove(files: list[Path]) -> None:
+    """Delete `files`, and then the folders that are empty."""
+    for file in track(files, "removing", unit="file"):
+        file.unlink(missing_ok=True)
+    for folder in sorted({parent for file in files for parent in file.parents}, reverse=True):
+        if folder not in (Path(), *Path().parents):
+            with suppress(OSError):  # it holds something else
+                folder.rmdir()

@@ -1,0 +1,162 @@
+"""What Snakemake and DVC keep beside the products: records, copies in the cache, and what was pushed.
+
+Both keep these in plain files, so no engine is imported. DVC's command says where its caches are.
+"""
+
+import base64
+import binascii
+import configparser
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from signloom.errors import SignloomError
+
+SNAKEMAKE, DVC = Path(".snakemake"), Path(".dvc")
+_STAYS = {"conda", "conda-archive", "metadata"}  # of Snakemake's folder; of the records only those of files
+_LISTS = ("*.dvc", "data/*.dvc", "data/**/*.dvc")
+
+
+@dataclass(frozen=True)
+class DvcCache:
+    """Where DVC keeps copies: the cache of contents, the cache of its state, and the remotes by name."""
+
+    folder: Path
+    site: Path | None
+    remotes: dict[str, str]
+
+    @classmethod
+    def find(cls) -> "DvcCache | None":
+        """Return the caches of the project, None if it has no DVC."""
+        if not DVC.is_dir():
+            return None
+        config = configparser.ConfigParser()
+        config.read([DVC / "config", DVC / "config.local"], "utf-8")
+        given = config.get("cache", "dir", fallback="cache")
+        remotes = {
+            name: config.get(section, "url", fallback="")
+            for section in config.sections()
+            if (name := _remote(section))
+        }
+        return cls(DVC / given, _site_cache(), remotes)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the cache lies outside the project, so that other projects may use it."""
+        return not self.folder.resolve().is_relative_to(Path.cwd())
+
+    def doomed(self) -> list[Path]:
+        """Return the copies to delete: all but those of files that are still there, and of data in git.
+
+        Of a shared cache only copies that a lock file or a run of this project names are deleted.
+        """
+        stay, named = _hashes_that_stay(), set(_hashes_named(self.folder)) if self.is_shared else set()
+        for folder in [digest for digest in stay if digest.endswith(".dir")]:
+            copy = self.folder / "files/md5" / folder[:2] / folder[2:]
+            stay |= {*members_of(copy)} if copy.exists() else set()
+        objects = [path for path in (self.folder / "files/md5").glob("??/*") if not path.is_dir()]
+        mine = [path for path in objects if not self.is_shared or _hash_of(path) in named]
+        runs = [path for path in (self.folder / "runs").rglob("*") if not path.is_dir()]
+        return [path for path in mine if _hash_of(path) not in stay] + sorted(runs)
+
+
+def forget_records() -> None:
+    """Delete Snakemake's logs, and its records of files that are no longer there."""
+    for path in sorted(SNAKEMAKE.glob("*")):
+        if path.name not in _STAYS:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    for record in sorted((SNAKEMAKE / "metadata").rglob("*")):
+        if not record.is_dir() and not _product_of(record).exists():
+            record.unlink()
+
+
+def forget_state(cache: DvcCache) -> None:
+    """Delete what DVC remembers of files, and folders of experiments; it makes them anew."""
+    for folder in filter(None, (DVC / "tmp", cache.site)):
+        if folder.is_dir():
+            shutil.rmtree(folder)
+
+
+def _product_of(record: Path) -> Path:
+    """Return the file that a record of Snakemake's is about; a long name is spread over folders with @."""
+    name = "".join(part.removeprefix("@") for part in record.relative_to(SNAKEMAKE / "metadata").parts)
+    try:
+        return Path(base64.urlsafe_b64decode(name).decode())
+    except (binascii.Error, UnicodeDecodeError):
+        return SNAKEMAKE / "no such file"
+
+
+def _remote(section: str) -> str:
+    found = re.fullmatch(r"'?remote \"(.+)\"'?", section)
+    return found[1] if found else ""
+
+
+def _site_cache() -> Path | None:
+    """Return the folder in which DVC remembers files of this project; raises SignloomError if DVC fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "doctor"], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SignloomError(
+            f"withdraw: dvc doctor failed: {done.stderr.strip()}; install DVC, or remove .dvc"
+        )
+    found = re.search(r"^Repo\.site_cache_dir: (.+)$", done.stdout, re.MULTILINE)
+    return Path(found[1].strip()) if found else None
+
+
+def _hashes_that_stay() -> set[str]:
+    """Return the MD5 of outputs in dvc.lock that are still there, and of data that `.dvc` files name."""
+    found: set[str] = set()
+    for out in _outs(_yaml(Path("dvc.lock"))):
+        if Path(str(out.get("path", ""))).exists():
+            found.add(str(out.get("md5", "")))
+    for pattern in _LISTS:
+        for file in Path().glob(pattern):
+            if file.is_file():
+                found |= {str(out.get("md5", "")) for out in _yaml(file).get("outs", [])}
+    return found
+
+
+def _hashes_named(cache: Path) -> Iterator[str]:
+    """Yield the MD5 of all outputs that the project's lock file, its history and its runs name."""
+    texts = [path.read_text("utf-8") for path in (cache / "runs").rglob("*") if path.is_file()]
+    if Path("dvc.lock").exists():
+        texts.append(Path("dvc.lock").read_text("utf-8"))
+    commits = _git("rev-list", "--all", "--", "dvc.lock").split()
+    texts += [_git("show", f"{commit}:dvc.lock") for commit in commits]
+    for text in texts:
+        yield from re.findall(r"^\s*md5: (\S+)$", text, re.MULTILINE)
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout
+
+
+def _outs(lock: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for stage in lock.get("stages", {}).values():
+        yield from stage.get("outs", [])
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    tree = yaml.load(path.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return tree if isinstance(tree, dict) else {}
+
+
+def _hash_of(path: Path) -> str:
+    """Return the MD5 of a copy, as lock files write it: a folder's ends with .dir."""
+    return path.parent.name + path.name
+
+
+def members_of(folder_copy: Path) -> list[str]:
+    """Return the MD5 of the files of a folder from its copy in the cache."""
+    return [str(entry["md5"]) for entry in json.loads(folder_copy.read_text("utf-8"))]

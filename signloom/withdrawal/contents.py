@@ -1,0 +1,93 @@
+"""What files hold, whatever their names: archives are opened, tables read, and pictures in pages decoded."""
+
+import base64
+import gzip
+import io
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+_DEEPEST = 3  # archives in archives
+_BLOB = re.compile(rb"base64,([A-Za-z0-9+/]{64,}={0,2})")
+_ZIP, _GZIP, _PARQUET = b"PK\x03\x04", b"\x1f\x8b", b"PAR1"
+_UNREADABLE = (
+    ValueError,
+    OSError,
+    EOFError,
+    zlib.error,
+    zipfile.BadZipFile,
+    RuntimeError,
+    NotImplementedError,
+)
+
+
+class Content(NamedTuple):
+    """Bytes of a file, or of a part of it, and the clips that a column `clip_id` in it names."""
+
+    data: bytes
+    clips: frozenset[str] = frozenset()
+
+
+def contents(path: Path) -> Iterator[Content]:
+    """Yield the bytes of a file, and those of what is packed in it."""
+    yield from _opened(path.read_bytes(), 0)
+
+
+def _opened(data: bytes, depth: int) -> Iterator[Content]:
+    """Yield `data` and what it holds; what looks like an archive and is none stays as it is."""
+    yield Content(data, _csv_clips(data))
+    if depth >= _DEEPEST:
+        return
+    try:
+        if data.startswith(_ZIP):
+            yield from _members(data, depth)
+        elif data.startswith(_GZIP):
+            yield from _opened(gzip.decompress(data), depth + 1)
+        elif data.startswith(_PARQUET):
+            yield _table(data)
+    except _UNREADABLE:
+        return
+    for blob in _BLOB.findall(data):
+        yield Content(base64.b64decode(blob + b"=" * (-len(blob) % 4)))
+
+
+def _members(data: bytes, depth: int) -> Iterator[Content]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for name in archive.namelist():
+            yield from _opened(archive.read(name), depth + 1)
+
+
+def _table(data: bytes) -> Content:
+    """Return the cells of a parquet table: texts as lines, numbers and lists of numbers as their bytes."""
+    table = pd.read_parquet(io.BytesIO(data))
+    parts: list[bytes] = []
+    for name in table.columns:
+        cells = table[name]
+        if pd.api.types.is_numeric_dtype(cells):
+            parts.append(np.ascontiguousarray(cells.to_numpy()).tobytes())
+        else:
+            parts += [
+                cell.tobytes() if isinstance(cell, np.ndarray) else f"{cell}\n".encode() for cell in cells
+            ]
+    clips = table["clip_id"].astype(str) if "clip_id" in table else []
+    return Content(b"".join(parts), frozenset(clip.split("#")[0] for clip in clips))
+
+
+def _csv_clips(data: bytes) -> frozenset[str]:
+    """Return the clips of a table as text, none if `data` is something else."""
+    header = data[: data.find(b"\n") + 1]
+    if b"clip_id" not in header.strip().split(b","):
+        return frozenset()
+    try:
+        clips = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, usecols=["clip_id"])[
+            "clip_id"
+        ]
+    except ValueError:
+        return frozenset()
+    return frozenset(clip.split("#")[0] for clip in clips)

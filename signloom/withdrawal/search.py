@@ -1,0 +1,106 @@
+"""Search a project and its caches for traces of withdrawn clips."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from signloom.dataset.importers import annotation_sources
+from signloom.dataset.reviewed import short_hash
+from signloom.dataset.withdrawn import list_beside, read_withdrawn
+from signloom.params.dataset import DatasetParams
+from signloom.progress import track
+from signloom.withdrawal.builds import METRICS
+from signloom.withdrawal.caches import DvcCache
+from signloom.withdrawal.contents import contents
+from signloom.withdrawal.traces import SHORTEST, Traces, as_written
+
+# programs and history, which no stage writes
+_SKIPPED = {
+    ".git",
+    ".venv",
+    "venv",
+    "__pycache__",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".pytest_cache",
+    ".hypothesis",
+}
+_PRODUCTS_IN_GIT = {METRICS.as_posix(), "dvc.lock"}
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search found: traces by file, sources that still name the clips, and how much was read."""
+
+    traces: dict[Path, set[str]]
+    aside: dict[Path, set[str]]
+    files: int
+    bytes: int
+
+
+def fingerprint_file(dataset: DatasetParams) -> Path:
+    """Return the file of fingerprints beside the list of withdrawn clips."""
+    return list_beside(dataset.table).with_suffix(".npy")
+
+
+def search(dataset: DatasetParams, cache: DvcCache | None) -> Searched:
+    """Read every file of the project and its caches, and return what is left of withdrawn clips.
+
+    Videos are not opened; they, tables and other files in git that are no products are `aside`.
+    """
+    listed = read_withdrawn(list_beside(dataset.table))
+    store = fingerprint_file(dataset)
+    rows = np.load(store, allow_pickle=False) if store.exists() else np.zeros(0, np.uint64)
+    traces, weak = _traces(listed, rows)
+    places = [Path(), *([cache.folder] if cache and cache.is_shared else [])]
+    places += [cache.site] if cache and cache.site else []
+    files = [file for place in places for file in _files(place, Path(dataset.videos))]
+    own, sources = {list_beside(dataset.table), store}, _sources(dataset)
+    found: dict[Path, set[str]] = {}
+    aside: dict[Path, set[str]] = {}
+    size = 0
+    for file in track(files, "searching", unit="file"):
+        if file in own or file.is_symlink() or not file.is_file():
+            continue
+        size += file.stat().st_size
+        what = {
+            trace
+            for content in contents(file)
+            for trace in traces.in_bytes(content.data) | {f"clip {clip}" for clip in content.clips & weak}
+        }
+        if what:
+            (aside if file in sources else found)[file] = what
+    return Searched(found, aside, len(files), size)
+
+
+def _traces(
+    listed: pd.DataFrame, rows: np.ndarray[tuple[int], np.dtype[np.uint64]]
+) -> tuple[Traces, set[str]]:
+    """Return what is searched for, and the ids that are too short to be told from other text."""
+    clips, hashes = sorted({*listed["clip_id"]} - {""}), sorted({*listed["video_hash"]} - {""})
+    names = {form: f"clip {clip}" for clip in clips for form in as_written(clip) if len(form) >= SHORTEST}
+    names |= {text.encode(): "video hash" for digest in hashes for text in (digest, short_hash(digest))}
+    return Traces(names, rows), {clip for clip in clips if len(clip.encode()) < SHORTEST}
+
+
+def _files(place: Path, videos: Path) -> Iterator[Path]:
+    for folder, below, names in os.walk(place):
+        below[:] = sorted(name for name in below if name not in _SKIPPED and Path(folder, name) != videos)
+        if Path(folder) != Path(".snakemake"):
+            yield from (Path(folder, name) for name in sorted(names))
+        else:
+            below[:] = [name for name in below if not name.startswith("conda")]
+
+
+def _sources(dataset: DatasetParams) -> set[Path]:
+    """Return the tables of the dataset, and all files in git that no stage writes."""
+    known = annotation_sources(dataset.importer, Path(dataset.table))
+    listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=False).stdout
+    in_git = {Path(name) for name in listed.split("\0") if name}
+    kept = {path for path in in_git if path.parts[0] not in _PRODUCTS_IN_GIT}
+    return {*known, *kept, *(Path(name) for name in (dataset.review,) if name)}
