@@ -3,8 +3,8 @@
 Inputs: metrics (manifest, features, splits, runs .json), metadata, rejects, splits, index (every pose-feature
 parquet). If clips are videos: manifest, landmarks, landmarks_index and shards (every landmark array, its
 parquet, and shard list). If the landmarks-to-sentence family was built: metrics (sign2text, retrieval .json),
-history (history.csv), epochs (metrics.jsonl), predictions (sign2text.csv, retrieval.csv), embeddings and map. If it
-was calibrated: curve, thresholds and metrics (calibration.json). If it was exported: metrics
+history (history.csv), epochs (metrics.jsonl), predictions (sign2text.csv, retrieval.csv), embeddings and map.
+If it was calibrated: curve, thresholds and metrics (calibration.json). If it was exported: metrics
 (inference.json), predictions (inference.csv), bundle (export_manifest.json), latency (latency.json). If the
 gloss family was built: metrics (ablation.json), ablation (ablation.csv), ablation_text, gloss_metrics,
 gloss_epochs and gloss_predictions (one file per run each), clip_index (every clip-feature parquet, if a run

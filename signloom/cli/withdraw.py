@@ -93,7 +93,7 @@ def find(
                 raise SignloomError(f"withdraw: {dataset.table} has no {what} {name!r}{meant}")
     out = rows["signer_id"].isin([*signers]) | rows["clip_id"].isin([*clips])
     if ended:
-        out |= [has_ended(until, today) for until in rows["until"]]
+        out |= np.array([has_ended(until, today) for until in rows["until"]])
     chosen = rows[out & (rows["clip_id"] != "")]
     paths = [Path(dataset.videos) / video for video in chosen["video"]]
     with tempfile.TemporaryDirectory() as scratch:  # no cache of hashes may keep those of withdrawn videos

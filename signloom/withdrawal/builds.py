@@ -63,7 +63,7 @@ class Build:
         that hold none of the clips stay.
         """
         stay = {*self.shards(clips, derived=False)}
-        return [file for file in self._products() if file not in stay]
+        return [file for file in self._products() if file not in stay and file.name != ".gitkeep"]
 
     def _products(self) -> Iterator[Path]:
         """Yield all files of the build; the folders of other builds lie beside those of the first."""

@@ -91,10 +91,9 @@ def _traces(
 def _files(place: Path, videos: Path) -> Iterator[Path]:
     for folder, below, names in os.walk(place):
         below[:] = sorted(name for name in below if name not in _SKIPPED and Path(folder, name) != videos)
-        if Path(folder) != Path(".snakemake"):
-            yield from (Path(folder, name) for name in sorted(names))
-        else:
+        if Path(folder) == Path(".snakemake"):
             below[:] = [name for name in below if not name.startswith("conda")]
+        yield from (Path(folder, name) for name in sorted(names))
 
 
 def _sources(dataset: DatasetParams) -> set[Path]:

@@ -1,0 +1,315 @@
+"""Withdrawal: what is removed, what stays, and a search that finds what is left, whatever holds it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import zipfile
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from checkouts import change_params, link_code
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signloom.__main__ import main
+from signloom.cli.withdraw import withdraw
+from signloom.dataset.importers import load_rows
+from signloom.dataset.withdrawn import list_beside, read_withdrawn
+from signloom.params.load import load_params
+from signloom.withdrawal import traces
+from signloom.withdrawal.builds import Build
+from signloom.withdrawal.traces import Traces, as_written, fingerprints
+
+ROOT = Path(__file__).parent.parent
+TODAY = date(2030, 1, 15)
+RNG = np.random.default_rng(0)
+
+
+def reference_fingerprint(window: bytes) -> int:
+    """The digest of 32 bytes in plain integers: splitmix64's last step of each word, joined by rotation."""
+    total, most = 0, 2**64 - 1
+    for place in range(0, 32, 8):
+        word = int.from_bytes(window[place : place + 8], "little")
+        word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 & most
+        word = (word ^ word >> 27) * 0x94D049BB133111EB & most
+        word ^= word >> 31
+        total = word if place == 0 else ((total << 1 | total >> 63) & most) ^ word
+    return total
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16, np.float64])
+def test_a_row_has_the_fingerprint_of_its_first_telling_window(kind: type) -> None:
+    rows = RNG.normal(size=(3, 40)).astype(kind)
+    rows[1, : 32 // rows.itemsize] = 0  # the first window of this row says nothing
+    starts = [0, 32, 0]
+    expected = {
+        reference_fingerprint(row.tobytes()[at : at + 32]) for row, at in zip(rows, starts, strict=True)
+    }
+    assert {*fingerprints(rows).tolist()} == expected
+
+
+@pytest.mark.parametrize("shape", [(0, 540), (3, 0), (5, 540), (1, 2)])
+def test_empty_and_constant_rows_have_no_fingerprint(shape: tuple[int, int]) -> None:
+    assert len(fingerprints(np.zeros(shape, np.float32))) == 0
+    assert len(fingerprints(np.ones(shape, np.float32))) == 0
+
+
+def test_narrow_rows_are_joined() -> None:
+    rows = RNG.normal(size=(9, 2)).astype(np.float32)
+    assert {*fingerprints(rows).tolist()} == {
+        reference_fingerprint(rows.tobytes()[at : at + 32]) for at in (0, 32)
+    }
+
+
+@given(before=st.binary(max_size=70), after=st.binary(max_size=40), row=st.integers(0, 4))
+def test_one_row_is_found_wherever_it_stands(before: bytes, after: bytes, row: int) -> None:
+    rows = np.random.default_rng(7).normal(size=(5, 12)).astype(np.float32)
+    known = Traces({}, fingerprints(rows))
+    assert known.in_bytes(before + rows[row].tobytes() + after) == {"rows"}
+    assert known.in_bytes(before + after) == set()
+
+
+@given(
+    st.binary(max_size=12),
+    st.sampled_from([b"s2/take-1", b"s2/take-1#2", b'"s2/take-1"', b"v/s2/take-1.mp4"]),
+)
+def test_a_name_is_found_with_what_may_stand_beside_it(before: bytes, text: bytes) -> None:
+    assert Traces({b"s2/take-1": "it"}).in_bytes(before + b"," + text + b"\n") == {"it"}
+
+
+@pytest.mark.parametrize("text", [b"s2/take-11", b"xs2/take-1", b"s2/take-1_b", b"s2/take-", b"s2/take", b""])
+def test_a_longer_or_shorter_name_is_another_name(text: bytes) -> None:
+    assert Traces({b"s2/take-1": "it"}).in_bytes(text) == set()
+
+
+def test_what_lies_across_the_pieces_of_a_large_file_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traces, "_CHUNK", 64)
+    rows = RNG.normal(size=(1, 8)).astype(np.float32)
+    known = Traces({b"signer-two/long-name": "it"}, fingerprints(rows))
+    for place in range(130):
+        filler = bytes(place)
+        assert known.in_bytes(filler + b"signer-two/long-name" + bytes(70)) == {"it"}
+        assert known.in_bytes(filler + rows.tobytes() + bytes(70)) == {"rows"}
+
+
+def test_names_are_searched_as_files_write_them() -> None:
+    name = "söhne & töchter/1"
+    forms = {*as_written(name)}
+    assert name.encode() in forms and json.dumps(name)[1:-1].encode() in forms
+    assert "söhne &amp; töchter/1".encode() in forms
+
+
+CLIPS = [f"s{number // 3}/take-{number}" for number in range(12)]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a table of twelve clips by four signers, and a build of them as the stages write it."""
+    link_code(ROOT, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    dataset = {"importer": "csv", "table": "data/own/clips.csv", "videos": "data/own/rows", "features": True}
+    changes = {"dataset": dataset | {"variations": None, "review": "review.csv"}}
+    change_params(tmp_path, changes | {"gloss": {"variants": ["hybrid_pose"]}, "tcn": {"input": "pose"}})
+    folder = tmp_path / "data/own/rows"
+    lines = ["video,sentence,signer_id,until"]
+    for number, clip in enumerate(CLIPS):
+        path = folder / f"{clip}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, RNG.normal(size=(8, 16)).astype(np.float32))
+        lines.append(f'{clip}.npy,"A sentence,\nof two lines",s{number // 3},')
+    (tmp_path / "data/own/clips.csv").write_bytes("\ufeff".encode() + "\r\n".join([*lines, ""]).encode())
+    (tmp_path / "review.csv").write_text(f"clip_id,action\n{CLIPS[0]},keep\n{CLIPS[3]},set_aside\n")
+    write_build(Path("build"))
+    return tmp_path
+
+
+def write_build(folder: Path) -> None:
+    """The tables, shards, embeddings and page of a build, with the rows of the data."""
+    rows = {clip: np.load(f"data/own/rows/{clip}.npy") for clip in CLIPS}
+    for place in ("pose_features", "embeddings", "report", "logs"):
+        (folder / place).mkdir(parents=True)
+    table = pd.DataFrame({"clip_id": CLIPS, "video_hash": [hash_of(clip) for clip in CLIPS]})
+    table.to_parquet(folder / "manifest.parquet")
+    for shard, clips in (("00", CLIPS[:6]), ("01", CLIPS[6:])):
+        np.save(folder / f"pose_features/{shard}.npy", np.concatenate([rows[clip] for clip in clips]))
+        index = pd.DataFrame({"clip_id": clips, "offset": range(0, 48, 8), "length": 8})
+        index.to_parquet(folder / f"pose_features/{shard}.parquet")
+    np.save(folder / "embeddings/embeddings.npy", np.stack([row.mean(0) for row in rows.values()]))
+    table[["clip_id"]].to_csv(folder / "embeddings/embeddings_map.csv", index=False)
+    pictures = "".join(
+        f'<img src="data:image/webp;base64,{picture_of(c)}" width="1" alt="Clip {c}.">' for c in CLIPS
+    )
+    (folder / "report/index.html").write_text(pictures)
+    (folder / "logs/a.log").write_text(f"warning: {CLIPS[3]} is short\n")
+
+
+def hash_of(clip: str) -> str:
+    from signloom.files import file_sha256
+
+    return file_sha256(Path(f"data/own/rows/{clip}.npy"))
+
+
+def picture_of(clip: str) -> str:
+    return base64.b64encode(np.random.default_rng(CLIPS.index(clip)).bytes(900)).decode()
+
+
+def run(*words: str, code: int = 0) -> None:
+    assert main(["withdraw", *words]) == code
+
+
+def test_nothing_is_removed_unless_it_is_said_twice(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    run("s1")
+    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
+    said = capsys.readouterr().out
+    assert "3 of data/own/clips.csv, signed by s1" in said and "add --yes" in said
+
+
+def test_a_withdrawn_signer_is_in_no_product_table_or_review(project: Path) -> None:
+    table = project / "data/own/clips.csv"
+    lines = table.read_bytes().split(b"\r\n")
+    run("s1", "--yes")
+    # the other lines as they were: the mark of UTF-8, the ends of lines, texts of two lines
+    assert table.read_bytes() == b"\r\n".join(
+        [line for line in lines if b",s1," not in line and b"s1/" not in line]
+    )
+    assert Path("review.csv").read_text() == f"clip_id,action\n{CLIPS[0]},keep\n"
+    assert [path.name for path in sorted(Path("build").rglob("*")) if path.is_file()] == [
+        "01.npy",
+        "01.parquet",
+    ]
+    listed = read_withdrawn(list_beside(table))
+    assert listed[["clip_id", "signer_id"]].to_numpy().tolist() == [
+        ["", "s1"],
+        *([c, "s1"] for c in CLIPS[3:6]),
+    ]
+    assert listed["video_hash"].tolist()[1:] == [hash_of(clip) for clip in CLIPS[3:6]]
+    run("--verify")
+
+
+def test_a_table_that_comes_back_does_not_bring_a_withdrawn_signer_back(project: Path) -> None:
+    whole = Path("data/own/clips.csv").read_bytes()
+    run("s1", "--yes")
+    Path("data/own/clips.csv").write_bytes(whole + b"s9/new.npy,B,s1,\r\n")
+    rows = load_rows(load_params(Path("params.yaml")).dataset)
+    assert len(rows) == 9 and "s1" not in {*rows["signer_id"]}
+
+
+def test_single_clips_go_and_the_others_of_their_signer_stay(project: Path) -> None:
+    run("--clips", CLIPS[4], CLIPS[7], "--yes")
+    rows = load_rows(load_params(Path("params.yaml")).dataset)
+    assert len(rows) == 10 and (rows["signer_id"] == "s1").sum() == 2
+    assert not list(Path("build").rglob("*.npy"))  # both shards held one of them
+
+
+def test_clips_whose_consent_has_ended_are_withdrawn_by_their_day(project: Path) -> None:
+    table = Path("data/own/clips.csv")
+    text = table.read_bytes().decode()
+    for signer, day in (("s0", TODAY), ("s2", TODAY - timedelta(1))):
+        text = text.replace(f",{signer},\r\n", f",{signer},{day}\r\n")
+    table.write_bytes(text.encode())
+    assert withdraw("", [], [], ended=True, yes=True, today=TODAY) == 0
+    assert {*read_withdrawn(list_beside(table))["signer_id"]} == {"s2"}
+
+
+def test_a_name_that_is_nobodys_is_an_error_that_names_the_nearest(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("s11", code=2)
+    assert "has no signer 's11'; did you mean 's1'?" in capsys.readouterr().err
+    run("--clips", "s1/take-44", code=2)
+    run(code=2)
+    run("--verify", code=2)
+    assert "names nobody" in capsys.readouterr().err
+
+
+def as_zip(data: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("inner", data)
+    return packed.getvalue()
+
+
+def as_parquet(data: bytes) -> bytes:
+    packed = io.BytesIO()
+    pd.DataFrame({"n": [1], "cells": [np.frombuffer(data, np.float32)]}).to_parquet(packed)
+    return packed.getvalue()
+
+
+PLANTED = {
+    "a row": lambda row: row,
+    "in an archive of archives": lambda row: as_zip(as_zip(row)),
+    "compressed": gzip.compress,
+    "in a table": as_parquet,
+    "in a page": lambda row: b'<img src="data:image/webp;base64,' + base64.b64encode(bytes(64) + row) + b'">',
+}
+
+
+@pytest.mark.parametrize("how", PLANTED)
+@pytest.mark.parametrize("place", ["build/cv_trial.bin", ".snakemake/x", "metrics/y", "notes.txt"])
+def test_a_planted_row_is_found_by_its_content(
+    project: Path, how: str, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = np.load(f"data/own/rows/{CLIPS[4]}.npy")[5]
+    other = np.load(f"data/own/rows/{CLIPS[0]}.npy")[5]
+    run("s1", "--yes")
+    Path(place).parent.mkdir(exist_ok=True)
+    Path(place).write_bytes(PLANTED[how](other.tobytes()))
+    run("--verify")
+    Path(place).write_bytes(PLANTED[how](row.tobytes()))
+    run("--verify", code=1)
+    assert f"{place}: rows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (lambda: f"see {CLIPS[4]}.", f"clip {CLIPS[4]}"),
+        (lambda: hash_of(CLIPS[4]), "video hash"),
+        (lambda: hash_of(CLIPS[4])[:12], "video hash"),
+        (lambda: f'<img src="data:image/webp;base64,{picture_of(CLIPS[4])}">', "rows"),
+    ],
+)
+def test_planted_names_hashes_and_pictures_are_found(
+    project: Path, text: object, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("s1", "--yes")
+    Path("left.txt").write_text(text())  # type: ignore[operator]
+    run("--verify", code=1)
+    assert f"left.txt: {what}" in capsys.readouterr().err
+
+
+def test_only_builds_with_the_clips_are_touched(project: Path) -> None:
+    write_build(Path("build/mine"))
+    write_build(Path("build/other"))
+    other = pd.read_parquet("build/other/manifest.parquet").assign(video_hash="another")
+    other.to_parquet("build/other/manifest.parquet")
+    kept = sorted(Path("build/other").rglob("*"))
+    run("s1", "--yes")
+    assert sorted(Path("build/other").rglob("*")) == kept
+    assert not Path("build/mine/manifest.parquet").exists()
+
+
+def test_a_withdrawal_that_was_cut_off_goes_on(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("signloom.cli.withdraw.remove", lambda files: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run("s1", "--yes")
+    run("--verify", code=1)
+    run("s1", "--yes")
+    run("--verify")
+
+
+def test_fingerprints_are_of_rows_that_nobody_else_has(project: Path) -> None:
+    shared = np.load(f"data/own/rows/{CLIPS[0]}.npy")
+    found = Build(Path("build")).fingerprints({CLIPS[0]})
+    np.save("build/pose_features/01.npy", np.tile(shared, (6, 1)))
+    assert len(Build(Path("build")).fingerprints({CLIPS[0]})) == len(found) - 8
