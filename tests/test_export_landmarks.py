@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, clip: RawClip) -> Path:
                (("npy", "npy"), ("mask", "mask.npy"), ("parquet", "parquet"))]  # fmt: skip
     given = params_json({"pose": {}, "quality": {"min_frames": 4}})
     assert pose_features.main(["--input", *tracked, "--output", *outputs, "--params", given]) == 0
+    pd.DataFrame({"clip_id": ["s1/a", "b", "bad"], "consent": ""}).to_parquet(folder / "manifest.parquet")
     return folder
 
 
@@ -121,3 +123,19 @@ def test_a_clip_that_the_build_lacks_and_a_folder_without_a_build_are_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert f"{tmp_path}/landmarks has no shard" in line
     assert not (tmp_path / "out").exists()
+
+
+def test_clips_whose_features_may_not_be_shared_are_left_out_and_named(
+    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shared = Path(shutil.copytree(built, tmp_path / "built"))
+    clips = pd.DataFrame(
+        {"clip_id": ["s1/a", "b", "bad"], "consent": ["train pictures", "train features", ""]}
+    )
+    clips.to_parquet(shared / "manifest.parquet")
+    assert export(shared, "--output", str(tmp_path / "out")) == 0
+    assert [path.name for path in (tmp_path / "out").rglob("*.pose")] == ["b.pose"]
+    assert "left out: s1/a: the consent does not allow" in capsys.readouterr().err
+    (shared / "manifest.parquet").unlink()
+    assert export(shared, "--output", str(tmp_path / "out")) == 2
+    assert "what may be shared is not known" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from signloom.dataset.consent import allows
 from signloom.errors import SignloomError
 from signloom.features.pose.point_names import long_table
 from signloom.features.pose.pose_files import write_feature_pose, write_pose
@@ -22,7 +23,7 @@ Rows = NDArray[np.float32]
 
 
 def export_landmarks(args: argparse.Namespace) -> int:
-    """Write one file for each clip that `args` names; return the exit code.
+    """Write one file for each clip that `args` names and that may be shared; return the exit code.
 
     Raises SignloomError if the build has no landmarks or features, or lacks a clip.
     """
@@ -34,10 +35,15 @@ def export_landmarks(args: argparse.Namespace) -> int:
             f"expected ids such as {clips['clip_id'].iloc[0]!r}, as processed_metadata.csv there lists them"
         )
     chosen = clips.loc[args.clips] if args.clips else clips
-    written = 0
+    private, written = withheld(args.build), 0
     for clip in track(chosen.to_dict("records"), "export"):
         if clip["status"] != "ok":
             print(f"left out: {clip['clip_id']}: {clip['reason']}", file=sys.stderr)
+            continue
+        if clip["clip_id"] in private:
+            print(
+                f"left out: {clip['clip_id']}: the consent does not allow to share features", file=sys.stderr
+            )
             continue
         # the name may have dots, so a suffix is added and never replaced
         path = args.output / f"{clip['clip_id']}.{args.form}"
@@ -45,6 +51,18 @@ def export_landmarks(args: argparse.Namespace) -> int:
         written += 1
     print(f"{written} files in {args.output}")
     return 0
+
+
+def withheld(build: Path) -> set[str]:
+    """Return the clips of a build whose features may not be shared."""
+    manifest = build / "manifest.parquet"
+    if not manifest.exists():
+        raise SignloomError(
+            f"export-landmarks: {manifest} does not exist, so what may be shared is not known"
+        )
+    clips = pd.read_parquet(manifest)
+    consents = clips.get("consent", pd.Series("", clips.index))  # as in an earlier build
+    return {*clips["clip_id"][[not allows(consent, "features") for consent in consents]]}
 
 
 def read_shards(folder: Path) -> FeatureShards:

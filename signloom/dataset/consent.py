@@ -70,9 +70,9 @@ def refuse_ended(table: str, rows: pd.DataFrame, today: date) -> None:
     if len(ended):
         first = ended.iloc[0]
         raise SignloomError(
-            f"{table}: the consent to {len(ended)} of {len(rows)} clips has ended; first: row "
-            f"{first['row']}, until {first['until'].strip()}; run `signloom withdraw --ended`, or put the new "
-            "day into the table"
+            f"{table}: the consent to {len(ended)} of {len(rows)} clips has ended; "
+            f"first: row {first['row']}, until {first['until'].strip()}; "
+            "run `signloom withdraw --ended`, or put the new day into the table"
         )
 
 
