@@ -32,6 +32,7 @@ def exported(source: Path, names: list[str], folder: Path) -> tuple[Made, dict[s
     (folder / "build/landmarks").mkdir(parents=True)
     for suffix in ("npy", "parquet"):
         shutil.copy(folder / f"0.{suffix}", folder / "build/landmarks")
+    made.manifest.clips.to_parquet(folder / "build/manifest.parquet")
     assert main(["export-landmarks", "--build", str(folder / "build"), "--output", str(folder / "out")]) == 0
     stems = [Path(name).stem for name in names]
     return made, {stem: Pose.read((folder / f"out/{stem}.pose").read_bytes()) for stem in stems}

@@ -6,14 +6,18 @@ import base64
 import gzip
 import io
 import json
+import shutil
+import sys
 import zipfile
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from checkouts import change_params, link_code
+from checkouts import change_params, link_code, start_engines
+from checkouts import run as run_in
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -111,22 +115,30 @@ CLIPS = [f"s{number // 3}/take-{number}" for number in range(12)]
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a table of twelve clips by four signers, and a build of them as the stages write it."""
-    link_code(ROOT, tmp_path)
+    write_project(tmp_path)
     monkeypatch.chdir(tmp_path)
-    dataset = {"importer": "csv", "table": "data/own/clips.csv", "videos": "data/own/rows", "features": True}
-    changes = {"dataset": dataset | {"variations": None, "review": "review.csv"}}
-    change_params(tmp_path, changes | {"gloss": {"variants": ["hybrid_pose"]}, "tcn": {"input": "pose"}})
-    folder = tmp_path / "data/own/rows"
-    lines = ["video,sentence,signer_id,until"]
-    for number, clip in enumerate(CLIPS):
-        path = folder / f"{clip}.npy"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, RNG.normal(size=(8, 16)).astype(np.float32))
-        lines.append(f'{clip}.npy,"A sentence,\nof two lines",s{number // 3},')
-    (tmp_path / "data/own/clips.csv").write_bytes("\ufeff".encode() + "\r\n".join([*lines, ""]).encode())
     (tmp_path / "review.csv").write_text(f"clip_id,action\n{CLIPS[0]},keep\n{CLIPS[3]},set_aside\n")
+    change_params(tmp_path, {"dataset": {"review": "review.csv"}})
     write_build(Path("build"))
     return tmp_path
+
+
+def write_project(root: Path, signers: Sequence[str] = ("s0", "s1", "s2", "s3")) -> None:
+    """Code, parameters, table and rows of a project with three clips of each of `signers`."""
+    root.mkdir(exist_ok=True)
+    link_code(ROOT, root)
+    dataset = {"importer": "csv", "table": "data/own/clips.csv", "videos": "data/own/rows", "features": True}
+    changes = {"dataset": dataset | {"variations": None}, "shards": {"count": 2}}
+    change_params(root, changes | {"gloss": {"variants": ["hybrid_pose"]}, "tcn": {"input": "pose"}})
+    lines = ["video,sentence,signer_id,split,until"]
+    for number, clip in enumerate(CLIPS):
+        signer, path = f"s{number // 3}", root / f"data/own/rows/{clip}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.random.default_rng(number).normal(size=(40, 16)).astype(np.float32))
+        if signer in signers:
+            split = "test" if signer == "s3" else "train"
+            lines.append(f'{clip}.npy,"Sentence {number % 2},\nof two lines",{signer},{split},')
+    (root / "data/own/clips.csv").write_bytes("\ufeff".encode() + "\r\n".join([*lines, ""]).encode())
 
 
 def write_build(folder: Path) -> None:
@@ -138,7 +150,7 @@ def write_build(folder: Path) -> None:
     table.to_parquet(folder / "manifest.parquet")
     for shard, clips in (("00", CLIPS[:6]), ("01", CLIPS[6:])):
         np.save(folder / f"pose_features/{shard}.npy", np.concatenate([rows[clip] for clip in clips]))
-        index = pd.DataFrame({"clip_id": clips, "offset": range(0, 48, 8), "length": 8})
+        index = pd.DataFrame({"clip_id": clips, "offset": range(0, 240, 40), "length": 40})
         index.to_parquet(folder / f"pose_features/{shard}.parquet")
     np.save(folder / "embeddings/embeddings.npy", np.stack([row.mean(0) for row in rows.values()]))
     table[["clip_id"]].to_csv(folder / "embeddings/embeddings_map.csv", index=False)
@@ -198,7 +210,7 @@ def test_a_withdrawn_signer_is_in_no_product_table_or_review(project: Path) -> N
 def test_a_table_that_comes_back_does_not_bring_a_withdrawn_signer_back(project: Path) -> None:
     whole = Path("data/own/clips.csv").read_bytes()
     run("s1", "--yes")
-    Path("data/own/clips.csv").write_bytes(whole + b"s9/new.npy,B,s1,\r\n")
+    Path("data/own/clips.csv").write_bytes(whole + b"s9/new.npy,B,s1,,\r\n")
     rows = load_rows(load_params(Path("params.yaml")).dataset)
     assert len(rows) == 9 and "s1" not in {*rows["signer_id"]}
 
@@ -214,7 +226,7 @@ def test_clips_whose_consent_has_ended_are_withdrawn_by_their_day(project: Path)
     table = Path("data/own/clips.csv")
     text = table.read_bytes().decode()
     for signer, day in (("s0", TODAY), ("s2", TODAY - timedelta(1))):
-        text = text.replace(f",{signer},\r\n", f",{signer},{day}\r\n")
+        text = text.replace(f",{signer},train,\r\n", f",{signer},train,{day}\r\n")
     table.write_bytes(text.encode())
     assert withdraw("", [], [], ended=True, yes=True, today=TODAY) == 0
     assert {*read_withdrawn(list_beside(table))["signer_id"]} == {"s2"}
@@ -312,4 +324,47 @@ def test_fingerprints_are_of_rows_that_nobody_else_has(project: Path) -> None:
     shared = np.load(f"data/own/rows/{CLIPS[0]}.npy")
     found = Build(Path("build")).fingerprints({CLIPS[0]})
     np.save("build/pose_features/01.npy", np.tile(shared, (6, 1)))
-    assert len(Build(Path("build")).fingerprints({CLIPS[0]})) == len(found) - 8
+    assert len(Build(Path("build")).fingerprints({CLIPS[0]})) == len(found) - 40
+
+
+TARGETS = ("build/global_stats.npz", "build/processed_metadata.parquet", "build/splits.csv")
+
+
+def products(folder: Path) -> dict[str, bytes]:
+    """The bytes of what was built; hashes of files, times of jobs and DVC's .gitignore are no products."""
+    files = [path for place in ("build", "metrics") for path in (folder / place).rglob("*") if path.is_file()]
+    names = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+    return {
+        name: data
+        for name, data in names.items()
+        if not name.startswith(SCRAPS) and not name.endswith(".gitignore")
+    }
+
+
+SCRAPS = ("build/scratch/", "build/logs/", "build/benchmarks/")
+
+
+@pytest.mark.long
+def test_after_a_withdrawal_both_engines_build_what_they_would_without_the_signer(tmp_path: Path) -> None:
+    had, never = tmp_path / "had", tmp_path / "never"
+    write_project(had)
+    start_engines(had)
+    run_in(had, "dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
+    run_in(had, "dvc", "repro", "stats_pose", "splits")
+    run_in(had, "dvc", "push")
+    python = (sys.executable, "-m", "signloom", "withdraw")
+    said = run_in(had, *python, "s1", "--yes")
+    assert "dvc gc --workspace --cloud --remote store" in said
+    # of the cache and the records nothing is left
+    assert not [path for path in (had / ".dvc/cache").rglob("*") if path.is_file()]
+    run_in(had, *python, "--verify")
+    write_project(never, ("s0", "s2", "s3"))
+    run_in(never, "snakemake", "--cores", "1", *TARGETS)
+    run_in(had, "dvc", "repro", "stats_pose", "splits")
+    assert products(had) == products(never)
+    run_in(had, *python, "--verify")
+    # an object of the remote comes back, under its name in the cache
+    row = np.load(had / f"data/own/rows/{CLIPS[4]}.npy")
+    planted = next(path for path in (tmp_path / "store").rglob("*") if row[7].tobytes() in path.read_bytes())
+    shutil.copy(planted, had / ".dvc/cache/files/md5/00")
+    assert "md5/00: rows" in run_in(had, *python, "--verify", ok=False)

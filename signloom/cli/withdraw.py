@@ -153,13 +153,14 @@ def verify(presets: str) -> int:
         raise SignloomError(
             f"withdraw: {list_beside(dataset.table)} names nobody, so there is nothing to verify"
         )
-    found = search(dataset, DvcCache.find())
+    videos = _videos_left(dataset, {*listed["video_hash"]})
+    found = search(dataset, DvcCache.find(), bool(videos))
     print(f"searched {found.files} files, {found.bytes / 1e6:.1f} MB, for {len(listed)} entries of the list")
     for path, what in found.aside.items():
         print(f"aside     {path}: {_some(what)}")
     if commits := _commits(Path(dataset.table)):
         print(f"aside     git history: {number_of(commits, 'commit', 'commits')} of {dataset.table}")
-    if videos := _videos_left(dataset, {*listed["video_hash"]}):
+    if videos:
         which = number_of(len(videos), "source video is", "source videos are")
         print(f"aside     {which} still in {dataset.videos}; first: {videos[0]}")
     for path, what in found.traces.items():

@@ -48,10 +48,11 @@ def fingerprint_file(dataset: DatasetParams) -> Path:
     return list_beside(dataset.table).with_suffix(".npy")
 
 
-def search(dataset: DatasetParams, cache: DvcCache | None) -> Searched:
+def search(dataset: DatasetParams, cache: DvcCache | None, videos_left: bool) -> Searched:
     """Read every file of the project and its caches, and return what is left of withdrawn clips.
 
-    Videos are not opened; they, tables and other files in git that are no products are `aside`.
+    Videos are not opened; they, tables and other files in git that are no products are `aside`. So is what DVC
+    remembers of source videos by their paths, as long as there are any (`videos_left`).
     """
     listed = read_withdrawn(list_beside(dataset.table))
     store = fingerprint_file(dataset)
@@ -74,7 +75,8 @@ def search(dataset: DatasetParams, cache: DvcCache | None) -> Searched:
             for trace in traces.in_bytes(content.data) | {f"clip {clip}" for clip in content.clips & weak}
         }
         if what:
-            (aside if file in sources else found)[file] = what
+            known = videos_left and cache and cache.site in file.parents and "rows" not in what
+            (aside if known or file in sources else found)[file] = what
     return Searched(found, aside, len(files), size)
 
 
