@@ -320,6 +320,20 @@ def test_a_withdrawal_that_was_cut_off_goes_on(project: Path, monkeypatch: pytes
     run("--verify")
 
 
+def test_a_removal_that_was_cut_off_is_known_by_the_tables_that_it_leaves(project: Path) -> None:
+    files = Build(Path("build")).derived({CLIPS[4]})
+    assert files[-1] == Path("build/manifest.parquet") and len(files) > 5
+
+
+def test_a_build_that_was_made_again_is_left_alone(project: Path) -> None:
+    run("s1", "--yes")
+    pd.DataFrame({"clip_id": CLIPS[:2], "video_hash": "h"}).to_parquet("build/manifest.parquet")
+    Path("build/models").mkdir()
+    Path("build/models/best.pth").write_bytes(b"trained again")
+    run("--yes")
+    assert Path("build/models/best.pth").exists()
+
+
 def test_fingerprints_are_of_rows_that_nobody_else_has(project: Path) -> None:
     shared = np.load(f"data/own/rows/{CLIPS[0]}.npy")
     found = Build(Path("build")).fingerprints({CLIPS[0]})

@@ -58,7 +58,8 @@ def withdraw(
     if not ids:
         raise SignloomError("withdraw: nothing to withdraw; name a signer, --clips, or --ended")
     own = Build(BUILD / "-".join(names))
-    builds = [build for build in find_builds() if build == own or build.holds(ids, hashes)]
+    builds = [build for build in find_builds() if build.holds(ids, hashes)]
+    builds += [] if own.is_told else [own]  # it may have scratch files
     files = {build: build.derived(ids) for build in builds}
     cache = DvcCache.find()
     print("\n".join(plan(dataset, asked, files, cache)))

@@ -33,6 +33,11 @@ class Build:
         """The folder of its metric files."""
         return METRICS / self.folder.relative_to(BUILD)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether it has a table that tells which clips it has."""
+        return any((self.folder / name).exists() for name in _TABLES)
+
     def holds(self, clips: Set[str], hashes: Set[str]) -> bool:
         """Return whether its tables name one of the contents `hashes`, or, if they lack them, the `clips`."""
         for name in _TABLES:
@@ -60,10 +65,12 @@ class Build:
         """Return every file that was made from `clips` or with them.
 
         Statistics, models, indexes, reports and metrics are made from all clips. Only shards of features
-        that hold none of the clips stay.
+        that hold none of the clips stay. The tables that tell which clips it has come last, so that a
+        removal that was cut off is known as one.
         """
         stay = {*self.shards(clips, derived=False)}
-        return [file for file in self._products() if file not in stay and file.name != ".gitkeep"]
+        files = [file for file in self._products() if file not in stay and file.name != ".gitkeep"]
+        return sorted(files, key=lambda file: file.parent == self.folder and file.name in _TABLES)
 
     def _products(self) -> Iterator[Path]:
         """Yield all files of the build; the folders of other builds lie beside those of the first."""
