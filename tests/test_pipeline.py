@@ -14,7 +14,6 @@ import pytest
 
 from signloom.metrics.metric_files import write_metrics
 from tests.checkouts import (
-    CODE,
     adopt,
     assert_nothing_to_do,
     change_params,
@@ -24,70 +23,20 @@ from tests.checkouts import (
     run,
     start_engines,
 )
+from tools.small_project import SMALL, make_small
 
 # real builds: an older processor may take its time over the fixture, not over a test
 pytestmark = pytest.mark.timeout(1200, func_only=True)
 
-SMALL = {
-    "shards": {"count": 2},
-    "manifest": {"max_reject_ratio": 0.5},
-    "evaluation": {"bootstrap": 100},
-    "sign2text": {
-        "width": 32,
-        "layers": 1,
-        "heads": 2,
-        "feedforward": 32,
-        "decoder_layers": 1,
-        "embedding_dim": 16,
-        "epochs": 2,
-        "batch_size": 4,
-        "workers": 0,
-        "threads": 1,
-    },
-    # fp32 is no processor's worst precision: where bf16 is emulated it takes forty times as long
-    "clip_features": {"resize": 32, "crop": 32, "precision": "fp32"},
-    "hybrid": {"layers": 1, "heads": 2, "feedforward": 32, "decoder_layers": 1},
-    "train_gloss": {"width": 32, "epochs": 2, "batch_size": 4},
-}
-
 # what any trained network is part of
 AFTER_TRAINING = {"export", "evaluate_inference", "runs", "report"}
-
-
-def choose(clips: pd.DataFrame) -> pd.DataFrame:
-    """A few clips of every split, one unsigned and one bad."""
-    signed = clips[(clips["sentence_id"] >= 0) & (clips["category"] != "bad")]
-    train = signed[signed["split"] == "train"]
-    twice = train["sentence_id"].value_counts().loc[lambda n: n >= 2].index.sort_values()[:3]
-    some = [train[train["sentence_id"] == number].head(2) for number in twice]
-    for split in ("val", "test"):
-        part = signed[signed["split"] == split]
-        some += [
-            part[part["sentence_id"].isin(twice)].head(1),
-            part[~part["sentence_id"].isin(train["sentence_id"])].head(1),
-        ]
-    some.append(clips[clips["sentence_id"] < 0].head(1))
-    some.append(clips[clips["video"].str.contains("unreadable")])
-    return pd.concat(some).drop_duplicates("video")
 
 
 @pytest.fixture(scope="module")
 def built(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout with a few demo clips and a very small model, built by Snakemake; not to be changed."""
     folder = tmp_path_factory.mktemp("built")
-    for name in CODE:
-        copy = shutil.copytree if (root / name).is_dir() else shutil.copy
-        copy(root / name, folder / name)
-    shutil.copy(root / "params.yaml", folder)
-    change_params(folder, SMALL)
-    clips = choose(pd.read_csv(root / "data/demo/clips.csv", keep_default_na=False))
-    clips["split"] = clips["split"].replace("", "train")
-    (folder / "data/demo").mkdir(parents=True)
-    clips.to_csv(folder / "data/demo/clips.csv", index=False)
-    for video in clips["video"]:
-        (folder / "data/demo/videos" / video).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(root / "data/demo/videos" / video, folder / "data/demo/videos" / video)
-    shutil.copy(root / "data/demo/sentence_variations.json", folder / "data/demo")
+    make_small(folder, root)
     start_engines(folder)
     run(folder, "snakemake", "--cores", "all")
     return folder
