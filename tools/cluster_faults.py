@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     subprocess.run(["git", "clone", "-q", str(here), str(there)], check=True)
     build(here, args.work / "here.log", "--cores", "all")
     with cluster(args.work / "slurm") as nodes:
-        faults = [cancel, starve, hang, lose_node]
+        faults: list[Fault] = [cancel, starve, hang, lose_node]
         for run in range(MOST_RUNS):
             fault = faults[run] if run < len(faults) else None
             code = disturbed(there, nodes, fault, rng)
@@ -64,12 +64,7 @@ def build(folder: Path, log: Path, *words: str) -> int:
         ).returncode
 
 
-def disturbed(
-    there: Path,
-    nodes: Cluster,
-    fault: Callable[[Cluster, random.Random], list[str]] | None,
-    rng: random.Random,
-) -> int:
+def disturbed(there: Path, nodes: Cluster, fault: Fault | None, rng: random.Random) -> int:
     """Build on the cluster while `fault` happens; return the exit code of the build."""
     more = STARVED if fault is starve else ()
     thrower = threading.Thread(target=fault, args=(nodes, rng)) if fault else None
