@@ -15,7 +15,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backbones demo test test-all lint lock dvc env schema docs adopt pull demo-corpus clean
+.PHONY: help setup backbones demo test test-all lint audit lock dvc env schema docs adopt pull demo-corpus clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -86,6 +86,10 @@ lint: setup
 	snakemake --lint
 	lint-imports --no-logo
 	python -m engines.dvc_yaml --check
+
+audit: setup ## licences of the locked packages, and their known faults (asks a database on the network)
+	python -m tools.licences
+	uv tool run pip-audit==2.10.1 --requirement requirements.lock --no-deps --disable-pip
 
 dvc: setup ## write dvc.yaml from the rules (PRESET=name: config/presets/name/dvc.yaml)
 	python -m engines.dvc_yaml $(if $(PRESET),--preset $(PRESET))

@@ -14,6 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from engines.conda_env import requirements
+from tools import licences as tools_licences
+from tools.licences import is_accepted, licence_of
 
 # builds of torch differ by machine, so the Makefile installs it before the lock
 OUTSIDE_THE_LOCK = {"torch"}
@@ -107,3 +109,14 @@ def test_the_licence_file_is_the_whole_apache_licence(root: Path) -> None:
     digest = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
     assert hashlib.sha256((root / "LICENSE").read_bytes()).hexdigest() == digest
     assert project(root)["project"]["license"] == "Apache-2.0"
+
+
+def test_every_locked_package_has_a_known_licence_that_asks_for_nothing_in_return(root: Path) -> None:
+    licences = {name: licence_of(name) for name in tools_licences.locked(root / "requirements.lock")}
+    assert [name for name, found in licences.items() if found and not is_accepted(name, found)] == []
+    assert licences["numpy"] and "BSD-3-Clause" in licences["numpy"]
+
+
+@pytest.mark.parametrize("licence", ["GPL-3.0-only", "AGPL", "LGPL-2.1", "proprietary", "unknown", ""])
+def test_licences_that_bind_those_who_use_a_package_are_not_accepted(licence: str) -> None:
+    assert not is_accepted("some-package", licence)

@@ -19,6 +19,7 @@ BESIDE = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
     "benchmarks/README.md": "benchmarks.md",
     "profiles/README.md": "profiles.md",
     "data/demo/README.md": "demo-files.md",
