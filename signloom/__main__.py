@@ -7,10 +7,12 @@ trained model what a video says, `calibrate` fits it to a camera, `compare` comp
 
 import argparse
 import sys
+from pathlib import Path
 
 from signloom import __version__
 from signloom.cli.commands import add_commands
 from signloom.console import run_program
+from signloom.disk import disk_error
 from signloom.errors import SignloomError
 
 
@@ -32,6 +34,11 @@ def _run(argv: list[str] | None) -> int:
         return int(args.run(args))
     except SignloomError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if (known := disk_error(error, args.run.__name__.removeprefix("_run_"), Path())) is None:
+            raise
+        print(f"error: {known}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130  # the exit code of an interrupted command in a shell

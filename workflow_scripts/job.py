@@ -18,6 +18,7 @@ import yaml
 from pydantic import ValidationError
 
 from signloom.console import run_program
+from signloom.disk import disk_error
 from signloom.errors import SignloomError
 from signloom.files import hash_files, write_text
 from signloom.native_stderr import only_errors
@@ -113,6 +114,10 @@ class Job:
         # a section that may be missing has the hint `Section | None`
         return kind(**{name: self.section(name, (*get_args(hints[name]), hints[name])[0]) for name in asked})
 
+    def folder(self) -> Path:
+        """Return the folder of the first output."""
+        return next(iter(self.outputs.values()))[0].parent
+
     def sign(self) -> None:
         """Write to the output `origin`, if there is one, what the rule says the outputs were made from."""
         for path in self.outputs.get("origin", []):
@@ -147,6 +152,7 @@ def entry_point(work: Callable[[Job], None]) -> Callable[..., int]:
     stage, module = Path(work.__code__.co_filename).stem, sys.modules[work.__module__]
 
     def run(argv: list[str] | None) -> int:
+        job = None
         try:
             job = parse(stage, argv, module.__doc__)
             with only_errors() if argv is None else nullcontext():
@@ -154,6 +160,11 @@ def entry_point(work: Callable[[Job], None]) -> Callable[..., int]:
             job.sign()
         except SignloomError as error:
             print(f"error: {error}", file=sys.stderr)
+            return 2
+        except Exception as error:
+            if job is None or (known := disk_error(error, stage, job.folder())) is None:
+                raise
+            print(f"error: {known}", file=sys.stderr)
             return 2
         return 0
 

@@ -51,8 +51,8 @@ def fingerprint_file(dataset: DatasetParams) -> Path:
 def search(dataset: DatasetParams, cache: DvcCache | None, videos_left: bool) -> Searched:
     """Read every file of the project and its caches, and return what is left of withdrawn clips.
 
-    Videos are not opened; they, tables and other files in git that are no products are `aside`. So is what DVC
-    remembers of source videos by their paths, as long as there are any (`videos_left`).
+    Videos are not opened; they, tables and other files in git that are no products are `aside`. So is what
+    DVC remembers of source videos by their paths, as long as there are any (`videos_left`).
     """
     listed = read_withdrawn(list_beside(dataset.table))
     store = fingerprint_file(dataset)

@@ -1,0 +1,79 @@
+"""A disk that is full or shut is one line that names the place, whichever library wrote."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from signloom.disk import disk_error
+from signloom.errors import SignloomError
+from workflow_scripts.job import Job, entry_point
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+def said_of(error: BaseException, folder: Path = Path()) -> str:
+    return str(disk_error(error, "embed", folder))
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_named_with_its_place_and_what_to_do(code: int) -> None:
+    error = OSError(code, os.strerror(code), "build/embeddings/x.npy")
+    assert said_of(error) == (
+        "embed: build/embeddings/x.npy: no space left on the disk; free some and start again, "
+        "finished work is kept"
+    )
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EFBIG])
+def test_a_disk_that_may_not_be_written_is_named(code: int) -> None:
+    assert f"build/a: {os.strerror(code)}; " in said_of(OSError(code, os.strerror(code), "build/a"))
+
+
+def test_the_cause_behind_another_error_counts() -> None:
+    try:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device", "a")
+        except OSError as cause:
+            raise RuntimeError("the writer failed") from cause
+    except RuntimeError as error:
+        assert "embed: a: no space left" in said_of(error)
+
+
+def test_a_library_that_does_not_say_why_is_believed_where_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = RuntimeError("PytorchStreamWriter failed writing file data.pkl")
+    assert disk_error(error, "train", tmp_path / "not/there") is None
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage(10, 10, 4096))
+    assert "not/there: no space left" in said_of(error, tmp_path / "not/there")
+    assert disk_error(ValueError("a bug"), "train", tmp_path) is None
+
+
+def test_other_errors_are_not_taken_for_the_disk() -> None:
+    for error in (FileNotFoundError(errno.ENOENT, "No such file", "a"), KeyError("a"), SignloomError("a")):
+        assert disk_error(error, "embed", Path()) is None
+
+
+def stage(error: BaseException) -> Callable[..., int]:
+    def work(job: Job) -> None:
+        raise error
+
+    return entry_point(work)
+
+
+def test_a_stage_ends_in_one_line_when_its_disk_is_full(capsys: pytest.CaptureFixture[str]) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "build/a.npy")
+    assert stage(full)(["--output", "a=build/a.npy"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    with pytest.raises(KeyError):
+        stage(KeyError("a bug"))(["--output", "a=build/a.npy"])
