@@ -53,7 +53,7 @@ def rules(full: Path) -> list[str]:
 
 
 def fails_well(full: Path, rule: str, whole: dict[str, str]) -> bool:
-    """Fill the disk and run the next jobs of `rule`; free it and run them again. Return whether all was well."""
+    """Fill the disk, run the next jobs of `rule`, free it, and run them again; return whether all was well."""
     if rule == "all":
         return differences(whole, products(full)) == []
     ballast = full / "build/.ballast"
@@ -83,7 +83,7 @@ def fill(ballast: Path) -> None:
 
 
 def build(folder: Path, *words: str, ok: bool = True) -> str:
-    """Run Snakemake in `folder` and return what it prints; raise SystemExit if it does not end as `ok` says."""
+    """Run Snakemake in `folder` and return what it prints; raise SystemExit if it fails though `ok`."""
     environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         ["snakemake", *words],
