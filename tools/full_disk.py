@@ -2,10 +2,10 @@
 
     python -m tools.full_disk WORK
 
-WORK is a new folder. WORK/reference is built on an ordinary disk. WORK/full has its `build` on a disk of its own
-(tmpfs, which needs root). Before each job the disk is filled to the last block; the job must fail, say so in one
-line without a traceback, and leave no file under its final name that differs. Then space is freed, and the next
-run must go on.
+WORK is a new folder. WORK/reference is built on an ordinary disk. WORK/full has its `build` on a disk of its
+own (tmpfs, which needs root). Before each job the disk is filled to the last block; the job must fail, say so
+in one line without a traceback, and leave no file under its final name that differs. Then space is freed, and
+the next run must go on.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def rules(full: Path) -> list[str]:
 
 
 def fails_well(full: Path, rule: str, whole: dict[str, str]) -> bool:
-    """Fill the disk, run the next jobs of `rule`, free it, and run them again; return whether all was well."""
+    """Fill the disk, run the jobs of `rule`, free it, and run them again; return whether all was well."""
     if rule == "all":
         return differences(whole, products(full)) == []
     ballast = full / "build/.ballast"
