@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from signloom.dataset.probe import frame_times, why_unreadable
 from signloom.video.decode import VideoUnreadable, open_video, read_frames
 
 WIDTH, HEIGHT = 96, 64
@@ -262,3 +263,19 @@ def test_memory_does_not_grow_with_the_length_of_a_clip(tmp_path: Path) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 40 * WIDTH * HEIGHT * 3
+
+
+def test_a_title_that_is_no_utf8_is_no_reason_not_to_see_the_film(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "Kaffeehaus"
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for number in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
+        container.mux(stream.encode())
+    content = path.read_bytes()
+    assert b"Kaffeehaus" in content
+    path.write_bytes(content.replace(b"Kaffeehaus", "K\xe4ffeeh\xe4us".encode("latin-1")))
+    assert why_unreadable(path) is None
+    assert len(list(read_frames(path))) == len(frame_times(path)) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +209,18 @@ def run_stages(shard: Path, folder: Path) -> FeatureShards:
     argv = ["--input", f"npy={folder}/0.npy", f"parquet={folder}/0.parquet", "--output", *outputs]
     assert pose_features.main([*argv, "--params", params_json({"pose": {}, "quality": {}})]) == 0
     return FeatureShards([folder / "f.npy"], [folder / "f.parquet"], [folder / "f.mask.npy"])
+
+
+def test_a_file_that_claims_more_frames_than_it_holds_is_refused_at_once(tmp_path: Path) -> None:
+    write_pose(tmp_path / "a.pose", clip(1.0), FPS)
+    content = bytearray((tmp_path / "a.pose").read_bytes())
+    frames = len(Pose.read(bytes(content)).body.data)
+    # the number of frames stands behind the rate, in the head of the body
+    place = content.index(struct.pack("<fI", FPS, frames)) + 4
+    content[place : place + 4] = struct.pack("<I", 1_103_626_240)
+    (tmp_path / "a.pose").write_bytes(content)
+    with pytest.raises(VideoUnreadable, match="claims 1103626240 frames and is too short for them"):
+        read_pose(tmp_path / "a.pose")
 
 
 def test_a_table_of_pose_files_goes_through_the_stages_without_a_tracker(

@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import av
-
 from signloom.dataset.landmark_sources import Settings, kind_of, length_and_rate
 from signloom.dataset.probe import files_of, length_s
 from signloom.dataset.row_files import RowFiles
+from signloom.media import open_media
 from signloom.params.dataset import DatasetParams
 
 _NONE = (float("nan"), float("nan"), "")
@@ -47,7 +46,7 @@ def landmarks_header(path: Path, dataset: DatasetParams) -> Header | None:
 
 
 def _video_header(path: Path) -> Header:
-    with av.open(str(path)) as container:
+    with open_media(path) as container:
         stream = container.streams.video[0]
         fps = float(stream.average_rate or stream.guessed_rate or "nan")
         size = f"{stream.width}x{stream.height}"

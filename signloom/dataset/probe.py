@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signloom.gate import HIDDEN, PROBE_S, picture_numbers, why_shut
+from signloom.media import open_media
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".3gp", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"),
@@ -33,7 +34,7 @@ def length_s(path: Path) -> float | None:
     if not _is_video_file(path):
         return None
     try:
-        with av.open(str(path), timeout=PROBE_S) as container:
+        with open_media(path, PROBE_S) as container:
             stream = container.streams.video[0]
             if stream.duration and stream.time_base:
                 return float(stream.duration * stream.time_base)
@@ -48,7 +49,7 @@ def frame_times(path: Path) -> NDArray[np.float64]:
     if not _is_video_file(path):
         return np.empty(0)
     try:
-        with av.open(str(path), timeout=PROBE_S) as container:
+        with open_media(path, PROBE_S) as container:
             stream = container.streams.video[0]
             times = [packet.pts for packet in container.demux(stream) if packet.size]
             if any(time is None for time in times) or not stream.time_base:
@@ -91,7 +92,7 @@ def _is_video_file(path: Path) -> bool:
 def _picture_problem(path: Path) -> str | None:
     """Return why the first picture of a video or picture file cannot be decoded, or None if it can."""
     try:
-        with av.open(str(path), timeout=PROBE_S) as container:
+        with open_media(path, PROBE_S) as container:
             if not container.streams.video:
                 return "the file has no video stream"
             next(container.decode(video=0))

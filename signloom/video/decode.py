@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
 from signloom.gate import HIDDEN, LONGEST_GAP_S, picture_numbers, why_shut
+from signloom.media import open_media
 
 FOLDER_FPS = 25.0
 PICTURES = frozenset({".png", ".jpg", ".jpeg"})
@@ -129,7 +130,7 @@ def open_video(path: Path, folder_fps: float | None = None) -> Iterator[_File | 
         yield _Folder(path, folder_fps or FOLDER_FPS)
         return
     try:
-        with av.open(str(path)) as container:
+        with open_media(path) as container:
             yield _File(container)
     except av.error.FFmpegError as error:
         raise VideoUnreadable(f"cannot be decoded: {error.strerror}") from error

@@ -5,6 +5,7 @@ landmark; a part with confidence 0 is missing. Some programs wrote z in pixels, 
 MediaPipe's origins, kept only some of the points, or left the depth out: such files are read too.
 """
 
+import math
 import mmap
 import struct
 from pathlib import Path
@@ -39,6 +40,7 @@ _COLOUR = (90, 90, 90)  # of every bone in a viewer
 _DEEPEST = 10.0
 # and its hips lie at depth 0: further away, somebody moved them
 _MOVED = 0.1
+_LEAST_OF_A_POINT = 8  # bytes: a coordinate and a confidence
 
 
 class PoseFile(NamedTuple):
@@ -64,7 +66,9 @@ def read_pose(path: Path, start_s: float | None = None, end_s: float | None = No
     # the first version of the format is always read whole
     taken = slice(None) if len(body.data) == len(numbers) else numbers
     data, confidence = body.data.data[taken, 0], body.confidence[taken, 0]
-    rows = _rows(header, np.asarray(data, np.float64), np.asarray(confidence, np.float64))
+    with np.errstate(invalid="ignore"):  # a file may hold any bits, NaN that signal included
+        points, seen = np.asarray(data, np.float64), np.asarray(confidence, np.float64)
+    rows = _rows(header, points, seen)
     times = numbers / fps - (start_s or 0.0)
     return PoseFile(RawClip(rows, times, numbers, size.width, size.height), fps)
 
@@ -108,6 +112,9 @@ def _open(path: Path, kind: Any, **frames: int) -> tuple[PoseHeader, Any]:
             body = kind.read(header, reader, **frames)
     except (OSError, ValueError, TypeError, NotImplementedError, struct.error) as error:
         raise VideoUnreadable(f"not a .pose file that pose-format reads: {error}") from error
+    claimed = math.prod(body.data.shape[:3]) * _LEAST_OF_A_POINT
+    if claimed > path.stat().st_size:  # work and memory grow with what is claimed
+        raise VideoUnreadable(f"the .pose file claims {body.data.shape[0]} frames and is too short for them")
     if not body.data.shape[1]:
         raise VideoUnreadable("the .pose file holds no person")
     return header, body
