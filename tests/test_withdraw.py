@@ -334,6 +334,16 @@ def test_a_build_that_was_made_again_is_left_alone(project: Path) -> None:
     assert Path("build/models/best.pth").exists()
 
 
+def test_videos_that_were_deleted_first_are_known_by_the_build(project: Path) -> None:
+    shutil.rmtree("data/own/rows/s1")
+    write = {"clip_id": CLIPS, "video_hash": [f"{number:064d}" for number in range(12)]}
+    pd.DataFrame(write).to_parquet("build/manifest.parquet")
+    run("s1", "--yes")
+    assert not Path("build/manifest.parquet").exists()
+    listed = read_withdrawn(list_beside("data/own/clips.csv"))
+    assert listed["video_hash"].tolist() == ["", *write["video_hash"][3:6]]
+
+
 def test_fingerprints_are_of_rows_that_nobody_else_has(project: Path) -> None:
     shared = np.load(f"data/own/rows/{CLIPS[0]}.npy")
     found = Build(Path("build")).fingerprints({CLIPS[0]})

@@ -51,13 +51,13 @@ def withdraw(
     """
     names = [name for name in presets.split(",") if name]
     dataset = load_presets(names).dataset
-    asked = find(dataset, signers, clips, ended, today)
+    own = Build(BUILD / "-".join(names))
+    asked = find(dataset, own, signers, clips, ended, today)
     listed = read_withdrawn(list_beside(dataset.table))
     ids = {*asked.rows["clip_id"], *listed["clip_id"]} - {""}
     hashes = {*asked.rows["video_hash"], *listed["video_hash"]} - {""}
     if not ids:
         raise SignloomError("withdraw: nothing to withdraw; name a signer, --clips, or --ended")
-    own = Build(BUILD / "-".join(names))
     builds = [build for build in find_builds() if build.holds(ids, hashes)]
     builds += [] if own.is_told else [own]  # it may have scratch files
     files = {build: build.derived(ids) for build in builds}
@@ -79,9 +79,12 @@ def withdraw(
 
 
 def find(
-    dataset: DatasetParams, signers: Sequence[str], clips: Sequence[str], ended: bool, today: date
+    dataset: DatasetParams, own: Build, signers: Sequence[str], clips: Sequence[str], ended: bool, today: date
 ) -> Asked:
-    """Return the rows that are asked for; raises SignloomError for what neither table nor list names."""
+    """Return the rows that are asked for; raises SignloomError for what neither table nor list names.
+
+    The hash of a source that has been deleted comes from the manifest of the build `own`.
+    """
     rows = all_rows(dataset)
     rows = rows.assign(clip_id=clip_ids(rows), signer_id=rows["signer_id"].str.strip())
     listed = read_withdrawn(list_beside(dataset.table))
@@ -99,7 +102,9 @@ def find(
     paths = [Path(dataset.videos) / video for video in chosen["video"]]
     with tempfile.TemporaryDirectory() as scratch:  # no cache of hashes may keep those of withdrawn videos
         known_hashes = Sources(dataset, paths, HashCache(Path(scratch) / "hashes.json")).hashes
-    contents = [known_hashes.get(path, "") for path in paths]
+    built = own.hashes({*chosen["clip_id"]})
+    ids = chosen["clip_id"]
+    contents = [known_hashes.get(path) or built.get(clip, "") for path, clip in zip(paths, ids, strict=True)]
     found = chosen[["row", "signer_id", "clip_id"]].assign(video_hash=contents)
     return Asked(
         found, [name for name in signers if name not in {*listed["signer_id"][listed["clip_id"] == ""]}]

@@ -50,6 +50,15 @@ class Build:
                 return True
         return False
 
+    def hashes(self, clips: Set[str]) -> dict[str, str]:
+        """Return the content hashes of those of `clips` that its manifest names."""
+        manifest = self.folder / "manifest.parquet"
+        if not manifest.exists():
+            return {}
+        table = pd.read_parquet(manifest, columns=["clip_id", "video_hash"])
+        mine = table[table["clip_id"].isin([*clips])]
+        return dict(zip(mine["clip_id"], mine["video_hash"], strict=True))
+
     def shards(self, clips: Set[str], derived: bool) -> list[Path]:
         """Return the files of shards that have rows of `clips` (`derived`), or of those that have none."""
         found = []

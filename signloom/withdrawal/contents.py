@@ -3,6 +3,7 @@
 import base64
 import gzip
 import io
+import mmap
 import re
 import zipfile
 import zlib
@@ -26,46 +27,55 @@ _UNREADABLE = (
     NotImplementedError,
 )
 
+Bytes = bytes | mmap.mmap
+
 
 class Content(NamedTuple):
     """Bytes of a file, or of a part of it, and the clips that a column `clip_id` in it names."""
 
-    data: bytes
+    data: Bytes
     clips: frozenset[str] = frozenset()
 
 
 def contents(path: Path) -> Iterator[Content]:
     """Yield the bytes of a file, and those of what is packed in it."""
-    yield from _opened(path.read_bytes(), 0)
+    if not path.stat().st_size:
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield from _opened(data, path, 0)
 
 
-def _opened(data: bytes, depth: int) -> Iterator[Content]:
+def _opened(data: Bytes, source: Path | io.BytesIO, depth: int) -> Iterator[Content]:
     """Yield `data` and what it holds; what looks like an archive and is none stays as it is."""
-    yield Content(data, _csv_clips(data))
+    yield Content(data, _csv_clips(data, source))
     if depth >= _DEEPEST:
         return
+    head = data[:4]
     try:
-        if data.startswith(_ZIP):
-            yield from _members(data, depth)
-        elif data.startswith(_GZIP):
-            yield from _opened(gzip.decompress(data), depth + 1)
-        elif data.startswith(_PARQUET):
-            yield _table(data)
+        if head == _ZIP:
+            yield from _members(source, depth)
+        elif head[:2] == _GZIP:
+            inner = gzip.decompress(data[:])
+            yield from _opened(inner, io.BytesIO(inner), depth + 1)
+        elif head == _PARQUET:
+            yield _table(source)
     except _UNREADABLE:
         return
-    for blob in _BLOB.findall(data):
+    for found in _BLOB.finditer(data):
+        blob = found[1]
         yield Content(base64.b64decode(blob + b"=" * (-len(blob) % 4)))
 
 
-def _members(data: bytes, depth: int) -> Iterator[Content]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+def _members(source: Path | io.BytesIO, depth: int) -> Iterator[Content]:
+    with zipfile.ZipFile(source) as archive:
         for name in archive.namelist():
-            yield from _opened(archive.read(name), depth + 1)
+            inner = archive.read(name)
+            yield from _opened(inner, io.BytesIO(inner), depth + 1)
 
 
-def _table(data: bytes) -> Content:
+def _table(source: Path | io.BytesIO) -> Content:
     """Return the cells of a parquet table: texts as lines, numbers and lists of numbers as their bytes."""
-    table = pd.read_parquet(io.BytesIO(data))
+    table = pd.read_parquet(source)
     parts: list[bytes] = []
     for name in table.columns:
         cells = table[name]
@@ -79,7 +89,7 @@ def _table(data: bytes) -> Content:
     return Content(b"".join(parts), frozenset(clip.split("#")[0] for clip in clips))
 
 
-def _csv_clips(data: bytes) -> frozenset[str]:
+def _csv_clips(data: Bytes, source: Path | io.BytesIO) -> frozenset[str]:
     """Return the clips of a table as text, none if `data` is something else."""
     header = data[: data.find(b"\n") + 1]
     if b"clip_id" not in header.strip().split(b","):

@@ -92,10 +92,17 @@ def _traces(
 
 def _files(place: Path, videos: Path) -> Iterator[Path]:
     for folder, below, names in os.walk(place):
-        below[:] = sorted(name for name in below if name not in _SKIPPED and Path(folder, name) != videos)
+        below[:] = sorted(
+            name for name in below if name not in _SKIPPED and not _is(Path(folder, name), videos)
+        )
         if Path(folder) == Path(".snakemake"):
             below[:] = [name for name in below if not name.startswith("conda")]
         yield from (Path(folder, name) for name in sorted(names))
+
+
+def _is(folder: Path, videos: Path) -> bool:
+    """Return whether `folder` is that of the source videos, and not one that also holds the products."""
+    return folder.resolve() == videos.resolve() and not Path.cwd().is_relative_to(videos.resolve())
 
 
 def _sources(dataset: DatasetParams) -> set[Path]:

@@ -4,6 +4,7 @@ A fingerprint is a 64-bit digest of 32 bytes, one for every row that has enough 
 computed from it, so a list of fingerprints may stay when the rows have gone.
 """
 
+import mmap
 import string
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ class Traces:
     def _worth(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         return _table(np.array([*self._tails], np.uint64)), _table(self.rows)
 
-    def in_bytes(self, data: bytes) -> set[str]:
+    def in_bytes(self, data: bytes | mmap.mmap) -> set[str]:
         """Return what `data` holds: what each found name is, and "rows"."""
         longest = max(map(len, self.names), default=0) + WINDOW
         found: set[str] = set()
