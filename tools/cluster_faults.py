@@ -2,15 +2,17 @@
 
     python -m tools.cluster_faults WORK [--seed N]
 
-WORK is a new folder. The project of `tools.small_project` is built in WORK/here by this machine alone, and in
-WORK/there by the cluster of `tools.slurm_nodes`. There a running job is cancelled, jobs of two stages get too
-little memory, a job hangs until its time is over, and a node dies and comes back. The build is started again
-until it ends well, as a user would. It needs Debian's slurmctld, slurmd, slurm-client and munge, and root.
+WORK is a new folder, or one of an earlier call. The project of `tools.small_project` is built in WORK/here by
+this machine alone, and in WORK/there by the cluster of `tools.slurm_nodes`. There a running job is cancelled,
+jobs of two stages get too little memory, a job hangs until its time is over, and a node dies and comes back.
+The build is started again until it ends well, as a user would. It needs Debian's slurmctld, slurmd,
+slurm-client and munge, and root.
 """
 
 import argparse
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,14 +40,18 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     rng = random.Random(args.seed)
     here, there = args.work / "here", args.work / "there"
-    make_small(here)
-    commit_all(here)
-    subprocess.run(["git", "clone", "-q", str(here), str(there)], check=True)
+    if not here.exists():
+        make_small(here)
+        commit_all(here)
+        subprocess.run(["git", "clone", "-q", str(here), str(there)], check=True)
     build(here, args.work / "here.log", "--cores", "all")
+    shutil.rmtree(args.work / "slurm", ignore_errors=True)
     with cluster(args.work / "slurm") as nodes:
         faults: list[Fault] = [cancel, starve, hang, lose_node]
         for run in range(MOST_RUNS):
             fault = faults[run] if run < len(faults) else None
+            if fault:
+                forget_some(there)
             code = disturbed(there, nodes, fault, rng)
             print(f"run {run + 1}: {fault.__name__ if fault else 'no fault'}: exit code {code}", flush=True)
             if code == 0 and run >= len(faults):
@@ -62,6 +68,12 @@ def build(folder: Path, log: Path, *words: str) -> int:
         return subprocess.run(
             ["snakemake", *words], cwd=folder, env=_environment(folder), stdout=file, stderr=file, check=False
         ).returncode
+
+
+def forget_some(there: Path) -> None:
+    """Delete products of long stages, so that there is something to disturb."""
+    for name in ("landmarks", "clip_features", "models"):
+        shutil.rmtree(there / "build" / name, ignore_errors=True)
 
 
 def disturbed(there: Path, nodes: Cluster, fault: Fault | None, rng: random.Random) -> int:
