@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engines import verify
+from engines import adopt, verify
 from signloom.errors import SignloomError
 from signloom.products import Build, State, check_unchanged
 from tests.checkouts import copy_of, run
@@ -26,8 +26,9 @@ from workflow_scripts.job import Job, entry_point
 
 def work(job: Job) -> None:
     given = job.input("given").read_bytes()
+    contents = {"empty": b"", "json": b'{"sum": %d}' % sum(given)}
     for name in job.outputs:
-        job.output(name).write_bytes(b"" if name == "empty" else given + name.encode())
+        job.output(name).write_bytes(contents.get(name, given + name.encode()))
 
 
 main = entry_point(work)
@@ -41,7 +42,7 @@ rule all:
 rule copy:
     input: "{EMBEDDINGS}"
     output: "build/copy.npy"
-    shell: "{sys.executable} copy_it.py --input given={{input}} --output npy={{output}} --scratch build/scratch"
+    shell: "{sys.executable} copy_it.py --input given={{input}} --output npy={{output}}"
 
 rule embed:
     input: "given.bin"
@@ -65,7 +66,7 @@ FLAG = ("--cores", "1", "--max-checksum-file-size", "1TB", "--quiet", "all")
 
 @pytest.fixture(scope="module")
 def built(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A project of two small stages without products, built by Snakemake, and built by DVC; not to be changed."""
+    """A small project, built by Snakemake, and one built by DVC; not to be changed."""
     folders = {name: tmp_path_factory.mktemp(name) for name in ("snakemake", "dvc")}
     for folder in folders.values():
         for name in ("workflow_scripts", "signloom", "engines"):
@@ -294,7 +295,22 @@ def test_an_export_stops_at_a_changed_input_and_says_how_many_there_are(
     line = capfd.readouterr().err.splitlines()[-1]
     assert line.startswith(f"error: {EMBEDDINGS} is not what stage embed wrote; make it again: ")
     assert line.endswith("; 1 more: python -m engines.verify")
-    assert not Path("build/export").exists()
+    assert not Path("build/export/card.md").exists()
+
+
+def test_dvc_takes_over_no_changed_product(
+    by_dvc: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(adopt, "snakemake_jobs_left", lambda preset: "")
+    lock = Path("dvc.lock").read_bytes()
+    Path(EMBEDDINGS).write_bytes(b"other")
+    assert adopt.main([]) == 1
+    first, line = capsys.readouterr().err.splitlines()[-2:]
+    assert first == "error: products have changed since, so DVC records nothing"
+    assert line.startswith(f"{EMBEDDINGS} is not what stage embed wrote; ")
+    assert Path("dvc.lock").read_bytes() == lock
+    run(by_dvc, "sh", "-c", line.split("or restore it: ")[1])
+    assert adopt.main([]) == 0
 
 
 def test_an_export_reads_what_has_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
