@@ -32,7 +32,7 @@ def states(found: Iterable[Build]) -> dict[State, list[str]]:
     """
     products = [(build, path) for build in found for path in build.recorded]
     result: dict[State, list[str]] = {state: [] for state in State}
-    for build, path in track(products, "products", unit="file"):
+    for build, path in track(products, "products", unit="file") if products else ():
         state = build.state(path)
         result[state].append(build.complaint(path) if state is State.CHANGED else path)
     return result

@@ -166,7 +166,8 @@ def check_unchanged(paths: Sequence[Path], scratch: Path) -> None:
     """Raise SignloomError if one of `paths`, products of the build with this scratch folder, has changed."""
     build = Build("" if scratch.parent == BUILD else scratch.parent.name)
     products = [path.as_posix() for path in paths if not path.is_absolute()]
-    changed = [path for path in track(products, "inputs", unit="file") if build.state(path) is State.CHANGED]
+    compared = track(products, "inputs", unit="file") if products else ()  # a bar of nothing is noise
+    changed = [path for path in compared if build.state(path) is State.CHANGED]
     if changed:
         more = f"; {len(changed) - 1} more: python -m engines.verify" if changed[1:] else ""
         raise SignloomError(build.complaint(changed[0]) + more)

@@ -13,6 +13,7 @@ import pytest
 from engines import adopt, verify
 from signloom.errors import SignloomError
 from signloom.products import Build, State, check_unchanged
+from signloom.records import read_records, write_record
 from tests.checkouts import copy_of, run
 from workflow_scripts import export
 
@@ -296,6 +297,33 @@ def test_an_export_stops_at_a_changed_input_and_says_how_many_there_are(
     assert line.startswith(f"error: {EMBEDDINGS} is not what stage embed wrote; make it again: ")
     assert line.endswith("; 1 more: python -m engines.verify")
     assert not Path("build/export/card.md").exists()
+
+
+def test_a_job_records_what_it_wrote_and_replaces_the_record_of_its_last_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (outside := tmp_path / "outside.npy").write_bytes(b"0")
+    a, b, records = Path("a.npy"), Path("b.npy"), Path("build/records")
+    write_record(records, "embed", [outside])
+    assert not records.exists()
+    a.write_bytes(b"")
+    b.write_bytes(b"1")
+    write_record(records, "embed", [a, b, outside])
+    write_record(records, "splits", [b])
+    write_record(records, "embed", [a])
+    # what `sha256sum` prints of an empty file and of "1"
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    one = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
+    found = [(record.stage, record.sha256) for record in read_records(records)]
+    assert found == [("embed", {"a.npy": empty}), ("splits", {"b.npy": one})]
+
+
+def test_a_job_that_fails_records_nothing(by_snakemake: Path) -> None:
+    before = {path: path.read_bytes() for path in Path("build/records").iterdir()}
+    Path("embed.py").write_text(STAGE.replace("    given =", "    1 / 0\n    given ="), "utf-8")
+    run(by_snakemake, "snakemake", *FLAG, "--force", "--", EMBEDDINGS, ok=False)
+    assert {path: path.read_bytes() for path in Path("build/records").iterdir()} == before
 
 
 def test_dvc_takes_over_no_changed_product(
