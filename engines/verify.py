@@ -40,7 +40,8 @@ def states(found: Iterable[Build]) -> dict[State, list[str]]:
 
 def unrecorded(recorded: set[str]) -> int:
     """Return how many files below build/ no record names, those that are no products left out."""
-    files = (path for path in BUILD.rglob("*") if path.is_file())
+    # DVC leaves a .gitignore in every folder
+    files = (path for path in BUILD.rglob("[!.]*") if path.is_file())
     return sum(path.as_posix() not in recorded and not NO_PRODUCTS.intersection(path.parts) for path in files)
 
 

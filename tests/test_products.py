@@ -248,6 +248,7 @@ def test_missing_products_and_files_without_a_record_are_counted_and_no_error(
 ) -> None:
     Path(SHARD).unlink()
     Path("build/own.npy").write_bytes(b"1")
+    Path("build/shards/.gitignore").write_text("/00.csv")
     assert "1 missing, 1 without a record" in said(capsys, 0)[0]
 
 
