@@ -15,7 +15,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backbones demo test test-all lint audit lock dvc env schema docs adopt pull demo-corpus clean
+.PHONY: help setup backbones demo test test-all lint audit lock dvc env schema docs adopt pull verify demo-corpus clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -66,6 +66,9 @@ pull: setup ## fetch products from the DVC remote, and mark them as up to date i
 	dvc pull
 	@dvc status --quiet || { echo "error: products differ from dvc.lock; run dvc repro instead" >&2; exit 1; }
 	@snakemake --cores 1 --touch --forceall --quiet all
+
+verify: setup ## compare all products with what their stages wrote
+	python -m engines.verify
 
 backbones: setup ## install torchvision and pytorchvideo for the other networks of `clip_features.backbone`
 	uv pip install --no-deps --require-hashes -r requirements-backbones.lock

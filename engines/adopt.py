@@ -1,4 +1,4 @@
-"""Record Snakemake's products in DVC with `dvc commit`, if Snakemake has nothing left to build.
+"""Record Snakemake's products in DVC with `dvc commit`, if none is left to build and none has changed since.
 
 python -m engines.adopt [--preset NAME]
 """
@@ -10,7 +10,9 @@ from pathlib import Path
 
 from engines.dvc_yaml import target
 from engines.pipeline import PRESETS
+from engines.verify import states
 from signloom.errors import SignloomError
+from signloom.products import Build, State
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,11 +23,17 @@ def main(argv: list[str] | None = None) -> int:
     preset = parser.parse_args(argv).preset
     try:
         left = snakemake_jobs_left(preset)
+        changed = [] if left else states([Build((preset or "").replace(",", "-"))])[State.CHANGED]
     except SignloomError as error:
         print(error, file=sys.stderr)
         return 2
     if left:
         print(f"error: Snakemake has work left, so DVC records nothing; build first\n{left}", file=sys.stderr)
+        return 1
+    if changed:
+        print(
+            "error: products have changed since, so DVC records nothing", *changed, sep="\n", file=sys.stderr
+        )
         return 1
     # committing stale files would make DVC treat them as up to date
     file = target(Path(), preset).as_posix()

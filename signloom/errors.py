@@ -3,6 +3,7 @@
 from pathlib import Path
 
 PARAMS_FILE = Path("params.yaml")
+PRESETS = Path("config/presets")
 
 
 class SignloomError(Exception):

@@ -2,7 +2,8 @@
 
     python -m tools.same_bytes FOLDER_A FOLDER_B
 
-Logs, benchmark files, scratch and the report are left out, because they contain times.
+Logs, benchmark files, scratch, records of jobs and the report are left out, because they contain times or
+digests of such files.
 """
 
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from signloom.files import hash_files
 
-LEFT_OUT = {"logs", "benchmarks", "scratch", "report"}
+LEFT_OUT = {"logs", "benchmarks", "scratch", "records", "report"}
 
 
 def products(folder: Path) -> dict[str, str]:

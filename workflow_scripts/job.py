@@ -23,6 +23,7 @@ from signloom.errors import SignloomError
 from signloom.files import hash_files, write_text
 from signloom.native_stderr import only_errors
 from signloom.params.base import Section
+from signloom.records import write_record
 
 S = TypeVar("S", bound=Section)
 if TYPE_CHECKING:
@@ -123,6 +124,11 @@ class Job:
         for path in self.outputs.get("origin", []):
             write_text(path, f"{self.params.get('origin', '')}\n")
 
+    def record(self) -> None:
+        """Record what the job wrote, beside the folder of resumable state."""
+        outputs = [path for paths in self.outputs.values() for path in paths]
+        write_record(self.scratch_root.with_name("records"), self.stage, outputs)
+
     def scratch(self) -> Path:
         """Return a folder for resumable state, keyed by inputs, outputs, parameters and loaded code."""
         key = hashlib.sha256()
@@ -158,6 +164,7 @@ def entry_point(work: Callable[[Job], None]) -> Callable[..., int]:
             with only_errors() if argv is None else nullcontext():
                 work(job)
             job.sign()
+            job.record()
         except SignloomError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

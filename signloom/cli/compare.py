@@ -9,13 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from signloom.errors import SignloomError
+from signloom.errors import PRESETS, SignloomError
 from signloom.evaluation.build_differences import Comparison, compare_builds
 from signloom.evaluation.build_differences_text import in_words
 from signloom.evaluation.builds import Build, places, read_build
 from signloom.metrics.metric_files import meaningful
-
-PRESETS = Path("config/presets")
 
 
 def run_compare(a: str, b: str, clips: int, as_json: bool, html: Path | None) -> int:

@@ -3,26 +3,15 @@
 import difflib
 from pathlib import Path
 
-from signloom.errors import PARAMS_FILE, SignloomError, need_project
+from signloom.errors import PARAMS_FILE, PRESETS, SignloomError, need_project
 from signloom.params.load import Tree, check_params, overlay, read_yaml
 from signloom.params.schema import Params
 
-PRESETS = Path("config/presets")
 # folders of products below build/; a preset of this name would write into one of them
 PRODUCT_FOLDERS = {
-    *(
-        "shards",
-        "landmarks",
-        "pose_features",
-        "clip_features",
-        "clip_features_augmented",
-        "text",
-        "models",
-        "embeddings",
-        "inference",
-    ),
-    *("predictions", "export", "report", "gloss", "seeds", "folds", "variants", "logs", "benchmarks"),
-    *("scratch", "side_by_side", "review", "together"),
+    *("shards", "landmarks", "pose_features", "clip_features", "clip_features_augmented", "text", "models"),
+    *("embeddings", "inference", "predictions", "export", "report", "gloss", "seeds", "folds", "variants"),
+    *("logs", "benchmarks", "scratch", "records", "side_by_side", "review", "together"),
 }
 
 
