@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tqdm import tqdm
-
 from signloom.dataset.forms.table_files import read_table
 from signloom.errors import SignloomError
 from signloom.evaluation.calibration import GATES
@@ -19,7 +17,7 @@ from signloom.export.package import write_recalibrated
 from signloom.inference.engine import SignEngine
 from signloom.inference.video import answer_video, bundle_tracker, seen_clip
 from signloom.native_stderr import only_errors
-from signloom.progress import track
+from signloom.progress import say, track
 from signloom.video.decode import VideoUnreadable
 
 LEFT_OUT = "left_out"
@@ -101,7 +99,7 @@ def read_clips(table: Path, videos: Path) -> list[TableClip]:
 
 
 def check_enough(table: Path, kinds: Sequence[str], what: str) -> None:
-    """Raise SignloomError if clips of these `kinds` are too few to choose thresholds by, and call them `what`.
+    """Raise SignloomError if clips of these `kinds`, which it calls `what`, are too few to choose by.
 
     Thresholds of one clip fit that clip, and without one to be refused they let everything pass.
     """
@@ -127,7 +125,7 @@ def ask(engine: SignEngine, clips: Sequence[TableClip]) -> list[AskedClip]:
             try:
                 seen = answer_video(engine, video, start_s, end_s, tracker=tracker, decode=False)
             except VideoUnreadable as error:
-                tqdm.write(f"error: {video}: {error}", file=sys.stderr)
+                say(f"error: {video}: {error}")
                 continue
             kind = kind_of(engine, sentence)
             asked.append(AskedClip(kind, sentence, seen.answer))

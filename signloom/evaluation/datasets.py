@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from signloom.errors import SignloomError
+from signloom.files import read_csv
 
 NAMES = {
     "test": ("test", 1),
@@ -52,7 +53,7 @@ class EmbeddedClips:
         self.vectors: npt.NDArray[np.float32] = np.load(embeddings, allow_pickle=False)
         # texts such as "NA" stay text
         texts = dict.fromkeys(_TEXTS, str)
-        self.table: pd.DataFrame = pd.read_csv(table, dtype=texts, keep_default_na=False)
+        self.table: pd.DataFrame = read_csv(table, dtype=texts, keep_default_na=False)
         if len(self.vectors) != len(self.table):
             raise SignloomError(
                 f"{embeddings} has {len(self.vectors)} rows, {table} {len(self.table)}; run stage embed again"
