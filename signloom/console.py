@@ -49,7 +49,12 @@ class Visible(TextIOWrapper):
         """Write to where `bare` does."""
         bare.flush()
         super().__init__(
-            bare.buffer, bare.encoding, bare.errors, newline="\n", line_buffering=bare.line_buffering
+            bare.buffer,
+            bare.encoding,
+            bare.errors,
+            newline="\n",
+            line_buffering=bare.line_buffering,
+            write_through=bare.write_through,
         )
         self.bare = bare
 

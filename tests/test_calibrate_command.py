@@ -287,10 +287,10 @@ def test_clips_that_cannot_be_read_do_not_count(
 
 
 def test_rows_are_read_as_spreadsheets_write_them(tmp_path: Path) -> None:
-    clips = table(tmp_path, "a.mp4, 3 ,Anna", "b.mp4,-1,", "b.mp4", header="\ufeffvideo,sentence_id,signer")
+    clips = table(tmp_path, "a.mp4, 3 ,Anna", "b.mp4,-1,", "b.mp4,,", header="\ufeffvideo,sentence_id,signer")
     with pytest.raises(SignloomError, match="line 4: repeats the clip of line 3"):
         read_clips(clips, tmp_path)
-    table(tmp_path, "a.mp4, 3 ,Anna", "b.mp4,-1,", "c.mp4", header="\ufeffvideo,sentence_id,signer")
+    table(tmp_path, "a.mp4, 3 ,Anna", "b.mp4,-1,", "c.mp4,,", header="\ufeffvideo,sentence_id,signer")
     assert read_clips(clips, tmp_path / "v") == [
         TableClip(tmp_path / "v" / "a.mp4", None, None, 3),
         TableClip(tmp_path / "v" / "b.mp4", None, None, -1),
@@ -312,6 +312,7 @@ def test_rows_are_read_as_spreadsheets_write_them(tmp_path: Path) -> None:
         (["a.mp4,0,2,1.5"], "line 2: end_s 1.5 is not after start_s 2"),
         (["a.mp4,0,,0"], "line 2: end_s 0 is not after start_s 0"),
         (["a.mp4,0,,,,"], "line 2 has 6 fields"),
+        (["a.mp4,0,,", "b.mp4"], "line 3 has 1 field but"),
         (["a.mp4,,,", "b.mp4,2,,"], "no row has the sentence_id of a sentence"),
         ([], "no row has the sentence_id of a sentence"),
     ],

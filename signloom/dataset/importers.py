@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from signloom.cells import shown
 from signloom.dataset.forms import boston104, phoenix, word_lists
 from signloom.dataset.forms.bobsl import read_bobsl
 from signloom.dataset.forms.elan import read_elan
@@ -129,6 +130,9 @@ def load_table(
     except OSError as error:  # such as a whole sentence in place of a file name
         place = f"{str(error.filename)[:200]!r}"
         raise SignloomError(f"dataset.table: {table}: {place}: {error.strerror}") from error
+    except UnicodeEncodeError as error:
+        name = shown(str(error.object))
+        raise SignloomError(f"dataset.table: {table}: the file name {name} is no text; rename it") from error
     rows["sentence"] = _sentences(rows)
     return rows
 
