@@ -121,3 +121,12 @@ def test_a_clip_that_the_build_lacks_and_a_folder_without_a_build_are_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert f"{tmp_path}/landmarks has no shard" in line
     assert not (tmp_path / "out").exists()
+
+
+def test_two_clips_that_a_disk_takes_for_one_file_do_not_overwrite_each_other(
+    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "b.pose").symlink_to(tmp_path / "s1/a.pose")  # as A and a where letter case does not count
+    assert export(built, "s1/a", "b", "--output", str(tmp_path)) == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    assert "is the file of clip 's1/a' on this disk, and of 'b'" in line
