@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from signloom.files import write_csv
+from signloom.files import read_csv, write_csv
 from signloom.inference.engine import SignEngine
 from signloom.inference.recorded_rows import recorded_rows
 from signloom.progress import track
@@ -45,7 +45,7 @@ def main() -> None:
     args = parser.parse_args()
     build = Path("build") / args.preset
     engine = SignEngine.load(build / "export/sign_encoder_bundle.zip")
-    splits = pd.read_csv(build / "splits.csv").set_index("clip_id")["split"]
+    splits = read_csv(build / "splits.csv").set_index("clip_id")["split"]
     manifest = pd.read_parquet(build / "manifest.parquet")
     test = manifest[manifest["clip_id"].map(splits) == "test"]
     rng, rows = np.random.default_rng(SEED), []

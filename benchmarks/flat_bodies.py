@@ -22,7 +22,7 @@ import pandas as pd
 from signloom.features.pose import layout
 from signloom.features.pose.pose_files import write_pose
 from signloom.features.pose.raw_clip import RawClip
-from signloom.files import write_csv
+from signloom.files import read_csv, write_csv
 from signloom.progress import track
 
 FPS, WIDTH, HEIGHT = 30.0, 640, 480
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=600, help="a multiple of 300")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    clips = drawn(pd.read_csv(args.data / "clips.csv"), args.clips, args.seed)
+    clips = drawn(read_csv(args.data / "clips.csv"), args.clips, args.seed)
     (args.output / "poses").mkdir(parents=True, exist_ok=True)
     for name, joints in read_joints(args.data / "features.zip", clips["features"].tolist()):
         write_pose(args.output / "poses" / f"{Path(name).stem}.pose", flat_body(joints), FPS)

@@ -25,6 +25,7 @@ import pandas as pd
 from pympi.Elan import Eaf
 
 from signloom.__main__ import main as signloom
+from signloom.files import read_csv
 from signloom.inference.engine import SignEngine
 from signloom.video.decode import read_frames
 
@@ -44,7 +45,7 @@ class TrueClip(NamedTuple):
 
 def choose(corpus: Path, signer: str, sentences: set[int]) -> Iterator[tuple[Path, str, str]]:
     """Yield video, clip id and sentence of a signer's clips of `sentences`, shuffled, over and over."""
-    table = pd.read_csv(corpus / "clips.csv", keep_default_na=False)
+    table = read_csv(corpus / "clips.csv", keep_default_na=False)
     table = table[(table["signer_id"] == signer) & table["sentence_id"].isin([*sentences])]
     clips = [
         (corpus / "videos" / row.video, row.video.removesuffix(".mp4"), row.sentence)
@@ -125,7 +126,7 @@ def answer_joined(
     output.mkdir(parents=True, exist_ok=True)
     video, eaf, said = (output / f"long{end}" for end in (".mp4", ".eaf", ".jsonl"))
     known = {int(clip["sentence_id"]) for clip in SignEngine.load(bundle).clips}
-    truth = pd.read_csv(corpus / "truth/gloss_times.csv")
+    truth = read_csv(corpus / "truth/gloss_times.csv")
     clips = join(choose(corpus, signer, known), truth, video, 60 * minutes)
     with said.open("w") as file, contextlib.redirect_stdout(file):
         files = ["--eaf", str(eaf), "--vtt", str(eaf.with_suffix(".vtt"))]

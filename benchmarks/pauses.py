@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from signloom.features.pose.raw_clip import RawClip
 from signloom.features.shards import FeatureShards
+from signloom.files import read_csv
 from signloom.inference.passages import PAUSE_S, SMOOTH_S, STILL, recent_motion
 from signloom.params.load import load_params
 
@@ -38,7 +39,7 @@ def main() -> None:
     args = parser.parse_args()
     params = load_params(args.params)
     shards = FeatureShards(sorted(args.landmarks.glob("*.npy")), sorted(args.landmarks.glob("*.parquet")))
-    signed = pd.read_csv(args.metadata).set_index("clip_id")["sentence_id"] >= 0
+    signed = read_csv(args.metadata).set_index("clip_id")["sentence_id"] >= 0
     floor = params.quality.motion_floor
     rests = []
     for clip in shards.index.to_dict("records"):

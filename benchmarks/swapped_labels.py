@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 
 from signloom.errors import SignloomError
-from signloom.files import write_csv, write_parquet
+from signloom.files import read_csv, write_csv, write_parquet
 from signloom.params.presets import load_presets
 from signloom.params.schema import Params
 from workflow_scripts import embed, review, splits, stats_pose, text, train_sign2text
@@ -89,7 +89,7 @@ class Build:
         outputs = {"table": "review.csv", "page": "index.html", "metrics": "review.json"}
         positions = self.params.positions.model_dump(mode="json")
         self.run(review, inputs, {k: self.scratch / v for k, v in outputs.items()}, positions=positions)
-        return pd.read_csv(self.scratch / "review.csv", dtype=str, keep_default_na=False)
+        return read_csv(self.scratch / "review.csv", dtype=str, keep_default_na=False)
 
     def embed_fold(self, metadata: Path, fold: str, epochs: int) -> Path:
         """Train the model of a fold for so many epochs; return the folder of its embeddings."""
@@ -133,7 +133,7 @@ def main() -> None:
     params, name = load_presets([args.preset] if args.preset else []), args.preset or "demo"
     folder = args.build or Path("build", args.preset or "")
     clips = pd.read_parquet(folder / "processed_metadata.parquet")
-    done = pd.read_csv(args.output).to_dict("records") if args.output.exists() else []
+    done = read_csv(args.output).to_dict("records") if args.output.exists() else []
     for seed in args.seeds:
         scratch = args.scratch / name / str(seed)
         swapped, ids = swap(clips, SHARE, seed)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from signloom.files import write_csv
+from signloom.files import read_csv, write_csv
 from signloom.params.base import RunParams
 from signloom.params.schema import Params
 from signloom.training.progress import TrainedFiles
@@ -46,7 +46,7 @@ def score_all(
     """
     # a signer may be called 01
     texts = {"left_out": str}
-    done = pd.read_csv(output, dtype=texts) if output.exists() else pd.DataFrame(columns=list(keys))
+    done = read_csv(output, dtype=texts) if output.exists() else pd.DataFrame(columns=list(keys))
     output.parent.mkdir(parents=True, exist_ok=True)
     for key in wanted:
         if key in set(done[list(keys)].itertuples(index=False, name=None)):

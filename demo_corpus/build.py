@@ -22,7 +22,7 @@ from demo_corpus.motion import Motion, signing
 from demo_corpus.render import Frame, Stage, write_video
 from demo_corpus.sentences import SEED, Clip, clips, sentences
 from demo_corpus.signers import BY_ID
-from signloom.files import atomic, write_csv, write_json
+from signloom.files import atomic, read_csv, write_csv, write_json
 from signloom.progress import track
 
 TRUTH_STEP = 2  # every second frame is in the joint file
@@ -168,7 +168,7 @@ def write_tables(output: Path) -> None:
 
 def read_times(output: Path) -> pd.DataFrame:
     """Return the gloss times that ``write_truth`` wrote."""
-    return pd.read_csv(output / "truth" / "gloss_times.csv")
+    return read_csv(output / "truth" / "gloss_times.csv")
 
 
 def write_truth(output: Path) -> None:

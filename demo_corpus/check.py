@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from demo_corpus.signers import BY_ID
-from signloom.files import write_csv
+from signloom.files import read_csv, write_csv
 from signloom.progress import track
 
 PARTS = ("pose", "left_hand", "right_hand", "face")
@@ -84,8 +84,8 @@ def check(output: Path, jobs: int) -> pd.DataFrame:
 
 def _tasks(output: Path) -> list[Task]:
     """Return the arguments of ``examine`` for every clip."""
-    table = pd.read_csv(output / "clips.csv", keep_default_na=False)
-    times = pd.read_csv(output / "truth" / "gloss_times.csv")
+    table = read_csv(output / "clips.csv", keep_default_na=False)
+    times = read_csv(output / "truth" / "gloss_times.csv")
     starts, ends = times.groupby("clip_id")["start_s"].min(), times.groupby("clip_id")["end_s"].max()
     tasks: list[Task] = []
     for row in table.itertuples():

@@ -7,7 +7,9 @@ import select
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
-from typing import Any
+from typing import Any, TextIO
+
+from signloom.cells import shown_lines
 
 _CLOSED_PIPE = 141  # as shells count a program that writes to a closed pipe: 128 + SIGPIPE
 
@@ -15,11 +17,15 @@ _CLOSED_PIPE = 141  # as shells count a program that writes to a closed pipe: 12
 def run_program(work: Callable[[], int]) -> int:
     """Return the exit code of `work`, a program that owns the standard streams of its process.
 
-    What the encoding of standard output lacks is printed as an escape. A reader that stops reading
+    What the encoding of standard output lacks is printed as an escape, and so is what would steer the
+    terminal. A reader that stops reading
     (`| head -1`) ends the program quietly.
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+        sys.stdout = Visible(sys.stdout)
+    if isinstance(sys.stderr, TextIOWrapper):
+        sys.stderr = Visible(sys.stderr)
     try:
         try:
             code = work()
@@ -34,6 +40,33 @@ def run_program(work: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _CLOSED_PIPE
     return code
+
+
+class Visible(TextIOWrapper):
+    """A standard stream whose text cannot steer the terminal: control characters are written as escapes."""
+
+    def __init__(self, bare: TextIOWrapper) -> None:
+        """Write to where `bare` does."""
+        bare.flush()
+        super().__init__(
+            bare.buffer,
+            bare.encoding,
+            bare.errors,
+            newline="\n",
+            line_buffering=bare.line_buffering,
+            write_through=bare.write_through,
+        )
+        self.bare = bare
+
+    def write(self, text: str) -> int:
+        """Write `text`; line feeds and tabs stay."""
+        super().write(shown_lines(text))
+        return len(text)
+
+
+def bar_stream() -> TextIO:
+    """Return standard error for progress bars, which move the cursor; others write to `sys.stderr`."""
+    return sys.stderr.bare if isinstance(sys.stderr, Visible) else sys.stderr
 
 
 def reader_gone() -> bool:

@@ -2,12 +2,18 @@
 
 from pathlib import Path
 
+from signloom.cells import shown_lines
+
 PARAMS_FILE = Path("params.yaml")
 PRESETS = Path("config/presets")
 
 
 class SignloomError(Exception):
     """An error that says what was wrong, where, and what to do; shown as one line with exit code 2."""
+
+    def __str__(self) -> str:
+        """Return the message; a name or text in it cannot steer the terminal of whoever shows it."""
+        return shown_lines(super().__str__())
 
 
 class ProcessDied(SignloomError):

@@ -3,14 +3,16 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from signloom.cells import cell, plain
 
 
 @contextmanager
@@ -45,9 +47,29 @@ def write_npy(path: Path, array: npt.NDArray[Any]) -> None:
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write `table` as UTF-8 CSV without its index; lines end with a line feed."""
+    """Write `table` as UTF-8 CSV without its index; lines end with a line feed.
+
+    Texts are written by `signloom.cells.cell`: no spreadsheet runs one, and no terminal obeys one.
+    """
     with atomic(path) as part:
-        table.to_csv(part, index=False, lineterminator="\n")
+        _texts(table, cell).to_csv(part, index=False, lineterminator="\n")
+
+
+def read_csv(path: Path | IO[bytes], **options: Any) -> pd.DataFrame:
+    """Return the table that `write_csv` wrote, as it was; `options` are those of pandas."""
+    return _texts(pd.read_csv(path, **options), plain)
+
+
+def _texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """Return `table` with its texts changed; all other cells, and columns without a change, stay."""
+    changed = table.copy(deep=False)
+    for place, (_, column) in enumerate(table.items()):
+        if not pd.api.types.is_numeric_dtype(column.dtype):
+            cells = [change(value) if isinstance(value, str) else value for value in column]
+            if cells != column.tolist():
+                kind = column.dtype if isinstance(column.dtype, pd.StringDtype) else object
+                changed.isetitem(place, pd.Series(cells, column.index, kind))
+    return changed
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:

@@ -10,7 +10,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from signloom import native_stderr_filter
-from signloom.console import reader_gone
+from signloom.console import Visible, reader_gone
 from signloom.errors import ProcessDied, SignloomError
 
 
@@ -25,11 +25,11 @@ def only_errors() -> Iterator[None]:
     terminal = os.dup(2)
     filtering, control = _start_filter(terminal)
     python = sys.stderr
-    if isinstance(python, TextIOWrapper) and python is sys.__stderr__:
+    bare = python.bare if isinstance(python, Visible) else python
+    if isinstance(bare, TextIOWrapper) and bare is sys.__stderr__:
         # a copy of the original descriptor, so that isatty() still gives the right answer
-        sys.stderr = os.fdopen(
-            os.dup(terminal), "w", buffering=1, encoding=python.encoding, errors=python.errors
-        )
+        copy = os.fdopen(os.dup(terminal), "w", buffering=1, encoding=bare.encoding, errors=bare.errors)
+        sys.stderr = Visible(copy)
     verdict = native_stderr_filter.SHOW
     try:
         yield

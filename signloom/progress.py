@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from signloom.cells import shown
+from signloom.console import bar_stream
+
 T = TypeVar("T")
 
 
@@ -26,10 +29,10 @@ def track(
     terminal = sys.stderr.isatty()
     bar = tqdm(
         items,
-        desc=label,
+        desc=shown(label),
         total=total,
         unit=unit,
-        file=_LineEnds() if not terminal else sys.stderr,
+        file=_LineEnds() if not terminal else bar_stream(),
         mininterval=0.2 if terminal else 5.0,
         ascii=not terminal,
         ncols=None if terminal else 96,
@@ -54,7 +57,7 @@ def _noted(bar: Any, note: Callable[[], str] | None, every_s: float) -> Iterator
 
     def write() -> None:
         while not done.wait(every_s):
-            bar.set_postfix_str(note())
+            bar.set_postfix_str(shown(note()))
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
@@ -63,6 +66,11 @@ def _noted(bar: Any, note: Callable[[], str] | None, every_s: float) -> Iterator
     finally:
         done.set()
         writer.join()
+
+
+def say(line: str) -> None:
+    """Write `line` to standard error, above the bars that are there."""
+    tqdm.write(shown(line), file=bar_stream())
 
 
 class _LineEnds:

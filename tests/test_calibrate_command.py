@@ -194,6 +194,7 @@ def test_clips_of_ones_own_camera_give_a_bundle_that_answers(
     )
     new = tmp_path / "made" / "new.zip"
     given = [str(clips), "--videos", str(videos), "--bundle", str(exported.bundle), "--output", str(new)]
+    given.append("--insist")
     assert main(["calibrate", *given, "--max-false-accept-rate", "0.5"]) == 0
     said = capsys.readouterr()
     unreadable = [line for line in said.err.splitlines() if line.startswith("error")]
@@ -222,7 +223,7 @@ def test_without_a_clip_that_is_not_signed_there_is_a_warning(
     exported: Exported, videos: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     clips = table(tmp_path, "bad/too_few_frames.mp4,3,,0.4", "bad/no_person.mp4,,,0.2")
-    given = [str(clips), "--videos", str(videos), "--bundle", str(exported.bundle)]
+    given = [str(clips), "--videos", str(videos), "--bundle", str(exported.bundle), "--insist"]
     assert main(["calibrate", *given, "--output", str(tmp_path / "new.zip")]) == 0
     said = capsys.readouterr()
     warnings = [line for line in said.err.splitlines() if line.startswith("warning")]
@@ -236,7 +237,8 @@ def test_clips_that_cannot_be_read_leave_nothing_to_choose_by(
     exported: Exported, tmp_path: Path, capsys: Capture
 ) -> None:
     clips, new = table(tmp_path, "none.mp4,0,,", "gone.mp4,,,"), tmp_path / "new.zip"
-    assert main(["calibrate", str(clips), "--bundle", str(exported.bundle), "--output", str(new)]) == 2
+    given = [str(clips), "--bundle", str(exported.bundle), "--output", str(new), "--insist"]
+    assert main(["calibrate", *given]) == 2
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
     assert errors[:2] == [
         f"error: {tmp_path / name}: file does not exist" for name in ("none.mp4", "gone.mp4")
@@ -245,11 +247,50 @@ def test_clips_that_cannot_be_read_leave_nothing_to_choose_by(
     assert not new.exists()
 
 
+SIGNED = [f"signed{number}.mp4,0,," for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "counts"),
+    [
+        (SIGNED[:1], "gallery: 1, that ought to be refused: 0"),
+        ([*SIGNED[:4], "b.mp4,,,"], "gallery: 4, that ought to be refused: 1"),
+        (SIGNED, "gallery: 5, that ought to be refused: 0"),
+        ([*SIGNED[:4], "b.mp4,2,,", "c.mp4,,,"], "gallery: 4, that ought to be refused: 2"),
+    ],
+)
+def test_too_few_clips_are_refused_before_a_video_is_read(
+    exported: Exported, tmp_path: Path, capsys: Capture, rows: list[str], counts: str
+) -> None:
+    clips, new = table(tmp_path, *rows), tmp_path / "new.zip"
+    given = ["calibrate", str(clips), "--bundle", str(exported.bundle), "--output", str(new)]
+    assert main(given) == 2
+    (line,) = capsys.readouterr().err.splitlines()  # a video that was looked for would be an error of its own
+    assert line.startswith(f"error: {clips}: rows with a sentence of the") and counts in line
+    assert "--insist" in line and not new.exists()
+    assert main([*given, "--insist"]) == 2  # goes on to the videos, which are not there
+    assert "signed0.mp4: file does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["a sentence", "none"])
+def test_clips_that_cannot_be_read_do_not_count(
+    exported: Exported, videos: Path, tmp_path: Path, capsys: Capture, kind: str
+) -> None:
+    shown = [f"bad/too_few_frames.mp4,0,,0.{end}" for end in range(1, 5 if kind == "a sentence" else 6)]
+    more = ["gone.mp4,0,,", "bad/no_person.mp4,,,0.2"] if kind == "a sentence" else ["gone.mp4,,,"]
+    clips, new = table(tmp_path, *shown, *more), tmp_path / "new.zip"
+    given = [str(clips), "--videos", str(videos), "--bundle", str(exported.bundle), "--output", str(new)]
+    assert main(["calibrate", *given]) == 2
+    *_, said = capsys.readouterr().err.splitlines()
+    counts = "4, that ought to be refused: 1" if kind == "a sentence" else "5, that ought to be refused: 0"
+    assert f"readable clips with a sentence of the gallery: {counts}" in said and not new.exists()
+
+
 def test_rows_are_read_as_spreadsheets_write_them(tmp_path: Path) -> None:
-    clips = table(tmp_path, "a.mp4, 3 ,Anna", "b.mp4,-1,", "b.mp4", header="\ufeffvideo,sentence_id,signer")
+    clips = table(tmp_path, "a.mp4, 3 ,Anna", "b.mp4,-1,", "b.mp4,,", header="\ufeffvideo,sentence_id,signer")
     with pytest.raises(SignloomError, match="line 4: repeats the clip of line 3"):
         read_clips(clips, tmp_path)
-    table(tmp_path, "a.mp4, 3 ,Anna", "b.mp4,-1,", "c.mp4", header="\ufeffvideo,sentence_id,signer")
+    table(tmp_path, "a.mp4, 3 ,Anna", "b.mp4,-1,", "c.mp4,,", header="\ufeffvideo,sentence_id,signer")
     assert read_clips(clips, tmp_path / "v") == [
         TableClip(tmp_path / "v" / "a.mp4", None, None, 3),
         TableClip(tmp_path / "v" / "b.mp4", None, None, -1),
@@ -271,6 +312,7 @@ def test_rows_are_read_as_spreadsheets_write_them(tmp_path: Path) -> None:
         (["a.mp4,0,2,1.5"], "line 2: end_s 1.5 is not after start_s 2"),
         (["a.mp4,0,,0"], "line 2: end_s 0 is not after start_s 0"),
         (["a.mp4,0,,,,"], "line 2 has 6 fields"),
+        (["a.mp4,0,,", "b.mp4"], "line 3 has 1 field but"),
         (["a.mp4,,,", "b.mp4,2,,"], "no row has the sentence_id of a sentence"),
         ([], "no row has the sentence_id of a sentence"),
     ],
@@ -313,7 +355,7 @@ def test_what_cannot_be_followed_is_one_line_and_writes_nothing(
     Path("link.zip").symlink_to("bundle.zip")
     Path("text.zip").write_text("no bundle\n")
     Path("columns.csv").write_text("video,sentence\na.mp4,0\n")
-    table(tmp_path, "a.mp4,0,,", "b.mp4,,,")
+    table(tmp_path, *SIGNED, "b.mp4,,,")
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     given = {"": "clips.csv", "--bundle": "bundle.zip", "--output": "new.zip"} | changed
     arguments = [part for name, value in given.items() for part in (name, value) if part]

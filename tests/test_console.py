@@ -13,6 +13,7 @@ import pytest
 from exported import Exported, clip_of
 
 from signloom.__main__ import main
+from signloom.cells import CONTROL
 
 # runs a stage that prints and then does `{}`
 STAGE = """
@@ -85,6 +86,48 @@ def test_json_is_json_in_every_encoding_and_legible_in_utf_8(
         utf_8 = started(root, *command, "--json", PYTHONIOENCODING="utf-8")
         assert json.loads(ascii.stdout) == json.loads(utf_8.stdout)
         assert clip.name in utf_8.stdout and "\\u624b" in ascii.stdout
+
+
+def test_names_cannot_steer_the_terminal_and_json_gives_them_back(
+    root: Path, exported: Exported, clip: Path, tmp_path: Path
+) -> None:
+    name = "a\x1b[2J\x9b1m\r\u202eb.npz"
+    steers = clip.rename(tmp_path / name)
+    shown = "a\\u001b[2J\\u009b1m\\r\\u202eb.npz"
+    for command in commands_that_answer(exported, steers):
+        place = command.index(steers) + 1
+        both = [*command[:place], steers.with_suffix(".npy"), *command[place:]]
+        done = started(root, *both, PYTHONIOENCODING="utf-8")
+        assert done.returncode == 2 and done.stdout.splitlines()[0] == f"{tmp_path}/{shown}"
+        assert f"error: {tmp_path}/{shown.replace('npz', 'npy')}: " in done.stderr
+        assert not CONTROL.search((done.stdout + done.stderr).replace("\n", ""))
+        as_json = started(root, *command, "--json", PYTHONIOENCODING="utf-8").stdout
+        assert json.loads(as_json)["clip"] == str(steers) and not CONTROL.search(as_json[:-1])
+
+
+def test_nothing_that_a_stage_prints_steers_the_terminal(root: Path) -> None:
+    program = STAGE.format(
+        "print('\\x1b[31m\\x00', '\\u202e', file=__import__('sys').stderr)\n"
+        "    from signloom.progress import say, track\n"
+        "    list(track([1], 'a\\x1b[2J'))\n"
+        "    say('b\\rc')\n"
+        "    raise ValueError('d\\x9b\\te')"
+    )
+    done = started(root, "-c", program, "--output", "csv=build/x.csv", PYTHONIOENCODING="utf-8")
+    for line in ("\\u001b[31m\\u0000 \\u202e", "a\\u001b[2J: 100%", "b\\rc", "ValueError: d\\u009b\te"):
+        assert line in done.stderr
+    assert not CONTROL.search((done.stdout + done.stderr).replace("\n", "").replace("\t", ""))
+
+
+def test_a_bar_still_moves_the_cursor_of_a_terminal(root: Path) -> None:
+    program = STAGE.format("from signloom.progress import track\n    list(track([1, 2], 'bar'))")
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-c", program, "--output", "csv=build/x.csv"]
+    done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, stderr=theirs, timeout=120)
+    os.close(theirs)
+    said = os.read(ours, 65536)
+    os.close(ours)
+    assert done.returncode == 0 and b"\rbar: " in said and b"\\r" not in said
 
 
 def test_a_reader_that_stops_reading_ends_a_command_quietly(

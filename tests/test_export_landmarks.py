@@ -139,3 +139,12 @@ def test_clips_whose_features_may_not_be_shared_are_left_out_and_named(
     (shared / "manifest.parquet").unlink()
     assert export(shared, "--output", str(tmp_path / "out")) == 2
     assert "what may be shared is not known" in capsys.readouterr().err
+
+
+def test_two_clips_that_a_disk_takes_for_one_file_do_not_overwrite_each_other(
+    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "b.pose").symlink_to(tmp_path / "s1/a.pose")  # as A and a where letter case does not count
+    assert export(built, "s1/a", "b", "--output", str(tmp_path)) == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    assert "is the file of clip 's1/a' on this disk, and of 'b'" in line

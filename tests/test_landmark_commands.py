@@ -109,7 +109,7 @@ def test_check_reads_lengths_of_every_form_and_refuses_variants_that_need_videos
         write(videos / "e", **{f"x_{number:03d}_keypoints__json": '{"people": []}'})
     (videos / "f.json").write_text('[{"keypoints": []}]')
     names = ["a.pose", "b.npy", "c.csv", "d.json", "e", "f.json"]
-    lines = [f"{name},We go {n % 2}.,WE GO{n % 2},s{n},train" for n, name in enumerate(names)]
+    lines = [f"{name},We go {n % 2}.,WE GO{n % 2},s{n},train,," for n, name in enumerate(names)]
     lines.append("a.pose,We go 0.,WE GO0,s0,test,0,9")
     head = "video,sentence,gloss,signer_id,split,start_s,end_s"
     write(new_project / "data/mine", clips__csv="\n".join([head, *lines]) + "\n")

@@ -104,12 +104,16 @@ def test_a_line_with_a_field_too_many_is_named(tmp_path: Path, suffix: str) -> N
         load_table("csv", path, tmp_path)
 
 
-def test_a_line_with_fields_too_few_ends_in_empty_ones(tmp_path: Path) -> None:
+def test_a_line_with_fields_too_few_ends_in_empty_ones_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("video,sentence,signer_id\na.mp4\nNA,NA\n")
     rows = load_table("csv", tmp_path / "t.csv", tmp_path)
     assert rows[["row", "video", "sentence", "signer_id"]].to_numpy().tolist() == [
         [2, "a.mp4", "", ""],
         [3, "NA", "NA", ""],
+    ]
+    assert rows["problem"].tolist() == [
+        f"has {found} but the table has 3 columns; an empty cell needs its separator too"
+        for found in ("1 field", "2 fields")
     ]
 
 

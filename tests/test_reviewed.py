@@ -12,6 +12,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import Manifest, shard_digests
 from signloom.dataset.reviewed import read_review, settled, short_hash
 from signloom.errors import SignloomError
+from signloom.files import write_csv
 from signloom.params.dataset import DatasetParams
 from tests.manifests import dataset_of, manifest_of
 
@@ -123,3 +124,22 @@ def test_a_corpus_cannot_be_set_aside_as_a_whole(tmp_path: Path) -> None:
     review = "clip_id,action\na,set_aside\nb,set_aside\nc,set_aside\n"
     with pytest.raises(SignloomError, match="every clip is set aside"):
         built(tmp_path, review)
+
+
+def test_a_label_that_a_spreadsheet_would_run_comes_back_from_the_review(tmp_path: Path) -> None:
+    table = TABLE.replace("ball,", "=ball,").replace("tree,", "-tree,")
+    clips = built(tmp_path, None, table).clips
+    seen = {
+        "clip_id": ["a", "b"],
+        "label": clips["sentence"][:2],
+        "content": clips["video_hash"][:2].str[:12],
+    }
+    write_csv(
+        tmp_path / "queue.csv", pd.DataFrame(seen | {"action": ["relabel", "set_aside"], "new_label": ""})
+    )
+    review = (tmp_path / "queue.csv").read_text()
+    assert review.splitlines()[1].startswith("a,'=ball,")
+    # a person writes the label as the column shows the others
+    manifest = built(tmp_path, review.replace("relabel,", "relabel,'-tree"), table)
+    assert manifest.clips.set_index("clip_id")["sentence"].to_dict() == {"a": "-tree", "c": "-tree"}
+    assert manifest.rejects["clip_id"].tolist() == ["b"]

@@ -7,9 +7,8 @@ import argparse
 from pathlib import Path
 
 import av
-import pandas as pd
 
-from signloom.files import atomic
+from signloom.files import atomic, read_csv
 from signloom.video.decode import open_video
 
 CORPUS = Path("data/demo")
@@ -36,7 +35,7 @@ def cut(video: Path, to: Path, start_s: float, end_s: float) -> None:
 
 def cut_signs(output: Path) -> int:
     """Write a clip of every sign by every signer to `output`; return their number."""
-    times = pd.read_csv(CORPUS / "truth/gloss_times.csv")
+    times = read_csv(CORPUS / "truth/gloss_times.csv")
     times["signer"] = times["clip_id"].str.partition("/")[0]
     chosen = times[(times["index"] == 0) & times["gloss"].isin(SIGNS) & times["signer"].isin(SIGNERS)]
     chosen = chosen.drop_duplicates(["gloss", "signer"])

@@ -27,7 +27,7 @@ from signloom.dataset.probe import frame_times, why_unreadable
 from signloom.dataset.sources import read_sources
 from signloom.errors import SignloomError
 from signloom.features.pose.pose_files import read_pose
-from signloom.files import file_sha256
+from signloom.files import file_sha256, read_csv
 from signloom.inference.bundle import MANIFEST, ZIP
 from signloom.inference.engine import SignEngine
 from signloom.params.dataset import DatasetParams, ManifestParams
@@ -236,9 +236,8 @@ def seeds_of(name: str, folder: Path, bundle: Path) -> list[Path]:
 
 
 def _tables(folder: Path) -> list[Path]:
-    import pandas as pd
 
-    rows = pd.read_csv(ROOT / "data/demo/clips.csv", keep_default_na=False).head(12)
+    rows = read_csv(ROOT / "data/demo/clips.csv", keep_default_na=False).head(12)
     rows.to_csv(folder / "t.csv", index=False)
     rows.to_csv(folder / "t.tsv", sep="\t", index=False)
     rows.to_excel(folder / "t.xlsx", index=False)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from signloom.files import write_csv
+from signloom.files import read_csv, write_csv
 from tools.same_bytes import differences, products
 from tools.small_project import commit_all, make_small
 
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     if not done.exists():
         prepare(args.work, reference, killed)
         write_csv(done, pd.DataFrame(columns=COLUMNS))
-    whole, rows = products(reference), pd.read_csv(done)
+    whole, rows = products(reference), read_csv(done)
     while (kills := int((rows["what"] == "kill").sum())) < args.kills:
         # every run has its own seed, so that a call that goes on draws what one call would have drawn
         rng = random.Random(f"{args.seed} {len(rows)}")

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from signloom.files import read_csv
 from signloom.params.load import overlay, read_yaml
 
 ROOT = Path(__file__).parent.parent
@@ -52,7 +53,7 @@ def make_small(folder: Path, root: Path = ROOT) -> None:
         (shutil.copytree if (root / name).is_dir() else shutil.copy)(root / name, folder / name)
     params = overlay(read_yaml(root / "params.yaml"), SMALL)
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
-    clips = choose(pd.read_csv(root / "data/demo/clips.csv", keep_default_na=False))
+    clips = choose(read_csv(root / "data/demo/clips.csv", keep_default_na=False))
     clips["split"] = clips["split"].replace("", "train")
     (folder / "data/demo").mkdir(parents=True)
     clips.to_csv(folder / "data/demo/clips.csv", index=False)

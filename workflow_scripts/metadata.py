@@ -19,7 +19,7 @@ from signloom.features.pose.metadata import (
     too_many_rejects,
     warn_of_harsh_gates,
 )
-from signloom.files import write_csv, write_parquet
+from signloom.files import read_csv, write_csv, write_parquet
 from signloom.metrics.metric_files import write_metrics
 from signloom.params.features import QualityParams
 from workflow_scripts.job import Job, entry_point
@@ -27,7 +27,7 @@ from workflow_scripts.job import Job, entry_point
 
 def work(job: Job) -> None:
     quality = job.section("quality", QualityParams)
-    rejected_rows = pd.read_csv(job.input("rejects"), dtype=str, keep_default_na=False)
+    rejected_rows = read_csv(job.input("rejects"), dtype=str, keep_default_na=False)
     index = read_indexes(job.input_list("features"))
     set_aside = rejected_rows["clip_id"][rejected_rows["reason"] == REVIEWED]
     index = index[~index["clip_id"].isin(set_aside)]  # their shards keep them

@@ -21,7 +21,7 @@ import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import EmbeddedClips
-from signloom.files import write_text
+from signloom.files import read_csv, write_text
 from signloom.report import sources
 from signloom.report.contact_sheet import Videos, read_videos
 from signloom.report.page import render
@@ -54,7 +54,7 @@ def work(job: Job) -> None:
             sentences=_sentences(job) if "history" in job.inputs else None,
             inference=_inference(job) if "curve" in job.inputs else None,
             glosses=glosses,
-            recipes={path: pd.read_csv(path) for path in _recipes(job)},
+            recipes={path: read_csv(path) for path in _recipes(job)},
         )
     )
     write_text(html, page)

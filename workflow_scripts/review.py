@@ -15,7 +15,7 @@ from signloom.evaluation.misfit import trajectories
 from signloom.evaluation.oddities import odd_hands, odd_lengths, poorly_found
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
-from signloom.files import write_csv, write_text
+from signloom.files import read_csv, write_csv, write_text
 from signloom.metrics.metric_files import write_metrics
 from signloom.params.features import PositionsParams
 from signloom.report.contact_sheet import Videos, read_videos
@@ -35,7 +35,7 @@ def work(job: Job) -> None:
     if "embeddings" in job.inputs:
         files = zip(job.input_list("embeddings"), job.input_list("map"), strict=True)
         evidence.append(review.held_out(signed, [EmbeddedClips(*pair) for pair in files]))
-    rejects = pd.read_csv(job.input("rejects"), dtype=str, keep_default_na=False)
+    rejects = read_csv(job.input("rejects"), dtype=str, keep_default_na=False)
     odd += review.twice_in_table(signed, rejects, pd.read_parquet(job.input("rows")))
     odd += [*odd_lengths(signed), *poorly_found(clips)]
     videos = _videos(job) if "landmarks" in job.inputs else None

@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tqdm import tqdm
-
 from signloom.dataset.forms.table_files import read_table
 from signloom.errors import SignloomError
 from signloom.evaluation.calibration import GATES
@@ -19,10 +17,11 @@ from signloom.export.package import write_recalibrated
 from signloom.inference.engine import SignEngine
 from signloom.inference.video import answer_video, bundle_tracker, seen_clip
 from signloom.native_stderr import only_errors
-from signloom.progress import track
+from signloom.progress import say, track
 from signloom.video.decode import VideoUnreadable
 
 LEFT_OUT = "left_out"
+FEWEST = 5  # clips of sentences of the gallery; fewer say nothing about the next clip
 _REFUSED = {
     "unsigned": "without a sentence_id",
     "unseen_sentence": "with a sentence_id that the bundle lacks",
@@ -47,11 +46,14 @@ def calibrate(args: argparse.Namespace) -> int:
     """
     clips = read_clips(args.clips, args.videos or args.clips.parent)
     engine = SignEngine.load(args.bundle)
-    if not any(kind_of(engine, clip.sentence_id) == IN_SET for clip in clips):
+    kinds = [kind_of(engine, clip.sentence_id) for clip in clips]
+    if IN_SET not in kinds:
         raise SignloomError(
             f"{args.clips}: no row has the sentence_id of a sentence that {args.bundle} answers with; "
             "embeddings_map.csv in it lists them"
         )
+    if not args.insist:
+        check_enough(args.clips, kinds, "rows")
     # before the long work, so that an invalid name fails early
     try:
         args.output.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +64,8 @@ def calibrate(args: argparse.Namespace) -> int:
     if rate is None:
         rate = engine.config["inference"]["max_false_accept_rate"]
     asked = ask(engine, clips)
+    if not args.insist:
+        check_enough(args.clips, [one.kind for one in asked if one.kind != LEFT_OUT], "readable clips")
     found = recalibrate(engine, asked, rate)
     digest = write_recalibrated(args.bundle, args.output, found.thresholds)
     unreadable = len(clips) - sum(one.kind != LEFT_OUT for one in asked)
@@ -94,6 +98,20 @@ def read_clips(table: Path, videos: Path) -> list[TableClip]:
     return clips
 
 
+def check_enough(table: Path, kinds: Sequence[str], what: str) -> None:
+    """Raise SignloomError if clips of these `kinds`, which it calls `what`, are too few to choose by.
+
+    Thresholds of one clip fit that clip, and without one to be refused they let everything pass.
+    """
+    signed = sum(kind == IN_SET for kind in kinds)
+    refused = len(kinds) - signed
+    if signed < FEWEST or not refused:
+        raise SignloomError(
+            f"{table}: {what} with a sentence of the gallery: {signed}, that ought to be refused: {refused}; "
+            f"thresholds need {FEWEST} and 1 at least: record more, or give --insist"
+        )
+
+
 def ask(engine: SignEngine, clips: Sequence[TableClip]) -> list[AskedClip]:
     """Return the answers to `clips`; signed clips are also asked without their sentence in the gallery.
 
@@ -107,7 +125,7 @@ def ask(engine: SignEngine, clips: Sequence[TableClip]) -> list[AskedClip]:
             try:
                 seen = answer_video(engine, video, start_s, end_s, tracker=tracker, decode=False)
             except VideoUnreadable as error:
-                tqdm.write(f"error: {video}: {error}", file=sys.stderr)
+                say(f"error: {video}: {error}")
                 continue
             kind = kind_of(engine, sentence)
             asked.append(AskedClip(kind, sentence, seen.answer))

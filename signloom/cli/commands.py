@@ -298,6 +298,9 @@ def _add_calibrate(commands: Any) -> None:
         metavar="RATE",
         help="highest share of clips answered that should be refused (default: the bundle's)",
     )
+    parser.add_argument(
+        "--insist", action="store_true", help="choose thresholds by too few clips as well, with warnings"
+    )
 
 
 def _run_calibrate(args: argparse.Namespace) -> int:

@@ -35,7 +35,7 @@ def export_landmarks(args: argparse.Namespace) -> int:
             f"expected ids such as {clips['clip_id'].iloc[0]!r}, as processed_metadata.csv there lists them"
         )
     chosen = clips.loc[args.clips] if args.clips else clips
-    private, written = withheld(args.build), 0
+    private, written = withheld(args.build), dict[tuple[int, int], str]()
     for clip in track(chosen.to_dict("records"), "export"):
         if clip["status"] != "ok":
             print(f"left out: {clip['clip_id']}: {clip['reason']}", file=sys.stderr)
@@ -47,9 +47,15 @@ def export_landmarks(args: argparse.Namespace) -> int:
             continue
         # the name may have dots, so a suffix is added and never replaced
         path = args.output / f"{clip['clip_id']}.{args.form}"
+        # a disk may take A and a, or two spellings of é, for one name
+        if path.exists() and (other := written.get(_place(path))):
+            raise SignloomError(
+                f"export-landmarks: {path} is the file of clip {other!r} on this disk, and of "
+                f"{clip['clip_id']!r}; export one of them to another folder"
+            )
         _WRITERS[args.form](path, clip, shards.clip(clip["clip_id"]))
-        written += 1
-    print(f"{written} files in {args.output}")
+        written[_place(path)] = clip["clip_id"]
+    print(f"{len(written)} files in {args.output}")
     return 0
 
 
@@ -63,6 +69,12 @@ def withheld(build: Path) -> set[str]:
     clips = pd.read_parquet(manifest)
     consents = clips.get("consent", pd.Series("", clips.index))  # as in an earlier build
     return {*clips["clip_id"][[not allows(consent, "features") for consent in consents]]}
+
+
+def _place(path: Path) -> tuple[int, int]:
+    """Return what tells a file from all others, whatever its name."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def read_shards(folder: Path) -> FeatureShards:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import yaml
 
+from signloom.cells import shown
 from signloom.console import number_of
 from signloom.dataset.folder_contents import (
     Contents,
@@ -71,7 +72,8 @@ def init(folder: Path, name: str | None) -> int:
         raise SignloomError(_why_not(contents, found))
     tree, why = _preset(corpus, base)
     params = load_presets([], tree)
-    head = f"# Written by `signloom init {folder}`; laid over params.yaml. Products: build/{name}.\n\n"
+    by = f"signloom init {shown(str(folder))}"
+    head = f"# Written by `{by}`; laid over params.yaml. Products: build/{name}.\n\n"
     lines = _summary(found, corpus, contents, params, why)
     if own:
         lines.append(f"  columns   {own.columns}; copied to {own.corpus.table}")

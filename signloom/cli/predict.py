@@ -11,8 +11,9 @@ from typing import Any
 import cv2
 from tqdm import tqdm
 
+from signloom.cells import shown
 from signloom.cli.picture import write_picture
-from signloom.console import json_line
+from signloom.console import bar_stream, json_line
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
 from signloom.features.pose.faces import FaceFinder
@@ -193,6 +194,7 @@ def frame_bar(label: str, video: Path) -> Callable[[Iterable[Frame]], Iterable[F
     def watch(frames: Iterable[Frame]) -> Iterator[Frame]:
         # a folder of pictures has no frame count
         total = int(cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT)) if video.is_file() else 0
-        yield from tqdm(frames, label, total or None, leave=False, unit="frame", delay=1.0)
+        file = bar_stream()
+        yield from tqdm(frames, shown(label), total or None, leave=False, file=file, unit="frame", delay=1.0)
 
     return watch

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -88,6 +89,7 @@ def find(
     rows = all_rows(dataset)
     rows = rows.assign(clip_id=clip_ids(rows), signer_id=rows["signer_id"].str.strip())
     listed = read_withdrawn(list_beside(dataset.table))
+    signers, clips = ([normalize("NFC", name) for name in names] for names in (signers, clips))
     for column, what, names in (("signer_id", "signer", signers), ("clip_id", "clip", clips)):
         known = {*rows[column], *listed[column]} - {""}
         for name in names:

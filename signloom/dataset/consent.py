@@ -23,7 +23,7 @@ def stated(rows: pd.DataFrame) -> pd.DataFrame:
     """Return `rows` in which an empty cell of a column `consent`, if there is one, allows nothing."""
     if "consent" not in rows:
         return rows
-    return rows.assign(consent=[cell.strip() or NONE for cell in rows["consent"]])
+    return rows.assign(consent=[cell.strip() or NONE for cell in rows["consent"].fillna("")])
 
 
 def read_consent(cell: str) -> str:

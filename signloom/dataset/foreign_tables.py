@@ -4,9 +4,10 @@ from pathlib import Path, PureWindowsPath
 
 import pandas as pd
 
-from signloom.dataset.forms.table_files import found_separator, read_table, read_text
+from signloom.dataset.forms.table_files import SHORT, found_separator, read_table, read_text
 from signloom.dataset.forms.texts import one_gloss
 from signloom.dataset.forms.video_files import VideoFiles
+from signloom.dataset.row_gate import PROBLEM, passed
 from signloom.errors import SignloomError
 from signloom.gate import is_there
 
@@ -25,18 +26,21 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | None:
     """Return `table` with our columns, videos relative to `root`, and what was taken for what; None if not.
 
     Videos are in the column most of whose values name one below the root, by path or by name alone. A table
-    that names a video twice is none: its times need a form of its own.
+    that names a video twice is none: its times need a form of its own. Raises SignloomError with the line of
+    a row that has too few fields or cannot be shown, because the copy would hide it.
     """
     if table.suffix.lower() not in _TABLES:
         return None
     try:
         rows = (
-            read_table(table, []) if table.suffix == ".xlsx" else read_text(table, found_separator(table), [])
+            read_table(table, [])
+            if table.suffix == ".xlsx"
+            else read_text(table, found_separator(table), [], short=True)
         )
         files = VideoFiles(root)
         found = {
             str(name): [_video(cell.strip(), root, files) for cell in rows[name]]
-            for name in rows.columns.drop("row", errors="ignore")
+            for name in rows.columns.drop(["row", SHORT], errors="ignore")
         }
     except SignloomError:
         return None
@@ -55,6 +59,9 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | None:
     ours = pd.DataFrame({"video": videos} | {ours: rows[name].to_numpy() for ours, name in taken.items()})
     if taken.get("gloss", "").lower() in ("sign", "label", "word", "class"):
         ours["gloss"] = [one_gloss(text) for text in ours["gloss"]]
+    checked = passed(ours.assign(row=rows["row"], **({SHORT: rows[SHORT]} if SHORT in rows else {})), root)
+    if len(bad := checked[checked[PROBLEM] != ""]):
+        raise SignloomError(f"{table}: line {bad['row'].iloc[0]}: {bad[PROBLEM].iloc[0]}")
     return ours, ", ".join(f"{ours} = {theirs}" for ours, theirs in {"video": best, **taken}.items())
 
 

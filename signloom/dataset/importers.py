@@ -1,8 +1,8 @@
 """Importers turn annotation tables into rows of one form; they are registered by name, one per format.
 
 Every importer returns a table with the columns `COLUMNS`; `row` is the line in the source file. Values are
-strings as in the source ("" for a missing one); the manifest checks them. Sentences and gloss lines are
-normalised here (NFC, single spaces). A row with a gloss line but no sentence takes the sentence of another
+strings as in the source ("" for a missing one). All pass one gate here (`row_gate`), and the manifest checks
+what they say. A row with a gloss line but no sentence takes the sentence of another
 row with the same `sentence_id`, or else its own gloss line.
 """
 
@@ -13,19 +13,20 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from signloom.cells import shown
 from signloom.dataset.forms import boston104, phoenix, word_lists
 from signloom.dataset.forms.bobsl import read_bobsl
 from signloom.dataset.forms.elan import read_elan
 from signloom.dataset.forms.fairseq import read_fairseq
 from signloom.dataset.forms.folders import read_folders
-from signloom.dataset.forms.general import COLUMNS, read_csv_form, read_processed
+from signloom.dataset.forms.general import read_csv_form, read_processed
 from signloom.dataset.forms.likely import likely
 from signloom.dataset.forms.mapped import form_files, join_file, read_mapped
 from signloom.dataset.forms.mapping import Form, read_form, shipped
 from signloom.dataset.forms.signtalk import read_signtalk, read_signtalk_sampled
 from signloom.dataset.forms.subtitles import SUFFIXES, read_subtitles
-from signloom.dataset.forms.texts import one_form
 from signloom.dataset.forms.video_files import on_disk
+from signloom.dataset.row_gate import PROBLEM, passed
 from signloom.dataset.row_tables import split_key
 from signloom.dataset.withdrawn import are_withdrawn, list_beside, read_withdrawn
 from signloom.errors import SignloomError
@@ -132,16 +133,14 @@ def load_table(
     """
     try:
         rows = _read(importer, table, videos, elan, frame_rate)
+        rows = passed(rows, videos)
         rows["video"] = [_on_disk(videos, video) for video in rows["video"]]
     except OSError as error:  # such as a whole sentence in place of a file name
         place = f"{str(error.filename)[:200]!r}"
         raise SignloomError(f"dataset.table: {table}: {place}: {error.strerror}") from error
-    for column in COLUMNS:
-        if column not in rows:
-            rows[column] = ""
-    rows = rows[COLUMNS].reset_index(drop=True)
-    for column in ("sentence", "gloss"):
-        rows[column] = [one_form(text) for text in rows[column]]
+    except UnicodeEncodeError as error:
+        name = shown(str(error.object))
+        raise SignloomError(f"dataset.table: {table}: the file name {name} is no text; rename it") from error
     rows["sentence"] = _sentences(rows)
     return rows
 
@@ -182,8 +181,8 @@ def _reader(
 def _sentences(rows: pd.DataFrame) -> list[str]:
     """Return the sentence of every row; the module docstring says how rows without a sentence get one."""
     by_id: dict[str, str] = {}
-    for number, sentence in zip(rows["sentence_id"], rows["sentence"], strict=True):
-        if sentence:
+    for number, sentence, problem in zip(rows["sentence_id"], rows["sentence"], rows[PROBLEM], strict=True):
+        if sentence and not problem:
             by_id.setdefault(number.strip(), sentence)
     return [
         sentence or (by_id.get(number.strip(), gloss) if gloss else "")

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeGuard
 import pandas as pd
 from pydantic import Field, TypeAdapter, ValidationError
 
+from signloom.cells import CONTROL, shown
 from signloom.console import number_of
 from signloom.dataset.clip_ids import clip_ids
 from signloom.dataset.consent import allows, read_consent, read_until
@@ -19,8 +20,9 @@ from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_rows
 from signloom.dataset.probe import skipped_pictures
-from signloom.dataset.reject_words import REVIEWED, TWIN
+from signloom.dataset.reject_words import BAD_ROW, REVIEWED, SAME_ID, TWIN
 from signloom.dataset.reviewed import relabelled, set_aside
+from signloom.dataset.row_gate import PROBLEM
 from signloom.dataset.shard_names import shard_names, shard_of
 from signloom.dataset.sources import Sources
 from signloom.errors import SignloomError
@@ -168,6 +170,7 @@ class _Checks:
     sources: Sources
     variations: dict[int, list[str]]
     seen: dict[_Content, tuple[str, Any]] = field(default_factory=dict)
+    ids: dict[str, Any] = field(default_factory=dict)  # rows by the id of their clip as people read it
     sentences: dict[int, tuple[str, str]] = field(default_factory=dict)
     too_long: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -182,7 +185,7 @@ class _Checks:
         start, end = (0.0 if math.isnan(time) else time for time in (found["start_s"], found["end_s"]))
         self._check_cut(path, found["clip_id"], start, end)
         gap = self._check_gap(path, start, end or math.inf)
-        self.seen[content] = clip_id, row["row"]
+        self._accept(clip_id, row["row"], content)
         size = self.sources.size(path)
         return {**found, "video_hash": self.sources.hashes[path], "n_bytes": size, "largest_gap_s": gap}
 
@@ -222,11 +225,13 @@ class _Checks:
             _, content = self._said(row, path, clip_id)
         except Reject:
             return False
-        self.seen[content] = clip_id, row["row"]
+        self._accept(clip_id, row["row"], content)
         return True
 
     def _said(self, row: dict[str, Any], path: Path, clip_id: str) -> tuple[dict[str, Any], _Content]:
         """Return what the table says about one clip, checked against the rows above it, and its content."""
+        if row[PROBLEM]:
+            raise Reject(BAD_ROW, row[PROBLEM])
         if path == self.sources.root:
             raise Reject("missing", "the row names no video")
         if not self.sources.is_inside(path):
@@ -237,9 +242,9 @@ class _Checks:
             raise Reject("missing", missing)
         start, end = _time(row, "start_s"), _time(row, "end_s")
         if not math.isnan(end) and end <= (0.0 if math.isnan(start) else start):
-            raise Reject("bad_row", f"end_s {end:g} is not after start_s {start:g}")
+            raise Reject(BAD_ROW, f"end_s {end:g} is not after start_s {start:g}")
         if not self.sources.can_be_cut(path) and (start == start or end == end):
-            raise Reject("bad_row", "a clip of a table cannot be cut; leave start_s and end_s empty")
+            raise Reject(BAD_ROW, "a clip of a table cannot be cut; leave start_s and end_s empty")
         sentence = row["sentence"]
         sentence_id = _sentence_id(row, signed=bool(sentence))
         found = {
@@ -266,7 +271,13 @@ class _Checks:
             other, line = self.seen[content]
             same = f"is the same part of the same video as row {line}"
             raise Reject("duplicate", same if other == clip_id else f"{TWIN}{other}")
+        if (line := self.ids.get(one_form(clip_id))) is not None:
+            raise Reject(SAME_ID, f"row {line} has the clip id {clip_id} too; rename one of the two files")
         return found, content
+
+    def _accept(self, clip_id: str, line: Any, content: _Content) -> None:
+        self.seen[content] = clip_id, line
+        self.ids[one_form(clip_id)] = line
 
 
 def _time(row: dict[str, Any], column: str) -> float:
@@ -278,7 +289,7 @@ def _time(row: dict[str, Any], column: str) -> float:
     except ValueError:
         value = math.nan
     if not value >= 0 or math.isinf(value):
-        raise Reject("bad_row", f"{column} {row[column]!r} is not a time in seconds")
+        raise Reject(BAD_ROW, f"{column} {row[column]!r} is not a time in seconds")
     return value
 
 
@@ -298,11 +309,11 @@ def _sentence_id(row: dict[str, Any], signed: bool) -> int:
     try:
         number = int(row["sentence_id"] or "-1")
     except ValueError:
-        raise Reject("bad_row", f"sentence_id {row['sentence_id']!r} is not a whole number") from None
+        raise Reject(BAD_ROW, f"sentence_id {row['sentence_id']!r} is not a whole number") from None
     if signed and not 0 <= number < 2**31:
-        raise Reject("bad_row", f"sentence_id {row['sentence_id']!r} is not a number from 0 to 2147483647")
+        raise Reject(BAD_ROW, f"sentence_id {row['sentence_id']!r} is not a number from 0 to 2147483647")
     if not signed and number >= 0:
-        raise Reject("bad_row", f"sentence_id {number} has neither a sentence nor glosses")
+        raise Reject(BAD_ROW, f"sentence_id {number} has neither a sentence nor glosses")
     return number if signed else -1
 
 
@@ -345,10 +356,12 @@ def _load_variations(path: str | None) -> dict[int, list[str]]:
         ) from error
     for number, texts in numbers.items():
         if not _are_texts(texts) or not all(text.strip() for text in texts):
-            raise SignloomError(
-                f"dataset.variations: {path}: sentence_id {number}: expected a list of non-empty texts, "
-                f"found {texts!r}"
-            )
+            wrong = "expected a list of non-empty texts"
+        elif any(CONTROL.search(one_form(text)) for text in texts):
+            wrong = "expected texts without control characters"
+        else:
+            continue
+        raise SignloomError(f"dataset.variations: {path}: sentence_id {number}: {wrong}, found {texts!r}")
     return {number: [one_form(text) for text in texts] for number, texts in numbers.items()}
 
 
@@ -364,6 +377,8 @@ def _variations_of(row: dict[str, Any], sentence: str, given: list[str]) -> str:
     except ValueError:
         texts = None
     if not _are_texts(texts):
-        raise Reject("bad_row", f"text_variations {own!r} is not a JSON list of texts")
+        raise Reject(BAD_ROW, f"text_variations {own!r} is not a JSON list of texts")
+    if bad := next((text for text in texts if CONTROL.search(one_form(text))), None):
+        raise Reject(BAD_ROW, f"text_variations holds what cannot be shown: {shown(bad)}")
     unique = dict.fromkeys([*given, *(one_form(text) for text in texts)])
     return json.dumps([text for text in unique if text and text != sentence], ensure_ascii=False)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.evaluation.runs import SENTENCES, read_answers
+from signloom.files import read_csv
 from signloom.metrics.metric_files import meaningful
 from signloom.params.variants import VARIANTS
 from signloom.run_names import folder_after
@@ -53,7 +54,7 @@ def places(folder: Path) -> list[Path]:
     table = folder / "predictions/runs.csv"
     if not table.exists():
         return [Path()]
-    runs = pd.read_csv(table, dtype=str, keep_default_na=False)
+    runs = read_csv(table, dtype=str, keep_default_na=False)
     return list(dict.fromkeys(map(_place, runs["model"], runs["seed"])))
 
 
@@ -84,7 +85,7 @@ def _answers(folder: Path, place: Path) -> pd.DataFrame:
 
 def _retrieved(path: Path, sentences: pd.DataFrame) -> pd.DataFrame:
     """Return the answers of retrieval: one error where the right sentence is not the first."""
-    ranks = pd.read_csv(path, dtype=str, keep_default_na=False)
+    ranks = read_csv(path, dtype=str, keep_default_na=False)
     ranks = ranks[ranks["rank"] != ""].rename(columns={"top_sentence": "answer"})
     clips = sentences[["clip_id", "signer_id", "reference"]]
     table = ranks[["data", "clip_id", "rank", "answer"]].merge(clips, on="clip_id")

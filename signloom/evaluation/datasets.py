@@ -8,6 +8,7 @@ import pandas as pd
 
 from signloom.dataset.consent import allows
 from signloom.errors import SignloomError
+from signloom.files import read_csv
 
 NAMES = {
     "test": ("test", 1),
@@ -65,7 +66,7 @@ class EmbeddedClips:
         self.vectors: npt.NDArray[np.float32] = np.load(embeddings, allow_pickle=False)
         # texts such as "NA" stay text
         texts = dict.fromkeys(_TEXTS, str)
-        self.table: pd.DataFrame = pd.read_csv(table, dtype=texts, keep_default_na=False)
+        self.table: pd.DataFrame = read_csv(table, dtype=texts, keep_default_na=False)
         if len(self.vectors) != len(self.table):
             raise SignloomError(
                 f"{embeddings} has {len(self.vectors)} rows, {table} {len(self.table)}; run stage embed again"

@@ -10,6 +10,7 @@ import pandas as pd
 from signloom.evaluation.build_differences import TOP1, compare_answers
 from signloom.evaluation.rivals import RIVALS
 from signloom.evaluation.runs import SENTENCES
+from signloom.files import read_csv
 from signloom.metrics.bootstrap import ratio
 from signloom.metrics.signers import signer_figure
 from signloom.metrics.signs import ADAPTED
@@ -45,7 +46,7 @@ def read_found(predictions: Sequence[Path]) -> pd.DataFrame:
 def _found(path: Path) -> pd.DataFrame:
     texts = {"clip_id": str, "signer_id": str}
     empty = {"rank": [""], f"rank_{ADAPTED}": [""]}
-    table = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=empty)
+    table = read_csv(path, dtype=texts, keep_default_na=False, na_values=empty)
     variant = folder_after(path, "variants")
     run = {
         "model": f"{SENTENCES}-{variant}" if variant else SENTENCES,

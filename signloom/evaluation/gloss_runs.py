@@ -13,6 +13,7 @@ import pandas as pd
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import NAMES, TOGETHER
 from signloom.evaluation.gloss import ERRORS, WEIGHTS
+from signloom.files import read_csv
 from signloom.metrics.bootstrap import NO_CLIP, Floats, deviation, figure, ratio
 from signloom.metrics.paired import Pair, holm, signer_difference, swap_test
 from signloom.metrics.wer import error_stats
@@ -35,7 +36,7 @@ class Run(NamedTuple):
     @classmethod
     def read(cls, metrics: Path, predictions: Path) -> Run:
         """Read both files."""
-        answers = pd.read_csv(predictions, dtype=str, keep_default_na=False)
+        answers = read_csv(predictions, dtype=str, keep_default_na=False)
         return cls(json.loads(metrics.read_text("utf-8")), answers)
 
     def answers(self, data: str) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pandas as pd
 from signloom.evaluation.acceptance import NO_CLIP, acceptance_figures, answer_table
 from signloom.evaluation.outofset import Questions
 from signloom.features.pose.landmark_files import holds_landmarks
+from signloom.files import read_csv
 from signloom.inference.answer import Answer, Match
 from signloom.inference.engine import SignEngine
 from signloom.inference.gates import GateInputs, highest
@@ -60,7 +61,7 @@ def evaluate(
 
 def streamed_videos(shards: Sequence[Path], questions: Questions) -> list[Path]:
     """Return the first videos that hold exactly one clip, an in-set one; `shards` are the shard lists."""
-    clips = pd.concat([pd.read_csv(path, dtype=str, keep_default_na=False) for path in shards])
+    clips = pd.concat([read_csv(path, dtype=str, keep_default_na=False) for path in shards])
     whole = clips[(clips["start_s"] == "") & (clips["end_s"] == "")].set_index("clip_id")["video_path"]
     asked = [questions.of[row].clip_id for row in questions.inside]
     videos = [Path(whole[clip_id]) for clip_id in asked if clip_id in whole]

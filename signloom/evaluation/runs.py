@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from signloom.evaluation.datasets import NAMES
+from signloom.files import read_csv
 from signloom.metrics.bootstrap import deviation, ratio
 from signloom.metrics.signers import signer_figure
 from signloom.metrics.wer import edit_stats, wer_stats
@@ -40,7 +41,7 @@ def read_answers(predictions: Sequence[Path]) -> pd.DataFrame:
 
 
 def _answers(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_csv(path, dtype=str, keep_default_na=False)
     if path.stem == SENTENCES:
         table = table.rename(columns={"hypothesis": "answer"})
         errors, words = wer_stats(table["reference"].tolist(), table["answer"].tolist()).T

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from signloom.features.shards import append_npy, write_index
+from signloom.files import read_csv
 
 _COPY_ROWS = 1024
 _INDEX = {
@@ -67,7 +67,7 @@ class ClipTask:
 def read_shard_list(shard: Path) -> list[dict[str, Any]]:
     """Return the rows of a shard list: `clip_id`, `video_path`, `start_s`, `end_s` (None: not cut)."""
     kinds = {"clip_id": str, "video_path": str}
-    table = pd.read_csv(shard, dtype=kinds, keep_default_na=False, na_values=[""])
+    table = read_csv(shard, dtype=kinds, keep_default_na=False, na_values=[""])
     clips: list[dict[str, Any]] = table.to_dict("records")
     for clip in clips:
         for end in ("start_s", "end_s"):

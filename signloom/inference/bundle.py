@@ -15,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from signloom.cells import plain
 from signloom.errors import SignloomError
 
 FORMAT = 1
@@ -81,7 +82,8 @@ class Bundle:
     def table(self, name: str) -> list[dict[str, str]]:
         """Return the rows of the CSV file `name`; raises SignloomError if it is none."""
         with self.fits(name):
-            return list(csv.DictReader(io.StringIO(self.read(name).decode("utf-8"), newline="")))
+            rows = csv.DictReader(io.StringIO(self.read(name).decode("utf-8"), newline=""))
+            return [{column: plain(text) for column, text in row.items()} for row in rows]
 
     def array(self, name: str) -> npt.NDArray[Any]:
         """Return the array of the .npy file `name`; raises SignloomError if it is none."""

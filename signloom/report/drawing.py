@@ -16,6 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from signloom.cells import shown_lines
+
 _LOOKS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
 PAGE, INK, _, *SERIES = _LOOKS["colours"]
 LETTERS: dict[str, Any] = _LOOKS["letters"]
@@ -61,7 +63,8 @@ def picture(
         svg = svg.replace(colour, variable)
     head = re.sub(r'\s(width|height|version)="[^"]*"', "", svg[: svg.index(">")])
     label = html.escape(alt, quote=True)
-    return Picture(name, caption, f'{head} role="img" aria-label="{label}"{svg[svg.index(">") :].strip()}')
+    svg = f'{head} role="img" aria-label="{label}"{svg[svg.index(">") :].strip()}'
+    return Picture(name, caption, shown_lines(svg))
 
 
 def note(axes: Axes, text: str, x: float, left: bool, inside: bool = False) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from signloom.cells import shown_lines
 from signloom.report import contact_sheet, inference, learning_curve, plots, provenance, recipes, runs, tables
 from signloom.report.glosses import section as gloss_section
 from signloom.report.labels import DATA, TEMPLATES
@@ -32,15 +33,22 @@ def motion_groups(clips: pd.DataFrame, index: pd.DataFrame) -> dict[str, pd.Seri
 
 
 def template(name: str) -> jinja2.Template:
-    """Return a template of a page; texts that are put into it are escaped."""
+    """Return a template of a page; texts that are put into it are escaped, control characters too."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
+        finalize=_visible,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
     environment.globals["DATA"] = DATA
     return environment.get_template(name)
+
+
+def _visible(value: Any) -> Any:
+    """Return what a page shows of a value: pages keep line feeds, and nothing else that steers a reader."""
+    # the type stays, because it says which texts are markup
+    return type(value)(shown_lines(value)) if isinstance(value, str) else value
 
 
 def render(sources: Sources) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import EmbeddedClips
+from signloom.files import read_csv
 from signloom.report.contact_sheet import Videos
 from signloom.run_names import run_name
 
@@ -134,7 +135,7 @@ def read_diagnostics(index: Sequence[Path]) -> pd.DataFrame:
 
 def read_history(history: Path, epochs: Path) -> pd.DataFrame:
     """Return history.csv joined with the validation loss, which only metrics.jsonl has."""
-    table = pd.read_csv(history)
+    table = read_csv(history)
     if table.empty:
         raise SignloomError(f"{history}: no epoch; run stage train_sign2text again")
     rows = [json.loads(line) for line in epochs.read_text("utf-8").splitlines()]
@@ -144,7 +145,7 @@ def read_history(history: Path, epochs: Path) -> pd.DataFrame:
 
 def read_table(path: Path, numbers: Sequence[str] = ()) -> pd.DataFrame:
     """Read a CSV: texts stay as written (`NA` is a word); `numbers` are float columns, NaN if empty."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_csv(path, dtype=str, keep_default_na=False)
     for column in numbers:
         table[column] = table[column].replace("", np.nan).astype("float64")
     return table

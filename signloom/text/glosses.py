@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from signloom.errors import SignloomError
+from signloom.files import read_csv
 from signloom.text.vocabulary import SPECIALS
 
 COLUMNS = ["clip_id", "gloss", "signer_id", "gloss_times"]
@@ -26,7 +27,7 @@ def read_gloss_lines(path: Path) -> pd.DataFrame:
 
     Raises SignloomError if a column is missing.
     """
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_csv(path, dtype=str, keep_default_na=False)
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise SignloomError(f"{path} has no column {', '.join(missing)}; build stage text again")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from signloom.errors import SignloomError
+from signloom.files import read_csv
 
 
 def gather_texts(metadata: pd.DataFrame) -> pd.DataFrame:
@@ -65,7 +66,7 @@ def warn_of_cut(lengths: Sequence[int], max_tokens: int) -> None:
 
 def read_splits(path: Path) -> pd.DataFrame:
     """Return splits.csv (`clip_id, split, sentence_id, seen`), sorted by clip."""
-    splits = pd.read_csv(path, dtype={"clip_id": str, "split": str}, keep_default_na=False)
+    splits = read_csv(path, dtype={"clip_id": str, "split": str}, keep_default_na=False)
     return splits.sort_values("clip_id").reset_index(drop=True)
 
 

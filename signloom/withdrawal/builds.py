@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from signloom.files import read_csv
 from signloom.params.presets import PRODUCT_FOLDERS
 from signloom.progress import track
 from signloom.withdrawal.traces import Words, fingerprints
@@ -115,7 +116,7 @@ class Build:
         for table_file in sorted(self.folder.rglob("embeddings_map.csv")):
             vectors = table_file.with_name("embeddings.npy")
             if vectors.exists():
-                named = pd.read_csv(table_file, dtype={"clip_id": str}, keep_default_na=False)["clip_id"]
+                named = read_csv(table_file, dtype={"clip_id": str}, keep_default_na=False)["clip_id"]
                 yield from zip(named, np.load(vectors)[:, None], strict=False)
 
 

@@ -46,7 +46,7 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
     `gloss_times` is a JSON list of [start_s, end_s], one pair per gloss, in seconds from the clip's start.
     """
     (table,) = files
-    rows = read_table(table, ["video"])
+    rows = read_table(table, ["video"], short=True)
     _check_names(table, [str(name) for name in rows])
     if "sentence" not in rows and "gloss" not in rows:
         raise SignloomError(f"{table}: column `sentence` or `gloss` is missing; add at least one of them")
@@ -74,5 +74,5 @@ def _check_names(table: Path, names: list[str]) -> None:
 def read_processed(files: list[Path], videos: Path) -> pd.DataFrame:
     """Read `processed_metadata.csv`, in which every clip is a file of feature rows."""
     (table,) = files
-    rows = read_table(table, ["feature_path", "sentence_id", "sentence"])
+    rows = read_table(table, ["feature_path", "sentence_id", "sentence"], short=True)
     return rows.drop(columns=["video"], errors="ignore").rename(columns={"feature_path": "video"})

@@ -9,7 +9,7 @@ import pandas as pd
 
 from signloom.dataset.consent import stated
 from signloom.dataset.forms.mapping import Column, Form, Join, Times, filled, names_in
-from signloom.dataset.forms.table_files import first_line, found_separator, read_table, read_text
+from signloom.dataset.forms.table_files import SHORT, first_line, found_separator, read_table, read_text
 from signloom.dataset.forms.texts import id_numbers, one_form, seconds_text, sentence_ids
 from signloom.dataset.forms.video_files import on_disk
 from signloom.errors import SignloomError
@@ -49,9 +49,12 @@ def read_mapped(form: Form, files: list[Path], videos: Path) -> pd.DataFrame:
             split = splits.get(table.name, "")
             given = {"split": split} | {str(key): cell for key, cell in record.items()}
             place = f"{table}: line {record['row']}"
+            if given.get(SHORT):  # its values cannot be trusted
+                found.append({"row": where, SHORT: given[SHORT], "video": "", "split": split})
+                continue
             given |= _entry(form.join, extra, given, place) if form.join else {}
             found.append({"row": where, "split": split, **_ours(form, given, place, videos)})
-    return stated(_with_ids(pd.DataFrame(found, columns=["row", *_names(form)])))
+    return stated(_with_ids(pd.DataFrame(found, columns=["row", SHORT, *_names(form)])))
 
 
 def _names(form: Form) -> list[str]:
@@ -64,7 +67,7 @@ def _rows(form: Form, table: Path) -> pd.DataFrame:
     if table.suffix.lower() == ".xlsx":
         return read_table(table, [])
     if form.separator:
-        return read_text(table, form.separator, [], quoted=form.quoted, header=form.header)
+        return read_text(table, form.separator, [], quoted=form.quoted, header=form.header, short=True)
     separator = found_separator(table)
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if form.quoted else csv.QUOTE_NONE
     count = len(next(csv.reader([first_line(table)], delimiter=separator, quoting=quoting)))
@@ -73,14 +76,14 @@ def _rows(form: Form, table: Path) -> pd.DataFrame:
             f"{table}: line 1 has {count} fields separated by {separator!r}, and `header` of the form names "
             f"{len(form.header)}; if another character separates them, name it as `separator` in the form"
         )
-    return read_text(table, separator, [], quoted=form.quoted, header=form.header)
+    return read_text(table, separator, [], quoted=form.quoted, header=form.header, short=True)
 
 
 def _need(form: Form, table: Path, rows: pd.DataFrame, extra: dict[str, dict[str, str]]) -> None:
     known = {str(name) for name in rows.columns} | {name for entry in extra.values() for name in entry}
     missing = [name for name in form.needed if name not in known]
     if missing:
-        has = ", ".join(str(name) for name in rows.columns if name != "row")
+        has = ", ".join(str(name) for name in rows.columns if name not in ("row", SHORT))
         raise SignloomError(f"{table}: column {missing[0]!r} is missing; the table has: {has}")
 
 

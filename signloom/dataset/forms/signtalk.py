@@ -32,7 +32,7 @@ def read_signtalk(files: list[Path], videos: Path) -> pd.DataFrame:
 def read_signtalk_sampled(files: list[Path], videos: Path) -> pd.DataFrame:
     """Read a table `video_file,sentence_id,sentence,category,variant`."""
     (table,) = files
-    rows = read_table(table, ["video_file", "sentence_id", "sentence", "category"])
+    rows = read_table(table, ["video_file", "sentence_id", "sentence", "category"], short=True)
     if "feature_path" in rows:
         raise SignloomError(f"{table}: the table has `feature_path`: set dataset.importer to processed")
     return rows.rename(columns={"video_file": "video"})

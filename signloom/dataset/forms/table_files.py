@@ -9,23 +9,28 @@ from typing import Literal, TextIO
 
 import pandas as pd
 
+from signloom.cells import plain
+from signloom.console import number_of
 from signloom.errors import SignloomError
 
+SHORT = "problem of the row"  # the column that says which rows have too few fields; no table has this name
 # raised for a missing sheet, a file that is not an archive, and a damaged archive or XML
 _BAD_WORKBOOK = (ValueError, KeyError, OSError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error)
 
 
-def read_table(table: Path, columns: list[str]) -> pd.DataFrame:
+def read_table(table: Path, columns: list[str], short: bool = False) -> pd.DataFrame:
     """Read a .csv, .tsv or .xlsx table as strings; `row` is the line in the file, and the header is line 1.
 
-    Raises SignloomError with file and line if the table cannot be read or lacks one of `columns`.
+    With `short`, rows with too few fields are kept, and the column `SHORT` says so. The apostrophe with which
+    a spreadsheet keeps a formula from running is left out. Raises SignloomError with file and line if the
+    table cannot be read or lacks one of `columns`.
     """
     if table.suffix.lower() == ".xlsx":
         rows = read_workbook(table, 0, columns)
         rows["row"] = range(2, len(rows) + 2)
         return rows
     usual = "\t" if table.suffix.lower() == ".tsv" else ","
-    return read_text(table, _separator(table, usual, columns), columns)
+    return read_text(table, _separator(table, usual, columns), columns, short=short)
 
 
 def found_separator(table: Path) -> str:
@@ -57,6 +62,7 @@ def read_workbook(table: Path, sheet: str | int, columns: list[str]) -> pd.DataF
     except _BAD_WORKBOOK as error:
         raise SignloomError(f"{table}: not a readable workbook: {error}") from error
     rows.columns = [str(column).strip() for column in rows.columns]
+    rows = rows.map(plain)
     _need(table, rows, columns)
     return rows
 
@@ -64,24 +70,28 @@ def read_workbook(table: Path, sheet: str | int, columns: list[str]) -> pd.DataF
 def _need(table: Path, rows: pd.DataFrame, columns: list[str]) -> None:
     missing = [column for column in columns if column not in rows]
     if missing:
-        has = ", ".join(str(column) for column in rows.columns if column != "row")
+        has = ", ".join(str(column) for column in rows.columns if column not in ("row", SHORT))
         raise SignloomError(f"{table}: column {missing[0]!r} is missing; the table has: {has}")
 
 
 def read_text(
-    table: Path, separator: str, columns: list[str], quoted: bool = True, header: Sequence[str] = ()
+    table: Path,
+    separator: str,
+    columns: list[str],
+    quoted: bool = True,
+    header: Sequence[str] = (),
+    short: bool = False,
 ) -> pd.DataFrame:
     """Read fields separated by `separator`; if they are never quoted, a quote is an ordinary character.
 
-    A table without a line of names needs them as `header`. Raises SignloomError as `read_table` does, and for
-    an unquoted line with too few fields.
+    A table without a line of names needs them as `header`. `short` and errors are those of `read_table`.
     """
     if not table.is_file():
         found = "a folder" if table.is_dir() else "no file"
         raise SignloomError(f"{table}: expected a table file, found {found}")
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = _lines(table, file, separator, quoted, header)
+            rows = _lines(table, file, separator, quoted, header, short)
     except UnicodeDecodeError as error:
         raise SignloomError(f"{table}: not a readable UTF-8 table: {error}") from error
     _need(table, rows, columns)
@@ -109,24 +119,23 @@ def without_rows(table: Path, rows: set[int]) -> str:
 
 
 def _lines(
-    table: Path, file: TextIO, separator: str, quoted: bool, names: Sequence[str] = ()
+    table: Path, file: TextIO, separator: str, quoted: bool, names: Sequence[str], short: bool
 ) -> pd.DataFrame:
     """Read delimited text; a line with too many fields is an error, because its values may have shifted."""
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     reader = csv.reader(file, delimiter=separator, strict=True, quoting=quoting)
-    advice = "put text that contains the separator in double quotes" if quoted else "expected as many fields"
     rows: list[list[str | int]] = []
     try:
         header = [*names] or [name.strip() for name in next(reader, [])]
+        named = max((place for place, name in enumerate(header, 1) if name), default=0)
         line = reader.line_num + 1
         for fields in reader:
-            if len(fields) > len(header) or (not quoted and 0 < len(fields) < len(header)):
-                raise SignloomError(
-                    f"{table}: line {line} has {len(fields)} fields but the table has {len(header)} columns; "
-                    f"{advice}"
-                )
+            problem = _problem(len(fields), named, len(header), quoted)
+            if problem and (len(fields) > len(header) or not short):
+                raise SignloomError(f"{table}: line {line} {problem}")
             if fields:
-                rows.append([*fields, *[""] * (len(header) - len(fields)), line])
+                cells = [plain(field) if quoted else field for field in fields]
+                rows.append([*cells, *[""] * (len(header) - len(fields)), line, problem])
             line = reader.line_num + 1
     except csv.Error as error:
         raise SignloomError(
@@ -137,7 +146,16 @@ def _lines(
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         raise SignloomError(f"{table}: two columns are called {twice[0]!r}")
-    found = pd.DataFrame(rows, columns=[*header, "row of the file"])
+    found = pd.DataFrame(rows, columns=[*header, "row of the file", SHORT])
     # ignore columns without a name and a column called `row`
-    found = found.drop(columns=["", "row"], errors="ignore")
+    found = found.drop(columns=["", "row", *([] if short else [SHORT])], errors="ignore")
     return found.rename(columns={"row of the file": "row"})
+
+
+def _problem(fields: int, named: int, columns: int, quoted: bool) -> str:
+    """Return what is wrong with a row of so many `fields`, "" if it is right or empty."""
+    count = f"has {number_of(fields, 'field', 'fields')} but the table has {columns} columns"
+    if fields > columns:
+        how = "put text that contains the separator in double quotes" if quoted else "expected as many fields"
+        return f"{count}; {how}"
+    return f"{count}; an empty cell needs its separator too" if 0 < fields < named else ""

@@ -21,7 +21,8 @@ def seconds_text(seconds: float) -> str:
 
 def sentence_number(sentence: str) -> int:
     """Return a stable non-negative id for a sentence or gloss line that has no id in its table."""
-    return zlib.crc32(one_form(sentence).encode()) & 0x7FFFFFFF
+    # the name of a folder may be no text
+    return zlib.crc32(one_form(sentence).encode(errors="surrogatepass")) & 0x7FFFFFFF
 
 
 def text_numbers(texts: list[str]) -> list[str]:

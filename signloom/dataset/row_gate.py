@@ -1,0 +1,46 @@
+"""The gate for a table's rows, whatever its form: spaces, characters that cannot be shown, short rows."""
+
+import unicodedata
+from pathlib import Path
+
+import pandas as pd
+
+from signloom.cells import CONTROL, shown
+from signloom.dataset.forms.general import COLUMNS
+from signloom.dataset.forms.table_files import SHORT
+from signloom.dataset.forms.texts import one_form
+from signloom.gate import is_there
+
+PROBLEM = "problem"  # the column that says why a row cannot be used, "" if it can
+_TEXTS = ("sentence", "gloss")
+_JSON = ("gloss_times", "text_variations")
+
+
+def passed(rows: pd.DataFrame, videos: Path) -> pd.DataFrame:
+    """Return the `COLUMNS` of `rows` in one form, and `PROBLEM`; a column that is missing becomes empty.
+
+    Texts have composed letters and single spaces, names composed letters and no spaces around them. A video
+    below `videos` keeps spaces that its file has. What cannot be shown is replaced by escapes.
+    """
+    problems = rows[SHORT].tolist() if SHORT in rows else [""] * len(rows)
+    clean = {"row": [shown(row) if isinstance(row, str) else row for row in rows["row"]]}
+    for column in COLUMNS[1:]:
+        given = rows[column] if column in rows else [""] * len(rows)
+        cells = [_one_form(column, cell, videos) for cell in given]
+        found = [_problem(column, cell) for cell in cells]
+        problems = [before or now for before, now in zip(problems, found, strict=True)]
+        clean[column] = [shown(cell) if why else cell for cell, why in zip(cells, found, strict=True)]
+    return pd.DataFrame(clean | {PROBLEM: problems})
+
+
+def _one_form(column: str, cell: str, videos: Path) -> str:
+    if column in _TEXTS:
+        return one_form(cell)
+    if column == "video":
+        return cell if cell == cell.strip() or is_there(videos / cell) else cell.strip()
+    return cell.strip() if column in _JSON else unicodedata.normalize("NFC", cell.strip())
+
+
+def _problem(column: str, cell: str) -> str:
+    text = one_form(cell) if column in _JSON else cell  # JSON may stand on several lines
+    return f"{column} holds what cannot be shown: {shown(text)}" if CONTROL.search(text) else ""
