@@ -113,7 +113,7 @@ def test_nothing_that_a_stage_prints_steers_the_terminal(root: Path) -> None:
         "    say('b\\rc')\n"
         "    raise ValueError('d\\x9b\\te')"
     )
-    done = started(root, "-c", program, "--output", "csv=build/x.csv", PYTHONIOENCODING="utf-8")
+    done = started(root, "-c", program, "--output", f"csv={root}/build/x.csv", PYTHONIOENCODING="utf-8")
     for line in ("\\u001b[31m\\u0000 \\u202e", "a\\u001b[2J: 100%", "b\\rc", "ValueError: d\\u009b\te"):
         assert line in done.stderr
     assert not CONTROL.search((done.stdout + done.stderr).replace("\n", "").replace("\t", ""))
@@ -122,7 +122,7 @@ def test_nothing_that_a_stage_prints_steers_the_terminal(root: Path) -> None:
 def test_a_bar_still_moves_the_cursor_of_a_terminal(root: Path) -> None:
     program = STAGE.format("from signloom.progress import track\n    list(track([1, 2], 'bar'))")
     ours, theirs = os.openpty()
-    command = [sys.executable, "-c", program, "--output", "csv=build/x.csv"]
+    command = [sys.executable, "-c", program, "--output", f"csv={root}/build/x.csv"]
     done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, stderr=theirs, timeout=120)
     os.close(theirs)
     said = os.read(ours, 65536)
@@ -137,7 +137,7 @@ def test_a_reader_that_stops_reading_ends_a_command_quietly(
         *commands_that_answer(exported, clip),
         ["-m", "signloom", "predict", "--help"],
         ["-m", "workflow_scripts.splits", "--help"],
-        ["-c", STAGE.format("pass"), "--output", "csv=build/none.csv"],
+        ["-c", STAGE.format("pass"), "--output", f"csv={root}/build/none.csv"],
     ]
     for command in asked:
         for unbuffered in ("", "1"):
@@ -154,7 +154,9 @@ def test_a_video_whose_answer_nobody_reads_shows_no_chatter(root: Path, exported
 
 
 def test_a_pipe_that_breaks_elsewhere_is_not_taken_for_the_reader(root: Path) -> None:
-    done = started(root, "-c", STAGE.format("raise BrokenPipeError('worker')"), "--output", "csv=build/x.csv")
+    done = started(
+        root, "-c", STAGE.format("raise BrokenPipeError('worker')"), "--output", f"csv={root}/build/x.csv"
+    )
     assert (done.returncode, done.stdout) == (1, "said\n")
     assert "W0000" in done.stderr and "BrokenPipeError: worker" in done.stderr
 

@@ -50,8 +50,6 @@ def main(argv: list[str] | None = None) -> int:
         faults: list[Fault] = [cancel, starve, hang, lose_node]
         for run in range(MOST_RUNS):
             fault = faults[run] if run < len(faults) else None
-            if fault:
-                forget_some(there)
             code = disturbed(there, nodes, fault, rng)
             print(f"run {run + 1}: {fault.__name__ if fault else 'no fault'}: exit code {code}", flush=True)
             if code == 0 and run >= len(faults):
@@ -70,15 +68,9 @@ def build(folder: Path, log: Path, *words: str) -> int:
         ).returncode
 
 
-def forget_some(there: Path) -> None:
-    """Delete products of long stages, so that there is something to disturb."""
-    for name in ("landmarks", "clip_features", "models"):
-        shutil.rmtree(there / "build" / name, ignore_errors=True)
-
-
 def disturbed(there: Path, nodes: Cluster, fault: Fault | None, rng: random.Random) -> int:
     """Build on the cluster while `fault` happens; return the exit code of the build."""
-    more = STARVED if fault is starve else ()
+    more = (*FORCED, *(STARVED if fault is starve else ())) if fault else ()
     thrower = threading.Thread(target=fault, args=(nodes, rng)) if fault else None
     if thrower:
         thrower.start()
@@ -88,6 +80,8 @@ def disturbed(there: Path, nodes: Cluster, fault: Fault | None, rng: random.Rand
     return code
 
 
+# so that there is something to disturb
+FORCED = ("--forcerun", "landmarks", "clip_features", "train_gloss")
 STARVED = ("--set-resources", "landmarks:mem_mb=60", "clip_features:mem_mb=60")
 
 
