@@ -19,6 +19,7 @@ from pose_format.pose_body import EmptyPoseBody
 from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
 from pose_format.utils.reader import BufferReader
 
+from signloom.cells import shown
 from signloom.features.pose import layout
 from signloom.features.pose.lacking_points import whole_pose
 from signloom.features.pose.point_names import POINT_NAMES, named_points
@@ -127,7 +128,7 @@ def _rows(header: PoseHeader, data: Array, confidence: Array) -> NDArray[np.floa
     pose = _part(header, "pose", data, confidence)
     parts = {part: _part(header, part, data, confidence) for part in layout.PARTS[1:]}
     if pose is None:
-        have = ", ".join(component.name for component in header.components)
+        have = ", ".join(shown(component.name) for component in header.components)
         raise VideoUnreadable(f"the .pose file has no POSE_LANDMARKS with shoulders and hips; it has {have}")
     return _joined(header.dimensions, pose, parts)
 
