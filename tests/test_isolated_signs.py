@@ -53,7 +53,8 @@ class Built:
         splits = pd.read_csv(self.files["splits"][0])
         clips = splits[["clip_id", "sentence_id"]].assign(
             sentence=splits["sentence_id"].map(NAMES), video_file=splits["clip_id"] + ".mp4",
-            signer_id=splits["clip_id"].str.partition("/")[0], category="", consent="", feature_path="0000.npy",
+            signer_id=splits["clip_id"].str.partition("/")[0],
+            category="", consent="", feature_path="0000.npy",
         )  # fmt: skip
         self.add(metadata=folder / "metadata.parquet", glosses=folder / "glosses.json")
         clips.to_parquet(self.files["metadata"][0], index=False)
