@@ -344,6 +344,15 @@ def test_videos_that_were_deleted_first_are_known_by_the_build(project: Path) ->
     assert listed["video_hash"].tolist() == ["", *write["video_hash"][3:6]]
 
 
+def test_figures_that_no_build_writes_stay(project: Path) -> None:
+    for name in ("review/swapped_labels.csv", "gloss/hybrid.json", "seeds/.gitkeep", "other/runs.json"):
+        Path("metrics", name).parent.mkdir(parents=True)
+        Path("metrics", name).write_text("0.5\n")
+    run("s1", "--yes")
+    left = sorted(path.as_posix() for path in Path("metrics").rglob("*") if path.is_file())
+    assert left == ["metrics/other/runs.json", "metrics/review/swapped_labels.csv", "metrics/seeds/.gitkeep"]
+
+
 def test_fingerprints_are_of_rows_that_nobody_else_has(project: Path) -> None:
     shared = np.load(f"data/own/rows/{CLIPS[0]}.npy")
     found = Build(Path("build")).fingerprints({CLIPS[0]})

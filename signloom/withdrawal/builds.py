@@ -19,6 +19,8 @@ from signloom.withdrawal.traces import Words, fingerprints
 BUILD, METRICS = Path("build"), Path("metrics")
 # made clip by clip, so that a shard without the clips is as it would be without them
 _SHARDED = ("landmarks", "pose_features", "clip_features", "clip_features_augmented")
+# folders of metric files that a build writes; others below metrics hold figures of benchmarks
+_METRICS = {"gloss", "seeds", "folds", "variants", "together", "side_by_side"}
 _TABLES = ("manifest.parquet", "sources.parquet", "processed_metadata.parquet")
 _PICTURE = re.compile(r'<img src="data:image/\w+;base64,[^"]*"[^>]*alt="[^"]*"')
 
@@ -84,8 +86,8 @@ class Build:
 
     def _products(self) -> Iterator[Path]:
         """Yield all files of the build; the folders of other builds lie beside those of the first."""
-        for place in (self.folder, self.metrics):
-            inner = PRODUCT_FOLDERS if self.folder == BUILD else {path.name for path in place.glob("*")}
+        for place, own in ((self.folder, PRODUCT_FOLDERS), (self.metrics, _METRICS)):
+            inner = own if self.folder == BUILD else {path.name for path in place.glob("*")}
             for path in sorted(place.glob("*")):
                 if not path.is_dir() or path.is_symlink():
                     yield path
