@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SYSTEM = Path("/etc/slurm/slurm.conf")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 _CONTROL, _FIRST = 16817, 16821  # ports
 _CONF = """ClusterName=signloom
 SlurmctldHost=localhost(127.0.0.1)
