@@ -24,7 +24,7 @@ from signloom.video.decode import VideoUnreadable, open_video
 _MOST = 12
 _SIDE = 360  # pixels of the longer side; two fit side by side on a phone
 _QUALITY = 72
-_NO_PICTURE = 235  # grey of a clip without a video, or whose pictures may not be published
+_NO_PICTURE = 60  # grey of a clip without a video, or whose pictures may not be published
 WITHHELD = " The picture is left out, because publishing it was not allowed."
 _KINDS = ("train", "val", "test", "not signing")
 
