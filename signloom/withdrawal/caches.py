@@ -5,7 +5,6 @@ Both keep these in plain files, so no engine is imported. DVC's command says whe
 
 import base64
 import binascii
-import configparser
 import json
 import re
 import shutil
@@ -35,18 +34,15 @@ class DvcCache:
 
     @classmethod
     def find(cls) -> "DvcCache | None":
-        """Return the caches of the project, None if it has no DVC."""
+        """Return the caches of the project, None if it has no DVC; raises SignloomError if DVC fails."""
         if not DVC.is_dir():
             return None
-        config = configparser.ConfigParser()
-        config.read([DVC / "config", DVC / "config.local"], "utf-8")
-        given = config.get("cache", "dir", fallback="cache")
-        remotes = {
-            name: config.get(section, "url", fallback="")
-            for section in config.sections()
-            if (name := _remote(section))
-        }
-        return cls(DVC / given, _site_cache(), remotes)
+        site = re.search(r"^Repo\.site_cache_dir: (.+)$", _dvc("doctor"), re.MULTILINE)
+        listed = (
+            line.removesuffix("(default)").split(None, 1) for line in _dvc("remote", "list").splitlines()
+        )
+        remotes = {name: url.strip() for name, url in listed}
+        return cls(Path(_dvc("cache", "dir").strip()), Path(site[1].strip()) if site else None, remotes)
 
     @property
     def is_shared(self) -> bool:
@@ -94,22 +90,12 @@ def _product_of(record: Path) -> Path:
         return SNAKEMAKE / "no such file"
 
 
-def _remote(section: str) -> str:
-    found = re.fullmatch(r"'?remote \"(.+)\"'?", section)
-    return found[1] if found else ""
-
-
-def _site_cache() -> Path | None:
-    """Return the folder in which DVC remembers files of this project; raises SignloomError if DVC fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "doctor"], capture_output=True, text=True, check=False
-    )
+def _dvc(*words: str) -> str:
+    done = subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SignloomError(
-            f"withdraw: dvc doctor failed: {done.stderr.strip()}; install DVC, or remove .dvc"
-        )
-    found = re.search(r"^Repo\.site_cache_dir: (.+)$", done.stdout, re.MULTILINE)
-    return Path(found[1].strip()) if found else None
+        said = f"dvc {' '.join(words)} failed: {done.stderr.strip()}"
+        raise SignloomError(f"withdraw: {said}; mend DVC's settings, or remove .dvc")
+    return done.stdout
 
 
 def _hashes_that_stay() -> set[str]:
