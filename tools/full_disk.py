@@ -2,17 +2,19 @@
 
     python -m tools.full_disk WORK
 
-WORK is a new folder. WORK/reference is built on an ordinary disk. WORK/full has its `build` on a disk of its
-own (tmpfs, which needs root). Before each job the disk is filled to the last block; the job must fail, say so
-in one line without a traceback, and leave no file under its final name that differs. Then space is freed, and
-the next run must go on.
+WORK is a new folder, or one of an earlier call. WORK/reference is built on an ordinary disk. WORK/full has its
+`build` on a disk of its own (tmpfs, which needs root). Before each job the disk is filled to the last block;
+the job must fail, say so in one line without a traceback, and leave no file under its final name that differs.
+Then space is freed, and the next run must go on.
 """
 
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from tools.same_bytes import differences, products
@@ -29,8 +31,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("work", type=Path)
     work = parser.parse_args(argv).work.resolve()
     reference, full = work / "reference", work / "full"
-    make_small(reference)
-    commit_all(reference)
+    if not reference.exists():
+        make_small(reference)
+        commit_all(reference)
+    shutil.rmtree(full, ignore_errors=True)
     subprocess.run(["git", "clone", "-q", str(reference), str(full)], check=True)
     build(reference, "--cores", "all")
     whole = products(reference)
@@ -48,8 +52,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def rules(full: Path) -> list[str]:
     """Return the rules of a full build, in an order in which each has its inputs."""
-    text = build(full, "--cores", "1", "-n", "--quiet", "progress")
-    return list(dict.fromkeys(re.findall(r"^(?:local)?rule (\w+):", text, re.MULTILINE)))
+    graph = build(full, "--cores", "1", "--rulegraph")
+    names = dict(re.findall(r"(\d+)\s*\[\s*label\s*=\s*\"(\w+)\"", graph))
+    order = TopologicalSorter({number: [] for number in names})
+    for first, then in re.findall(r"(\d+)\s*->\s*(\d+)", graph):
+        order.add(then, first)
+    return [names[number] for number in order.static_order()]
 
 
 def fails_well(full: Path, rule: str, whole: dict[str, str]) -> bool:
