@@ -2,10 +2,10 @@
 
     python -m tools.full_disk WORK
 
-WORK is a new folder, or one of an earlier call. WORK/reference is built on an ordinary disk. WORK/full has its
-`build` on a disk of its own (tmpfs, which needs root). Before each job the disk is filled to the last block;
-the job must fail, say so in one line without a traceback, and leave no file under its final name that differs.
-Then space is freed, and the next run must go on.
+WORK is a new folder, or one of an earlier call. WORK/reference is built on an ordinary disk. WORK/full has
+its `build` on a disk of its own (tmpfs, which needs root). Before each job the disk is filled to the last
+block; the job must fail, say so in one line without a traceback, and leave no file under its final name that
+differs. Then space is freed, and the next run must go on.
 """
 
 import argparse
