@@ -245,3 +245,21 @@ def test_columns_of_ones_own_are_left_alone(tmp_path: Path) -> None:
     header = "video,sentence,gloss_id,notes,signer,signer_id"
     file = write(tmp_path, clips__csv=f"{header}\na.mp4,One.,7,x,Ann,s1\n") / "clips.csv"
     assert load_table("csv", file, tmp_path)["signer_id"].tolist() == ["s1"]
+
+
+@pytest.mark.parametrize(("flag", "said"), [(1, "encrypted"), (32, "patched")])
+def test_a_workbook_that_is_packed_in_an_unknown_way_is_one_line(
+    tmp_path: Path, flag: int, said: str
+) -> None:
+    table = tmp_path / "t.xlsx"
+    pd.DataFrame({"video": ["a.mp4"], "sentence": ["One."]}).to_excel(table, index=False)
+    content = bytearray(table.read_bytes())
+    # the flags of every entry, in the directory at the end and before the entry itself
+    for mark, place in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        start = content.find(mark)
+        while start >= 0:
+            content[start + place] |= flag
+            start = content.find(mark, start + 4)
+    table.write_bytes(content)
+    with pytest.raises(SignloomError, match=rf"t\.xlsx: not a readable workbook: .*{said}"):
+        load_table("csv", table, tmp_path)
