@@ -248,9 +248,7 @@ def test_columns_of_ones_own_are_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("flag", "said"), [(1, "encrypted"), (32, "patched")])
-def test_a_workbook_that_is_packed_in_an_unknown_way_is_one_line(
-    tmp_path: Path, flag: int, said: str
-) -> None:
+def test_a_workbook_packed_in_an_unknown_way_is_one_line(tmp_path: Path, flag: int, said: str) -> None:
     table = tmp_path / "t.xlsx"
     pd.DataFrame({"video": ["a.mp4"], "sentence": ["One."]}).to_excel(table, index=False)
     content = bytearray(table.read_bytes())
