@@ -14,7 +14,7 @@ from signloom.console import number_of
 from signloom.errors import SignloomError
 
 SHORT = "problem of the row"  # the column that says which rows have too few fields; no table has this name
-# raised for a missing sheet, a file that is not an archive, one that is encrypted or packed in an unknown way,
+# raised for a missing sheet, a file that is no archive, one that is encrypted or packed in an unknown way,
 # and damaged archives, XML and cells
 _BAD_WORKBOOK = (
     *(ValueError, KeyError, IndexError, TypeError, AttributeError, OSError, EOFError, SyntaxError),
