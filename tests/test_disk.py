@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -77,3 +79,20 @@ def test_a_stage_ends_in_one_line_when_its_disk_is_full(capsys: pytest.CaptureFi
     assert capsys.readouterr().err.count("\n") == 1
     with pytest.raises(KeyError):
         stage(KeyError("a bug"))(["--output", "a=build/a.npy"])
+
+
+def test_a_thread_that_the_disk_fails_says_it_in_one_line(root: Path) -> None:
+    program = (
+        "import threading\n"
+        "from workflow_scripts.job import entry_point\n"
+        "def fail(error):\n    raise error\n"
+        "def work(job):\n"
+        "    for error in (OSError(28, 'No space left on device', 'tb'), KeyError('a bug')):\n"
+        "        thread = threading.Thread(target=fail, args=(error,))\n"
+        "        thread.start()\n        thread.join()\n"
+        "entry_point(work)\n"
+    )
+    command = [sys.executable, "-c", program, "--output", f"a={root}/build/a.npy"]
+    said = subprocess.run(command, cwd=root, capture_output=True, text=True).stderr
+    assert "tb: no space left on the disk" in said.splitlines()[0]
+    assert said.count("Traceback") == 1 and "KeyError: 'a bug'" in said

@@ -8,8 +8,9 @@ import argparse
 import hashlib
 import json
 import sys
+import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
@@ -161,6 +162,8 @@ def entry_point(work: Callable[[Job], None]) -> Callable[..., int]:
         job = None
         try:
             job = parse(stage, argv, module.__doc__)
+            if argv is None:
+                threading.excepthook = _hook(stage, job.folder())
             with only_errors() if argv is None else nullcontext():
                 work(job)
             job.sign()
@@ -182,6 +185,20 @@ def entry_point(work: Callable[[Job], None]) -> Callable[..., int]:
     if module.__name__ == "__main__":
         sys.exit(main())
     return main
+
+
+def _hook(stage: str, folder: Path) -> Callable[[threading.ExceptHookArgs], None]:
+    """Return what says in one line that the disk failed a thread of a library, such as TensorBoard's."""
+
+    def hook(args: threading.ExceptHookArgs) -> None:
+        known = disk_error(args.exc_value, stage, folder) if args.exc_value else None
+        if known is None:
+            threading.__excepthook__(args)
+            return
+        with suppress(ValueError):  # standard error is closed when the program ends
+            print(f"warning: {known}", file=sys.stderr)
+
+    return hook
 
 
 def parse(stage: str, argv: list[str] | None, doc: str | None) -> Job:
