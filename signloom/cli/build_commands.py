@@ -12,6 +12,7 @@ from signloom.errors import SignloomError
 
 
 def add_compare(commands: Any) -> None:
+    """Add the command `compare`."""
     parser = new_command(
         commands,
         _run_compare,
@@ -39,6 +40,7 @@ def _run_compare(args: argparse.Namespace) -> int:
 
 
 def add_export_landmarks(commands: Any) -> None:
+    """Add the command `export-landmarks`."""
     parser = new_command(
         commands,
         _run_export_landmarks,
@@ -81,7 +83,7 @@ def add_withdraw(commands: Any) -> None:
     parser.add_argument("--clips", nargs="+", default=[], metavar="CLIP_ID", help="clips to withdraw")
     parser.add_argument("--ended", action="store_true", help="withdraw the clips whose consent has ended")
     parser.add_argument(
-        "--preset", default="", metavar="NAME", help="preset of the corpus (default: the demo)"
+        "--preset", default="", metavar="NAME", help="preset of the corpus (default: params.yaml alone)"
     )
     parser.add_argument(
         "--yes", action="store_true", help="remove; without it, only say what will be removed"

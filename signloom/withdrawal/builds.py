@@ -1,6 +1,7 @@
 """The builds of a project: which of them hold clips, what was derived from these, and their fingerprints."""
 
 import base64
+import html
 import re
 from collections.abc import Iterator, Set
 from contextlib import suppress
@@ -62,14 +63,14 @@ class Build:
         mine = table[table["clip_id"].isin([*clips])]
         return dict(zip(mine["clip_id"], mine["video_hash"], strict=True))
 
-    def shards(self, clips: Set[str], derived: bool) -> list[Path]:
-        """Return the files of shards that have rows of `clips` (`derived`), or of those that have none."""
+    def shards_without(self, clips: Set[str]) -> list[Path]:
+        """Return the files of shards that have no row of `clips`."""
         found = []
         for folder in _SHARDED:
             for index in sorted((self.folder / folder).glob("*.parquet")):
                 ids = pd.read_parquet(index, columns=["clip_id"])["clip_id"]
                 own = {clip.split("#")[0] for clip in ids}
-                if derived != own.isdisjoint(clips):
+                if own.isdisjoint(clips):
                     found += sorted(index.parent.glob(f"{index.stem}.*"))
         return found
 
@@ -80,7 +81,7 @@ class Build:
         that hold none of the clips stay. The tables that tell which clips it has come last, so that a
         removal that was cut off is known as one.
         """
-        stay = {*self.shards(clips, derived=False)}
+        stay = {*self.shards_without(clips)}
         files = [file for file in self._products() if file not in stay and file.name != ".gitkeep"]
         return sorted(files, key=lambda file: file.parent == self.folder and file.name in _TABLES)
 
@@ -127,7 +128,9 @@ def _array_of(index: Path) -> Path:
 
 
 def _names(img: str, clips: Set[str]) -> bool:
-    return not clips.isdisjoint(re.split(r"[\s.,:;\"']+", img.partition("alt=")[2]))
+    """Return whether the words beside a picture say that it shows one of `clips`."""
+    said = html.unescape(img.partition("alt=")[2])
+    return any(f"lip {clip}{mark}" in said for clip in clips for mark in (". ", ", ", '."'))
 
 
 def _of_picture(img: str) -> Words:

@@ -17,11 +17,10 @@ from typing import Any
 
 import yaml
 
-from signloom.errors import SignloomError
+from signloom.errors import PRESETS, SignloomError
 
 SNAKEMAKE, DVC = Path(".snakemake"), Path(".dvc")
 _STAYS = {"conda", "conda-archive", "metadata"}  # of Snakemake's folder; of the records only those of files
-_LISTS = ("*.dvc", "data/*.dvc", "data/**/*.dvc")
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class DvcCache:
         stay, named = _hashes_that_stay(), set(_hashes_named(self.folder)) if self.is_shared else set()
         for folder in [digest for digest in stay if digest.endswith(".dir")]:
             copy = self.folder / "files/md5" / folder[:2] / folder[2:]
-            stay |= {*members_of(copy)} if copy.exists() else set()
+            stay |= {*_members_of(copy)} if copy.exists() else set()
         objects = [path for path in (self.folder / "files/md5").glob("??/*") if not path.is_dir()]
         mine = [path for path in objects if not self.is_shared or _hash_of(path) in named]
         runs = [path for path in (self.folder / "runs").rglob("*") if not path.is_dir()]
@@ -101,39 +100,36 @@ def _dvc(*words: str) -> str:
 def _hashes_that_stay() -> set[str]:
     """Return the MD5 of outputs in dvc.lock that are still there, and of data that `.dvc` files name."""
     found: set[str] = set()
-    for out in _outs(_yaml(Path("dvc.lock"))):
-        if Path(str(out.get("path", ""))).exists():
-            found.add(str(out.get("md5", "")))
-    for pattern in _LISTS:
-        for file in Path().glob(pattern):
-            if file.is_file():
-                found |= {str(out.get("md5", "")) for out in _yaml(file).get("outs", [])}
+    for lock in _locks():
+        outs = [out for stage in _yaml(lock).get("stages", {}).values() for out in stage.get("outs", [])]
+        found |= {str(out.get("md5", "")) for out in outs if Path(str(out.get("path", ""))).exists()}
+    listed = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*.dvc").split("\0")
+    for file in [Path(name) for name in listed if name and Path(name).is_file()]:
+        found |= {str(out.get("md5", "")) for out in _yaml(file).get("outs", [])}
     return found
+
+
+def _locks() -> list[Path]:
+    """Return the lock files of DVC: the project's, and those of presets, which name the same paths."""
+    return [lock for lock in (Path("dvc.lock"), *sorted(PRESETS.glob("*/dvc.lock"))) if lock.is_file()]
 
 
 def _hashes_named(cache: Path) -> Iterator[str]:
     """Yield the MD5 of all outputs that the project's lock file, its history and its runs name."""
     texts = [path.read_text("utf-8") for path in (cache / "runs").rglob("*") if path.is_file()]
-    if Path("dvc.lock").exists():
-        texts.append(Path("dvc.lock").read_text("utf-8"))
-    commits = _git("rev-list", "--all", "--", "dvc.lock").split()
-    texts += [_git("show", f"{commit}:dvc.lock") for commit in commits]
+    for lock in _locks():
+        texts.append(lock.read_text("utf-8"))
+        commits = _git("rev-list", "--all", "--", str(lock)).split()
+        texts += [_git("show", f"{commit}:{lock.as_posix()}") for commit in commits]
     for text in texts:
-        yield from re.findall(r"^\s*md5: (\S+)$", text, re.MULTILINE)
+        yield from re.findall(r"\bmd5: ['\"]?([0-9a-f]+(?:\.dir)?)", text)
 
 
 def _git(*words: str) -> str:
     return subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout
 
 
-def _outs(lock: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for stage in lock.get("stages", {}).values():
-        yield from stage.get("outs", [])
-
-
 def _yaml(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
     tree = yaml.load(path.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return tree if isinstance(tree, dict) else {}
 
@@ -143,6 +139,6 @@ def _hash_of(path: Path) -> str:
     return path.parent.name + path.name
 
 
-def members_of(folder_copy: Path) -> list[str]:
+def _members_of(folder_copy: Path) -> list[str]:
     """Return the MD5 of the files of a folder from its copy in the cache."""
     return [str(entry["md5"]) for entry in json.loads(folder_copy.read_text("utf-8"))]

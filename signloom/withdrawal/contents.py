@@ -19,15 +19,7 @@ from signloom.files import read_csv
 _DEEPEST = 3  # archives in archives
 _BLOB = re.compile(rb"base64,([A-Za-z0-9+/]{64,}={0,2})")
 _ZIP, _GZIP, _PARQUET = b"PK\x03\x04", b"\x1f\x8b", b"PAR1"
-_UNREADABLE = (
-    ValueError,
-    OSError,
-    EOFError,
-    zlib.error,
-    zipfile.BadZipFile,
-    RuntimeError,
-    NotImplementedError,
-)
+_UNREADABLE = (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError)
 
 Bytes = bytes | mmap.mmap
 
@@ -97,7 +89,7 @@ def _csv_clips(data: Bytes, source: Path | io.BytesIO) -> frozenset[str]:
     if b"clip_id" not in header.strip().split(b","):
         return frozenset()
     try:
-        clips = read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, usecols=["clip_id"])["clip_id"]
+        clips = read_csv(source, dtype=str, keep_default_na=False, usecols=["clip_id"])["clip_id"]
     except ValueError:
         return frozenset()
     return frozenset(clip.split("#")[0] for clip in clips)

@@ -1,0 +1,69 @@
+"""Which copies in DVC's cache a withdrawal deletes: none of a file that is still there, or of data in git."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from signloom.withdrawal.caches import DvcCache
+
+# MD5 by what the copy is of
+COPIES = {
+    name: hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+    for name in ("gone", "there", "preset", "data", "file", "orphan")
+}
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DvcCache:
+    """A project with a lock file, one of a preset, data that a `.dvc` file names, and copies of all of it."""
+    project = tmp_path / "my project"
+    (project / "config/presets/mine").mkdir(parents=True)
+    monkeypatch.chdir(project)
+    subprocess.run(["git", "init", "-q"], check=True)
+    outs = [f"    - path: build/{name}\n      md5: {COPIES[name]}\n" for name in ("gone", "there")]
+    Path("dvc.lock").write_text("stages:\n  a:\n    outs:\n" + "".join(outs))
+    preset = "stages:\n  a:\n    outs:\n    - path: build/mine/kept\n      md5: {preset}\n"
+    Path("config/presets/mine/dvc.lock").write_text(preset.format(**COPIES))
+    Path("far/away").mkdir(parents=True)
+    Path("far/away/videos.dvc").write_text(f"outs:\n- md5: {COPIES['data']}.dir\n  path: videos\n")
+    Path("build/mine").mkdir(parents=True)
+    for name in ("there", "mine/kept"):
+        Path("build", name).touch()
+    return fill(Path(".dvc/cache"))
+
+
+def fill(folder: Path) -> DvcCache:
+    for name, digest in COPIES.items():
+        listed = json.dumps([{"md5": COPIES["file"], "relpath": "a.mp4"}]) if name == "data" else name
+        place = folder / "files/md5" / digest[:2] / (digest[2:] + (".dir" if name == "data" else ""))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(listed)
+    return DvcCache(folder, None, {})
+
+
+def doomed(cache: DvcCache) -> set[str]:
+    names = {digest: name for name, digest in COPIES.items()}
+    return {names[path.parent.name + path.name] for path in cache.doomed()}
+
+
+def test_copies_of_what_is_there_stay_those_of_other_presets_and_of_data_too(cache: DvcCache) -> None:
+    assert doomed(cache) == {"gone", "orphan"}
+
+
+def test_of_a_shared_cache_only_copies_go_that_this_project_names(cache: DvcCache, tmp_path: Path) -> None:
+    assert doomed(fill(tmp_path / "shared")) == {"gone"}
+
+
+def test_a_run_that_dvc_remembers_is_forgotten_with_what_it_made(cache: DvcCache, tmp_path: Path) -> None:
+    shared = fill(tmp_path / "shared")
+    run = shared.folder / "runs/ab/abc/def"
+    run.parent.mkdir(parents=True)
+    run.write_text(f"outs:\n- path: build/old\n  md5: {COPIES['orphan']}\n")
+    assert run in shared.doomed()
+    run_made = {path.name for path in shared.doomed()}
+    assert COPIES["orphan"][2:] in run_made
