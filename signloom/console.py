@@ -18,8 +18,7 @@ def run_program(work: Callable[[], int]) -> int:
     """Return the exit code of `work`, a program that owns the standard streams of its process.
 
     What the encoding of standard output lacks is printed as an escape, and so is what would steer the
-    terminal. A reader that stops reading
-    (`| head -1`) ends the program quietly.
+    terminal. A reader that stops reading (`| head -1`) ends the program quietly.
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

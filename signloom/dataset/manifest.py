@@ -298,7 +298,7 @@ def _consent(row: dict[str, Any]) -> dict[str, str]:
     try:
         consent, until = read_consent(row["consent"]), read_until(row["until"])
     except ValueError as error:
-        raise Reject("bad_row", str(error)) from None
+        raise Reject(BAD_ROW, str(error)) from None
     if not allows(consent, "train"):
         raise Reject("no_consent", f"the consent is {consent!r}; training is not among it")
     return {"consent": consent, "until": until.isoformat() if until else ""}
