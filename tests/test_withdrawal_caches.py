@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,17 @@ def test_a_run_that_dvc_remembers_is_forgotten_with_what_it_made(cache: DvcCache
     assert run in shared.doomed()
     run_made = {path.name for path in shared.doomed()}
     assert COPIES["orphan"][2:] in run_made
+
+
+def test_a_remote_with_an_address_wider_than_a_terminal_is_found_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True)
+    far = tmp_path / ("a long name/" * 12) / "store"
+    for name, url in (("store", str(far)), ("far.away", str(tmp_path / "far"))):
+        add = [sys.executable, "-m", "dvc", "remote", "add", "-q", "-d", "-f", name, url]
+        subprocess.run(add, check=True)
+    found = DvcCache.find()
+    assert found and found.remotes == {"store": str(far), "far.away": str(tmp_path / "far")}

@@ -37,10 +37,8 @@ class DvcCache:
         if not DVC.is_dir():
             return None
         site = re.search(r"^Repo\.site_cache_dir: (.+)$", _dvc("doctor"), re.MULTILINE)
-        listed = (
-            line.removesuffix("(default)").split(None, 1) for line in _dvc("remote", "list").splitlines()
-        )
-        remotes = {name: url.strip() for name, url in listed}
+        # `dvc remote list` folds long addresses to the width of the terminal; this list is not folded
+        remotes = dict(re.findall(r"^remote\.(.+?)\.url=(.+)$", _dvc("config", "--list"), re.MULTILINE))
         return cls(Path(_dvc("cache", "dir").strip()), Path(site[1].strip()) if site else None, remotes)
 
     @property
