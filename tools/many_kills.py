@@ -93,9 +93,9 @@ def start_anew(killed: Path) -> None:
 def run_and_kill(killed: Path, engine: str, seconds: float, log: Path) -> bool:
     """Start `engine`, and kill it and its jobs after `seconds`; return whether it had ended by then."""
     with log.open("ab") as file:
-        if engine == "snakemake":
-            unlock = ["snakemake", "--cores", "1", "--unlock"]
-            subprocess.run(unlock, cwd=killed, env=_environment(killed), check=True, stdout=file, stderr=file)
+        # DVC's stages are Snakemake's too; a kill leaves its lock
+        unlock = ["snakemake", "--cores", "1", "--unlock"]
+        subprocess.run(unlock, cwd=killed, env=_environment(killed), check=True, stdout=file, stderr=file)
         process = subprocess.Popen(
             ENGINES[engine],
             cwd=killed,
