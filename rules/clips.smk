@@ -74,8 +74,8 @@ rule stats_clip:
     input:
         code=code_of("stats_clip"),
         splits=rules.splits.output.splits,
-        features=expand(rules.clip_features.output.npy, shard=flow.shards),
-        index=expand(rules.clip_features.output.parquet, shard=flow.shards),
+        features=flow.each(rules.clip_features.output.npy, shard=flow.shards),
+        index=flow.each(rules.clip_features.output.parquet, shard=flow.shards),
     output:
         stats=flow.product("{fold}clip_stats.npz"),
     log:

@@ -3,9 +3,9 @@ rule stats_pose:
     input:
         code=code_of("stats_pose"),
         splits=rules.splits.output.splits,
-        features=expand(rules.pose_features.output.npy, shard=flow.shards),
-        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
-        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        features=flow.each(rules.pose_features.output.npy, shard=flow.shards),
+        mask=flow.each(rules.pose_features.output.mask, shard=flow.shards),
+        index=flow.each(rules.pose_features.output.parquet, shard=flow.shards),
     output:
         stats=flow.product("{fold}global_stats.npz"),
     log:
