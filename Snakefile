@@ -80,6 +80,9 @@ wildcard_constraints:
     fold=r"(folds/[A-Za-z0-9_.-]+/)?",
     # variant and seed of sign2text
     run=r"(variants/[a-z_]+/)?(seeds/\d+/)?",
+    # of comparison tables; constraints given after rules do not reach products in object storage
+    table=r"[a-z0-9_]+",
+    setting=r"[a-z0-9_]+",
 
 
 include: "rules/data.smk"

@@ -5,11 +5,6 @@ from engines.side_by_side import SideBySide
 side = SideBySide(origins, config.get("side_weights"))
 
 
-wildcard_constraints:
-    table=r"[a-z0-9_]+",
-    setting=r"[a-z0-9_]+",
-
-
 side_windows = side.scattered("clip_features", "clip_features", "dataset.frame_rate")
 
 
