@@ -24,7 +24,7 @@ rule sources:
         "sources: reading {input.table} and the files that it names"
     shell:
         "python -m workflow_scripts.sources {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log} # {params.contents}"
+        " --threads {threads} 2>&1 | tee {log:q} # {params.contents}"
 
 
 rule manifest:
@@ -56,7 +56,7 @@ rule manifest:
         "manifest: checking every row"
     shell:
         "python -m workflow_scripts.manifest {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule metadata:
@@ -89,7 +89,7 @@ rule metadata:
         "metadata: joining the manifest with the features"
     shell:
         "python -m workflow_scripts.metadata {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule splits:
@@ -118,4 +118,4 @@ rule splits:
         "splits: {output.splits}"
     shell:
         "python -m workflow_scripts.splits {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

@@ -68,4 +68,4 @@ rule report:
         "report: {output.html}"
     shell:
         "python -m workflow_scripts.report {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

@@ -42,7 +42,7 @@ rule calibrate:
         "calibrate: {output.thresholds}"
     shell:
         "python -m workflow_scripts.calibrate {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule export:
@@ -112,7 +112,7 @@ rule export:
         "export: {output.bundle}"
     shell:
         "python -m workflow_scripts.export {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule evaluate_inference:
@@ -146,4 +146,4 @@ rule evaluate_inference:
         "evaluate_inference: {output.metrics}"
     shell:
         "python -m workflow_scripts.evaluate_inference {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

@@ -27,7 +27,7 @@ rule stats_pose:
         "stats_pose: statistics of the training clips' features"
     shell:
         "python -m workflow_scripts.stats_pose {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule text:
@@ -62,4 +62,4 @@ rule text:
         "text: tokenizer and sentence embeddings"
     shell:
         "python -m workflow_scripts.text {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

@@ -45,4 +45,4 @@ rule review:
         "review: {output.page}"
     shell:
         "python -m workflow_scripts.review {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

@@ -32,4 +32,4 @@ rule runs:
         "runs: {output.metrics}"
     shell:
         "python -m workflow_scripts.runs {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

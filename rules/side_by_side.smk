@@ -126,7 +126,7 @@ rule side_by_side:
         "side_by_side: {output.table}"
     shell:
         "python -m workflow_scripts.side_by_side {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule backbones:

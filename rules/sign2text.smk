@@ -41,7 +41,7 @@ rule train_sign2text:
         "train_sign2text: {output.best}"
     shell:
         "python -m workflow_scripts.train_sign2text {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule embed:
@@ -78,7 +78,7 @@ rule embed:
         "embed: {output.embeddings}"
     shell:
         "python -m workflow_scripts.embed {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule prototypes:
@@ -107,7 +107,7 @@ rule prototypes:
         "prototypes: {output.prototypes}"
     shell:
         "python -m workflow_scripts.prototypes {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule evaluate_sign2text:
@@ -151,7 +151,7 @@ rule evaluate_sign2text:
         "evaluate_sign2text: {output.metrics}"
     shell:
         "python -m workflow_scripts.evaluate_sign2text {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule evaluate_retrieval:
@@ -191,4 +191,4 @@ rule evaluate_retrieval:
         "evaluate_retrieval: {output.metrics}"
     shell:
         "python -m workflow_scripts.evaluate_retrieval {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

@@ -38,4 +38,4 @@ rule gloss_together:
         "gloss_together: {output[0]}"
     shell:
         "python -m workflow_scripts.gloss_together {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
