@@ -33,9 +33,7 @@ class Pipeline:
     stored: str = ""  # where Snakemake keeps local copies of products in object storage; "" without one
 
     @classmethod
-    def load(
-        cls, config: dict[str, Any], given: dict[str, Any] | None = None, stored: str = ""
-    ) -> Pipeline:
+    def load(cls, config: dict[str, Any], given: dict[str, Any] | None = None, stored: str = "") -> Pipeline:
         """Return the checked Snakemake config with its presets, and then `given`, laid over it.
 
         `given` is what `--config` says.
