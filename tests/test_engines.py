@@ -255,18 +255,6 @@ def test_every_seed_but_the_first_has_a_run_of_its_own(root: Path) -> None:
     assert json.loads(given(second))["run"] == {"variant": "tcn_ctc", "seed": 43}
 
 
-def test_products_in_a_store_keep_the_names_that_files_have(root: Path) -> None:
-    tree, place = yaml.safe_load((root / "params.yaml").read_text("utf-8")), ".snakemake/storage/s3/a b"
-    flow = Pipeline.load(tree, stored=place)
-    copy = f"{place}/build/{{fold}}{{shard}}.npy"  # as Snakemake gives the output of a rule
-    assert flow.each(copy, shard=["00", "01"]) == ["build/{fold}00.npy", "build/{fold}01.npy"]
-    assert flow.plain(copy) == "build/{shard}.npy"
-    assert flow.of_grid("sign2text", copy)[0] == "build/{shard}.npy"
-    assert str(flow.local_copy("build/00.origin")) == f"{place}/build/00.origin"
-    given = {"stats": f"{place}/build/stats.npz"}
-    assert flow.files(None, given, given).endswith(f"--scratch build/scratch --stored '{place}'")
-
-
 def test_a_longer_list_of_shares_changes_nothing_for_a_share(root: Path) -> None:
     tree = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
     given = []

@@ -5,9 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from row_project import TARGETS, products, write_project
 
+from engines.pipeline import Pipeline
 from tools.object_store import snakemake, store
+
+
+def test_products_in_a_store_keep_the_names_that_files_have(root: Path) -> None:
+    tree, place = yaml.safe_load((root / "params.yaml").read_text("utf-8")), ".snakemake/storage/s3/a b"
+    flow = Pipeline.load(tree, stored=place)
+    copy = f"{place}/build/{{fold}}{{shard}}.npy"  # as Snakemake gives the output of a rule
+    assert flow.each(copy, shard=["00", "01"]) == ["build/{fold}00.npy", "build/{fold}01.npy"]
+    assert flow.plain(copy) == "build/{shard}.npy"
+    assert flow.of_grid("sign2text", copy)[0] == "build/{shard}.npy"
+    assert str(flow.local_copy("build/00.origin")) == f"{place}/build/00.origin"
+    given = {"stats": f"{place}/build/stats.npz"}
+    assert flow.files(None, given, given).endswith(f"--scratch build/scratch --stored '{place}'")
 
 
 @pytest.mark.long
