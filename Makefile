@@ -15,7 +15,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backbones demo test test-all lint audit lock dvc env schema docs adopt pull verify demo-corpus clean
+.PHONY: help setup backbones store demo test test-all lint audit lock dvc env schema docs adopt pull verify demo-corpus clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -35,8 +35,9 @@ $(VENV)/.locked: requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# a folder of its own, which only tests use, because a torchvision that does not fit torch breaks transformers
-$(VENV)/backbones/.locked: requirements-backbones.lock $(VENV)/.locked
+# folders of their own, which only tests use: a torchvision that does not fit torch breaks transformers, and
+# Snakemake loads every plugin that it finds whenever it starts
+$(VENV)/%/.locked: requirements-%.lock $(VENV)/.locked
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(@D) --no-deps --require-hashes -r $<
 	@touch $@
 
@@ -47,12 +48,18 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --no-header p
 TORCH_AND_ITS_OWN = grep -oE '^((nvidia|cuda|triton)[a-z0-9._-]*|torch)==' | sort -u | sed 's/==//; s/^/--no-emit-package /'
 MAIN_EXTRAS := --extra train --extra workflow --extra dev
 
+# what an extra needs beyond requirements.lock
+define lock_apart
+	$(COMPILE) --extra $(1) $$($(COMPILE) --extra $(1) | $(TORCH_AND_ITS_OWN)) \
+	  $$(grep -oE '^[a-z0-9._-]+==' requirements.lock | sort -u | sed 's/==//; s/^/--no-emit-package /') \
+	  -c requirements.lock --generate-hashes -o requirements-$(1).lock
+endef
+
 lock: ## resolve pyproject.toml again, and keep versions that still fit
 	$(COMPILE) $(MAIN_EXTRAS) $$($(COMPILE) $(MAIN_EXTRAS) | $(TORCH_AND_ITS_OWN)) \
 	  --generate-hashes -o requirements.lock
-	$(COMPILE) --extra backbones $$($(COMPILE) --extra backbones | $(TORCH_AND_ITS_OWN)) \
-	  $$(grep -oE '^[a-z0-9._-]+==' requirements.lock | sort -u | sed 's/==//; s/^/--no-emit-package /') \
-	  -c requirements.lock --generate-hashes -o requirements-backbones.lock
+	$(call lock_apart,backbones)
+	$(call lock_apart,store)
 
 demo: setup ## build models, metrics and report from the demo videos with Snakemake, and record them in DVC
 	@snakemake --cores $(CORES)
@@ -74,7 +81,10 @@ backbones: setup ## install torchvision and pytorchvideo for the other networks 
 	uv pip install --no-deps --require-hashes -r requirements-backbones.lock
 	python -c "import torchvision" || { echo "error: install the torchvision that fits your torch" >&2; exit 1; }
 
-test: setup $(VENV)/backbones/.locked ## run the linters and all tests except the long ones
+store: setup ## install the plugin that keeps products in object storage (S3)
+	uv pip install --no-deps --require-hashes -r requirements-store.lock
+
+test: setup $(VENV)/backbones/.locked $(VENV)/store/.locked ## run the linters and all tests except the long ones
 	@$(MAKE) --no-print-directory lint
 	python -m pytest
 

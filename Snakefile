@@ -8,7 +8,8 @@ from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
 from engines.given import GATES, Given
-from engines.import_closure import WORKFLOW, code_of
+from engines import import_closure
+from engines.import_closure import WORKFLOW
 from engines.machine import emulation_warnings, gpus_per_job
 from engines.origins import Origins
 from engines.pipeline import Pipeline
@@ -28,8 +29,20 @@ if PARAMS_FILE.exists():
 configfile: "params.yaml"
 
 
+# with `--default-storage-provider`, products are objects in a store; code and data stay files
+store = workflow.storage_registry.default_storage_provider
+stored = ""
+if store:
+    prefix = workflow.storage_settings.default_storage_prefix.rstrip("/")
+    stored = str(store.object(f"{prefix}/build").local_path().parent)
+
+
+def code_of(stage):
+    return local(import_closure.code_of(stage))
+
+
 try:
-    flow = Pipeline.load(config, workflow.config_settings.config)
+    flow = Pipeline.load(config, workflow.config_settings.config, stored)
 except SignloomError as error:
     sys.exit(f"error: {error}")
 given, origins = Given(flow.params), Origins(flow)
@@ -67,6 +80,9 @@ wildcard_constraints:
     fold=r"(folds/[A-Za-z0-9_.-]+/)?",
     # variant and seed of sign2text
     run=r"(variants/[a-z_]+/)?(seeds/\d+/)?",
+    # of comparison tables; constraints given after rules do not reach products in object storage
+    table=r"[a-z0-9_]+",
+    setting=r"[a-z0-9_]+",
 
 
 include: "rules/data.smk"

@@ -78,7 +78,8 @@ class Scattered:
 
     def shard_list(self, wildcards: Any) -> Any:
         """Return the path of the shard's list, `ancient` or not."""
-        path, place = self.origins.flow.product(f"shards/{wildcards.shard}.csv"), Path(self.place(wildcards))
+        flow = self.origins.flow
+        path, place = flow.product(f"shards/{wildcards.shard}.csv"), flow.local_copy(self.place(wildcards))
         same = place.exists() and place.read_text("utf-8").strip() == self.origin(wildcards)
         return ancient(path) if same else path
 

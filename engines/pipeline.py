@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from snakemake.io import expand
 
 from engines.import_closure import in_workflow
 from signloom.dataset.forms.mapping import read_form
@@ -29,9 +30,10 @@ class Pipeline:
 
     params: Params
     presets: list[str]
+    stored: str = ""  # where Snakemake keeps local copies of products in object storage; "" without one
 
     @classmethod
-    def load(cls, config: dict[str, Any], given: dict[str, Any] | None = None) -> Pipeline:
+    def load(cls, config: dict[str, Any], given: dict[str, Any] | None = None, stored: str = "") -> Pipeline:
         """Return the checked Snakemake config with its presets, and then `given`, laid over it.
 
         `given` is what `--config` says.
@@ -50,7 +52,7 @@ class Pipeline:
         params = check_params(overlay(tree, typed), files, places)
         if params.dataset.importer.endswith(".yaml"):
             read_form(Path(params.dataset.importer))  # an error in a form of one's own is said before any job
-        return cls(params, presets)
+        return cls(params, presets, stored)
 
     @property
     def preset(self) -> str:
@@ -64,6 +66,22 @@ class Pipeline:
     def metric(self, path: str) -> str:
         """Return the path of the metric file `path` under metrics/."""
         return f"metrics/{self.preset}/{path}" if self.preset else f"metrics/{path}"
+
+    def name_of(self, path: str) -> str:
+        """Return the name of a product, given as Snakemake gives outputs of rules.
+
+        With a default storage provider these are local copies, with marks that no longer fit a path that is
+        made from them.
+        """
+        return str(path).removeprefix(f"{self.stored}/")
+
+    def local_copy(self, name: str) -> Path:
+        """Return where the product `name` is on this machine, if it is here."""
+        return Path(self.stored, name)
+
+    def each(self, pattern: str, **wildcards: Any) -> list[str]:
+        """Return `pattern` for every combination of the wildcards' values; other wildcards stay."""
+        return list(expand(self.name_of(pattern), allow_missing=True, **wildcards))
 
     @property
     def videos_read(self) -> bool:
@@ -130,8 +148,9 @@ class Pipeline:
         """Return `pattern` for every variant, seed and fold of `family`."""
         further = [f"variants/{name}/" for name in self.params.runs.sign2text_variants]
         variants = {"gloss": self.variants, "sign2text": self.if_family("sign2text", "", *further)}[family]
+        name = self.name_of(pattern)
         return [
-            filled(pattern, variant=variant, seed=seed, fold=fold, run=variant + seed)
+            filled(name, variant=variant, seed=seed, fold=fold, run=variant + seed)
             for variant in variants
             for fold, seed in self.grid
         ]
@@ -147,7 +166,7 @@ class Pipeline:
 
     def plain(self, pattern: str) -> str:
         """Return the path `pattern` of the run with the first seed and without a fold."""
-        return filled(pattern, seed="", fold="", run="")
+        return filled(self.name_of(pattern), seed="", fold="", run="")
 
     def of_exported_run(self, path: str, decoder: bool = False) -> list[str]:
         """Return `path` with `{variant}` replaced by the gloss variant that is exported, or nothing.
@@ -211,8 +230,9 @@ class Pipeline:
 
         Snakemake does not track parameters made from inputs and outputs, because it tracks these themselves.
         """
+        stored = f" --stored {shlex.quote(self.stored)}" if self.stored else ""
         scratch = self.product("scratch")
-        return f"--input {_named(input)} --output {_named(output)} --scratch {scratch}"
+        return f"--input {_named(input)} --output {_named(output)} --scratch {scratch}{stored}"
 
 
 def _parameters(config: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ rule clip_features:
         "clip_features: shard {wildcards.shard}"
     shell:
         "python -m workflow_scripts.clip_features {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 if flow.reading("copies"):
@@ -66,7 +66,7 @@ if flow.reading("copies"):
             "clip_features_augmented: shard {wildcards.shard}"
         shell:
             "python -m workflow_scripts.clip_features_augmented {params.files} --params {params.given:q}"
-            " --threads {threads} 2>&1 | tee {log}"
+            " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule stats_clip:
@@ -74,8 +74,8 @@ rule stats_clip:
     input:
         code=code_of("stats_clip"),
         splits=rules.splits.output.splits,
-        features=expand(rules.clip_features.output.npy, shard=flow.shards),
-        index=expand(rules.clip_features.output.parquet, shard=flow.shards),
+        features=flow.each(rules.clip_features.output.npy, shard=flow.shards),
+        index=flow.each(rules.clip_features.output.parquet, shard=flow.shards),
     output:
         stats=flow.product("{fold}clip_stats.npz"),
     log:
@@ -95,4 +95,4 @@ rule stats_clip:
         "stats_clip: statistics of the training clips' features"
     shell:
         "python -m workflow_scripts.stats_clip {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

@@ -3,7 +3,7 @@ rule sources:
     input:
         code=code_of("sources"),
         # only the table's rows count (in the digest below), not how the file is written
-        table=ancient(flow.table),
+        table=ancient(local(flow.table)),
     output:
         rows=flow.product("sources.parquet"),
     log:
@@ -24,7 +24,7 @@ rule sources:
         "sources: reading {input.table} and the files that it names"
     shell:
         "python -m workflow_scripts.sources {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log} # {params.contents}"
+        " --threads {threads} 2>&1 | tee {log:q} # {params.contents}"
 
 
 rule manifest:
@@ -32,8 +32,8 @@ rule manifest:
     input:
         code=code_of("manifest"),
         rows=rules.sources.output.rows,
-        variations=flow.params.dataset.variations or [],
-        review=flow.params.dataset.review or [],
+        variations=local(flow.params.dataset.variations or []),
+        review=local(flow.params.dataset.review or []),
     output:
         manifest=flow.product("manifest.parquet"),
         rejects=flow.product("manifest_rejects.csv"),
@@ -56,7 +56,7 @@ rule manifest:
         "manifest: checking every row"
     shell:
         "python -m workflow_scripts.manifest {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule metadata:
@@ -65,7 +65,7 @@ rule metadata:
         code=code_of("metadata"),
         manifest=rules.manifest.output.manifest,
         rejects=rules.manifest.output.rejects,
-        features=expand(flow.product("pose_features/{shard}.parquet"), shard=flow.shards),
+        features=flow.shards_of("pose_features", ".parquet"),
     output:
         parquet=flow.product("processed_metadata.parquet"),
         csv=flow.product("processed_metadata.csv"),
@@ -89,7 +89,7 @@ rule metadata:
         "metadata: joining the manifest with the features"
     shell:
         "python -m workflow_scripts.metadata {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule splits:
@@ -118,4 +118,4 @@ rule splits:
         "splits: {output.splits}"
     shell:
         "python -m workflow_scripts.splits {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

@@ -8,7 +8,7 @@ REPORT_TEMPLATES = sorted(
 rule report:
     """Write one self-contained page: corpus, training curves, scores, examples, times and provenance."""
     input:
-        code=[*code_of("report"), *REPORT_TEMPLATES],
+        code=[*code_of("report"), *local(REPORT_TEMPLATES)],
         metrics=[
             rules.manifest.output.metrics,
             rules.metadata.output.metrics,
@@ -35,7 +35,7 @@ rule report:
         ablation=flow.if_family("gloss", flow.product("predictions/ablation.csv")),
         alignment=flow.if_family("gloss", flow.product("predictions/alignment.parquet")),
         spotting=flow.if_family("gloss", flow.product("predictions/spotting.parquet")),
-        recipes=flow.params.report.recipes,
+        recipes=local(flow.params.report.recipes),
         ablation_text=flow.if_family("gloss", flow.product("predictions/ablation.txt")),
         gloss_metrics=flow.of_runs(flow.metric("{seed}gloss/{variant}.json")),
         gloss_epochs=flow.of_runs(flow.product("{seed}models/gloss/{variant}/metrics.jsonl")),
@@ -44,7 +44,7 @@ rule report:
         metadata=rules.metadata.output.parquet,
         rejects=rules.metadata.output.rejects,
         splits=flow.plain(rules.splits.output.splits),
-        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        index=flow.each(rules.pose_features.output.parquet, shard=flow.shards),
         manifest=rules.manifest.output.manifest if flow.videos_read else [],
         landmarks=flow.shards_of("landmarks", ".npy") if flow.videos_read else [],
         landmarks_index=flow.shards_of("landmarks", ".parquet") if flow.videos_read else [],
@@ -68,4 +68,4 @@ rule report:
         "report: {output.html}"
     shell:
         "python -m workflow_scripts.report {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

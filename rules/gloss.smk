@@ -39,7 +39,7 @@ rule train_gloss:
         "train_gloss: {output[0]}"
     shell:
         "python -m workflow_scripts.train_gloss {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule evaluate_gloss:
@@ -79,7 +79,7 @@ rule evaluate_gloss:
         "evaluate_gloss: {output[0]}"
     shell:
         "python -m workflow_scripts.evaluate_gloss {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule align:
@@ -116,7 +116,7 @@ rule align:
         "align: {output.times}"
     shell:
         "python -m workflow_scripts.align {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule spot:
@@ -153,7 +153,7 @@ rule spot:
         "spot: {output.places}"
     shell:
         "python -m workflow_scripts.spot {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule ablation:
@@ -187,4 +187,4 @@ rule ablation:
         "ablation: {output.table}"
     shell:
         "python -m workflow_scripts.ablation {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

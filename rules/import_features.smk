@@ -29,7 +29,7 @@ if flow.params.positions.normalise_by == "signer":
             "signer_stats: statistics of every signer's clips"
         shell:
             "python -m workflow_scripts.signer_stats {params.files} --params {params.given:q}"
-            " --threads {threads} 2>&1 | tee {log}"
+            " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule pose_features:
@@ -63,4 +63,4 @@ rule pose_features:
         "import_features: shard {wildcards.shard}"
     shell:
         "python -m workflow_scripts.import_features {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

@@ -3,9 +3,9 @@ rule calibrate:
     input:
         code=code_of("calibrate"),
         checkpoint=flow.plain(rules.train_sign2text.output.best),
-        features=expand(rules.pose_features.output.npy, shard=flow.shards),
-        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
-        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        features=flow.each(rules.pose_features.output.npy, shard=flow.shards),
+        mask=flow.each(rules.pose_features.output.mask, shard=flow.shards),
+        index=flow.each(rules.pose_features.output.parquet, shard=flow.shards),
         stats=flow.plain(rules.stats_pose.output.stats),
         splits=flow.plain(rules.splits.output.splits),
         embeddings=flow.plain(rules.embed.output.embeddings),
@@ -42,18 +42,18 @@ rule calibrate:
         "calibrate: {output.thresholds}"
     shell:
         "python -m workflow_scripts.calibrate {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule export:
     """Write the bundle: ONNX networks, checked against PyTorch, and everything else that answers need."""
     input:
-        code=[*code_of("export"), "signloom/export/model_card.md.j2"],
+        code=[*code_of("export"), local("signloom/export/model_card.md.j2")],
         checkpoint=flow.plain(rules.train_sign2text.output.best),
         gloss=flow.of_exported_run(flow.product("models/gloss/{variant}/best.pth")),
-        features=expand(rules.pose_features.output.npy, shard=flow.shards),
-        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
-        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        features=flow.each(rules.pose_features.output.npy, shard=flow.shards),
+        mask=flow.each(rules.pose_features.output.mask, shard=flow.shards),
+        index=flow.each(rules.pose_features.output.parquet, shard=flow.shards),
         stats=flow.plain(rules.stats_pose.output.stats),
         splits=flow.plain(rules.splits.output.splits),
         tokenizer=flow.plain(rules.text.output.tokenizer),
@@ -112,7 +112,7 @@ rule export:
         "export: {output.bundle}"
     shell:
         "python -m workflow_scripts.export {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule evaluate_inference:
@@ -120,9 +120,9 @@ rule evaluate_inference:
     input:
         code=code_of("evaluate_inference"),
         bundle=rules.export.output.bundle,
-        features=expand(rules.pose_features.output.npy, shard=flow.shards),
-        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
-        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        features=flow.each(rules.pose_features.output.npy, shard=flow.shards),
+        mask=flow.each(rules.pose_features.output.mask, shard=flow.shards),
+        index=flow.each(rules.pose_features.output.parquet, shard=flow.shards),
         splits=flow.plain(rules.splits.output.splits),
         shards=flow.shards_of("shards", ".csv") if flow.videos_read else [],
     output:
@@ -146,4 +146,4 @@ rule evaluate_inference:
         "evaluate_inference: {output.metrics}"
     shell:
         "python -m workflow_scripts.evaluate_inference {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

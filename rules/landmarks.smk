@@ -28,7 +28,7 @@ rule landmarks:
         "landmarks: shard {wildcards.shard}"
     shell:
         "python -m workflow_scripts.landmarks {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule pose_features:
@@ -61,4 +61,4 @@ rule pose_features:
         "pose_features: shard {wildcards.shard}"
     shell:
         "python -m workflow_scripts.pose_features {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

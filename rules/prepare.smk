@@ -3,9 +3,9 @@ rule stats_pose:
     input:
         code=code_of("stats_pose"),
         splits=rules.splits.output.splits,
-        features=expand(rules.pose_features.output.npy, shard=flow.shards),
-        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
-        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        features=flow.each(rules.pose_features.output.npy, shard=flow.shards),
+        mask=flow.each(rules.pose_features.output.mask, shard=flow.shards),
+        index=flow.each(rules.pose_features.output.parquet, shard=flow.shards),
     output:
         stats=flow.product("{fold}global_stats.npz"),
     log:
@@ -27,7 +27,7 @@ rule stats_pose:
         "stats_pose: statistics of the training clips' features"
     shell:
         "python -m workflow_scripts.stats_pose {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule text:
@@ -62,4 +62,4 @@ rule text:
         "text: tokenizer and sentence embeddings"
     shell:
         "python -m workflow_scripts.text {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

@@ -3,22 +3,24 @@ rule review:
     input:
         code=[
             *code_of("review"),
-            *(
-                f"signloom/report/templates/{name}"
-                for name in ("base.html.j2", "review.html.j2", "style.css")
+            *local(
+                [
+                    f"signloom/report/templates/{name}"
+                    for name in ("base.html.j2", "review.html.j2", "style.css")
+                ]
             ),
         ],
         manifest=rules.manifest.output.manifest,
         rejects=rules.manifest.output.rejects,
         rows=rules.sources.output.rows,
         metadata=rules.metadata.output.parquet,
-        features=expand(rules.pose_features.output.npy, shard=flow.shards),
-        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
-        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        features=flow.each(rules.pose_features.output.npy, shard=flow.shards),
+        mask=flow.each(rules.pose_features.output.mask, shard=flow.shards),
+        index=flow.each(rules.pose_features.output.parquet, shard=flow.shards),
         stats=flow.plain(rules.stats_pose.output.stats),
         embeddings=flow.of_grid("sign2text", flow.product("{fold}{run}embeddings/embeddings.npy")),
         map=flow.of_grid("sign2text", flow.product("{fold}{run}embeddings/embeddings_map.csv")),
-        reviewed=flow.params.dataset.review or [],
+        reviewed=local(flow.params.dataset.review or []),
         landmarks=flow.shards_of("landmarks", ".npy") if flow.videos_read else [],
         landmarks_index=flow.shards_of("landmarks", ".parquet") if flow.videos_read else [],
         shards=flow.shards_of("shards", ".csv") if flow.videos_read else [],
@@ -43,4 +45,4 @@ rule review:
         "review: {output.page}"
     shell:
         "python -m workflow_scripts.review {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

@@ -10,7 +10,7 @@ rule runs:
         embeddings=flow.of_ensembles(flow.product("{fold}{run}embeddings/embeddings.npy")),
         map=flow.of_ensembles(flow.product("{fold}{run}embeddings/embeddings_map.csv")),
         metadata=flow.of_ensembles(rules.metadata.output.parquet)[:1],
-        splits=expand(rules.splits.output.metrics, fold=["", *flow.folds]),
+        splits=flow.each(rules.splits.output.metrics, fold=["", *flow.folds]),
     output:
         metrics=flow.metric("runs.json"),
         table=flow.product("predictions/runs.csv"),
@@ -32,4 +32,4 @@ rule runs:
         "runs: {output.metrics}"
     shell:
         "python -m workflow_scripts.runs {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

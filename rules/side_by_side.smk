@@ -5,11 +5,6 @@ from engines.side_by_side import SideBySide
 side = SideBySide(origins, config.get("side_weights"))
 
 
-wildcard_constraints:
-    table=r"[a-z0-9_]+",
-    setting=r"[a-z0-9_]+",
-
-
 side_windows = side.scattered("clip_features", "clip_features", "dataset.frame_rate")
 
 
@@ -131,7 +126,7 @@ rule side_by_side:
         "side_by_side: {output.table}"
     shell:
         "python -m workflow_scripts.side_by_side {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule backbones:

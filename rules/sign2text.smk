@@ -2,9 +2,9 @@ rule train_sign2text:
     """Train the landmarks-to-sentence model on contrastive alignment and translation."""
     input:
         code=code_of("train_sign2text"),
-        features=expand(rules.pose_features.output.npy, shard=flow.shards),
-        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
-        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        features=flow.each(rules.pose_features.output.npy, shard=flow.shards),
+        mask=flow.each(rules.pose_features.output.mask, shard=flow.shards),
+        index=flow.each(rules.pose_features.output.parquet, shard=flow.shards),
         stats=rules.stats_pose.output.stats,
         splits=rules.splits.output.splits,
         texts=rules.text.output.texts,
@@ -41,7 +41,7 @@ rule train_sign2text:
         "train_sign2text: {output.best}"
     shell:
         "python -m workflow_scripts.train_sign2text {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule embed:
@@ -49,9 +49,9 @@ rule embed:
     input:
         code=code_of("embed"),
         checkpoint=rules.train_sign2text.output.best,
-        features=expand(rules.pose_features.output.npy, shard=flow.shards),
-        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
-        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        features=flow.each(rules.pose_features.output.npy, shard=flow.shards),
+        mask=flow.each(rules.pose_features.output.mask, shard=flow.shards),
+        index=flow.each(rules.pose_features.output.parquet, shard=flow.shards),
         stats=rules.stats_pose.output.stats,
         splits=rules.splits.output.splits,
         metadata=rules.metadata.output.parquet,
@@ -78,7 +78,7 @@ rule embed:
         "embed: {output.embeddings}"
     shell:
         "python -m workflow_scripts.embed {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule prototypes:
@@ -107,7 +107,7 @@ rule prototypes:
         "prototypes: {output.prototypes}"
     shell:
         "python -m workflow_scripts.prototypes {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule evaluate_sign2text:
@@ -115,9 +115,9 @@ rule evaluate_sign2text:
     input:
         code=code_of("evaluate_sign2text"),
         checkpoint=rules.train_sign2text.output.best,
-        features=expand(rules.pose_features.output.npy, shard=flow.shards),
-        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
-        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        features=flow.each(rules.pose_features.output.npy, shard=flow.shards),
+        mask=flow.each(rules.pose_features.output.mask, shard=flow.shards),
+        index=flow.each(rules.pose_features.output.parquet, shard=flow.shards),
         stats=rules.stats_pose.output.stats,
         splits=rules.splits.output.splits,
         metadata=rules.metadata.output.parquet,
@@ -151,7 +151,7 @@ rule evaluate_sign2text:
         "evaluate_sign2text: {output.metrics}"
     shell:
         "python -m workflow_scripts.evaluate_sign2text {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule evaluate_retrieval:
@@ -162,9 +162,9 @@ rule evaluate_retrieval:
         map=rules.embed.output.map,
         splits=rules.splits.output.splits,
         metadata=rules.metadata.output.parquet,
-        features=expand(rules.pose_features.output.npy, shard=flow.shards),
-        mask=expand(rules.pose_features.output.mask, shard=flow.shards),
-        index=expand(rules.pose_features.output.parquet, shard=flow.shards),
+        features=flow.each(rules.pose_features.output.npy, shard=flow.shards),
+        mask=flow.each(rules.pose_features.output.mask, shard=flow.shards),
+        index=flow.each(rules.pose_features.output.parquet, shard=flow.shards),
         stats=rules.stats_pose.output.stats,
     output:
         metrics=report(
@@ -191,4 +191,4 @@ rule evaluate_retrieval:
         "evaluate_retrieval: {output.metrics}"
     shell:
         "python -m workflow_scripts.evaluate_retrieval {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

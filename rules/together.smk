@@ -5,7 +5,7 @@ rule gloss_together:
     """Decode every held-out clip with all seeds of a variant together; score the gloss sequences."""
     input:
         code=code_of("gloss_together"),
-        checkpoint=expand(rules.train_gloss.output.best, fold="", seed=flow.seeds, allow_missing=True),
+        checkpoint=flow.each(rules.train_gloss.output.best, fold="", seed=flow.seeds),
         splits=flow.plain(rules.splits.output.splits),
         glosses=flow.plain(rules.text.output.glosses),
         gloss_lines=flow.plain(rules.text.output.gloss_lines),
@@ -38,4 +38,4 @@ rule gloss_together:
         "gloss_together: {output[0]}"
     shell:
         "python -m workflow_scripts.gloss_together {params.files} --params {params.given:q}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee {log:q}"

@@ -19,10 +19,14 @@ from tools.licences import is_accepted, licence_of
 
 # builds of torch differ by machine, so the Makefile installs it before the lock
 OUTSIDE_THE_LOCK = {"torch"}
-LOCKS = ("requirements.lock", "requirements-backbones.lock")
-EXTRAS = ("video", "train", "backbones", "workflow", "corpus", "docs", "dev")
+LOCKS = ("requirements.lock", "requirements-backbones.lock", "requirements-store.lock")
+EXTRAS = ("video", "train", "backbones", "workflow", "store", "corpus", "docs", "dev")
 # what each lock is made of, as the Makefile says
-LOCKED = {"requirements.lock": ("train", "workflow", "dev"), "requirements-backbones.lock": ("backbones",)}
+LOCKED = {
+    "requirements.lock": ("train", "workflow", "dev"),
+    "requirements-backbones.lock": ("backbones",),
+    "requirements-store.lock": ("store",),
+}
 
 
 def explained(root: Path) -> dict[str, list[str]]:

@@ -76,6 +76,7 @@ def run(
     early: str = "",
     flags: dict[str, str] | None = None,
     most: float = 1.0,
+    options: tuple[str, ...] = (),
     **more: Any,
 ) -> int:
     """Run the stage on `shards`, whose index files have the columns `more` too; `most` may be rejected."""
@@ -96,7 +97,12 @@ def run(
     argv += ["--output", *(name.replace("=", f"={folder}/") for name in outputs)]
     quality = {"motion_floor": 0.3, "min_seconds": 1.92, "max_reject_ratio": most}
     params = params_json({"quality": quality})
-    return metadata.main([*argv, "--params", params, "--scratch", f"{folder}/scratch"])
+    return metadata.main([*argv, "--params", params, "--scratch", f"{folder}/scratch", *options])
+
+
+def test_the_path_of_features_is_their_name_where_copies_of_a_store_are_read(tmp_path: Path) -> None:
+    assert run(tmp_path, [{"a": ""}], options=("--stored", str(tmp_path))) == 0
+    assert pd.read_parquet(tmp_path / "out.parquet")["feature_path"].tolist() == ["00.npy"]
 
 
 def test_kept_clips_have_every_column_and_point_at_their_rows(tmp_path: Path) -> None:

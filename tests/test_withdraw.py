@@ -8,15 +8,15 @@ import io
 import shutil
 import sys
 import zipfile
-from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from checkouts import change_params, link_code, start_engines
+from checkouts import change_params, start_engines
 from checkouts import run as run_in
+from row_project import CLIPS, TARGETS, products, write_project
 
 from signloom.__main__ import main
 from signloom.cli.withdraw import withdraw
@@ -30,9 +30,6 @@ TODAY = date(2030, 1, 15)
 RNG = np.random.default_rng(0)
 
 
-CLIPS = [f"s{number // 3}/take-{number}" for number in range(12)]
-
-
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a table of twelve clips by four signers, and a build of them as the stages write it."""
@@ -42,24 +39,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     change_params(tmp_path, {"dataset": {"review": "review.csv"}})
     write_build(Path("build"))
     return tmp_path
-
-
-def write_project(root: Path, signers: Sequence[str] = ("s0", "s1", "s2", "s3")) -> None:
-    """Code, parameters, table and rows of a project with three clips of each of `signers`."""
-    root.mkdir(exist_ok=True)
-    link_code(ROOT, root)
-    dataset = {"importer": "csv", "table": "data/own/clips.csv", "videos": "data/own/rows", "features": True}
-    changes = {"dataset": dataset | {"variations": None}, "shards": {"count": 2}}
-    change_params(root, changes | {"gloss": {"variants": ["hybrid_pose"]}, "tcn": {"input": "pose"}})
-    lines = ["video,sentence,signer_id,split,until"]
-    for number, clip in enumerate(CLIPS):
-        signer, path = f"s{number // 3}", root / f"data/own/rows/{clip}.npy"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, np.random.default_rng(number).normal(size=(40, 16)).astype(np.float32))
-        if signer in signers:
-            split = "test" if signer == "s3" else "train"
-            lines.append(f'{clip}.npy,"Sentence {number % 2},\nof two lines",{signer},{split},')
-    (root / "data/own/clips.csv").write_bytes("\ufeff".encode() + "\r\n".join([*lines, ""]).encode())
 
 
 def write_build(folder: Path) -> None:
@@ -279,23 +258,6 @@ def test_fingerprints_are_of_rows_that_nobody_else_has(project: Path) -> None:
     found = Build(Path("build")).fingerprints({CLIPS[0]})
     np.save("build/pose_features/01.npy", np.tile(shared, (6, 1)))
     assert len(Build(Path("build")).fingerprints({CLIPS[0]})) == len(found) - 40
-
-
-TARGETS = ("build/global_stats.npz", "build/processed_metadata.parquet", "build/splits.csv")
-
-
-def products(folder: Path) -> dict[str, bytes]:
-    """The bytes of what was built; hashes of files, times of jobs and DVC's .gitignore are no products."""
-    files = [path for place in ("build", "metrics") for path in (folder / place).rglob("*") if path.is_file()]
-    names = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-    return {
-        name: data
-        for name, data in names.items()
-        if not name.startswith(SCRAPS) and not name.endswith(".gitignore")
-    }
-
-
-SCRAPS = ("build/scratch/", "build/logs/", "build/benchmarks/")
 
 
 @pytest.mark.long

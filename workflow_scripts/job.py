@@ -43,6 +43,7 @@ class Job:
     params: dict[str, Any]
     threads: int
     scratch_root: Path
+    stored: Path = Path()  # where local copies of products in object storage are
 
     def input(self, name: str) -> Path:
         """Return the one input called `name`."""
@@ -119,6 +120,10 @@ class Job:
     def folder(self) -> Path:
         """Return the folder of the first output."""
         return next(iter(self.outputs.values()))[0].parent
+
+    def name_of(self, path: Path) -> Path:
+        """Return the name of a product, which is not where its local copy is if it is in object storage."""
+        return path.relative_to(self.stored) if path.is_relative_to(self.stored) else path
 
     def sign(self) -> None:
         """Write to the output `origin`, if there is one, what the rule says the outputs were made from."""
@@ -215,9 +220,16 @@ def parse(stage: str, argv: list[str] | None, doc: str | None) -> Job:
     )
     parser.add_argument("--threads", type=int, default=1, metavar="N")
     parser.add_argument("--scratch", type=Path, default=Path("build/scratch"), metavar="DIR")
+    parser.add_argument(
+        "--stored",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where Snakemake keeps local copies of products in object storage; their names begin below it",
+    )
     args = parser.parse_args(argv)
     inputs, outputs = _group(args.input), _group(args.output)
-    return Job(stage, inputs, outputs, _load_params(args.params), args.threads, args.scratch)
+    return Job(stage, inputs, outputs, _load_params(args.params), args.threads, args.scratch, args.stored)
 
 
 def _group(items: list[str]) -> dict[str, list[Path]]:

@@ -28,7 +28,8 @@ from workflow_scripts.job import Job, entry_point
 def work(job: Job) -> None:
     quality = job.section("quality", QualityParams)
     rejected_rows = read_csv(job.input("rejects"), dtype=str, keep_default_na=False)
-    index = read_indexes(job.input_list("features"))
+    files = job.input_list("features")
+    index = read_indexes(files, [job.name_of(path) for path in files])
     set_aside = rejected_rows["clip_id"][rejected_rows["reason"] == REVIEWED]
     index = index[~index["clip_id"].isin(set_aside)]  # their shards keep them
     clips = join_clips(pd.read_parquet(job.input("manifest")), index)

@@ -40,10 +40,14 @@ REJECT_COLUMNS = ["clip_id", "video_path", "stage", "reason", "detail", "motion_
 _QUANTILES = (0.05, 0.5, 0.95)
 
 
-def read_indexes(indexes: Sequence[Path]) -> pd.DataFrame:
-    """Return the pose-feature indexes as one table; `feature_path` is the .npy file of each row."""
+def read_indexes(indexes: Sequence[Path], names: Sequence[Path]) -> pd.DataFrame:
+    """Return the pose-feature indexes as one table; `feature_path` is the .npy file of each row.
+
+    `names` are the names of the indexes among the products; a file may be a copy elsewhere.
+    """
     tables = [
-        pd.read_parquet(path).assign(feature_path=path.with_suffix(".npy").as_posix()) for path in indexes
+        pd.read_parquet(path).assign(feature_path=name.with_suffix(".npy").as_posix())
+        for path, name in zip(indexes, names, strict=True)
     ]
     return pd.concat(tables, ignore_index=True).drop(columns=["frame_index", "time_s"], errors="ignore")
 
