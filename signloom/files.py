@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,15 @@ def atomic(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder; it loses its name first, so that a kill leaves no half of it that looks whole."""
+    gone = folder.with_name(f"{folder.name}.gone")
+    if gone.exists():  # left by a kill
+        shutil.rmtree(gone)
+    folder.replace(gone)
+    shutil.rmtree(gone)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,14 +8,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from signloom.errors import SignloomError
+from signloom.files import remove_folder
 from signloom.params.base import RunParams, Section
 from signloom.params.evaluation import RetrievalParams
 from signloom.params.gloss import TcnParams
 from tests.demo_params import section
+from tests.interruptions import Killed
 from workflow_scripts.job import Job, entry_point
 
 
@@ -37,6 +40,25 @@ def test_a_job_finds_its_state_again_whatever_the_number_of_its_threads(job: Job
 def test_jobs_with_equal_inputs_do_not_share_their_state(job: Job, tmp_path: Path) -> None:
     empty_too = replace(job, inputs={"shard": [tmp_path / "01.csv"]}, outputs={"npy": [tmp_path / "01.npy"]})
     assert empty_too.scratch() != job.scratch()
+
+
+def test_state_whose_deletion_was_cut_off_is_not_gone_on_with(job: Job) -> None:
+    really_unlink, deleted = os.unlink, []
+
+    def unlink(*args: Any, **more: Any) -> None:
+        if deleted:
+            raise Killed
+        deleted.append(args)
+        really_unlink(*args, **more)
+
+    for name in ("a.f32", "a.json", "b.f32", "b.json"):
+        (job.scratch() / name).touch()
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(os, "unlink", unlink)
+        remove_folder(job.scratch())
+    assert deleted and not list(job.scratch().iterdir())
+    remove_folder(job.scratch())
+    assert not list(job.scratch_root.rglob("*.*"))
 
 
 def test_other_parameters_or_contents_start_anew(job: Job, tmp_path: Path) -> None:

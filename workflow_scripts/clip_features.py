@@ -4,10 +4,9 @@ Inputs: shard (list of clips). Outputs: npy (rows, dim), parquet (index), origin
 Parameters: clip_features, dataset.frame_rate.
 """
 
-import shutil
-
 from signloom.features.clip.clip_features import write_clip_shard
 from signloom.features.partial_shard import clip_tasks, read_shard_list
+from signloom.files import remove_folder
 from signloom.params.clips import ClipFeaturesParams
 from signloom.params.dataset import DatasetParams
 from workflow_scripts.job import Job, entry_point
@@ -19,7 +18,7 @@ def work(job: Job) -> None:
     rate = job.value("dataset.frame_rate", DatasetParams)
     tasks = clip_tasks(read_shard_list(job.input("shard")), scratch, folder_fps=rate)
     write_clip_shard(tasks, job.output("npy"), job.output("parquet"), params, job.stage)
-    shutil.rmtree(scratch)
+    remove_folder(scratch)
 
 
 main = entry_point(work)

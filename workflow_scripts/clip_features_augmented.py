@@ -4,11 +4,10 @@ Inputs: shard (list of clips), splits. Outputs: npy (rows, dim), parquet (index)
 Parameters: clip_features, frames, dataset.frame_rate. If frames.copies is 0, the shard is empty.
 """
 
-import shutil
-
 from signloom.features.clip.clip_copies import augmented_frames, clips_to_copy
 from signloom.features.clip.clip_features import write_clip_shard
 from signloom.features.partial_shard import clip_tasks, read_shard_list
+from signloom.files import remove_folder
 from signloom.params.clips import ClipFeaturesParams, FramesParams
 from signloom.params.dataset import DatasetParams
 from signloom.text.sentences import read_splits
@@ -23,7 +22,7 @@ def work(job: Job) -> None:
     rate = job.value("dataset.frame_rate", DatasetParams)
     tasks = clip_tasks(clips, scratch, range(1, frames.copies + 1), rate)
     write_clip_shard(tasks, npy, index, params, job.stage, augmented_frames(frames))
-    shutil.rmtree(scratch)
+    remove_folder(scratch)
 
 
 main = entry_point(work)

@@ -5,12 +5,11 @@ Parameters: landmarks, dataset.frame_rate, dataset.point_order, dataset.picture_
 `--threads` is the number of worker processes; the result does not depend on it.
 """
 
-import shutil
-
 from signloom.dataset.landmark_sources import Settings
 from signloom.features.partial_shard import clip_tasks, join_clips, read_shard_list
 from signloom.features.pose.landmarks import track_clips
 from signloom.features.pose.layout import RAW_DIM
+from signloom.files import remove_folder
 from signloom.params.dataset import DatasetParams
 from signloom.params.features import LandmarksParams
 from workflow_scripts.job import Job, entry_point
@@ -26,7 +25,7 @@ def work(job: Job) -> None:
     tasks = clip_tasks(read_shard_list(job.input("shard")), scratch, folder_fps=ready.frame_rate)
     track_clips(tasks, job.section("landmarks", LandmarksParams), job.threads, ready)
     join_clips(tasks, job.output("npy"), job.output("parquet"), RAW_DIM)
-    shutil.rmtree(scratch)
+    remove_folder(scratch)
 
 
 main = entry_point(work)
