@@ -86,7 +86,7 @@ store: setup ## install the plugin that keeps products in object storage (S3)
 
 test: setup $(VENV)/backbones/.locked $(VENV)/store/.locked ## run the linters and all tests except the long ones
 	@$(MAKE) --no-print-directory lint
-	python -m pytest
+	python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-all: test ## run `make test`, then the tests that take minutes each
 	python -m pytest -m long
