@@ -4,7 +4,7 @@
 
 WORK is a new folder, or one of an earlier call. WORK/here has a build with files. WORK/there is a clone of it
 whose products are objects in a store (a server of moto on 127.0.0.1). WORK/second is a clone elsewhere. It
-must find nothing to do, and, after the bundle was deleted from the store, make it again from the other
+must find nothing to do, and, after bundle and page were deleted from the store, make them from the other
 objects. All objects are then fetched to WORK/fetched and compared. It needs `make store`, or the packages
 that `make test` puts apart.
 """
@@ -155,7 +155,8 @@ def main(argv: list[str] | None = None) -> int:
         if "Nothing to be done" not in snakemake(second, *place.options, "--dry-run"):
             raise SystemExit(f"error: {second} has work left")
         for found in place.bucket().objects.all():
-            if "/export/" in found.key:
+            # the page asks for the bundle
+            if "/export/" in found.key or "/report/" in found.key:
                 found.delete()
         snakemake(second, *place.options)
         place.fetch(fetched)
