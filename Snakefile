@@ -7,6 +7,7 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
+from engines.build_folder import bring_to_now, demand_writable, hold
 from engines.given import GATES, Given
 from engines.import_closure import WORKFLOW, code_of
 from engines.machine import emulation_warnings, gpus_per_job
@@ -29,6 +30,7 @@ configfile: "params.yaml"
 
 
 try:
+    demand_writable(Path(".snakemake"), Path("build"), Path("metrics"))
     flow = Pipeline.load(config, workflow.config_settings.config)
 except SignloomError as error:
     sys.exit(f"error: {error}")
@@ -117,6 +119,13 @@ if flow.reading("clip"):
 
 
 onstart:
+    if workflow.is_main_process:
+        try:
+            hold(workflow.persistence.all_inputfiles(), workflow.persistence.all_outputfiles())
+        except SignloomError as error:
+            sys.exit(f"error: {error}")
+        for line in bring_to_now(workflow.persistence.all_inputfiles()):
+            print(f"warning: {line}", file=sys.stderr)
     # on a cluster the jobs run on other machines, and each warns in its own log
     if workflow.local_exec:
         for line in emulation_warnings(
