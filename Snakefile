@@ -1,5 +1,6 @@
 """Signloom: raw sign-language videos to features, trained models and honest metrics."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
-from engines.build_folder import bring_to_now, demand_writable, hold
+from engines.build_folder import bring_to_now, demand_space, demand_writable, hold
 from engines.given import GATES, Given
 from engines.import_closure import WORKFLOW, code_of
 from engines.machine import emulation_warnings, gpus_per_job
@@ -121,6 +122,8 @@ if flow.reading("clip"):
 onstart:
     if workflow.is_main_process:
         try:
+            # where Snakemake's scheduler writes, whatever else Python finds
+            demand_space(Path(os.environ.get("TMPDIR", "/tmp")))
             hold(workflow.persistence.all_inputfiles(), workflow.persistence.all_outputfiles())
         except SignloomError as error:
             sys.exit(f"error: {error}")

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from signloom.disk import disk_error
 from signloom.errors import SignloomError
 
 PRODUCTS = {"build", "metrics"}
+_LEAST_FREE = 1 << 20  # bytes; Snakemake's scheduler writes a few kilobytes
 
 
 def demand_writable(*places: Path) -> None:
@@ -23,6 +25,15 @@ def demand_writable(*places: Path) -> None:
                 f"{folder.absolute()}: user {os.geteuid()} may not write there; "
                 "build in a clone of your own, or ask the owner for the right to write"
             )
+
+
+def demand_space(folder: Path) -> None:
+    """Raise SignloomError if the disk of `folder`, where temporary files go, is full."""
+    if folder.exists() and shutil.disk_usage(folder).free < _LEAST_FREE:
+        raise SignloomError(
+            f"{folder}: no space left on the disk for temporary files; "
+            "free some, or set TMPDIR to a folder that has space"
+        )
 
 
 def bring_to_now(paths: Iterable[str]) -> list[str]:

@@ -8,10 +8,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from engines.build_folder import bring_to_now, demand_writable, hold
+from engines.build_folder import bring_to_now, demand_space, demand_writable, hold
 from signloom.errors import SignloomError
 
 
@@ -37,6 +38,22 @@ def test_a_folder_that_cannot_be_made_is_named_by_the_one_above(
     demand_writable(tmp_path / "build")
     with pytest.raises(SignloomError, match=rf"{tmp_path}: user"):
         demand_writable(tmp_path / "metrics")
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+def test_a_full_disk_for_temporary_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demand_space(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage(10, 10, 4096))
+    demand_space(tmp_path / "missing")
+    with pytest.raises(
+        SignloomError, match=f"{tmp_path}: no space left on the disk for temporary files; free"
+    ):
+        demand_space(tmp_path)
 
 
 def test_products_of_a_time_ahead_get_the_time_of_now_and_other_files_are_named(
