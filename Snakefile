@@ -1,6 +1,5 @@
 """Signloom: raw sign-language videos to features, trained models and honest metrics."""
 
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -122,8 +121,7 @@ if flow.reading("clip"):
 onstart:
     if workflow.is_main_process:
         try:
-            # where Snakemake's scheduler writes, whatever else Python finds
-            demand_space(Path(os.environ.get("TMPDIR", "/tmp")))
+            demand_space()
             hold(workflow.persistence.all_inputfiles(), workflow.persistence.all_outputfiles())
         except SignloomError as error:
             sys.exit(f"error: {error}")

@@ -27,8 +27,9 @@ def demand_writable(*places: Path) -> None:
             )
 
 
-def demand_space(folder: Path) -> None:
-    """Raise SignloomError if the disk of `folder`, where temporary files go, is full."""
+def demand_space() -> None:
+    """Raise SignloomError if the disk is full where Snakemake's scheduler writes its temporary files."""
+    folder = Path(os.environ.get("TMPDIR", "/tmp"))  # whatever else Python would find
     if folder.exists() and shutil.disk_usage(folder).free < _LEAST_FREE:
         raise SignloomError(
             f"{folder}: no space left on the disk for temporary files; "

@@ -47,13 +47,13 @@ class Usage(NamedTuple):
 
 
 def test_a_full_disk_for_temporary_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    demand_space(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    demand_space()
     monkeypatch.setattr("shutil.disk_usage", lambda path: Usage(10, 10, 4096))
-    demand_space(tmp_path / "missing")
     with pytest.raises(
         SignloomError, match=f"{tmp_path}: no space left on the disk for temporary files; free"
     ):
-        demand_space(tmp_path)
+        demand_space()
 
 
 def test_products_of_a_time_ahead_get_the_time_of_now_and_other_files_are_named(
