@@ -47,7 +47,7 @@ def bring_to_now(paths: Iterable[str]) -> list[str]:
     for path in map(Path, sorted(set(paths))):
         if not path.exists() or path.stat().st_mtime <= now:
             continue
-        if PRODUCTS & set(path.parts[:1]):
+        if PRODUCTS & set(path.parts[:1]) and os.access(path, os.W_OK):
             os.utime(path)
         else:
             warnings.append(f"the time of {path} lies ahead of this machine's clock; `touch` it")

@@ -14,6 +14,8 @@ import pytest
 
 from engines.build_folder import bring_to_now, demand_space, demand_writable, hold
 from signloom.errors import SignloomError
+from tests.checkouts import run
+from tools.small_project import make_small
 
 
 def deny(*denied: Path) -> Callable[[Path, int], bool]:
@@ -135,3 +137,17 @@ def test_without_dvc_nothing_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     hold(["a"], ["b"])
     assert [*tmp_path.iterdir()] == []
+
+
+def test_snakemake_starts_no_job_while_dvc_is_at_work_on_its_files(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "project"
+    make_small(folder, root)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    dvc("init", "--no-scm", "-q")
+    with hold([], ["build/sources.parquet"]):
+        said = run(folder, "snakemake", "--cores", "1", "build/sources.parquet", ok=False)
+    assert "error: " in said and "sources.parquet' is busy" in said and "Traceback" not in said
+    assert not (folder / "build/sources.parquet").exists()
