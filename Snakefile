@@ -7,9 +7,9 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
-from engines.given import GATES, Given
 from engines import import_closure
-from engines.import_closure import WORKFLOW
+from engines.build_folder import bring_to_now, demand_space, demand_writable, hold
+from engines.given import GATES, Given
 from engines.machine import emulation_warnings, gpus_per_job
 from engines.origins import Origins
 from engines.pipeline import Pipeline
@@ -42,6 +42,7 @@ def code_of(stage):
 
 
 try:
+    demand_writable(Path(".snakemake"), Path("build"), Path("metrics"))
     flow = Pipeline.load(config, workflow.config_settings.config, stored)
 except SignloomError as error:
     sys.exit(f"error: {error}")
@@ -65,7 +66,7 @@ if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     start += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 if not Path("workflow_scripts").exists():
     # a project that uses this workflow as a module has its own working folder
-    start += f"export PYTHONPATH={shlex.quote(str(WORKFLOW))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+    start += f"export PYTHONPATH={shlex.quote(str(import_closure.WORKFLOW))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 shell.prefix(start)
 
 
@@ -133,6 +134,14 @@ if flow.reading("clip"):
 
 
 onstart:
+    if workflow.is_main_process:
+        try:
+            demand_space()
+            hold(workflow.persistence.all_inputfiles(), workflow.persistence.all_outputfiles())
+        except SignloomError as error:
+            sys.exit(f"error: {error}")
+        for line in bring_to_now(workflow.persistence.all_inputfiles()):
+            print(f"warning: {line}", file=sys.stderr)
     # on a cluster the jobs run on other machines, and each warns in its own log
     if workflow.local_exec:
         for line in emulation_warnings(

@@ -10,9 +10,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.container import InputContainer
 
-from signloom.dataset.probe import files_of
+from signloom.dataset import probe
+from signloom.dataset.probe import files_of, frame_times, length_s, why_unreadable
 from signloom.gate import MISSING, is_there, why_shut
+from signloom.media import open_media
 from tests.manifests import build
 from tests.videos import write_frames, write_video
 
@@ -126,3 +129,26 @@ def test_lost_and_doubled_pictures_are_said(tmp_path: Path, capsys: pytest.Captu
         "warning: 2 folders of pictures lack numbers, so times are wrong; "
         f"first: no picture 3 in {tmp_path}/videos/lost"
     )
+
+
+@pytest.mark.parametrize(("slow", "is_read"), [(1, True), (2, False)])
+def test_a_file_is_asked_again_when_its_answer_took_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: int, is_read: bool
+) -> None:
+    """The clock goes on while a process is stopped; a disk that does not answer fails twice."""
+    path = write_video(tmp_path / "a.mp4")
+    asked = (
+        lambda: why_unreadable(path) is None,
+        lambda: len(frame_times(path)) == 5,
+        lambda: length_s(path),
+    )
+    for ask in asked:
+        left = [av.ExitError(0, "Immediate exit requested")] * slow
+
+        def answer(path: Path, timeout_s: float, left: list[Exception] = left) -> InputContainer:
+            if left:
+                raise left.pop()
+            return open_media(path, timeout_s)
+
+        monkeypatch.setattr(probe, "open_media", answer)
+        assert bool(ask()) == is_read

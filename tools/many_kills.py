@@ -92,11 +92,11 @@ def start_anew(killed: Path) -> None:
 
 def run_and_kill(killed: Path, engine: str, seconds: float, log: Path) -> bool:
     """Start `engine`, and kill it and its jobs after `seconds`; return whether it had ended by then."""
-    lock = killed / "dvc.lock"
-    if lock.exists() and not lock.stat().st_size:
-        # DVC empties the file before it writes it; a user is told to delete it, as docs/running.md says
-        print("dvc.lock was left empty", flush=True)
-        lock.unlink()
+    for name in ("dvc.lock", ".dvc/tmp/rwlock"):
+        # DVC empties its files before it writes them; docs/running.md tells users to delete what is left
+        if (killed / name).exists() and not (killed / name).stat().st_size:
+            print(f"{name} was left empty", flush=True)
+            (killed / name).unlink()
     with log.open("ab") as file:
         # DVC's stages are Snakemake's too; a kill leaves its lock
         unlock = ["snakemake", "--cores", "1", "--unlock"]

@@ -1,15 +1,19 @@
 """A quick check whether a clip's file can be read at all."""
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from signloom.gate import HIDDEN, PROBE_S, picture_numbers, why_shut
 from signloom.media import open_media
 
+T = TypeVar("T")
 VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".3gp", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"),
     *(".flv", ".ogv", ".gif"),
@@ -34,11 +38,7 @@ def length_s(path: Path) -> float | None:
     if not _is_video_file(path):
         return None
     try:
-        with open_media(path, PROBE_S) as container:
-            stream = container.streams.video[0]
-            if stream.duration and stream.time_base:
-                return float(stream.duration * stream.time_base)
-            return container.duration / av.time_base if container.duration else None
+        return _ask(path, _length_s)
     except (av.FFmpegError, IndexError, OSError):
         # `why_unreadable` says what is wrong with the file
         return None
@@ -49,12 +49,7 @@ def frame_times(path: Path) -> NDArray[np.float64]:
     if not _is_video_file(path):
         return np.empty(0)
     try:
-        with open_media(path, PROBE_S) as container:
-            stream = container.streams.video[0]
-            times = [packet.pts for packet in container.demux(stream) if packet.size]
-            if any(time is None for time in times) or not stream.time_base:
-                return np.empty(0)
-            return np.sort((np.array(times, float) - (stream.start_time or 0)) * float(stream.time_base))
+        return _ask(path, _times)
     except (av.FFmpegError, IndexError, OSError):
         return np.empty(0)  # `why_unreadable` says what is wrong with the file
 
@@ -92,12 +87,43 @@ def _is_video_file(path: Path) -> bool:
 def _picture_problem(path: Path) -> str | None:
     """Return why the first picture of a video or picture file cannot be decoded, or None if it can."""
     try:
-        with open_media(path, PROBE_S) as container:
-            if not container.streams.video:
-                return "the file has no video stream"
-            next(container.decode(video=0))
+        return _ask(path, _first_picture_problem)
     except (av.FFmpegError, StopIteration, OSError) as error:
         return f"no frame can be decoded: {type(error).__name__}: {error}".rstrip(": ")
+
+
+def _ask(path: Path, read: Callable[[InputContainer], T]) -> T:
+    """Return what `read` says of the opened file; it is asked once more where an answer took too long.
+
+    The clock goes on while a process is stopped, as by Ctrl-Z, and that says nothing about the file.
+    """
+    try:
+        with open_media(path, PROBE_S) as container:
+            return read(container)
+    except av.ExitError:
+        with open_media(path, PROBE_S) as container:
+            return read(container)
+
+
+def _length_s(container: InputContainer) -> float | None:
+    stream = container.streams.video[0]
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else None
+
+
+def _times(container: InputContainer) -> NDArray[np.float64]:
+    stream = container.streams.video[0]
+    times = [packet.pts for packet in container.demux(stream) if packet.size]
+    if any(time is None for time in times) or not stream.time_base:
+        return np.empty(0)
+    return np.sort((np.array(times, float) - (stream.start_time or 0)) * float(stream.time_base))
+
+
+def _first_picture_problem(container: InputContainer) -> str | None:
+    if not container.streams.video:
+        return "the file has no video stream"
+    next(container.decode(video=0))
     return None
 
 

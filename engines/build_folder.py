@@ -1,0 +1,90 @@
+"""The folder of a build: may this user write there, is the other engine at work, do times lie ahead?"""
+
+import atexit
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+
+from signloom.disk import disk_error
+from signloom.errors import SignloomError
+
+PRODUCTS = {"build", "metrics"}
+_LEAST_FREE = 1 << 20  # bytes; Snakemake's scheduler writes a few kilobytes
+
+
+def demand_writable(*places: Path) -> None:
+    """Raise SignloomError for a folder that this user can neither write nor make."""
+    for place in places:
+        folder = place if place.exists() else place.absolute().parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise SignloomError(
+                f"{folder.absolute()}: user {os.geteuid()} may not write there; "
+                "build in a clone of your own, or ask the owner for the right to write"
+            )
+
+
+def demand_space() -> None:
+    """Raise SignloomError if the disk is full where Snakemake's scheduler writes its temporary files."""
+    folder = Path(os.environ.get("TMPDIR", "/tmp"))  # whatever else Python would find
+    if folder.exists() and shutil.disk_usage(folder).free < _LEAST_FREE:
+        raise SignloomError(
+            f"{folder}: no space left on the disk for temporary files; "
+            "free some, or set TMPDIR to a folder that has space"
+        )
+
+
+def bring_to_now(paths: Iterable[str]) -> list[str]:
+    """Give files below the working folder whose time lies ahead the time of now; return lines about others.
+
+    Where a clock went back, earlier products lie ahead of it, and Snakemake ends each job that reads one with
+    an error after its work is done. Contents and not times decide what runs again, so nothing else changes.
+    """
+    warnings, now = [], time.time()
+    for path in map(Path, sorted(set(paths))):
+        if not path.exists() or path.stat().st_mtime <= now:
+            continue
+        if PRODUCTS & set(path.parts[:1]) and os.access(path, os.W_OK):
+            os.utime(path)
+        else:
+            warnings.append(f"the time of {path} lies ahead of this machine's clock; `touch` it")
+    return warnings
+
+
+def hold(reads: Iterable[str], writes: Iterable[str]) -> ExitStack:
+    """Hold DVC's lock on paths below the working folder until the process ends or the result is closed.
+
+    DVC deletes the outputs of a stage before it starts the stage's command. Snakemake's own lock, which that
+    command meets, comes too late: the other build would lack a product that it had made. Nothing is held
+    without a repository of DVC, nor in a stage that DVC runs, because DVC has locked that. A process that
+    was killed holds nothing, because DVC passes over processes that are gone. Raises SignloomError if DVC is
+    at work on these files.
+    """
+    held = ExitStack()
+    # as `dvc.env.DVC_STAGE`; importing DVC takes half a second
+    if "DVC_STAGE" in os.environ:
+        return held
+    from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc.repo import Repo
+    from dvc.rwlock import RWLockFileCorruptedError, rwlock
+
+    here, command = Path().resolve(), " ".join(["snakemake", *sys.argv[1:]])
+    read, write = ([str(here / path) for path in sorted(set(paths))] for paths in (reads, writes))
+    try:
+        with Repo() as repo:
+            hardlink = repo.config["core"].get("hardlink_lock", False)
+            held.enter_context(rwlock(repo.tmp_dir, repo.fs, command, read, write, hardlink))
+    except NotDvcRepoError:
+        return held
+    except RWLockFileCorruptedError as error:
+        raise SignloomError(f"{error}; remove this file when no engine runs") from error
+    except DvcException as error:
+        # DVC says on several lines which process it is, and what to do if there is none
+        raise SignloomError(" ".join(str(error).split())) from error
+    except OSError as error:
+        raise disk_error(error, "DVC's lock of files", Path(".dvc")) or error from error
+    atexit.register(held.close)
+    return held

@@ -1,0 +1,153 @@
+"""A build keeps off a folder that it may not write, and off files on which the other engine is at work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from engines.build_folder import bring_to_now, demand_space, demand_writable, hold
+from signloom.errors import SignloomError
+from tests.checkouts import run
+from tools.small_project import make_small
+
+
+def deny(*denied: Path) -> Callable[[Path, int], bool]:
+    return lambda path, mode: Path(path) not in denied
+
+
+def test_a_folder_that_may_not_be_written_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "build").mkdir()
+    monkeypatch.setattr(os, "access", deny(tmp_path / "build"))
+    demand_writable(tmp_path / "metrics")
+    with pytest.raises(SignloomError, match=rf"{tmp_path}/build: user \d+ may not write there; "):
+        demand_writable(tmp_path / "metrics", tmp_path / "build")
+
+
+def test_a_folder_that_cannot_be_made_is_named_by_the_one_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "build").mkdir()
+    monkeypatch.setattr(os, "access", deny(tmp_path))
+    demand_writable(tmp_path / "build")
+    with pytest.raises(SignloomError, match=rf"{tmp_path}: user"):
+        demand_writable(tmp_path / "metrics")
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+def test_a_full_disk_for_temporary_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    demand_space()
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage(10, 10, 4096))
+    with pytest.raises(
+        SignloomError, match=f"{tmp_path}: no space left on the disk for temporary files; free"
+    ):
+        demand_space()
+
+
+def test_products_of_a_time_ahead_get_the_time_of_now_and_other_files_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "build").mkdir()
+    now, day = time.time(), 86400
+    for name, when in (("build/ahead", now + day), ("build/before", now - day), ("table.csv", now + day)):
+        (tmp_path / name).write_text(name, "utf-8")
+        os.utime(tmp_path / name, (when, when))
+    lines = bring_to_now(["build/ahead", "build/before", "build/missing", "table.csv", "table.csv"])
+    assert lines == ["the time of table.csv lies ahead of this machine's clock; `touch` it"]
+    assert now - 1 <= (tmp_path / "build/ahead").stat().st_mtime <= time.time()
+    assert (tmp_path / "build/before").stat().st_mtime == pytest.approx(now - day)
+    assert (tmp_path / "table.csv").stat().st_mtime == pytest.approx(now + day)
+
+
+STAGES = "stages:\n  copy:\n    cmd: cp a b\n    deps: [a]\n    outs: [b]\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of DVC with one stage, whose output is there and out of date."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    dvc("init", "--no-scm", "-q")
+    (tmp_path / "dvc.yaml").write_text(STAGES, "utf-8")
+    (tmp_path / "a").write_text("new", "utf-8")
+    (tmp_path / "b").write_text("old", "utf-8")
+    return tmp_path
+
+
+def dvc(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dvc", *words]
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.mark.parametrize("held", [(["b"], []), ([], ["a"])])
+def test_dvc_leaves_the_files_of_a_running_build_alone(
+    project: Path, held: tuple[list[str], list[str]]
+) -> None:
+    with hold(*held):
+        refused = dvc("repro")
+        assert refused.returncode and "is busy" in refused.stdout and "snakemake" in refused.stdout
+        assert (project / "b").read_text("utf-8") == "old"
+    assert dvc("repro").returncode == 0
+    assert (project / "b").read_text("utf-8") == "new"
+
+
+def test_a_build_does_not_start_while_dvc_is_at_work_on_its_files(project: Path) -> None:
+    with hold([], ["b"]):
+        # a process of its own, as the lock is between processes
+        second = subprocess.run(
+            [sys.executable, "-c", "from engines.build_folder import hold\nhold(['b'], [])"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+        )
+    last = second.stderr.splitlines()[-1]
+    assert "SignloomError" in last and f"{project}/b' is busy" in last and "remove" in last
+
+
+def test_a_stage_that_dvc_runs_is_not_locked_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hold([], ["b"]):
+        monkeypatch.setenv("DVC_STAGE", "copy")
+        hold([], ["b"])
+    assert not (project / ".dvc/tmp/rwlock").read_text("utf-8").count("pid")
+
+
+def test_a_lock_that_was_cut_off_is_named_with_what_to_do(project: Path) -> None:
+    (project / ".dvc/tmp").mkdir(exist_ok=True)
+    (project / ".dvc/tmp/rwlock").write_text("", "utf-8")
+    with pytest.raises(SignloomError, match=r"\.dvc/tmp/rwlock.*; remove this file"):
+        hold([], ["b"])
+
+
+def test_without_dvc_nothing_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    hold(["a"], ["b"])
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_snakemake_starts_no_job_while_dvc_is_at_work_on_its_files(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "project"
+    make_small(folder, root)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    dvc("init", "--no-scm", "-q")
+    with hold([], ["build/sources.parquet"]):
+        said = run(folder, "snakemake", "--cores", "1", "build/sources.parquet", ok=False)
+    assert "error: " in said and "sources.parquet' is busy" in said and "Traceback" not in said
+    assert not (folder / "build/sources.parquet").exists()
