@@ -29,6 +29,8 @@ ENGINES = {
     "snakemake": ["snakemake", "--cores", "all"],
     "dvc": ["dvc", "repro"],
 }
+# what DVC says of a file that it had not written to the end
+CUT_OFF = {"dvc.lock": "validation failed", ".dvc/tmp/rwlock": "JSON structure is corrupted"}
 COLUMNS = ["what", "engine", "seconds", "newest_log", "products"]  # what: kill, or end of a build
 
 
@@ -92,11 +94,6 @@ def start_anew(killed: Path) -> None:
 
 def run_and_kill(killed: Path, engine: str, seconds: float, log: Path) -> bool:
     """Start `engine`, and kill it and its jobs after `seconds`; return whether it had ended by then."""
-    for name in ("dvc.lock", ".dvc/tmp/rwlock"):
-        # DVC empties its files before it writes them; docs/running.md tells users to delete what is left
-        if (killed / name).exists() and not (killed / name).stat().st_size:
-            print(f"{name} was left empty", flush=True)
-            (killed / name).unlink()
     with log.open("ab") as file:
         # DVC's stages are Snakemake's too; a kill leaves its lock
         unlock = ["snakemake", "--cores", "1", "--unlock"]
@@ -115,9 +112,21 @@ def run_and_kill(killed: Path, engine: str, seconds: float, log: Path) -> bool:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             return False
-    if code:
-        raise SystemExit(f"{engine} failed with exit code {code}; see {log}")
-    return True
+    if code == 0:
+        return True
+    for name in removed_by_the_user(killed, log):
+        print(f"{name} was cut off", flush=True)
+        return run_and_kill(killed, engine, seconds, log)
+    raise SystemExit(f"{engine} failed with exit code {code}; see {log}")
+
+
+def removed_by_the_user(killed: Path, log: Path) -> list[str]:
+    """Delete files of DVC's that a kill cut off while DVC wrote them, as docs/running.md tells users to."""
+    said = log.read_text("utf-8", "replace")[-1000:]
+    files = [name for name, words in CUT_OFF.items() if words in said and (killed / name).exists()]
+    for name in files:
+        (killed / name).unlink()
+    return files
 
 
 def demand_whole(killed: Path, whole: dict[str, str], engine: str, ended: bool) -> None:
