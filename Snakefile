@@ -66,7 +66,9 @@ if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     start += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 if not Path("workflow_scripts").exists():
     # a project that uses this workflow as a module has its own working folder
-    start += f"export PYTHONPATH={shlex.quote(str(import_closure.WORKFLOW))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+    start += (
+        f"export PYTHONPATH={shlex.quote(str(import_closure.WORKFLOW))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+    )
 shell.prefix(start)
 
 
