@@ -7,9 +7,10 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
-from engines import import_closure
 from engines.build_folder import bring_to_now, demand_space, demand_writable, hold
 from engines.given import GATES, Given
+from engines.import_closure import WORKFLOW
+from engines.import_closure import local_code_of as code_of
 from engines.machine import emulation_warnings, gpus_per_job
 from engines.origins import Origins
 from engines.pipeline import Pipeline
@@ -37,10 +38,6 @@ if store:
     stored = str(store.object(f"{prefix}/build").local_path().parent)
 
 
-def code_of(stage):
-    return local(import_closure.code_of(stage))
-
-
 try:
     demand_writable(Path(".snakemake"), Path("build"), Path("metrics"))
     flow = Pipeline.load(config, workflow.config_settings.config, stored)
@@ -66,9 +63,7 @@ if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     start += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 if not Path("workflow_scripts").exists():
     # a project that uses this workflow as a module has its own working folder
-    start += (
-        f"export PYTHONPATH={shlex.quote(str(import_closure.WORKFLOW))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
-    )
+    start += f"export PYTHONPATH={shlex.quote(str(WORKFLOW))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 shell.prefix(start)
 
 

@@ -10,6 +10,8 @@ import ast
 from functools import cache
 from pathlib import Path
 
+from snakemake.io import local
+
 # where the workflow stands; a project that uses it as a Snakemake module has another working folder
 WORKFLOW = Path(__file__).parent.parent
 
@@ -31,6 +33,11 @@ def code_of(stage: str, root: Path = Path()) -> list[str]:
             found.add(path)
             todo.extend(_imports(root, path))
     return sorted(found)
+
+
+def local_code_of(stage: str) -> list[str]:
+    """Return the same for a rule, marked as files that are not kept in object storage."""
+    return list(local(code_of(stage)))
 
 
 @cache
