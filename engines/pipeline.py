@@ -73,7 +73,7 @@ class Pipeline:
         With a default storage provider these are local copies, with marks that no longer fit a path that is
         made from them.
         """
-        return str(path).removeprefix(f"{self.stored}/")
+        return str(path).removeprefix(f"{self.stored}/" if self.stored else "")
 
     def local_copy(self, name: str) -> Path:
         """Return where the product `name` is on this machine, if it is here."""

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from tools.same_bytes import differences, products
 from tools.slurm_nodes import Cluster, cluster
-from tools.small_project import commit_all, make_small
+from tools.small_project import commit_all, environment, make_small
 
 PROFILE = ("--workflow-profile", "profiles/slurm", "--slurm-no-account", "--max-threads", "2")
 QUICK = ("--latency-wait", "10", "--slurm-init-seconds-before-status-checks", "5")
@@ -64,7 +64,7 @@ def build(folder: Path, log: Path, *words: str) -> int:
     """Run Snakemake in `folder`, its output to `log`; return the exit code."""
     with log.open("ab") as file:
         return subprocess.run(
-            ["snakemake", *words], cwd=folder, env=_environment(folder), stdout=file, stderr=file, check=False
+            ["snakemake", *words], cwd=folder, env=environment(folder), stdout=file, stderr=file, check=False
         ).returncode
 
 
@@ -130,10 +130,6 @@ def some_job(nodes: Cluster, rng: random.Random) -> str:
                 return rng.choice(still)
         time.sleep(1)
     raise RuntimeError("no job ran for five minutes")
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(folder.resolve()), "OMP_NUM_THREADS": "1"}
 
 
 if __name__ == "__main__":

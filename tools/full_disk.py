@@ -9,7 +9,6 @@ differs. Then space is freed, and the next run must go on.
 """
 
 import argparse
-import os
 import re
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from tools.same_bytes import differences, products
-from tools.small_project import commit_all, make_small
+from tools.small_project import commit_all, environment, make_small
 
 _SIZE = "256m"
 _SAID = "no space left on the disk"
@@ -92,11 +91,10 @@ def fill(ballast: Path) -> None:
 
 def build(folder: Path, *words: str, ok: bool = True) -> str:
     """Run Snakemake in `folder` and return what it prints; raise SystemExit if it fails though `ok`."""
-    environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         ["snakemake", *words],
         cwd=folder,
-        env=environment,
+        env=environment(folder),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

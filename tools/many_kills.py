@@ -23,7 +23,7 @@ import pandas as pd
 
 from signloom.files import read_csv, write_csv
 from tools.same_bytes import differences, products
-from tools.small_project import commit_all, make_small
+from tools.small_project import commit_all, environment, make_small
 
 ENGINES = {
     "snakemake": ["snakemake", "--cores", "all"],
@@ -76,7 +76,7 @@ def prepare(work: Path, reference: Path, killed: Path) -> None:
         subprocess.run(
             ENGINES["snakemake"],
             cwd=reference,
-            env=_environment(reference),
+            env=environment(reference),
             check=True,
             stdout=log,
             stderr=log,
@@ -89,7 +89,7 @@ def start_anew(killed: Path) -> None:
         path = killed / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for command in (["dvc", "init", "-q"], [sys.executable, "-m", "engines.dvc_yaml"]):
-        subprocess.run(command, cwd=killed, env=_environment(killed), check=True)
+        subprocess.run(command, cwd=killed, env=environment(killed), check=True)
 
 
 def run_and_kill(killed: Path, engine: str, seconds: float, log: Path) -> bool:
@@ -97,11 +97,11 @@ def run_and_kill(killed: Path, engine: str, seconds: float, log: Path) -> bool:
     with log.open("ab") as file:
         # DVC's stages are Snakemake's too; a kill leaves its lock
         unlock = ["snakemake", "--cores", "1", "--unlock"]
-        subprocess.run(unlock, cwd=killed, env=_environment(killed), check=True, stdout=file, stderr=file)
+        subprocess.run(unlock, cwd=killed, env=environment(killed), check=True, stdout=file, stderr=file)
         process = subprocess.Popen(
             ENGINES[engine],
             cwd=killed,
-            env=_environment(killed),
+            env=environment(killed),
             stdout=file,
             stderr=file,
             start_new_session=True,
@@ -114,8 +114,8 @@ def run_and_kill(killed: Path, engine: str, seconds: float, log: Path) -> bool:
             return False
     if code == 0:
         return True
-    for name in removed_by_the_user(killed, log):
-        print(f"{name} was cut off", flush=True)
+    if cut_off := removed_by_the_user(killed, log):
+        print(f"a kill cut off {' and '.join(cut_off)}", flush=True)
         return run_and_kill(killed, engine, seconds, log)
     raise SystemExit(f"{engine} failed with exit code {code}; see {log}")
 
@@ -143,10 +143,6 @@ def newest_log(killed: Path) -> str:
     newest = max(logs, key=lambda path: path.stat().st_mtime, default=None)
     recent = newest is not None and time.time() - newest.stat().st_mtime < 60
     return newest.relative_to(killed / "build/logs").as_posix() if newest and recent else ""
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(folder.resolve()), "OMP_NUM_THREADS": "1"}
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.same_bytes import differences, products
-from tools.small_project import commit_all, make_small
+from tools.small_project import commit_all, environment, make_small
 
 APART = Path(sys.prefix, "store")  # where `make test` puts what the extra `store` asks for
 BUCKET = "signloom"
@@ -75,7 +75,7 @@ def store() -> Iterator[Store]:
     """Give a store on a free port of 127.0.0.1, which is stopped at the end."""
     server = subprocess.Popen(
         [sys.executable, "-c", _SERVER],
-        env=environment(Path()),
+        env=with_store(Path()),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -99,12 +99,13 @@ def _port(lines: Iterable[str]) -> str:
     return next(named, "")
 
 
-def environment(folder: Path) -> dict[str, str]:
+def with_store(folder: Path) -> dict[str, str]:
     """Return the variables with which Snakemake in `folder` finds its code, the plugin and the keys."""
-    paths = [str(folder.resolve()), str(APART)]
+    plain = environment(folder)
+    paths = os.pathsep.join([plain["PYTHONPATH"], str(APART)])
     keys = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, **keys, "PATH": path, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    return {**plain, **keys, "PATH": path, "PYTHONPATH": paths}
 
 
 def snakemake(folder: Path, *options: str) -> str:
@@ -113,7 +114,7 @@ def snakemake(folder: Path, *options: str) -> str:
     done = subprocess.run(
         command,
         cwd=folder,
-        env=environment(folder),
+        env=with_store(folder),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

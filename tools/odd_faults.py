@@ -38,7 +38,7 @@ import psutil
 from tools.full_disk import fill
 from tools.many_kills import start_anew
 from tools.same_bytes import differences, products
-from tools.small_project import commit_all, make_small
+from tools.small_project import commit_all, environment, make_small
 
 GOAL = "build/models/gloss/tcn_ctc/best.pth"
 ENGINES = {
@@ -252,10 +252,10 @@ FAULTS: dict[str, Fault] = {
 
 def start(folder: Path, *command: str, **more: str) -> subprocess.Popen[bytes]:
     """Start `command` in `folder` in a process group of its own; it prints to a new file in the logs."""
-    environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", **more}
+    variables = environment(folder) | more
     with newest_log(folder, 1).open("wb") as log:
         return subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+            command, cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True
         )
 
 

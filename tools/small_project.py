@@ -5,6 +5,7 @@
 Both families run on it, so tests and tools that break builds in many ways can use it.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -61,6 +62,11 @@ def make_small(folder: Path, root: Path = ROOT) -> None:
         (folder / "data/demo/videos" / video).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / "data/demo/videos" / video, folder / "data/demo/videos" / video)
     shutil.copy(root / "data/demo/sentence_variations.json", folder / "data/demo")
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return the variables with which the engines run the code in `folder`, with one thread a library."""
+    return {**os.environ, "PYTHONPATH": str(folder.resolve()), "OMP_NUM_THREADS": "1"}
 
 
 def choose(clips: pd.DataFrame) -> pd.DataFrame:
