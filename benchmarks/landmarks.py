@@ -1,4 +1,4 @@
-"""Compare landmark tracking by the stage's warm workers on all cores with plain loops.
+"""Compare landmark tracking by the stage's warm workers on all cores: both engines, and plain loops.
 
     python -m benchmarks.landmarks --videos data/demo/videos --clips 12
 
@@ -49,7 +49,7 @@ def plain_loop(videos: list[Path], one_core: bool) -> int:
     return frames
 
 
-def stage(videos: list[Path], workers: int) -> int:
+def stage(videos: list[Path], workers: int, engine: str) -> int:
     """Return the number of frames tracked by the stage's own code, start of the workers included."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -57,7 +57,7 @@ def stage(videos: list[Path], workers: int) -> int:
         table.assign(start_s="", end_s="", video_hash="").to_csv(folder / "shard.csv", index=False)
         tasks = clip_tasks(read_shard_list(folder / "shard.csv"), folder)
         landmarks = load_params(Path("params.yaml")).landmarks
-        track_clips(tasks, landmarks.model_copy(update={"max_fps": None}), workers)
+        track_clips(tasks, landmarks.model_copy(update={"max_fps": None, "engine": engine}), workers)
         join_clips(tasks, folder / "x.npy", folder / "x.parquet", RAW_DIM)
         return int(pd.read_parquet(folder / "x.parquet", columns=["length"])["length"].sum())
 
@@ -93,7 +93,8 @@ def main() -> None:
     if not videos:
         raise SystemExit(f"no video under {args.videos}")
     cores = usable_cores()
-    ours = speed(stage, videos, cores)
+    ours = speed(stage, videos, cores, "signloom")
+    graph = speed(stage, videos, cores, "mediapipe")
     loop = speed(plain_loop, videos, False)
     against_pinned = "the loop cannot be pinned here"
     if hasattr(os, "sched_setaffinity"):
@@ -101,8 +102,8 @@ def main() -> None:
         against_pinned = f"{ours / pinned:.2f}x the loop pinned to one core ({pinned:.1f})"
     print(f"{len(videos)} clips")
     print(
-        f"| landmarks | {cores} cores | {ours:.1f} frames/s | {ours / loop:.2f}x the one-process loop "
-        f"({loop:.1f}) | {against_pinned} |"
+        f"| landmarks | {cores} cores | {ours:.1f} frames/s | {ours / graph:.2f}x the stage with engine mediapipe "
+        f"({graph:.1f}) | {ours / loop:.2f}x the one-process loop ({loop:.1f}) | {against_pinned} |"
     )
 
 

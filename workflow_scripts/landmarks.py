@@ -7,7 +7,7 @@ Parameters: landmarks, dataset.frame_rate, dataset.point_order, dataset.picture_
 
 from signloom.dataset.landmark_sources import Settings
 from signloom.features.partial_shard import clip_tasks, join_clips, read_shard_list
-from signloom.features.pose.landmarks import track_clips
+from signloom.features.pose.landmarks import TRACKER, track_clips
 from signloom.features.pose.layout import RAW_DIM
 from signloom.files import remove_folder
 from signloom.params.dataset import DatasetParams
@@ -24,7 +24,7 @@ def work(job: Job) -> None:
     )
     tasks = clip_tasks(read_shard_list(job.input("shard")), scratch, folder_fps=ready.frame_rate)
     track_clips(tasks, job.section("landmarks", LandmarksParams), job.threads, ready)
-    join_clips(tasks, job.output("npy"), job.output("parquet"), RAW_DIM)
+    join_clips(tasks, job.output("npy"), job.output("parquet"), RAW_DIM, TRACKER)
     remove_folder(scratch)
 
 

@@ -5,7 +5,10 @@ from importlib.util import find_spec
 from signloom.errors import SignloomError
 
 # the modules of the extra `video`
-VIDEO = ("mediapipe", "av", "cv2", "scipy", "pydantic", "pandas", "matplotlib", "tqdm", "pympi", "pysubs2")
+VIDEO = (
+    *("mediapipe", "ai_edge_litert", "flatbuffers", "av", "cv2", "scipy"),
+    *("pydantic", "pandas", "matplotlib", "tqdm", "pympi", "pysubs2"),
+)
 # the modules of the extra `train` that score predictions and draw the page
 SCORES = ("pandas", "pydantic", "jiwer", "sacrebleu", "jinja2", "yaml", "matplotlib")
 # the modules of the extra `train` that read and write landmarks

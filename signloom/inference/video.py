@@ -94,7 +94,8 @@ def bundle_landmarks(engine: SignEngine) -> LandmarksParams:
             f"the bundle reads given rows of {dim} columns and no videos; answer files of rows with "
             "`python sign_encoder_bundle.zip CLIP.npy`"
         )
-    return LandmarksParams.model_validate(engine.config["landmarks"])
+    # bundles of older versions name no engine: there was one
+    return LandmarksParams.model_validate({"engine": "mediapipe"} | engine.config["landmarks"])
 
 
 def bundle_params(engine: SignEngine) -> tuple[PoseParams, GateParams]:

@@ -16,12 +16,21 @@ Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 class LandmarksParams(Section):
     """Section `landmarks`: MediaPipe Holistic."""
 
+    engine: Literal["signloom", "mediapipe"] = Field(
+        description="who runs MediaPipe's models: Signloom's own steps, or MediaPipe's graph, which is slower"
+    )
     model_complexity: int = Field(ge=0, le=2, description="MediaPipe's wheel contains only model 1")
     max_fps: float | None = Field(
         gt=0, description="frames a second that are tracked at most; null: every frame"
     )
     min_detection_confidence: float = Field(ge=0, le=1)
     min_tracking_confidence: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _engine_has_the_model(self) -> Self:
+        if self.engine == "signloom" and self.model_complexity != 1:
+            raise ValueError("model_complexity: engine signloom runs model 1 alone; expected 1, or engine mediapipe")
+        return self
 
 
 class PoseParams(Section):

@@ -1,4 +1,4 @@
-"""Stage landmarks: track a shard's clips with MediaPipe in a pool of workers, resumable clip by clip.
+"""Stage landmarks: track a shard's clips in a pool of workers, resumable clip by clip.
 
 Clips of landmark files have their landmarks already; this process copies them.
 """
@@ -30,6 +30,8 @@ from signloom.progress import track
 from signloom.video.decode import VideoUnreadable, open_video
 from signloom.video.thinning import thinned
 
+# the column of the index that the shards of landmarks have besides: `landmarks.engine`, or "file"
+TRACKER = {"tracker": "str"}
 _PARENT_CHECK_S = 0.5
 
 
@@ -97,12 +99,13 @@ def _finished(
 _tracker: HolisticTracker | None = None
 _tracked: Synchronized[int] | None = None
 _max_fps: float | None = None
+_engine = ""
 
 
 def _start_worker(params: LandmarksParams, parent: int, tracked: Synchronized[int]) -> None:
-    """Prepare a worker process: make it end with its parent, and build its MediaPipe graph."""
-    global _tracker, _tracked, _max_fps
-    _tracked, _max_fps = tracked, params.max_fps
+    """Prepare a worker process: make it end with its parent, and read the models."""
+    global _tracker, _tracked, _max_fps, _engine
+    _tracked, _max_fps, _engine = tracked, params.max_fps, params.engine
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _tracker = HolisticTracker(params)
 
@@ -135,18 +138,20 @@ def _copy_clip(task: ClipTask, max_fps: float | None, ready: Settings) -> None:
         return
     with atomic(task.rows_file) as part:
         part.write_bytes(raw.rows.tobytes())
-    entry = _entry(raw.frame_index.tolist(), raw.times.tolist(), fps, raw.width, raw.height)
+    entry = _entry(raw.frame_index.tolist(), raw.times.tolist(), fps, raw.width, raw.height, "file")
     write_text(task.journal, json.dumps(entry))
 
 
 def _unreadable(error: VideoUnreadable) -> dict[str, Any]:
     entry = {"length": 0, "fps": math.nan, "width": 0, "height": 0, "frame_index": [], "time_s": []}
-    return entry | {"status": "rejected", "reason": "unreadable", "detail": str(error)}
+    return entry | {"status": "rejected", "reason": "unreadable", "detail": str(error), "tracker": ""}
 
 
-def _entry(numbers: list[int], times: list[float], fps: float, width: int, height: int) -> dict[str, Any]:
+def _entry(
+    numbers: list[int], times: list[float], fps: float, width: int, height: int, tracker: str
+) -> dict[str, Any]:
     """Return the journal of a clip; `numbers` and `times` belong to its rows."""
-    size = {"length": len(numbers), "fps": fps, "width": width, "height": height}
+    size = {"length": len(numbers), "fps": fps, "width": width, "height": height, "tracker": tracker}
     return {**size, "frame_index": numbers, "time_s": times, "status": "ok", "reason": "", "detail": ""}
 
 
@@ -168,7 +173,7 @@ def _stream(task: ClipTask, tracker: HolisticTracker, tracked: Synchronized[int]
             times.append(frame.time_s)
             shape = frame.image.shape
         fps = video.fps
-    return _entry(numbers, times, fps, shape[1], shape[0])
+    return _entry(numbers, times, fps, shape[1], shape[0], _engine)
 
 
 def _bytes(task: ClipTask) -> int:

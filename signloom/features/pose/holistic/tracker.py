@@ -1,7 +1,5 @@
 """Track body, hands and face in pictures."""
 
-from typing import Self
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,15 +8,16 @@ from signloom.features.pose.holistic.face import FaceTracker
 from signloom.features.pose.holistic.hand import LEFT, RIGHT, HandNetworks, HandTracker
 from signloom.features.pose.holistic.rects import Single, Size
 from signloom.features.pose.layout import RAW_DIM, RAW_PARTS
+from signloom.params.features import LandmarksParams
 
 
 class OwnTracker:
-    """One clip after another; call `restart` before every clip."""
+    """Signloom's own steps over MediaPipe's models, with the interface of `tracker.HolisticTracker`."""
 
-    def __init__(self, min_detection: float, min_tracking: float) -> None:
-        """Read the models; the numbers are the least scores of a person that is found, and that is followed."""
+    def __init__(self, params: LandmarksParams) -> None:
+        """Read the models."""
         networks = HandNetworks()
-        self._body = BodyTracker(min_detection, min_tracking)
+        self._body = BodyTracker(params.min_detection_confidence, params.min_tracking_confidence)
         self._parts = {
             "left_hand": HandTracker(networks, LEFT),
             "right_hand": HandTracker(networks, RIGHT),
@@ -45,8 +44,5 @@ class OwnTracker:
                 row[RAW_PARTS[name]] = points.reshape(-1)
         return row
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        """Keep the interface of MediaPipe's graph, which has to be closed."""
+    def close(self) -> None:
+        """Do nothing: unlike MediaPipe's graph, this tracker has no threads."""
