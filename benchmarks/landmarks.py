@@ -102,8 +102,9 @@ def main() -> None:
         against_pinned = f"{ours / pinned:.2f}x the loop pinned to one core ({pinned:.1f})"
     print(f"{len(videos)} clips")
     print(
-        f"| landmarks | {cores} cores | {ours:.1f} frames/s | {ours / graph:.2f}x the stage with engine mediapipe "
-        f"({graph:.1f}) | {ours / loop:.2f}x the one-process loop ({loop:.1f}) | {against_pinned} |"
+        f"| landmarks | {cores} cores | {ours:.1f} frames/s | {ours / graph:.2f}x the stage with "
+        f"engine mediapipe ({graph:.1f}) | {ours / loop:.2f}x the one-process loop ({loop:.1f}) | "
+        f"{against_pinned} |"
     )
 
 

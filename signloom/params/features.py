@@ -29,7 +29,7 @@ class LandmarksParams(Section):
     @model_validator(mode="after")
     def _engine_has_the_model(self) -> Self:
         if self.engine == "signloom" and self.model_complexity != 1:
-            raise ValueError("model_complexity: engine signloom runs model 1 alone; expected 1, or engine mediapipe")
+            raise ValueError("model_complexity: expected 1, which engine signloom needs, or engine mediapipe")
         return self
 
 

@@ -33,7 +33,8 @@ def write_pose_shard(
     ):
         for clip in track(landmarks.index.to_dict("records"), "pose_features"):
             rows.append(_one_clip(clip, landmarks, features, masks, pose, quality))
-    write_index(index, rows, landmarks.index.drop(columns=["shard", "tracker"], errors="ignore").dtypes.to_dict() | DIAGNOSTICS)
+    kept = landmarks.index.drop(columns=["shard", "tracker"], errors="ignore")
+    write_index(index, rows, kept.dtypes.to_dict() | DIAGNOSTICS)
 
 
 def _one_clip(

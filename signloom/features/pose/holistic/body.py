@@ -7,7 +7,15 @@ from signloom.features.pose.holistic.cuts import Cutter
 from signloom.features.pose.holistic.detector import anchors, best_points
 from signloom.features.pose.holistic.model_files import edited, model_file, outputs
 from signloom.features.pose.holistic.networks import Network
-from signloom.features.pose.holistic.rects import Points, Rect, Single, Size, around_alignment, sigmoid, to_picture
+from signloom.features.pose.holistic.rects import (
+    Points,
+    Rect,
+    Single,
+    Size,
+    around_alignment,
+    sigmoid,
+    to_picture,
+)
 from signloom.features.pose.holistic.smoothing import LowPass, OneEuro
 from signloom.features.pose.layout import POSE_POINTS
 
@@ -46,7 +54,7 @@ class BodyTracker:
         """Return x, y, z in shares of the picture and visibility (33, 4), or None without a person."""
         rect = self._rect or self._detect(image, size)
         self._rect = None
-        found = None if rect is None else self._landmarks(image, rect)
+        found = None if rect is None or rect.empty else self._landmarks(image, rect)
         if found is None:
             self._forget_motion()
             return None
@@ -82,7 +90,7 @@ class BodyTracker:
 
 
 def refined(points: Points, heat: NDArray[np.float32]) -> Points:
-    """Move points (N, 2), in shares of the cut, to the middle of the heat (height, width, >= N) around them."""
+    """Move points (N, 2) in shares of the cut to the middle of the heat (height, width, N) around them."""
     sides = np.array(heat.shape[1::-1])
     column, row = (points * sides.astype(np.float32)).astype(np.int64).T
     steps = np.arange(_HEAT_SIDE) - _HEAT_SIDE // 2

@@ -129,7 +129,7 @@ def _padded(region: Region) -> tuple[Region, tuple[np.float32, np.float32]]:
 
 
 def _corners(region: Region) -> NDArray[np.float32]:
-    """Return the corners (4, 2) of a region: below left, above left, above right, below right, if not turned."""
+    """Return the corners (4, 2) of a region, from below on the left to above, if it is not turned."""
     x, y, width, height, angle = region
     degrees = Single(float(angle * Single(180)) / math.pi)
     radians = float(degrees) * math.pi / 180

@@ -10,7 +10,10 @@ _MAX_LOGIT = 100
 
 
 def anchors(side: int, strides: tuple[int, ...]) -> Points:
-    """Return the centres (N, 2) of a detector's boxes in shares of its input: two for each stride and cell."""
+    """Return the centres (N, 2) of a detector's boxes in shares of its input.
+
+    Each stride has two boxes in every cell.
+    """
     rows = []
     for stride in sorted(set(strides)):
         count = side // stride
@@ -29,8 +32,8 @@ def best_points(
 ) -> Points | None:
     """Return the key points (K, 2) of the best detection in shares of the input; None if there is none.
 
-    `boxes` (1, N, 4 + 2 K) are centre, sides and key points in pixels from the anchor. The points are the means
-    over all boxes that overlap with the best one, weighted by their scores.
+    `boxes` (1, N, 4 + 2 K) are centre, sides and key points in pixels from the anchor. The points are the
+    means over all boxes that overlap with the best one, weighted by their scores.
     """
     scores = sigmoid(logits.reshape(-1).clip(-_MAX_LOGIT, _MAX_LOGIT))
     kept = np.flatnonzero(scores >= min_score)

@@ -8,7 +8,15 @@ from signloom.features.pose.holistic.detector import anchors, best_points
 from signloom.features.pose.holistic.following import Last, Limits, followed
 from signloom.features.pose.holistic.model_files import model_file
 from signloom.features.pose.holistic.networks import Network
-from signloom.features.pose.holistic.rects import Points, Rect, Single, Size, angle_between, sigmoid, to_picture
+from signloom.features.pose.holistic.rects import (
+    Points,
+    Rect,
+    Single,
+    Size,
+    angle_between,
+    sigmoid,
+    to_picture,
+)
 from signloom.features.pose.layout import FACE_POINTS
 
 _OF_BODY = slice(0, 11)
@@ -49,7 +57,10 @@ class FaceTracker:
 
     def _detect(self, image: NDArray[np.uint8], size: Size, face: Points) -> Rect | None:
         """Return the rectangle around the detected face."""
-        cut = self._around_head(image, _box(face, _BODY_EYES, size).squared(size, 3.0))
+        guess = _box(face, _BODY_EYES, size).squared(size, 3.0)
+        if guess.empty:
+            return None
+        cut = self._around_head(image, guess)
         boxes, logits = self._detector.see(cut.picture)
         points = best_points(boxes, logits, self._anchors, 128, _MIN_SCORE)
         if points is None:
@@ -58,7 +69,8 @@ class FaceTracker:
         # MediaPipe takes the middle of the sides here, and elsewhere one side and half the length
         middle = (points.min(axis=0) + points.max(axis=0)) / 2
         box = _box(points, _DETECTED_EYES, size)._replace(x=middle[0], y=middle[1])
-        return box.squared(size, 2.0, -0.1)
+        rect = box.squared(size, 2.0, -0.1)
+        return None if rect.empty else rect
 
 
 def _box(points: Points, eyes: tuple[int, int], size: Size) -> Rect:

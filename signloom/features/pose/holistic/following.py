@@ -12,8 +12,8 @@ from signloom.features.pose.holistic.rects import Points, Rect, Size, normal_ang
 class Limits(NamedTuple):
     """How far the last rectangle may be from the expected one.
 
-    Translation and scale are shares of the expected sides, along its axes. The last landmarks have to be inside
-    the expected rectangle when `margin`, a share of its sides, is added to it.
+    Translation and scale are shares of the expected sides, along its axes. The last landmarks have to be
+    inside the expected rectangle when `margin`, a share of its sides, is added to it.
     """
 
     degrees: float

@@ -71,6 +71,8 @@ class HandTracker:
         if body is None or not body[self._points[0], 3] > _MIN_VISIBILITY:
             return None
         expected = self._expected(image, size, body)
+        if expected is None:
+            return None
         rect = followed(last, expected, _LIMITS, size)
         cut = self._networks.around_hand(image, rect)
         flat, presence = self._networks.landmarks(cut.picture)
@@ -82,13 +84,16 @@ class HandTracker:
         self._last = Last(found[:, :2], _around(found[:, :2], size))
         return found
 
-    def _expected(self, image: NDArray[np.uint8], size: Size, body: Points) -> Rect:
+    def _expected(self, image: NDArray[np.uint8], size: Size, body: Points) -> Rect | None:
         """Return where a network places the hand, given the body's landmarks."""
         guess = _from_body(body[list(self._points), :2], size)
+        if guess.empty:
+            return None
         cut = self._networks.around_wrist(image, guess)
         (flat,) = self._networks.place.see(cut.picture)
         middle, reach = to_picture(cut.unpadded(flat.reshape(2, 2) / Single(256)), guess)
-        return around_alignment(middle, reach, -90, size).squared(size, 1.0, _SHIFT_Y)
+        rect = around_alignment(middle, reach, -90, size).squared(size, 1.0, _SHIFT_Y)
+        return None if rect.empty else rect
 
 
 def _from_body(points: Points, size: Size) -> Rect:

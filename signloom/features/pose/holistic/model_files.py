@@ -36,7 +36,9 @@ def model_file(name: str) -> bytes:
     """Return a model file. Raises SignloomError if it is not the one that was compared with MediaPipe."""
     spec = find_spec("mediapipe")
     if spec is None or spec.origin is None:
-        raise SignloomError("the package mediapipe, which contains the models, is missing: install Signloom again")
+        raise SignloomError(
+            "the package mediapipe, which contains the models, is missing: install Signloom again"
+        )
     file = Path(spec.origin).parent / "modules" / f"{name}.tflite"
     content = file.read_bytes()
     if hashlib.sha256(content).hexdigest() != SHA256[name]:

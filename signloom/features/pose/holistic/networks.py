@@ -38,7 +38,7 @@ class Network:
 
 
 def mean_of_places(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the means (1, C) of values (1, 7, 7, C), summed in the order of the kernel in MediaPipe's wheel."""
+    """Return the means (1, C) of values (1, 7, 7, C), summed in the order of MediaPipe's wheel."""
     count = values.shape[1] * values.shape[2]
     rows = values.reshape(count // _ROWS, _ROWS, -1)
     first = rows[0]

@@ -32,6 +32,11 @@ class Rect(NamedTuple):
     height: np.float32
     angle: np.float32
 
+    @property
+    def empty(self) -> bool:
+        """Whether it has no area that could be cut out."""
+        return not (self.width > 0 and self.height > 0)
+
     def squared(self, size: Size, scale: float, shift_y: float = 0.0) -> "Rect":
         """Return the square, in pixels, of `scale` times the longer side; `shift_y` is a share of the height.
 
@@ -45,9 +50,7 @@ class Rect(NamedTuple):
             x = x + -shift * sin(self.angle) / size.width
             y = y + shift * cos(self.angle) / size.height
         side = max(self.width * size.width, self.height * size.height)
-        return Rect(
-            x, y, side / size.width * Single(scale), side / size.height * Single(scale), self.angle
-        )
+        return Rect(x, y, side / size.width * Single(scale), side / size.height * Single(scale), self.angle)
 
 
 def _c_function(name: str, arguments: int) -> Callable[..., float] | None:
@@ -78,7 +81,7 @@ def sin(angle: np.float32) -> np.float32:
 
 
 def angle_between(start: Points, end: Points, target_degrees: float) -> np.float32:
-    """Return how far the line from `start` to `end`, pixels (2,), is turned from `target_degrees`, in radians.
+    """Return how far a line from `start` to `end`, pixels (2,), is turned from `target_degrees`, in radians.
 
     Degrees count against the clock from the x axis, and the result with the clock; it is in [-pi, pi).
     """

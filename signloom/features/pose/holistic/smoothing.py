@@ -1,6 +1,7 @@
-"""Smooth landmarks from frame to frame: the One Euro filter (Casiez, Roussel and Vogel, CHI 2012) and a low pass.
+"""Smooth landmarks from frame to frame: the One Euro filter and a low pass.
 
-Values are single precision and steps between them double, as in MediaPipe.
+The filter is that of Casiez, Roussel and Vogel (CHI 2012). Values are single precision and steps between them
+double, as in MediaPipe.
 """
 
 import math

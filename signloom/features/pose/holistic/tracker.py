@@ -18,7 +18,7 @@ class OwnTracker:
         """Read the models."""
         networks = HandNetworks()
         self._body = BodyTracker(params.min_detection_confidence, params.min_tracking_confidence)
-        self._parts = {
+        self._parts: dict[str, HandTracker | FaceTracker] = {
             "left_hand": HandTracker(networks, LEFT),
             "right_hand": HandTracker(networks, RIGHT),
             "face": FaceTracker(),
@@ -26,7 +26,8 @@ class OwnTracker:
 
     def restart(self) -> None:
         """Forget the last clip."""
-        for part in (self._body, *self._parts.values()):
+        self._body.restart()
+        for part in self._parts.values():
             part.restart()
 
     def landmarks(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
