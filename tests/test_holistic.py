@@ -25,7 +25,6 @@ from signloom.features.pose.holistic.rects import (
     angle_between,
     around_alignment,
     sigmoid,
-    to_picture,
 )
 from signloom.features.pose.holistic.smoothing import FREQUENCY, OneEuro
 from signloom.features.pose.layout import RAW_DIM, RAW_PARTS
