@@ -4,8 +4,8 @@
 
 Every video of the folder is tracked by both as it is; each VIDEO besides turned, tilted, cut to a portrait,
 blurred, with a second person beside the first, and with black frames in its middle. A last table of each
-VIDEO shows how far MediaPipe is from itself when the first frame is changed by at most one grey level. The tables
-are in Markdown. FOLDER gets a picture of one frame of each kind, MediaPipe's landmarks as rings around dots.
+VIDEO shows how far MediaPipe is from itself when the first frame is changed by at most one grey level. All
+tables are in Markdown. FOLDER gets a picture of one frame of each kind, MediaPipe's landmarks as rings.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """Writing files so that a killed process never leaves half of one under its final name."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -7,13 +9,15 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from signloom.cells import cell, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -67,11 +71,16 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 
 def read_csv(path: Path | IO[bytes], **options: Any) -> pd.DataFrame:
     """Return the table that `write_csv` wrote, as it was; `options` are those of pandas."""
+    # a slow import, which an answer to a video does not need
+    import pandas as pd
+
     return _texts(pd.read_csv(path, **options), plain)
 
 
 def _texts(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
     """Return `table` with its texts changed; all other cells, and columns without a change, stay."""
+    import pandas as pd
+
     changed = table.copy(deep=False)
     for place, (_, column) in enumerate(table.items()):
         if not pd.api.types.is_numeric_dtype(column.dtype):

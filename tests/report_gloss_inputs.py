@@ -15,7 +15,8 @@ from signloom.evaluation.align import COLUMNS, score_times
 from signloom.evaluation.datasets import TOGETHER
 from signloom.evaluation.gloss import Answers, score_glosses
 from signloom.evaluation.spot import COLUMNS as SPOTTED
-from signloom.evaluation.spot import EXAMPLE, METHODS, score_spotting
+from signloom.evaluation.spot import score_spotting
+from signloom.metrics.spotting import EXAMPLE, METHODS
 from signloom.params.evaluation import EvaluationParams
 from workflow_scripts import ablation
 

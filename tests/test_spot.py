@@ -12,9 +12,9 @@ import pytest
 from timed_glosses import Inputs, run_stage, write_timed
 
 from signloom.evaluation.gloss_shares import Signed
-from signloom.evaluation.spot import COLUMNS, METHODS, choose_examples
+from signloom.evaluation.spot import COLUMNS, choose_examples
 from signloom.inference.spotting import best_places, compared_rows, paths, spot, windows
-from signloom.metrics.spotting import average_precision, overlaps, places_right
+from signloom.metrics.spotting import METHODS, average_precision, overlaps, places_right
 from workflow_scripts import spot as stage
 
 

@@ -12,7 +12,6 @@ import cv2
 from tqdm import tqdm
 
 from signloom.cells import shown
-from signloom.cli.picture import write_picture
 from signloom.console import bar_stream, json_line
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
@@ -80,6 +79,9 @@ def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker
             end = "\n\n" if number < len(videos) else "\n"
             print(clip_table(str(video), seen.answer), end=end, flush=True)
         if args.picture:
+            # a slow import
+            from signloom.cli.picture import write_picture
+
             write_picture(pictures[number - 1], video, seen)
     return 2 if failed else 0
 
@@ -195,6 +197,6 @@ def frame_bar(label: str, video: Path) -> Callable[[Iterable[Frame]], Iterable[F
         # a folder of pictures has no frame count
         total = int(cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT)) if video.is_file() else 0
         file = bar_stream()
-        yield from tqdm(frames, shown(label), total or None, leave=False, file=file, unit="frame", delay=1.0)
+        yield from tqdm(frames, shown(label), total or None, leave=False, file=file, unit="frame")
 
     return watch

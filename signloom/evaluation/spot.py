@@ -25,14 +25,21 @@ from signloom.inference.gloss_places import to_seconds
 from signloom.inference.spotting import best_places, compared_rows
 from signloom.metrics.bootstrap import Floats, entry, figure, mean_figure, ratio
 from signloom.metrics.paired import Pair, swap_test
-from signloom.metrics.spotting import average_precision, overlaps, places_right
+from signloom.metrics.spotting import (
+    CUT,
+    EXAMPLE,
+    KNOWN,
+    METHODS,
+    RAW,
+    average_precision,
+    overlaps,
+    places_right,
+)
 from signloom.models.trained_gloss import TrainedGloss
 from signloom.params.evaluation import EvaluationParams
 from signloom.text.sentences import training_clips
 from signloom.text.vocabulary import UNK
 
-EXAMPLE, CUT, RAW, KNOWN = "by_example", "cut_out", "raw_rows", "known_gloss"
-METHODS = (EXAMPLE, CUT, RAW, KNOWN)
 _NUMBERS = ("start_s", "end_s", "score", "true_start_s", "true_end_s", "length_s")
 COLUMNS = [
     *("method", "gloss", "example_clip", "example_start_s", "example_end_s", "clip_id", "split", "signer_id"),

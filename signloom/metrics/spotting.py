@@ -4,6 +4,9 @@ import numpy as np
 
 from signloom.metrics.bootstrap import Floats
 
+# what a sign is compared with: an example in its clip, the example cut out, its raw rows, the network's gloss
+EXAMPLE, CUT, RAW, KNOWN = "by_example", "cut_out", "raw_rows", "known_gloss"
+METHODS = (EXAMPLE, CUT, RAW, KNOWN)
 HALF = 0.5  # least overlap of a place that counts as right
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from signloom.features.pose import layout
 from signloom.features.pose.motion import frame_motion, summarise
@@ -151,8 +150,9 @@ def smoothed(values: Array, frames: NDArray[np.int64], a: float, max_gap: int) -
     starts = np.flatnonzero(present & ~np.concatenate([[False], joined]))
     ends = np.flatnonzero(present & ~np.concatenate([joined, [False]])) + 1
     for start, end in zip(starts, ends, strict=True):
-        run = values[start:end]
-        out[start:end], _ = lfilter([a], [1.0, a - 1.0], run, axis=0, zi=(1 - a) * run[:1])
+        last = values[start]
+        for row in range(start, end):
+            last = out[row] = a * values[row] + (1 - a) * last
     return out
 
 

@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from signloom.evaluation.spot import CUT, EXAMPLE, KNOWN, METHODS, RAW
-from signloom.metrics.spotting import average_precision
+from signloom.metrics.spotting import CUT, EXAMPLE, KNOWN, METHODS, RAW, average_precision
 from signloom.report import drawing
 from signloom.report.drawing import Picture
 from signloom.report.glosses.tables import SETS
