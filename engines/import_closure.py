@@ -7,13 +7,20 @@ module's name.
 """
 
 import ast
+import json
+import os
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from snakemake.io import local
 
 # where the workflow stands; a project that uses it as a Snakemake module has another working folder
 WORKFLOW = Path(__file__).parent.parent
+# what files import, so that the engines, which start often, need not parse them each time
+KNOWN = Path(".snakemake/signloom_imports.json")
+_new: list[str] = []
 
 
 def in_workflow(path: Path) -> Path:
@@ -32,6 +39,7 @@ def code_of(stage: str, root: Path = Path()) -> list[str]:
         if path not in found:
             found.add(path)
             todo.extend(_imports(root, path))
+    _remember()
     return sorted(found)
 
 
@@ -45,24 +53,18 @@ def _imports(root: Path, path: str) -> tuple[str, ...]:
     """Return the project's files that the module at `path` imports, `__init__.py` files included."""
     if not path.endswith(".py"):
         return ()
-    names: set[str] = set()
-    for node in ast.walk(ast.parse((root / path).read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
     files: set[str] = set()
-    for name in names:
+    for name in _source(root / path).names:
         parts = name.split(".")
         if parts[0] in ("signloom", "workflow_scripts"):
             for depth in range(1, len(parts) + 1):
-                files.update(_file_of(root, parts[:depth]))
+                files.update(_files_of(root, "/".join(parts[:depth])))
     return tuple(sorted(files))
 
 
-def _file_of(root: Path, parts: list[str]) -> list[str]:
-    stem = "/".join(parts)
+@cache
+def _files_of(root: Path, stem: str) -> list[str]:
+    """Return the files of a module or a package, `stem` its path without a suffix."""
     modules = [path for path in (f"{stem}.py", f"{stem}/__init__.py") if has_code(root / path)]
     beside = [root / f"{stem}.yaml"] if (root / f"{stem}.yaml").is_file() else []
     inside = [path for path in (root / stem).glob("*.yaml") if not path.with_suffix(".py").exists()]
@@ -71,4 +73,53 @@ def _file_of(root: Path, parts: list[str]) -> list[str]:
 
 def has_code(path: Path) -> bool:
     """Return whether a file has more than a docstring; a package's own file often has none."""
-    return path.is_file() and len(ast.parse(path.read_text("utf-8")).body) > 1
+    return path.is_file() and _source(path).statements > 1
+
+
+class _Source(NamedTuple):
+    """What a file imports, by full names, and how many statements it has."""
+
+    names: list[str]
+    statements: int
+
+
+@cache
+def _source(path: Path) -> _Source:
+    status = path.stat()
+    place, mark = str(path.resolve()), [status.st_mtime_ns, status.st_size]
+    entry = _known().get(place)
+    if isinstance(entry, list) and len(entry) == 3 and entry[0] == mark:
+        return _Source(*entry[1:])
+    tree = ast.parse(path.read_text("utf-8"))
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    source = _Source(sorted(names), len(tree.body))
+    _known()[place] = [mark, *source]
+    _new.append(place)
+    return source
+
+
+@cache
+def _known() -> dict[str, Any]:
+    """Return what an earlier process found: a shortcut only, so a damaged file counts as none."""
+    with suppress(OSError, ValueError):
+        known = json.loads(KNOWN.read_text("utf-8"))
+        if isinstance(known, dict):
+            return known
+    return {}
+
+
+def _remember() -> None:
+    """Keep what was found, where the folder can be written."""
+    if not _new or not KNOWN.parent.is_dir():
+        return
+    _new.clear()
+    with suppress(OSError):
+        part = KNOWN.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps(_known()), "utf-8")
+        part.replace(KNOWN)

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import NAMES
@@ -121,6 +120,9 @@ def _spread(points: Points, errors: Floats) -> float:
     """Return half of the 95 % interval that a regression gives its slope, from the scatter of its points."""
     x, free = _centred(points), len(points) - 2
     scatter = np.log(errors + 0.5) - np.log(_line(points, errors))
+    # a slow import, which a table without a curve does not need
+    from scipy import stats
+
     return float(stats.t.ppf(0.975, free) * np.sqrt(scatter @ scatter / free / (x @ x)))
 
 

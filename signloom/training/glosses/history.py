@@ -1,8 +1,12 @@
 """The record of a gloss training: its columns, which epoch is best, and when CTC has collapsed."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from signloom.training.progress import Row
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # it imports torch, which a page does not need
+    from signloom.training.progress import Row
 
 # good models predict <blank> on many frames too; CTC has collapsed above this share for so many epochs
 COLLAPSE_RATIO, _COLLAPSE_EPOCHS = 0.95, 3
