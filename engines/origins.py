@@ -17,7 +17,7 @@ from engines.import_closure import code_of
 from engines.pipeline import Pipeline
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import shard_digests
-from signloom.dataset.sources import sources_digest
+from signloom.dataset.sources import Table, sources_digest
 from signloom.errors import SignloomError
 from signloom.files import hash_files
 from signloom.params.schema import Params
@@ -32,7 +32,7 @@ class Origins:
     def sources(self, wildcards: Any) -> str:
         """Return one digest of the table's rows and of the files that they name."""
         try:
-            return sources_digest(self.flow.params.dataset, self._hashes())
+            return sources_digest(self._table)
         except SignloomError:
             # stage sources will report what is wrong with the table
             return ""
@@ -48,14 +48,16 @@ class Origins:
             ),
         )
 
-    def _hashes(self) -> HashCache:
-        return HashCache(Path(self.flow.product("scratch/video_hashes.json")))
+    @cached_property
+    def _table(self) -> Table:
+        hashes = HashCache(Path(self.flow.product("scratch/video_hashes.json")))
+        return Table.read(self.flow.params.dataset, hashes)
 
     @cached_property
     def clips(self) -> dict[str, str]:
         """A digest of each shard's clips, by shard, available before the manifest is built."""
         try:
-            return shard_digests(self.flow.params.dataset, self.flow.params.shards.count, self._hashes())
+            return shard_digests(self._table, self.flow.params.shards.count)
         except SignloomError:
             # stage manifest will report what is wrong with the table
             return {}

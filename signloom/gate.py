@@ -13,18 +13,19 @@ LONGEST_GAP_S = 60.0
 PROBE_S = 30.0  # for the answer of a disk or server that holds a file
 
 
-def why_shut(path: Path, root: Path | None = None) -> str | None:
+def why_shut(path: Path, root: Path | None = None, folders: dict[Path, Path] | None = None) -> str | None:
     """Return why `path` must not be opened, or None for files and folders: a pipe would wait for ever.
 
     With `root`, a link out of this folder is shut too, and so is a folder that holds one, unless it leads to
-    the project, which may keep its data in a cache.
+    the project, which may keep its data in a cache. `folders` keeps where folders lie, for many paths.
     """
+    folders = {} if folders is None else folders
     try:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):
-            return _why_outside(path, root) if root else None
+            return _why_outside(path, root, folders) if root else None
         if stat.S_ISDIR(mode):
-            return _why_outside(path, root) or _link_within(path, root) if root else None
+            return _why_outside(path, root, folders) or _link_within(path, root, folders) if root else None
     except (FileNotFoundError, NotADirectoryError):
         return MISSING
     except (OSError, ValueError) as error:  # a name that is too long or holds a zero byte; no permission
@@ -45,14 +46,21 @@ def picture_numbers(file: Path) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", file.stem))
 
 
-def _why_outside(path: Path, root: Path) -> str | None:
-    target = path.resolve()
-    if target.is_relative_to(root.resolve()) or target.is_relative_to(Path.cwd()):
+def _why_outside(path: Path, root: Path, folders: dict[Path, Path]) -> str | None:
+    # links are rare, and asking the disk about every part of every path is slow
+    target = path.resolve() if path.is_symlink() else _where(path.parent, folders) / path.name
+    if target.is_relative_to(_where(root, folders)) or target.is_relative_to(_where(Path(), folders)):
         return None
     return f"is a link to {target}, outside {root} and the project; copy the file into {root}"
 
 
-def _link_within(folder: Path, root: Path) -> str | None:
+def _where(folder: Path, folders: dict[Path, Path]) -> Path:
+    if folder not in folders:
+        folders[folder] = folder.resolve()
+    return folders[folder]
+
+
+def _link_within(folder: Path, root: Path, folders: dict[Path, Path]) -> str | None:
     with os.scandir(folder) as entries:
         links = sorted(entry.path for entry in entries if entry.is_symlink())
-    return next((f"{link} {why}" for link in links if (why := _why_outside(Path(link), root))), None)
+    return next((f"{link} {why}" for link in links if (why := _why_outside(Path(link), root, folders))), None)

@@ -15,6 +15,7 @@ from signloom.dataset.importers import load_table
 from signloom.dataset.manifest import Manifest, shard_digests
 from signloom.dataset.row_tables import RowTable, split_key
 from signloom.dataset.shard_names import shard_of
+from signloom.dataset.sources import Table
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams
 from tests.manifests import dataset_of, manifest_of
@@ -43,7 +44,7 @@ def build(folder: Path, ratio: float = 1.0) -> Manifest:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return shard_digests(params(folder), 8, HashCache(folder / "h.json"))
+    return shard_digests(Table.read(params(folder), HashCache(folder / "h.json")), 8)
 
 
 def params(folder: Path) -> DatasetParams:

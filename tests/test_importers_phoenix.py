@@ -16,6 +16,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import annotation_files, load_table
 from signloom.dataset.manifest import Manifest, shard_digests
 from signloom.dataset.shard_names import shard_of
+from signloom.dataset.sources import Table
 from signloom.errors import SignloomError
 from tests.manifests import dataset_of, manifest_of
 from tests.videos import write_frames
@@ -136,9 +137,9 @@ def test_folders_of_frames_become_clips_with_their_bytes_and_hash(tmp_path: Path
     ]
     # a frame more changes its clip's shard and no other, and the engines know it before the manifest is built
     dataset = dataset_of(tmp_path, tmp_path / "frames", "phoenix2014t")
-    before = shard_digests(dataset, 8, HashCache(tmp_path / "hashes.json"))
+    before = shard_digests(Table.read(dataset, HashCache(tmp_path / "hashes.json")), 8)
     write_frames(tmp_path / "frames/train/abend-2", count=4, seed=2)
-    after = shard_digests(dataset, 8, HashCache(tmp_path / "hashes.json"))
+    after = shard_digests(Table.read(dataset, HashCache(tmp_path / "hashes.json")), 8)
     assert [name for name in before if before[name] != after[name]] == [shard_of("train/abend-2", 8)]
 
 

@@ -11,6 +11,7 @@ import pytest
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import Manifest, shard_digests
 from signloom.dataset.reviewed import read_review, settled, short_hash
+from signloom.dataset.sources import Table
 from signloom.errors import SignloomError
 from signloom.files import write_csv
 from signloom.params.dataset import DatasetParams
@@ -58,9 +59,9 @@ def test_a_clip_that_is_set_aside_is_a_reject_and_stays_in_its_shard(tmp_path: P
 
 
 def test_a_review_changes_no_digest_of_a_shard(tmp_path: Path) -> None:
-    plain = shard_digests(corpus(tmp_path, None), 2, HashCache(tmp_path / "h.json"))
+    plain = shard_digests(Table.read(corpus(tmp_path, None), HashCache(tmp_path / "h.json")), 2)
     review = "clip_id,action,new_label\nb,set_aside,\na,relabel,tree\n"
-    assert shard_digests(corpus(tmp_path, review), 2, HashCache(tmp_path / "h.json")) == plain
+    assert shard_digests(Table.read(corpus(tmp_path, review), HashCache(tmp_path / "h.json")), 2) == plain
 
 
 def test_rows_without_an_action_decide_nothing(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from signloom.dataset.foreign_tables import read_foreign
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_table
 from signloom.dataset.manifest import shard_digests
+from signloom.dataset.sources import Table
 from signloom.errors import SignloomError
 from signloom.features.partial_shard import read_shard_list
 from signloom.files import read_csv
@@ -154,9 +155,9 @@ def test_no_two_clips_have_one_id(tmp_path: Path, files: list[str], rows: list[s
     )
     # the digests know, before the manifest does, that only one of the rows is a clip
     dataset = dataset_of(tmp_path / "clips.csv", tmp_path / "videos")
-    before = shard_digests(dataset, 1, HashCache(tmp_path / "h.json"))
+    before = shard_digests(Table.read(dataset, HashCache(tmp_path / "h.json")), 1)
     (tmp_path / "clips.csv").write_text("\n".join([*table.splitlines()[:1], *reversed(rows), ""]), "utf-8")
-    assert shard_digests(dataset, 1, HashCache(tmp_path / "h.json")) != before
+    assert shard_digests(Table.read(dataset, HashCache(tmp_path / "h.json")), 1) != before
 
 
 @pytest.mark.parametrize("importer", ["subtitles", "folders"])

@@ -11,6 +11,7 @@ import pytest
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import shard_digests
 from signloom.dataset.shard_names import shard_names, shard_of
+from signloom.dataset.sources import Table
 from signloom.params.dataset import DatasetParams
 from tests.manifests import dataset_of, manifest_of
 from tests.videos import write_video
@@ -50,7 +51,7 @@ def dataset(folder: Path) -> DatasetParams:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return shard_digests(dataset(folder), COUNT, HashCache(folder / "hashes.json"))
+    return shard_digests(Table.read(dataset(folder), HashCache(folder / "hashes.json")), COUNT)
 
 
 def lists(folder: Path) -> dict[str, str]:

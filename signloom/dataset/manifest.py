@@ -18,13 +18,12 @@ from signloom.dataset.consent import allows, read_consent, read_until
 from signloom.dataset.forms.general import ANNOTATIONS
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
-from signloom.dataset.importers import load_rows
 from signloom.dataset.probe import skipped_pictures
 from signloom.dataset.reject_words import BAD_ROW, REVIEWED, SAME_ID, TWIN
 from signloom.dataset.reviewed import relabelled, set_aside
 from signloom.dataset.row_gate import PROBLEM
 from signloom.dataset.shard_names import shard_names, shard_of
-from signloom.dataset.sources import Sources
+from signloom.dataset.sources import Sources, Table
 from signloom.errors import SignloomError
 from signloom.gate import LONGEST_GAP_S
 from signloom.params.dataset import DatasetParams, ManifestParams
@@ -139,19 +138,15 @@ def _without_set_aside(
     return Manifest(clips[~out].reset_index(drop=True), rejected, clips[out])
 
 
-def shard_digests(dataset: DatasetParams, count: int, hashes: HashCache) -> dict[str, str]:
+def shard_digests(table: Table, count: int) -> dict[str, str]:
     """Return a digest for each of `count` shards, before the manifest is built.
 
     A shard's list stays the same as long as its digest does. The digest covers the shard's rows, whether the
     table alone makes each row acceptable, and the content hashes, which decide whether a clip can be read.
-    Raises SignloomError if the table cannot be read.
     """
-    root = Path(dataset.videos)
-    rows = load_rows(dataset)
-    paths, ids = [root / video for video in rows["video"]], clip_ids(rows)
-    checks = _Checks(Sources(dataset, paths, hashes), {})
-    contents = rows.assign(content=[checks.sources.hashes.get(path, "") for path in paths])
-    rows = relabelled(contents, ids, dataset.review)
+    paths, ids = table.paths, clip_ids(table.rows)
+    checks = _Checks(table.sources, {})
+    rows = relabelled(table.with_content(), ids, table.dataset.review)
     entries: dict[str, list[str]] = {name: [] for name in shard_names(count)}
     for row, path, clip_id in zip(rows.to_dict("records"), paths, ids, strict=True):
         if clip_id:

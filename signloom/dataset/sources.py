@@ -1,9 +1,12 @@
 """The sources that table rows name: video or feature files, folders of frames, clips of a table of rows."""
 
+from __future__ import annotations
+
 import hashlib
 import math
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -24,33 +27,16 @@ from signloom.gate import MISSING, why_shut
 from signloom.params.dataset import DatasetParams
 
 
-def read_sources(dataset: DatasetParams, hashes: HashCache) -> pd.DataFrame:
-    """Return the rows of the table; `content` is the hash of the row's source, or "" if it is missing.
-
-    Other files in the folder of videos are not read. Raises SignloomError if a table cannot be read
-    or the consent to a clip has ended.
-    """
-    root = Path(dataset.videos)
-    rows = load_rows(dataset)
-    refuse_ended(dataset.table, rows, date.today())
-    paths = [root / video for video in rows["video"]]
-    found = Sources(dataset, paths, hashes).hashes
-    return rows.assign(content=[found.get(path, "") for path in paths])
-
-
-def sources_digest(dataset: DatasetParams, hashes: HashCache) -> str:
-    """Return one digest of the rows and the contents that they name; the table's layout does not count."""
-    return hashlib.sha256(read_sources(dataset, hashes).to_csv(index=False).encode()).hexdigest()
-
-
 class Sources:
     """The sources `paths` of a dataset with their content hashes; other files are not read."""
 
     def __init__(self, dataset: DatasetParams, paths: Iterable[Path], hashes: HashCache) -> None:
         """Hash every source that exists; raises SignloomError if a table of rows cannot be read."""
         self.dataset, self.root = dataset, (root := Path(dataset.videos))
-        inside = {path for path in paths if path != root and self.is_inside(path)}
-        shut = {path: why for path in inside if (why := why_shut(path, root))}
+        self._inside = {path: path != root and _is_below(path, root) for path in paths}
+        inside = {path for path, is_inside in self._inside.items() if is_inside}
+        folders: dict[Path, Path] = {}
+        shut = {path: why for path in inside if (why := why_shut(path, root, folders))}
         keyed = {path: parts for path in shut if (parts := split_key(path))}
         tables = {table for table, _ in keyed.values() if not why_shut(table, root) and table.is_file()}
         self._rows = RowFiles()
@@ -69,9 +55,10 @@ class Sources:
 
     def is_inside(self, path: Path) -> bool:
         """Return whether `path` names a place below the root; see `why_shut` for links."""
-        if not path.is_relative_to(self.root):
-            return False
-        return Path(os.path.normpath(path.relative_to(self.root))).parts[:1] != ("..",)
+        if path == self.root:
+            return True
+        known = self._inside.get(path)
+        return _is_below(path, self.root) if known is None else known
 
     def why_shut(self, path: Path) -> str | None:
         """Return why a source inside the root must not be opened, or None."""
@@ -155,3 +142,53 @@ class Sources:
     def can_be_cut(self, path: Path) -> bool:
         """Return whether the clip may have a start and end; a clip of a table of rows may not."""
         return path not in self._keyed
+
+
+def _is_below(path: Path, root: Path) -> bool:
+    if not path.is_relative_to(root):
+        return False
+    return Path(os.path.normpath(path.relative_to(root))).parts[:1] != ("..",)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a dataset's table, the path that each names, and what is there."""
+
+    dataset: DatasetParams
+    rows: pd.DataFrame
+    paths: list[Path]
+    sources: Sources
+
+    @classmethod
+    def read(cls, dataset: DatasetParams, hashes: HashCache) -> Table:
+        """Read the table and hash the sources that it names; other files in the folder are not read.
+
+        Raises SignloomError if a table cannot be read.
+        """
+        rows = load_rows(dataset)
+        paths = [Path(dataset.videos) / video for video in rows["video"]]
+        return cls(dataset, rows, paths, Sources(dataset, paths, hashes))
+
+    def with_content(self) -> pd.DataFrame:
+        """Return the rows; `content` is the hash of the row's source, or "" if it is missing."""
+        return self.rows.assign(content=[self.sources.hashes.get(path, "") for path in self.paths])
+
+    def refuse_ended(self) -> None:
+        """Raise SignloomError if the consent to a clip has ended."""
+        refuse_ended(self.dataset.table, self.rows, date.today())
+
+
+def read_sources(dataset: DatasetParams, hashes: HashCache) -> pd.DataFrame:
+    """Return the rows of the table with their `content`.
+
+    Raises SignloomError if a table cannot be read or the consent to a clip has ended.
+    """
+    table = Table.read(dataset, hashes)
+    table.refuse_ended()
+    return table.with_content()
+
+
+def sources_digest(table: Table) -> str:
+    """Return one digest of the rows and the contents that they name; the table's layout does not count."""
+    table.refuse_ended()
+    return hashlib.sha256(table.with_content().to_csv(index=False).encode()).hexdigest()
