@@ -1,0 +1,114 @@
+"""Measure what a larger corpus costs: generated clips of ready feature rows, built up to statistics and splits.
+
+    python -m benchmarks.growth WORK --clips 10000
+
+WORK is a new folder, or that of an earlier call, whose build is gone on with. A shard has about a hundred clips.
+The lines are rows of a Markdown table: the build, Snakemake when nothing is left to do beside its bare start, and
+the jobs and the time after 1 % more clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from benchmarks import usable_cores
+from signloom.params.load import overlay, read_yaml
+
+ROOT = Path(__file__).parent.parent
+CODE = (
+    "Snakefile",
+    "rules",
+    "workflow_scripts",
+    "signloom",
+    "engines",
+    "config",
+    "profiles",
+    "environment.yml",
+)
+TARGETS = ("build/global_stats.npz", "build/processed_metadata.parquet", "build/splits.csv")
+ROWS, COLUMNS, SIGNERS, WORDS, SHARD = 24, 16, 10, 30, 100
+
+
+def write_corpus(work: Path, clips: int) -> None:
+    """Write code, parameters and a table of `clips`, and the files that are missing."""
+    work.mkdir(exist_ok=True)
+    for name in CODE:
+        if not (work / name).exists():
+            (work / name).symlink_to(ROOT / name)
+    dataset = {"importer": "csv", "table": "data/own/clips.csv", "videos": "data/own/rows", "features": True}
+    changes = {"dataset": dataset | {"variations": None}, "gloss": {"variants": ["hybrid_pose"]}}
+    if not (work / "params.yaml").exists():
+        changes |= {"shards": {"count": max(1, clips // SHARD)}, "tcn": {"input": "pose"}}
+        params = overlay(read_yaml(ROOT / "params.yaml"), changes)
+        (work / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
+    lines = ["video,sentence,signer_id,split"]
+    for number in range(clips):
+        name = f"s{number % SIGNERS}/{number}.npy"
+        path = work / "data/own/rows" / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            rows = np.random.default_rng(number).normal(size=(ROWS, COLUMNS))
+            np.save(path, rows.astype(np.float32))
+        split = "test" if number % SIGNERS == SIGNERS - 1 else "train"
+        words = f"word{number % WORDS} word{number // WORDS % WORDS}"
+        lines.append(f"{name},{words},s{number % SIGNERS},{split}")
+    (work / "data/own/clips.csv").write_text("\n".join([*lines, ""]), "utf-8")
+
+
+def timed(work: Path, *command: str) -> tuple[float, str]:
+    """Run a command in `work`; return its seconds and what it printed. A command that fails ends the program."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    begun = time.perf_counter()
+    done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return time.perf_counter() - begun, done.stdout + done.stderr
+
+
+def build(work: Path) -> tuple[float, int]:
+    """Build up to statistics and splits; return seconds and the number of jobs."""
+    seconds, said = timed(work, "snakemake", "--cores", str(usable_cores()), "--", *TARGETS)
+    return seconds, sum(map(int, re.findall(r"^total +(\d+)$", said, re.MULTILINE)))
+
+
+def least(work: Path, *command: str) -> float:
+    """Return the least of three times of a command."""
+    return min(timed(work, *command)[0] for _ in range(3))
+
+
+def main() -> None:
+    """Build, measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--clips", type=int, default=10_000)
+    args = parser.parse_args()
+    if shutil.which("snakemake", path=str(Path(sys.executable).parent)) is None:
+        raise SystemExit("snakemake is not installed beside this Python: run `make setup`")
+    work, clips = args.work.resolve(), args.clips
+    write_corpus(work, clips)
+    seconds, jobs = build(work)
+    bare = least(work, "snakemake", "--version")
+    nothing = least(work, "snakemake", "-n", "--quiet", "--", *TARGETS)
+    print(f"| {clips} clips | the build, {jobs} jobs | {seconds:.0f} s |")
+    print(
+        f"| | `snakemake -n` when nothing is left, beside `snakemake --version` | {nothing:.1f} and {bare:.1f} s |"
+    )
+    write_corpus(work, clips + max(1, clips // 100))
+    seconds, jobs = build(work)
+    print(f"| | after 1 % more clips: {jobs} jobs | {seconds:.0f} s |")
+
+
+if __name__ == "__main__":
+    main()
