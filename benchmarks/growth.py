@@ -1,10 +1,10 @@
-"""Measure what a larger corpus costs: generated clips of ready feature rows, built up to statistics and splits.
+"""Measure what a larger corpus costs: generated clips of ready rows, built up to statistics and splits.
 
     python -m benchmarks.growth WORK --clips 10000
 
-WORK is a new folder, or that of an earlier call, whose build is gone on with. A shard has about a hundred clips.
-The lines are rows of a Markdown table: the build, Snakemake when nothing is left to do beside its bare start, and
-the jobs and the time after 1 % more clips.
+WORK is a new folder, or that of an earlier call, whose build is gone on with. A shard has about a hundred
+clips. The lines are rows of a Markdown table: the build, Snakemake when nothing is left to do beside its bare
+start, and the jobs and the time after 1 % more clips.
 """
 
 from __future__ import annotations
@@ -26,14 +26,8 @@ from signloom.params.load import overlay, read_yaml
 
 ROOT = Path(__file__).parent.parent
 CODE = (
-    "Snakefile",
-    "rules",
-    "workflow_scripts",
-    "signloom",
-    "engines",
-    "config",
-    "profiles",
-    "environment.yml",
+    *("Snakefile", "rules", "workflow_scripts", "signloom", "engines"),
+    *("config", "profiles", "environment.yml"),
 )
 TARGETS = ("build/global_stats.npz", "build/processed_metadata.parquet", "build/splits.csv")
 ROWS, COLUMNS, SIGNERS, WORDS, SHARD = 24, 16, 10, 30, 100
@@ -66,7 +60,7 @@ def write_corpus(work: Path, clips: int) -> None:
 
 
 def timed(work: Path, *command: str) -> tuple[float, str]:
-    """Run a command in `work`; return its seconds and what it printed. A command that fails ends the program."""
+    """Run a command in `work`; return its seconds and output. If it fails, the program ends."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     begun = time.perf_counter()
     done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
@@ -78,7 +72,8 @@ def timed(work: Path, *command: str) -> tuple[float, str]:
 def build(work: Path) -> tuple[float, int]:
     """Build up to statistics and splits; return seconds and the number of jobs."""
     seconds, said = timed(work, "snakemake", "--cores", str(usable_cores()), "--", *TARGETS)
-    return seconds, sum(map(int, re.findall(r"^total +(\d+)$", said, re.MULTILINE)))
+    steps = re.findall(r"(\d+) of \d+ steps", said)
+    return seconds, int(steps[-1]) if steps else 0
 
 
 def least(work: Path, *command: str) -> float:
@@ -102,9 +97,7 @@ def main() -> None:
     bare = least(work, "snakemake", "--version")
     nothing = least(work, "snakemake", "-n", "--quiet", "--", *TARGETS)
     print(f"| {clips} clips | the build, {jobs} jobs | {seconds:.0f} s |")
-    print(
-        f"| | `snakemake -n` when nothing is left, beside `snakemake --version` | {nothing:.1f} and {bare:.1f} s |"
-    )
+    print(f"| | `snakemake -n` with nothing left, and `snakemake --version` | {nothing:.1f}, {bare:.1f} s |")
     write_corpus(work, clips + max(1, clips // 100))
     seconds, jobs = build(work)
     print(f"| | after 1 % more clips: {jobs} jobs | {seconds:.0f} s |")
