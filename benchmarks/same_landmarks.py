@@ -5,7 +5,8 @@
 Every video of the folder is tracked by both as it is; each VIDEO besides turned, tilted, cut to a portrait,
 blurred, with a second person beside the first, and with black frames in its middle. A last table of each
 VIDEO shows how far MediaPipe is from itself when the first frame is changed by at most one grey level. All
-tables are in Markdown. FOLDER gets a picture of one frame of each kind, MediaPipe's landmarks as rings.
+tables are in Markdown. FOLDER gets a sheet for each VIDEO, a frame of each kind with MediaPipe's landmarks
+as rings around the others.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from signloom.video.decode import VideoUnreadable, read_frames
 Frames = list[NDArray[np.uint8]]
 Rows = NDArray[np.float32]
 PLAIN, NOISE = "as it is", "MediaPipe and itself, noise in the first frame"
+_SHEET_HEIGHT = 240
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
 
@@ -71,13 +73,13 @@ KINDS: dict[str, Callable[[Frames], Frames]] = {
 
 
 class Pair(NamedTuple):
-    """The landmarks of two engines (T, 1662) and the size of the pictures."""
+    """The landmarks of two engines (T, 1662), the size of the pictures, and one of them with both."""
 
-    kind: str
     one: Rows
     other: Rows
     width: int
     height: int
+    drawn: NDArray[np.uint8]
 
 
 def rows(frames: Iterable[NDArray[np.uint8]], engine: str) -> Rows:
@@ -87,35 +89,34 @@ def rows(frames: Iterable[NDArray[np.uint8]], engine: str) -> Rows:
         return np.stack([tracker.landmarks(frame) for frame in frames])
 
 
-def compare(video: Path, kind: str, picture: Path | None) -> Pair:
+def compare(video: Path, kind: str) -> Pair:
     """Track a video by both engines, or by MediaPipe twice where `kind` is the noise."""
     frames = [frame.image for frame in read_frames(video)]
-    height, width = frames[0].shape[:2]
-    one = rows(frames, "mediapipe") if kind == NOISE else None
+    other = "signloom"
     if kind == NOISE:
+        changed, other = list(frames), "mediapipe"
         noise = np.random.default_rng(0).integers(-1, 2, frames[0].shape)
-        frames[0] = (frames[0] + noise).clip(0, 255).astype(np.uint8)
-        return Pair(kind, one, rows(frames, "mediapipe"), width, height)
-    frames = KINDS[kind](frames)
+        changed[0] = (frames[0] + noise).clip(0, 255).astype(np.uint8)
+    else:
+        changed = frames = KINDS[kind](frames)
+    one, two = rows(frames, "mediapipe"), rows(changed, other)
     height, width = frames[0].shape[:2]
-    pair = Pair(kind, rows(frames, "mediapipe"), rows(frames, "signloom"), width, height)
-    if picture is not None:
-        draw(picture, frames[len(frames) // 3], pair, len(frames) // 3)
-    return pair
+    middle = len(frames) // 3
+    return Pair(one, two, width, height, drawn(frames[middle], one[middle], two[middle]))
 
 
-def draw(path: Path, image: NDArray[np.uint8], pair: Pair, number: int) -> None:
-    """Write a picture with the landmarks of one engine as rings around the dots of the other."""
+def drawn(image: NDArray[np.uint8], one: Rows, other: Rows) -> NDArray[np.uint8]:
+    """Return a small picture with the landmarks of one engine as rings around the dots of the other."""
+    size = np.array([image.shape[1], image.shape[0]])
     canvas = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     for columns in RAW_PARTS.values():
         step = 4 if columns.start == 0 else 3
-        for row, radius, colour in ((pair.one, 4, (255, 200, 0)), (pair.other, 1, (0, 0, 255))):
-            points = row[number, columns].reshape(-1, step)[:, :2] * (pair.width, pair.height)
-            for x, y in points[np.isfinite(points).all(axis=1)]:
-                cv2.circle(
-                    canvas, (round(float(x)), round(float(y))), radius, colour, 1 if radius > 1 else -1
-                )
-    cv2.imwrite(str(path), canvas)
+        for row, radius, colour, line in ((one, 4, (255, 200, 0), 1), (other, 1, (0, 0, 255), -1)):
+            points = row[columns].reshape(-1, step)[:, :2] * size
+            for x, y in points[np.isfinite(points).all(axis=1)].round().astype(int).tolist():
+                cv2.circle(canvas, (x, y), radius, colour, line)
+    scale = _SHEET_HEIGHT / image.shape[0]
+    return cv2.resize(canvas, (round(image.shape[1] * scale), _SHEET_HEIGHT), interpolation=cv2.INTER_AREA)
 
 
 def table(pairs: list[Pair]) -> list[str]:
@@ -165,26 +166,25 @@ def main() -> None:
     found = sorted(path for path in args.videos.rglob("*") if path.suffix.lower() in SUFFIXES)
     found = [path for path in found if any(True for _ in readable(path))]
     chosen = found[:: max(1, len(found) // (args.clips or len(found)))][: args.clips]
-    jobs = [(video, PLAIN, None) for video in chosen]
-    for video in args.varied:
-        for number, kind in enumerate([*KINDS, NOISE]):
-            picture = (
-                args.pictures / f"{video.stem}_{number}.png" if args.pictures and kind != NOISE else None
-            )
-            jobs.append((video, kind, picture))
+    jobs = [(video, PLAIN) for video in chosen]
+    jobs += [(video, kind) for video in args.varied for kind in (*KINDS, NOISE)]
     with ProcessPoolExecutor(usable_cores()) as pool:
         pairs = list(track(pool.map(compare, *zip(*jobs, strict=True)), "landmarks", len(jobs)))
-    titles = [(f"{len(chosen)} videos of {args.videos}", pairs[: len(chosen)])]
-    titles += [(f"{job[0].name}, {pair.kind}", [pair]) for job, pair in zip(jobs, pairs, strict=True)][
-        len(chosen) :
-    ]
-    for title, part in titles:
-        print(f"\n**{title}**\n")
-        print(
-            "| part | frames | same presence | frames with the same bits | x, y, z in pixels | visibility |"
-        )
-        print("|---|---|---|---|---|---|")
-        print("\n".join(table(part)))
+    say(f"{len(chosen)} videos of {args.videos}", pairs[: len(chosen)])
+    varied = list(zip(jobs, pairs, strict=True))[len(chosen) :]
+    for (video, kind), pair in varied:
+        say(f"{video.name}, {kind}", [pair])
+    for video in args.varied if args.pictures else ():
+        sheet = [pair.drawn for (source, kind), pair in varied if source == video and kind != NOISE]
+        cv2.imwrite(str(args.pictures / f"{video.stem}.jpg"), np.concatenate(sheet, axis=1))
+
+
+def say(title: str, pairs: list[Pair]) -> None:
+    """Print a table."""
+    print(f"\n**{title}**\n")
+    print("| part | frames | same presence | frames with the same bits | x, y, z in pixels | visibility |")
+    print("|---|---|---|---|---|---|")
+    print("\n".join(table(pairs)))
 
 
 def readable(video: Path) -> Iterable[object]:
