@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from signloom.inference.video import (
     VideoAnswer,
     answer_landmarks,
     answer_video,
+    bundle_landmarks,
     bundle_params,
     bundle_tracker,
     track_video,
@@ -237,3 +239,11 @@ def test_every_clip_is_tracked_afresh_and_its_frames_can_be_watched(
     again = track_video(tracker, clip, 0.8, 1.2)
     assert watched == list(range(20, 30))
     assert first.rows.tobytes() == again.rows.tobytes()
+
+
+def test_a_bundle_is_tracked_by_its_own_engine_and_an_older_one_by_the_graph(engine: SignEngine) -> None:
+    assert bundle_landmarks(engine).engine == engine.config["landmarks"]["engine"]
+    older = copy.copy(engine)
+    named = {name: value for name, value in engine.config["landmarks"].items() if name != "engine"}
+    older.config = engine.config | {"landmarks": named}
+    assert bundle_landmarks(older).engine == "mediapipe"

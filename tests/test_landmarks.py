@@ -186,6 +186,7 @@ def test_workers_do_not_change_the_result_and_bad_clips_become_rows(person: Path
         assert not any((folder / "scratch").rglob("*.f32"))
     assert results[0] == results[1]
     table = pd.read_parquet(tmp_path / "2" / "0.parquet")
+    assert table["tracker"].tolist() == [section(LandmarksParams).engine] * 3 + [""] * 2
     assert table["clip_id"].tolist() == [clip[0] for clip in clips]
     assert table["status"].tolist() == ["ok"] * 3 + ["rejected"] * 2
     assert table["reason"].tolist() == [""] * 3 + ["unreadable"] * 2

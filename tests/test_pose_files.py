@@ -249,6 +249,7 @@ def test_a_table_of_pose_files_goes_through_the_stages_without_a_tracker(
     np.testing.assert_allclose(tracked.clip("anna/a@5-10"), raw.rows[125:], atol=1e-6)
     row = tracked.index.set_index("clip_id").loc["anna/a@5-10"]
     assert (row["fps"], row["width"], row["height"], row["frame_index"][0]) == (FPS, 640, 480, 125)
+    assert row["tracker"] == "file"
     manifest.clips.to_parquet(tmp_path / "manifest.parquet")
     sheet = contact_sheet.read_videos(
         [tmp_path / "0.npy"], [tmp_path / "0.parquet"], [shard], tmp_path / "manifest.parquet"
