@@ -88,10 +88,10 @@ def test_a_restarted_tracker_gives_the_bytes_of_a_new_one(
     assert track(tracker, second).tobytes() != fresh.tobytes()
 
 
-def test_a_row_holds_what_mediapipe_said_of_every_part(tracker: HolisticTracker, frames: list[Frame]) -> None:
-    tracker.restart()
-    rows = track(tracker, frames[10:22])
-    params = section(LandmarksParams)
+def test_a_row_holds_what_mediapipe_said_of_every_part(frames: list[Frame]) -> None:
+    params = section(LandmarksParams, engine="mediapipe")
+    with HolisticTracker(params) as tracker:
+        rows = track(tracker, frames[10:22])
     with Holistic(
         model_complexity=params.model_complexity,
         min_detection_confidence=params.min_detection_confidence,
