@@ -68,7 +68,9 @@ def made_of(
     shard = folder / "0.csv"
     manifest.clips[["clip_id", "video_path", "start_s", "end_s", "video_hash"]].to_csv(shard, index=False)
     raw = [f"npy={folder}/0.npy", f"parquet={folder}/0.parquet"]
-    more = ["--params", params_json({"landmarks": {"max_fps": None}, "dataset": dataset})]
+    # the graph, because its bits are those of other programs that run it on the same processor
+    tracking = {"max_fps": None, "engine": "mediapipe"}
+    more = ["--params", params_json({"landmarks": tracking, "dataset": dataset})]
     more += ["--threads", "1", "--scratch", f"{folder}/scratch"]
     assert landmarks.main(["--input", f"shard={shard}", "--output", *raw, *more]) == 0
     out = [f"npy={folder}/f.npy", f"mask={folder}/f.mask.npy", f"parquet={folder}/f.parquet"]

@@ -313,7 +313,7 @@ def test_a_video_has_the_landmarks_that_pose_formats_own_loader_finds(
     real_data: Path, tmp_path: Path
 ) -> None:
     frames = list(read_frames(real_data / "pose_format" / "test_video.mp4"))[:30]
-    with HolisticTracker(section(LandmarksParams)) as tracker:
+    with HolisticTracker(section(LandmarksParams, engine="mediapipe")) as tracker:
         tracker.restart()
         ours = np.stack([tracker.landmarks(frame.image) for frame in frames])
     found = load_holistic([frame.image for frame in frames], fps=FPS, width=540, height=720)
