@@ -72,8 +72,7 @@ def timed(work: Path, *command: str) -> tuple[float, str]:
 def build(work: Path) -> tuple[float, int]:
     """Build up to statistics and splits; return seconds and the number of jobs."""
     seconds, said = timed(work, "snakemake", "--cores", str(usable_cores()), "--", *TARGETS)
-    steps = re.findall(r"(\d+) of \d+ steps", said)
-    return seconds, int(steps[-1]) if steps else 0
+    return seconds, len(re.findall(r"^Job \d+:", said, re.MULTILINE))
 
 
 def least(work: Path, *command: str) -> float:
