@@ -43,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     if not here.exists():
         make_small(here)
         commit_all(here)
+    if not there.exists():
         subprocess.run(["git", "clone", "-q", str(here), str(there)], check=True)
     build(here, args.work / "here.log", "--cores", "all")
     shutil.rmtree(args.work / "slurm", ignore_errors=True)
