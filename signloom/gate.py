@@ -48,7 +48,8 @@ def picture_numbers(file: Path) -> tuple[int, ...]:
 
 def _why_outside(path: Path, root: Path, folders: dict[Path, Path]) -> str | None:
     # links are rare, and asking the disk about every part of every path is slow
-    target = path.resolve() if path.is_symlink() else _where(path.parent, folders) / path.name
+    direct = path.name != ".." and not path.is_symlink()
+    target = _where(path.parent, folders) / path.name if direct else path.resolve()
     if target.is_relative_to(_where(root, folders)) or target.is_relative_to(_where(Path(), folders)):
         return None
     return f"is a link to {target}, outside {root} and the project; copy the file into {root}"

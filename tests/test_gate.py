@@ -152,3 +152,12 @@ def test_a_file_is_asked_again_when_its_answer_took_too_long(
 
         monkeypatch.setattr(probe, "open_media", answer)
         assert bool(ask()) == is_read
+
+
+def test_the_folder_above_a_linked_one_is_where_the_disk_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project/videos").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project")
+    Path("videos/all").symlink_to(tmp_path / "project")
+    assert "outside" in str(why_shut(Path("videos/all/.."), Path("videos")))

@@ -27,7 +27,7 @@ SHA256 = {
     ),
     "face_landmark/face_landmark": "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
 }
-# an edit of a model, `schema.ModelT` of LiteRT, given that schema; it returns what it leaves
+# changes a model in place: `ModelT` of the schema of LiteRT, and that schema
 Edit = Callable[[Any, Any], None]
 
 
