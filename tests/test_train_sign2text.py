@@ -327,12 +327,13 @@ def test_the_validation_loss_tells_clips_from_all_texts_of_training(corpus: Inpu
     shards = FeatureShards(corpus["features"], corpus["index"], corpus["mask"])
     texts = pd.read_parquet(corpus["texts"][0]).drop_duplicates("sentence_id").reset_index()
     rows = texts.set_index("sentence_id")["index"].loc[known]
-    frozen = torch.from_numpy(np.load(corpus["embeddings"][0])[rows])
+    device = next(trained.model.parameters()).device
+    frozen = torch.from_numpy(np.load(corpus["embeddings"][0])[rows]).to(device)
     losses = []
     for clip, sentence in zip(val["clip_id"], val["sentence_id"], strict=True):
         ((_, encoded),) = encode_clips(trained, shards, [clip], 1, "")
         with torch.inference_mode():
-            cosines = (encoded.embedding @ trained.model.project_text(frozen).T)[0].numpy() / 0.1
+            cosines = (encoded.embedding @ trained.model.project_text(frozen).T)[0].cpu().numpy() / 0.1
         if sentence in known:
             losses.append(np.log(np.exp(cosines).sum()) - cosines[known.index(sentence)])
     assert losses and last["val_loss"] == pytest.approx(np.mean(losses), rel=1e-4)

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from signloom.models.layers import DecoderLayer, KeysValues
+from signloom.models.layers import DecoderLayer, KeysValues, Packing
 
 
 class DecoderCache(NamedTuple):
@@ -61,10 +61,27 @@ class AttentionDecoder(nn.Module):
 
         Padding needs no mask here, because it follows the last real token and attention is causal.
         """
+        return self._hidden(tokens, frames, valid)
+
+    def hidden_at(self, real: Tensor, tokens: Tensor, frames: Tensor, valid: Tensor) -> Tensor:
+        """Return the last hidden vectors (N, width) for `tokens` (B, L) where `real` (B, L) is True.
+
+        `real` is True at the first tokens of each row.
+        """
+        packing = Packing.of(real, self, self.tokens.embedding_dim)
+        hidden = self._hidden(tokens, frames, valid, packing)
+        return hidden[0] if packing else hidden[real]
+
+    def _hidden(
+        self, tokens: Tensor, frames: Tensor, valid: Tensor, packing: Packing | None = None
+    ) -> Tensor:
         x = self.dropout(self.positions(self.drop_tokens(self.tokens(tokens))))
-        mask, memory = valid[:, None, None, :], self.memory(frames)
+        mask, memory, kept = valid[:, None, None, :], self.memory(frames), None
+        if packing:
+            kept = Packing(valid)
+            x, memory = packing.pack(x), kept.pack(memory)
         for layer in self._decoder_layers():
-            x, _ = layer(x, layer.cross_attention.keys_values(memory), mask)
+            x, _ = layer(x, layer.cross_attention.keys_values(memory, kept), mask, packing=packing)
         return self.norm(x)  # type: ignore[no-any-return]
 
     def decode(self, tokens: Tensor, frames: Tensor, valid: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from signloom.models.convolutions import FrameInput, TemporalConvolutions
-from signloom.models.layers import EncoderLayer, LearnedPositions, masked_mean
+from signloom.models.layers import EncoderLayer, LearnedPositions, Packing, masked_mean
 
 GRU_WIDTH = 160
 GRU_LAYERS = 2
@@ -34,10 +34,13 @@ class TransformerEncoder(nn.Module):
 
         `x` is (B, T, input_dim); `valid` (B, T) is True at the first frames of each clip.
         """
+        packing = Packing.of(valid, self, self.frame_dim)
         x = self.dropout(self.positions(self.input(x)))
+        x = packing.pack(x) if packing else x
         for layer in self.layers:
-            x = layer(x, valid[:, None, None, :])
-        frames = self.norm(x)
+            x = layer(x, valid[:, None, None, :], packing)
+        x = self.norm(x)
+        frames = packing.pad(x) * valid[:, :, None] if packing else x
         weights = valid.to(frames.dtype)
         return frames, masked_mean(frames, valid), weights / weights.sum(1, keepdim=True).clamp(min=1)
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from signloom.models.convolutions import FrameInput, TemporalConvolutions
 from signloom.models.decoder import AttentionDecoder
-from signloom.models.layers import EncoderLayer, SinusoidalPositions, valid_frames
+from signloom.models.layers import EncoderLayer, Packing, SinusoidalPositions, valid_frames
 from signloom.text.vocabulary import BLANK, EOS, PAD, SOS
 
 # both heads may emit glosses and <unk>; CTC may also emit <blank>, and the decoder <eos>
@@ -78,10 +78,13 @@ class Hybrid(AttentionDecoder):
         them are padding and are ignored.
         """
         valid = valid_frames(lengths, x.shape[1])
+        packing = Packing.of(valid, self, self.config.width)
         h = self.frame_positions(self.input(x, valid))
+        h = packing.pack(h) if packing else h
         for layer in self.encoder:
-            h = layer(h, valid[:, None, None, :])
-        return self.encoder_norm(h) * valid[:, :, None], valid
+            h = layer(h, valid[:, None, None, :], packing)
+        h = self.encoder_norm(h)
+        return (packing.pad(h) if packing else h) * valid[:, :, None], valid
 
     def predict(self, hidden: Tensor) -> Tensor:
         """Return logits (..., V) of `hidden` (..., width)."""

@@ -1,6 +1,7 @@
 """Pre-norm attention layers on scaled dot-product attention, with cached keys and values for decoding."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +10,70 @@ from torch import Tensor, nn
 from signloom.features.stats import STILL
 
 KeysValues = tuple[Tensor, Tensor]
+_PACKED_WIDTH = 256  # below, moving rows costs about what the layers save
+
+
+class Packing:
+    """Where the valid rows of a padded block are, so that layers compute nothing for the padding.
+
+    Only attention needs the block; a linear layer, a norm or dropout takes the rows one by one.
+    """
+
+    def __init__(self, valid: Tensor) -> None:
+        """Take `valid` (B, T), True at the rows to keep."""
+        self.shape, flat = valid.shape, valid.flatten()
+        self.places = flat.nonzero().flatten()
+        # padding gets the last row before it, which attention never reads
+        self.sources = (flat.cumsum(0) - 1).clamp(min=0)
+        self.valid = flat[:, None]
+
+    @classmethod
+    def of(cls, valid: Tensor, module: nn.Module, width: int) -> "Packing | None":
+        """Return the packing of `valid` where it saves time, else None.
+
+        That is in the training of a wide network on a processor. A GPU computes the padding at once, and
+        every further operation costs it a start.
+        """
+        wanted = module.training and width >= _PACKED_WIDTH and valid.device.type == "cpu"
+        return cls(valid) if wanted else None
+
+    def pack(self, block: Tensor) -> Tensor:
+        """Return the valid rows (1, N, D) of a block (B, T, D)."""
+        return _Pack.apply(block.flatten(0, 1), self)[None]  # type: ignore[no-untyped-call, no-any-return]
+
+    def pad(self, rows: Tensor) -> Tensor:
+        """Return the block (B, T, D) of the valid rows (1, N, D); padding holds other rows.
+
+        No gradient comes back from padding, so attention must not read it.
+        """
+        block = _Pad.apply(rows[0], self)  # type: ignore[no-untyped-call]
+        return block.unflatten(0, self.shape)  # type: ignore[no-any-return]
+
+
+class _Pack(torch.autograd.Function):
+    """Take rows out; indexing would add their gradients one by one, though none comes twice."""
+
+    @staticmethod
+    def forward(ctx: Any, block: Tensor, packing: Packing) -> Tensor:
+        ctx.packing = packing
+        return block.index_select(0, packing.places)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient.index_select(0, ctx.packing.sources) * ctx.packing.valid, None
+
+
+class _Pad(torch.autograd.Function):
+    """Put rows back to their places."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, packing: Packing) -> Tensor:
+        ctx.packing = packing
+        return rows.index_select(0, packing.sources)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient.index_select(0, ctx.packing.places), None
 
 
 class Attention(nn.Module):
@@ -26,20 +91,33 @@ class Attention(nn.Module):
         self.key_value = nn.Linear(context_width or width, 2 * width)
         self.out = nn.Linear(width, width)
 
-    def keys_values(self, context: Tensor) -> KeysValues:
-        """Return keys and values (B, heads, T, width / heads) of `context` (B, T, context_width)."""
-        keys, values = self.key_value(context).chunk(2, dim=-1)
+    def keys_values(self, context: Tensor, packing: Packing | None = None) -> KeysValues:
+        """Return keys and values (B, heads, T, width / heads) of `context` (B, T, context_width).
+
+        With a `packing`, `context` has the valid rows alone.
+        """
+        both = self.key_value(context)
+        keys, values = (packing.pad(both) if packing else both).chunk(2, dim=-1)
         return self._split(keys), self._split(values)
 
-    def forward(self, x: Tensor, kv: KeysValues, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        kv: KeysValues,
+        mask: Tensor | None = None,
+        causal: bool = False,
+        packing: Packing | None = None,
+    ) -> Tensor:
         """Return (B, L, width) for queries from `x` (B, L, width).
 
         `mask` broadcasts to (B, heads, L, T) and is True at positions to attend to. `causal` hides later
-        positions instead and needs L = T.
+        positions instead and needs L = T. With a `packing`, `x` and the result have the valid rows alone.
         """
-        query = self._split(self.query(x))
+        query = self.query(x)
+        query = self._split(packing.pad(query) if packing else query)
         mixed = F.scaled_dot_product_attention(query, *kv, attn_mask=mask, is_causal=causal)
-        return self.out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        mixed = mixed.transpose(1, 2).flatten(2)
+        return self.out(packing.pack(mixed) if packing else mixed)  # type: ignore[no-any-return]
 
     def _split(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
@@ -62,10 +140,14 @@ class EncoderLayer(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Return (B, T, width); `mask` (B, 1, 1, T) is True at valid frames."""
+    def forward(self, x: Tensor, mask: Tensor, packing: Packing | None = None) -> Tensor:
+        """Return (B, T, width); `mask` (B, 1, 1, T) is True at valid frames.
+
+        With a `packing`, `x` and the result have the valid frames alone.
+        """
         h = self.norm1(x)
-        x = x + self.dropout(self.attention(h, self.attention.keys_values(h), mask))
+        kv = self.attention.keys_values(h, packing)
+        x = x + self.dropout(self.attention(h, kv, mask, packing=packing))
         return x + self.dropout(self.feedforward(self.norm2(x)))  # type: ignore[no-any-return]
 
 
@@ -81,19 +163,25 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, x: Tensor, cross: KeysValues, mask: Tensor, past: KeysValues | None = None
+        self,
+        x: Tensor,
+        cross: KeysValues,
+        mask: Tensor,
+        past: KeysValues | None = None,
+        packing: Packing | None = None,
     ) -> tuple[Tensor, KeysValues]:
         """Return (B, L, width) and this layer's keys and values so far.
 
         `cross` holds the keys and values of the frames, and `mask` (B, 1, 1, T) their validity. Without
-        `past`, `x` is a whole prefix. With it, `x` is the one token that follows.
+        `past`, `x` is a whole prefix. With it, `x` is the one token that follows. With a `packing`, `x` and
+        the result have the tokens alone that come before padding.
         """
         h = self.norm1(x)
-        kv = self.self_attention.keys_values(h)
+        kv = self.self_attention.keys_values(h, packing)
         if past is not None:
             kv = torch.cat([past[0], kv[0]], dim=2), torch.cat([past[1], kv[1]], dim=2)
-        x = x + self.dropout(self.self_attention(h, kv, causal=past is None))
-        x = x + self.dropout(self.cross_attention(self.norm2(x), cross, mask))
+        x = x + self.dropout(self.self_attention(h, kv, causal=past is None, packing=packing))
+        x = x + self.dropout(self.cross_attention(self.norm2(x), cross, mask, packing=packing))
         return x + self.dropout(self.feedforward(self.norm3(x))), kv
 
 

@@ -87,14 +87,21 @@ class Sign2Text(AttentionDecoder):
         `valid` (B, T) bool is True at each clip's frames, which come first. Padding after them is ignored.
         """
         x = x.masked_fill(~valid[:, :, None], 0.0)
-        frames, pooled, weights = self.encoder(x, valid)
-        embedding = F.normalize(self.embed(pooled).float(), dim=-1)
+        frames, embedding, weights = self._embed(x, valid)
         if not self.config.glosses:
             return Encoded(frames * valid[:, :, None], valid, embedding, weights)
         glosses = self.reader(x, valid)
         # detached: the decoder's loss would teach the probabilities to name the sentence
         frames = torch.cat([frames, glosses.detach().exp().to(frames.dtype)], dim=-1)
         return Encoded(frames * valid[:, :, None], valid, embedding, weights, glosses)
+
+    def embeddings(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Return the unit rows (B, embedding_dim) of `encode` alone."""
+        return self._embed(x.masked_fill(~valid[:, :, None], 0.0), valid)[1]
+
+    def _embed(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        frames, pooled, weights = self.encoder(x, valid)
+        return frames, F.normalize(self.embed(pooled).float(), dim=-1), weights
 
     def memory(self, frames: Tensor) -> Tensor:
         """Return what the decoder attends to: the frames (B, T, frame_dim), or what they say of glosses."""
@@ -133,6 +140,6 @@ class Sign2Text(AttentionDecoder):
         Leaving padding out of the projection saves time when the vocabulary is large.
         """
         targets = tokens[:, 1:]
-        hidden = self.decode_hidden(tokens[:, :-1], encoded.frames, encoded.valid)
         real = targets != self.config.pad_id
-        return self.output(hidden[real]), targets[real]
+        hidden = self.hidden_at(real, tokens[:, :-1], encoded.frames, encoded.valid)
+        return self.output(hidden), targets[real]

@@ -5,13 +5,16 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils import deterministic
 
 from signloom.errors import SignloomError
 from signloom.training.progress import Progress, Row, console_line
 
+_FIXED_ORDER = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 _STRIDE = 1_000_003  # a prime, so that seeds of epochs and of runs rarely meet
 
 
@@ -55,11 +58,15 @@ def reproducible(threads: int) -> Iterator[None]:
     torch.set_num_threads(threads)
     # the same as use_deterministic_algorithms, which loads PyTorch's compiler first: seconds for nothing
     torch.set_deterministic_debug_mode("error")
-    # the fused GPU kernels of attention add gradients in no fixed order
-    kernels = sdpa_kernel(SDPBackend.MATH) if torch.cuda.is_available() else nullcontext()
+    # memory that is never read before it is written needs no value first
+    memory: Any = deterministic
+    filled, memory.fill_uninitialized_memory = memory.fill_uninitialized_memory, False
+    # of the fused GPU kernels of attention, the others add gradients in no fixed order
+    kernels = sdpa_kernel(_FIXED_ORDER) if torch.cuda.is_available() else nullcontext()
     try:
         with kernels, torch.random.fork_rng():
             yield
     finally:
         torch.set_num_threads(before[0])
         torch.set_deterministic_debug_mode(before[1])
+        memory.fill_uninitialized_memory = filled

@@ -107,9 +107,8 @@ def token_sum(
     """
     if len(batch.rows) > len(memory):  # a mixed input is repeated for its second label sequence
         memory, valid = memory.index_select(0, batch.rows), valid.index_select(0, batch.rows)
-    hidden = model.decode_hidden(batch.decoder_input, memory, valid)
     real = batch.decoder_target != PAD
-    logits = model.output(hidden[real]).float()
+    logits = model.output(model.hidden_at(real, batch.decoder_input, memory, valid)).float()
     emitted = torch.cat([logits[:, UNK : UNK + 1], logits[:, _FIRST - 1 :]], -1)
     targets = (batch.decoder_target[real] - (_FIRST - 2)).clamp(min=0)
     losses = F.cross_entropy(emitted, targets, label_smoothing=smoothing, reduction="none")

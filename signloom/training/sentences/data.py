@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -143,6 +144,15 @@ class PaddedView(NamedTuple):
         """Return the encoder's inputs: standardised rows with mask bits (B, T, D + 4), and valid (B, T)."""
         valid = valid_frames(self.lengths, self.features.shape[1])
         return standardise(self.features, self.mask, mean, std), valid
+
+
+def stacked(views: Sequence[PaddedView]) -> PaddedView:
+    """Return all clips of `views`, one view after the other."""
+    longest = max(view.features.shape[1] for view in views)
+    more = [(0, 0, 0, longest - view.features.shape[1]) for view in views]
+    features = [F.pad(view.features, pad, value=torch.nan) for view, pad in zip(views, more, strict=True)]
+    masks = [F.pad(view.mask, pad) for view, pad in zip(views, more, strict=True)]
+    return PaddedView(torch.cat(features), torch.cat(masks), torch.cat([view.lengths for view in views]))
 
 
 class Batch(NamedTuple):

@@ -22,7 +22,7 @@ from signloom.training.epochs import check_finite, reproducible, run_epochs
 from signloom.training.optimiser import Optimiser, learning_rate
 from signloom.training.progress import Progress, Row, TrainedFiles
 from signloom.training.sentences.corpus import Corpus, SentenceFiles, read_text_embeddings
-from signloom.training.sentences.data import Batch, TrainingClips, TrainingLoader
+from signloom.training.sentences.data import Batch, TrainingClips, TrainingLoader, stacked
 from signloom.training.sentences.glosses import Invented, drawing, gloss_loss
 from signloom.training.sentences.history import COLUMNS, CONSOLE, merit
 from signloom.training.sentences.losses import (
@@ -149,9 +149,12 @@ def batch_losses(
     The supervised contrastive loss uses the half views of the clips, all others the whole clips. If its
     weight is 0, it is not computed and the half views are not encoded.
     """
-    views = batch.views if p.lambda_supcon else batch.views[:1]
+    view, *halves = batch.views
     with autocast(batch.tokens.device, p.precision):
-        whole, *halves = (model.encode(*view.inputs(corpus.mean, corpus.std)) for view in views)
+        whole = model.encode(*view.inputs(corpus.mean, corpus.std))
+        embeddings = whole.embedding
+        if halves and p.lambda_supcon:
+            embeddings = model.embeddings(*stacked(halves).inputs(corpus.mean, corpus.std))
         text = model.project_text(frozen[batch.text_rows])
         decoded = model.next_tokens(batch.tokens, whole) if p.task == "sentences" else None
         read = model.next_tokens(new.tokens, model.spelled(new.shares, new.valid)) if new else None
@@ -170,9 +173,8 @@ def batch_losses(
     total = ce + p.lambda_gloss * gloss + p.lambda_clip * clip + p.lambda_class * classes
     if not p.lambda_supcon:
         return Losses(total, ce, gloss, clip, classes, torch.zeros_like(clip))
-    embeddings = [view.embedding for view in halves or [whole]]
-    labels = batch.sentences.repeat(len(embeddings))
-    supcon = supervised_contrastive_loss(torch.cat(embeddings), labels)
+    labels = batch.sentences.repeat(len(halves) or 1)
+    supcon = supervised_contrastive_loss(embeddings, labels)
     return Losses(total + p.lambda_supcon * supcon, ce, gloss, clip, classes, supcon)
 
 
