@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engines.dvc_yaml import target
+from engines.dvc_stage import target
 from engines.pipeline import PRESETS
 from engines.verify import states
 from signloom.errors import SignloomError

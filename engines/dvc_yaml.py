@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
+from engines.dvc_stage import command, target
 from engines.given import BY_RULES
 from engines.pipeline import PARAMS_FILE, PRESETS, Pipeline
 from engines.workflow import workflow
@@ -94,7 +95,6 @@ def _stage(rule: Any, flow: Pipeline, variant: str, place: Place) -> dict[str, A
     """Return one DVC stage, a matrix over shards, seeds and folds that the rule runs once for."""
     wildcards = SimpleNamespace(variant=variant, shard="${item.shard}", **place.wildcards)
     outputs = _paths(rule.output, wildcards)
-    options = f"--config preset={','.join(flow.presets)} " if flow.presets else ""
     stage: dict[str, Any] = {"desc": rule.docstring.strip()}
     if flow.preset:
         stage["wdir"] = "../../.."
@@ -102,8 +102,7 @@ def _stage(rule: Any, flow: Pipeline, variant: str, place: Place) -> dict[str, A
     stage["matrix"] = place.matrix | shards
     # the digest makes DVC run the stage again when the rule's command has changed
     digest = hashlib.sha256(rule.shellcmd.encode()).hexdigest()[:8]
-    command = f"snakemake {options}--cores all --allowed-rules {rule.name} -- {outputs[0]}"
-    stage["cmd"] = f"{command} # command {digest}"
+    stage["cmd"] = f"{command(','.join(flow.presets), rule.name, outputs[0])} # command {digest}"
     # Snakemake gives this rule a digest of the videos; DVC depends on their folder instead
     folders = [flow.params.dataset.videos] if hasattr(rule.params, "contents") else []
     given = _given(rule, flow, wildcards)
@@ -214,11 +213,6 @@ def _curves(title: str, columns: dict[str, list[str]]) -> dict[str, Any]:
     # DVC's own line template reads an empty cell as 0
     curves = {"x": dict.fromkeys(columns, "epoch"), "y": columns, "template": "curves", "title": title}
     return {title.replace(":", ""): curves}
-
-
-def target(root: Path, preset: str | None) -> Path:
-    """Return the path of the dvc.yaml of `preset`."""
-    return root / (PRESETS / preset.replace(",", "-") / "dvc.yaml" if preset else Path("dvc.yaml"))
 
 
 def main(argv: list[str] | None = None) -> int:
