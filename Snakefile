@@ -14,6 +14,7 @@ from engines.import_closure import local_code_of as code_of
 from engines.machine import emulation_warnings, gpus_per_job
 from engines.origins import Origins
 from engines.pipeline import Pipeline
+from engines.restored import follow
 from signloom.errors import PARAMS_FILE, SignloomError
 from signloom.params.load import read_yaml
 
@@ -43,6 +44,8 @@ try:
     flow = Pipeline.load(config, workflow.config_settings.config, stored)
 except SignloomError as error:
     sys.exit(f"error: {error}")
+if workflow.is_main_process and not stored:
+    follow(",".join(flow.presets))
 given, origins = Given(flow.params), Origins(flow)
 # a job of a cluster has its GPU already, and asks nobody
 gpus = gpus_per_job() if workflow.local_exec else 0

@@ -2,9 +2,10 @@
 
     python -m benchmarks.growth WORK --clips 10000
 
-WORK is a new folder, or that of an earlier call, whose build is gone on with. A shard has about a hundred
-clips. The lines are rows of a Markdown table: the build, Snakemake when nothing is left to do beside its bare
-start, and the jobs and the time after 1 % more clips.
+WORK is a new folder, or that of an earlier call, whose build is gone on with. The lines are rows of a Markdown
+table: the build; Snakemake when nothing is left to do, beside its bare start; DVC when nothing is left to do,
+beside the same stages and files with empty commands; the peak memory of each stage; the jobs and the time
+after 1 % more clips.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import yaml
 
 from benchmarks import usable_cores
@@ -30,10 +32,11 @@ CODE = (
     *("config", "profiles", "environment.yml"),
 )
 TARGETS = ("build/global_stats.npz", "build/processed_metadata.parquet", "build/splits.csv")
-ROWS, COLUMNS, SIGNERS, WORDS, SHARD = 24, 16, 10, 30, 100
+STAGES = ("sources", "manifest", "pose_features", "stats_pose", "metadata", "splits")
+ROWS, COLUMNS, SIGNERS, WORDS = 24, 16, 10, 30
 
 
-def write_corpus(work: Path, clips: int) -> None:
+def write_corpus(work: Path, clips: int, shards: int) -> None:
     """Write code, parameters and a table of `clips`, and the files that are missing."""
     work.mkdir(exist_ok=True)
     for name in CODE:
@@ -42,7 +45,7 @@ def write_corpus(work: Path, clips: int) -> None:
     dataset = {"importer": "csv", "table": "data/own/clips.csv", "videos": "data/own/rows", "features": True}
     changes = {"dataset": dataset | {"variations": None}, "gloss": {"variants": ["hybrid_pose"]}}
     if not (work / "params.yaml").exists():
-        changes |= {"shards": {"count": max(1, clips // SHARD)}, "tcn": {"input": "pose"}}
+        changes |= {"shards": {"count": shards}, "tcn": {"input": "pose"}}
         params = overlay(read_yaml(ROOT / "params.yaml"), changes)
         (work / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
     lines = ["video,sentence,signer_id,split"]
@@ -75,6 +78,33 @@ def build(work: Path) -> tuple[float, int]:
     return seconds, len(re.findall(r"^Job \d+:", said, re.MULTILINE))
 
 
+def peaks(work: Path) -> dict[str, float]:
+    """Return the peak memory of each stage in MB, of its shards the largest."""
+    found: dict[str, float] = {}
+    folder = work / "build/benchmarks"
+    for file in sorted(folder.rglob("*.tsv")):
+        stage = file.relative_to(folder).with_suffix("").parts[0]
+        found[stage] = max(found.get(stage, 0), *pd.read_csv(file, sep="\t")["max_rss"])
+    return found
+
+
+def start_dvc(work: Path) -> None:
+    """Make `work` a repository of DVC that has recorded what is built."""
+    if not (work / ".dvc").exists():
+        timed(work, "dvc", "init", "--no-scm", "--quiet")
+        timed(work, "dvc", "config", "core.analytics", "false")
+    timed(work, sys.executable, "-m", "engines.dvc_yaml")
+    seconds, _ = timed(work, "dvc", "commit", "--force", "--quiet", *STAGES)
+    print(f"| | `dvc commit` | {seconds:.0f} s |")
+
+
+def empty_commands(work: Path) -> None:
+    """Replace the commands of all stages, in dvc.yaml and dvc.lock, by ones that do nothing."""
+    for name in ("dvc.yaml", "dvc.lock"):
+        file = work / name
+        file.write_text(re.sub(r"^( +cmd:).*", r"\1 'true'", file.read_text("utf-8"), flags=re.M), "utf-8")
+
+
 def least(work: Path, *command: str) -> float:
     """Return the least of three times of a command."""
     return min(timed(work, *command)[0] for _ in range(3))
@@ -87,17 +117,27 @@ def main() -> None:
     )
     parser.add_argument("work", type=Path)
     parser.add_argument("--clips", type=int, default=10_000)
+    parser.add_argument("--shards", type=int, default=100)
     args = parser.parse_args()
     if shutil.which("snakemake", path=str(Path(sys.executable).parent)) is None:
         raise SystemExit("snakemake is not installed beside this Python: run `make setup`")
     work, clips = args.work.resolve(), args.clips
-    write_corpus(work, clips)
+    write_corpus(work, clips, args.shards)
     seconds, jobs = build(work)
     bare = least(work, "snakemake", "--version")
     nothing = least(work, "snakemake", "-n", "--quiet", "--", *TARGETS)
-    print(f"| {clips} clips | the build, {jobs} jobs | {seconds:.0f} s |")
+    print(f"| {clips} clips in {args.shards} shards | the build, {jobs} jobs | {seconds:.0f} s |")
+    print("| | peak memory |", ", ".join(f"{name} {mb:.0f}" for name, mb in peaks(work).items()), "MB |")
     print(f"| | `snakemake -n` with nothing left, and `snakemake --version` | {nothing:.1f}, {bare:.1f} s |")
-    write_corpus(work, clips + max(1, clips // 100))
+    start_dvc(work)
+    ours = least(work, "dvc", "status", "--quiet", *STAGES)
+    kept = (work / "dvc.yaml").read_text("utf-8"), (work / "dvc.lock").read_text("utf-8")
+    empty_commands(work)
+    plain = least(work, "dvc", "status", "--quiet", *STAGES)
+    print(f"| | `dvc status` with nothing left, and with empty commands | {ours:.1f}, {plain:.1f} s |")
+    for name, text in zip(("dvc.yaml", "dvc.lock"), kept, strict=True):
+        (work / name).write_text(text, "utf-8")
+    write_corpus(work, clips + max(1, clips // 100), args.shards)
     seconds, jobs = build(work)
     print(f"| | after 1 % more clips: {jobs} jobs | {seconds:.0f} s |")
 

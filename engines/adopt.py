@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engines.dvc_stage import target
 from engines.pipeline import PRESETS
+from engines.restored import remember
 from engines.verify import states
 from signloom.errors import SignloomError
 from signloom.products import Build, State
@@ -39,7 +40,9 @@ def main(argv: list[str] | None = None) -> int:
     file = target(Path(), preset).as_posix()
     commit = [sys.executable, "-m", "dvc", "commit", "--force", file]
     done = subprocess.run(commit, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode:
+    if done.returncode == 0:
+        remember(preset or "")
+    else:
         # `dvc commit --quiet` would hide the reason
         print(f"error: DVC could not record the products of {file}\n{done.stdout}", file=sys.stderr)
     return done.returncode

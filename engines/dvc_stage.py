@@ -24,7 +24,8 @@ import psutil
 from signloom.params.presets import PRESETS
 
 _MODULE = "engines.dvc_stage"
-# options of `dvc repro` that do not change what it runs
+# options that do not change which stages DVC runs
+_WITH_VALUE = {"-S", "--set-param", "-n", "--name", "-m", "--message"}
 _HARMLESS = {"-q", "--quiet", "-v", "-vv", "--verbose", "-k", "--keep-going"}
 
 
@@ -61,22 +62,34 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def asks_for_all(words: Sequence[str], file: str) -> bool:
-    """Return whether a command line is `dvc repro` for all stages of the dvc.yaml `file`."""
-    if "repro" not in words:
+    """Return whether a command line is `dvc repro` or `dvc exp run` for all stages of the dvc.yaml `file`."""
+    verb = next((verb for verb in ("repro", "run") if verb in words), None)
+    if verb is None:
         return False
-    place = list(words).index("repro")
-    rest = [word.removeprefix("./") for word in words[place + 1 :]]
-    named = any(Path(word).name == "dvc" for word in words[:place])
+    place = list(words).index(verb)
+    before, rest = list(words[:place]), [word.removeprefix("./") for word in words[place + 1 :]]
+    for option in _WITH_VALUE.intersection(rest):
+        while option in rest:
+            at = rest.index(option)
+            del rest[at : at + 2]
+    named = any(Path(word).name == "dvc" for word in before) and (verb == "repro" or before[-1] == "exp")
     whole = file in rest or file == "dvc.yaml"
     return named and whole and set(rest) <= _HARMLESS | {file}
 
 
 def snakemake(wanted: Sequence[Wanted], preset: str | None, *options: str) -> int:
     """Build `wanted` with no rules but theirs, and return the exit status."""
+    return subprocess.run(snakemake_call(wanted, preset, *options)).returncode
+
+
+def snakemake_call(wanted: Sequence[Wanted], preset: str | None, *options: str) -> list[str]:
+    """Return the call of Snakemake for `wanted`, with no rules but theirs."""
     call = [sys.executable, "-m", "snakemake", *(["--config", f"preset={preset}"] if preset else [])]
     rules = sorted({rule for rule, _ in wanted})
-    call += ["--cores", "all", *options, "--allowed-rules", *rules, "--", *(output for _, output in wanted)]
-    return subprocess.run(call).returncode
+    return [
+        *(*call, "--cores", "all", *options, "--allowed-rules", *rules, "--"),
+        *(output for _, output in wanted),
+    ]
 
 
 def _build_with_others(own: Wanted, file: str, preset: str | None) -> int:
@@ -105,7 +118,8 @@ def changed_beside(repo: Any, own: Wanted, file: str) -> list[Any]:
     """
     from networkx import dfs_postorder_nodes
 
-    graph, unsure, found = repo.index.graph, set(), []
+    graph, found = repo.index.graph, []
+    unsure: set[Any] = set()
     for stage in dfs_postorder_nodes(graph):  # what a stage needs comes before it
         wanted = wanted_by(stage)
         if wanted == own or unsure.intersection(graph.successors(stage)):

@@ -15,10 +15,7 @@ from snakemake.io import ancient
 from engines.given import chosen
 from engines.import_closure import code_of
 from engines.pipeline import Pipeline
-from signloom.dataset.hashes import HashCache
-from signloom.dataset.manifest import shard_digests
-from signloom.dataset.sources import Table, sources_digest
-from signloom.errors import SignloomError
+from engines.table_digests import Digests
 from signloom.files import hash_files
 from signloom.params.schema import Params
 
@@ -30,12 +27,8 @@ class Origins:
     flow: Pipeline
 
     def sources(self, wildcards: Any) -> str:
-        """Return one digest of the table's rows and of the files that they name."""
-        try:
-            return sources_digest(self._table)
-        except SignloomError:
-            # stage sources will report what is wrong with the table
-            return ""
+        """Return one digest of the table's rows and of the files that they name; "" for a wrong table."""
+        return self._digests.rows
 
     def scattered(self, stage: str, *names: str, folder: str = "") -> Scattered:
         """Return the inputs and parameters of a stage that runs once per shard; `folder` has its products."""
@@ -48,19 +41,14 @@ class Origins:
             ),
         )
 
-    @cached_property
-    def _table(self) -> Table:
-        hashes = HashCache(Path(self.flow.product("scratch/video_hashes.json")))
-        return Table.read(self.flow.params.dataset, hashes)
-
-    @cached_property
+    @property
     def clips(self) -> dict[str, str]:
         """A digest of each shard's clips, by shard, available before the manifest is built."""
-        try:
-            return shard_digests(self._table, self.flow.params.shards.count)
-        except SignloomError:
-            # stage manifest will report what is wrong with the table
-            return {}
+        return self._digests.clips
+
+    @cached_property
+    def _digests(self) -> Digests:
+        return Digests.of(self.flow)
 
 
 @dataclass(frozen=True)

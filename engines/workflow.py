@@ -17,6 +17,8 @@ from snakemake.settings.types import (
     WorkflowSettings,
 )
 
+from engines.restored import read_only
+
 
 @contextmanager
 def workflow(
@@ -29,7 +31,7 @@ def workflow(
     here = Path.cwd()
     os.chdir(root)
     try:
-        with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        with read_only(), SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
             opened = api.workflow(
                 resource_settings=ResourceSettings(cores=1),
                 config_settings=ConfigSettings(config={"preset": preset} if preset else {}),

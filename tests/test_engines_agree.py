@@ -150,3 +150,14 @@ def test_a_named_video_that_changes_or_goes_is_noticed_by_both_engines(project: 
     assert changed_for_dvc(project) == {"sources"}
     video.write_bytes(before)
     assert_nothing_to_do(project)
+
+
+def test_products_of_an_earlier_parameter_come_back_from_dvc_and_no_engine_makes_them_again(
+    project: Path,
+) -> None:
+    change_params(project, {"train_gloss": {"epochs": 2}})
+    assert "train_gloss-tcn_ctc" in ran_by_dvc(project)
+    assert_nothing_to_do(project)
+    change_params(project, {"train_gloss": {"epochs": 1}})
+    assert ran_by_dvc(project) == set()
+    assert_nothing_to_do(project)

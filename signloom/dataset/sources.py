@@ -53,6 +53,11 @@ class Sources:
         self.hashes = hashes.hash_all(inside - shut.keys())
         self.hashes |= {path: table.digest(key) for path, (table, key) in self._keyed.items()}
 
+    @property
+    def tables(self) -> list[Path]:
+        """The tables of rows that sources are clips of."""
+        return list(self._tables)
+
     def is_inside(self, path: Path) -> bool:
         """Return whether `path` names a place below the root; see `why_shut` for links."""
         if path == self.root:

@@ -1,0 +1,95 @@
+"""Tell Snakemake which products DVC has put back, so that it does not build them again.
+
+DVC restores products of earlier parameters from its run cache without a job. Snakemake's records then still
+name the parameters of the last job.
+"""
+
+import logging
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from engines.dvc_stage import Wanted, snakemake_call, target, wanted_by
+from signloom.products import BUILD
+
+# set where the workflow is only read, and in the call that tells Snakemake
+_READ_ONLY = "SIGNLOOM_READS_WORKFLOW"
+_KNOWN = Path(".snakemake/signloom_dvc_locks")
+
+
+@contextmanager
+def read_only() -> Iterator[None]:
+    """Let `follow` do nothing meanwhile."""
+    before = os.environ.get(_READ_ONLY)
+    os.environ[_READ_ONLY] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(_READ_ONLY) if before is None else os.environ.update({_READ_ONLY: before})
+
+
+def follow(preset: str) -> None:
+    """Record in Snakemake what DVC holds for unchanged, if dvc.lock is not the one of the last time.
+
+    `preset` has the presets as `--config preset=` names them.
+    """
+    lock, known = _files(preset)
+    if {_READ_ONLY, "DVC_STAGE"} & set(os.environ) or not lock.exists() or not BUILD.exists():
+        return
+    if known.exists() and known.read_bytes() == lock.read_bytes():
+        return
+    kept = unchanged(lock.with_suffix(".yaml"))
+    if kept is not None and _touched(kept, preset):  # else another process is at work
+        remember(preset)
+
+
+def remember(preset: str) -> None:
+    """Note that Snakemake knows of all products that dvc.lock has now."""
+    lock, known = _files(preset)
+    known.parent.mkdir(parents=True, exist_ok=True)
+    whole = known.with_suffix(".part")
+    shutil.copyfile(lock, whole)
+    whole.replace(known)
+
+
+def _files(preset: str) -> tuple[Path, Path]:
+    return target(Path(), preset or None).with_name("dvc.lock"), _KNOWN / f"{preset or 'demo'}.lock"
+
+
+def unchanged(file: Path) -> list[Wanted] | None:
+    """Return what those stages of the dvc.yaml `file` build that DVC holds for unchanged, with all they need.
+
+    None if another DVC process is at work.
+    """
+    from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc.repo import Repo
+    from networkx import dfs_postorder_nodes
+
+    logging.getLogger("dvc").setLevel(logging.ERROR)
+    found: dict[Any, Wanted] = {}
+    try:
+        with Repo() as repo, repo.lock:
+            graph = repo.index.graph
+            for stage in dfs_postorder_nodes(graph):  # what a stage needs comes before it
+                wanted = wanted_by(stage)
+                sure = wanted and stage.path_in_repo == file.as_posix() and found.keys() >= set(graph[stage])
+                if sure and not stage.changed():
+                    found[stage] = wanted
+    except NotDvcRepoError:
+        return []
+    except DvcException:
+        return None
+    return list(found.values())
+
+
+def _touched(kept: Sequence[Wanted], preset: str) -> bool:
+    """Let Snakemake record products as up to date, those alone that it would build; False if it could not."""
+    if not kept:
+        return True
+    call = snakemake_call(kept, preset, "--touch", "--quiet", "all")
+    with read_only():
+        return subprocess.run(call, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).returncode == 0

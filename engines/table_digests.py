@@ -1,0 +1,97 @@
+"""The digests of a table's clips, computed again only where something that they are made of has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from engines.import_closure import code_of
+from engines.pipeline import Pipeline
+from signloom.dataset.hashes import HashCache
+from signloom.dataset.importers import annotation_files
+from signloom.dataset.manifest import shard_digests
+from signloom.dataset.sources import Table, sources_digest
+from signloom.errors import SignloomError
+from signloom.files import hash_files, write_json
+
+
+class Digests(NamedTuple):
+    """What decides whether the stages that read clips run again."""
+
+    rows: str  # of the table and of all files that it names
+    clips: dict[str, str]  # of each shard's clips
+
+    @classmethod
+    def of(cls, flow: Pipeline) -> Digests:
+        """Return the digests of the table of `flow`, from the last time if nothing has changed.
+
+        They are empty if the table cannot be read or a consent has ended; the stages that read the table say
+        what is wrong with it.
+        """
+        store = Path(flow.product("scratch/table_digests.json"))
+        known = _read(store)
+        if known and known.get("state") == _state(flow, known["files"]):
+            return cls(known["rows"], known["clips"])
+        try:
+            table = Table.read(
+                flow.params.dataset, HashCache(Path(flow.product("scratch/video_hashes.json")))
+            )
+        except SignloomError:
+            return cls("", {})
+        found = cls(_rows(table), _clips(table, flow.params.shards.count))
+        files = sorted({str(path) for path in table.paths} | {str(path) for path in table.sources.tables})
+        # a folder of frames changes without a change of its own status
+        if found.rows and found.clips and not any(map(os.path.isdir, files)):
+            write_json(store, {"state": _state(flow, files), "files": files, **found._asdict()})
+        return found
+
+
+def _rows(table: Table) -> str:
+    try:
+        return sources_digest(table)
+    except SignloomError:
+        return ""
+
+
+def _clips(table: Table, count: int) -> dict[str, str]:
+    try:
+        return shard_digests(table, count)
+    except SignloomError:
+        return {}
+
+
+def _read(store: Path) -> dict[str, Any] | None:
+    try:
+        return cast(dict[str, Any], json.loads(store.read_text("utf-8")))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
+def _state(flow: Pipeline, files: list[str]) -> str:
+    """Return a digest of the code, the parameters, the day, and the status of all files and their folders."""
+    dataset = flow.params.dataset
+    given = [dataset.table, dataset.review, dataset.variations, dataset.importer, dataset.videos]
+    folders = {str(Path(file).parent) for file in files}
+    try:
+        annotations = [str(file) for file in annotation_files(dataset.importer, Path(dataset.table))]
+    except SignloomError:
+        annotations = []
+    code = hash_files(Path(path) for stage in ("sources", "manifest") for path in code_of(stage))
+    parts = [code, dataset.model_dump_json(), str(flow.params.shards.count), date.today().isoformat()]
+    watched = [*annotations, *sorted(folders), *files, *(str(path) for path in given if path)]
+    return hashlib.sha256("\n".join([*parts, *_statuses(watched)]).encode()).hexdigest()
+
+
+def _statuses(paths: Iterable[str]) -> Iterable[str]:
+    for path in paths:
+        try:
+            s = os.stat(path)  # noqa: PTH116, a Path for each of many files takes longer than the call
+        except OSError as error:
+            yield f"{path} {error.errno}"
+        else:
+            yield f"{path} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns} {s.st_ino} {s.st_dev} {s.st_mode}"

@@ -1,0 +1,120 @@
+"""The digests that decide what runs again are those of now, and are not computed again for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from demo_params import PARAMS
+
+from engines import table_digests
+from engines.pipeline import Pipeline
+from engines.table_digests import Digests
+from signloom.dataset.sources import Table
+
+
+@pytest.fixture
+def corpus(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the code, a table of four clips and their rows."""
+    for name in ("signloom", "workflow_scripts", "config", "params.yaml"):
+        (tmp_path / name).symlink_to(root / name)
+    monkeypatch.chdir(tmp_path)
+    Path("rows/a").mkdir(parents=True)
+    for name in ("a/1", "a/2", "3", "4"):
+        np.save(f"rows/{name}.npy", np.ones((4, 6), np.float32))
+    write_table("a/1", "a/2", "3", "4")
+    return tmp_path
+
+
+def write_table(*names: str) -> None:
+    lines = ["video,sentence", *(f"{name}.npy,word {name}" for name in names)]
+    Path("clips.csv").write_text("\n".join(lines) + "\n")
+
+
+def pipeline(**dataset: object) -> Pipeline:
+    tree = PARAMS.model_dump(mode="json")
+    tree["dataset"] |= {"importer": "csv", "table": "clips.csv", "videos": "rows", "features": True}
+    tree["dataset"] |= {"variations": None, "review": None} | dataset
+    tree["gloss"]["variants"], tree["tcn"]["input"] = ["hybrid_pose"], "pose"
+    tree["gloss"]["hypotheses"], tree["shards"] = [], {"count": 3}
+    return Pipeline.load(tree)
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by an entry whenever the table is read."""
+    found: list[int] = []
+    read = Table.read
+
+    def counted(*args: object) -> Table:
+        found.append(1)
+        return read(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Table, "read", counted)
+    return found
+
+
+def test_an_unchanged_table_is_read_once(corpus: Path, reads: list[int]) -> None:
+    first = Digests.of(pipeline())
+    assert first.rows and len(first.clips) == 3
+    assert Digests.of(pipeline()) == first
+    assert len(reads) == 1
+
+
+def rewrite(name: str) -> None:
+    np.save(name, np.zeros((4, 6), np.float32))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: rewrite("rows/a/1.npy"),
+        lambda: Path("rows/3.npy").unlink(),
+        lambda: write_table("a/1", "a/2", "3"),
+        lambda: Path("rows/a").rename("rows/b"),
+    ],
+)
+def test_what_changes_a_clip_changes_the_digests(
+    change: Callable[[], None], corpus: Path, reads: list[int]
+) -> None:
+    before = Digests.of(pipeline())
+    change()
+    after = Digests.of(pipeline())
+    assert after.rows != before.rows and after.clips != before.clips
+    assert len(reads) == 2
+
+
+def test_a_missing_file_that_comes_is_seen(corpus: Path) -> None:
+    write_table("a/1", "new")
+    before = Digests.of(pipeline())
+    rewrite("rows/new.npy")
+    assert Digests.of(pipeline()) != before
+
+
+def test_parameters_and_the_day_count(
+    corpus: Path, reads: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Digests.of(pipeline())
+    Digests.of(pipeline(frame_rate=25.0))
+
+    class Later(date):
+        @classmethod
+        def today(cls) -> Later:
+            return cls(2999, 1, 1)
+
+    monkeypatch.setattr(table_digests, "date", Later)
+    Digests.of(pipeline(frame_rate=25.0))  # a consent may have ended
+    assert len(reads) == 3
+
+
+def test_a_table_that_cannot_be_read_is_not_remembered(corpus: Path, reads: list[int]) -> None:
+    Path("clips.csv").write_text("nothing\n")
+    assert Digests.of(pipeline()) == ("", {})
+    write_table("3")
+    assert Digests.of(pipeline()).rows
+    Path("build/scratch/table_digests.json").write_text("{")
+    assert Digests.of(pipeline()).rows
+    assert len(reads) == 3
