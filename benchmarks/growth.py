@@ -3,14 +3,15 @@
     python -m benchmarks.growth WORK --clips 10000
 
 WORK is a new folder, or that of an earlier call, whose build is gone on with. The lines are rows of a Markdown
-table: the build; Snakemake when nothing is left to do, beside its bare start; DVC when nothing is left to do,
-beside the same stages and files with empty commands; the peak memory of each stage; the jobs and the time
-after 1 % more clips.
+table: the build and the peak memory of each stage; Snakemake when nothing is left to do, beside its bare
+start; DVC when nothing is left to do, beside the same stages and files with empty commands; the jobs and the
+time after 1 % more clips.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import re
 import shutil
@@ -20,7 +21,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import yaml
 
 from benchmarks import usable_cores
@@ -84,7 +84,8 @@ def peaks(work: Path) -> dict[str, float]:
     folder = work / "build/benchmarks"
     for file in sorted(folder.rglob("*.tsv")):
         stage = file.relative_to(folder).with_suffix("").parts[0]
-        found[stage] = max(found.get(stage, 0), *pd.read_csv(file, sep="\t")["max_rss"])
+        _, measured = csv.reader(file.read_text("utf-8").splitlines()[:2], delimiter="\t")
+        found[stage] = max(found.get(stage, 0.0), float(measured[3]))  # max_rss
     return found
 
 

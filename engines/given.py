@@ -10,7 +10,7 @@ from signloom.params.features import GateParams
 from signloom.params.schema import Params
 from signloom.params.variants import SENTENCE_VARIANTS, VARIANTS
 
-BY_RULES = {"run", "fold", "origin"}  # keys that rules give to stages besides parameters
+BY_RULES = {"run", "fold", "origin", "code"}  # keys that rules give to stages besides parameters
 # what judges a clip; how many clips may fail is a matter of stage metadata alone
 GATES = tuple(f"quality.{key}" for key in GateParams.model_fields)
 

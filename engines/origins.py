@@ -74,8 +74,12 @@ class Scattered:
         return ancient(path) if same else path
 
     def given(self, wildcards: Any) -> str:
-        """Return the stage's parameters as sorted JSON, with the origin that it writes beside its outputs."""
-        return json.dumps(self._chosen(wildcards) | {"origin": self.origin(wildcards)}, sort_keys=True)
+        """Return the stage's parameters as sorted JSON, with a digest of its code.
+
+        The origin, which the stage writes beside its outputs, is there too.
+        """
+        more = {"origin": self.origin(wildcards), "code": self._code}
+        return json.dumps(self._chosen(wildcards) | more, sort_keys=True)
 
     def origin(self, wildcards: Any) -> str:
         """Return a digest of the clips, parameters and code that the outputs are made from."""

@@ -6,6 +6,7 @@ Parameters: clip_features, frames, dataset.frame_rate. If frames.copies is 0, th
 
 from signloom.features.clip.clip_copies import augmented_frames, clips_to_copy
 from signloom.features.clip.clip_features import write_clip_shard
+from signloom.features.finished_shard import FinishedShard
 from signloom.features.partial_shard import clip_tasks, read_shard_list
 from signloom.files import remove_folder
 from signloom.params.clips import ClipFeaturesParams, FramesParams
@@ -21,7 +22,10 @@ def work(job: Job) -> None:
     scratch = job.scratch()
     rate = job.value("dataset.frame_rate", DatasetParams)
     tasks = clip_tasks(clips, scratch, range(1, frames.copies + 1), rate)
+    finished = FinishedShard(job.kept(), job.setting(), tasks)
+    finished.take_over()
     write_clip_shard(tasks, npy, index, params, job.stage, augmented_frames(frames))
+    finished.keep(job.output("npy"))
     remove_folder(scratch)
 
 

@@ -135,6 +135,17 @@ class Job:
         outputs = [path for paths in self.outputs.values() for path in paths]
         write_record(self.scratch_root.with_name("records"), self.stage, outputs)
 
+    def setting(self) -> str | None:
+        """Return what outputs are made with besides the inputs; None without the digest of the code."""
+        given = {key: value for key, value in self.params.items() if key != "origin"}
+        return json.dumps(given, sort_keys=True) if "code" in given else None
+
+    def kept(self) -> Path:
+        """Return a name in the scratch folder for what the next job with the same outputs may use."""
+        first = next(iter(self.outputs.values()))[0]
+        name = hashlib.sha256(self.name_of(first).as_posix().encode()).hexdigest()[:16]
+        return self.scratch_root / self.stage / "kept" / name
+
     def scratch(self) -> Path:
         """Return a folder for resumable state, keyed by inputs, outputs, parameters and loaded code."""
         key = hashlib.sha256()

@@ -6,6 +6,7 @@ Parameters: landmarks, dataset.frame_rate, dataset.point_order, dataset.picture_
 """
 
 from signloom.dataset.landmark_sources import Settings
+from signloom.features.finished_shard import FinishedShard
 from signloom.features.partial_shard import clip_tasks, join_clips, read_shard_list
 from signloom.features.pose.landmarks import TRACKER, track_clips
 from signloom.features.pose.layout import RAW_DIM
@@ -23,8 +24,11 @@ def work(job: Job) -> None:
         job.value("dataset.picture_size", DatasetParams),
     )
     tasks = clip_tasks(read_shard_list(job.input("shard")), scratch, folder_fps=ready.frame_rate)
+    finished = FinishedShard(job.kept(), job.setting(), tasks)
+    finished.take_over()
     track_clips(tasks, job.section("landmarks", LandmarksParams), job.threads, ready)
     join_clips(tasks, job.output("npy"), job.output("parquet"), RAW_DIM, TRACKER)
+    finished.keep(job.output("npy"))
     remove_folder(scratch)
 
 

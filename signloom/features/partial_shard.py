@@ -38,6 +38,7 @@ class ClipTask:
     """One clip (`copy` 0) or one augmented copy of it (`copy` from 1), and its files in the folder `scratch`.
 
     `start_s` or `end_s` is None if the clip is not cut there. `folder_fps` is the rate of a folder of frames.
+    `content` is the digest of what the clip is cut from, "" if it is not known.
     """
 
     source_id: str
@@ -47,6 +48,7 @@ class ClipTask:
     scratch: Path
     copy: int = 0
     folder_fps: float | None = None
+    content: str = ""
 
     @property
     def clip_id(self) -> str:
@@ -65,8 +67,11 @@ class ClipTask:
 
 
 def read_shard_list(shard: Path) -> list[dict[str, Any]]:
-    """Return the rows of a shard list: `clip_id`, `video_path`, `start_s`, `end_s` (None: not cut)."""
-    kinds = {"clip_id": str, "video_path": str}
+    """Return the rows of a shard list: `clip_id`, `video_path`, `start_s`, `end_s`, `video_hash`.
+
+    A time is None where the clip is not cut.
+    """
+    kinds = {"clip_id": str, "video_path": str, "video_hash": str}
     table = read_csv(shard, dtype=kinds, keep_default_na=False, na_values=[""])
     clips: list[dict[str, Any]] = table.to_dict("records")
     for clip in clips:
@@ -83,11 +88,16 @@ def clip_tasks(
 ) -> list[ClipTask]:
     """Return one task for each of `clips` and each of `copies`; the copies of a clip follow each other."""
     names = ("clip_id", "video_path", "start_s", "end_s")
-    return [
-        ClipTask(clip_id, Path(video), start_s, end_s, scratch, copy, folder_fps)
-        for clip_id, video, start_s, end_s in ([clip[name] for name in names] for clip in clips)
-        for copy in copies
-    ]
+    tasks = []
+    for clip in clips:
+        clip_id, video, start_s, end_s = (clip[name] for name in names)
+        content = clip.get("video_hash")
+        known = content if isinstance(content, str) else ""
+        tasks += [
+            ClipTask(clip_id, Path(video), start_s, end_s, scratch, copy, folder_fps, known)
+            for copy in copies
+        ]
+    return tasks
 
 
 def join_clips(
