@@ -85,7 +85,7 @@ def peaks(work: Path) -> dict[str, float]:
     for file in sorted(folder.rglob("*.tsv")):
         stage = file.relative_to(folder).with_suffix("").parts[0]
         _, measured = csv.reader(file.read_text("utf-8").splitlines()[:2], delimiter="\t")
-        found[stage] = max(found.get(stage, 0.0), float(measured[3]))  # max_rss
+        found[stage] = max(found.get(stage, 0.0), float(measured[2]))  # max_rss
     return found
 
 
@@ -103,7 +103,9 @@ def empty_commands(work: Path) -> None:
     """Replace the commands of all stages, in dvc.yaml and dvc.lock, by ones that do nothing."""
     for name in ("dvc.yaml", "dvc.lock"):
         file = work / name
-        file.write_text(re.sub(r"^( +cmd:).*", r"\1 'true'", file.read_text("utf-8"), flags=re.M), "utf-8")
+        # a long command goes on in lines that stand further in
+        text = re.sub(r"^( +)cmd:.*(\n\1 .*)*", r"\1cmd: 'true'", file.read_text("utf-8"), flags=re.M)
+        file.write_text(text, "utf-8")
 
 
 def least(work: Path, *command: str) -> float:
