@@ -15,7 +15,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backbones store demo test test-all lint audit lock dvc env schema docs adopt pull verify demo-corpus clean
+.PHONY: help setup backbones store demo test test-all bench lint audit lock dvc env schema docs adopt pull verify demo-corpus clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -90,6 +90,9 @@ test: setup $(VENV)/backbones/.locked $(VENV)/store/.locked ## run the linters a
 
 test-all: test ## run `make test`, then the tests that take minutes each
 	python -m pytest -m long
+
+bench: setup ## compare the speed of single parts with benchmarks/table.csv: ten minutes
+	python -m benchmarks.bench
 
 lint: setup
 	ruff check .

@@ -16,6 +16,7 @@ import time
 import torch
 from torch import Tensor
 
+from benchmarks import say_ratio
 from signloom.decoding.attention import attention_beam
 from signloom.decoding.beam import Hypothesis, length_penalty
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
@@ -130,7 +131,7 @@ def main() -> int:
         same = sum(a.tokens == b.tokens for a, b in zip(fast, plain, strict=False))
         right = right and same == samples
         print(f"{name}: {plain_s:.2f} s for {samples} clips{note}; same tokens {same} of {samples}")
-        print(f"ratio: {scaled / fast_s:.1f}", flush=True)
+        say_ratio(f"against {name}", scaled / fast_s)
     return 0 if right else 1
 
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from transformers import DistilBertConfig, DistilBertModel
 
+from benchmarks import say_ratio
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
 from signloom.training.sentences.losses import contrastive_loss, supervised_contrastive_loss, token_loss
 
@@ -80,6 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     with_cache, without = median(seconds[True]), median(seconds[False])
     ratio = without / with_cache
     print(f"a step: {with_cache:.2f} s with cached text, {without:.2f} s without: {ratio:.2f} times faster")
+    say_ratio("a step against one that runs the text encoder", ratio)
     return 0 if ratio >= TARGET else 1
 
 

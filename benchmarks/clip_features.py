@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks import say_ratio
 from signloom.errors import SignloomError
 from signloom.features.backbones.backbone import Backbone, load_backbone
 from signloom.features.backbones.registry import BACKBONES
@@ -96,6 +97,7 @@ def measure(name: str, videos: list[Path], crop: int, resize: int) -> None:
                 f"{base / taken:.2f}x | {apart(expected, np.concatenate(rows))} |",
                 flush=True,
             )
+            say_ratio(f"{name} {mode} {precision} against one window at a time", base / taken)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks import say_ratio
 from signloom.decoding.beam import Hypothesis
 from signloom.decoding.ctc import prefix_beam
 from signloom.decoding.joint import Reader, joint_beam
@@ -194,7 +195,7 @@ def main() -> int:
     }
     print("| search | batched, ms a clip | plain, ms a clip | ratio | same answers |")
     print("|---|---|---|---|---|")
-    right = True
+    right, found = True, {}
     for name, (batched, plain) in searches.items():
         batched()  # warm up
         fast, fast_s = timed(batched)
@@ -204,6 +205,9 @@ def main() -> int:
         ours, theirs = 1000 * fast_s / args.batch, 1000 * slow_s / samples
         row = f"{ours:.1f} | {theirs:.0f} | {theirs / ours:.0f} | {same} of {samples}"
         print(f"| {name} | {row} |", flush=True)
+        found[name] = theirs / ours
+    for name, ratio in found.items():
+        say_ratio(f"{name} against the plain search", ratio)
     return 0 if right else 1
 
 

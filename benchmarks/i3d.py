@@ -23,12 +23,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks import say_ratio
 from signloom.features.backbones import i3d
 from signloom.features.backbones.backbone import load_backbone
 from signloom.features.backbones.registry import BACKBONES
 from signloom.features.backbones.video_networks import build, fill
 from signloom.features.backbones.weights import load_weights
-from signloom.params.clips import ClipFeaturesParams
+from signloom.params.load import load_params
 from signloom.video.decode import open_video
 
 FRAMES = 64
@@ -84,10 +85,11 @@ def main(argv: list[str] | None = None) -> int:
     video = args.video or min(Path("data/demo/videos/s1").glob("*.mp4"))
     frames = window(video, args.side)
     cpu = torch.device("cpu")
+    params = load_params(Path("params.yaml")).clip_features
     ways = {"plain": plain_rows()}
     for precision in ("fp32", "bf16"):
-        params = ClipFeaturesParams.model_validate({"precision": precision})
-        ways[precision] = load_backbone(params, cpu).rows
+        own = {"backbone": "i3d", "weights": "pretrained", "mode": "windowed", "precision": precision}
+        ways[precision] = load_backbone(params.model_copy(update=own), cpu).rows
     rows = {name: way(frames) for name, way in ways.items()}
     seconds = dict.fromkeys(ways, float("inf"))
     for _ in range(3):
@@ -102,6 +104,8 @@ def main(argv: list[str] | None = None) -> int:
             f"{args.side} px {name:5} {seconds[name]:5.2f} s  {seconds['plain'] / seconds[name]:4.1f} x  "
             f"cosine {cosine:.5f}  largest difference {furthest:.1e} of {rows['plain'].max().item():.2f}"
         )
+    for precision in ("fp32", "bf16"):
+        say_ratio(f"{precision} against plain PyTorch", seconds["plain"] / seconds[precision])
     same = torch.allclose(rows["plain"], rows["fp32"], atol=1e-4, rtol=0)
     return 0 if same and seconds["plain"] >= 1.3 * seconds["fp32"] else 1
 

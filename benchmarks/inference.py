@@ -24,7 +24,8 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from signloom.export.clip_networks import EncoderNetwork
+from benchmarks import say_ratio
+from signloom.export.clip_networks import EncoderNetwork, part_columns
 from signloom.export.export import clip_example
 from signloom.export.network_files import Port, to_int8, to_onnx
 from signloom.export.package import make_manifest
@@ -34,6 +35,7 @@ from signloom.inference.bundle import FORMAT, MANIFEST
 from signloom.inference.engine import SignEngine
 from signloom.inference.networks import pad
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
+from signloom.params.load import load_params
 
 FRAMES, SENTENCES, TEMPERATURE = 128, 2500, 0.05
 Vectors = npt.NDArray[np.float32]
@@ -75,9 +77,16 @@ def make_bundle(folder: Path, network: EncoderNetwork, embeddings: Vectors) -> N
     write_csv(folder / "frames_index.csv", pd.DataFrame(places))
     gates = {"min_similarity": 0.5, "min_margin": 0.1, "min_proto_similarity": 0.5, "min_dtw_score": 0.5}
     write_json(folder / "thresholds.json", {**gates, "motion_floor": 0.4})
+    params = load_params(Path("params.yaml"))
     settings = {
         "format": FORMAT,
-        "features": {"dim": FEATURE_DIM},
+        "features": {"dim": FEATURE_DIM, "parts": part_columns(FEATURE_DIM)},
+        "pose": {"smoothing": params.pose.smoothing, "fps": params.pose.fps},
+        "seq_len": config.seq_len,
+        "gloss": None,
+        "tokens": {"pad": 0, "start": 2, "end": 3, "longest": config.max_tokens, "vocabulary": 400},
+        "sign2text": {"decoder_layers": config.decoder_layers},
+        "decoding": params.decoding.model_dump(),
         "inference": {"top_k": 5, "temperature": TEMPERATURE},
         "retrieval": {"exact_limit": 100_000},
     }
@@ -171,6 +180,7 @@ def main() -> int:
     for name in ("fp32", "int8"):
         wall, processor = middle["plain PyTorch"] / middle[name]
         print(f"ratio of plain PyTorch to {name}: {wall:.2f} ({processor:.2f})")
+        say_ratio(f"{name} against eager PyTorch", wall)
     same = found == plain.answer(*clip)[0]
     print(f"same five sentences: {same}; cosine of the int8 embedding: {cosine:.5f}")
     return 0 if same else 1

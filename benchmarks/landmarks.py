@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import pandas as pd
 
-from benchmarks import usable_cores
+from benchmarks import say_ratio, usable_cores
 from signloom.features.partial_shard import clip_tasks, join_clips, read_shard_list
 from signloom.features.pose.landmarks import track_clips
 from signloom.features.pose.layout import RAW_DIM
@@ -80,7 +80,7 @@ def _answer(queue: object, work: Callable[..., int], arguments: tuple[object, ..
 
 
 def main() -> None:
-    """Measure and print; the last line is a row of a Markdown table."""
+    """Measure; print a row of a Markdown table and the ratios."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -106,6 +106,8 @@ def main() -> None:
         f"engine mediapipe ({graph:.1f}) | {ours / loop:.2f}x the one-process loop ({loop:.1f}) | "
         f"{against_pinned} |"
     )
+    say_ratio("against the stage with MediaPipe's graph", ours / graph)
+    say_ratio("against one process with MediaPipe's graph", ours / loop)
 
 
 if __name__ == "__main__":

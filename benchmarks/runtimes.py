@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import platform
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from benchmarks import processor
 from benchmarks.i3d import library_pool
 from signloom.errors import SignloomError
 from signloom.export.network_files import OPSET
@@ -32,7 +32,7 @@ from signloom.features.backbones.backbone import Backbone, load_backbone
 from signloom.features.backbones.compiled import Prepared, fast_rows
 from signloom.features.backbones.registry import BACKBONES
 from signloom.features.clip.clip_features import one_thread
-from signloom.params.clips import ClipFeaturesParams
+from signloom.params.load import load_params
 
 Rows = Callable[[Tensor], Tensor]
 
@@ -102,7 +102,8 @@ def measure(name: str, side: int, frames: int, batches: list[int], repeats: int)
     given = {"backbone": name, "crop": side, "resize": side, "stack_size": frames}
     weights = "pretrained" if name == "i3d" else "random"
     try:
-        backbone = load_backbone(ClipFeaturesParams.model_validate(given | {"weights": weights}))
+        params = load_params(Path("params.yaml")).clip_features
+        backbone = load_backbone(params.model_copy(update=given | {"weights": weights, "mode": "windowed"}))
     except SignloomError as error:
         print(f"{name} left out: {error}")
         return
@@ -130,14 +131,6 @@ def measure(name: str, side: int, frames: int, batches: list[int], repeats: int)
                 f"| {starts[runtime]:.1f} s | {furthest:.0e} of {np.abs(rows['PyTorch']).max():.2f} |",
                 flush=True,
             )
-
-
-def processor() -> str:
-    """Return the name of the processor and the instruction set that PyTorch uses."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text("utf-8").splitlines() if info.exists() else []
-    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{(named or [platform.processor()])[0]}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def main() -> None:

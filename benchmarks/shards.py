@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from torch.utils.data import default_collate
 
-from benchmarks import usable_cores
+from benchmarks import say_ratio, usable_cores
 from signloom.features.shards import FeatureShards, append_npy
 
 DIM = 540
@@ -72,7 +72,7 @@ def epoch(load: Callable[[list[str]], torch.Tensor], order: list[str], batch: in
 
 
 def main() -> None:
-    """Measure and print; the last line is a row of a Markdown table."""
+    """Measure; print a row of a Markdown table and the ratio."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -101,6 +101,7 @@ def main() -> None:
         f"| feature loading | {cores} cores, 1 process | {ours:.0f} clips/s mapped | "
         f"{theirs:.0f} clips/s one .npy a clip | {ours / theirs:.1f}x |"
     )
+    say_ratio("the bare gather against one file a clip", ours / theirs)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DistilBertConfig, DistilBertModel
 
+from benchmarks import say_ratio
 from benchmarks.training_loops import PlainHybrid, PlainSentences
 from signloom.models.gloss import GlossConfig, Hybrid
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
@@ -243,6 +244,9 @@ def compare_speed(family: Family, args: argparse.Namespace) -> None:
             f"{speed / found[other]:.2f}x {other}" for other in found if other.startswith("plain")
         )
         print(f"{name}: {speed:,.1f} clips/s, {against}")
+    for precision in args.precision:
+        ratio = found[f"signloom {precision}"] / found[f"plain {precision}"]
+        say_ratio(f"{args.family} {precision} against plain {precision}", ratio)
 
 
 def compare_losses(family: Family, args: argparse.Namespace) -> float:

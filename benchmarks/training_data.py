@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks import say_ratio
 from signloom.augment.landmark_rows import augment, clip_generator
 from signloom.features.shards import FeatureShards
 from signloom.params.load import load_params
@@ -95,6 +96,7 @@ def main(argv: list[str] | None = None) -> int:
                 f"{name}: {args.clips / mapped:,.0f} clips/s from the map, {args.clips / single:,.0f} from "
                 f"single files: {single / mapped:.1f} times faster"
             )
+            say_ratio(f"{name} batches against one file a clip", single / mapped)
     return 0
 
 
