@@ -2,10 +2,10 @@
 
     python -m benchmarks.growth WORK --clips 10000
 
-WORK is a new folder, or that of an earlier call, whose build is gone on with. The lines are rows of a Markdown
-table: the build and the peak memory of each stage; Snakemake when nothing is left to do, beside its bare
-start; DVC when nothing is left to do, beside the same stages and files with empty commands; the jobs and the
-time after 1 % more clips.
+WORK is a new folder, or that of an earlier call, whose build is gone on with. The lines are rows of a
+Markdown table: the build and the peak memory of each stage; Snakemake when nothing is left to do, beside its
+bare start; DVC when nothing is left to do, beside the same stages and files with empty commands; the jobs and
+the time after 1 % more clips.
 """
 
 from __future__ import annotations
