@@ -33,7 +33,7 @@ def read_only() -> Iterator[None]:
 
 
 def follow(preset: str) -> None:
-    """Record in Snakemake what DVC holds for unchanged, if dvc.lock is not the one of the last time.
+    """Record in Snakemake what DVC holds for unchanged, if dvc.lock or Snakemake's records are new since.
 
     `preset` has the presets as `--config preset=` names them.
     """
@@ -54,6 +54,11 @@ def remember(preset: str) -> None:
     whole = known.with_suffix(".part")
     shutil.copyfile(lock, whole)
     whole.replace(known)
+
+
+def forget(preset: str) -> None:
+    """Note that Snakemake's records change, so that the next start asks DVC whatever dvc.lock has."""
+    _files(preset)[1].unlink(missing_ok=True)
 
 
 def _files(preset: str) -> tuple[Path, Path]:
