@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from signloom.features.stats import STILL
 
 KeysValues = tuple[Tensor, Tensor]
-_PACKED_WIDTH = 256  # below, moving rows costs about what the layers save
+_PACKED_WIDTH = 256  # narrower networks, such as the demo's, keep the sums that their results were made with
 
 
 class Packing:
