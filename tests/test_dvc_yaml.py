@@ -41,7 +41,7 @@ def test_dvc_reads_a_stage_for_every_shard_with_the_files_of_that_shard(checkout
         stage = stages[f"landmarks@{name}"]
         assert f"build/shards/{name}.csv" in {dep.def_path for dep in stage.deps}
         assert f"build/landmarks/{name}.npy" in {out.def_path for out in stage.outs}
-        assert f" -- build/landmarks/{name}.npy #" in stage.cmd
+        assert f" landmarks build/landmarks/{name}.npy #" in stage.cmd
     written = {out.def_path for out in stages["manifest"].outs}
     assert {f"build/shards/{name}.csv" for name in names} <= written
 

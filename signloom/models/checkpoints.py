@@ -69,7 +69,8 @@ def _check_digest(path: Path) -> None:
         raise ValueError("it has no digest")
     found = hashlib.sha256(memoryview(data)[: end - 2])
     found.update(b"\0\0")
-    if found.hexdigest().encode() != data[end + len(_DIGEST) :]:
+    length = struct.pack("<H", len(data) - end)
+    if found.hexdigest().encode() != data[end + len(_DIGEST) :] or data[end - 2 : end] != length:
         raise SignloomError(
             f"{path}: has changed since it was written; delete it, so that its stage runs again"
         )
