@@ -14,7 +14,7 @@ from engines.import_closure import local_code_of as code_of
 from engines.machine import emulation_warnings, gpus_per_job
 from engines.origins import Origins
 from engines.pipeline import Pipeline
-from engines.restored import follow, forget
+from engines.restored import follow
 from signloom.errors import PARAMS_FILE, SignloomError
 from signloom.params.load import read_yaml
 
@@ -135,7 +135,6 @@ if flow.reading("clip"):
 
 onstart:
     if workflow.is_main_process:
-        forget(",".join(flow.presets))
         try:
             demand_space()
             hold(workflow.persistence.all_inputfiles(), workflow.persistence.all_outputfiles())

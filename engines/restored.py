@@ -6,7 +6,6 @@ name the parameters of the last job.
 
 import logging
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from engines.dvc_stage import Wanted, snakemake_call, target, wanted_by
+from signloom.files import write_text
 from signloom.products import BUILD
 
 # set where the workflow is only read, and in the call that tells Snakemake
 _READ_ONLY = "SIGNLOOM_READS_WORKFLOW"
-_KNOWN = Path(".snakemake/signloom_dvc_locks")
+_KNOWN = Path(".snakemake/signloom_dvc")
 
 
 @contextmanager
@@ -33,14 +33,14 @@ def read_only() -> Iterator[None]:
 
 
 def follow(preset: str) -> None:
-    """Record in Snakemake what DVC holds for unchanged, if dvc.lock or Snakemake's records are new since.
+    """Record in Snakemake what DVC holds for unchanged, if DVC has written dvc.lock since the last time.
 
     `preset` has the presets as `--config preset=` names them.
     """
     lock, known = _files(preset)
     if {_READ_ONLY, "DVC_STAGE"} & set(os.environ) or not lock.exists() or not BUILD.exists():
         return
-    if known.exists() and known.read_bytes() == lock.read_bytes():
+    if known.exists() and known.read_text("utf-8") == _written(lock):
         return
     kept = unchanged(lock.with_suffix(".yaml"))
     if kept is not None and _touched(kept, preset):  # else another process is at work
@@ -50,19 +50,17 @@ def follow(preset: str) -> None:
 def remember(preset: str) -> None:
     """Note that Snakemake knows of all products that dvc.lock has now."""
     lock, known = _files(preset)
-    known.parent.mkdir(parents=True, exist_ok=True)
-    whole = known.with_suffix(".part")
-    shutil.copyfile(lock, whole)
-    whole.replace(known)
-
-
-def forget(preset: str) -> None:
-    """Note that Snakemake's records change, so that the next start asks DVC whatever dvc.lock has."""
-    _files(preset)[1].unlink(missing_ok=True)
+    write_text(known, _written(lock))
 
 
 def _files(preset: str) -> tuple[Path, Path]:
-    return target(Path(), preset or None).with_name("dvc.lock"), _KNOWN / f"{preset or 'demo'}.lock"
+    return target(Path(), preset or None).with_name("dvc.lock"), _KNOWN / f"{preset or 'demo'}.txt"
+
+
+def _written(lock: Path) -> str:
+    # the time, because DVC may go back to what the file had before
+    status = lock.stat()
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}\n"
 
 
 def unchanged(file: Path) -> list[Wanted] | None:
