@@ -77,6 +77,16 @@ def ran_by_dvc(folder: Path) -> set[str]:
     return {line.split("'")[1] for line in text.splitlines() if line.startswith("Running stage")}
 
 
+def redone_by_dvc(folder: Path) -> set[str]:
+    """Return the stages whose command `dvc repro` runs, or whose products it takes from its run cache.
+
+    Those that are built beside another stage come from the run cache.
+    """
+    lines = run(folder, "dvc", "repro").splitlines()
+    redone = [line for line in lines if line.startswith("Running stage") or "' is cached" in line]
+    return {line.split("'")[1] for line in redone}
+
+
 def assert_nothing_to_do(folder: Path) -> None:
     """Fail unless both engines find all products up to date."""
     assert jobs_of(folder) == {}

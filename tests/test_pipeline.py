@@ -23,6 +23,7 @@ from tests.checkouts import (
     copy_of,
     jobs_of,
     ran_by_dvc,
+    redone_by_dvc,
     run,
     start_engines,
 )
@@ -125,8 +126,8 @@ def test_a_new_learning_rate_reruns_training_and_what_follows_under_dvc(adopted:
     follow = {"train_sign2text", "embed", "prototypes", "evaluate_sign2text", "evaluate_retrieval"}
     follow |= {"calibrate", "review", *AFTER_TRAINING}
     assert set(jobs_of(adopted)) == follow
-    ran = ran_by_dvc(adopted)
-    assert ran <= follow and {"train_sign2text", "embed", "evaluate_sign2text"} <= ran
+    redone = redone_by_dvc(adopted)
+    assert redone <= follow and {"train_sign2text", "embed", "evaluate_sign2text"} <= redone
     assert_nothing_to_do(adopted)
 
 
