@@ -40,7 +40,7 @@ def test_an_example_is_found_in_its_own_video_first(
     broken.write_text("no video")
     assert main(["spot", *given, str(broken), searched[1], "--top", "1"]) == 2
     out, err = capsys.readouterr()
-    assert out.split()[-1] == searched[1] and "broken.mp4" in err
+    assert out.rstrip().endswith(searched[1]) and "broken.mp4" in err
 
 
 @pytest.mark.parametrize(
