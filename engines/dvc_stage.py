@@ -56,9 +56,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("output")
     args = parser.parse_args(argv)
     own, file = Wanted(args.rule, args.output), target(Path(), args.preset).as_posix()
-    if any(asks_for_all(process.cmdline(), file) for process in psutil.Process().parents()):
+    if any(asks_for_all(words, file) for words in _parents()):
         return _build_with_others(own, file, args.preset)
     return snakemake([own], args.preset)
+
+
+def _parents() -> list[list[str]]:
+    """Return the command lines of the processes above this one; none where they may not be read."""
+    try:
+        return [process.cmdline() for process in psutil.Process().parents()]
+    except psutil.Error:
+        return []
 
 
 def asks_for_all(words: Sequence[str], file: str) -> bool:

@@ -68,7 +68,7 @@ def _clips(table: Table, count: int) -> dict[str, str]:
 def _read(store: Path) -> dict[str, Any] | None:
     try:
         return cast(dict[str, Any], json.loads(store.read_text("utf-8")))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError):
         return None
 
 

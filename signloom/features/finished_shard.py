@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -71,17 +70,18 @@ class FinishedShard:
         self.table.unlink(missing_ok=True)
         self.array.unlink(missing_ok=True)
         self.array.parent.mkdir(parents=True, exist_ok=True)
-        # a disk without hard links keeps nothing, and the next job computes all clips
-        with suppress(OSError):
+        try:
             os.link(npy, self.array)
-            write_json(self.table, {"sha256": file_sha256(npy), "clips": kept})
+        except OSError:  # a disk without hard links keeps nothing, and the next job computes all clips
+            return
+        write_json(self.table, {"sha256": file_sha256(npy), "clips": kept})
 
     def _known(self) -> dict[str, Any]:
         """Return what is kept of each clip; nothing if the array has changed since."""
         try:
             table = json.loads(self.table.read_text("utf-8"))
             whole = file_sha256(self.array) == table["sha256"]
-        except (FileNotFoundError, json.JSONDecodeError):
+        except (FileNotFoundError, ValueError):
             return {}
         return dict(table["clips"]) if whole else {}
 

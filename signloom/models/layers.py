@@ -39,41 +39,30 @@ class Packing:
 
     def pack(self, block: Tensor) -> Tensor:
         """Return the valid rows (1, N, D) of a block (B, T, D)."""
-        return _Pack.apply(block.flatten(0, 1), self)[None]  # type: ignore[no-untyped-call, no-any-return]
+        # padding has a gradient of 0, not that of the row which stands for it
+        flat = block.flatten(0, 1) * self.valid
+        return _Moved.apply(flat, self.places, self.sources)[None]  # type: ignore[no-untyped-call, no-any-return]
 
     def pad(self, rows: Tensor) -> Tensor:
         """Return the block (B, T, D) of the valid rows (1, N, D); padding holds other rows.
 
         No gradient comes back from padding, so attention must not read it.
         """
-        block = _Pad.apply(rows[0], self)  # type: ignore[no-untyped-call]
+        block = _Moved.apply(rows[0], self.sources, self.places)  # type: ignore[no-untyped-call]
         return block.unflatten(0, self.shape)  # type: ignore[no-any-return]
 
 
-class _Pack(torch.autograd.Function):
-    """Take rows out; indexing would add their gradients one by one, though none comes twice."""
+class _Moved(torch.autograd.Function):
+    """Rows from the places `taken`; their gradients come from `back`, where indexing would add one by one."""
 
     @staticmethod
-    def forward(ctx: Any, block: Tensor, packing: Packing) -> Tensor:
-        ctx.packing = packing
-        return block.index_select(0, packing.places)
+    def forward(ctx: Any, rows: Tensor, taken: Tensor, back: Tensor) -> Tensor:
+        ctx.back = back
+        return rows.index_select(0, taken)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient.index_select(0, ctx.packing.sources) * ctx.packing.valid, None
-
-
-class _Pad(torch.autograd.Function):
-    """Put rows back to their places."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, packing: Packing) -> Tensor:
-        ctx.packing = packing
-        return rows.index_select(0, packing.sources)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient.index_select(0, ctx.packing.places), None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return gradient.index_select(0, ctx.back), None, None
 
 
 class Attention(nn.Module):
