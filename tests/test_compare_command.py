@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -41,7 +42,7 @@ write("metrics/seeds/43/sign2text.json", json.dumps({"test": {"chrf": len(word)}
 PIPELINE = f"""\
 stages:
   say:
-    cmd: '{sys.executable} say.py'
+    cmd: {json.dumps(shlex.quote(sys.executable) + " say.py")}
     deps: [say.py]
     params: [word]
     outs:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -35,7 +37,8 @@ def work(job: Job) -> None:
 main = entry_point(work)
 """
 OUTPUTS = f"npy={EMBEDDINGS} csv={SHARD} parquet={TABLE} empty={EMPTY} json=metrics/embed.json"
-COMMAND = f"{sys.executable} embed.py --input given=given.bin --output {OUTPUTS} --scratch build/scratch"
+PYTHON = shlex.quote(sys.executable)
+COMMAND = f"{PYTHON} embed.py --input given=given.bin --output {OUTPUTS} --scratch build/scratch"
 SNAKEFILE = f"""
 rule all:
     input: "build/copy.npy"
@@ -43,7 +46,7 @@ rule all:
 rule copy:
     input: "{EMBEDDINGS}"
     output: "build/copy.npy"
-    shell: "{sys.executable} copy_it.py --input given={{input}} --output npy={{output}}"
+    shell: "{PYTHON} copy_it.py --input given={{input}} --output npy={{output}}"
 
 rule embed:
     input: "given.bin"
@@ -53,7 +56,7 @@ rule embed:
 DVC_YAML = f"""
 stages:
   embed:
-    cmd: {COMMAND}
+    cmd: {json.dumps(COMMAND)}
     deps: [given.bin]
     outs: [{", ".join(PRODUCTS)}]
     metrics: [metrics/embed.json: {{cache: false}}]
