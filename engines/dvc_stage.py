@@ -3,9 +3,9 @@
 python -m engines.dvc_stage [--preset NAME] RULE OUTPUT
 
 DVC runs one stage after the other, and every start of Snakemake takes seconds. If `dvc repro` was asked for
-everything, all stages that it would run for certain are built at once: those that have changed, while nothing
-that they depend on has. They are recorded in DVC's run cache, from which DVC takes them when their turn
-comes.
+everything, the first stage that it runs builds all others too: at once, where a changed parameter or input
+says that their inputs change; else in turn, because a stage that writes the same again stops the chain. They
+are recorded in DVC's run cache, from which DVC takes them when their turn comes.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -104,43 +104,82 @@ def _build_with_others(own: Wanted, file: str, preset: str | None) -> int:
     from dvc.repo import Repo
 
     logging.getLogger("dvc").setLevel(logging.ERROR)  # what it finds changed, it says again by itself
+    built: set[Wanted] = set()
     with Repo() as repo:
-        with repo.lock:
-            others = changed_beside(repo, own, file)
-        with _held(repo, others):
-            started = time.time()
-            status = snakemake([own, *map(wanted_by, others)], preset, *(["--keep-going"] if others else []))
-            if not others:
-                return status
+        while True:
             with repo.lock:
-                record([stage for stage in others if built_since(stage, started)])
-    # where another stage failed, DVC meets the error when its turn comes
-    return snakemake([own], preset) if status else 0
+                stages, waiting = next_stages(repo, own, file, built)
+            wanted = [wanted_by(stage) for stage in stages]
+            with _held(repo, [stage for stage in stages if wanted_by(stage) != own]):
+                started = time.time()
+                status = snakemake(wanted, preset, *(["--keep-going"] if len(wanted) > 1 else []))
+                done = {wanted_by(stage): stage for stage in stages if built_since(stage, started)}
+                with repo.lock:
+                    record([stage for what, stage in done.items() if what != own])
+            built.update(wanted)
+            if status and own in wanted:
+                return _status_of(own, own in done, wanted, preset, status)
+            if status or not waiting:  # where another stage failed, DVC meets the error when its turn comes
+                return 0
 
 
-def changed_beside(repo: Any, own: Wanted, file: str) -> list[Any]:
-    """Return the stages of the dvc.yaml `file` beside `own` that have changed, while what they need has not.
+def _status_of(own: Wanted, done: bool, wanted: Sequence[Wanted], preset: str | None, status: int) -> int:
+    """Return the exit status of `own` after a call for `wanted` that failed."""
+    if done:
+        return 0
+    # if Snakemake refused something else before the first job, `own` was not tried
+    tried = len(wanted) == 1 or snakemake(wanted, preset, "--dry-run", "--quiet", "all") == 0
+    return status if tried else snakemake([own], preset)
 
-    A stage is left out if it needs an output of a rule that is to be built too: Snakemake may think other
-    outputs of that rule stale.
+
+def next_stages(
+    repo: Any, own: Wanted, file: str, built: Collection[Wanted] = ()
+) -> tuple[list[Any], bool]:
+    """Return the stages of the dvc.yaml `file` to build now, and whether others may have to wait for them.
+
+    Those are `own`, unless it is in `built` (what this call of DVC has built), the stages that have changed, and
+    those that need what is built now and will certainly differ.
     """
     from networkx import dfs_postorder_nodes
 
-    graph, found = repo.index.graph, []
-    unsure: set[Any] = set()
+    graph = repo.index.graph
+    new: dict[Any, bool] = {}  # what is built now, and whether it will certainly differ
+    waiting: set[Any] = set()
     for stage in dfs_postorder_nodes(graph):  # what a stage needs comes before it
-        wanted = wanted_by(stage)
-        if wanted == own or unsure.intersection(graph.successors(stage)):
-            unsure.add(stage)
-        elif stage.path_in_repo == file and wanted and stage.changed():
-            unsure.add(stage)
-            found.append(stage)
-    rules = {own.rule, *(wanted_by(stage).rule for stage in found)}
-    return [
-        stage
-        for stage in found
-        if not rules & {getattr(wanted_by(need), "rule", "") for need in graph.successors(stage)}
-    ]
+        wanted, needs = wanted_by(stage), set(graph.successors(stage))
+        if wanted in built or stage.path_in_repo != file:
+            continue
+        if wanted == own:
+            new[stage] = certainly_differs(stage)
+        elif waiting & needs or not all(new.get(need, True) for need in needs):
+            waiting.add(stage)
+        elif (follows := bool(new.keys() & needs)) or stage.changed():
+            if wanted is None:
+                waiting.add(stage)
+            else:
+                new[stage] = follows or certainly_differs(stage)
+    kept = _with_rules_apart(graph, new, own)
+    return kept, bool(waiting) or len(kept) < len(new)
+
+
+def _with_rules_apart(graph: Any, stages: Collection[Any], own: Wanted) -> list[Any]:
+    """Return `stages` without those that need an output which is not built now, of a rule that is.
+
+    Snakemake could think that output stale, and build what DVC holds for unchanged.
+    """
+    rules = {wanted_by(stage).rule for stage in stages}
+    kept: list[Any] = []
+    for stage in stages:
+        others = [wanted_by(need) for need in graph.successors(stage) if need not in kept]
+        if wanted_by(stage) == own or not rules & {need.rule for need in others if need}:
+            kept.append(stage)
+    return kept
+
+
+def certainly_differs(stage: Any) -> bool:
+    """Return whether `stage` was never built, or something beside its code and its command has changed."""
+    data = [dep for dep in stage.deps if Path(dep.def_path).suffix != ".py"]
+    return not any(dep.hash_info for dep in stage.deps) or any(dep.status() for dep in data)
 
 
 def wanted_by(stage: Any) -> Any:

@@ -8,18 +8,18 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
 from dvc.repo import Repo
 
 from engines import dvc_stage
-from engines.dvc_stage import Wanted, asks_for_all, built_since, changed_beside, command, record, wanted_by
+from engines.dvc_stage import Wanted, asks_for_all, built_since, command, next_stages, record, wanted_by
 
 STAGES = {
     "first": ("one", [], ["a"]),
     "other": ("one", [], ["b"]),
-    "alone": ("three", [], ["c"]),
+    "alone": ("three", ["table"], ["c"]),
     "second": ("two", ["a"], ["d"]),
     "both": ("two", ["b", "c"], ["e"]),
 }
@@ -33,9 +33,10 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
     lines = ["stages:"]
     for name, (rule, deps, outs) in STAGES.items():
         lines += [f"  {name}:", f"    cmd: '{command('', rule, outs[0])} # command 1'"]
-        lines += ["    deps: [" + ", ".join(["code", *deps]) + "]", f"    outs: [{', '.join(outs)}]"]
+        lines += ["    deps: [" + ", ".join(["code.py", *deps]) + "]", f"    outs: [{', '.join(outs)}]"]
     Path("dvc.yaml").write_text("\n".join(lines) + "\n")
-    Path("code").write_text("x")
+    Path("code.py").write_text("x")
+    Path("table").write_text("x")
     return Repo()
 
 
@@ -48,27 +49,50 @@ def build(repo: Repo, *names: str) -> None:
     repo._reset()
 
 
-def beside(repo: Repo, name: str) -> list[str]:
-    rule, _, outs = STAGES[name]
+def now(repo: Repo, name: str, *built: str) -> tuple[list[str], bool]:
+    """Return what is built with the stage `name`, and whether others wait for it."""
     with repo.lock:
-        return sorted(stage.name for stage in changed_beside(repo, Wanted(rule, outs[0]), "dvc.yaml"))
+        stages, waiting = next_stages(repo, wanted(name), "dvc.yaml", {wanted(one) for one in built})
+    return sorted(stage.name for stage in stages), waiting
 
 
-def test_all_stages_whose_inputs_are_ready_are_built_beside_the_first(repo: Repo) -> None:
-    assert beside(repo, "first") == ["alone", "other"]
+def wanted(name: str) -> Wanted:
+    rule, _, outs = STAGES[name]
+    return Wanted(rule, outs[0])
 
 
-def test_what_has_not_changed_is_not_built(repo: Repo) -> None:
+def test_all_stages_that_were_never_built_are_built_at_once(repo: Repo) -> None:
+    assert now(repo, "first") == (sorted(STAGES), False)
+
+
+def test_only_what_has_changed_is_built(repo: Repo) -> None:
     build(repo, *STAGES)
-    assert beside(repo, "first") == []
-    Path("code").write_text("y")
-    assert beside(repo, "first") == ["alone", "other"]
+    assert now(repo, "first") == (["first"], True)  # what it writes may be the same
+    assert now(repo, "first", "first") == ([], False)
+
+
+def test_stages_wait_where_code_has_changed_and_their_input_may_stay_the_same(repo: Repo) -> None:
+    build(repo, *STAGES)
+    Path("code.py").write_text("y")
+    assert now(repo, "first") == (["alone", "first", "other"], True)
+    build(repo, "other", "alone")
+    Path("a").write_text("a")
+    assert now(repo, "first", "first") == (["both", "second"], False)
+
+
+def test_all_that_follows_a_changed_input_is_built_at_once(repo: Repo) -> None:
+    build(repo, *STAGES)
+    Path("table").write_text("y")
+    assert now(repo, "alone") == (["alone", "both"], False)
+    # what `first` writes may stay the same, so `second` waits; `both` needs an output of the rule of `first`
+    assert now(repo, "first") == (["alone", "first"], True)
 
 
 def test_a_stage_waits_where_its_input_is_of_a_rule_that_is_being_built(repo: Repo) -> None:
     build(repo, "other", "alone")
     # `both` needs an output of the rule of `first`, which Snakemake could think stale
-    assert beside(repo, "first") == []
+    assert now(repo, "first") == (["first", "second"], True)
+    assert now(repo, "first", "first", "second") == (["both"], False)
 
 
 def test_a_recorded_stage_comes_from_the_run_cache_and_runs_no_command(repo: Repo) -> None:
@@ -122,22 +146,46 @@ def test_a_command_names_its_rule_and_output_again(repo: Repo) -> None:
     assert command("a,b", "two", "d") == "python -m engines.dvc_stage --preset a,b two d"
 
 
-def test_the_stage_is_built_again_if_something_beside_it_failed(
-    repo: Repo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[tuple[list[str], Sequence[str]]] = []
+@pytest.fixture
+def snakemake(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A Snakemake that writes what it is called for, but for `failing`, where all stages were asked for."""
+    fake = SimpleNamespace(failing=set(), calls=[])
 
-    def build(wanted: Sequence[Any], preset: str | None, *options: str) -> int:
-        calls.append(([output for _, output in wanted], options))
-        Path("b").write_text("b")
-        return 0 if len(wanted) == 1 else 1
+    def call(wanted: Sequence[Wanted], preset: str | None, *options: str) -> int:
+        outputs = {output for _, output in wanted}
+        fake.calls.append((sorted(outputs), *options))
+        for output in outputs - fake.failing if "--dry-run" not in options else ():
+            Path(output).write_text(output)
+        return int("--dry-run" not in options and bool(outputs & fake.failing))
 
-    monkeypatch.setattr(dvc_stage, "snakemake", build)
+    monkeypatch.setattr(dvc_stage, "snakemake", call)
     monkeypatch.setattr(dvc_stage, "asks_for_all", lambda words, file: True)
-    assert dvc_stage.main(["one", "a"]) == 0
-    assert [sorted(outputs) for outputs, _ in calls] == [["a", "b", "c"], ["a"]]
-    assert calls[0][1] == ("--keep-going",)
+    return fake
+
+
+def unchanged(repo: Repo) -> list[str]:
     repo._reset()
     with repo.lock:
-        # b was built and is recorded; c was not
-        assert sorted(s.name for s in repo.index.stages if not s.changed()) == ["other"]
+        return sorted(stage.name for stage in repo.index.stages if not stage.changed())
+
+
+def test_a_stage_is_built_although_others_fail(repo: Repo, snakemake: SimpleNamespace) -> None:
+    snakemake.failing = {"c", "e"}
+    assert dvc_stage.main(["one", "a"]) == 0
+    assert snakemake.calls == [(["a", "b", "c", "d", "e"], "--keep-going")]
+    assert unchanged(repo) == ["other", "second"]
+
+
+def test_a_stage_that_fails_beside_others_is_not_tried_again(repo: Repo, snakemake: SimpleNamespace) -> None:
+    snakemake.failing = {"a", "d"}
+    assert dvc_stage.main(["one", "a"]) == 1
+    assert [options for _, *options in snakemake.calls] == [["--keep-going"], ["--dry-run", "--quiet", "all"]]
+    assert unchanged(repo) == ["alone", "both", "other"]
+
+
+def test_what_waited_is_built_when_what_it_waits_for_is_there(repo: Repo, snakemake: SimpleNamespace) -> None:
+    build(repo, *STAGES)
+    Path("code.py").write_text("y")
+    assert dvc_stage.main(["one", "a"]) == 0
+    assert snakemake.calls == [(["a", "b", "c"], "--keep-going"), (["d", "e"], "--keep-going")]
+    assert unchanged(repo) == ["alone", "both", "other", "second"]
