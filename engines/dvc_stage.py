@@ -119,7 +119,7 @@ def _build_with_others(own: Wanted, file: str, preset: str | None) -> int:
             built.update(wanted)
             if status and own in wanted:
                 return _status_of(own, own in done, wanted, preset, status)
-            if status or not waiting:  # where another stage failed, DVC meets the error when its turn comes
+            if status or not waiting:  # DVC meets the error of another stage when its turn comes
                 return 0
 
 
@@ -132,9 +132,7 @@ def _status_of(own: Wanted, done: bool, wanted: Sequence[Wanted], preset: str | 
     return status if tried else snakemake([own], preset)
 
 
-def next_stages(
-    repo: Any, own: Wanted, file: str, built: Collection[Wanted] = ()
-) -> tuple[list[Any], bool]:
+def next_stages(repo: Any, own: Wanted, file: str, built: Collection[Wanted] = ()) -> tuple[list[Any], bool]:
     """Return the stages of the dvc.yaml `file` to build now, and whether others may have to wait for them.
 
     Those are `own`, unless it is in `built` (what this call of DVC has built), the stages that have changed, and

@@ -343,6 +343,9 @@ def test_inputs_of_another_build_are_refused(
     np.save(tmp_path / "others.npy", np.roll(np.load(exported.inputs["embeddings"][0]), 1, axis=1))
     assert "another checkpoint" in refused(exported, tmp_path, capsys, embeddings=tmp_path / "others.npy")
     content = checkpoints.load(exported.inputs["checkpoint"][0])
+    checkpoints.save(tmp_path / "tracked.pth", content | {"trackers": ["file", "mediapipe"]})
+    said = refused(exported, tmp_path, capsys, checkpoint=tmp_path / "tracked.pth")
+    assert "landmarks of mediapipe, and landmarks.engine is signloom" in said
     checkpoints.save(tmp_path / "old.pth", {name: content[name] for name in content if name != "data_hash"})
     assert "lacks the entry data_hash" in refused(exported, tmp_path, capsys, checkpoint=tmp_path / "old.pth")
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signloom.errors import SignloomError
-from signloom.features.shards import FeatureShards, append_npy
+from signloom.features.shards import FeatureShards, append_npy, trackers
 
 
 def write_shard(folder: Path, name: str, clips: dict[str, np.ndarray]) -> tuple[Path, Path, Path]:
@@ -113,3 +113,11 @@ def test_a_writer_that_fails_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected \\(n, 540\\)"), append_npy(path, 540, "f4") as array:
         array.append(np.zeros((2, 3), "f4"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_index_files_name_what_tracked_their_clips(tmp_path: Path) -> None:
+    pd.DataFrame({"tracker": ["signloom", "", "file"]}).to_parquet(tmp_path / "a")
+    pd.DataFrame({"tracker": ["mediapipe"]}).to_parquet(tmp_path / "b")
+    pd.DataFrame({"clip_id": ["x"]}).to_parquet(tmp_path / "rows")
+    assert trackers([tmp_path / name for name in ("a", "b", "rows")]) == ["file", "mediapipe", "signloom"]
+    assert trackers([tmp_path / "rows"]) == []

@@ -273,8 +273,8 @@ def write_landmarks(folder: Path, clips: dict[str, RawClip | None]) -> tuple[Pat
             n = 0 if raw is None else len(raw.rows)
             row = {"clip_id": clip_id, "offset": array.rows, "length": n, "fps": 25.0, "width": 640}
             row |= {"height": 480, "frame_index": np.arange(n), "time_s": np.arange(n) / 25}
-            status = ("rejected", "unreadable", "why") if raw is None else ("ok", "", "")
-            rows.append(row | dict(zip(("status", "reason", "detail"), status, strict=True)))
+            status = ("rejected", "unreadable", "why", "") if raw is None else ("ok", "", "", "signloom")
+            rows.append(row | dict(zip(("status", "reason", "detail", "tracker"), status, strict=True)))
             if raw is not None:
                 array.append(raw.rows)
     pd.DataFrame(rows).to_parquet(index)
@@ -305,7 +305,8 @@ def test_the_stage_keeps_good_clips_and_gives_every_other_its_reason(tmp_path: P
     assert (table["status"] == np.where(table.index == "good", "ok", "rejected")).all()
     assert table.loc["good", ["length", "quality_flag", "total_frames"]].tolist() == [100, "ok", 100]
     assert (table.drop("good")["length"] == 0).all()
-    assert table.loc["unreadable", "detail"] == "why"
+    assert table.loc["unreadable", ["detail", "tracker"]].tolist() == ["why", ""]
+    assert (table.drop("unreadable")["tracker"] == "signloom").all()
     assert table.loc["low_motion", "detail"].startswith("mean motion 0.000 shoulder widths/s")
     good = all_kinds()["good"]
     assert good is not None

@@ -36,6 +36,7 @@ COMMON = {
     "vocabulary_hash",
     "stats_hash",
     "data_hash",
+    "trackers",
     "git_commit",
     "versions",
     "model_config",

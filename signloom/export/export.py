@@ -46,7 +46,7 @@ def export(files: ExportFiles, paths: Mapping[str, Path], params: ExportParams) 
     Raises SignloomError if inputs do not belong together or an exported network disagrees with its original.
     """
     check_thresholds(files.thresholds)
-    sign, gloss = open_sign2text(files), open_gloss(files)
+    sign, gloss = open_sign2text(files, params.landmarks.engine), open_gloss(files)
     outputs = Outputs(paths, sign, gloss)
     gallery, clips = Gallery.open(files), RealClips(files)
     check_gallery(sign, gallery, clips)

@@ -70,8 +70,11 @@ class GlossSource:
     network: GlossNetwork
 
 
-def open_sign2text(files: ExportFiles) -> Sign2TextSource:
-    """Load the checkpoint; raises SignloomError if it was trained with other statistics or tokenizer."""
+def open_sign2text(files: ExportFiles, tracker: str) -> Sign2TextSource:
+    """Load the checkpoint of a bundle whose videos `tracker` tracks (a value of `landmarks.engine`).
+
+    Raises SignloomError if it was trained with other statistics, another tokenizer or other trackers.
+    """
     path = files.checkpoint
     trained = load_trained(path, files.stats)
     model = trained.model.cpu()
@@ -86,6 +89,12 @@ def open_sign2text(files: ExportFiles) -> Sign2TextSource:
     missing = [name for name in names if name not in content]
     if missing:
         raise SignloomError(f"{path} lacks the entry {missing[0]}; train it again")
+    trained_on = set(content.get("trackers", [])) - {"file"}  # ready landmarks say nothing of their tracker
+    if trained_on and tracker not in trained_on:
+        raise SignloomError(
+            f"{path} was trained on landmarks of {' and '.join(sorted(trained_on))}, and landmarks.engine is "
+            f"{tracker}; train it again, or set landmarks.engine back"
+        )
     encoder = EncoderNetwork(model, trained.mean.cpu(), trained.std.cpu()).eval()
     return Sign2TextSource(model, encoder, {name: content[name] for name in names})
 

@@ -68,6 +68,15 @@ def write_index(path: Path, rows: list[dict[str, Any]], kinds: Mapping[str, Any]
     write_parquet(path, table)
 
 
+def trackers(index: Sequence[Path]) -> list[str]:
+    """Return what tracked the clips of index files: values of `landmarks.engine`, or `file`."""
+    from pyarrow.parquet import read_schema  # bundles have no pyarrow
+
+    tracked = [path for path in index if "tracker" in read_schema(path).names]  # given rows are not
+    tables = [pd.read_parquet(path, columns=["tracker"]) for path in tracked]
+    return sorted({name for table in tables for name in table["tracker"]} - {""})
+
+
 class FeatureShards:
     """The clips of several shards, each a view into a memory-mapped array.
 

@@ -33,7 +33,7 @@ def write_pose_shard(
     ):
         for clip in track(landmarks.index.to_dict("records"), "pose_features"):
             rows.append(_one_clip(clip, landmarks, features, masks, pose, quality))
-    kept = landmarks.index.drop(columns=["shard", "tracker"], errors="ignore")
+    kept = landmarks.index.drop(columns=["shard"], errors="ignore")
     write_index(index, rows, kept.dtypes.to_dict() | DIAGNOSTICS)
 
 
@@ -46,7 +46,8 @@ def _one_clip(
     quality: GateParams,
 ) -> dict[str, Any]:
     """Append the rows of one clip, unless it is rejected, and return its index row."""
-    row = {name: clip[name] for name in ("clip_id", "fps", "width", "height", "detail")}
+    same = {"clip_id", "fps", "width", "height", "detail", "tracker"}
+    row = {name: value for name, value in clip.items() if name in same}
     row |= {"offset": features.rows, "length": 0, "frame_index": [], "time_s": [], "quality_flag": ""}
     if clip["status"] != "ok":
         known = {"detection_ratio": 0.0, "total_frames": 0}

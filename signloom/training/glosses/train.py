@@ -11,6 +11,7 @@ import torch
 
 from signloom.augment.feature_rows import warn_of_layout
 from signloom.errors import SignloomError
+from signloom.features.shards import trackers
 from signloom.files import hash_files
 from signloom.models import checkpoints
 from signloom.models.gloss import GlossConfig, Hybrid, TcnCtc, build
@@ -205,6 +206,7 @@ def origin(
         "vocabulary_hash": hash_files([files.glosses]),
         "stats_hash": hash_files(getattr(files, f"{family}_stats") for family in rows.stats),
         "data_hash": hash_files(data),
+        "trackers": [] if rows.pose is None else trackers(files.pose_index),
         "git_commit": checkpoints.git_commit(),
         "versions": checkpoints.versions(),
     }

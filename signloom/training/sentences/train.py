@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from signloom.augment.feature_rows import Geometry, warn_of_layout
+from signloom.features.shards import trackers
 from signloom.files import hash_files
 from signloom.models import checkpoints
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
@@ -218,6 +219,7 @@ def origin(
         "vocabulary_hash": hash_files([files.tokenizer]),
         "stats_hash": hash_files([files.stats]),
         "data_hash": hash_files(data),
+        "trackers": trackers(files.index),
         "git_commit": checkpoints.git_commit(),
         "versions": checkpoints.versions(),
     }
