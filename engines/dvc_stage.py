@@ -119,7 +119,7 @@ def _build_with_others(own: Wanted, file: str, preset: str | None) -> int:
             built.update(wanted)
             if status and own in wanted:
                 return _status_of(own, own in done, wanted, preset, status)
-            if status or not waiting:  # DVC meets the error of another stage when its turn comes
+            if status or not waiting:  # the error of another stage comes when its turn does
                 return 0
 
 
