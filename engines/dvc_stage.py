@@ -135,8 +135,8 @@ def _status_of(own: Wanted, done: bool, wanted: Sequence[Wanted], preset: str | 
 def next_stages(repo: Any, own: Wanted, file: str, built: Collection[Wanted] = ()) -> tuple[list[Any], bool]:
     """Return the stages of the dvc.yaml `file` to build now, and whether others may have to wait for them.
 
-    Those are `own`, unless it is in `built` (what this call of DVC has built), the stages that have changed, and
-    those that need what is built now and will certainly differ.
+    Those are `own`, unless it is in `built` (what this call of DVC has built), the stages that have changed,
+    and those that need what is built now and will certainly differ.
     """
     from networkx import dfs_postorder_nodes
 
