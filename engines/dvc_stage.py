@@ -136,7 +136,7 @@ def next_stages(repo: Any, own: Wanted, file: str, built: Collection[Wanted] = (
     """Return the stages of the dvc.yaml `file` to build now, and whether others may have to wait for them.
 
     Those are `own`, unless it is in `built` (what this call of DVC has built), the stages that have changed,
-    and those that need what is built now and will certainly differ.
+    those that need what is built now and will certainly differ, and those whose outputs are lost.
     """
     from networkx import dfs_postorder_nodes
 
@@ -147,15 +147,18 @@ def next_stages(repo: Any, own: Wanted, file: str, built: Collection[Wanted] = (
         wanted, needs = wanted_by(stage), set(graph.successors(stage))
         if wanted in built or stage.path_in_repo != file:
             continue
+        follows = any(new.get(need) for need in needs)
         if wanted == own:
             new[stage] = certainly_differs(stage)
-        elif waiting & needs or not all(new.get(need, True) for need in needs):
+        elif waiting & needs:
             waiting.add(stage)
-        elif (follows := bool(new.keys() & needs)) or stage.changed():
+        elif follows or _lost(stage) or (not new.keys() & needs and _changed(stage)):
             if wanted is None:
                 waiting.add(stage)
             else:
                 new[stage] = follows or certainly_differs(stage)
+        elif new.keys() & needs:
+            waiting.add(stage)
     kept = _with_rules_apart(graph, new, own)
     return kept, bool(waiting) or len(kept) < len(new)
 
@@ -176,8 +179,18 @@ def _with_rules_apart(graph: Any, stages: Collection[Any], own: Wanted) -> list[
 
 def certainly_differs(stage: Any) -> bool:
     """Return whether `stage` was never built, or something beside its code and its command has changed."""
-    data = [dep for dep in stage.deps if Path(dep.def_path).suffix != ".py"]
+    data = [dep for dep in stage.deps if Path(dep.def_path).suffix != ".py" and dep.exists]
     return not any(dep.hash_info for dep in stage.deps) or any(dep.status() for dep in data)
+
+
+def _changed(stage: Any) -> bool:
+    """Return `stage.changed()`, which by itself would wait for the end of the stage that DVC runs."""
+    return stage.changed_stage() or any(entry.status() for entry in [*stage.deps, *stage.outs])
+
+
+def _lost(stage: Any) -> bool:
+    """Return whether an output is neither in its place nor in DVC's cache."""
+    return any(not out.exists and out.changed_cache() for out in stage.outs)
 
 
 def wanted_by(stage: Any) -> Any:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from dvc.repo import Repo
+from dvc.rwlock import rwlock
 
 from engines import dvc_stage
 from engines.dvc_stage import Wanted, asks_for_all, built_since, command, next_stages, record, wanted_by
@@ -78,6 +79,15 @@ def test_stages_wait_where_code_has_changed_and_their_input_may_stay_the_same(re
     build(repo, "other", "alone")
     Path("a").write_text("a")
     assert now(repo, "first", "first") == (["both", "second"], False)
+
+
+def test_lost_outputs_are_built_at_once(repo: Repo) -> None:
+    build(repo, *STAGES)
+    for stage in repo.index.stages:
+        for out in stage.outs if stage.name in ("first", "second", "both") else ():
+            Path(out.fs_path).unlink()
+            Path(out.cache_path).unlink()
+    assert now(repo, "first") == (["both", "first", "second"], False)
 
 
 def test_all_that_follows_a_changed_input_is_built_at_once(repo: Repo) -> None:
@@ -186,6 +196,7 @@ def test_a_stage_that_fails_beside_others_is_not_tried_again(repo: Repo, snakema
 def test_what_waited_is_built_when_what_it_waits_for_is_there(repo: Repo, snakemake: SimpleNamespace) -> None:
     build(repo, *STAGES)
     Path("code.py").write_text("y")
-    assert dvc_stage.main(["one", "a"]) == 0
+    with rwlock(repo.tmp_dir, repo.fs, "dvc repro", [], [os.path.abspath("a")], False):
+        assert dvc_stage.main(["one", "a"]) == 0
     assert snakemake.calls == [(["a", "b", "c"], "--keep-going"), (["d", "e"], "--keep-going")]
     assert unchanged(repo) == ["alone", "both", "other", "second"]
