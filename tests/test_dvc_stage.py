@@ -84,10 +84,10 @@ def test_stages_wait_where_code_has_changed_and_their_input_may_stay_the_same(re
 def test_lost_outputs_are_built_at_once(repo: Repo) -> None:
     build(repo, *STAGES)
     for stage in repo.index.stages:
-        for out in stage.outs if stage.name in ("first", "second", "both") else ():
+        for out in stage.outs if stage.name in ("first", "second") else ():
             Path(out.fs_path).unlink()
             Path(out.cache_path).unlink()
-    assert now(repo, "first") == (["both", "first", "second"], False)
+    assert now(repo, "first") == (["first", "second"], False)
 
 
 def test_all_that_follows_a_changed_input_is_built_at_once(repo: Repo) -> None:
@@ -196,7 +196,7 @@ def test_a_stage_that_fails_beside_others_is_not_tried_again(repo: Repo, snakema
 def test_what_waited_is_built_when_what_it_waits_for_is_there(repo: Repo, snakemake: SimpleNamespace) -> None:
     build(repo, *STAGES)
     Path("code.py").write_text("y")
-    with rwlock(repo.tmp_dir, repo.fs, "dvc repro", [], [os.path.abspath("a")], False):
+    with rwlock(repo.tmp_dir, repo.fs, "dvc repro", [], [str(Path("a").resolve())], False):
         assert dvc_stage.main(["one", "a"]) == 0
     assert snakemake.calls == [(["a", "b", "c"], "--keep-going"), (["d", "e"], "--keep-going")]
     assert unchanged(repo) == ["alone", "both", "other", "second"]
