@@ -110,6 +110,8 @@ def _build_with_others(own: Wanted, file: str, preset: str | None) -> int:
             with repo.lock:
                 stages, waiting = next_stages(repo, own, file, built)
             wanted = [wanted_by(stage) for stage in stages]
+            if not wanted:  # all that waited stays as it is
+                return 0
             with _held(repo, [stage for stage in stages if wanted_by(stage) != own]):
                 started = time.time()
                 status = snakemake(wanted, preset, *(["--keep-going"] if len(wanted) > 1 else []))

@@ -200,3 +200,9 @@ def test_what_waited_is_built_when_what_it_waits_for_is_there(repo: Repo, snakem
         assert dvc_stage.main(["one", "a"]) == 0
     assert snakemake.calls == [(["a", "b", "c"], "--keep-going"), (["d", "e"], "--keep-going")]
     assert unchanged(repo) == ["alone", "both", "other", "second"]
+
+
+def test_what_waited_is_not_built_if_nothing_has_changed(repo: Repo, snakemake: SimpleNamespace) -> None:
+    build(repo, *STAGES)
+    assert dvc_stage.main(["one", "a"]) == 0  # DVC was asked for all, and a has the same content again
+    assert snakemake.calls == [(["a"],)]
