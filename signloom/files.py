@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,8 @@ from signloom.cells import cell, plain
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_UNIX = 3  # of the systems that a zip file can name
 
 
 @contextmanager
@@ -58,6 +62,20 @@ def write_npy(path: Path, array: npt.NDArray[Any]) -> None:
     """Write `array` as .npy."""
     with atomic(path) as part, part.open("wb") as file:
         np.save(file, array)
+
+
+def write_npz(path: Path, **arrays: npt.NDArray[Any]) -> None:
+    """Write `arrays` as .npz: the same bytes for the same arrays.
+
+    `numpy.savez` writes other headers under another patch release of Python.
+    """
+    with atomic(path) as part, zipfile.ZipFile(part, "w") as archive:
+        for name, array in arrays.items():
+            buffer = io.BytesIO()
+            np.save(buffer, array, allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy")  # of the year 1980
+            entry.create_system = _UNIX
+            archive.writestr(entry, buffer.getbuffer())
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

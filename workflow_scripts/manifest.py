@@ -11,6 +11,7 @@ import pandas as pd
 
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import build_manifest
+from signloom.dataset.probes import Probes
 from signloom.dataset.shard_names import shard_names
 from signloom.dataset.split_choice import unfit_task
 from signloom.dataset.splits import check_table
@@ -27,12 +28,17 @@ def work(job: Job) -> None:
     count = job.section("shards", ShardsParams).count
     if len(job.output_list("shards")) != count:
         raise SignloomError(f"manifest: shards.count is {count}; give that many outputs shards=FILE")
-    manifest = build_manifest(
-        pd.read_parquet(job.input("rows")),
-        job.section("dataset", DatasetParams),
-        job.section("manifest", ManifestParams),
-        HashCache(job.scratch_root / "video_hashes.json"),
-    )
+    probes = Probes(job.scratch_root / "probes.json")
+    try:
+        manifest = build_manifest(
+            pd.read_parquet(job.input("rows")),
+            job.section("dataset", DatasetParams),
+            job.section("manifest", ManifestParams),
+            HashCache(job.scratch_root / "video_hashes.json"),
+            probes,
+        )
+    finally:  # a table with too many bad rows is put right and read again
+        probes.save()
     for reject in manifest.rejects.itertuples():
         print(f"rejected row {reject.row}: {reject.reason}: {reject.detail}", file=sys.stderr)
     # before hours of landmarks

@@ -3,10 +3,8 @@
 Inputs: embeddings, map. Outputs: prototypes (.npz). Parameters: retrieval.prototype_min_clips.
 """
 
-import numpy as np
-
 from signloom.evaluation.datasets import EmbeddedClips, in_gallery
-from signloom.files import atomic
+from signloom.files import write_npz
 from signloom.inference.prototypes import make_prototypes
 from signloom.params.evaluation import RetrievalParams
 from workflow_scripts.job import Job, entry_point
@@ -16,8 +14,7 @@ def work(job: Job) -> None:
     clips = EmbeddedClips(job.input("embeddings"), job.input("map"))
     fewest = job.value("retrieval.prototype_min_clips", RetrievalParams)
     arrays = make_prototypes(clips.vectors, clips.table[in_gallery(clips.table)], fewest)
-    with atomic(job.output("prototypes")) as part, part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+    write_npz(job.output("prototypes"), **arrays)
 
 
 main = entry_point(work)

@@ -19,6 +19,7 @@ from signloom.dataset.forms.general import ANNOTATIONS
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.probe import skipped_pictures
+from signloom.dataset.probes import Probes
 from signloom.dataset.reject_words import BAD_ROW, REVIEWED, SAME_ID, TWIN
 from signloom.dataset.reviewed import relabelled, set_aside
 from signloom.dataset.row_gate import PROBLEM
@@ -83,10 +84,15 @@ class Manifest:
 
 
 def build_manifest(
-    rows: pd.DataFrame, dataset: DatasetParams, params: ManifestParams, hashes: HashCache
+    rows: pd.DataFrame,
+    dataset: DatasetParams,
+    params: ManifestParams,
+    hashes: HashCache,
+    probes: Probes | None = None,
 ) -> Manifest:
     """Check every row of the table of `dataset` and return accepted clips and rejected rows.
 
+    Videos that `probes` knows are not opened again.
     Raises SignloomError if there is no row, or if too many rows are rejected.
     """
     root = Path(dataset.videos)
@@ -97,7 +103,7 @@ def build_manifest(
         raise SignloomError(f"{dataset.table}: the table has no clip; add at least one row")
     rows = relabelled(rows, ids, dataset.review)
     variations = _load_variations(dataset.variations)
-    checks = _Checks(Sources(dataset, paths, hashes), variations)
+    checks = _Checks(Sources(dataset, paths, hashes, probes), variations)
     clips: list[dict[str, Any]] = []
     rejects: list[tuple[Any, ...]] = []
     named = zip(rows.to_dict("records"), paths, ids, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,6 +20,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_rows
 from signloom.dataset.landmark_sources import Settings, kind_of
 from signloom.dataset.probe import files_of, frame_times, length_s, why_unreadable
+from signloom.dataset.probes import Probes
 from signloom.dataset.row_files import ROW_SUFFIXES, RowFiles
 from signloom.dataset.row_tables import split_key
 from signloom.errors import SignloomError
@@ -30,8 +31,13 @@ from signloom.params.dataset import DatasetParams
 class Sources:
     """The sources `paths` of a dataset with their content hashes; other files are not read."""
 
-    def __init__(self, dataset: DatasetParams, paths: Iterable[Path], hashes: HashCache) -> None:
-        """Hash every source that exists; raises SignloomError if a table of rows cannot be read."""
+    def __init__(
+        self, dataset: DatasetParams, paths: Iterable[Path], hashes: HashCache, probes: Probes | None = None
+    ) -> None:
+        """Hash every source that exists; raises SignloomError if a table of rows cannot be read.
+
+        Videos and folders that `probes` knows are not opened.
+        """
         self.dataset, self.root = dataset, (root := Path(dataset.videos))
         self._inside = {path: path != root and _is_below(path, root) for path in paths}
         inside = {path for path, is_inside in self._inside.items() if is_inside}
@@ -50,6 +56,7 @@ class Sources:
         self._shut = {path: why for path, why in shut.items() if why != MISSING and path not in keyed}
         self._times: dict[Path, NDArray[np.float64]] = {}
         self._lengths: dict[Path, float | None] = {}
+        self._probes = probes or Probes(None)
         self.hashes = hashes.hash_all(inside - shut.keys())
         self.hashes |= {path: table.digest(key) for path, (table, key) in self._keyed.items()}
 
@@ -100,7 +107,10 @@ class Sources:
         if landmarks:
             problem = landmark_sources.why_unreadable(path, Settings.of(self.dataset))
         else:
-            problem = why_unreadable(path)
+            content = self.hashes[path]
+            known = self._probes.recall(path, content, "readable")
+            problem = None if known else why_unreadable(path)
+            self._probes.remember(path, content, "readable", None if problem else 1.0)
         if problem and (path in self._keyed or path.suffix.lower() in ROW_SUFFIXES):
             return f"{problem}; if it holds feature rows, set dataset.features to true"
         return problem
@@ -127,7 +137,7 @@ class Sources:
             self._lengths[path] = (
                 landmark_sources.length_and_rate(path, Settings.of(self.dataset))[0]
                 if self._holds_landmarks(path)
-                else length_s(path)
+                else self._asked(path, "length", lambda: length_s(path))
             )
         return self._lengths[path]
 
@@ -135,11 +145,24 @@ class Sources:
         """Return the longest pause between two frames of a cut of a video file; NaN if it is not known."""
         if self.dataset.holds_features or self._holds_landmarks(path):
             return math.nan
+        question = f"gap from {start_s!r} to {end_s!r}"
+        gap = self._asked(path, question, lambda: self._gap(path, start_s, end_s))
+        return math.nan if gap is None else gap
+
+    def _gap(self, path: Path, start_s: float, end_s: float) -> float:
         if path not in self._times:
             self._times[path] = frame_times(path)
         times = self._times[path]
         inside = times[(times >= start_s) & (times < end_s)]
         return float(np.diff(inside, prepend=start_s).max()) if len(inside) else math.nan
+
+    def _asked(self, path: Path, question: str, ask: Callable[[], float | None]) -> float | None:
+        """Return the answer about a video, which is opened only if its content is new."""
+        known = self._probes.recall(path, self.hashes[path], question)
+        if known is None:
+            known = ask()
+            self._probes.remember(path, self.hashes[path], question, known)
+        return known
 
     def _holds_landmarks(self, path: Path) -> bool:
         return not self.dataset.holds_features and kind_of(path) is not None

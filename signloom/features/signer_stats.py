@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from signloom.errors import SignloomError
 from signloom.features.pose.imported import Source, source_of
 from signloom.features.stats import VARIANCE_FLOOR
-from signloom.files import atomic
+from signloom.files import write_npz
 from signloom.params.features import PositionsParams
 from signloom.progress import track
 
@@ -87,15 +87,14 @@ def write_signer_stats(
         raise SignloomError("positions.normalise_by: no clip can be read; see the rejects of the manifest")
     signers = sorted(found)
     moments = [found[signer].result() for signer in signers]
-    with atomic(path) as part, part.open("wb") as file:
-        np.savez(
-            file,
-            clip_id=np.array(list(signer_of), str),
-            signer_of_clip=np.array(list(signer_of.values()), str),
-            signer=np.array(signers, str),
-            mean=np.array([mean for mean, _ in moments]),
-            std=np.array([std for _, std in moments]),
-        )
+    write_npz(
+        path,
+        clip_id=np.array(list(signer_of), str),
+        signer_of_clip=np.array(list(signer_of.values()), str),
+        signer=np.array(signers, str),
+        mean=np.array([mean for mean, _ in moments]),
+        std=np.array([std for _, std in moments]),
+    )
 
 
 def _rows(source: Source, clip: Mapping[str, Any], fps: float) -> NDArray[np.float32] | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
 from signloom.features.shards import FeatureShards
-from signloom.files import atomic
+from signloom.files import write_npz
 from signloom.progress import track
 
 VARIANCE_FLOOR = 1e-8
@@ -199,5 +199,4 @@ def write_clip_stats(clips: list[str], shards: FeatureShards, path: Path) -> Non
 
 def _write(path: Path, stats: Stats, shards: FeatureShards, clips: list[str], **more: Any) -> None:
     lengths = np.array([shards.length(clip_id) for clip_id in clips], np.int32)
-    with atomic(path) as part, part.open("wb") as file:
-        np.savez(file, feature_mean=stats.mean, feature_std=stats.std, seq_lengths=lengths, **more)
+    write_npz(path, feature_mean=stats.mean, feature_std=stats.std, seq_lengths=lengths, **more)
