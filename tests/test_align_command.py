@@ -51,7 +51,8 @@ def test_a_table_is_aligned_line_by_line_and_names_what_cannot_be_read(
     exported: Exported, videos: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     table = tmp_path / "clips.csv"
-    rows = [f"{CLIP},APPLE,,1.0", f"{CLIP},BOY TEA,1.0,", "none.mp4,APPLE,,", f"{CLIP},{'TEA ' * 9},0.0,0.4"]
+    nine = f"{CLIP},{'TEA ' * 9},0.0,0.3"
+    rows = [f"{CLIP},APPLE,0.3,1.0", f"{CLIP},BOY TEA,1.0,", "none.mp4,APPLE,,", nine]
     table.write_text("\n".join(["video,gloss,start_s,end_s", *rows]))
     given = [str(table), "--videos", str(videos), "--bundle", str(exported.bundle), "--json"]
     assert main(["align", *given, "--eaf", str(tmp_path / "tiers")]) == 2
@@ -85,6 +86,8 @@ def test_a_table_is_aligned_line_by_line_and_names_what_cannot_be_read(
         (["empty.csv"], "line 2: gloss is empty"),
         (["turned.csv"], "line 2: end_s 1 is not after start_s 2"),
         (["header.csv"], "header.csv: no line"),
+        (["over.csv", "--eaf", "tiers"], "over.csv: line 4 overlaps with line 2 in clip.mp4, and a tier"),
+        (["clip.mp4", "--glosses", "BOY", "--eaf", "clip.mp4/a.eaf"], "--eaf: "),
     ],
 )
 def test_what_cannot_be_followed_is_one_line(
@@ -103,6 +106,7 @@ def test_what_cannot_be_followed_is_one_line(
         "empty": "video,gloss\nclip.mp4, \n",
         "turned": "video,gloss,start_s,end_s\nclip.mp4,BOY,2,1\n",
         "header": "video,gloss\n",
+        "over": "video,gloss,start_s,end_s\nclip.mp4,BOY,0,1.5\nclip.mp4,BOY,2,\nclip.mp4,BOY,1,2\n",
     }.items():
         Path(f"{name}.csv").write_text(text)
     bundle = [] if "--bundle" in given else ["--bundle", str(exported.bundle)]

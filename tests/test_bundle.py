@@ -127,10 +127,18 @@ def test_a_file_that_is_no_clip_does_not_keep_the_others_from_an_answer(
 ) -> None:
     from signloom.inference.command import main
 
-    assert main(exported.folder, ["none.npz", str(clip), "--json"]) == 2
+    whole, damaged = clip.read_bytes(), {}
+    for name, content in (("cut", whole[: len(whole) // 2]), ("flipped", whole[:99] + b"?" + whole[100:])):
+        damaged[name] = clip.with_name(f"{name}.npz")
+        damaged[name].write_bytes(content)
+    broken = ["none.npz", *map(str, damaged.values())]
+    assert main(exported.folder, [*broken, str(clip), "--json"]) == 2
     said = capsys.readouterr()
     assert json.loads(said.out)["clip"] == str(clip)
-    assert said.err.startswith("error: none.npz: not a clip")
+    lines = said.err.splitlines()
+    assert len(lines) == 3
+    for line, name in zip(lines, broken, strict=True):
+        assert line.startswith(f"error: {name}: not a clip")
 
 
 def test_a_part_is_there_where_it_has_a_number(exported: Exported) -> None:

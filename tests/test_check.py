@@ -73,6 +73,20 @@ def test_two_rows_of_one_part_of_a_video_are_named_by_their_rows(new_project: Pa
     assert "keep one of them" not in out
 
 
+def test_decisions_of_a_review_that_are_not_applied_are_named(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    review = "clip_id,label,action,new_label\n1,other,set_aside,\n2,sentence 0,relabel,sentence 1\n"
+    write(new_project / "data/mine", review__csv=review)
+    paths = {"table": "data/mine/clips.csv", "videos": "data/mine/videos", "variations": None}
+    checked(new_project, [*ROWS, "8.mp4,0,sentence 0,s2,test,1.0"])
+    tree = {"pipeline": {"families": ["sign2text"]}, "dataset": paths | {"review": "data/mine/review.csv"}}
+    Path("config/presets/mine.yaml").write_text(yaml.safe_dump(tree))
+    code, out, _ = said("check", "mine")
+    assert code == 0, out
+    assert "look at: data/mine/review.csv: 1 decision is left out" in out
+    assert "first: row 2, clip 1: its label was 'other' and is 'sentence 1'" in out
+
+
 def test_two_files_of_subtitles_for_one_video_are_named(new_project: Path, said: Said) -> None:
     write_videos(new_project / "data/mine", "talk.mp4", seconds=4)
     dataset = {"importer": "subtitles", "table": "data/mine", "videos": "data/mine", "variations": None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from signloom.evaluation import misfit
 from signloom.evaluation.misfit import (
     BAND,
     CANDIDATES,
@@ -43,6 +44,16 @@ def test_a_fit_equals_that_of_plain_loops(clips: int) -> None:
         np.testing.assert_allclose([fit.own[row], fit.other[row]], [own, other], rtol=1e-6)
         assert fit.label[row] == label
         assert fit.nearest[row][fit.nearest[row] >= 0].tolist() == near
+
+
+def test_a_gallery_in_parts_gives_the_same_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    points, labels = rng.normal(size=(50, 8)).astype(np.float32), rng.integers(0, 6, 50)
+    whole = fit_of(points, labels, points, labels, np.arange(50), frames=4)
+    monkeypatch.setattr(misfit, "_PART", 7)
+    parts = fit_of(points, labels, points, labels, np.arange(50), frames=4)
+    np.testing.assert_allclose(parts.misfit, whole.misfit, rtol=1e-9)
+    np.testing.assert_array_equal(parts.nearest, whole.nearest)
 
 
 def test_clips_outside_a_gallery_are_compared_with_all_of_it() -> None:

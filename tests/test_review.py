@@ -86,6 +86,16 @@ def test_the_table_can_be_sent_back_and_its_clips_are_not_listed_again(
     assert left["rank"].iloc[0] == "1" and counts["reviewed"] == 1 and "1 more were reviewed" in page
 
 
+def test_a_reviewed_neighbour_is_shown_with_its_label(corpus: dict[str, list[Path]], tmp_path: Path) -> None:
+    table, before, _ = run(corpus, tmp_path / "before")
+    like = table["like_other"].iloc[0]
+    table.loc[table["clip_id"] == like, "action"] = "keep"
+    table.to_csv(tmp_path / "done.csv", index=False)
+    _, after, _ = run(corpus, tmp_path / "after", reviewed=tmp_path / "done.csv")
+    said = f"{like}, {table['label'][table['clip_id'] == like].item()}"
+    assert said in before and said in after
+
+
 def clips_of(labels: list[int], signers: str = "") -> pd.DataFrame:
     """Return clips a, b, ... with sentences A, B, ... by their numbers."""
     ids = [chr(ord("a") + n) for n in range(len(labels))]

@@ -10,7 +10,7 @@ import pytest
 
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import Manifest, shard_digests
-from signloom.dataset.reviewed import read_review, settled, short_hash
+from signloom.dataset.reviewed import left_out, read_review, settled, short_hash
 from signloom.dataset.sources import Table
 from signloom.errors import SignloomError
 from signloom.files import write_csv
@@ -93,7 +93,32 @@ def test_a_decision_about_a_clip_that_has_changed_is_left_out_with_a_warning(
 ) -> None:
     review = "clip_id,label,content,action,new_label\na,ball,0123,set_aside,\nb,house,,relabel,tree\n"
     assert built(tmp_path, review).clips["sentence"].tolist() == ["ball", "ball", "tree"]
-    assert "2 decisions are about clips whose video or label has changed since" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert (
+        "2 decisions are left out, because the clip has changed since; first: row 2, clip a: its video"
+        in said
+    )
+
+
+def test_what_a_spreadsheet_makes_of_labels_and_hashes_voids_no_decision(tmp_path: Path) -> None:
+    table = TABLE.replace("ball,", "01,").replace("tree,", "1e3,")
+    plain = built(tmp_path, None, table).clips.set_index("clip_id")
+    shown = [short_hash(digest) for digest in plain["video_hash"]]
+    assert not any(text.replace("e", "").isdecimal() for text in shown)
+    # 01 became 1, and 1e3 became 1000; older tables have bare digits
+    old = plain.loc["c", "video_hash"][:12]
+    review = f"clip_id,label,content,action\na,1,{shown[0]},set_aside\nc,1000,{old},keep\n"
+    manifest = built(tmp_path, review, table)
+    assert manifest.rejects["clip_id"].tolist() == ["a"]
+    assert settled(manifest.clips, tmp_path / "review.csv") == ["c"]
+
+
+def test_the_warning_says_what_has_changed(tmp_path: Path) -> None:
+    clips = built(tmp_path, "clip_id,label,action\na,ball,keep\nb,2,set_aside\n").clips
+    said = left_out(clips, tmp_path / "review.csv")
+    assert "1 decision is left out" in said
+    assert "first: row 3, clip b: its label was '2' and is 'ball'; look at it again" in said
+    assert left_out(clips[clips["clip_id"] != "b"], tmp_path / "review.csv") == ""
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from signloom.features.signer_stats import SignerStats
 from workflow_scripts import import_features, signer_stats
 
 COLUMNS = [0, 1, 3]  # column 2 is not kept
-PARAMS = {
+PARAMS: dict[str, dict[str, Any]] = {
     "positions": {"others": COLUMNS, "span": 1, "normalise_by": "signer"},
     "quality": {"min_seconds": 0.0},
     "pose": {},
@@ -22,7 +23,13 @@ PARAMS = {
 }
 
 
-def made(folder: Path, clips: dict[str, np.ndarray | None], signers: dict[str, str | None]) -> int:
+def made(
+    folder: Path,
+    clips: dict[str, np.ndarray | None],
+    signers: dict[str, str | None],
+    positions: dict[str, Any] = PARAMS["positions"],
+    suffix: str = ".npy",
+) -> int:
     """Run the stage on clips, of which None has no file; return its exit status."""
     for name, rows in clips.items():
         if rows is not None:
@@ -30,7 +37,7 @@ def made(folder: Path, clips: dict[str, np.ndarray | None], signers: dict[str, s
     table = pd.DataFrame(
         {
             "clip_id": list(clips),
-            "video_path": [str(folder / f"{name}.npy") for name in clips],
+            "video_path": [str(folder / f"{name}{suffix}") for name in clips],
             "signer_id": [signers[name] for name in clips],
         }
     ).assign(start_s=np.nan, end_s=np.nan)
@@ -38,15 +45,19 @@ def made(folder: Path, clips: dict[str, np.ndarray | None], signers: dict[str, s
     table.to_csv(folder / "shard.csv", index=False)
     argv = ["--input", f"manifest={folder}/manifest.parquet", "--output", f"stats={folder}/stats.npz"]
     return signer_stats.main(
-        [*argv, "--params", params_json({k: PARAMS[k] for k in PARAMS if k != "quality"})]
+        [
+            *argv,
+            "--params",
+            params_json({k: PARAMS[k] for k in PARAMS if k != "quality"} | {"positions": positions}),
+        ]
     )
 
 
-def imported(folder: Path) -> FeatureShards:
+def imported(folder: Path, positions: dict[str, Any] = PARAMS["positions"]) -> FeatureShards:
     files = {name: folder / f"out_{name}" for name in ("npy", "mask", "parquet")}
     argv = ["--input", f"shard={folder}/shard.csv", f"signers={folder}/stats.npz"]
     argv += ["--output", *(f"{name}={path}" for name, path in files.items())]
-    assert import_features.main([*argv, "--params", params_json(PARAMS)]) == 0
+    assert import_features.main([*argv, "--params", params_json(PARAMS | {"positions": positions})]) == 0
     return FeatureShards([files["npy"]], [files["parquet"]], [files["mask"]])
 
 
@@ -99,6 +110,27 @@ def test_clips_without_a_signer_are_those_of_one_and_an_unreadable_clip_is_rejec
     assert stats.mean.shape == (1, 6) and 2.0 < stats.mean[0, 0] < 7.0
     index = imported(tmp_path).index.set_index("clip_id")
     assert index["reason"].to_dict() == {"a": "", "b": "", "gone": "unreadable", "empty": "no_person"}
+
+
+def test_a_signer_whose_right_hand_is_never_seen_is_standardised_in_the_rest(tmp_path: Path) -> None:
+    sides = ["left-x", "left-y", "right-x", "right-y", "nose-x", "nose-y"]
+    table = pd.DataFrame(100.0 + 20.0 * np.random.default_rng(0).normal(size=(90, 6)), columns=sides)
+    table.insert(0, "video", np.repeat([1, 2, 3], 30))
+    table.insert(1, "frame", np.tile(np.arange(30), 3))
+    table.loc[table["video"] == 3, ["right-x", "right-y"]] = np.nan
+    table.to_csv(tmp_path / "h.csv", index=False)
+    positions = {"groups": ["hands", "velocity"], "others": [], "span": 1, "normalise_by": "signer"}
+    clips = [f"h.csv#{number}" for number in (1, 2, 3)]
+    signers = dict(zip(clips, ("ann", "ann", "bob"), strict=True))
+    assert made(tmp_path, dict.fromkeys(clips), signers, positions, suffix="") == 0
+    stats = SignerStats.read(tmp_path / "stats.npz")
+    assert stats.mean.shape[0] == 2 and np.isfinite(stats.mean).all() and np.isfinite(stats.std).all()
+    shards = imported(tmp_path, positions)
+    found = shards.clip(clips[2])
+    assert shards.index.set_index("clip_id").loc[clips[2], "status"] == "ok"
+    seen = np.isfinite(found).any(axis=0)
+    assert 0 < seen.sum() < found.shape[1]
+    np.testing.assert_allclose(np.nanmean(found[:, seen], 0), 0.0, atol=1e-5)
 
 
 def test_no_readable_clip_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

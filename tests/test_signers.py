@@ -53,6 +53,12 @@ def test_fewer_than_five_signers_give_a_value_and_a_reason_instead_of_an_interva
     }
 
 
+def test_clips_without_a_signer_are_named_as_the_reason() -> None:
+    stats = np.ones((7, 2))
+    found = signer_figure("wer", stats, [*"abcdef", ""], ratio, 100, 1, "no word")
+    assert found["wer_reason"] == "no interval over signers: 1 clip has no signer"
+
+
 def test_without_clips_there_is_no_value_and_its_reason_is_given() -> None:
     found = signer_figure("wer", np.zeros((0, 2)), [], ratio, 100, 1, "no word")
     assert found["wer"] is None and found["wer_reason"] == "no word"

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from timed_glosses import Inputs, run_stage, write_timed
 
+from signloom.evaluation import spot as spot_module
 from signloom.evaluation.gloss_shares import Signed
 from signloom.evaluation.spot import COLUMNS, choose_examples
 from signloom.inference.spotting import best_places, compared_rows, paths, spot, windows
@@ -164,6 +165,22 @@ def test_every_example_is_searched_in_every_held_out_clip(corpus: Inputs, tmp_pa
         gain = found["by_example"]["map"] - found[rival]["map"]
         assert found[rival]["difference"] == pytest.approx(gain, abs=2e-4)
     assert found["known_gloss"]["overlap_half"] is None and found["known_gloss"]["overlap_half_reason"]
+
+
+def test_of_many_glosses_those_in_the_most_clips_are_looked_for(
+    corpus: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, places, _ = call(corpus, tmp_path / "all")
+    every = pd.read_parquet(places)
+    monkeypatch.setattr(spot_module, "MOST_GLOSSES", 2)
+    _, places, _ = call(corpus, tmp_path / "two")
+    some = pd.read_parquet(places)
+    clips = every[every["method"] == "by_example"].groupby("gloss")["contains"].sum()
+    kept = clips[some["gloss"].unique()]
+    assert len(kept) == 2 and kept.min() >= clips.drop(kept.index).max()
+    expected = every[every["gloss"].isin(kept.index)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(some, expected)
+    assert f"spot: of {len(clips)} glosses, the 2 in the most held-out clips" in capsys.readouterr().err
 
 
 def test_smoothed_features_are_found_earlier(corpus: Inputs, tmp_path: Path) -> None:

@@ -29,13 +29,16 @@ ROOT = Path(__file__).parent.parent
 TODAY = date(2030, 1, 15)
 RNG = np.random.default_rng(0)
 
+REVIEW = f"clip_id;action;note\n{CLIPS[0]};keep;\n"
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a table of twelve clips by four signers, and a build of them as the stages write it."""
     write_project(tmp_path)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "review.csv").write_text(f"clip_id,action\n{CLIPS[0]},keep\n{CLIPS[3]},set_aside\n")
+    # as a European spreadsheet saves it
+    (tmp_path / "review.csv").write_text(REVIEW + f'{CLIPS[3]};set_aside;"two people,\nin one video"\n')
     change_params(tmp_path, {"dataset": {"review": "review.csv"}})
     write_build(Path("build"))
     return tmp_path
@@ -93,7 +96,7 @@ def test_a_withdrawn_signer_is_in_no_product_table_or_review(project: Path) -> N
     assert table.read_bytes() == b"\r\n".join(
         [line for line in lines if b",s1," not in line and b"s1/" not in line]
     )
-    assert Path("review.csv").read_text() == f"clip_id,action\n{CLIPS[0]},keep\n"
+    assert Path("review.csv").read_text() == REVIEW
     assert [path.name for path in sorted(Path("build").rglob("*")) if path.is_file()] == [
         "01.npy",
         "01.parquet",

@@ -46,10 +46,9 @@ def work(job: Job) -> None:
     table = review.without(table, done)
     counts = review.count_reasons(table, len(done))
     write_csv(job.output("table"), table)
-    write_text(
-        job.output("page"),
-        render(table, counts, Movements(shards, job.section("positions", PositionsParams), videos)),
-    )
+    movements = Movements(shards, job.section("positions", PositionsParams), videos)
+    labels = dict(zip(clips["clip_id"], clips["sentence"], strict=True))
+    write_text(job.output("page"), render(table, labels, counts, movements))
     write_metrics(job.output("metrics"), {"all": counts})
 
 

@@ -1,6 +1,7 @@
 """`signloom align`: find when each gloss of a known gloss line begins and ends in a video."""
 
 import argparse
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -112,10 +113,12 @@ def split_line(text: str) -> tuple[str, ...]:
 def eaf_paths(target: Path, lines: Sequence[Line], table: bool) -> dict[Path, Path]:
     """Return the ELAN file of every video: `target`, or with `table` a file in the folder `target`.
 
-    Raises SignloomError if two videos would share a file.
+    Raises SignloomError if two videos would share a file, or if clips of a video overlap, which a tier cannot
+    show.
     """
     if not table:
         return {lines[0].video: target}
+    _refuse_overlaps(lines)
     paths: dict[Path, Path] = {}
     for line in lines:
         path = target / f"{line.video.stem}.eaf"
@@ -123,6 +126,17 @@ def eaf_paths(target: Path, lines: Sequence[Line], table: bool) -> dict[Path, Pa
             raise SignloomError(f"{line.where}: {path} would hold two videos; give videos of one name apart")
         paths[line.video] = path
     return paths
+
+
+def _refuse_overlaps(lines: Sequence[Line]) -> None:
+    ordered = sorted(lines, key=lambda line: (line.video, line.start_s or 0.0))
+    for before, after in itertools.pairwise(ordered):
+        overlap = before.end_s is None or before.end_s > (after.start_s or 0.0)
+        if before.video == after.video and overlap:
+            raise SignloomError(
+                f"{after.where} overlaps with {before.where.rpartition(': ')[2]} in {after.video}, and a "
+                "tier of ELAN cannot show both: part their times, align them one by one, or leave out --eaf"
+            )
 
 
 def align_clip(engine: SignEngine, tracker: Tracker, line: Line) -> list[TimedGloss]:

@@ -223,6 +223,8 @@ def _run_align(args: argparse.Namespace) -> int:
         raise SignloomError(f"align: --eaf {args.eaf}: expected a folder for the videos of a table")
     if args.eaf and not table and args.eaf.is_dir():
         raise SignloomError(f"align: --eaf {args.eaf}: expected a file, this is a folder")
+    if args.eaf:
+        check_writable("--eaf", args.eaf if table else args.eaf.parent)
     need_video("align")
     if args.clip.suffix.lower() == ".pose":
         need_points("align")

@@ -199,12 +199,12 @@ def _edit_tables(dataset: DatasetParams) -> None:
     rows = all_rows(dataset)
     gone = rows[are_withdrawn(rows, listed)]
     if _can_edit(dataset) and len(gone):
-        write_text(Path(dataset.table), without_rows(Path(dataset.table), {*gone["row"]}))
+        write_text(Path(dataset.table), without_rows(Path(dataset.table), {*gone["row"]}, ["video"]))
     if dataset.review and Path(dataset.review).suffix in _TEXT_TABLES:
         review = Path(dataset.review)
         done = read_table(review, ["clip_id"])
         if len(mine := done[done["clip_id"].isin({*listed["clip_id"]} - {""})]):
-            write_text(review, without_rows(review, {*mine["row"]}))
+            write_text(review, without_rows(review, {*mine["row"]}, ["clip_id"]))
 
 
 def _can_edit(dataset: DatasetParams) -> bool:

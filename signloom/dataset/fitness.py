@@ -13,11 +13,12 @@ import pandas as pd
 from signloom.console import number_of
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.headers import Header, landmarks_header, read_header, rows_header
-from signloom.dataset.importers import load_rows
 from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.manifest import LENGTH_SLACK_S, build_manifest
 from signloom.dataset.reject_words import TWIN
+from signloom.dataset.reviewed import left_out
 from signloom.dataset.row_files import RowFiles
+from signloom.dataset.sources import Table
 from signloom.dataset.split_choice import SPLITS, are_isolated, quiet_splits, unfit_task
 from signloom.dataset.splits import check_table
 from signloom.errors import SignloomError
@@ -50,7 +51,7 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
 
     Raises SignloomError if the table cannot be read or has no clip that can be used.
     """
-    rows = load_rows(params.dataset)
+    rows = Table.read(params.dataset, hashes).with_content()
     with contextlib.redirect_stderr(io.StringIO()):  # the findings say it
         manifest = build_manifest(rows, params.dataset, ManifestParams(max_reject_ratio=1), hashes)
     clips, rejects = manifest.clips, manifest.rejects
@@ -65,6 +66,7 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
     )
     findings = [
         *_about_rejects(len(rows), rejects, params),
+        *_about_review(pd.concat([clips, manifest.aside]), params),
         *_about_times(clips, params),
         *_about_landmarks(clips, params),
     ]
@@ -108,6 +110,11 @@ def _about_rejects(rows: int, rejects: pd.DataFrame, params: Params) -> Iterator
             f"{number_of(len(part), 'row is', 'rows are')} rejected as {reason}, "
             f"first row {first['row']}: {first['detail']}; correct or delete them",
         )
+
+
+def _about_review(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
+    if words := left_out(clips, params.dataset.review):
+        yield Finding(False, words)
 
 
 def _about_times(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:

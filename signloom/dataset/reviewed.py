@@ -28,16 +28,38 @@ class Decision:
     new_label: str
     note: str
     label: str  # at the time; "" if the row does not say it
-    content: str  # as `short_hash` gives it; "" if the row does not say it
+    content: str  # as `short_hash` gives it, or `hash_start` in older tables; "" if the row does not say it
 
-    def is_about(self, label: str, content: str) -> bool:
-        """Return whether a clip with this label and content is still what the reviewer saw."""
-        return self.label in ("", label) and self.content in ("", content)
+    def since(self, label: str, digest: str) -> str:
+        """Return in words what of a clip, now with this label and content, has changed since, or ""."""
+        if self.content not in ("", short_hash(digest), hash_start(digest)):
+            return "its video has changed"
+        known = self.action == "relabel" and self.new_label == label
+        if known or not self.label or _same_label(self.label, label):
+            return ""
+        return f"its label was {self.label!r} and is {label!r}"
+
+
+def hash_start(digest: str) -> str:
+    """Return the first digits of a content hash."""
+    return digest[:_HASH_DIGITS]
 
 
 def short_hash(digest: str) -> str:
-    """Return the part of a content hash that a table for people shows."""
-    return digest[:_HASH_DIGITS]
+    """Return the part of a content hash that a table for people shows.
+
+    It begins with a letter, because a spreadsheet takes some digests for numbers and saves `062565207000` as
+    `62565207000`.
+    """
+    return f"h-{hash_start(digest)}"
+
+
+def _same_label(said: str, label: str) -> bool:
+    """Return whether two labels are the same, or became the same number in a spreadsheet, as `01` and `1`."""
+    try:
+        return said == label or float(said) == float(label)
+    except ValueError:
+        return False
 
 
 def read_review(path: str | Path | None) -> list[Decision]:
@@ -100,7 +122,7 @@ def relabelled(rows: pd.DataFrame, ids: Sequence[str], path: str | Path | None) 
                 f"{path}: row {it.row}: no clip has the label {it.new_label!r}{_meant(it.new_label, first)}; "
                 "correct it, or put a new label into the table of clips itself"
             )
-        if it.is_about(labels[row], short_hash(rows["content"].iloc[row])):
+        if not it.since(labels[row], rows["content"].iloc[row]):
             source = first[it.new_label]
             for column in _LABEL_COLUMNS:
                 changed.iloc[row, changed.columns.get_loc(column)] = rows[column].iloc[source]
@@ -125,41 +147,39 @@ def set_aside(clips: pd.DataFrame, path: str | Path | None) -> dict[str, str]:
     `clips` has `clip_id, sentence, video_hash`. Decisions about clips that have since changed are left out,
     and a warning counts them.
     """
-    rows = {clip.clip_id: clip for clip in clips.itertuples()}
-    notes: dict[str, str] = {}
-    stale: list[Decision] = []
-    for it in read_review(path):
-        if (clip := rows.get(it.clip_id)) is None:
-            continue  # rejected for another reason
-        if not _stands(it, clip.sentence, clip.video_hash):
-            stale.append(it)
-        elif it.action == "set_aside":
-            notes[it.clip_id] = it.note
-    if stale:
-        which = number_of(len(stale), "decision is", "decisions are")
-        print(
-            f"warning: {path}: {which} about clips whose video or label has changed since, and left out; "
-            f"first: row {stale[0].row}, clip {stale[0].clip_id}",
-            file=sys.stderr,
-        )
-    return notes
+    if words := left_out(clips, path):
+        print(f"warning: {words}", file=sys.stderr)
+    decisions = _with_changes(clips, path)
+    return {it.clip_id: it.note for it, change in decisions if it.action == "set_aside" and not change}
+
+
+def left_out(clips: pd.DataFrame, path: str | Path | None) -> str:
+    """Return in words how many decisions are about `clips` that have since changed, or "" if none is."""
+    stale = [(it, change) for it, change in _with_changes(clips, path) if change]
+    if not stale:
+        return ""
+    it, change = stale[0]
+    which = number_of(len(stale), "decision is", "decisions are")
+    return (
+        f"{path}: {which} left out, because the clip has changed since; first: row {it.row}, "
+        f"clip {it.clip_id}: {change}; look at it again, or correct the row"
+    )
 
 
 def settled(clips: pd.DataFrame, path: str | Path | None) -> list[str]:
     """Return which of `clips` (`clip_id, sentence, video_hash`) people have looked at as they are now."""
+    return [it.clip_id for it, change in _with_changes(clips, path) if not change]
+
+
+def _with_changes(clips: pd.DataFrame, path: str | Path | None) -> list[tuple[Decision, str]]:
+    """Return the decisions about `clips`, which are relabelled already, and what has changed since, or ""."""
     rows = {clip.clip_id: clip for clip in clips.itertuples()}
-    return [
-        it.clip_id
-        for it in read_review(path)
-        if (clip := rows.get(it.clip_id)) is not None and _stands(it, clip.sentence, clip.video_hash)
-    ]
-
-
-def _stands(it: Decision, label: str, digest: str) -> bool:
-    """Return whether a decision holds for a clip that now, after relabelling, has this label and content."""
-    if it.action == "relabel":
-        return it.new_label == label and it.content in ("", short_hash(digest))
-    return it.is_about(label, short_hash(digest))
+    found = []
+    for it in read_review(path):
+        # a clip that is not there is rejected for another reason
+        if (clip := rows.get(it.clip_id)) is not None:
+            found.append((it, it.since(clip.sentence, clip.video_hash)))
+    return found
 
 
 def _meant(name: str, known: dict[str, int]) -> str:

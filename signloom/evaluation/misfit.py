@@ -23,6 +23,7 @@ SHOWN = 5  # nearest clips of all labels that a reason counts
 CANDIDATES = 40  # nearest clips that are compared by warping
 BAND = 3  # frames by which warping may shift one of two clips
 _CHUNK = 256  # clips compared at a time
+_PART = 4096  # clips with which they are compared at a time
 
 Ids = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.intp]
@@ -87,14 +88,13 @@ def fit_of(
     first[:] = np.inf
     if not len(gallery):
         return Fit(own, other, label, nearest, first, own_clip, other_clip)
-    points = gallery.astype(np.float64)  # so that the number of threads does not change the order
     for part in batches(range(count), _CHUNK, title):
         rows = np.asarray(part)
-        apart = _distances(queries[rows].astype(np.float64), points)
+        apart = _distances(queries[rows], gallery)
         if own_rows is not None:
             apart[np.arange(len(rows)), own_rows[rows]] = np.inf
         if frames:
-            apart = _warped(queries[rows], labels[rows], points, gallery_labels, apart, frames)
+            apart = _warped(queries[rows], labels[rows], gallery, gallery_labels, apart, frames)
         to_label = np.stack([_nearest_mean(apart[:, these]) for these in members], axis=1)
         right = labels[rows][:, None] == names
         mine = np.where(right, to_label, np.inf).min(1)
@@ -137,7 +137,7 @@ def p_values(misfit: Floats) -> Floats:
 def _warped(
     queries: npt.NDArray[np.floating],
     labels: Ids,
-    points: Floats,
+    points: npt.NDArray[np.floating],
     gallery_labels: Ids,
     apart: Floats,
     frames: int,
@@ -149,15 +149,24 @@ def _warped(
         mine = mine[np.argsort(apart[row, mine], kind="stable")[: NEAREST + 1]]
         near = np.union1d(np.argsort(apart[row], kind="stable")[:CANDIDATES], mine)
         near = near[np.isfinite(apart[row, near])]
-        others = points[near].reshape(len(near), frames, -1)
+        others = points[near].astype(np.float64).reshape(len(near), frames, -1)
         found[row, near] = warped_distances(query.reshape(frames, -1), others)
     return found
 
 
-def _distances(a: Floats, b: Floats) -> Floats:
-    """Return the Euclidean distances (A, B) of the rows of `a` and `b`."""
-    square = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * (a @ b.T)
-    return np.asarray(np.sqrt(np.maximum(square, 0.0)))
+def _distances(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> Floats:
+    """Return the Euclidean distances (A, B) of the rows of `a` and `b`.
+
+    They are of double precision, so that the number of threads does not change the order; a part of `b` at a
+    time, because all of it would take twice the memory of the points.
+    """
+    ours = a.astype(np.float64)
+    result = np.empty((len(a), len(b)))
+    for start in range(0, len(b), _PART):
+        theirs = b[start : start + _PART].astype(np.float64)
+        square = (ours * ours).sum(1)[:, None] + (theirs * theirs).sum(1) - 2 * (ours @ theirs.T)
+        result[:, start : start + _PART] = np.sqrt(np.maximum(square, 0.0))
+    return result
 
 
 def _nearest_mean(apart: Floats) -> Floats:

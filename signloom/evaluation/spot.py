@@ -7,6 +7,8 @@ probability of the gloss, which works only for glosses of the vocabulary.
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -48,6 +50,7 @@ COLUMNS = [
 NO_GLOSS = "no gloss that is in some clips of this data set, not in all, and has an example with times"
 NO_PLACE = "no clip with true times contains a gloss that was looked for"
 NO_EXTENT = "CTC marks a gloss with a spike, which has no extent"
+MOST_GLOSSES = 200  # each is looked for in every clip
 LOWEST = -1.0  # score of a clip without a place
 
 
@@ -94,7 +97,8 @@ def spot_glosses(
 
     `splits` is splits.csv, `lines` gloss_lines.csv; the rows are `delay_s` late. The table has `COLUMNS`. Its
     times are seconds from the clip's start, and the true ones are those of the occurrence that overlaps most.
-    A clip with fewer than half as many rows as the example has no place, and the score -1.
+    A clip with fewer than half as many rows as the example has no place, and the score -1. Of a larger
+    vocabulary, the `MOST_GLOSSES` glosses in the most held-out clips are looked for.
     """
     known = lines[lines["gloss"] != ""]
 
@@ -104,9 +108,8 @@ def spot_glosses(
         return {clip: signed_clip(clip, known.loc[clip], rows) for clip in clips}
 
     searched = signed(clip for clips in data_sets(splits).values() for clip in clips)
-    wanted = {gloss for clip in searched.values() for gloss in clip.glosses}
     training = signed(training_clips(splits)["clip_id"]).values()
-    examples = [example for example in choose_examples(training) if example.gloss in wanted]
+    examples = _most_searched(choose_examples(training), searched.values())
     if not examples:
         return pd.DataFrame(columns=COLUMNS)
     queries = _queries(trained, rows, examples, batch_size, delay_s)
@@ -115,8 +118,22 @@ def spot_glosses(
     for clip_id, clip in _encode(trained, rows, list(searched), batch_size, "spot"):
         about = {"clip_id": clip_id, "split": split_of[clip_id], "signer_id": known.loc[clip_id, "signer_id"]}
         times = rows.input_times(clip_id)
-        tables += [row | about for row in _search(clip, queries, searched[clip_id], times, delay_s)]
-    return pd.DataFrame(tables)[COLUMNS].sort_values(["method", "gloss", "clip_id"], ignore_index=True)
+        # a table for each clip, because a dictionary for each row takes ten times the memory
+        tables.append(pd.DataFrame(_search(clip, queries, searched[clip_id], times, delay_s)).assign(**about))
+    return pd.concat(tables)[COLUMNS].sort_values(["method", "gloss", "clip_id"], ignore_index=True)
+
+
+def _most_searched(examples: Sequence[Example], clips: Iterable[Signed]) -> list[Example]:
+    """Return the examples of the `MOST_GLOSSES` glosses that are in the most of `clips`, by gloss."""
+    in_clips = Counter(gloss for clip in clips for gloss in {*clip.glosses})
+    found = sorted((example for example in examples if example.gloss in in_clips), key=lambda it: it.gloss)
+    kept = sorted(found, key=lambda it: -in_clips[it.gloss])[:MOST_GLOSSES]
+    if len(kept) < len(found):
+        print(
+            f"spot: of {len(found)} glosses, the {len(kept)} in the most held-out clips are looked for",
+            file=sys.stderr,
+        )
+    return sorted(kept, key=lambda it: it.gloss)
 
 
 class Query(NamedTuple):
@@ -131,23 +148,20 @@ def _queries(
     trained: TrainedGloss, rows: GlossRows, examples: Sequence[Example], batch_size: int, delay_s: float
 ) -> list[Query]:
     number_of = {gloss: number for number, gloss in enumerate(trained.vocabulary)}
-    clips = sorted({example.clip_id for example in examples})
-    encoded = dict(_encode(trained, rows, clips, batch_size, "examples"))
-    queries = []
+    by_clip: dict[str, list[Example]] = {}
     for example in examples:
-        times = rows.input_times(example.clip_id) - delay_s
-        part = _rows_within(times, example.start_s, example.end_s)
-        whole = encoded[example.clip_id]
-        alone = torch.from_numpy(rows.network_input(example.clip_id)[part]).float()[None]
-        cut = _run(trained, alone, torch.tensor([alone.shape[1]]))[0]
-        queries.append(
-            Query(
-                example,
-                number_of.get(example.gloss, UNK),
-                {EXAMPLE: whole.rows[part], CUT: cut.rows, RAW: whole.raw[part]},
-            )
-        )
-    return queries
+        by_clip.setdefault(example.clip_id, []).append(example)
+    queries = []
+    for clip_id, whole in _encode(trained, rows, sorted(by_clip), batch_size, "examples"):
+        times = rows.input_times(clip_id) - delay_s
+        for example in by_clip[clip_id]:
+            part = _rows_within(times, example.start_s, example.end_s)
+            alone = torch.from_numpy(rows.network_input(clip_id)[part]).float()[None]
+            cut = _run(trained, alone, torch.tensor([alone.shape[1]]))[0]
+            # copies, so that the rest of the clip is not kept
+            own = {EXAMPLE: whole.rows[part].copy(), CUT: cut.rows, RAW: whole.raw[part].copy()}
+            queries.append(Query(example, number_of.get(example.gloss, UNK), own))
+    return sorted(queries, key=lambda query: query.example.gloss)
 
 
 def _rows_within(times: Floats, start_s: float, end_s: float) -> slice:

@@ -3,6 +3,7 @@
 They need no labels, so those of a signer who is not in training may be used too.
 """
 
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -54,17 +55,33 @@ class Moments:
         self.squares: list[Array] = []
 
     def add(self, rows: NDArray[np.floating]) -> None:
-        """Add a clip of `rows` (T, D), at least one of which has no NaN; a row with NaN is left out."""
-        there = rows[~np.isnan(rows).any(axis=1)].astype(np.float64)
-        self.means.append(there.mean(0))
-        self.squares.append(there.var(0))
+        """Add a clip of `rows` (T, D); values that are NaN are left out."""
+        wide = rows.astype(np.float64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of columns without a value, whose mean is NaN
+            self.means.append(np.nanmean(wide, 0))
+            self.squares.append(np.nanvar(wide, 0))
 
     def result(self) -> tuple[Array, Array]:
-        """Return mean and deviation (D,); the deviation is 1 for a column that never changes."""
+        """Return mean and deviation (D,), NaN for a column without a value; 1 for one that never changes."""
         means = np.array(self.means)
-        # the variance within clips and that between them
-        variance = np.mean(self.squares, axis=0) + means.var(0)
-        return means.mean(0), np.sqrt(np.where(variance > VARIANCE_FLOOR, variance, 1.0))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            # the variance within clips and that between them
+            variance = np.nanmean(self.squares, axis=0) + np.nanvar(means, 0)
+            mean: Array = np.nanmean(means, 0)
+        return mean, np.sqrt(np.where(variance <= VARIANCE_FLOOR, 1.0, variance))
+
+
+def _filled(values: Array) -> Array:
+    """Return values (S, D) in which a signer's missing ones are the mean of those of all other signers.
+
+    They only stand for columns in which the signer has no value, such as a hand that is never seen.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        others = np.nan_to_num(np.nanmean(values, 0), nan=1.0)
+    return np.where(np.isnan(values), others, values)
 
 
 def write_signer_stats(
@@ -92,8 +109,8 @@ def write_signer_stats(
         clip_id=np.array(list(signer_of), str),
         signer_of_clip=np.array(list(signer_of.values()), str),
         signer=np.array(signers, str),
-        mean=np.array([mean for mean, _ in moments]),
-        std=np.array([std for _, std in moments]),
+        mean=_filled(np.array([mean for mean, _ in moments])),
+        std=_filled(np.array([std for _, std in moments])),
     )
 
 
@@ -103,4 +120,4 @@ def _rows(source: Source, clip: Mapping[str, Any], fps: float) -> NDArray[np.flo
         rows = source.clip(clip, fps).features
     except SignloomError:  # import_features says why this clip is rejected
         return None
-    return None if np.isnan(rows).any(axis=1).all() else rows
+    return None if np.isnan(rows).all() else rows

@@ -9,6 +9,8 @@ bundle that was trained on given rows has their number of columns in place of 54
 
 import argparse
 import sys
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,6 +22,11 @@ from signloom.errors import SignloomError
 from signloom.inference.answer_text import clip_table
 from signloom.inference.engine import SignEngine
 from signloom.inference.networks import Clip
+
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, TypeError, IndexError, KeyError),
+    *(zipfile.BadZipFile, zlib.error),  # of a damaged .npz file
+)
 
 
 def main(bundle: Path, argv: list[str] | None = None) -> int:
@@ -102,7 +109,7 @@ def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | No
         features = np.asarray(content["features"], np.float32)
         mask = np.asarray(content["mask"], np.int8) if "mask" in content else presence(features, parts)
         motion = float(content["motion_mean"]) if "motion_mean" in content else None
-    except (OSError, EOFError, ValueError, TypeError, IndexError, KeyError) as error:
+    except _UNREADABLE as error:
         raise SignloomError(
             f"not a clip ({error}); expected .npz with features and mask, or .npy with features"
         ) from error

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from signloom.console import number_of
 from signloom.metrics.bootstrap import Floats, Score, bounds, entry
 
 FEWEST = 5  # with fewer signers, resampling them says little about others
@@ -63,5 +64,8 @@ def signer_entry(
     known = len(set(signers) - {""})
     if known < FEWEST or "" in signers:
         few = f"too few signers for an interval: {known}, expected {FEWEST} or more"
+        if known >= FEWEST:
+            which = number_of(list(signers).count(""), "clip has", "clips have")
+            few = f"no interval over signers: {which} no signer"
         return {name: round(value, 12), f"{name}_low": None, f"{name}_high": None, f"{name}_reason": few}
     return entry(name, value, interval(), reason)

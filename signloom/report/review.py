@@ -35,10 +35,14 @@ class Movements:
     videos: Videos | None = None
 
 
-def render(queue: pd.DataFrame, counts: Mapping[str, Any], movements: Movements) -> str:
-    """Return the page; `queue` is the table of `evaluation.review.queue`, `counts` those of its reasons."""
+def render(
+    queue: pd.DataFrame, labels: Mapping[str, str], counts: Mapping[str, Any], movements: Movements
+) -> str:
+    """Return the page; `queue` is the table of `evaluation.review.queue`, `counts` those of its reasons.
+
+    `labels` are those of all clips, of reviewed ones too.
+    """
     shown = queue[queue["reasons"] != ""].head(_MOST).to_dict("records")
-    labels = dict(zip(queue["clip_id"], queue["label"], strict=True))
     drawn = _drawn_columns(movements, [clip["clip_id"] for clip in shown])
     return template("review.html.j2").render(
         clips=[_entry(clip, labels, movements, drawn) for clip in shown],

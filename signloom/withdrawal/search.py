@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from signloom.dataset.importers import annotation_sources
-from signloom.dataset.reviewed import short_hash
+from signloom.dataset.reviewed import hash_start
 from signloom.dataset.withdrawn import list_beside, read_withdrawn
 from signloom.params.dataset import DatasetParams
 from signloom.progress import track
@@ -86,7 +86,7 @@ def _traces(
     """Return what is searched for, and the ids that are too short to be told from other text."""
     clips, hashes = sorted({*listed["clip_id"]} - {""}), sorted({*listed["video_hash"]} - {""})
     names = {form: f"clip {clip}" for clip in clips for form in as_written(clip) if len(form) >= SHORTEST}
-    names |= {text.encode(): "video hash" for digest in hashes for text in (digest, short_hash(digest))}
+    names |= {text.encode(): "video hash" for digest in hashes for text in (digest, hash_start(digest))}
     return Traces(names, rows), {clip for clip in clips if len(clip.encode()) < SHORTEST}
 
 

@@ -102,13 +102,14 @@ def read_text(
     return rows
 
 
-def without_rows(table: Path, rows: set[int]) -> str:
+def without_rows(table: Path, rows: set[int], columns: Sequence[str]) -> str:
     """Return the text of a .csv or .tsv table without `rows`, as `read_table` numbers them.
 
-    All other lines stay as they are. Raises SignloomError if the table cannot be read.
+    All other lines stay as they are; `columns` are some that it has. Raises SignloomError if the table cannot
+    be read.
     """
     usual = "\t" if table.suffix.lower() == ".tsv" else ","
-    separator = _separator(table, usual, ["video"])
+    separator = _separator(table, usual, [*columns])
     try:
         with table.open(encoding="utf-8", newline="") as file:
             lines = list(file)
