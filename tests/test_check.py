@@ -7,14 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import yaml
 
 from signloom.cli import check as check_command
 from signloom.params.load import load_params
+from signloom.video.decode import read_frames
 from tests.form_files import SRT, write, write_videos
-from tests.videos import write_video
+from tests.videos import write_frames, write_video
 
 ROOT = Path(__file__).parent.parent
 Said = Callable[..., tuple[int, str, str]]
@@ -29,6 +31,7 @@ def checked(new_project: Path, rows: list[str], **sections: dict[str, Any]) -> N
     Path("config/presets/mine.yaml").write_text(yaml.safe_dump(tree))
 
 
+FOLDERS = {"table": "data/mine/clips.csv", "videos": "data/mine/videos", "variations": None}
 ROWS = [f"{n}.mp4,{n % 2},sentence {n % 2},s{n % 3},{'train' if n < 8 else 'val'}," for n in range(9)]
 
 
@@ -85,6 +88,39 @@ def test_decisions_of_a_review_that_are_not_applied_are_named(new_project: Path,
     assert code == 0, out
     assert "look at: data/mine/review.csv: 1 decision is left out" in out
     assert "first: row 2, clip 1: its label was 'other' and is 'sentence 1'" in out
+
+
+def test_a_broken_first_clip_does_not_keep_check_from_its_findings(
+    new_project: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(video: Path, params: Any) -> float:
+        return float(sum(1 for _ in read_frames(video)))
+
+    monkeypatch.setattr(check_command, "measured_rate", measured)
+    for n in range(9):
+        folder = write_frames(new_project / f"data/mine/videos/{n}", count=50, seed=n)
+    wide = cv2.resize(cv2.imread(str(folder / "images0009.png")), (99, 48))
+    assert cv2.imwrite(str(new_project / "data/mine/videos/0/images0009.png"), wide)
+    rows = [*ROWS, "8,0,sentence 0,s2,test,1.0"]
+    checked(new_project, [row.replace(".mp4", "") for row in rows], dataset=FOLDERS)
+    code, out, err = said("check", "mine")
+    assert code == 0, err
+    assert "warning: data/mine/videos/0: frame 8 is 99x48 pixels, the first 64x48; this clip" in err
+    assert "50.0 a second measured here" in out
+
+
+def test_a_cut_past_the_end_of_a_folder_of_pictures_is_a_reject(new_project: Path, said: Said) -> None:
+    for n in range(9):
+        write_frames(new_project / f"data/mine/videos/{n}", count=50, seed=n)
+    rows = [row.replace(".mp4", "") for row in ROWS]
+    checked(new_project, [*rows, "8,1,sentence 1,s2,test,1.0"], dataset=FOLDERS | {"frame_rate": 25.0})
+    table = new_project / "data/mine/clips.csv"
+    head, *lines = table.read_text().splitlines()
+    table.write_text(
+        "\n".join([f"{head},start_s", *(f"{line}," for line in lines), "7,1,sentence 1,s1,train,12,10\n"])
+    )
+    _, out, _ = said("check", "mine")
+    assert "1 row is rejected as past_end, first row 12: begins after the end of the video" in out, out
 
 
 def test_two_files_of_subtitles_for_one_video_are_named(new_project: Path, said: Said) -> None:

@@ -26,6 +26,33 @@ from tests.videos import write_video
 ALL = "train pictures features models"
 
 
+@pytest.mark.parametrize("importer", ["processed", "signtalk_sampled", "asl_citizen", "fairseq"])
+def test_tables_of_every_form_say_what_signers_allow(tmp_path: Path, importer: str) -> None:
+    heads = {
+        "processed": ("feature_path,sentence_id,sentence", "{}.npy,1,one"),
+        "signtalk_sampled": ("video_file,sentence_id,sentence,category", "{}.mp4,1,one,x"),
+        "asl_citizen": ("Participant ID,Video file,Gloss,ASL-LEX Code", "P1,{}.mp4,APPLE,x"),
+        "fairseq": ("id\tsigns_file\tsigns_offset\tsigns_length\ttranslation", "{0}\t{0}.npy\t0\t40\tOne."),
+    }
+    head, line = heads[importer]
+    mark = "\t" if importer == "fairseq" else ","
+    rows = [mark.join([head, "consent", "until"])]
+    for name, consent, until in (("a", "", ""), ("b", "none", "2020-01-01"), ("c", "train", "")):
+        rows.append(mark.join([line.format(name), consent, until]))
+    table = tmp_path / ("train.tsv" if importer == "fairseq" else "list.csv")
+    table.write_text("\n".join(rows) + "\n")
+    found = load_table(importer, table, tmp_path, frame_rate=25.0)
+    assert found["consent"].tolist() == ["none", "none", "train"]
+    assert found["until"].tolist() == ["", "2020-01-01", ""]
+
+
+def test_the_day_of_a_workbook_cell_is_a_day() -> None:
+    assert read_until("2031-12-31 00:00:00") == date(2031, 12, 31)
+    assert has_ended("2020-01-01 00:00:00", date(2026, 1, 1))
+    with pytest.raises(ValueError, match="expected the last day"):
+        read_until("2031-12-31 08:00:00")
+
+
 @pytest.mark.parametrize(
     ("cell", "uses"),
     [

@@ -164,6 +164,24 @@ def test_a_part_of_a_file_is_the_slice_of_the_whole(video: Path, start: float, l
         assert got.time_s == pytest.approx(whole.time_s - start)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "codec", "count"),
+    [(".ts", "libx264", 80), (".mts", "libx264", 12), (".ts", "mpeg2video", 80), (".mpg", "mpeg2video", 80)],
+)
+def test_a_part_of_a_stream_without_an_index_has_all_its_frames(
+    tmp_path: Path, suffix: str, codec: str, count: int
+) -> None:
+    # a seek in these lands behind the key frame
+    path = write_video(tmp_path / f"clip{suffix}", count, codec=codec)
+    whole = list(read_frames(path))
+    assert len(whole) == count
+    for start in np.arange(0, count / 25, 0.17).tolist():
+        part = list(read_frames(path, start, start + 0.5))
+        expected = [frame for frame in whole if start - 5e-4 <= frame.time_s < start + 0.5 - 5e-4]
+        assert [frame.number for frame in part] == [frame.number for frame in expected]
+        assert [number_of(frame.image) for frame in part] == [number_of(frame.image) for frame in expected]
+
+
 def test_uneven_times_are_kept(tmp_path: Path) -> None:
     times = [0, 40, 100, 300, 320, 900]
     path = write_video(tmp_path / "uneven.mkv", 6, rate=1000, times=times)

@@ -141,6 +141,20 @@ def test_clips_whose_features_may_not_be_shared_are_left_out_and_named(
     assert "what may be shared is not known" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("clip_id", ["/elsewhere/a", "../a"])
+def test_a_clip_whose_name_leads_out_of_the_folder_is_refused(
+    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], clip_id: str
+) -> None:
+    shutil.copytree(built, tmp_path / "built")
+    for name in ("landmarks/0", "manifest"):
+        path = tmp_path / "built" / f"{name}.parquet"
+        table = pd.read_parquet(path)
+        table.assign(clip_id=table["clip_id"].replace("b", clip_id)).to_parquet(path)
+    assert export(tmp_path / "built", "--output", str(tmp_path / "out"), clip_id) == 2
+    assert f"{clip_id!r} is no name below" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_two_clips_that_a_disk_takes_for_one_file_do_not_overwrite_each_other(
     built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from form_stages import read_corpus
 
@@ -134,6 +135,18 @@ def test_a_linked_video_that_was_converted_is_found_by_its_name(tmp_path: Path) 
     assert set(load_table("elan", file, videos, tiers(ENGLISH))["video"]) == {"deep/story.MP4"}
     (videos / "deep/story.MP4").unlink()
     assert set(load_table("elan", file, videos, tiers(ENGLISH))["video"]) == {"story.mpg"}
+
+
+def test_times_are_those_of_the_video_where_elan_shifts_it(tmp_path: Path) -> None:
+    file = english(tmp_path)
+    plain = load_table("elan", file, tmp_path, tiers(ENGLISH))
+    text = file.read_text("utf-8")
+    shifted = text.replace("<MEDIA_DESCRIPTOR ", '<MEDIA_DESCRIPTOR TIME_ORIGIN="1500" ')
+    file.write_text(shifted, "utf-8")
+    moved = load_table("elan", file, tmp_path, tiers(ENGLISH))
+    for name in ("start_s", "end_s"):
+        np.testing.assert_allclose(moved[name].astype(float), plain[name].astype(float) + 1.5)
+    assert moved["gloss_times"].tolist() == plain["gloss_times"].tolist()
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])

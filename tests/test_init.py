@@ -271,6 +271,55 @@ def test_a_table_with_other_columns_is_written_again_below_data(
     assert code == 2 and "data/recordings/clips.csv exists" in err
 
 
+def test_columns_with_our_names_are_kept_and_those_that_nearly_have_them_are_refused(
+    new_project: Path, said: Said
+) -> None:
+    folder = new_project / "recordings"
+    write_videos(folder / "v", *(f"{n}.mp4" for n in range(10)))
+    lines = [f"{n},{'b' if n % 2 else 'a'},{n / 10},1.5,{'all' if n else ''},2099-01-31" for n in range(10)]
+    head = "File,Label,start_s,end_s,consent,until"
+    write(folder, list__csv="\n".join([head, *lines]) + "\n")
+    code, out, err = said("init", "recordings")
+    assert code == 0, err
+    copied = Path("data/recordings/clips.csv").read_text().splitlines()
+    assert copied[:3] == [
+        "video,gloss,start_s,end_s,consent,until",
+        "v/0.mp4,a,0.0,1.5,none,2099-01-31",
+        "v/1.mp4,b,0.1,1.5,all,2099-01-31",
+    ]
+    assert "consent = consent" in out
+    write(folder, list__csv="\n".join([head.replace("end_s", "end"), *lines]) + "\n")
+    code, _, err = said("init", "recordings", "--preset", "other")
+    assert code == 2 and "column `end` is not read; did you mean `end_s`? rename it" in err
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("train", "valid", "test")])
+def test_a_split_of_its_own_is_kept_with_other_names_and_without_validation(
+    new_project: Path, said: Said, names: tuple[str, ...]
+) -> None:
+    folder = new_project / "data/mine"
+    write_videos(folder / "videos", *(f"{n}.mp4" for n in range(18)))
+    parts = [names[n % len(names)] for n in range(18)]
+    texts = [n // len(names) % 2 for n in range(18)]
+    lines = [f"{n}.mp4,{texts[n]},sentence {texts[n]},s{n % 6},{parts[n]}" for n in range(18)]
+    write(folder, clips__csv="\n".join(["video,sentence_id,sentence,signer_id,split", *lines]) + "\n")
+    code, out, err = said("init", "data/mine")
+    assert code == 0, err
+    assert "predefined: the corpus has its own" in out
+
+
+def test_why_a_split_of_its_own_is_not_used_is_said(new_project: Path, said: Said) -> None:
+    folder = new_project / "data/mine"
+    write_videos(folder / "videos", *(f"{n}.mp4" for n in range(18)))
+    lines = [f"{n}.mp4,{n % 2},sentence {n % 2},s{n % 6},{'train' if n else 'fold3'}" for n in range(18)]
+    write(folder, clips__csv="\n".join(["video,sentence_id,sentence,signer_id,split", *lines]) + "\n")
+    code, out, err = said("init", "data/mine")
+    assert code == 0, err
+    assert (
+        "the corpus's own cannot be used: splits.mode predefined: 1 of 18 clips have no usable split" in out
+    )
+
+
 FAIRSEQ = "id\tsigns_file\tsigns_offset\tsigns_length\ttranslation\na\ta.npy\t0\t40\tOne.\n"
 
 

@@ -24,6 +24,25 @@ from workflow_scripts import manifest as stage
 from workflow_scripts import sources as sources_stage
 
 
+def test_an_absolute_path_below_the_folder_is_a_path_below_it(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "videos/s1/a.mp4")
+    manifest = build(tmp_path, f"video,sentence_id,sentence\n{video.absolute()},1,One.\n")
+    assert manifest.clips["clip_id"].tolist() == ["s1/a"]
+
+
+def test_files_that_macos_leaves_are_no_clips(tmp_path: Path) -> None:
+    for sign in ("A", "B"):
+        write_video(tmp_path / f"videos/{sign}/1.mp4", seed=ord(sign))
+        (tmp_path / f"videos/{sign}/._1.mp4").write_bytes(b"\0" * 99)
+    (tmp_path / "videos/._A").mkdir()
+    rows = load_table("folders", tmp_path / "videos", tmp_path / "videos")
+    assert rows["video"].tolist() == ["A/1.mp4", "B/1.mp4"]
+    (tmp_path / "t.srt").write_text("1\n00:00:00,000 --> 00:00:00,100\nOne.\n")
+    (tmp_path / "._t.srt").write_bytes(b"\0\5\x16\7")
+    write_video(tmp_path / "t.mp4")
+    assert load_table("subtitles", tmp_path, tmp_path)["video"].tolist() == ["t.mp4"]
+
+
 def test_every_bad_row_is_rejected_with_its_reason_and_line(tmp_path: Path) -> None:
     good = write_video(tmp_path / "videos/s1/a.mp4")
     (tmp_path / "videos/copy.mp4").write_bytes(good.read_bytes())

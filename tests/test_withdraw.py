@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import json
 import shutil
 import sys
 import zipfile
@@ -21,7 +22,7 @@ from row_project import CLIPS, TARGETS, products, write_project
 from signloom.__main__ import main
 from signloom.cli.withdraw import withdraw
 from signloom.dataset.importers import load_rows
-from signloom.dataset.withdrawn import list_beside, read_withdrawn
+from signloom.dataset.withdrawn import add_withdrawn, list_beside, read_withdrawn
 from signloom.params.load import load_params
 from signloom.withdrawal.builds import Build
 
@@ -108,6 +109,44 @@ def test_a_withdrawn_signer_is_in_no_product_table_or_review(project: Path) -> N
     ]
     assert listed["video_hash"].tolist()[1:] == [hash_of(clip) for clip in CLIPS[3:6]]
     run("--verify")
+
+
+def test_a_clip_with_a_number_sign_in_its_name_is_withdrawn_with_its_rows(project: Path) -> None:
+    table, old = Path("data/own/clips.csv"), CLIPS[7]
+    new = f"{old}#1"
+    Path(f"data/own/rows/{old}.npy").rename(f"data/own/rows/{new}.npy")
+    table.write_bytes(table.read_bytes().replace(f"{old}.npy".encode(), f"{new}.npy".encode()))
+    for path in (Path("build/manifest.parquet"), Path("build/pose_features/01.parquet")):
+        rows = pd.read_parquet(path)
+        rows.assign(clip_id=rows["clip_id"].replace(old, new)).to_parquet(path)
+    run("--clips", new, "--yes")
+    assert not list(Path("build/pose_features").glob("01.*"))
+    run("--verify")
+
+
+def test_hashes_that_check_left_without_a_build_go_too(project: Path) -> None:
+    kept = Path("build/one-other/scratch/video_hashes.json")
+    kept.parent.mkdir(parents=True)
+    kept.write_text(json.dumps({"data/own/rows/x.npy": [1, 2, 3, 4, hash_of(CLIPS[3])]}))
+    run("s1", "--yes")
+    assert not kept.exists()
+    run("--verify")
+
+
+def test_every_folder_has_a_list_of_its_own_and_an_older_one_still_counts(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    assert list_beside(tmp_path / "clips.csv").name == "withdrawn.csv"
+    lists = [list_beside(tmp_path / name) for name in ("one", "two")]
+    assert [path.name for path in lists] == ["one.withdrawn.csv", "two.withdrawn.csv"]
+    clips = pd.DataFrame({"clip_id": ["A/1"], "signer_id": [""], "video_hash": ["h"]})
+    add_withdrawn(lists[0], clips, [], TODAY)
+    assert len(read_withdrawn(lists[0])) == 1 and read_withdrawn(lists[1]).empty
+    # as earlier versions wrote it, for all folders
+    lists[0].rename(tmp_path / "withdrawn.csv")
+    assert len(read_withdrawn(lists[1])) == 1
+    add_withdrawn(lists[1], clips.assign(clip_id="B/1"), [], TODAY)
+    assert read_withdrawn(lists[1])["clip_id"].tolist() == ["A/1", "B/1"]
 
 
 def test_a_table_that_comes_back_does_not_bring_a_withdrawn_signer_back(project: Path) -> None:

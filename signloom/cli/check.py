@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -20,15 +21,17 @@ from signloom.features.pose.landmark_files import holds_landmarks
 from signloom.features.pose.layout import FEATURE_DIM, PARTS, RAW_DIM
 from signloom.features.pose.people import about_people
 from signloom.features.pose.tracker import HolisticTracker
+from signloom.gate import FOLDER_FPS
 from signloom.native_stderr import only_errors
 from signloom.params.features import LandmarksParams
 from signloom.params.presets import load_presets
 from signloom.params.schema import Params
 from signloom.params.variants import VARIANTS
-from signloom.video.decode import FOLDER_FPS, read_frames
+from signloom.video.decode import VideoUnreadable, read_frames
 
 _FLOAT = 4  # bytes of a float32
 _WARM_FRAMES, _MEASURE_S = 3, 1.5
+_TRIED = 5  # videos, until one can be read
 
 
 def check(presets: str) -> int:
@@ -143,7 +146,14 @@ def about_time(clips: pd.DataFrame, params: Params) -> str:
     if clips.empty:
         return "landmarks are copied and nothing is tracked; training comes after"
     frames = tracked_frames(clips, params)
-    rate = measured_rate(Path(clips["video_path"].iloc[0]), params.landmarks)
+    for path in clips["video_path"].unique()[:_TRIED]:
+        try:
+            rate = measured_rate(Path(path), params.landmarks)
+            break
+        except VideoUnreadable as error:
+            print(f"warning: {path}: {error}; this clip will be rejected", file=sys.stderr)
+    else:
+        return f"{frames} frames to track; no video could be read to measure how fast"
     return (
         f"{frames} frames to track, {rate:.1f} a second measured here in one process: about "
         f"{_duration(frames / rate)}, less with several of {os.cpu_count()} processors; training comes after"

@@ -47,6 +47,11 @@ def export_landmarks(args: argparse.Namespace) -> int:
             continue
         # the name may have dots, so a suffix is added and never replaced
         path = args.output / f"{clip['clip_id']}.{args.form}"
+        if Path(clip["clip_id"]).is_absolute() or ".." in Path(clip["clip_id"]).parts:
+            raise SignloomError(
+                f"export-landmarks: {clip['clip_id']!r} is no name below {args.output}; give its video a "
+                "path below dataset.videos"
+            )
         # a disk may take A and a, or two spellings of é, for one name
         if path.exists() and (other := written.get(_place(path))):
             raise SignloomError(

@@ -26,13 +26,13 @@ from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.split_choice import are_isolated, choose_mode, clips_of_rows, quiet_splits
 from signloom.errors import SignloomError
 from signloom.files import write_csv, write_text
+from signloom.gate import FOLDER_FPS
 from signloom.inference.bundle import ZIP
 from signloom.params.dataset import FEATURE_IMPORTERS, FORMS, ElanTiers
 from signloom.params.load import Tree, overlay
 from signloom.params.presets import PRODUCT_FOLDERS, isolated_signs, load_presets, preset_file
 from signloom.params.schema import Params
 from signloom.params.variants import WITHOUT_VIDEOS
-from signloom.video.decode import FOLDER_FPS
 
 _PLAIN_FOLDERS = {"video", "videos", "clips", "data", "corpus"}
 _CLIPS_A_SHARD = 100

@@ -42,7 +42,8 @@ def read_consent(cell: str) -> str:
 
 def read_until(cell: str) -> date | None:
     """Return the last day of a consent, None for an empty cell; raises ValueError for what is no day."""
-    if not (day := cell.strip()):
+    # a cell of a workbook that holds a date has a time too
+    if not (day := cell.strip().removesuffix(" 00:00:00")):
         return None
     try:
         return date.fromisoformat(day)

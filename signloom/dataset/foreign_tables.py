@@ -4,6 +4,8 @@ from pathlib import Path, PureWindowsPath
 
 import pandas as pd
 
+from signloom.dataset.consent import stated
+from signloom.dataset.forms.general import COLUMNS, check_names
 from signloom.dataset.forms.table_files import SHORT, found_separator, read_table, read_text
 from signloom.dataset.forms.texts import one_gloss
 from signloom.dataset.forms.video_files import VideoFiles
@@ -56,13 +58,19 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | None:
     enough = sum(map(bool, found[best])) >= _FEWEST_FOUND * len(rows)
     if not enough or len({*videos}) < len(videos) or not {"sentence", "gloss"} & {*taken}:
         return None
+    kept = [name for name in COLUMNS if name in rows and name not in ("row", "video", *taken)]
+    others = [str(name) for name in rows if name not in ("row", SHORT, best, *taken.values())]
+    # a column that nearly has one of our names, such as that of a time, must not be lost
+    check_names(table, ["video", *taken, *others])
     ours = pd.DataFrame({"video": videos} | {ours: rows[name].to_numpy() for ours, name in taken.items()})
+    ours = stated(ours.assign(**{name: rows[name].to_numpy() for name in kept}))
     if taken.get("gloss", "").lower() in ("sign", "label", "word", "class"):
         ours["gloss"] = [one_gloss(text) for text in ours["gloss"]]
     checked = passed(ours.assign(row=rows["row"], **({SHORT: rows[SHORT]} if SHORT in rows else {})), root)
     if len(bad := checked[checked[PROBLEM] != ""]):
         raise SignloomError(f"{table}: line {bad['row'].iloc[0]}: {bad[PROBLEM].iloc[0]}")
-    return ours, ", ".join(f"{ours} = {theirs}" for ours, theirs in {"video": best, **taken}.items())
+    named = {"video": best, **taken, **dict(zip(kept, kept, strict=True))}
+    return ours, ", ".join(f"{ours} = {theirs}" for ours, theirs in named.items())
 
 
 def _video(cell: str, root: Path, files: VideoFiles) -> str | None:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from signloom.cells import shown
+from signloom.dataset.consent import stated
 from signloom.dataset.forms import boston104, phoenix, word_lists
 from signloom.dataset.forms.bobsl import read_bobsl
 from signloom.dataset.forms.elan import read_elan
@@ -30,6 +31,7 @@ from signloom.dataset.row_gate import PROBLEM, passed
 from signloom.dataset.row_tables import split_key
 from signloom.dataset.withdrawn import are_withdrawn, list_beside, read_withdrawn
 from signloom.errors import SignloomError
+from signloom.gate import HIDDEN
 from signloom.params.dataset import DatasetParams, ElanTiers
 
 
@@ -82,7 +84,8 @@ def annotation_files(importer: str, table: Path) -> list[Path]:
         return _present([*form_files(form, table), *join_file(form, table)])
     _, names, suffixes = IMPORTERS[importer]
     if suffixes and table.is_dir():
-        found = sorted(file for file in table.rglob("*") if file.suffix.lower() in suffixes)
+        files = (file for file in table.rglob("*") if not file.name.startswith(HIDDEN))
+        found = sorted(file for file in files if file.suffix.lower() in suffixes)
         if not found:
             raise SignloomError(f"dataset.table: {table} holds no {' or '.join(suffixes)} file")
         return found
@@ -133,7 +136,7 @@ def load_table(
     """
     try:
         rows = _read(importer, table, videos, elan, frame_rate)
-        rows = passed(rows, videos)
+        rows = passed(stated(rows), videos)
         rows["video"] = [_on_disk(videos, video) for video in rows["video"]]
     except OSError as error:  # such as a whole sentence in place of a file name
         place = f"{str(error.filename)[:200]!r}"
@@ -146,7 +149,12 @@ def load_table(
 
 
 def _on_disk(videos: Path, video: str) -> str:
-    """Return `video`, or the table that it is a clip of, as the disk writes it."""
+    """Return `video`, or the table that it is a clip of, as the disk writes it, below `videos`."""
+    if Path(video).is_absolute():
+        inside = [
+            root for root in (videos, videos.absolute(), videos.resolve()) if Path(video).is_relative_to(root)
+        ]
+        video = Path(video).relative_to(inside[0]).as_posix() if inside else video
     found = on_disk(videos, video)
     clip = split_key(Path(video)) if found == video else None
     return f"{on_disk(videos, clip[0].as_posix())}#{clip[1]}" if clip else found

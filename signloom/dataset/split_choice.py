@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -67,23 +68,32 @@ def choose_mode(clips: pd.DataFrame, params: SplitsParams, isolated: bool) -> tu
         ("clip", "the same signs in all parts, other clips"),
         ("sentence", "sentences of the test are not in training"),
     ]
-    options = [("predefined", "the corpus has its own")] if (clips["split"] != "").any() else []
+    options, unusable = [], ""
+    if (clips["split"] != "").any():
+        own = params.model_copy(update={"mode": "predefined"})
+        # without validation clips the training loss chooses the best epoch
+        unusable = _problem(clips, own, ("train", "test"))
+        if not unusable:
+            return "predefined", "the corpus has its own"
+        unusable = f"; the corpus's own cannot be used: {unusable}"
     if signers >= _FEWEST_SIGNERS:
         options.append(("signer", f"{signers} signers, so the test is of people whom training never saw"))
     options += drawn if isolated else reversed(drawn)
     for mode, why in options:
-        if _fills_all(clips, params.model_copy(update={"mode": mode})):
-            return mode, why
+        if not _problem(clips, params.model_copy(update={"mode": mode}), SPLITS):
+            return mode, why + unusable
     raise SignloomError(
         f"{len(signed)} clips of {signed['sentence_id'].nunique()} signs or sentences are too few to train, "
         "validate and test; record more clips of each"
     )
 
 
-def _fills_all(clips: pd.DataFrame, params: SplitsParams) -> bool:
+def _problem(clips: pd.DataFrame, params: SplitsParams, needed: Sequence[str]) -> str:
+    """Return why a mode does not give signed clips to all splits `needed`, or ""."""
     try:
         check_table(clips, params)
-    except SignloomError:
-        return False
+    except SignloomError as error:
+        return str(error)
     made = quiet_splits(clips, params)
-    return set(made["split"][made["sentence_id"] >= 0]) == set(SPLITS)
+    missing = set(needed) - set(made["split"][made["sentence_id"] >= 0])
+    return f"no clip is in {min(missing)}" if missing else ""

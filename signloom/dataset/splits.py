@@ -13,7 +13,7 @@ from signloom.params.splits import FoldParams, SplitsParams
 Names = npt.NDArray[np.object_]
 
 _SPLITS = ("train", "val", "test")
-_OTHER_NAMES = {"training": "train", "dev": "val", "validation": "val"}
+_OTHER_NAMES = {"training": "train", "dev": "val", "valid": "val", "validation": "val", "testing": "test"}
 
 
 def make_splits(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | None = None) -> pd.DataFrame:

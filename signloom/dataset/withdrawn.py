@@ -1,4 +1,4 @@
-"""The list of withdrawn clips: `withdrawn.csv`, beside the table of clips.
+"""The list of withdrawn clips, beside the table: `withdrawn.csv`, or `mine.withdrawn.csv` of a folder mine.
 
 A row names a clip (`clip_id`), or all clips of a signer (`signer_id` without `clip_id`). The command
 `signloom withdraw` writes it; its rows are left out of the table whenever that is read.
@@ -15,16 +15,24 @@ from signloom.dataset.clip_ids import clip_ids
 from signloom.dataset.forms.table_files import read_table
 from signloom.files import write_csv
 
+_NAME = "withdrawn.csv"
 COLUMNS = ["clip_id", "signer_id", "video_hash", "withdrawn_on"]
 
 
 def list_beside(table: str | Path) -> Path:
     """Return the path of the list that belongs to a table of clips, a file or a folder."""
-    return Path(table).with_name("withdrawn.csv")
+    table = Path(table)
+    # each folder has its own: other corpora may lie beside it
+    return table.with_name(f"{table.name}.{_NAME}" if table.is_dir() else _NAME)
 
 
 def read_withdrawn(path: Path) -> pd.DataFrame:
-    """Return the columns `COLUMNS` of the list, without a row if there is none."""
+    """Return the columns `COLUMNS` of the list, without a row if there is none.
+
+    A folder without a list of its own has the one that earlier versions wrote for all folders beside it.
+    """
+    if not path.exists():
+        path = path.with_name(_NAME)
     if not path.exists():
         return pd.DataFrame(columns=COLUMNS, dtype=str)
     return read_table(path, COLUMNS)[COLUMNS]

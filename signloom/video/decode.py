@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
-from signloom.gate import HIDDEN, LONGEST_GAP_S, picture_numbers, why_shut
+from signloom.gate import FOLDER_FPS, HIDDEN, LONGEST_GAP_S, picture_numbers, why_shut
 from signloom.media import open_media
 
-FOLDER_FPS = 25.0
 PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 # a boundary that a table rounded to milliseconds still selects the intended frame
 TIME_SLACK_S = 5e-4
@@ -54,13 +53,18 @@ class _File:
 
     def frames(self, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
         """Yield the frames whose time t satisfies start_s <= t < end_s."""
-        first_index = self._seek(start_s) if start_s else 0
+        first_index, decoded = self._seek(start_s) if start_s else (0, self._decoded())
         origin = self._stream.start_time or 0
-        timed = self._timed(first_index, origin)
+        timed = self._timed(decoded, first_index, origin)
         yield from _same_size(_within(timed, start_s, end_s))
 
-    def _timed(self, first_index: int, origin: int) -> Iterator[tuple[int, float, Any]]:
-        for number, frame in enumerate(self._container.decode(self._stream)):
+    def _decoded(self) -> Iterator[Any]:
+        return iter(self._container.decode(self._stream))
+
+    def _timed(
+        self, decoded: Iterator[Any], first_index: int, origin: int
+    ) -> Iterator[tuple[int, float, Any]]:
+        for number, frame in enumerate(decoded):
             index = first_index + number
             if frame.pts is not None:
                 time_s = float((frame.pts - origin) * frame.time_base)
@@ -68,10 +72,11 @@ class _File:
                 time_s = index / self.fps
             yield index, time_s, lambda frame=frame: _upright(frame)
 
-    def _seek(self, start_s: float) -> int:
-        """Move to the key frame at or before `start_s`; return the number of the frame decoded next.
+    def _seek(self, start_s: float) -> tuple[int, Iterator[Any]]:
+        """Return the number of a frame at or before `start_s`, and the frames from it on.
 
         A pass over the packets, without decoding, numbers the frames; if it fails, reading starts at frame 0.
+        In some forms, such as MPEG-TS, a seek lands behind the key frame. Then an earlier one is tried.
         """
         stream, container = self._stream, self._container
         packets = [packet for packet in container.demux(stream) if packet.size]
@@ -81,11 +86,17 @@ class _File:
         target = round(start_s / stream.time_base) + first
         keys = [] if broken else [packet.pts for packet in packets if packet.is_keyframe]
         keys = [pts for pts in keys if pts <= target]
-        if not keys:
-            container.seek(first, stream=stream, backward=True)
-            return 0
-        container.seek(max(keys), stream=stream, backward=True)
-        return bisect.bisect_left(sorted(packet.pts for packet in packets), max(keys))
+        times, keys = sorted(packet.pts for packet in packets), sorted(keys)
+        before = 1
+        while before < len(keys):
+            container.seek(keys[-before], stream=stream, backward=True)
+            decoded = self._decoded()
+            frame = next(decoded, None)
+            if frame is not None and frame.pts in keys:
+                return bisect.bisect_left(times, frame.pts), itertools.chain([frame], decoded)
+            before *= 2
+        container.seek(0)
+        return 0, self._decoded()
 
 
 class _Folder:

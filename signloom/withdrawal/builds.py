@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from signloom.files import read_csv
 from signloom.params.presets import PRODUCT_FOLDERS
 from signloom.progress import track
-from signloom.withdrawal.traces import Words, fingerprints
+from signloom.withdrawal.traces import Words, fingerprints, names_of
 
 BUILD, METRICS = Path("build"), Path("metrics")
 # made clip by clip, so that a shard without the clips is as it would be without them
@@ -23,6 +23,8 @@ _SHARDED = ("landmarks", "pose_features", "clip_features", "clip_features_augmen
 # folders of metric files that a build writes; others below metrics hold figures of benchmarks
 _METRICS = {"gloss", "seeds", "folds", "variants", "together", "side_by_side"}
 _TABLES = ("manifest.parquet", "sources.parquet", "processed_metadata.parquet")
+# all that is there where nothing was built, after `signloom check`
+_HASHES = "scratch/video_hashes.json"
 _PICTURE = re.compile(r'<img src="data:image/\w+;base64,[^"]*"[^>]*alt="[^"]*"')
 
 
@@ -52,7 +54,11 @@ class Build:
             column = next((name for name in ("video_hash", "content", "clip_id") if name in table), "clip_id")
             if not (clips if column == "clip_id" else hashes).isdisjoint(table[column]):
                 return True
-        return False
+        known = self.folder / _HASHES
+        if self.is_told or not known.exists():
+            return False
+        text = known.read_text("utf-8")
+        return any(digest in text for digest in hashes)
 
     def hashes(self, clips: Set[str]) -> dict[str, str]:
         """Return the content hashes of those of `clips` that its manifest names."""
@@ -69,7 +75,7 @@ class Build:
         for folder in _SHARDED:
             for index in sorted((self.folder / folder).glob("*.parquet")):
                 ids = pd.read_parquet(index, columns=["clip_id"])["clip_id"]
-                own = {clip.split("#")[0] for clip in ids}
+                own = {name for clip in ids for name in names_of(clip)}
                 if own.isdisjoint(clips):
                     found += sorted(index.parent.glob(f"{index.stem}.*"))
         return found
@@ -99,7 +105,7 @@ class Build:
         """Return the fingerprints of rows and pictures of `clips` that no other clip has."""
         mine, rest = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
         for clip_id, rows in self._rows():
-            (mine if clip_id.split("#")[0] in clips else rest).append(fingerprints(rows))
+            (rest if clips.isdisjoint(names_of(clip_id)) else mine).append(fingerprints(rows))
         pages = [file for file in self.folder.rglob("*.html") if not file.is_dir()]
         for page in pages:
             mine += [
@@ -148,7 +154,11 @@ def find_builds() -> list[Build]:
     """Return all builds of the project: below `build` a folder with tables of clips is one of its own."""
     if not BUILD.is_dir():
         return []
-    below = [path for path in sorted(BUILD.iterdir()) if any((path / name).exists() for name in _TABLES)]
+    below = [
+        path
+        for path in sorted(BUILD.iterdir())
+        if any((path / name).exists() for name in (*_TABLES, _HASHES))
+    ]
     return [Build(folder) for folder in (BUILD, *below)]
 
 

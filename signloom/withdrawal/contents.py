@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from signloom.files import read_csv
+from signloom.withdrawal.traces import names_of
 
 _DEEPEST = 3  # archives in archives
 _BLOB = re.compile(rb"base64,([A-Za-z0-9+/]{64,}={0,2})")
@@ -80,7 +81,7 @@ def _table(source: Path | io.BytesIO) -> Content:
                 cell.tobytes() if isinstance(cell, np.ndarray) else f"{cell}\n".encode() for cell in cells
             ]
     clips = table["clip_id"].astype(str) if "clip_id" in table else []
-    return Content(b"".join(parts), frozenset(clip.split("#")[0] for clip in clips))
+    return Content(b"".join(parts), frozenset(name for clip in clips for name in names_of(clip)))
 
 
 def _csv_clips(data: Bytes, source: Path | io.BytesIO) -> frozenset[str]:
@@ -92,4 +93,4 @@ def _csv_clips(data: Bytes, source: Path | io.BytesIO) -> frozenset[str]:
         clips = read_csv(source, dtype=str, keep_default_na=False, usecols=["clip_id"])["clip_id"]
     except ValueError:
         return frozenset()
-    return frozenset(clip.split("#")[0] for clip in clips)
+    return frozenset(name for clip in clips for name in names_of(clip))

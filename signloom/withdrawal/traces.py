@@ -5,6 +5,7 @@ computed from it, so a list of fingerprints may stay when the rows have gone.
 """
 
 import mmap
+import re
 import string
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,6 +23,14 @@ _DISTINCT = 12  # bytes of a window: one with fewer, such as zeros, may stand an
 _CHUNK = 1 << 24
 _BITS = 22  # of a word that decide whether it is worth a closer look
 _OF_NAMES = frozenset((string.ascii_letters + string.digits + "_-").encode())
+
+
+def names_of(clip_id: str) -> frozenset[str]:
+    """Return the clip that a clip's id names, and the one that it would be an augmented copy of.
+
+    A copy is named `<clip_id>#<number>`, but a file may be called so too.
+    """
+    return frozenset((clip_id, re.sub(r"#\d+$", "", clip_id)))
 
 
 def fingerprints(rows: NDArray[Any]) -> Words:

@@ -85,6 +85,7 @@ def _nfc(text: str) -> str:
 def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Iterator[list[str]]:
     """Yield the rows of one person in one file."""
     video = _video(file, eaf, person.media, videos)
+    origin = _origin(eaf, video)
     signer = person.signer or eaf.tiers[person.sentence][2].get("PARTICIPANT", "")
     glosses = sorted(
         {
@@ -108,13 +109,23 @@ def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Itera
         yield [
             f"{file.name}:{person.sentence}:{number}",
             video,
-            *("no time" if time is None else seconds_text(time) for time in (clip.start, clip.end)),
+            *("no time" if time is None else seconds_text(time + origin) for time in (clip.start, clip.end)),
             text_numbers([text])[0] if text else "an annotation without text",
             clip.text,
             line,
             json.dumps(times) if times else "",
             signer,
         ]
+
+
+def _origin(eaf: Eaf, video: str) -> float:
+    """Return at which second of the linked file of `video` the time of its annotations begins."""
+    stem = _nfc(PureWindowsPath(video).stem)
+    for media in eaf.media_descriptors:
+        for key in ("RELATIVE_MEDIA_URL", "MEDIA_URL"):
+            if _nfc(PureWindowsPath(unquote(media.get(key) or "")).stem) == stem:
+                return float(media.get("TIME_ORIGIN") or 0) / 1000
+    return 0.0
 
 
 def _video(file: Path, eaf: Eaf, suffix: str, videos: VideoFiles) -> str:

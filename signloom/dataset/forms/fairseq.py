@@ -17,6 +17,7 @@ from signloom.gate import is_there
 
 NEEDED = ["id", "signs_file", "signs_offset", "signs_length", "translation"]
 _OPTIONAL = {"glosses": "gloss", "gloss": "gloss", "signer_id": "signer_id", "topic": "category"}
+_CONSENT = ("consent", "until")
 _SPLITS = {"train": "train", "val": "val", "valid": "val", "dev": "val", "test": "test"}
 
 
@@ -31,6 +32,8 @@ def read_fairseq(files: list[Path], videos: Path, frame_rate: float | None) -> p
             "dataset.frame_rate: importer fairseq cuts files by numbers of rows; set the rows a second"
         )
     found = pd.concat([_rows(file, videos, frame_rate) for file in files], ignore_index=True)
+    if "consent" in found:  # a table without the column says nothing, which allows everything
+        found["consent"] = found["consent"].fillna("all")
     texts = [one_form(text) for text in found["sentence"]]
     return found.assign(sentence_id=sentence_ids([""] * len(texts), texts))
 
@@ -51,6 +54,7 @@ def _rows(file: Path, videos: Path, frame_rate: float) -> pd.DataFrame:
             "sentence": rows["translation"],
             "split": next((_SPLITS[word] for word in words if word in _SPLITS), ""),
             **{ours: rows[theirs] for theirs, ours in _OPTIONAL.items() if theirs in rows},
+            **{name: rows[name] for name in _CONSENT if name in rows},
         }
     )
 

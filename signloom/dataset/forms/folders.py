@@ -9,6 +9,7 @@ from signloom.dataset.forms.texts import one_form, one_gloss, text_numbers
 from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
 from signloom.errors import SignloomError
+from signloom.gate import HIDDEN
 
 
 def read_folders(files: list[Path], videos: Path) -> pd.DataFrame:
@@ -25,7 +26,11 @@ def read_folders(files: list[Path], videos: Path) -> pd.DataFrame:
             f"dataset.videos ({videos}) or a folder in it"
         )
     inside = [
-        (sign, clip) for sign in sorted(table.iterdir()) if sign.is_dir() for clip in sorted(sign.iterdir())
+        (sign, clip)
+        for sign in sorted(table.iterdir())
+        if sign.is_dir() and not sign.name.startswith(HIDDEN)
+        for clip in sorted(sign.iterdir())
+        if not clip.name.startswith(HIDDEN)
     ]
     # beside videos, such files may be anything
     clips = [(sign, clip) for sign, clip in inside if is_clip(clip)] or [

@@ -47,7 +47,7 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
     """
     (table,) = files
     rows = read_table(table, ["video"], short=True)
-    _check_names(table, [str(name) for name in rows])
+    check_names(table, [str(name) for name in rows])
     if "sentence" not in rows and "gloss" not in rows:
         raise SignloomError(f"{table}: column `sentence` or `gloss` is missing; add at least one of them")
     for column in ("sentence", "gloss", "sentence_id"):
@@ -59,7 +59,7 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
     return stated(rows)
 
 
-def _check_names(table: Path, names: list[str]) -> None:
+def check_names(table: Path, names: list[str]) -> None:
     """Raise SignloomError if a column is not read and nearly has the name of one that is missing."""
     missing = [name for name in COLUMNS if name not in names]
     for name in names:

@@ -15,6 +15,7 @@ from signloom.dataset.forms.video_files import on_disk
 from signloom.errors import SignloomError
 from signloom.gate import is_there
 
+_CONSENT = ("consent", "until")  # read by these names, whatever a form says
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)")
 
 
@@ -53,8 +54,13 @@ def read_mapped(form: Form, files: list[Path], videos: Path) -> pd.DataFrame:
                 found.append({"row": where, SHORT: given[SHORT], "video": "", "split": split})
                 continue
             given |= _entry(form.join, extra, given, place) if form.join else {}
-            found.append({"row": where, "split": split, **_ours(form, given, place, videos)})
-    return stated(_with_ids(pd.DataFrame(found, columns=["row", SHORT, *_names(form)])))
+            said = {name: given[name] for name in _CONSENT if name in given}
+            found.append({"row": where, "split": split, **said, **_ours(form, given, place, videos)})
+    rows = pd.DataFrame(found)
+    if "consent" in rows:  # a table without the column says nothing, which allows everything
+        rows["consent"] = rows["consent"].fillna("all")
+    more = [name for name in _CONSENT if name in rows and name not in form.columns]
+    return stated(_with_ids(rows.reindex(columns=["row", SHORT, *_names(form), *more])))
 
 
 def _names(form: Form) -> list[str]:

@@ -9,6 +9,7 @@ from signloom.dataset.forms.table_files import read_table, read_workbook
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
+from signloom.gate import HIDDEN
 
 COLUMNS = ["Sentence ID", "Sentence", "Text"]
 
@@ -19,7 +20,8 @@ def read_signtalk(files: list[Path], videos: Path) -> pd.DataFrame:
     sheet = read_workbook(table, "Sheet1", COLUMNS)
     by_key = _by_sentence_id(table, sheet)
     found = []
-    named = sorted(path for path in videos.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    shown = (path for path in videos.glob("*") if not path.name.startswith(HIDDEN))
+    named = sorted(path for path in shown if path.suffix.lower() in VIDEO_SUFFIXES)
     for row, file in enumerate(named, start=1):
         name = re.fullmatch(r"(\d+)([A-Z]?)", file.stem)
         key = _whole(name[1]) if name else ""
