@@ -174,6 +174,10 @@ class Pipeline:
         The first variant that reads only pose features is exported, a hybrid before the baseline. With
         `decoder`, the result is empty unless the variant has an attention decoder.
         """
+        trained = self.params.train_gloss
+        # a bundle answers one clip row by row, and does not know its signer
+        if trained.normalise_by == "signer" or trained.stack > 1 or trained.every > 1:
+            return []
         pose = [name for name in self.variants if self.reads(name) == {"pose"}]
         chosen = sorted(pose, key=lambda name: VARIANTS[name].ctc_alone)[:1]
         return [

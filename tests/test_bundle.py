@@ -141,6 +141,17 @@ def test_a_file_that_is_no_clip_does_not_keep_the_others_from_an_answer(
         assert line.startswith(f"error: {name}: not a clip")
 
 
+def test_unknown_motion_is_no_number(
+    exported: Exported, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from signloom.inference.command import main
+
+    with np.load(clip) as file:
+        np.savez(clip.with_name("nan.npz"), **{**file, "motion_mean": np.float32(np.nan)})
+    assert main(exported.folder, [str(clip.with_name("nan.npz")), "--json"]) in (0, 1)
+    assert "NaN" not in capsys.readouterr().out
+
+
 def test_a_part_is_there_where_it_has_a_number(exported: Exported) -> None:
     features, mask = clip_of(exported, "b/train1")
     parts = SignEngine.load(exported.folder).config["features"]["parts"]

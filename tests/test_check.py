@@ -76,6 +76,21 @@ def test_two_rows_of_one_part_of_a_video_are_named_by_their_rows(new_project: Pa
     assert "keep one of them" not in out
 
 
+def test_equal_sentences_under_two_ids_are_named_whatever_the_splits(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    rows = [f"{n}.mp4,{n},sentence {n % 2}!,s{n % 3},{'train' if n < 7 else 'val'}," for n in range(8)]
+    checked(new_project, [*rows, "8.mp4,8,Sentence 0,s2,test,"])
+    code, out, _ = said("check", "mine")
+    assert code == 0, out
+    assert (
+        "look at: 1 sentence of the test is in training under another sentence_id, first 'Sentence 0'" in out
+    )
+    # vowel signs tell these apart
+    hindi = [row.replace("sentence 0!", "मैं पीता हूँ") for row in rows]
+    checked(new_project, [*hindi, "8.mp4,8,मैं पीती हूँ,s2,test,"])
+    assert "under another sentence_id" not in said("check", "mine")[1]
+
+
 def test_decisions_of_a_review_that_are_not_applied_are_named(new_project: Path, said: Said) -> None:
     write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
     review = "clip_id,label,action,new_label\n1,other,set_aside,\n2,sentence 0,relabel,sentence 1\n"

@@ -128,6 +128,13 @@ def test_values_of_the_command_line_have_their_types_and_the_last_word(root: Pat
             Pipeline.load(overlay(demo, wrong), wrong)
 
 
+@pytest.mark.parametrize("given", [{"normalise_by": "signer"}, {"stack": 3}, {"every": 2}])
+def test_a_gloss_run_that_a_bundle_cannot_have_is_not_exported(given: dict[str, Any]) -> None:
+    demo = yaml.safe_load(Path("params.yaml").read_text("utf-8"))
+    assert Pipeline.load(demo).of_exported_run("{variant}") == ["hybrid_pose"]
+    assert Pipeline.load(overlay(demo, {"train_gloss": given})).of_exported_run("{variant}") == []
+
+
 def test_seeds_are_put_together_where_every_fold_has_several(root: Path) -> None:
     demo = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
     runs = {"more_seeds": [43], "folds": ["s1", "s2", "s3"], "seeds_of_folds": True}

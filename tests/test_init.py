@@ -99,7 +99,8 @@ def test_a_table_with_five_signers_is_divided_by_signer(new_project: Path, said:
     assert given["dataset"]["videos"] == "data/mine/videos"
     assert given["splits"] == {"mode": "signer"}
     # as params.yaml says
-    assert "importer" not in given["dataset"] and "pipeline" not in given and "sign2text" not in given
+    assert "importer" not in given["dataset"] and "pipeline" not in given
+    assert given["pose"]["fps"] == 25.0 and given["sign2text"] == {"seq_len": 256}
     assert "signers   5: s0, s1, s2, s3, s4" in out
 
 

@@ -199,6 +199,13 @@ def test_a_value_of_another_type_is_named_and_not_guessed_at(
         load_params(root / "params.yaml", preset)
 
 
+def test_a_variant_that_trains_on_copies_needs_some(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        SignloomError, match=r"frames\.copies: hybrid_clip_aug of gloss\.variants trains on copies"
+    ):
+        load_params(changed(root, tmp_path, "frames", "copies", "copies: 0"))
+
+
 def test_a_variant_of_sign2text_that_changes_nothing_is_refused(root: Path, tmp_path: Path) -> None:
     path = changed(root, tmp_path, "runs", "sign2text_variants", "sign2text_variants: [supcon, transformer]")
     with pytest.raises(SignloomError, match="transformer is what section sign2text describes; leave it out"):

@@ -293,6 +293,23 @@ def test_minilm_knows_what_is_alike(minilm: SentenceEncoder) -> None:
     assert unit[0] @ unit[2] < 0.4
 
 
+def test_sentences_that_the_encoder_takes_for_one_get_vectors_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, text in ((0, "ቤት"), (1, "ውሃ"), (2, "A house.")):
+        monkeypatch.setitem(SENTENCES, key, (text, "HOUSE", []))
+    for name in ("a", "b"):
+        assert run(tmp_path / name, vocab_size=300) == 0
+        assert (
+            "takes 2 of 3 texts for those of other sentences, such as 'ቤት' and 'ውሃ'"
+            in capsys.readouterr().err
+        )
+    first, again = (np.load(tmp_path / name / "text_embeddings.npy") for name in "ab")
+    assert np.array_equal(first, again)
+    unit = first / np.linalg.norm(first, axis=1, keepdims=True)
+    assert np.abs(np.triu(unit @ unit.T, 1)).max() < 0.5
+
+
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_padding_and_company_do_not_change_an_embedding(minilm: SentenceEncoder, pooling: str) -> None:
     encoder = SentenceEncoder(minilm.model, minilm.tokenizer, pooling)

@@ -239,9 +239,10 @@ def test_no_training_clip_is_an_error(
 def test_a_single_training_clip_still_trains(corpus: Inputs, tmp_path: Path) -> None:
     splits = pd.read_csv(corpus["splits"][0])
     train = splits[splits["split"] == "train"].iloc[:1]
+    # its glosses cannot be learnt if it is cropped
     pd.concat([train, splits[splits["split"] == "val"]]).to_csv(tmp_path / "splits.csv", index=False)
     given = corpus | {"splits": [tmp_path / "splits.csv"]}
-    assert run(given, tmp_path, tmp_path / "scratch", batch_size=64, epochs=1) == 0
+    assert run(given, tmp_path, tmp_path / "scratch", batch_size=64, epochs=1, seq_len=64) == 0
     first, last = (checkpoints.load(tmp_path / name)["model"] for name in ("best.pth", "latest.pth"))
     assert all(torch.isfinite(tensor).all() for tensor in last.values()) and first.keys() == last.keys()
 
@@ -287,6 +288,31 @@ def test_glosses_are_needed_only_where_they_are_asked_for(
     assert "sign2text.lambda_gloss" in capsys.readouterr().err
     for change in ({"lambda_gloss": 0.0}, {"task": "signs"}):
         assert run(plain, tmp_path, tmp_path / "scratch", epochs=1, **change) == 0
+
+
+def test_clips_that_are_cropped_are_counted_and_glosses_that_cannot_be_learnt_stop_it(
+    corpus: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(corpus, tmp_path / "some", tmp_path / "scratch", epochs=1) == 0
+    said = capsys.readouterr().err
+    assert "training clips are longer than sign2text.seq_len 32: they are cropped, and their glosses" in said
+    assert run(corpus, tmp_path / "none", tmp_path / "scratch", epochs=1, seq_len=2) == 2
+    assert (
+        "no gloss could be learnt; the longest has 56 rows; raise sign2text.seq_len"
+        in capsys.readouterr().err
+    )
+    assert run(corpus, tmp_path / "all", tmp_path / "scratch", epochs=1, seq_len=64) == 0
+    assert "longer than sign2text.seq_len" not in capsys.readouterr().err
+
+
+def test_a_last_step_that_breaks_the_network_is_one_line(
+    corpus: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"epochs": 1, "batch_size": 64, "lr": 1e30, "warmup_epochs": 0.0}
+    assert run(corpus, tmp_path, tmp_path / "scratch", **given) == 2
+    said = capsys.readouterr().err
+    assert "the validation loss" in said and "sign2text.lr" in said and "Traceback" not in said
+    assert not (tmp_path / "best.pth").exists()
 
 
 def test_the_validation_loss_counts_the_gloss_reader(corpus: Inputs, tmp_path: Path) -> None:

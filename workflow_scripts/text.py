@@ -11,7 +11,7 @@ import torch
 
 from signloom.files import write_csv, write_json, write_npy, write_parquet, write_text
 from signloom.params.text import TextParams
-from signloom.text.encoders import load_encoder
+from signloom.text.encoders import load_encoder, own_vectors
 from signloom.text.glosses import gather_gloss_lines
 from signloom.text.sentences import gather_texts, read_training_clips, warn_of_cut
 from signloom.text.tokenizer import train_tokenizer
@@ -38,7 +38,18 @@ def work(job: Job) -> None:
     write_json(job.output("glosses"), build_vocabulary(glosses))
     write_csv(job.output("gloss_lines"), gather_gloss_lines(metadata))
     write_parquet(job.output("texts"), texts)
-    write_npy(job.output("embeddings"), encoder.embed(texts["text"].tolist()))
+    vectors = encoder.embed(texts["text"].tolist())
+    same = encoder.indistinct(texts)
+    if same.any():
+        first = texts["text"][same].iloc[:2].tolist()
+        print(
+            f"warning: text: text.encoder {params.encoder} takes {same.sum()} of {len(texts)} texts for "
+            f"those of other sentences, such as {first[0]!r} and {first[1]!r}; each gets a vector of its "
+            "own, which says nothing of its meaning. Choose an encoder that knows the script",
+            file=sys.stderr,
+        )
+        vectors[same] = own_vectors(texts["text"][same].tolist(), vectors[same])
+    write_npy(job.output("embeddings"), vectors)
 
 
 main = entry_point(work)

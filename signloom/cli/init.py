@@ -51,6 +51,7 @@ _MP_DATA: Tree = {"frame_rate": 30.0, "point_order": "mp_data", "picture_size": 
 _EVERY_FRAME: Tree = {
     "landmarks": {"max_fps": None},
     "pose": {"fps": 25.0, "max_gap": 5, "smoothing": 0.2},
+    "sign2text": {"seq_len": 256},
 }
 _PIXELS: Tree = {"clip_features": {"resize": 256, "crop": 224}}
 
@@ -200,7 +201,7 @@ def _preset(corpus: Corpus, base: Params) -> tuple[Tree, str]:
     }
     if isolated:
         # features that are there have the rate that they have
-        signs = {name: keys for name, keys in isolated_signs().items() if name not in _EVERY_FRAME}
+        signs = {name: keys for name, keys in isolated_signs().items() if name not in ("landmarks", "pose")}
         tree = overlay(tree, signs)
     return _differing(tree, base.model_dump(mode="json")), why
 

@@ -8,6 +8,7 @@ bundle that was trained on given rows has their number of columns in place of 54
 """
 
 import argparse
+import math
 import sys
 import zipfile
 import zlib
@@ -109,6 +110,7 @@ def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | No
         features = np.asarray(content["features"], np.float32)
         mask = np.asarray(content["mask"], np.int8) if "mask" in content else presence(features, parts)
         motion = float(content["motion_mean"]) if "motion_mean" in content else None
+        motion = motion if motion is not None and math.isfinite(motion) else None
     except _UNREADABLE as error:
         raise SignloomError(
             f"not a clip ({error}); expected .npz with features and mask, or .npy with features"

@@ -6,6 +6,7 @@ import numpy as np
 from sacrebleu.metrics import BLEU, CHRF
 
 from signloom.metrics.bootstrap import Floats
+from signloom.metrics.wer import spaced
 
 _ORDER = 4  # word n-grams of BLEU
 _CHRF_ORDER = 6  # character n-grams of chrF
@@ -17,7 +18,7 @@ def bleu_stats(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:
     metric = BLEU(effective_order=True)  # the option only silences a warning about single sentences
     rows = []
     for reference, hypothesis in zip(references, hypotheses, strict=True):
-        score = metric.sentence_score(hypothesis, [reference])
+        score = metric.sentence_score(spaced(hypothesis), [spaced(reference)])
         rows.append([score.sys_len, score.ref_len, *score.counts, *score.totals])
     return np.array(rows, np.float64).reshape(len(rows), 2 + 2 * _ORDER)
 
@@ -70,4 +71,5 @@ def signatures() -> dict[str, str]:
     bleu, chrf = BLEU(), CHRF()
     for metric in (bleu, chrf):
         metric.corpus_score(["a"], [["a"]])
-    return {"bleu4_signature": str(bleu.get_signature()), "chrf_signature": str(chrf.get_signature())}
+    words = f"{bleu.get_signature()}|scripts without spaces:characters"
+    return {"bleu4_signature": words, "chrf_signature": str(chrf.get_signature())}

@@ -12,7 +12,10 @@ from signloom.metrics.bootstrap import Floats
 
 Lines = Sequence[Sequence[str]]  # the words of each clip
 
-WER_SIGNATURE = "words|case:folded|punctuation:dropped|apostrophes in words:kept|lib:jiwer"
+WER_SIGNATURE = (
+    "words|scripts without spaces:characters|case:folded|punctuation:dropped|apostrophes in words:kept"
+    "|lib:jiwer"
+)
 
 
 def normalise(text: str) -> str:
@@ -27,6 +30,32 @@ def normalise(text: str) -> str:
         for place, mark in enumerate(folded)
     ]
     return " ".join("".join(kept).split())
+
+
+# Thai, Lao, Tibetan, Burmese, Khmer, Chinese and Japanese do not put spaces between words
+_UNSPACED = (
+    *((0x0E00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0x312F), (0x31A0, 0x4DBF)),
+    *((0x4E00, 0x9FFF), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F), (0xF900, 0xFAFF), (0xFF00, 0xFFEF)),
+    (0x20000, 0x3FFFF),
+)
+
+
+def spaced(text: str) -> str:
+    """Return `text` with spaces around each character of a script that has none between words.
+
+    The characters then count as words, as is usual for Chinese; marks stay with the letter before them.
+    """
+    if text.isascii():
+        return text
+    found = ""
+    for mark in text:
+        if not any(low <= ord(mark) <= high for low, high in _UNSPACED):
+            found += mark
+        elif unicodedata.category(mark)[0] == "M":
+            found = f"{found.removesuffix(' ')}{mark} "
+        else:
+            found += f" {mark} "
+    return found
 
 
 def _inside_word(text: str, place: int) -> bool:
@@ -63,7 +92,7 @@ def edit_stats(references: Lines, hypotheses: Lines) -> Floats:
 
 def words_of(text: str) -> list[str]:
     """Return the words of `text` that are scored."""
-    return normalise(text).split()
+    return spaced(normalise(text)).split()
 
 
 def wer_stats(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:

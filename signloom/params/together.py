@@ -18,12 +18,19 @@ def complaints(params: Params) -> Iterator[str]:
     yield from _repeated(params)
     yield from _heads(params)
     yield from _splits(params)
+    yield from _copies(params)
     clip = params.clip_features
     if clip.crop > clip.resize:
         yield (
             f"clip_features.crop: {clip.crop} pixels do not fit into clip_features.resize, the shorter side; "
             f"expected at most {clip.resize}"
         )
+
+
+def _copies(params: Params) -> Iterator[str]:
+    needing = [name for name in params.gloss.variants if VARIANTS[name].copies]
+    if "gloss" in params.pipeline.families and needing and not params.frames.copies:
+        yield f"frames.copies: {needing[0]} of gloss.variants trains on copies; expected 1 or more"
 
 
 def _numbers(tree: Any, key: str = "") -> Iterator[str]:

@@ -52,7 +52,9 @@ BASELINE: GlossVariant = "tcn_ctc"
 # the variants that need no videos, only pose features or rows in their place
 WITHOUT_VIDEOS = tuple(name for name, variant in VARIANTS.items() if variant.features("pose") == {"pose"})
 
-SentenceVariant = Literal["transformer", "gru_attention", "no_contrastive", "supcon", "no_token_dropout"]
+SentenceVariant = Literal[
+    "tcn", "transformer", "gru_attention", "no_contrastive", "supcon", "no_token_dropout"
+]
 # variants of sign2text: a label, and what differs from the section `sign2text` of the parameters
 SENTENCE_VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     name: (label, changes) for name, (label, changes) in _TABLES["sign2text"].items()

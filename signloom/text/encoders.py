@@ -1,11 +1,13 @@
 """Frozen pretrained sentence encoders."""
 
+import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
@@ -51,6 +53,18 @@ class SentenceEncoder:
             out[rows] = pool(states, batch["attention_mask"], self.pooling).float().cpu().numpy()
         return out
 
+    def indistinct(self, texts: pd.DataFrame) -> npt.NDArray[np.bool_]:
+        """Return which rows of `sentence_id, text` the encoder reads like the text of another sentence.
+
+        It does so with two texts of a script that it does not know, whose words all become `[UNK]`, and with
+        texts that differ in what its tokenizer drops, such as accents.
+        """
+        ids = self.tokenizer(texts["text"].tolist())["input_ids"] if len(texts) else []
+        sentences: dict[tuple[int, ...], set[int]] = {}
+        for tokens, sentence in zip(ids, texts["sentence_id"], strict=True):
+            sentences.setdefault(tuple(tokens), set()).add(sentence)
+        return np.array([len(sentences[tuple(tokens)]) > 1 for tokens in ids], bool)
+
     def own_tokenizer(self) -> TextTokenizer:
         """Return the encoder's tokenizer for the decoder; its CLS and SEP tokens start and end a sentence."""
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
@@ -59,6 +73,16 @@ class SentenceEncoder:
                 "text.tokenizer encoder: this encoder has no tokenizers file; set text.tokenizer to trained"
             )
         return TextTokenizer(type(backend).from_str(backend.to_str()))
+
+
+def own_vectors(texts: list[str], like: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return a random vector for each of `texts`, made from the text alone, as long as `like` is."""
+    found = np.empty_like(like)
+    for row, text in enumerate(texts):
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+        drawn = np.random.default_rng(seed).normal(size=like.shape[1])
+        found[row] = drawn * (np.linalg.norm(like[row]) / np.linalg.norm(drawn))
+    return found
 
 
 def pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """Load the training and validation data of the sign2text family."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -113,6 +114,30 @@ def read_glosses(files: SentenceFiles, splits: pd.DataFrame) -> ClipGlosses | No
             "name them or set it to 0"
         )
     return ClipGlosses.read(files.glosses, files.gloss_lines, ClipSet.of(splits, "train").ids)
+
+
+def warn_of_crops(corpus: Corpus, seq_len: int) -> None:
+    """Warn of training clips longer than `seq_len`, which are cropped and whose glosses do not count.
+
+    Raises SignloomError if glosses are to be learnt and no clip that has some is short enough.
+    """
+    lengths = [corpus.shards.length(clip_id) for clip_id in corpus.train.ids]
+    long = sum(length > seq_len for length in lengths)
+    if not long:
+        return
+    longest = f"the longest has {max(lengths)} rows; raise sign2text.seq_len"
+    signed = [length for length, line in zip(lengths, corpus.train.glosses, strict=True) if line]
+    if corpus.glosses is not None and min(signed, default=0) > seq_len:
+        raise SignloomError(
+            f"sign2text.lambda_gloss: all training clips with glosses are longer than sign2text.seq_len "
+            f"{seq_len}, so no gloss could be learnt; {longest}, or set lambda_gloss to 0"
+        )
+    lost = ", and their glosses are not learnt" if corpus.glosses is not None else ""
+    print(
+        f"warning: train_sign2text: {long} of {len(lengths)} training clips are longer than "
+        f"sign2text.seq_len {seq_len}: they are cropped{lost}; {longest}",
+        file=sys.stderr,
+    )
 
 
 def check_clips(clips: ClipSet, shards: FeatureShards, texts: Texts) -> None:

@@ -22,7 +22,12 @@ from signloom.precision import autocast, warn_if_emulated
 from signloom.training.epochs import check_finite, reproducible, run_epochs
 from signloom.training.optimiser import Optimiser, learning_rate
 from signloom.training.progress import Progress, Row, TrainedFiles
-from signloom.training.sentences.corpus import Corpus, SentenceFiles, read_text_embeddings
+from signloom.training.sentences.corpus import (
+    Corpus,
+    SentenceFiles,
+    read_text_embeddings,
+    warn_of_crops,
+)
 from signloom.training.sentences.data import Batch, TrainingClips, TrainingLoader, stacked
 from signloom.training.sentences.glosses import Invented, drawing, gloss_loss
 from signloom.training.sentences.history import COLUMNS, CONSOLE, merit
@@ -35,6 +40,9 @@ from signloom.training.sentences.losses import (
 from signloom.training.sentences.validation import Validation
 
 _LARGEST_NORM = 1.0  # largest norm of a gradient, so that a rare bad batch moves the weights no further
+
+
+_GROWTH = ("sign2text.lr", "sign2text.precision")  # what makes losses grow without bound
 
 
 class SentenceTraining(Section):
@@ -62,6 +70,7 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     warn_if_emulated("sign2text.precision", p.precision, "product")
     corpus = Corpus.load(files, text.max_tokens, device, reads_glosses(p))
+    warn_of_crops(corpus, p.seq_len)
     frozen = read_text_embeddings(files.embeddings, len(corpus.texts.texts)).to(device)
     geometry = Geometry(corpus.std.cpu().numpy(), params.positions.layout)
     warn_of_layout("augment", len(corpus.std), params.augment, geometry)
@@ -99,7 +108,7 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
                 lr = learning_rate(step, steps * p.epochs, p.lr, round(p.warmup_epochs * steps), p.restarts)
                 optimiser.step(lr)
         total, *means = (sums / len(batches)).tolist()
-        check_finite("the training loss", epoch, total, "sign2text.lr", "sign2text.precision")
+        check_finite("the training loss", epoch, total, *_GROWTH)
         used = {
             "ce_loss": p.task == "sentences",
             "gloss_loss": corpus.glosses is not None,
@@ -109,7 +118,13 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
         }
         kept = {name: mean if used[name] else None for name, mean in zip(used, means, strict=True)}
         decode = (epoch + 1) % p.decode_every == 0 or epoch + 1 == p.epochs
-        return {"train_loss": total, **kept, **validate(model, decode), "lr": lr}
+        found = validate(model, decode)
+        # the last step may have broken the network after its loss was known
+        if found.get("val_loss") is not None:
+            check_finite("the validation loss", epoch, found["val_loss"], *_GROWTH)
+        largest = max(float(weight.detach().abs().max()) for weight in model.parameters())
+        check_finite("the largest weight", epoch, largest, *_GROWTH)
+        return {"train_loss": total, **kept, **found, "lr": lr}
 
     def log(rows: Sequence[Row]) -> None:
         for name, value in rows[-1].items():
