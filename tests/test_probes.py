@@ -18,7 +18,7 @@ from signloom.dataset.sources import read_sources
 from signloom.media import open_media
 from signloom.params.dataset import ManifestParams
 from tests.manifests import dataset_of
-from tests.videos import write_video
+from tests.videos import write_frames, write_video
 
 TABLE = "video,sentence_id,sentence,start_s,end_s\na.mp4,1,One.,,\nb.mp4,2,Two.,0.1,0.3\nc.mp4,3,Three.,,\n"
 
@@ -46,9 +46,9 @@ def corpus(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def manifest_of(corpus: Path, table: str = TABLE) -> Manifest:
+def manifest_of(corpus: Path, table: str = TABLE, **more: Any) -> Manifest:
     (corpus / "clips.csv").write_text(table, "utf-8")
-    dataset = dataset_of(corpus / "clips.csv", corpus / "videos")
+    dataset = dataset_of(corpus / "clips.csv", corpus / "videos", **more)
     hashes, known = HashCache(corpus / "hashes.json"), Probes(corpus / "probes.json")
     rows = read_sources(dataset, hashes)
     manifest = build_manifest(rows, dataset, ManifestParams(max_reject_ratio=1.0), hashes, known)
@@ -97,6 +97,13 @@ def test_a_store_that_is_damaged_or_of_another_pyav_counts_as_empty(
     opened.clear()
     manifest_of(corpus)
     assert set(opened) == {"a.mp4", "b.mp4", "c.mp4"}
+
+
+def test_the_length_of_a_folder_of_pictures_follows_its_rate(tmp_path: Path) -> None:
+    write_frames(tmp_path / "videos/a", count=50)
+    table = "video,sentence_id,sentence,start_s,end_s\na,1,One.,3.0,4.0\na,1,One.,0.0,1.0\n"
+    assert len(manifest_of(tmp_path, table).clips) == 1  # 50 frames at 25 a second are 2 s
+    assert len(manifest_of(tmp_path, table, frame_rate=10.0).clips) == 2
 
 
 def test_answers_that_nobody_asks_for_are_forgotten(corpus: Path, opened: list[str]) -> None:

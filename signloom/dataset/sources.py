@@ -137,14 +137,14 @@ class Sources:
             self._lengths[path] = (
                 landmark_sources.length_and_rate(path, Settings.of(self.dataset))[0]
                 if self._holds_landmarks(path)
-                else self._asked(path, "length", lambda: self._length(path))
+                else self._length(path)
             )
         return self._lengths[path]
 
     def _length(self, path: Path) -> float | None:
         if path.is_dir():
             return len(files_of(path)) / (self.dataset.frame_rate or FOLDER_FPS)
-        return length_s(path)
+        return self._asked(path, "length", lambda: length_s(path))
 
     def largest_gap_s(self, path: Path, start_s: float, end_s: float) -> float:
         """Return the longest pause between two frames of a cut of a video file; NaN if it is not known."""
