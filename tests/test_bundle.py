@@ -137,7 +137,8 @@ def test_a_file_that_is_no_clip_does_not_keep_the_others_from_an_answer(
     assert json.loads(said.out)["clip"] == str(clip)
     lines = said.err.splitlines()
     assert len(lines) == 3
-    for line, name in zip(lines, broken, strict=True):
+    assert lines[0] == "error: none.npz: file does not exist"
+    for line, name in zip(lines[1:], broken[1:], strict=True):
         assert line.startswith(f"error: {name}: not a clip")
 
 

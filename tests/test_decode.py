@@ -182,6 +182,42 @@ def test_a_part_of_a_stream_without_an_index_has_all_its_frames(
         assert [number_of(frame.image) for frame in part] == [number_of(frame.image) for frame in expected]
 
 
+def test_b_frames_of_an_avi_come_in_order_with_their_times(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.avi", 60)
+    whole = list(read_frames(path))
+    assert [number_of(frame.image) for frame in whole] == [n % 40 for n in range(60)]
+    times = [frame.time_s for frame in whole]
+    np.testing.assert_allclose(np.diff(times), 1 / 25, atol=1e-6)
+    for start in (0.0, 0.5, 1.0, 1.9):
+        part = list(read_frames(path, start, start + 0.4))
+        expected = [frame for frame in whole if start - 5e-4 <= frame.time_s < start + 0.4 - 5e-4]
+        assert [frame.number for frame in part] == [frame.number for frame in expected]
+        assert [number_of(frame.image) for frame in part] == [number_of(frame.image) for frame in expected]
+
+
+def test_a_cut_of_a_video_whose_packets_have_no_times_is_read_from_its_start(
+    video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signloom.video.decode._File._packets", lambda self: None)
+    assert [number_of(frame.image) for frame in read_frames(video, 0.8, 1.0)] == [20, 21, 22, 23, 24]
+
+
+def test_frames_are_numbered_from_the_first_that_can_be_decoded(video: Path, tmp_path: Path) -> None:
+    # a recording that begins between two key frames, which are eight frames apart
+    path = tmp_path / "late.mkv"
+    with av.open(str(video)) as inside, av.open(str(path), "w") as outside:
+        stream = outside.add_stream_from_template(inside.streams.video[0])
+        packets = [packet for packet in inside.demux(video=0) if packet.size]
+        for packet in packets[3:]:
+            packet.stream = stream
+            outside.mux(packet)
+    whole = list(read_frames(path))
+    part = list(read_frames(path, 0.9, 1.3))
+    expected = [frame for frame in whole if 0.9 - 5e-4 <= frame.time_s < 1.3 - 5e-4]
+    assert expected
+    assert [frame.number for frame in part] == [frame.number for frame in expected]
+
+
 def test_uneven_times_are_kept(tmp_path: Path) -> None:
     times = [0, 40, 100, 300, 320, 900]
     path = write_video(tmp_path / "uneven.mkv", 6, rate=1000, times=times)

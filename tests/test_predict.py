@@ -169,8 +169,9 @@ def test_a_folder_stands_for_its_videos_and_a_folder_of_pictures_for_one(tmp_pat
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert videos_in(tmp_path) == [tmp_path / "a.webm", tmp_path / "b/10.MKV", tmp_path / "b/2.mp4"]
-    (tmp_path / "b/0.png").touch()
-    assert videos_in(tmp_path / "b") == [tmp_path / "b"]
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c/0.png").touch()
+    assert videos_in(tmp_path / "c") == [tmp_path / "c"]
     (tmp_path / "empty").mkdir()
     assert videos_in(tmp_path / "empty") == [tmp_path / "empty"]
 

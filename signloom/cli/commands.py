@@ -159,6 +159,13 @@ def _run_predict(args: argparse.Namespace) -> int:
     wanted = [name for name in ("eaf", "vtt", "srt") if getattr(args, name)]
     for name in wanted:
         check_writable(f"--{name}", getattr(args, name).parent)
+    drawn = [args.picture] if args.picture and args.picture.suffix.lower() == ".png" else []
+    outputs = [*drawn, *(getattr(args, name) for name in wanted)]
+    for output in outputs:
+        if output.is_dir():
+            raise SignloomError(f"predict: {output} is a folder; name a file")
+        if outputs.count(output) > 1:
+            raise SignloomError(f"predict: {output} is named for two files; give each its own name")
     if wanted and (features or poses or len(args.videos) > 1 or args.picture):
         raise SignloomError(f"predict: --{wanted[0]} works for one video, and without --picture")
     if not features:

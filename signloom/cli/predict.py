@@ -16,7 +16,7 @@ from signloom.console import bar_stream, json_line
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
 from signloom.features.pose.faces import FaceFinder
-from signloom.gate import why_shut
+from signloom.gate import HIDDEN, why_shut
 from signloom.inference.annotations import AnsweredPassage, write_eaf, write_subtitles
 from signloom.inference.answer import Answer
 from signloom.inference.answer_text import NONE, clip_table, decision
@@ -26,7 +26,7 @@ from signloom.inference.stream import EVERY_S, SignStream, StreamEvent
 from signloom.inference.video import Tracker, answer_video, bundle_tracker
 from signloom.native_stderr import only_errors
 from signloom.video.camera import camera_frames
-from signloom.video.decode import PICTURES, Frame, VideoUnreadable, read_frames
+from signloom.video.decode import Frame, VideoUnreadable, read_frames
 
 
 def answer(args: argparse.Namespace) -> int:
@@ -163,14 +163,14 @@ def stream_line(event: StreamEvent) -> str:
 
 
 def videos_in(given: Path) -> list[Path]:
-    """Return the video files below a folder, by path; a file or a folder of pictures is one video."""
-    if (
-        why_shut(given)
-        or not given.is_dir()
-        or any(file.suffix.lower() in PICTURES for file in given.iterdir())
-    ):
+    """Return the video files below a folder, by path; a file, or a folder without videos, is one video.
+
+    Pictures beside videos do not count: `--picture` may have drawn them.
+    """
+    if why_shut(given) or not given.is_dir():
         return [given]
-    return sorted(file for file in given.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES) or [given]
+    shown = (file for file in given.rglob("*") if not file.name.startswith(HIDDEN))
+    return sorted(file for file in shown if file.suffix.lower() in VIDEO_SUFFIXES) or [given]
 
 
 def picture_paths(target: Path, videos: list[Path]) -> list[Path]:

@@ -9,6 +9,7 @@ bundle that was trained on given rows has their number of columns in place of 54
 
 import argparse
 import math
+import os
 import sys
 import zipfile
 import zlib
@@ -47,7 +48,7 @@ def _run(bundle: Path, argv: list[str] | None) -> int:
     parser.add_argument("--int8", action="store_true", help="use the smaller and faster encoder")
     parser.add_argument("--rerank", action="store_true", help="re-rank sentences by time warping")
     parser.add_argument("--no-decode", action="store_true", help="skip the decoded sentence and glosses")
-    parser.add_argument("--threads", type=int, default=1, metavar="N")
+    parser.add_argument("--threads", type=_threads, default=1, metavar="N")
     args = parser.parse_args(argv)
     try:
         engine = load_engine(bundle, threads=args.threads, int8=args.int8)
@@ -55,6 +56,13 @@ def _run(bundle: Path, argv: list[str] | None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return answer_files(engine, args.clips, as_json=args.json, rerank=args.rerank, decode=not args.no_decode)
+
+
+def _threads(text: str) -> int:
+    most = os.cpu_count() or 1
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"expected 1 to {most}, the processors here, found {text!r}")
+    return int(text)
 
 
 def load_engine(bundle: Path, *, threads: int = 1, int8: bool = False, top: int | None = None) -> SignEngine:
@@ -103,6 +111,8 @@ def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | No
 
     Raises SignloomError if the file has another format.
     """
+    if not path.exists():
+        raise SignloomError("file does not exist")
     try:
         content = np.load(path, allow_pickle=False)
         if isinstance(content, np.ndarray):

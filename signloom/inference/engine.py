@@ -103,8 +103,8 @@ class SignEngine:
         """
         for clip in clips:
             self._check(clip)
-        seen = [place for place, (features, _) in enumerate(clips) if len(features)]
-        # without a visible frame there is no person
+        # without a visible part in any frame there is no person
+        seen = [place for place, (_, mask) in enumerate(clips) if (mask > 0).any()]
         nobody = partial(Answer, False, gates.REASONS[0], (), unit=self.unit)
         answers = [nobody(motion, 0, None, None) for motion in motion_means]
         if not seen:

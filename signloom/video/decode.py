@@ -4,7 +4,7 @@ import bisect
 import itertools
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +38,13 @@ class Frame(NamedTuple):
     image: NDArray[np.uint8]
 
 
+class _Packets(NamedTuple):
+    """The sorted times of all packets of a stream and of its key frames, in units of its time base."""
+
+    times: list[int]
+    keys: list[int]
+
+
 class _File:
     """A container read with PyAV, which gives exact times but does not apply the rotation."""
 
@@ -53,47 +60,56 @@ class _File:
 
     def frames(self, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
         """Yield the frames whose time t satisfies start_s <= t < end_s."""
-        first_index, decoded = self._seek(start_s) if start_s else (0, self._decoded())
-        origin = self._stream.start_time or 0
-        timed = self._timed(decoded, first_index, origin)
-        yield from _same_size(_within(timed, start_s, end_s))
+        # AVI has its times in the order of decoding, and B-frames are shown in another one
+        avi = self._container.format.name == "avi"
+        packets = self._packets() if start_s or avi else None
+        first_index, decoded = self._seek(packets, start_s) if packets and start_s else (0, self._decoded())
+        shown = packets.times if packets and avi else []
+        yield from _same_size(_within(self._timed(decoded, first_index, shown), start_s, end_s))
 
     def _decoded(self) -> Iterator[Any]:
         return iter(self._container.decode(self._stream))
 
     def _timed(
-        self, decoded: Iterator[Any], first_index: int, origin: int
+        self, decoded: Iterator[Any], first_index: int, shown: Sequence[int]
     ) -> Iterator[tuple[int, float, Any]]:
-        for number, frame in enumerate(decoded):
-            index = first_index + number
-            if frame.pts is not None:
-                time_s = float((frame.pts - origin) * frame.time_base)
-            else:
-                time_s = index / self.fps
+        """Yield number, time and picture of frames; `shown` are the times of all, or empty."""
+        origin = self._stream.start_time or 0
+        for index, frame in enumerate(decoded, start=first_index):
+            pts = shown[index] if index < len(shown) else frame.pts
+            time_s = index / self.fps if pts is None else float((pts - origin) * self._stream.time_base)
             yield index, time_s, lambda frame=frame: _upright(frame)
 
-    def _seek(self, start_s: float) -> tuple[int, Iterator[Any]]:
+    def _packets(self) -> _Packets | None:
+        """Return the times of all packets, by a pass without decoding, or None if some are not known."""
+        times, keys, broken = [], [], False
+        for packet in self._container.demux(self._stream):
+            if packet.size:
+                broken |= packet.pts is None or packet.is_discard or packet.is_corrupt
+                times.append(packet.pts)
+                keys += [packet.pts] if packet.is_keyframe else []
+        self._container.seek(0)
+        return None if broken else _Packets(sorted(times), sorted(keys))
+
+    def _seek(self, packets: _Packets, start_s: float) -> tuple[int, Iterator[Any]]:
         """Return the number of a frame at or before `start_s`, and the frames from it on.
 
-        A pass over the packets, without decoding, numbers the frames; if it fails, reading starts at frame 0.
         In some forms, such as MPEG-TS, a seek lands behind the key frame. Then an earlier one is tried.
         """
-        stream, container = self._stream, self._container
-        packets = [packet for packet in container.demux(stream) if packet.size]
-        container.seek(0)
-        broken = any(packet.pts is None or packet.is_discard or packet.is_corrupt for packet in packets)
-        first = stream.start_time or 0
-        target = round(start_s / stream.time_base) + first
-        keys = [] if broken else [packet.pts for packet in packets if packet.is_keyframe]
-        keys = [pts for pts in keys if pts <= target]
-        times, keys = sorted(packet.pts for packet in packets), sorted(keys)
-        before = 1
+        container, stream = self._container, self._stream
+        target = round(start_s / stream.time_base) + (stream.start_time or 0)
+        keys = [pts for pts in packets.keys if pts <= target]
+        before, lost = 1, 0
+        if len(keys) > 1 and (first := next(self._decoded(), None)) and first.pts in keys:
+            # packets before the first frame that can be decoded have no number
+            lost = bisect.bisect_left(packets.times, first.pts)
         while before < len(keys):
             container.seek(keys[-before], stream=stream, backward=True)
             decoded = self._decoded()
             frame = next(decoded, None)
             if frame is not None and frame.pts in keys:
-                return bisect.bisect_left(times, frame.pts), itertools.chain([frame], decoded)
+                number = bisect.bisect_left(packets.times, frame.pts) - lost
+                return number, itertools.chain([frame], decoded)
             before *= 2
         container.seek(0)
         return 0, self._decoded()

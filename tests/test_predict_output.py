@@ -1,0 +1,65 @@
+"""What `signloom predict` writes where, and which videos of a folder it answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exported import Exported
+
+from signloom.__main__ import main
+from signloom.cli.predict import videos_in
+from signloom.inference.engine import SignEngine
+from tests.videos import write_frames, write_video
+
+
+def test_pictures_beside_videos_do_not_make_a_folder_one_clip(tmp_path: Path) -> None:
+    for name in ("b.mp4", "a.mp4"):
+        write_video(tmp_path / "videos" / name)
+    write_frames(tmp_path / "videos", count=2)
+    (tmp_path / "videos/._a.mp4").write_bytes(b"0" * 99)
+    assert [video.name for video in videos_in(tmp_path / "videos")] == ["a.mp4", "b.mp4"]
+    pictures = write_frames(tmp_path / "pictures", count=2)
+    assert videos_in(pictures) == [pictures]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--eaf", "folder"], "folder is a folder; name a file"),
+        (["--eaf", "same", "--vtt", "same"], "same is named for two files"),
+        (["--picture", "folder.png"], "folder.png is a folder"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_the_work(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("folder", "folder.png"):
+        Path(name).mkdir()
+    assert main(["predict", "none.mp4", *given]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_clip_in_which_nothing_is_seen_shows_nobody(exported: Exported, value: float) -> None:
+    engine = SignEngine.load(exported.folder)
+    features = np.full((30, 540), value, np.float32)
+    answer = engine.answer(features, np.zeros((30, 4), np.int8))
+    assert not answer.accepted and answer.reason == "no_person"
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "99999", "two"])
+def test_a_number_of_threads_that_cannot_be_is_refused(
+    exported: Exported, capsys: pytest.CaptureFixture[str], count: str
+) -> None:
+    from signloom.inference.command import main as answer
+
+    with pytest.raises(SystemExit):
+        answer(exported.folder, ["a.npz", "--threads", count])
+    assert "expected 1 to" in capsys.readouterr().err
