@@ -218,6 +218,19 @@ def test_frames_are_numbered_from_the_first_that_can_be_decoded(video: Path, tmp
     assert [frame.number for frame in part] == [frame.number for frame in expected]
 
 
+def test_a_cut_behind_a_damaged_beginning_is_read(video: Path, tmp_path: Path) -> None:
+    content = bytearray(video.read_bytes())
+    with av.open(str(video)) as container:
+        first = next(packet for packet in container.demux(video=0) if packet.size)
+        place, size = first.pos, first.size
+    content[place : place + size] = b"\xff" * size
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(bytes(content))
+    with pytest.raises(VideoUnreadable):
+        list(read_frames(broken))
+    assert [number_of(frame.image) for frame in read_frames(broken, 0.8, 1.0)] == [20, 21, 22, 23, 24]
+
+
 def test_uneven_times_are_kept(tmp_path: Path) -> None:
     times = [0, 40, 100, 300, 320, 900]
     path = write_video(tmp_path / "uneven.mkv", 6, rate=1000, times=times)

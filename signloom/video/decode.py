@@ -91,6 +91,14 @@ class _File:
         self._container.seek(0)
         return None if broken else _Packets(sorted(times), sorted(keys))
 
+    def _undecodable(self, packets: _Packets) -> int:
+        """Return how many packets come before the first frame: a recording may begin between key frames."""
+        try:
+            first = next(self._decoded(), None)
+        except av.error.FFmpegError:  # a damaged beginning says nothing of a cut that comes later
+            return 0
+        return bisect.bisect_left(packets.times, first.pts) if first and first.pts in packets.keys else 0
+
     def _seek(self, packets: _Packets, start_s: float) -> tuple[int, Iterator[Any]]:
         """Return the number of a frame at or before `start_s`, and the frames from it on.
 
@@ -99,10 +107,7 @@ class _File:
         container, stream = self._container, self._stream
         target = round(start_s / stream.time_base) + (stream.start_time or 0)
         keys = [pts for pts in packets.keys if pts <= target]
-        before, lost = 1, 0
-        if len(keys) > 1 and (first := next(self._decoded(), None)) and first.pts in keys:
-            # packets before the first frame that can be decoded have no number
-            lost = bisect.bisect_left(packets.times, first.pts)
+        before, lost = 1, self._undecodable(packets) if len(keys) > 1 else 0
         while before < len(keys):
             container.seek(keys[-before], stream=stream, backward=True)
             decoded = self._decoded()
