@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -21,8 +22,9 @@ from PIL import Image
 from benchmarks import say_ratio
 from signloom.errors import SignloomError
 from signloom.features.backbones.backbone import Backbone, load_backbone
+from signloom.features.backbones.compiled import VideoNetwork, open_network
 from signloom.features.backbones.registry import BACKBONES
-from signloom.features.clip.clip_features import extract, one_thread
+from signloom.features.clip.clip_features import extract
 from signloom.features.partial_shard import clip_tasks
 from signloom.params.clips import ClipFeaturesParams
 from signloom.params.load import load_params
@@ -48,13 +50,13 @@ def plain_loop(video: Path, backbone: Backbone, params: ClipFeaturesParams) -> n
     return torch.cat(rows).numpy()
 
 
-def ours(videos: list[Path], backbone: Backbone, params: ClipFeaturesParams) -> list[np.ndarray]:
+def ours(videos: list[Path], network: VideoNetwork, params: ClipFeaturesParams) -> list[np.ndarray]:
     """Return the rows of every clip as the stage makes them."""
     with tempfile.TemporaryDirectory() as folder:
         clips = [{"clip_id": str(v), "video_path": v, "start_s": None, "end_s": None} for v in videos]
         tasks = clip_tasks(clips, Path(folder))
-        extract(tasks, backbone, params, "benchmark")
-        return [np.fromfile(t.rows_file, np.float32).reshape(-1, backbone.spec.dim) for t in tasks]
+        extract(tasks, network, params, "benchmark")
+        return [np.fromfile(t.rows_file, np.float32).reshape(-1, network.spec.dim) for t in tasks]
 
 
 def seconds(work: object) -> tuple[float, list[np.ndarray]]:
@@ -89,8 +91,9 @@ def measure(name: str, videos: list[Path], crop: int, resize: int) -> None:
     for mode in ("windowed", "dense") if spec.stride else ("windowed",):
         for precision in ("fp32", "bf16"):
             given = params.model_copy(update={"mode": mode, "precision": precision})
-            backbone = load_backbone(given)
-            taken, rows = seconds(lambda given=given, backbone=backbone: ours(videos, backbone, given))
+            with tempfile.TemporaryDirectory() as kept:
+                opened = open_network(given, Path(kept))
+                taken, rows = seconds(lambda given=given, opened=opened: ours(videos, opened, given))
             print(
                 f"| clip features, {name} at {crop} | 1 thread | {mode} {precision} "
                 f"{len(expected) / taken:.2f} rows/s | plain loop {len(expected) / base:.2f} | "
@@ -118,7 +121,8 @@ def main() -> None:
     videos = sorted(args.videos.rglob("s*/*.mp4"))[: args.clips]
     if not videos:
         raise SystemExit(f"no video under {args.videos}")
-    one_thread()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     for name in args.backbones:
         measure(name, videos, args.crop, args.resize)
 

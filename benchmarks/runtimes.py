@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -29,9 +30,9 @@ from signloom.errors import SignloomError
 from signloom.export.network_files import OPSET
 from signloom.features.backbones import i3d
 from signloom.features.backbones.backbone import Backbone, load_backbone
-from signloom.features.backbones.compiled import Prepared, fast_rows
+from signloom.features.backbones.compiled import compiled_rows
+from signloom.features.backbones.graph import Prepared, write_graph
 from signloom.features.backbones.registry import BACKBONES
-from signloom.features.clip.clip_features import one_thread
 from signloom.params.load import load_params
 
 Rows = Callable[[Tensor], Tensor]
@@ -84,7 +85,10 @@ def library_pooling() -> Iterator[None]:
 def openvino(backbone: Backbone, windows: Tensor) -> Rows:
     """Return the network in OpenVINO, as the stage runs it."""
     count, _, *shape = windows.shape
-    return fast_rows(backbone, (count, shape[0], shape[1], shape[2]))
+    with tempfile.TemporaryDirectory() as folder:
+        write_graph(backbone, (count, shape[0], shape[1], shape[2]), Path(folder) / "network")
+        rows = compiled_rows(Path(folder) / "network")
+    return lambda frames: torch.from_numpy(rows(frames.numpy()))
 
 
 RUNTIMES = {
@@ -144,7 +148,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 8])
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
-    one_thread()
+    torch.set_num_threads(1)
     print(f"{processor()}; one thread, processor time\n")
     print("| network | windows at once | runtime | windows/s | against PyTorch | start | rows differ by |")
     print("|---|---|---|---|---|---|---|")

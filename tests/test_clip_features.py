@@ -174,7 +174,7 @@ def test_windows_of_several_clips_share_a_batch_of_always_the_same_size(
 @pytest.fixture
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stage with a network that costs nothing."""
-    monkeypatch.setattr("signloom.features.clip.clip_features.load_backbone", lambda params: means()[0])
+    monkeypatch.setattr("signloom.features.clip.clip_features.open_network", lambda *given: means()[0])
     monkeypatch.setitem(BACKBONES, "i3d", replace(BACKBONES["i3d"], dim=means()[0].spec.dim))
 
 
@@ -356,7 +356,7 @@ from typing import Any
 import torch
 from signloom.features.backbones.backbone import Backbone
 from signloom.features.backbones.registry import BACKBONES
-from signloom.features.clip.clip_features import extract, one_thread
+from signloom.features.clip.clip_features import extract
 from signloom.features.partial_shard import clip_tasks
 from signloom.params.clips import ClipFeaturesParams
 from tests.demo_params import section
@@ -366,7 +366,7 @@ class Means(torch.nn.Module):
         return torch.nn.functional.avg_pool1d(x.mean((3, 4)), 8).transpose(1, 2)
 
 folder = Path(sys.argv[1])
-one_thread()
+torch.set_num_threads(1)
 backbone = Backbone(replace(BACKBONES["i3d"], dim=3), Means(), "random", "", torch.device("cpu"), "fp32")
 for name in ("short", "long"):
     clips = [{"clip_id": name, "video_path": folder / name, "start_s": None, "end_s": None}]

@@ -29,14 +29,14 @@ class Means(torch.nn.Module):
         return x.mean((3, 4)).transpose(1, 2)
 
 
-def means(params: ClipFeaturesParams) -> Backbone:
+def means(params: ClipFeaturesParams, kept: Path) -> Backbone:
     spec = replace(BACKBONES["resnet18"], dim=3, mean=(0, 0, 0), std=(1, 1, 1))
     return Backbone(spec, Means(), "random", "", torch.device("cpu"), "fp32")
 
 
 @pytest.fixture
 def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr("signloom.features.clip.clip_features.load_backbone", means)
+    monkeypatch.setattr("signloom.features.clip.clip_features.open_network", means)
     monkeypatch.setitem(BACKBONES, "i3d", replace(BACKBONES["i3d"], dim=3))
     paths = [
         write_video(tmp_path / f"{name}.mp4", frames, seed)
@@ -67,11 +67,11 @@ def run(
 def test_without_copies_the_shard_is_empty_and_no_network_is_loaded(
     inputs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(params: ClipFeaturesParams) -> Backbone:
+    def refuse(params: ClipFeaturesParams, kept: Path) -> Backbone:
         raise AssertionError("a network was loaded")
 
     with monkeypatch.context() as patch:
-        patch.setattr("signloom.features.clip.clip_features.load_backbone", refuse)
+        patch.setattr("signloom.features.clip.clip_features.open_network", refuse)
         empty = run(inputs, tmp_path / "out", copies=0)
     assert empty.index.empty and np.load(tmp_path / "out" / "0.npy").shape == (0, 3)
     plain = run(inputs[:2], tmp_path / "plain", clip_features)

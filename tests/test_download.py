@@ -188,10 +188,10 @@ def test_public_weights_are_downloaded_checked_and_cached(
     torch.save({"a": torch.arange(4.0)}, tmp_path / "public.pth")
     spec = downloadable(server, (tmp_path / "public.pth").read_bytes())
     for _ in range(2):
-        loaded = weights.load_weights(spec, "pretrained", None)
+        loaded = weights.find_weights(spec, "pretrained", None)
         assert loaded.name == "pretrained"
         assert loaded.sha256 == file_sha256(tmp_path / "public.pth")
-        assert loaded.tensors["a"].tolist() == [0, 1, 2, 3]
+        assert loaded.tensors()["a"].tolist() == [0, 1, 2, 3]
     assert server.asked == [None]
     assert (weights_cache / "s3d-d76dad2f.pth").exists()
 
@@ -201,7 +201,7 @@ def test_a_file_put_into_the_cache_by_hand_needs_no_network(weights_cache: Path,
     spec = downloadable(Server(url=UNREACHABLE), (tmp_path / "public.pth").read_bytes())
     weights_cache.mkdir(parents=True)
     shutil.copy(tmp_path / "public.pth", weights_cache / spec.weights.file)
-    assert weights.load_weights(spec, "pretrained", None).tensors["a"].tolist() == [0, 1, 2, 3]
+    assert weights.find_weights(spec, "pretrained", None).tensors()["a"].tolist() == [0, 1, 2, 3]
 
 
 # port 9 (discard) of the loopback interface: nothing listens there
@@ -214,7 +214,7 @@ def test_without_a_network_one_line_says_what_to_fetch_and_where_to_put_it(
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     spec = downloadable(Server(url=UNREACHABLE), b"any")
     with pytest.raises(SignloomError) as caught:
-        weights.load_weights(spec, "pretrained", None)
+        weights.find_weights(spec, "pretrained", None)
     message = str(caught.value)
     assert "\n" not in message
     assert UNREACHABLE in message and str(weights_cache) in message and "s3d-d76dad2f.pth" in message
@@ -223,4 +223,4 @@ def test_without_a_network_one_line_says_what_to_fetch_and_where_to_put_it(
 @pytest.mark.parametrize("name", ["i3d_r50", "videomae"])
 def test_public_weights_without_a_known_digest_ask_for_a_file_and_its_digest(name: str) -> None:
     with pytest.raises(SignloomError, match=r"no digest .* Fetch https://.*weights_sha256"):
-        weights.load_weights(BACKBONES[name], "pretrained", None)
+        weights.find_weights(BACKBONES[name], "pretrained", None)

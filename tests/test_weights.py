@@ -35,28 +35,32 @@ I3D = BACKBONES["i3d"]
 def test_the_packaged_weights_are_converted_once_and_then_read_from_the_cache(
     weights_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = weights.load_weights(I3D, "pretrained", None)
+    first = weights.find_weights(I3D, "pretrained", None)
     assert (first.name, first.sha256) == ("pretrained", I3D.weights.sha256)
-    assert len(first.tensors) == 230
+    assert len(first.tensors()) == 230
     (cached,) = weights_cache.iterdir()
     written = cached.stat().st_mtime_ns
 
     monkeypatch.setattr(weights, "packaged_file", lambda spec: pytest.fail("the package was read again"))
-    second = weights.load_weights(I3D, "pretrained", None)
+    second = weights.find_weights(I3D, "pretrained", None)
     assert cached.stat().st_mtime_ns == written
-    assert tensors_digest(second.tensors) == tensors_digest(first.tensors) == I3D.weights.tensors_sha256
+    assert tensors_digest(second.tensors()) == tensors_digest(first.tensors()) == I3D.weights.tensors_sha256
 
 
 def test_a_cached_file_that_was_changed_or_cut_is_made_again(weights_cache: Path) -> None:
-    good = weights.load_weights(I3D, "pretrained", None).tensors
+    good = weights.find_weights(I3D, "pretrained", None).tensors()
     (cached,) = weights_cache.iterdir()
     changed = {name: value.clone() for name, value in good.items()}
     changed["logits.conv3d.bias"][7] += 1e-3
     save_file(changed, cached)
-    assert tensors_digest(weights.load_weights(I3D, "pretrained", None).tensors) == I3D.weights.tensors_sha256
+    assert (
+        tensors_digest(weights.find_weights(I3D, "pretrained", None).tensors()) == I3D.weights.tensors_sha256
+    )
     assert tensors_digest(load_file(cached)) == I3D.weights.tensors_sha256
     cached.write_bytes(cached.read_bytes()[:1000])
-    assert tensors_digest(weights.load_weights(I3D, "pretrained", None).tensors) == I3D.weights.tensors_sha256
+    assert (
+        tensors_digest(weights.find_weights(I3D, "pretrained", None).tensors()) == I3D.weights.tensors_sha256
+    )
 
 
 @pytest.fixture
@@ -70,7 +74,7 @@ def no_cache(weights_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_packaged_weights_load_where_the_cache_cannot_be_written_and_one_line_says_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert len(weights.load_weights(I3D, "pretrained", None).tensors) == 230
+    assert len(weights.find_weights(I3D, "pretrained", None).tensors()) == 230
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("warning: ") and "file/signloom" in line and "set XDG_CACHE_HOME" in line
 
@@ -78,7 +82,7 @@ def test_packaged_weights_load_where_the_cache_cannot_be_written_and_one_line_sa
 @pytest.mark.usefixtures("no_cache")
 def test_weights_that_are_fetched_need_a_cache_and_one_line_says_which() -> None:
     with pytest.raises(SignloomError, match=r"s3d: weights cannot be kept: .*file/signloom.*XDG_CACHE_HOME"):
-        weights.load_weights(BACKBONES["s3d"], "pretrained", None)
+        weights.find_weights(BACKBONES["s3d"], "pretrained", None)
 
 
 def test_a_user_without_a_home_is_told_to_name_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +93,7 @@ def test_a_user_without_a_home_is_told_to_name_a_cache(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Path, "home", no_home)
     with pytest.raises(SignloomError, match="set XDG_CACHE_HOME"):
-        weights.load_weights(I3D, "pretrained", None)
+        weights.find_weights(I3D, "pretrained", None).tensors()
 
 
 def test_a_package_with_another_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,13 +103,13 @@ def test_a_package_with_another_file_is_refused(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(
         SignloomError, match=rf"sha256 is {file_sha256(other)}, expected {I3D.weights.sha256}"
     ):
-        weights.load_weights(I3D, "pretrained", None)
+        weights.find_weights(I3D, "pretrained", None).tensors()
 
 
 def test_a_missing_package_is_named() -> None:
     spec = replace(I3D, weights=replace(I3D.weights, package="no_such_package"))
     with pytest.raises(SignloomError, match=r"package no-such-package .* run make setup"):
-        weights.load_weights(spec, "pretrained", None)
+        weights.find_weights(spec, "pretrained", None).tensors()
 
 
 def test_random_weights_say_so_and_read_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,13 +210,13 @@ def test_the_public_pytorch_checkpoint_loads_by_name_with_its_scales(tmp_path: P
 
 def test_the_packaged_file_and_safetensors_load_as_local_files_too(tmp_path: Path) -> None:
     packaged = weights.packaged_file(I3D)
-    loaded = weights.load_weights(I3D, str(packaged), None)
+    loaded = weights.find_weights(I3D, str(packaged), None)
     assert loaded.name == "i3d-kinetics-400.ckpt"
-    assert tensors_digest(loaded.tensors) == I3D.weights.tensors_sha256
+    assert tensors_digest(loaded.tensors()) == I3D.weights.tensors_sha256
     saved = tmp_path / "mine.safetensors"
-    save_file(loaded.tensors, saved)
-    again = weights.load_weights(I3D, str(saved), file_sha256(saved))
-    assert tensors_digest(again.tensors) == I3D.weights.tensors_sha256
+    save_file(loaded.tensors(), saved)
+    again = weights.find_weights(I3D, str(saved), file_sha256(saved))
+    assert tensors_digest(again.tensors()) == I3D.weights.tensors_sha256
 
 
 @pytest.mark.parametrize("wrapped", ["state_dict", "model_state"])
@@ -228,16 +232,16 @@ def test_a_local_file_must_be_the_one_that_its_digest_names(tmp_path: Path) -> N
     digest = file_sha256(path)
     for spec in (I3D, BACKBONES["s3d"]):
         with pytest.raises(SignloomError, match=rf"sha256 is {digest}, not {spec.weights.sha256}"):
-            weights.load_weights(spec, str(path), None)
+            weights.find_weights(spec, str(path), None)
     with pytest.raises(SignloomError, match=f"sha256 is {digest}, and no digest of i3d_r50 is known"):
-        weights.load_weights(BACKBONES["i3d_r50"], str(path), None)
+        weights.find_weights(BACKBONES["i3d_r50"], str(path), None)
     with pytest.raises(SignloomError, match="not " + "0" * 64):
-        weights.load_weights(I3D, str(path), "0" * 64)
+        weights.find_weights(I3D, str(path), "0" * 64)
     with pytest.raises(SignloomError, match="expected 64 lowercase hex digits"):
-        weights.load_weights(I3D, str(path), digest[:8])
-    assert weights.load_weights(I3D, str(path), digest).tensors["a"].tolist() == [0, 0]
+        weights.find_weights(I3D, str(path), digest[:8])
+    assert weights.find_weights(I3D, str(path), digest).tensors()["a"].tolist() == [0, 0]
     with pytest.raises(SignloomError, match=r"nowhere\.pt: no such file"):
-        weights.load_weights(I3D, str(tmp_path / "nowhere.pt"), digest)
+        weights.find_weights(I3D, str(tmp_path / "nowhere.pt"), digest)
 
 
 @pytest.mark.parametrize("name", ["a.pt", "a.safetensors"])
@@ -245,7 +249,7 @@ def test_a_file_that_is_no_weights_at_all_is_one_line(tmp_path: Path, name: str)
     path = tmp_path / name
     path.write_bytes(b"<html>not found</html>\n" * 40)
     with pytest.raises(SignloomError, match=re.escape(name)) as caught:
-        weights.load_weights(I3D, str(path), file_sha256(path))
+        weights.find_weights(I3D, str(path), file_sha256(path)).tensors()
     assert "\n" not in str(caught.value)
 
 

@@ -20,7 +20,7 @@ def work(job: Job) -> None:
     tasks = clip_tasks(read_shard_list(job.input("shard")), scratch, folder_fps=rate)
     finished = FinishedShard(job.kept(), job.setting(), tasks)
     finished.take_over()
-    write_clip_shard(tasks, job.output("npy"), job.output("parquet"), params, job.stage)
+    write_clip_shard(tasks, job.output("npy"), job.output("parquet"), params, job.stage, job.networks())
     finished.keep(job.output("npy"))
     remove_folder(scratch)
 

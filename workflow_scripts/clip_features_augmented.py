@@ -24,7 +24,7 @@ def work(job: Job) -> None:
     tasks = clip_tasks(clips, scratch, range(1, frames.copies + 1), rate)
     finished = FinishedShard(job.kept(), job.setting(), tasks)
     finished.take_over()
-    write_clip_shard(tasks, npy, index, params, job.stage, augmented_frames(frames))
+    write_clip_shard(tasks, npy, index, params, job.stage, job.networks(), augmented_frames(frames))
     finished.keep(job.output("npy"))
     remove_folder(scratch)
 

@@ -146,6 +146,10 @@ class Job:
         name = hashlib.sha256(self.name_of(first).as_posix().encode()).hexdigest()[:16]
         return self.scratch_root / self.stage / "kept" / name
 
+    def networks(self) -> Path:
+        """Return the folder of converted networks, which all jobs share."""
+        return self.scratch_root / "networks"
+
     def scratch(self) -> Path:
         """Return a folder for resumable state, keyed by inputs, outputs, parameters and loaded code."""
         key = hashlib.sha256()

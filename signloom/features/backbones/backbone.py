@@ -1,14 +1,18 @@
 """A loaded network that turns frames into feature rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from signloom.errors import SignloomError
 from signloom.features.backbones.registry import BACKBONES, BackboneSpec
 from signloom.features.backbones.video_networks import build, fill
-from signloom.features.backbones.weights import load_weights
+from signloom.features.backbones.weights import find_weights
 from signloom.params.clips import ClipFeaturesParams
 from signloom.precision import autocast
 
@@ -34,6 +38,10 @@ class Backbone:
         shape, for fewer frames than `spec.min_frames` and for picture sizes that the network does not accept.
         """
         return self._features(frames).mean(1)
+
+    def of_windows(self, windows: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.float32]:
+        """Return `rows` of `windows`, each T pictures (H, W, 3)."""
+        return self.rows(to_tensor(windows, self.device)).numpy()
 
     def positions(self, frames: Tensor) -> Tensor:
         """Return the features (N, P, dim) float32 by position in time; `rows` returns their mean over P.
@@ -85,14 +93,19 @@ def load_backbone(params: ClipFeaturesParams, device: torch.device | None = None
         raise SignloomError(f"{given}: {spec.name} needs at least {spec.min_frames} frames")
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = build(spec.name, params.seed)
-    name, digest = "random", ""
+    found = find_weights(spec, params.weights, params.weights_sha256)
     if params.weights != "random":
-        found = load_weights(spec, params.weights, params.weights_sha256)
-        fill(network, found.tensors, f"clip_features.weights {params.weights}")
-        name, digest = found.name, found.sha256
+        fill(network, found.tensors(), f"clip_features.weights {params.weights}")
     network.fuse()
     network.eval().requires_grad_(False).to(device)
     for weight in network.parameters():
         if weight.ndim == 5:
             weight.data = weight.data.contiguous(memory_format=_LAYOUTS[params.precision])
-    return Backbone(spec, network, name, digest, device, params.precision)
+    return Backbone(spec, network, found.name, found.sha256, device, params.precision)
+
+
+def to_tensor(windows: Sequence[Sequence[NDArray[np.uint8]]], device: torch.device) -> Tensor:
+    """Return `windows`, each T pictures (H, W, 3), as float32 (N, 3, T, H, W) in 0 to 1."""
+    stacked = np.stack(list(chain.from_iterable(windows)))
+    pictures = torch.from_numpy(stacked.reshape(len(windows), -1, *stacked.shape[1:])).to(device)
+    return pictures.permute(0, 4, 1, 2, 3).float().div_(255)

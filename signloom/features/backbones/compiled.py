@@ -1,20 +1,31 @@
-"""Compile networks for the CPU with OpenVINO, which gives the same rows as PyTorch in less time.
+"""Run networks on the CPU with OpenVINO, which gives the same rows as PyTorch in less time.
 
 OpenVINO was faster than PyTorch and ONNX Runtime in fp32, on CPUs with only AVX2 and on CPUs with AVX-512
-(docs/design/clip-features.md). GPUs and bf16 use PyTorch.
+(docs/design/clip-features.md). GPUs and bf16 use PyTorch. A network is kept as a file once it is converted:
+the next job reads it in a tenth of a second, where PyTorch and the conversion take three.
 """
 
-import warnings
-from collections.abc import Callable
-from typing import Any
+import hashlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Union
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
-from signloom.features.backbones.backbone import Backbone
-from signloom.features.backbones.video_networks import Network
+from signloom.features.backbones.registry import BACKBONES, BackboneSpec
+from signloom.features.backbones.weights import Weights, find_weights
+from signloom.files import hash_files
+from signloom.params.clips import ClipFeaturesParams
 
-Rows = Callable[[Tensor], Tensor]
+if TYPE_CHECKING:
+    from signloom.features.backbones.backbone import Backbone
+
+# float32 (N, 3, T, H, W) in 0 to 1, to float32 (N, dim)
+Rows = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 _SETTINGS = {
     # OpenVINO's default is bf16 on processors that support it, and fp16 on ARM
@@ -25,62 +36,100 @@ _SETTINGS = {
     # pinned processes would all share the first core
     "ENABLE_CPU_PINNING": False,
 }
+# what a converted network depends on, besides this package
+_LIBRARIES = ("torch", "openvino", "torchvision", "pytorchvideo", "transformers")
+# without one of them PyTorch has no GPU to use: NVIDIA, AMD, Windows Subsystem for Linux
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 
-def fast_rows(backbone: Backbone, shape: tuple[int, int, int, int]) -> Rows:
-    """Return a function that computes `backbone.rows` for windows of one `shape` (N, T, H, W).
+@dataclass(frozen=True)
+class CompiledNetwork:
+    """A network compiled for windows of one shape, with the name of its weights."""
 
-    On a CPU in fp32 it is a network compiled for this shape. Its rows agree with PyTorch's to 1e-4 and do not
-    depend on their place in the batch.
+    spec: BackboneSpec
+    weights_name: str
+    rows: Rows
+    device: str = "cpu"
+
+    def of_windows(self, windows: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.float32]:
+        """Return one row per window, float32 (N, dim); each of `windows` is T pictures (H, W, 3).
+
+        Rows agree with PyTorch's to 1e-4 and do not depend on their place in the batch.
+        """
+        return self.rows(np.divide(np.stack(windows).transpose(0, 4, 1, 2, 3), np.float32(255), order="C"))
+
+
+VideoNetwork = Union["Backbone", CompiledNetwork]
+
+
+def open_network(params: ClipFeaturesParams, kept: Path) -> VideoNetwork:
+    """Return the network that `params` names; `kept` is the folder of networks that are already converted.
+
+    Raises SignloomError as `load_backbone` does.
     """
-    # a network from outside the registry may not be traceable
-    traceable = isinstance(backbone.network, Network)
-    if backbone.device.type != "cpu" or backbone.precision != "fp32" or not traceable:
-        return backbone.rows
-    backbone.check(torch.Size((shape[0], 3, *shape[1:])))
-    request = _compile(Prepared(backbone), torch.zeros(shape[0], 3, *shape[1:])).create_infer_request()
+    if params.mode == "windowed" and params.precision == "fp32" and not _has_gpu():
+        spec = BACKBONES[params.backbone]
+        weights = find_weights(spec, params.weights, params.weights_sha256)
+        return CompiledNetwork(spec, weights.name, compiled_rows(_converted(params, weights, kept)))
+    return _loaded(params)
 
-    def rows(frames: Tensor) -> Tensor:
-        # the request overwrites its output with the next rows
-        features = request.infer([frames.numpy()], share_inputs=True)[0].copy()
-        return torch.from_numpy(features).mean(1)
+
+def _loaded(params: ClipFeaturesParams) -> "Backbone":
+    """Return the network in PyTorch, which then uses one thread."""
+    import torch
+
+    from signloom.features.backbones.backbone import load_backbone
+    from signloom.precision import warn_if_emulated
+
+    # sums depend on the number of threads, and shards run side by side
+    torch.set_num_threads(1)
+    warn_if_emulated("clip_features.precision", params.precision, "convolution")
+    return load_backbone(params)
+
+
+def _converted(params: ClipFeaturesParams, weights: Weights, kept: Path) -> Path:
+    """Return the folder below `kept` with the network that `params` names, and write it if it is new."""
+    shape = (params.batch_size, params.stack_size, params.crop, params.crop)
+    seed = None if weights.sha256 else params.seed
+    made_from = repr([params.backbone, weights.sha256, seed, shape, _versions()])
+    folder = kept / f"{params.backbone}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}"
+    if not folder.is_dir():
+        from signloom.features.backbones.graph import write_graph
+
+        write_graph(_loaded(params), shape, folder)
+    return folder
+
+
+def compiled_rows(graph: Path) -> Rows:
+    """Return the rows of the network that `write_graph` wrote to the folder `graph`."""
+    import openvino  # takes a tenth of a second, and a shard without new clips does not need it
+
+    network = openvino.Core().compile_model(graph / "network.xml", "CPU", _SETTINGS)
+    request = network.create_infer_request()
+
+    def rows(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        features: NDArray[np.float32] = request.infer([frames], share_inputs=True)[0]
+        # a new array: the request overwrites its output with the next rows
+        return np.asarray(features.mean(1), np.float32)
 
     return rows
 
 
-class Prepared(nn.Module):
-    """A network together with the normalisation of its pictures, as one graph."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__()
-        self.network = backbone.network
-        self.register_buffer("mean", torch.tensor(backbone.spec.mean).view(1, 3, 1, 1, 1))
-        self.register_buffer("std", torch.tensor(backbone.spec.std).view(1, 3, 1, 1, 1))
-
-    def forward(self, frames: Tensor) -> Tensor:
-        features: Tensor = self.network((frames - self.mean) / self.std)
-        return features.float()
+def _versions() -> list[str]:
+    """Return the versions of all code that a converted network depends on."""
+    found = [hash_files(sorted(Path(__file__).parent.glob("*.py")))]
+    for name in _LIBRARIES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} missing")
+    return found
 
 
-def _compile(network: nn.Module, example: Tensor) -> Any:
-    """Return `network` compiled for inputs of the same shape as `example`."""
-    # a slow import that a GPU does not need
-    import openvino
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+def _has_gpu() -> bool:
+    """Return whether PyTorch has a GPU; only PyTorch knows, and it is asked only where there may be one."""
+    if sys.platform == "linux" and not any(Path(device).exists() for device in _GPU_DEVICES):
+        return False
+    import torch
 
-    with torch.no_grad(), warnings.catch_warnings():
-        # the warnings say that a trace is valid for one shape only, which is enough here
-        warnings.simplefilter("ignore")
-        traced = torch.jit.trace(network.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
-    # openvino.convert_model does the same several times slower, and it sends telemetry
-    frontend = FrontEndManager().load_by_framework("pytorch")
-    decoder = TorchScriptPythonDecoder(torch.jit.freeze(traced))  # must outlive the conversion
-    model = frontend.load(decoder)
-    entry = model.get_inputs()[0]
-    model.set_element_type(entry, openvino.Type.f32)
-    model.set_partial_shape(entry, openvino.PartialShape(list(example.shape)))
-    return openvino.Core().compile_model(frontend.convert(model), "CPU", _SETTINGS)
+    return torch.cuda.is_available()

@@ -3,27 +3,32 @@
 import os
 import re
 import sys
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from signloom.errors import SignloomError
-from signloom.features.backbones import convert
 from signloom.features.backbones.download import download
 from signloom.features.backbones.registry import BackboneSpec
 from signloom.files import atomic, file_sha256
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 class Weights(NamedTuple):
-    """Tensors by name, the name of the weights in reports, and the SHA-256 of their file."""
+    """The name of the weights in reports, the SHA-256 of their file, and what loads their tensors by name.
+
+    To find weights takes no PyTorch, which loads for a second.
+    """
 
     name: str
     sha256: str
-    tensors: dict[str, Tensor]
+    tensors: "Callable[[], dict[str, Tensor]]"
 
 
 def cache_folder() -> Path:
@@ -38,18 +43,21 @@ def cache_folder() -> Path:
         raise SignloomError("this user has no home folder to keep weights in; set XDG_CACHE_HOME") from error
 
 
-def load_weights(spec: BackboneSpec, weights: str, sha256: str | None) -> Weights:
-    """Return the weights of `spec`: the `pretrained` ones, or those of the local file `weights`.
+def find_weights(spec: BackboneSpec, weights: str, sha256: str | None) -> Weights:
+    """Return the weights of `spec`: `random`, `pretrained`, or those of the local file `weights`.
 
-    `sha256` overrides the registry's digest. Raises SignloomError if the file is missing, cannot be fetched,
-    is not the expected one, or has no digest to check it against.
+    `sha256` overrides the registry's digest. Random weights have no digest and no tensors. Raises
+    SignloomError if the file is missing, cannot be fetched, is not the expected one, or has no digest to
+    check it against; `tensors` raises it if the package or the file is damaged.
     """
+    if weights == "random":
+        return Weights("random", "", dict)
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise SignloomError(f"clip_features.weights_sha256 {sha256!r}: expected 64 lowercase hex digits")
     if weights != "pretrained":
         return _local(spec, Path(weights).expanduser(), sha256)
     if spec.weights.package:
-        return Weights("pretrained", spec.weights.sha256, _from_package(spec))
+        return Weights("pretrained", spec.weights.sha256, partial(_from_package, spec))
     expected = sha256 or spec.weights.sha256
     path = cache_folder() / spec.weights.file
     if not expected:
@@ -62,7 +70,7 @@ def load_weights(spec: BackboneSpec, weights: str, sha256: str | None) -> Weight
     except OSError as error:
         raise SignloomError(f"{spec.name}: weights cannot be kept: {error}; set XDG_CACHE_HOME") from error
     digest = download(spec.weights.url, path, expected)
-    return Weights("pretrained", digest, convert.read_torch(path))
+    return Weights("pretrained", digest, partial(_from_torch, path))
 
 
 def _local(spec: BackboneSpec, path: Path, sha256: str | None) -> Weights:
@@ -79,12 +87,28 @@ def _local(spec: BackboneSpec, path: Path, sha256: str | None) -> Weights:
             "clip_features.weights_sha256 to that digest"
         )
     if spec.weights.package and digest == spec.weights.sha256:
-        return Weights(path.name, digest, convert.i3d_from_flax(convert.read_arrays(path)))
-    return Weights(path.name, digest, convert.read_torch(path))
+        return Weights(path.name, digest, partial(_from_flax, path))
+    return Weights(path.name, digest, partial(_from_torch, path))
 
 
-def _from_package(spec: BackboneSpec) -> dict[str, Tensor]:
+def _from_torch(path: Path) -> "dict[str, Tensor]":
+    from signloom.features.backbones.convert import read_torch
+
+    return read_torch(path)
+
+
+def _from_flax(path: Path) -> "dict[str, Tensor]":
+    from signloom.features.backbones.convert import i3d_from_flax, read_arrays
+
+    return i3d_from_flax(read_arrays(path))
+
+
+def _from_package(spec: BackboneSpec) -> "dict[str, Tensor]":
     """Return the converted weights of a package, from the cache if its copy is intact."""
+    from safetensors.torch import load_file, save_file
+
+    from signloom.features.backbones.convert import tensors_digest
+
     source = spec.weights
     cached = cache_folder() / f"{spec.name}-{source.tensors_sha256[:16]}.safetensors"
     if cached.exists():
@@ -92,15 +116,15 @@ def _from_package(spec: BackboneSpec) -> dict[str, Tensor]:
             tensors: dict[str, Tensor] = load_file(cached)
         except SafetensorError:
             tensors = {}  # damaged, so converted again below
-        if convert.tensors_digest(tensors) == source.tensors_sha256:
+        if tensors_digest(tensors) == source.tensors_sha256:
             return tensors
     path = packaged_file(spec)
     if (digest := file_sha256(path)) != source.sha256:
         raise SignloomError(
             f"{path}: sha256 is {digest}, expected {source.sha256}; install the package again"
         )
-    tensors = convert.i3d_from_flax(convert.read_arrays(path))
-    if convert.tensors_digest(tensors) != source.tensors_sha256:
+    tensors = _from_flax(path)
+    if tensors_digest(tensors) != source.tensors_sha256:
         raise SignloomError(
             f"{path}: its converted tensors differ from those registered for {spec.name}; "
             "install the package again"

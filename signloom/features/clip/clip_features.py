@@ -6,24 +6,25 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
-from signloom.features.backbones.backbone import Backbone, load_backbone
-from signloom.features.backbones.compiled import Rows, fast_rows
+from signloom.features.backbones.compiled import CompiledNetwork, VideoNetwork, open_network
 from signloom.features.backbones.registry import BACKBONES
+from signloom.features.backbones.weights import find_weights
 from signloom.features.clip.clip_shard import INDEX_COLUMNS, OpenClip
-from signloom.features.clip.dense import Slider, to_tensor
 from signloom.features.partial_shard import ClipTask, join_clips
 from signloom.params.clips import ClipFeaturesParams
-from signloom.precision import warn_if_emulated
 from signloom.progress import track
 from signloom.video.decode import Frame, VideoUnreadable, open_video
 from signloom.video.windows import Cropper, completed, resampled, windows
+
+if TYPE_CHECKING:
+    from signloom.features.clip.dense import Slider
 
 Picture = NDArray[np.uint8]
 # yields a clip's frames as network input: resampled, cropped and perhaps augmented
@@ -49,46 +50,41 @@ def plain_frames(clip: OpenClip, params: ClipFeaturesParams) -> Iterator[Frame]:
             yield before
 
 
-def one_thread() -> None:
-    """Limit this process to one thread: sums depend on the thread count, and shards run side by side."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-
-
 def write_clip_shard(
     tasks: Sequence[ClipTask],
     npy: Path,
     index: Path,
     params: ClipFeaturesParams,
     stage: str,
+    networks: Path,
     source: Source = plain_frames,
 ) -> None:
     """Write the rows of `tasks`, in their order, to `npy` float32 (rows, dim) and the table `index`.
 
-    Raises SignloomError as `load_backbone` and `extract` do.
+    `networks` is the folder of converted networks. Raises SignloomError as `open_network` and `extract` do.
     """
-    made_by: dict[str, str] = {}
+    spec, made_by = BACKBONES[params.backbone], dict[str, str]()
     if tasks:
-        one_thread()
-        backbone = load_backbone(params)
-        extract(tasks, backbone, params, stage, source)
+        if any(not task.journal.exists() for task in tasks):
+            extract(tasks, open_network(params, networks), params, stage, source)
+        found = find_weights(spec, params.weights, params.weights_sha256)
         made_by = {
-            "backbone": backbone.spec.name,
-            "weights": backbone.weights_name,
-            "weights_sha256": backbone.weights_sha256,
+            "backbone": spec.name,
+            "weights": found.name,
+            "weights_sha256": found.sha256,
             "mode": params.mode,
         }
-    join_clips(tasks, npy, index, BACKBONES[params.backbone].dim, INDEX_COLUMNS, made_by)
+    join_clips(tasks, npy, index, spec.dim, INDEX_COLUMNS, made_by)
 
 
 def extract(
     tasks: Sequence[ClipTask],
-    backbone: Backbone,
+    network: VideoNetwork,
     params: ClipFeaturesParams,
     stage: str,
     source: Source = plain_frames,
 ) -> None:
-    """Run every clip of `tasks` that has no journal yet through `backbone`; see `partial_shard`.
+    """Run every clip of `tasks` that has no journal yet through `network`; see `partial_shard`.
 
     Raises SignloomError if the parameters contradict each other.
     """
@@ -102,12 +98,14 @@ def extract(
         print(f"{stage}: {len(tasks) - len(todo)} clips are already finished", file=sys.stderr)
     if not todo:
         return
-    warn_if_emulated("clip_features.precision", params.precision, "convolution")
+    cv2.setNumThreads(1)  # shards run side by side
     started = time.monotonic()
-    if params.mode == "dense":
-        finished = _dense(todo, Slider(backbone, params), params, source)
+    if isinstance(network, CompiledNetwork) or params.mode != "dense":
+        finished = _windowed(todo, network, params, source)
     else:
-        finished = _windowed(todo, backbone, params, source)
+        from signloom.features.clip.dense import Slider  # loads PyTorch
+
+        finished = _dense(todo, Slider(network, params), params, source)
     frames = rows = 0
     for clip in track(finished, stage, len(todo)):
         clip.finish(params)
@@ -116,8 +114,8 @@ def extract(
     seconds = time.monotonic() - started
     print(
         f"{stage}: {len(todo)} clips, {frames} frames, {rows} rows in {seconds:.1f} s: "
-        f"{frames / seconds:.1f} frames/s, {rows / seconds:.2f} rows/s, {backbone.spec.name} "
-        f"({backbone.weights_name}) {params.mode} on {backbone.device}",
+        f"{frames / seconds:.1f} frames/s, {rows / seconds:.2f} rows/s, {network.spec.name} "
+        f"({network.weights_name}) {params.mode} on {network.device}",
         file=sys.stderr,
     )
 
@@ -129,7 +127,7 @@ def _pictures(clip: OpenClip, params: ClipFeaturesParams, source: Source) -> Ite
 
 
 def _dense(
-    todo: Sequence[ClipTask], slider: Slider, params: ClipFeaturesParams, source: Source
+    todo: Sequence[ClipTask], slider: "Slider", params: ClipFeaturesParams, source: Source
 ) -> Iterator[OpenClip]:
     for task in todo:
         clip = OpenClip(task)
@@ -146,8 +144,7 @@ def _dense(
 class _Batch:
     """A batch of windows from one or more clips."""
 
-    rows: Rows
-    device: torch.device
+    network: VideoNetwork
     size: int
     held: list[tuple[OpenClip, list[Picture]]] = field(default_factory=list)
 
@@ -163,7 +160,7 @@ class _Batch:
         full = [window for _, window in self.held]
         # always the same shape, so that a row does not depend on which clips are already finished
         full += [full[-1]] * (self.size - len(full))
-        rows = self.rows(to_tensor(full, self.device)).numpy()
+        rows = self.network.of_windows(full)
         for number, (clip, _) in enumerate(self.held):
             clip.append(rows[number : number + 1])
         self.held = []
@@ -174,11 +171,9 @@ class _Batch:
 
 
 def _windowed(
-    todo: Sequence[ClipTask], backbone: Backbone, params: ClipFeaturesParams, source: Source
+    todo: Sequence[ClipTask], network: VideoNetwork, params: ClipFeaturesParams, source: Source
 ) -> Iterator[OpenClip]:
-    size = params.batch_size
-    rows = fast_rows(backbone, (size, params.stack_size, params.crop, params.crop))
-    batch = _Batch(rows, backbone.device, size)
+    batch = _Batch(network, params.batch_size)
     unfinished: deque[OpenClip] = deque()
     for task in todo:
         clip = OpenClip(task)

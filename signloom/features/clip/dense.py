@@ -8,7 +8,6 @@ with deep max-pooling convolutional neural networks"), applied to time.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from signloom.errors import SignloomError
-from signloom.features.backbones.backbone import Backbone
+from signloom.features.backbones.backbone import Backbone, to_tensor
 from signloom.features.backbones.i3d import InceptionI3d
 from signloom.features.backbones.video_networks import I3d
 from signloom.params.clips import ClipFeaturesParams
@@ -141,10 +140,3 @@ def check_dense(params: ClipFeaturesParams, stride: int | None) -> None:
         raise SignloomError(
             f"clip_features.step_size {params.step_size}: mode dense takes multiples and divisors of {stride}"
         )
-
-
-def to_tensor(windows: list[list[Picture]], device: torch.device) -> Tensor:
-    """Return `windows`, each T pictures (H, W, 3), as float32 (N, 3, T, H, W) in 0 to 1."""
-    stacked = np.stack(list(chain.from_iterable(windows)))
-    pictures = torch.from_numpy(stacked.reshape(len(windows), -1, *stacked.shape[1:])).to(device)
-    return pictures.permute(0, 4, 1, 2, 3).float().div_(255)
