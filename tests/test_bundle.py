@@ -21,6 +21,7 @@ from exported import Exported, clip_of
 
 from signloom.errors import SignloomError
 from signloom.export.package import write_zip
+from signloom.features.pose.imported import _missing_parts
 from signloom.inference import engine as engine_module
 from signloom.inference.bundle import MANIFEST, OPTIONAL, Bundle
 from signloom.inference.command import presence, read_clip
@@ -158,6 +159,17 @@ def test_a_part_is_there_where_it_has_a_number(exported: Exported) -> None:
     parts = SignEngine.load(exported.folder).config["features"]["parts"]
     assert np.array_equal(presence(features, parts), mask)
     assert presence(features[:0], parts).shape == (0, 4)
+
+
+def test_a_part_with_a_broken_number_is_missing_as_in_training(exported: Exported) -> None:
+    features = clip_of(exported, "b/train1")[0].copy()
+    features[3, 200], features[5:9, 0] = np.nan, np.nan
+    parts = SignEngine.load(exported.folder).config["features"]["parts"]
+    whole = np.nan_to_num(features)
+    whole[3, 200], whole[5:9, 0] = np.nan, np.nan
+    np.testing.assert_array_equal(presence(whole, parts), _missing_parts(whole)[1])
+    rows = np.array([[1, np.nan, 0], [np.nan, np.nan, 0]], np.float32)  # points of a device, one not seen
+    assert presence(rows, {name: [0, 3] for name in parts}).tolist() == [[1] * 4, [0] * 4]
 
 
 def test_a_clip_is_read_as_it_was_stored(exported: Exported, clip: Path) -> None:

@@ -204,6 +204,15 @@ def test_eight_bits_and_more_threads_answer_alike(exported: Exported) -> None:
     assert ((one * other).sum(1) > 0.999).all() and not np.array_equal(one, other)
 
 
+def test_eight_bits_of_a_clip_do_not_depend_on_the_clips_beside_it(exported: Exported) -> None:
+    small = SignEngine.load(exported.folder, int8=True)
+    clips = [clip_of(exported, clip_id) for clip_id in QUERIES]
+    clips.append(
+        (np.tile(clips[0][0], (3, 1)) * 9, np.tile(clips[0][1], (3, 1)))
+    )  # larger numbers than the others
+    np.testing.assert_array_equal(small.embed(clips), np.concatenate([small.embed([clip]) for clip in clips]))
+
+
 def test_embeddings_are_those_of_the_clips_in_their_order(exported: Exported, engine: SignEngine) -> None:
     clips = [clip_of(exported, clip_id) for clip_id in QUERIES * 3]  # more than one batch
     expected = np.stack([embedding(exported, clip_id) for clip_id in QUERIES] * 3)

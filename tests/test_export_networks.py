@@ -13,6 +13,7 @@ from signloom.augment.landmark_rows import centre_crop
 from signloom.errors import SignloomError
 from signloom.export import checks
 from signloom.export.clip_networks import (
+    ClipInput,
     DecoderNetwork,
     EncoderNetwork,
     GlossNetwork,
@@ -25,6 +26,7 @@ from signloom.export.metrics import headlines
 from signloom.export.network_files import Port, to_onnx, to_torchscript
 from signloom.export.sources import relative
 from signloom.features.gloss_rows import GlossRows, Rows
+from signloom.features.pose.position_features import presence
 from signloom.features.stats import Stats
 from signloom.models.gloss import GlossConfig, build
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
@@ -56,6 +58,16 @@ def recurrent() -> EncoderNetwork:
     std = torch.rand(540) + 0.5
     std[STILL_COLUMNS] = 1e-4
     return EncoderNetwork(Sign2Text(config), torch.randn(540), std).eval()
+
+
+def test_rows_that_are_no_landmarks_are_missing_where_they_are_not_numbers() -> None:
+    points = np.array([[[1, 2], [3, 4], [5, 6]], [[np.nan] * 2, [3, 4], [5, 6]], [[np.nan] * 2] * 3], float)
+    mask = torch.from_numpy(presence(points).astype(np.int8))[None]
+    rows = torch.from_numpy(points.reshape(3, 6)).float()[None]
+    x, valid = ClipInput(torch.zeros(6), torch.ones(6))(rows, mask, torch.arange(3)[None])
+    assert x[0, :, :6].tolist() == [[1, 2, 3, 4, 5, 6], [0, 0, 3, 4, 5, 6], [0] * 6] and valid.all()
+    padded = ClipInput(torch.zeros(6), torch.ones(6))(rows, -torch.ones_like(mask), torch.arange(3)[None])
+    assert not padded[0].any() and not padded[1].any()
 
 
 @pytest.fixture(scope="module")

@@ -183,11 +183,12 @@ def test_a_cut_beyond_the_end_is_rejected_or_said(tmp_path: Path, capsys: pytest
     write_videos(tmp_path / "videos", "a.mp4", seconds=4)
     rows = ["a.mp4,One.,0,4.05", "a.mp4,One.,3,9.5", "a.mp4,One.,5,6", "a.mp4,One.,7,", "a.mp4,One.,,"]
     manifest = build(tmp_path, "video,sentence,start_s,end_s\n" + "\n".join(rows) + "\n")
-    assert manifest.clips["clip_id"].tolist() == ["a", "a@0-4.05", "a@3-9.5"]
+    assert manifest.clips["clip_id"].tolist() == ["a@0-4.05", "a@3-9.5"]
     detail = "begins after the end of the video: cut {}, video 4.00 s"
     assert values(manifest.rejects, "row", "reason", "detail") == [
         ["4", "past_end", detail.format("5 s to 6 s")],
         ["5", "past_end", detail.format("7 s to the end")],
+        ["6", "duplicate", "has the same content and times as a@0-4.05"],
     ]
     said = "warning: 1 clip ends after its video; first: clip a@3-9.5: cut 3 s to 9.5 s, video 4.00 s"
     assert said in capsys.readouterr().err.splitlines()

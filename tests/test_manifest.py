@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -90,6 +91,22 @@ def test_segments_of_one_video_are_clips_of_their_own(tmp_path: Path) -> None:
     manifest = build(tmp_path, rows)
     assert manifest.clips["clip_id"].tolist() == ["a@0-0.1", "a@0.1-0.2"]
     assert manifest.rejects["reason"].tolist() == ["duplicate"]
+
+
+def test_a_whole_video_is_one_clip_however_its_times_are_written(tmp_path: Path) -> None:
+    write_video(tmp_path / "videos" / "a.mp4", 25, seed=0)
+    shutil.copy(tmp_path / "videos" / "a.mp4", tmp_path / "videos" / "b.mp4")
+    rows = [
+        "a.mp4,One.,,",
+        "b.mp4,One.,0,",
+        "b.mp4,One.,,99",
+        "a.mp4,One.,0,99",
+        "a.mp4,One.,0.2,",
+        "b.mp4,One.,0.2,99",
+    ]
+    manifest = build(tmp_path, "video,sentence,start_s,end_s\n" + "\n".join(rows) + "\n")
+    assert sorted(manifest.clips["clip_id"]) == ["a", "a@0.2-"]
+    assert manifest.rejects["reason"].tolist() == ["duplicate"] * 4
 
 
 def test_files_of_equal_name_keep_ids_apart(tmp_path: Path) -> None:

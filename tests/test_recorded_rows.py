@@ -81,6 +81,28 @@ def test_clips_are_standardised_with_ten_of_a_training_signer(
         np.testing.assert_allclose(read(path)[0], (shards.clip(path.stem) - mean) / std, rtol=1e-4, atol=1e-5)
 
 
+def test_a_column_that_never_moves_has_no_variance_of_its_own(tmp_path: Path) -> None:
+    still, empty, moving = tmp_path / "still.npy", tmp_path / "empty.npy", tmp_path / "moving.npy"
+    rows = np.random.default_rng(0).normal(0.0, 1.0, (30, 4)).astype(np.float32)
+    np.save(moving, rows)
+    rows[:, 2] = 0.5
+    np.save(still, rows)
+    rows[:, 2] = np.nan
+    np.save(empty, rows)
+    plain, read = (
+        recorded_rows(config(OTHERS), [still])(still)[0],
+        recorded_rows(config(BY_SIGNER, 0.5, 0.1), [still]),
+    )
+    at = int(np.flatnonzero((plain == 0.5).all(0))[0])
+    # one clip without variance and ten with 0.1: the column only looks ten percent calmer
+    shifted = np.load(still)
+    shifted[:, 2] = 0.6
+    np.save(moving, shifted)
+    assert read(moving)[0][:, at] == pytest.approx(0.1 / np.sqrt(10 / 11 * 0.01), rel=1e-4)
+    never = recorded_rows(config(BY_SIGNER, 0.5, 0.1), [empty])
+    assert never(moving)[0][:, at] == pytest.approx(1.0, rel=1e-4)
+
+
 def test_a_typical_signer_is_the_mean_of_those_who_were_trained_on() -> None:
     mean, std = np.array([[1.0], [3.0], [50.0]]), np.array([[1.0], [7.0], [9.0]])
     signers = SignerStats({"x": "a", "y": "b", "z": "c", "w": "a"}, ["a", "b", "c"], mean, std)

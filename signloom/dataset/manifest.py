@@ -220,6 +220,11 @@ class _Checks:
             raise Reject("past_end", f"begins after the end of the video: {cut}")
         self.too_long.append(f"clip {clip_id}: {cut}")
 
+    def _last_s(self, path: Path, end: float) -> float:
+        """Return the end of a cut in seconds; infinity for one that goes to the end of its video."""
+        length = None if math.isnan(end) else self.sources.length_s(path)
+        return math.inf if math.isnan(end) or (length is not None and end >= length) else end
+
     def would_accept(self, row: dict[str, Any], path: Path, clip_id: str) -> bool:
         """Return whether a row passes all checks that do not read its content."""
         try:
@@ -266,8 +271,8 @@ class _Checks:
         # recorded for unreadable clips too: contradictions depend on the table alone
         if sentence:
             self.sentences[sentence_id] = (first, first_clip)
-        begun, ended = (-1.0 if math.isnan(time) else time for time in (start, end))
-        content = self.sources.hashes[path], begun, ended
+        begun = 0.0 if math.isnan(start) else start
+        content = self.sources.hashes[path], begun, self._last_s(path, end)
         if content in self.seen:
             other, line = self.seen[content]
             same = f"is the same part of the same video as row {line}"

@@ -38,6 +38,8 @@ def evaluate(
     bundle: Path, engine: SignEngine, questions: Questions, params: EvaluationParams
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the `answer_table` of `engine`, which was loaded from `bundle`, and the metric entries."""
+    inference = engine.config["inference"]
+    inference["top_k"] = max(2, inference["top_k"])  # the margin needs the second sentence
     int8 = SignEngine.load(bundle, threads=1, int8=True)
     every, inside = np.arange(len(questions.of)), questions.inside
     sentences, own = engine.gallery.sentences, questions.sentences[inside]

@@ -31,13 +31,17 @@ class ClipInput(nn.Module):
         part = torch.zeros(len(mean), dtype=torch.long)
         for number, (first, end) in enumerate(part_columns(len(mean)).values()):
             part[first:end] = number
+        self.by_part = len(mean) == FEATURE_DIM
         self.register_buffer("part", part)  # (D,) for each feature column, the mask column of its part
 
     def forward(self, sequence: Tensor, mask: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rows `index` (B, T') of each clip, with 0 for missing parts, and their validity."""
         rows = sequence.gather(1, index[:, :, None].expand(-1, -1, sequence.shape[2]))
         bits = mask.gather(1, index[:, :, None].expand(-1, -1, mask.shape[2]))
-        missing = (bits < 1).index_select(2, self.part) | rows.isnan()
+        absent = bits < 1
+        # rows that are no landmarks are one part: it is there if any of its points is
+        absent = absent.index_select(2, self.part) if self.by_part else absent.all(2, keepdim=True)
+        missing = absent | rows.isnan()
         z = torch.where(missing, 0.0, z_scores(rows, self.mean, self.std))
         return torch.cat([z, (bits > 0).to(z.dtype)], dim=-1), bits[:, :, 0] >= 0
 

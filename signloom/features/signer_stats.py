@@ -63,20 +63,21 @@ class Moments:
             self.squares.append(np.nanvar(wide, 0))
 
     def result(self) -> tuple[Array, Array]:
-        """Return mean and deviation (D,), NaN for a column without a value; 1 for one that never changes."""
+        """Return mean and variance (D,); both are NaN for a column without a value."""
         means = np.array(self.means)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             # the variance within clips and that between them
             variance = np.nanmean(self.squares, axis=0) + np.nanvar(means, 0)
             mean: Array = np.nanmean(means, 0)
-        return mean, np.sqrt(np.where(variance <= VARIANCE_FLOOR, 1.0, variance))
+        return mean, variance
 
 
 def _filled(values: Array) -> Array:
     """Return values (S, D) in which a signer's missing ones are the mean of those of all other signers.
 
-    They only stand for columns in which the signer has no value, such as a hand that is never seen.
+    They only stand for columns in which the signer has no value, such as a hand that is never seen, or no
+    deviation, because the column never changes.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -103,14 +104,14 @@ def write_signer_stats(
     if not found:
         raise SignloomError("positions.normalise_by: no clip can be read; see the rejects of the manifest")
     signers = sorted(found)
-    moments = [found[signer].result() for signer in signers]
+    means, variances = map(np.array, zip(*(found[signer].result() for signer in signers), strict=True))
     write_npz(
         path,
         clip_id=np.array(list(signer_of), str),
         signer_of_clip=np.array(list(signer_of.values()), str),
         signer=np.array(signers, str),
-        mean=_filled(np.array([mean for mean, _ in moments])),
-        std=_filled(np.array([std for _, std in moments])),
+        mean=_filled(means),
+        std=_filled(np.sqrt(np.where(variances <= VARIANCE_FLOOR, np.nan, variances))),
     )
 
 

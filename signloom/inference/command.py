@@ -129,6 +129,13 @@ def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | No
 
 
 def presence(features: npt.NDArray[np.floating], parts: dict[str, list[int]]) -> npt.NDArray[np.int8]:
-    """Return the mask (T, 4) of `features` (T, D): a part that is all NaN or 0 is missing, as in training."""
-    columns = [(np.nan_to_num(features[:, first:end]) != 0).any(axis=1) for first, end in parts.values()]
-    return np.stack(columns, axis=1).astype(np.int8)
+    """Return the mask (T, 4) of `features` (T, D), as stage import_features does.
+
+    A part of the body is missing if all of it is 0 or any of it is NaN. Rows that are no landmarks are one
+    part, which is missing if all of it is 0 or NaN.
+    """
+    found = [features[:, first:end] for first, end in parts.values()]
+    there = [(np.nan_to_num(part) != 0).any(axis=1) for part in found]
+    if found[0].shape[1] < features.shape[1]:
+        there = [some & ~np.isnan(part).any(axis=1) for some, part in zip(there, found, strict=True)]
+    return np.stack(there, axis=1).astype(np.int8)

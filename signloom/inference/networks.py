@@ -39,6 +39,8 @@ class Networks:
     def __init__(self, bundle: Bundle, threads: int, int8: bool) -> None:
         self._bundle, self._threads = bundle, threads
         self._encoder = "sign_encoder.int8.onnx" if int8 else "sign_encoder.onnx"
+        # int8 scales its numbers by all clips of a batch, and an answer must not depend on the other clips
+        self._batch = 1 if int8 else _BATCH
         self._loaded: dict[str, _Network] = {}
 
     def encode(self, clips: Sequence[Clip]) -> Encoded:
@@ -47,8 +49,8 @@ class Networks:
         order = np.argsort(lengths, kind="stable")
         embeddings: list[Array] = [np.empty(0, np.float32)] * len(clips)
         frames = list(embeddings)
-        for start in range(0, len(order), _BATCH):
-            places = order[start : start + _BATCH].tolist()
+        for start in range(0, len(order), self._batch):
+            places = order[start : start + self._batch].tolist()
             found = self._needed(self._encoder).run(
                 ["embedding", "frames"], pad([clips[place] for place in places])
             )

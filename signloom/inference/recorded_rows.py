@@ -57,10 +57,13 @@ def _signer(moments: Moments, mean: Array, std: Array) -> tuple[Array, Array]:
     clips = len(moments.means)
     if not clips:
         return mean, std
-    own_mean, own_std = moments.result()
+    own_mean, own_variance = moments.result()
+    # a column without a value says nothing about this signer
+    own_mean = np.where(np.isnan(own_mean), mean, own_mean)
+    own_variance = np.where(np.isnan(own_variance), std**2, own_variance)
     share = clips / (clips + _PRIOR)
     both = share * own_mean + (1 - share) * mean
-    variance = share * (own_std**2 + (own_mean - both) ** 2)
+    variance = share * (own_variance + (own_mean - both) ** 2)
     variance += (1 - share) * (std**2 + (mean - both) ** 2)
     return both, np.sqrt(variance)
 

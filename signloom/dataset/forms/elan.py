@@ -53,13 +53,16 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers]) -> pd.D
         if missing := [name for name in (person.sentence, *person.gloss) if name not in seen]:
             names = ", ".join(sorted(seen)) or "no tiers"
             raise SignloomError(f"dataset.elan: no file has the tier {missing[0]!r}; the files have: {names}")
-    return pd.DataFrame(
+    table = pd.DataFrame(
         rows,
         columns=[
             *("row", "video", "start_s", "end_s", "sentence_id", "sentence", "gloss", "gloss_times"),
             "signer_id",
         ],
     )
+    numbers = pd.Series(text_numbers(table["sentence_id"].tolist()), table.index, dtype=str)
+    table["sentence_id"] = numbers.where(table["sentence_id"] != "", "an annotation without text")
+    return table
 
 
 def parsed(file: Path) -> Eaf:
@@ -83,7 +86,7 @@ def _nfc(text: str) -> str:
 
 
 def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Iterator[list[str]]:
-    """Yield the rows of one person in one file."""
+    """Yield the rows of one person in one file; the text of a row stands in place of its number."""
     video = _video(file, eaf, person.media, videos)
     origin = _origin(eaf, video)
     signer = person.signer or eaf.tiers[person.sentence][2].get("PARTICIPANT", "")
@@ -110,7 +113,7 @@ def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Itera
             f"{file.name}:{person.sentence}:{number}",
             video,
             *("no time" if time is None else seconds_text(time + origin) for time in (clip.start, clip.end)),
-            text_numbers([text])[0] if text else "an annotation without text",
+            text,
             clip.text,
             line,
             json.dumps(times) if times else "",

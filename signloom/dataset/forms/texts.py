@@ -2,6 +2,7 @@
 
 import unicodedata
 import zlib
+from collections.abc import Collection, Iterable
 
 
 def one_form(text: str) -> str:
@@ -27,14 +28,32 @@ def sentence_number(sentence: str) -> int:
 
 def text_numbers(texts: list[str]) -> list[str]:
     """Return the id of every sentence or gloss line in `texts`; "-1" for an empty one (nothing is signed)."""
-    return [str(sentence_number(text)) if one_form(text) else "-1" for text in texts]
+    numbers = _different_numbers(texts)
+    return [str(numbers[one_form(text)]) if one_form(text) else "-1" for text in texts]
+
+
+def _different_numbers(texts: Iterable[str], taken: Collection[int] = ()) -> dict[str, int]:
+    """Return an id for each different text: `sentence_number`, or another if that one is taken.
+
+    In one table of four with 35,000 texts, two texts have the same `sentence_number`.
+    """
+    numbers: dict[str, int] = {}
+    used = set(taken)
+    for text in sorted({one_form(text) for text in texts}):
+        number, again = sentence_number(text), 0
+        while number in used:
+            again += 1
+            number = sentence_number(f"{text} {again}")
+        used.add(number)
+        numbers[text] = number
+    return numbers
 
 
 def id_numbers(ids: list[str]) -> list[str]:
     """Return `ids` if all are whole numbers, or else a stable number made from the text of each."""
     ids = [number.strip() for number in ids]
     whole = all(not number or _is_whole(number) for number in ids)
-    return ids if whole else [str(sentence_number(number)) if number else "" for number in ids]
+    return ids if whole else [number and made for number, made in zip(ids, text_numbers(ids), strict=True)]
 
 
 def _is_whole(number: str) -> bool:
@@ -48,7 +67,9 @@ def sentence_ids(numbers: list[str], texts: list[str]) -> list[str]:
     If there is no such row, it becomes a number made from the text, and "-1" without a text.
     """
     known = {text: number for text, number in zip(texts, numbers, strict=True) if text and number}
+    given = [int(number) for number in numbers if number.isdecimal()]
+    made = _different_numbers((text for text in texts if text and text not in known), given)
     return [
-        number or (known.get(text, str(sentence_number(text))) if text else "-1")
+        number or (known[text] if text in known else str(made[one_form(text)]) if text else "-1")
         for text, number in zip(texts, numbers, strict=True)
     ]
