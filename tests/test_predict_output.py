@@ -9,6 +9,7 @@ import pytest
 from exported import Exported
 
 from signloom.__main__ import main
+from signloom.cli import picture
 from signloom.cli.predict import videos_in
 from signloom.inference.engine import SignEngine
 from tests.videos import write_frames, write_video
@@ -63,3 +64,18 @@ def test_a_number_of_threads_that_cannot_be_is_refused(
     with pytest.raises(SystemExit):
         answer(exported.folder, ["a.npz", "--threads", count])
     assert "expected 1 to" in capsys.readouterr().err
+
+
+def test_letters_that_no_font_has_are_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert picture._families("small flowers, petites fleurs") == ["sans-serif"]
+    assert capsys.readouterr().err == ""
+    families = picture._families("\U000e0101 small flowers")  # a letter that cannot be shown needs no font
+    assert families == ["sans-serif"] and capsys.readouterr().err == ""
+    families = picture._families("\U0001fbf9 \u4f60\u597d")
+    (said,) = capsys.readouterr().err.splitlines() or [""]
+    assert families[0] == "sans-serif" and (not said or "letters of the picture are in no font" in said)
+
+
+def test_lines_of_wide_letters_are_half_as_long() -> None:
+    lines = [picture._Line(letter * 100, "", 11) for letter in ("a", "\u4f60")]
+    assert [picture._per_line(line) for line in lines] == [picture.LETTERS, picture.LETTERS // 2]

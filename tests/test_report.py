@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
-from signloom.report import errors, plots, provenance, sources, tables
+from signloom.report import drawing, errors, plots, provenance, sources, tables
 from signloom.report.sentences import section as sentences
 from tests.report_inputs import (
     Page,
@@ -136,10 +138,40 @@ def test_a_corpus_without_held_out_clips_still_gets_its_page(tmp_path: Path) -> 
 
 def test_motion_that_was_never_measured_is_left_out() -> None:
     unknown, known = pd.Series([np.nan, np.nan]), pd.Series([1.0, np.nan, 2.0])
-    svg = plots.motion({"signed": known, "imported": unknown}, 0.25).svg
-    assert "signed (2)" in svg
-    assert "imported" not in svg
-    assert "Floor at 0.25" in plots.motion({"imported": unknown}, 0.25).svg
+    shown = plots.motion({"signed": known, "imported": unknown}, 0.25)
+    assert shown is not None and "signed (2)" in shown.svg and "Floor at 0.25" in shown.svg
+    assert "imported" not in shown.svg
+    assert plots.motion({"imported": unknown}, 0.25) is None
+
+
+def test_names_keep_both_ends_and_signers_who_are_not_drawn_are_counted() -> None:
+    assert (
+        drawing.shortened("GOOD-MORNING-EVERYONE-1", 12) == "GOOD-M…ONE-1"
+        and drawing.shortened("A" * 12, 12) == "A" * 12
+    )
+    names = [f"participant of the second recording session, number {number}" for number in range(40)]
+    groups = pd.DataFrame(
+        {"group": names, "data": "test", "wer": 0.5, "low": 0.4, "high": 0.6, "n": range(40, 0, -1)}
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of a layout that does not fit
+        drawn = plots.wer_by_signer(groups, "wer-by-signer")
+    assert drawn.caption == "Word error rate by signer: the 24 of 40 bars with the most clips."
+    assert "number 23" in drawn.svg and "number 24," not in drawn.svg
+
+
+def test_letters_that_no_font_here_has_are_no_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        svg = drawing.picture("a", "b", "c", lambda figure: figure.suptitle("\u4f60\u597d \U000e0101")).svg
+    assert "\u4f60\u597d" in svg
+
+
+def test_a_training_of_one_epoch_has_a_mark() -> None:
+    for epochs, seen in (([1], True), ([1, 2], False)):
+        axes = Figure().add_subplot()
+        plots._curve(axes, pd.DataFrame({"epoch": epochs, "loss": 2.0}), "loss", "loss", 0)
+        assert (axes.lines[-1].get_marker() not in ("None", None, "")) == seen
 
 
 def test_only_the_demo_corpus_is_called_invented(html: str, tmp_path: Path) -> None:

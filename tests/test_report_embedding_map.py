@@ -76,6 +76,14 @@ def test_a_large_map_is_thinned_but_keeps_the_lettered_sentences() -> None:
     assert len(found["named"]) == 6
 
 
+@pytest.mark.parametrize("sentences", [5, 7])
+def test_a_large_map_of_few_sentences_is_thinned_too(sentences: int) -> None:
+    rows, clips = clouds(sentences, 400)
+    found = embedding_map.describe(rows, clips)
+    assert found and found["drawn"] == 1500 and found["clips"] == sentences * 400
+    assert len(found["named"]) == min(sentences, 6)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_two_clips_make_no_map(count: int) -> None:
     rows, clips = clouds(1, 3)

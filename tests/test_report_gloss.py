@@ -225,6 +225,14 @@ def test_variant_and_decoder_are_chosen_by_the_mean_of_validation_and_never_by_t
     assert (joint["low"], joint["high"], joint["seeds"]) == (0.2, 0.3, 2)
 
 
+def test_equal_error_rates_choose_the_last_variant_with_its_own_decoder() -> None:
+    rates = {"tcn_ctc": {"ctc_greedy": 0.0, "ctc_beam": 0.0}, "hybrid_pose": {"ctc_beam": 0.0, "joint": 0.0}}
+    found = made({**rates, "hybrid_clip": {"ctc_greedy": 0.0, "joint": 0.1}}, (*rates, "hybrid_clip"))
+    choice = gloss.choose(found, gloss_tables.rates(found.metrics))
+    assert (choice.run, choice.decoder) == ("hybrid_pose", "joint")
+    assert choice.reason.endswith("(0.000), which 4 more have")
+
+
 def test_confused_glosses_are_counted_over_aligned_clips() -> None:
     answers = pd.DataFrame(
         [

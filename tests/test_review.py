@@ -19,9 +19,18 @@ from signloom.evaluation.oddities import Oddity, odd_lengths, poorly_found, swap
 from signloom.evaluation.review import Evidence, held_out, neighbours, queue, twice_in_table
 from signloom.features.pose.layout import POSE_POINTS, RAW_DIM, SHOULDERS, WRISTS
 from signloom.features.shards import FeatureShards
+from signloom.report.review import _wrapped
 from workflow_scripts import review, stats_pose
 
 WRONG = "10"  # the clip of the corpus below that has the other label
+
+
+def test_long_labels_fit_above_the_paths_of_a_clip() -> None:
+    long = _wrapped(
+        "MY MOTHER AND MY FATHER WORK IN THE GARDEN OF THE OLD SCHOOL EVERY MORNING BEFORE BREAKFAST"
+    )
+    assert len(long.splitlines()) == 3 and max(map(len, long.splitlines())) <= 28 and long.endswith("…")
+    assert _wrapped("") == ""
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,16 @@
 """Draw a clip and its answer as one picture: a few frames with their landmarks, and the answer's text."""
 
+import sys
 import textwrap
+import unicodedata
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import matplotlib as mpl
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
@@ -30,7 +34,7 @@ LETTERS = 92  # per line
 INK, GREY = "#1b1b1b", "#595959"
 # blue and orange stay distinct for colour-blind readers, and the words say the same
 ACCEPTED, REFUSED = "#0b4f9e", "#a14a00"
-_STYLE = {"font.family": "sans-serif", "text.parse_math": False}
+_STYLE = {"text.parse_math": False}
 
 
 class _Line(NamedTuple):
@@ -43,9 +47,41 @@ class _Line(NamedTuple):
 def write_picture(path: Path, video: Path, seen: VideoAnswer) -> None:
     """Write a PNG of `FRAMES` frames of `video` side by side, `seen.raw` drawn over them, and the answer."""
     images, times = _drawn(video, seen.raw)
-    with mpl.rc_context(_STYLE), atomic(path) as part:
-        figure = _figure(str(video), images, times, _lines(seen.answer))
-        figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
+    lines = _lines(seen.answer)
+    families = _families("".join([str(video), *(line.text for line in lines)]))
+    with mpl.rc_context({**_STYLE, "font.family": families}), atomic(path) as part:
+        figure = _figure(str(video), images, times, lines)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # said once, by _families
+            figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
+
+
+def _families(text: str) -> list[str]:
+    """Return the font families to draw `text` with: the usual one, and one for letters that it lacks.
+
+    Prints a warning if no font has them.
+    """
+    usual = font_manager.findfont(font_manager.FontProperties(family=["sans-serif"]))
+    missing = {letter for letter in text if letter.isprintable()} - _letters_of(usual)
+    if not missing:
+        return ["sans-serif"]
+    fonts = sorted({(font.name, font.fname) for font in font_manager.fontManager.ttflist})
+    fonts = [font for font in fonts if "Last Resort" not in font[0]]  # it has every letter, as a box
+    lacking, family = min((len(missing - _letters_of(file)), name) for name, file in fonts)
+    if lacking:
+        print(
+            f"warning: {lacking} letters of the picture are in no font of this machine; install one that has "
+            "them, such as Noto Sans CJK",
+            file=sys.stderr,
+        )
+    return ["sans-serif", family]
+
+
+def _letters_of(font: str) -> set[str]:
+    try:
+        return {chr(code) for code in font_manager.get_font(font).get_charmap()}
+    except (OSError, RuntimeError):  # a font that cannot be read has no letters
+        return set()
 
 
 def _drawn(video: Path, raw: RawClip) -> tuple[list[Image], list[float]]:
@@ -76,11 +112,13 @@ def _lines(answer: Answer) -> list[_Line]:
     for label, text in (("decoded", answer.text), ("glosses", answer.glosses)):
         if text:
             lines.append(_Line(f"{label}: {text}", INK, 11))
-    return [
-        line._replace(text=part)
-        for line in lines
-        for part in textwrap.wrap(line.text, LETTERS * 11 // int(line.points))
-    ]
+    return [line._replace(text=part) for line in lines for part in textwrap.wrap(line.text, _per_line(line))]
+
+
+def _per_line(line: _Line) -> int:
+    """Return how many letters of `line` fit beside each other; those of East Asia are twice as wide."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in line.text)
+    return LETTERS * 11 // int(line.points) * len(line.text) // max(1, len(line.text) + wide)
 
 
 def _step(line: _Line) -> float:

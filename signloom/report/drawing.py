@@ -3,6 +3,7 @@
 import html
 import io
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,10 @@ def picture(
         draw(figure)
         buffer = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", metadata=nothing)
+        with warnings.catch_warnings():
+            # the text stays text, and the reader's own fonts have its letters
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            figure.savefig(buffer, format="svg", metadata=nothing)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
@@ -65,6 +69,11 @@ def picture(
     label = html.escape(alt, quote=True)
     svg = f'{head} role="img" aria-label="{label}"{svg[svg.index(">") :].strip()}'
     return Picture(name, caption, shown_lines(svg))
+
+
+def shortened(name: str, most: int = 24) -> str:
+    """Return `name`, or both ends of it in `most` letters: names often differ in their last ones."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[len(name) - (most - 1) // 2 :]}"
 
 
 def note(axes: Axes, text: str, x: float, left: bool, inside: bool = False) -> None:

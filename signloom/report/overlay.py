@@ -14,6 +14,7 @@ FACE_COLOUR = (170, 255, 195)
 # pose points of the face and the hands are left out; their own meshes are drawn
 _POSE_JOINTS = (11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 _MIN_VISIBILITY = 0.3
+_MIN_FACE = 56  # pixels
 _SUBPIXEL_BITS = 4
 
 
@@ -21,15 +22,18 @@ def draw_landmarks(image: NDArray[np.uint8], row: NDArray[np.float32]) -> NDArra
     """Return a copy of the RGB `image` (height, width, 3) with a raw landmark row (1662,) drawn over it.
 
     The face is drawn as dots, pose and hands as bones and joints. The person's own left hand is amber, the
-    right hand blue. Missing parts and hidden joints are left out.
+    right hand blue. Missing parts and hidden joints are left out, and so is a face so small that its dots
+    would hide mouth and brows.
     """
     canvas = np.ascontiguousarray(image).copy()
     size = np.array([image.shape[1], image.shape[0]], np.float64)
     thick = max(1, round(min(image.shape[:2]) / 320))
     parts = {name: row[columns].astype(np.float64) for name, columns in RAW_PARTS.items()}
     face = parts["face"].reshape(-1, 3)[:, :2] * size
-    for point in face[np.isfinite(face).all(axis=1)]:
-        _dot(canvas, point, 0.5 * thick, FACE_COLOUR)
+    face = face[np.isfinite(face).all(axis=1)]
+    if len(face) and np.ptp(face[:, 0]) >= _MIN_FACE:
+        for point in face:
+            _dot(canvas, point, 0.5 * thick, FACE_COLOUR)
     pose = parts["pose"].reshape(-1, 4)
     xy = pose[:, :2] * size
     shown = np.isfinite(xy).all(axis=1) & (pose[:, 3] >= _MIN_VISIBILITY)

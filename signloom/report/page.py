@@ -1,6 +1,7 @@
 """The report: the results of one build on one page that opens from disk."""
 
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def render(sources: Sources) -> str:
     """Return the page."""
     videos = sources.videos
     return template("page.html.j2").render(
-        demo=sources.clips["video_file"].astype(str).str.startswith(_DEMO_VIDEOS).any(),
+        demo=is_demo(sources.clips["video_file"].astype(str)),
         **_corpus(sources),
         sheet=videos and contact_sheet.describe(videos, sources.clips, sources.rejects),
         sentences=sources.sentences and sentence_section.describe(sources.sentences, sources.clips),
@@ -71,6 +72,11 @@ def render(sources: Sources) -> str:
         checksums=provenance.checksums(sources.files, sources.page.parent),
         build=shlex.quote(sources.page.parent.parent.as_posix()),
     )
+
+
+def is_demo(videos: Iterable[str]) -> bool:
+    """Return whether some of the paths `videos` are those of the demo, whose people are drawn."""
+    return any(str(video).startswith(_DEMO_VIDEOS) for video in videos)
 
 
 def _corpus(sources: Sources) -> dict[str, Any]:

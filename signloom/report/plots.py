@@ -30,12 +30,15 @@ def lengths(clips: pd.DataFrame) -> drawing.Picture:
     )
 
 
-def motion(groups: dict[str, pd.Series], floor: float) -> drawing.Picture:
+def motion(groups: dict[str, pd.Series], floor: float) -> drawing.Picture | None:
     """Draw histograms of the clips' mean motion, a row per group, on one scale, and the motion floor.
 
-    `groups` maps a name to motion in shoulder widths a second; NaN (not measured) is left out.
+    `groups` maps a name to motion in shoulder widths a second; NaN (not measured) is left out. None if it
+    was measured in no clip.
     """
     shown = {name: values.dropna() for name, values in groups.items() if values.notna().any()}
+    if not shown:
+        return None
     top = max([floor, *(float(values.max()) for values in shown.values())])
     edges = np.linspace(0, top * 1.02 or 1.0, 49)
 
@@ -44,13 +47,12 @@ def motion(groups: dict[str, pd.Series], floor: float) -> drawing.Picture:
         _histograms(figure, titled, edges, "mean motion, shoulder widths a second")
         for axes in figure.axes:
             axes.axvline(floor, color=drawing.INK, linestyle="--", linewidth=1.2)
-        if shown:
-            drawing.note(figure.axes[0], f"floor {floor:g}", floor, left=False, inside=True)
+        drawing.note(figure.axes[0], f"floor {floor:g}", floor, left=False, inside=True)
 
     ranges = "; ".join(f"{name}: {v.min():.2f} to {v.max():.2f}" for name, v in shown.items())
     alt = f"Histograms of mean motion in shoulder widths a second. Floor at {floor:g}. {ranges}."
     caption = "Mean motion of every clip; the dashed line is the motion floor (quality.motion_floor)."
-    return drawing.picture("motion", caption, alt, draw, 0.6 + 1.05 * max(1, len(shown)))
+    return drawing.picture("motion", caption, alt, draw, 0.6 + 1.05 * len(shown))
 
 
 def _histograms(figure: Figure, groups: dict[str, pd.Series], edges: Any, unit: str) -> None:
@@ -106,7 +108,10 @@ def _curve(axes: Axes, history: pd.DataFrame, column: str, label: str, number: i
         axes.plot(values["epoch"], values[column], marker=mark, clip_on=False, **style)
         return
     axes.plot(values["epoch"], values[column], color=colour, alpha=0.5, linewidth=0.9)
-    axes.plot(values["epoch"], drawing.smooth(values[column]), **style)
+    # a line of one epoch is nothing without a mark
+    axes.plot(
+        values["epoch"], drawing.smooth(values[column]), marker=mark if len(values) == 1 else None, **style
+    )
 
 
 def wer_by_length(groups: pd.DataFrame, name: str, unit: str) -> drawing.Picture:
@@ -133,7 +138,10 @@ def wer_by_length(groups: pd.DataFrame, name: str, unit: str) -> drawing.Picture
 def wer_by_signer(groups: pd.DataFrame, name: str, most: int = 24) -> drawing.Picture:
     """Draw the word error rate of the `most` signers with the most clips: a bar and a 95 % interval each."""
     shown = groups.sort_values(["n", "group"], ascending=[False, True]).head(most)[::-1]
-    labels = [f"{row['group'] or 'unnamed'}, {short_data(row['data'])}" for row in shown.to_dict("records")]
+    labels = [
+        f"{drawing.shortened(row['group'] or 'unnamed')}, {short_data(row['data'])}"
+        for row in shown.to_dict("records")
+    ]
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -148,9 +156,11 @@ def wer_by_signer(groups: pd.DataFrame, name: str, most: int = 24) -> drawing.Pi
         axes.set_xlabel("word error rate")
         axes.grid(visible=False, axis="y")
 
-    alt = f"Word error rate by signer. {_worst(groups, '')}"
+    caption = "Word error rate by signer."
+    if len(shown) < len(groups):
+        caption = f"Word error rate by signer: the {len(shown)} of {len(groups)} bars with the most clips."
     height = max(1.4, 0.8 + 0.34 * len(shown))
-    return drawing.picture(name, "Word error rate by signer.", alt, draw, height)
+    return drawing.picture(name, caption, f"{caption} {_worst(groups, '')}", draw, height)
 
 
 def short_data(data: Any) -> str:

@@ -1,5 +1,6 @@
 """The page of the review queue: the first clips with their reasons, beside the clips that they are like."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,14 @@ from signloom.features.shards import FeatureShards
 from signloom.params.features import PositionsParams
 from signloom.report.contact_sheet import WITHHELD, Videos, drawn_frames, webp
 from signloom.report.drawing import SERIES, picture
-from signloom.report.page import template
+from signloom.report.page import is_demo, template
 
 _MOST = 40  # clips with pictures
 _MOMENTS = (0.25, 0.5, 0.75)  # of a clip, shown as frames
-_SIDE = 150  # pixels of the longer side of a frame
+_SIDE = 240  # pixels of the longer side of a frame
 _LINES = 2  # points or columns that are drawn
 _WIDTH, _HEIGHT = 2.2, 2.4  # inches of one clip's paths
+_LETTERS = 28  # of a title per line
 _LOOKS = ("-", "--")
 
 Paths = dict[str, NDArray[np.floating]]
@@ -49,6 +51,9 @@ def render(
         counts=counts,
         signed=bool((queue["label"] != "").any()),
         videos=movements.videos is not None,
+        demo=is_demo(video["video_path"] for video in movements.videos.files.values())
+        if movements.videos
+        else False,
     )
 
 
@@ -67,7 +72,8 @@ def _entry(
     pictures = [("this clip", clip["clip_id"]), *beside]
     titles = [(title, clip_id, labels.get(clip_id, "")) for title, clip_id in pictures]
     show = _strips if movements.videos else _paths
-    return {**clip, "pictures": show(titles, movements, drawn, int(clip["rank"]))}
+    file = movements.videos.files[clip["clip_id"]]["video_path"] if movements.videos else ""
+    return {**clip, "video": str(file), "pictures": show(titles, movements, drawn, int(clip["rank"]))}
 
 
 def _strips(
@@ -97,7 +103,7 @@ def _paths(
     def draw(figure: Figure) -> None:
         panels = figure.subplots(1, len(paths), sharex=True, sharey=True, squeeze=False)[0]
         for axes, its, (title, clip_id, label) in zip(panels, paths, titles, strict=True):
-            axes.set_title(f"{title}\n{label}\n{clip_id}", fontsize=9)
+            axes.set_title("\n".join(map(_wrapped, (title, label, clip_id))), fontsize=9)
             for name, colour, line in zip(drawn, SERIES, _LOOKS, strict=False):
                 points = its[name]
                 across, up = (points[:, 0], points[:, 1]) if plane else (range(len(points)), points[:, 0])
@@ -112,6 +118,11 @@ def _paths(
     caption = f"{what} {' and '.join(name.replace('_', ' ') for name in drawn)}."
     alt = f"{caption} " + " ".join(f"{title}: {clip_id}, {label}." for title, clip_id, label in titles)
     return [{"svg": picture(f"clip-{rank}", caption, alt, draw, _HEIGHT, _WIDTH * len(paths))}]
+
+
+def _wrapped(text: str) -> str:
+    """Return `text` in at most three lines that fit above the paths of a clip."""
+    return textwrap.fill(text, _LETTERS, max_lines=3, placeholder=" …")
 
 
 def paths_of(rows: NDArray[np.float32], positions: PositionsParams) -> Paths:

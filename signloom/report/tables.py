@@ -243,7 +243,8 @@ def stage_times(folder: Path, jobs: set[str]) -> Table:
     rows = []
     for stage, part in sorted(table.groupby("stage"), key=lambda item: -item[1]["seconds"].sum()):
         seconds, peak = part["seconds"], part["memory"].max()
-        memory = f"{peak:,.0f} MiB" if np.isfinite(peak) else DASH
+        # a job may end before its memory is measured for the first time
+        memory = f"{peak:,.0f} MiB" if np.isfinite(peak) and peak > 0 else DASH
         rows.append((stage, f"{len(part):,}", duration(seconds.sum()), duration(seconds.max()), memory))
     columns = ["Stage", "Jobs", "Time, all jobs", "Longest job", "Peak memory of a job"]
     return Table("times", "Time and peak memory of every stage, slowest first", columns, rows)

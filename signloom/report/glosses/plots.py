@@ -60,7 +60,9 @@ def _variant_line(axes: Axes, part: pd.DataFrame, column: str, smoothed: bool) -
             axes.plot(run["epoch"], run[column], color=colour, alpha=0.5, linewidth=0.8)
     mean = part.groupby("epoch")[column].mean()
     line = drawing.smooth(mean) if smoothed else mean
-    axes.plot(mean.index, line, color=colour, linestyle=drawing.LINES[number], label=variant)
+    # a line of one epoch is nothing without a mark
+    mark = drawing.MARKS[number] if len(mean) == 1 else None
+    axes.plot(mean.index, line, color=colour, linestyle=drawing.LINES[number], marker=mark, label=variant)
 
 
 def _mark(axes: Axes, points: pd.DataFrame) -> None:

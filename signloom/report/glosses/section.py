@@ -64,16 +64,21 @@ def choose(sources: GlossSources, rates: pd.DataFrame) -> Choice:
     """Return the run and the decoder with the lowest validation error rate.
 
     Variants are compared by the mean over their seeds, and the first run of the best one is returned; ties go
-    to the first in the pipeline's order. Without validation clips it is the last run and its last decoder,
-    because test clips must not choose.
+    to the decoder that the ablation compares a variant by, and then to the last variant. Without validation
+    clips it is the last run and its last decoder, because test clips must not choose.
     """
     dev = rates[rates["data"] == "val"]
     if dev.empty:
         run = variant_of(list(sources.metrics)[-1])
         known = [name for name in DECODERS if name in sources.predictions[run]]
         return Choice(run, known[-1], "there is no validation clip to choose by, so these are the last")
-    best = dev.loc[dev["wer"].idxmin()]
+    equal = dev[dev["wer"] == dev["wer"].min()]
+    compared = equal["decoder"] == equal["variant"].map(
+        {name: row.headline for name, row in VARIANTS.items()}
+    )
+    best = (equal[compared] if compared.any() else equal).iloc[-1]
     reason = f"lowest word error rate in validation ({best['wer']:.3f})"
+    reason += f", which {len(equal) - 1} more have" if len(equal) > 1 else ""
     return Choice(str(best["variant"]), str(best["decoder"]), reason)
 
 
@@ -128,7 +133,7 @@ def _tiles(sources: GlossSources, choice: Choice) -> list[tuple[str, str, int, C
         data: sources.metrics[choice.run].get(data, {}).get(choice.decoder, {})
         for data in ("test", "test_unseen_sentences")
     }
-    label = f"Gloss error rate, {choice.run}"
+    label = f"Gloss error rate, {choice.run}, {DECODERS[choice.decoder]}"
     return [
         (label, DATA[data], figures.get("n", 0), tables.score_cell(figures, _WER))
         for data, figures in scores.items()

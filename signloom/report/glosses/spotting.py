@@ -96,7 +96,7 @@ def _picture(gloss: str, rows: pd.DataFrame, precision: float) -> Picture:
             )  # fmt: skip
             if not np.isnan(row.true_start_s):
                 axes.plot([row.true_start_s, row.true_end_s], [number, number], color=true, linewidth=4)
-        names = [f"{_short(row.clip_id)}  {row.score:.2f}" for row in shown.itertuples()]
+        names = [f"{drawing.shortened(row.clip_id, _LONGEST)}  {row.score:.2f}" for row in shown.itertuples()]
         axes.set_yticks(range(len(shown)), names)
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlim(0, shown["length_s"].max())
@@ -125,7 +125,3 @@ def _say(row: dict[str, Any]) -> str:
         return f"{place}, not in the clip"
     known = not np.isnan(row["true_start_s"])
     return f"{place}, truth {row['true_start_s']:.2f} to {row['true_end_s']:.2f}" if known else place
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else "…" + name[1 - _LONGEST :]

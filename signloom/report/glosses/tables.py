@@ -57,7 +57,9 @@ def ablation_table(data: str, ablation: Mapping[str, Any], found: pd.DataFrame, 
         for decoder in read:
             figures = entry[decoder]
             wer = _mean(figures, "wer", notes, limits.get((variant, decoder), ""))
-            against = "baseline" if variant == BASELINE else score_cell(figures, _DIFFERENCE, notes)
+            against = (
+                _baseline(decoder, whole) if variant == BASELINE else score_cell(figures, _DIFFERENCE, notes)
+            )
             blank = _mean(entry, "blank_ratio", notes)
             rest = [_mean(figures, rate, notes) for rate in ("sub", "del", "ins", "sentence_acc")]
             rows.append([Cell(variant, DECODERS[decoder]), wer, against, blank, *rest])
@@ -70,6 +72,13 @@ def ablation_table(data: str, ablation: Mapping[str, Any], found: pd.DataFrame, 
     caption = f"{SETS[data]}, n\u00a0=\u00a0{n}, {over}{': every decoder' if whole else ''}"
     name = f"decoders-{data}" if whole else f"ablation-{data}"
     return Table(name, caption, columns, rows, notes.listed())
+
+
+def _baseline(decoder: str, whole: bool) -> Cell:
+    """Return the cell of a baseline; in the table of all decoders it says which rows are compared with it."""
+    return Cell(
+        "baseline", ("of greedy rows" if decoder == "ctc_greedy" else "of other rows") if whole else ""
+    )
 
 
 def comparison_table(ablation: Mapping[str, Any], shown: Sequence[str]) -> Table:

@@ -64,11 +64,10 @@ def describe(embeddings: NDArray[np.floating], clips: pd.DataFrame) -> dict[str,
         for letter, row in zip(_LABELS, sentences.iloc[chosen].to_dict("records"), strict=False)
     ]
     marked = {sentence_id: letter for letter, sentence_id, _, _ in named}
-    wanted = table["sentence_id"].isin(list(marked))
-    rest = np.flatnonzero(~wanted)
-    if len(table) > _MOST_POINTS:
-        rest = rest[np.linspace(0, len(rest) - 1, _MOST_POINTS).round().astype(int)]
-    shown = table.loc[np.union1d(np.flatnonzero(wanted), rest)]
+    wanted = table["sentence_id"].isin(list(marked)).to_numpy()
+    lettered = _evenly(np.flatnonzero(wanted), max(_MOST_POINTS // 2, _MOST_POINTS - int((~wanted).sum())))
+    rest = _evenly(np.flatnonzero(~wanted), _MOST_POINTS - len(lettered))
+    shown = table.loc[np.union1d(lettered, rest)]
     return {
         "picture": _draw(shown, marked, shares),
         "named": [(letter, sentence, size) for letter, _, sentence, size in named],
@@ -77,6 +76,11 @@ def describe(embeddings: NDArray[np.floating], clips: pd.DataFrame) -> dict[str,
         "drawn": len(shown),
         "clips": len(table),
     }
+
+
+def _evenly(rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """Return at most `most` of `rows`, evenly spread."""
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
 
 
 def _draw(clips: pd.DataFrame, marked: dict[int, str], shares: Floats) -> Picture:

@@ -107,7 +107,10 @@ def heat_map(counts: Counts, labels: list[str]) -> drawing.Picture:
     Every cell that is not empty holds its number; those of the right answers have a frame.
     """
     chosen = _most_confused(counts)
-    shown, names = counts[np.ix_(chosen, chosen)], [_short(labels[place]) for place in chosen]
+    shown, names = (
+        counts[np.ix_(chosen, chosen)],
+        [drawing.shortened(labels[place], _LONGEST) for place in chosen],
+    )
     of = counts.sum(1)[chosen]
 
     def draw(figure: Figure) -> None:
@@ -154,7 +157,3 @@ def _most_confused(counts: Counts) -> Counts:
 def _side(signs: int) -> float:
     """Return the width and height of the heat map in inches."""
     return max(drawing.WIDTH, 1.6 + 0.19 * signs)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
