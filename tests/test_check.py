@@ -293,6 +293,30 @@ def test_a_part_without_clips_is_named_unless_none_was_wanted(new_project: Path,
     assert "no signed clip" not in said("check", "mine")[1]
 
 
+def test_a_consent_that_has_ended_stops_check_as_it_stops_a_build(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    checked(new_project, ROWS)
+    table = new_project / "data/mine/clips.csv"
+    lines = [
+        f"{line},{'until' if not n else '2020-01-01' if n == 3 else ''}"
+        for n, line in enumerate(table.read_text().splitlines())
+    ]
+    table.write_text("\n".join(lines) + "\n")
+    code, out, _ = said("check", "mine")
+    assert code == 1
+    assert "must be mended: data/mine/clips.csv: the consent to 1 of 9 clips has ended; first: row 4" in out
+
+
+def test_a_folder_in_place_of_a_preset_lists_the_presets(new_project: Path, said: Said) -> None:
+    checked(new_project, ROWS)
+    code, _, err = said("check", "data/mine")
+    assert (
+        code == 2
+        and "did you mean mine? expected one of" in err
+        and "mine" in err.split("expected one of")[1]
+    )
+
+
 def test_check_lays_presets_over_each_other_and_names_an_unknown_one(new_project: Path, said: Said) -> None:
     write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
     checked(new_project, ROWS)

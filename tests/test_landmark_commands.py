@@ -110,7 +110,7 @@ def test_check_reads_lengths_of_every_form_and_refuses_variants_that_need_videos
     (videos / "f.json").write_text('[{"keypoints": []}]')
     names = ["a.pose", "b.npy", "c.csv", "d.json", "e", "f.json"]
     lines = [f"{name},We go {n % 2}.,WE GO{n % 2},s{n},train,," for n, name in enumerate(names)]
-    lines.append("a.pose,We go 0.,WE GO0,s0,test,0,9")
+    lines.append("a.pose,We go 0.,WE GO0,s0,test,0.2,9")
     head = "video,sentence,gloss,signer_id,split,start_s,end_s"
     write(new_project / "data/mine", clips__csv="\n".join([head, *lines]) + "\n")
     dataset = {"table": "data/mine/clips.csv", "videos": "data/mine/videos", "variations": None}
@@ -122,7 +122,7 @@ def test_check_reads_lengths_of_every_form_and_refuses_variants_that_need_videos
     assert "clips     6 of 7 rows" in out and "rejected  unreadable 1" in out
     assert "lengths   0.50/" in out and "/2.00 s" in out
     assert "rates     20 fps: 4, 50 fps: 2" in out
-    assert "1 clip ends after its video, first a@0-9 at 9 s of 1.00 s" in out
+    assert "1 clip ends after its video, first a@0.2-9 at 9 s of 1.00 s" in out
     assert (
         "must be mended: gloss.variants names hybrid_clip, which reads videos, and 6 clips are landmarks"
         in out

@@ -159,7 +159,7 @@ def test_a_line_with_fields_too_few_ends_in_empty_ones_and_says_so(tmp_path: Pat
         (b"", "the table is empty"),
         (b'video,sentence\na.mp4,"One.\n', "line 2 is not a readable table row"),
         (b"video,sentence,video\na.mp4,One.,b.mp4\n", "two columns are called 'video'"),
-        (b"video,sentence\na.mp4,\xff\n", "not a readable UTF-8 table"),
+        (b"video,sentence\na.mp4,\xff\n", "line 2 is no UTF-8 text; save the file as CSV UTF-8"),
     ],
 )
 def test_a_damaged_table_is_one_clear_error(tmp_path: Path, table: bytes, message: str) -> None:

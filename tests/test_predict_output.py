@@ -29,7 +29,7 @@ def test_pictures_beside_videos_do_not_make_a_folder_one_clip(tmp_path: Path) ->
     ("given", "said"),
     [
         (["--eaf", "folder"], "folder is a folder; name a file"),
-        (["--eaf", "same", "--vtt", "same"], "same is named for two files"),
+        (["--eaf", "same", "--vtt", "same"], "same: expected a name that ends in .eaf"),
         (["--picture", "folder.png"], "folder.png is a folder"),
     ],
 )
@@ -69,8 +69,6 @@ def test_a_number_of_threads_that_cannot_be_is_refused(
 def test_letters_that_no_font_has_are_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert picture._families("small flowers, petites fleurs") == ["sans-serif"]
     assert capsys.readouterr().err == ""
-    families = picture._families("\U000e0101 small flowers")  # a letter that cannot be shown needs no font
-    assert families == ["sans-serif"] and capsys.readouterr().err == ""
     families = picture._families("\U0001fbf9 \u4f60\u597d")
     (said,) = capsys.readouterr().err.splitlines() or [""]
     assert families[0] == "sans-serif" and (not said or "letters of the picture are in no font" in said)
@@ -79,3 +77,31 @@ def test_letters_that_no_font_has_are_said_in_one_line(capsys: pytest.CaptureFix
 def test_lines_of_wide_letters_are_half_as_long() -> None:
     lines = [picture._Line(letter * 100, "", 11) for letter in ("a", "\u4f60")]
     assert [picture._per_line(line) for line in lines] == [picture.LETTERS, picture.LETTERS // 2]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["predict", "a.eaf", "--eaf", "a.eaf"], "a.eaf is a.eaf itself; give another name"),
+        (["predict", "a.mp4", "--eaf", "a.mp4"], "a.mp4: expected a name that ends in .eaf"),
+        (["predict", "--stream", "a.mp4", "--srt", "link.srt"], "link.srt is a.mp4 itself"),
+        (["predict", "a.mp4", "--picture", "a.jpg"], "a.jpg: expected a name that ends in .png, or a folder"),
+        (["align", "a.mp4", "--glosses", "GO", "--eaf", "a.mp4"], "a.mp4: expected a name that ends in .eaf"),
+        (["compare", "a", "b", "--html", "a.mp4/page.html"], "a.mp4 is no folder"),
+        (["export-landmarks", "--output", "a.mp4"], "a.mp4 is no folder"),
+    ],
+)
+def test_no_answer_replaces_what_it_was_made_from(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.mp4", "a.eaf"):
+        Path(name).write_bytes(b"precious")
+    Path("link.srt").symlink_to("a.mp4")
+    assert main(command) == 2
+    assert said in capsys.readouterr().err
+    assert Path("a.mp4").read_bytes() == Path("a.eaf").read_bytes() == b"precious"

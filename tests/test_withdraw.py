@@ -174,6 +174,26 @@ def test_clips_whose_consent_has_ended_are_withdrawn_by_their_day(project: Path)
     assert {*read_withdrawn(list_beside(table))["signer_id"]} == {"s2"}
 
 
+def test_no_consent_that_has_ended_is_no_error(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("--ended")
+    assert "no consent in data/own/clips.csv has ended; nothing was removed" in capsys.readouterr().out
+    run("s1", "--yes")
+    capsys.readouterr()
+    run("--ended", "--yes")
+    assert "nothing was removed" in capsys.readouterr().out
+
+
+def test_a_build_of_another_table_is_named_with_what_to_do_first(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_build(Path("build/mine"))
+    Path("config/presets/mine.yaml").write_text("dataset: {table: data/own/other.csv}\n")
+    run("s1", "--yes")
+    said = capsys.readouterr().out
+    assert "--config preset=mine\n    before it, take them out of data/own/other.csv too" in said
+    assert "signloom withdraw --preset mine" in said
+
+
 def test_a_name_that_is_nobodys_is_an_error_that_names_the_nearest(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

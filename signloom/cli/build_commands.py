@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from signloom.cli.extras import need_corpora, need_points, need_scores
-from signloom.cli.given import path
+from signloom.cli.given import check_writable, path
 from signloom.cli.new_command import new_command
 from signloom.errors import SignloomError
 
@@ -33,6 +33,8 @@ def _run_compare(args: argparse.Namespace) -> int:
         raise SignloomError(f"compare: --clips {args.clips}: expected 0 or more")
     if args.html and args.html.is_dir():
         raise SignloomError(f"compare: --html {args.html}: expected a file, this is a folder")
+    if args.html:
+        check_writable("compare: --html", args.html.parent)
     # slow to import: --help should not wait for it
     from signloom.cli.compare import run_compare
 
@@ -64,6 +66,7 @@ def add_export_landmarks(commands: Any) -> None:
 
 def _run_export_landmarks(args: argparse.Namespace) -> int:
     need_points("export-landmarks")
+    check_writable("export-landmarks: --output", args.output)
     # slow to import: --help should not wait for it
     from signloom.cli.export_landmarks import export_landmarks
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from signloom.cli.build_commands import add_compare, add_export_landmarks, add_withdraw
 from signloom.cli.extras import need_corpora, need_points, need_rows, need_video
-from signloom.cli.given import camera, check_writable, path
+from signloom.cli.given import camera, check_output, check_writable, path
 from signloom.cli.new_command import new_command
 from signloom.errors import SignloomError, need_project
 from signloom.gate import is_there
@@ -153,19 +153,18 @@ def _run_predict(args: argparse.Namespace) -> int:
     poses = [path for path in args.videos if path.suffix.lower() == ".pose"]
     if poses and args.picture:
         raise SignloomError(f"predict: --picture works for videos, and {poses[0]} has landmarks alone")
-    if args.picture:
-        one = args.picture.suffix.lower() == ".png"
-        check_writable("--picture", args.picture.parent if one else args.picture)
     wanted = [name for name in ("eaf", "vtt", "srt") if getattr(args, name)]
+    inputs = [*args.videos, args.bundle, *([args.stream] if args.stream else [])]
     for name in wanted:
-        check_writable(f"--{name}", getattr(args, name).parent)
-    drawn = [args.picture] if args.picture and args.picture.suffix.lower() == ".png" else []
-    outputs = [*drawn, *(getattr(args, name) for name in wanted)]
-    for output in outputs:
-        if output.is_dir():
-            raise SignloomError(f"predict: {output} is a folder; name a file")
-        if outputs.count(output) > 1:
-            raise SignloomError(f"predict: {output} is named for two files; give each its own name")
+        check_output(f"predict: --{name}", getattr(args, name), f".{name}", inputs)
+    if args.picture and args.picture.suffix.lower() == ".png":
+        check_output("predict: --picture", args.picture, ".png", inputs)
+    elif args.picture and args.picture.suffix and not args.picture.is_dir():
+        raise SignloomError(
+            f"predict: --picture {args.picture}: expected a name that ends in .png, or a folder"
+        )
+    elif args.picture:
+        check_writable("--picture", args.picture)
     if wanted and (features or poses or len(args.videos) > 1 or args.picture):
         raise SignloomError(f"predict: --{wanted[0]} works for one video, and without --picture")
     if not features:
@@ -228,10 +227,10 @@ def _run_align(args: argparse.Namespace) -> int:
         raise SignloomError("align: --videos is for a table of clips")
     if args.eaf and table and args.eaf.is_file():
         raise SignloomError(f"align: --eaf {args.eaf}: expected a folder for the videos of a table")
-    if args.eaf and not table and args.eaf.is_dir():
-        raise SignloomError(f"align: --eaf {args.eaf}: expected a file, this is a folder")
-    if args.eaf:
-        check_writable("--eaf", args.eaf if table else args.eaf.parent)
+    if args.eaf and table:
+        check_writable("--eaf", args.eaf)
+    elif args.eaf:
+        check_output("align: --eaf", args.eaf, ".eaf", [args.clip, args.bundle])
     need_video("align")
     if args.clip.suffix.lower() == ".pose":
         need_points("align")

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from signloom.errors import SignloomError
@@ -19,6 +20,18 @@ def camera(text: str) -> int:
     if not text.isdecimal() or len(text) > 4:
         raise argparse.ArgumentTypeError(f"expected the number of a camera from 0, found {text!r}")
     return int(text)
+
+
+def check_output(option: str, output: Path, suffix: str, inputs: Iterable[Path]) -> None:
+    """Raise SignloomError if `output` is no file name with `suffix`, or is one of the `inputs`."""
+    if output.is_dir():
+        raise SignloomError(f"{option}: {output} is a folder; name a file")
+    if output.suffix.lower() != suffix:
+        raise SignloomError(f"{option}: {output}: expected a name that ends in {suffix}")
+    for file in inputs:
+        if output.exists() and file.exists() and output.samefile(file):
+            raise SignloomError(f"{option}: {output} is {file} itself; give another name")
+    check_writable(option, output.parent)
 
 
 def check_writable(option: str, folder: Path) -> None:

@@ -24,6 +24,7 @@ from signloom.dataset.foreign_tables import read_foreign
 from signloom.dataset.forms.likely import likely_forms
 from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.split_choice import are_isolated, choose_mode, clips_of_rows, quiet_splits
+from signloom.dataset.withdrawn import are_withdrawn, list_beside, read_withdrawn
 from signloom.errors import SignloomError
 from signloom.files import write_csv, write_text
 from signloom.gate import FOLDER_FPS
@@ -77,7 +78,9 @@ def init(folder: Path, name: str | None) -> int:
     head = f"# Written by `{by}`; laid over params.yaml. Products: build/{name}.\n\n"
     lines = _summary(found, corpus, contents, params, why)
     if own:
-        lines.append(f"  columns   {own.columns}; copied to {own.corpus.table}")
+        lines.append(
+            f"  columns   {own.columns}; copied to {own.corpus.table}: from now on, correct that copy"
+        )
         write_csv(own.corpus.table, own.table)
     write_text(file, head + _yaml(tree))
     print("\n".join([f"{folder}:", *lines, "", f"{file} is written. Next:", *_next(name, params)]))
@@ -106,7 +109,10 @@ def _rewritten(contents: Contents, name: str, found: Understood) -> Rewritten | 
     Raises SignloomError if there is a table at its place already.
     """
     for table in contents.tables:
-        if read := read_foreign(table, contents.root):
+        read = read_foreign(table, contents.root)
+        if isinstance(read, str):
+            found.notes += [read] if read else []
+        else:
             target = Path("data", name, "clips.csv")
             if target.exists() and target.samefile(table) and "csv" in likely_forms(table):
                 continue  # it has our columns; the notes say why it could not be used
@@ -121,7 +127,11 @@ def _rewritten(contents: Contents, name: str, found: Understood) -> Rewritten | 
                 corpus = best_reading("csv", copy, [contents.root], [], {})
             if corpus:
                 found.notes.clear()  # they say that no importer could read the table
-                return Rewritten(read[0], corpus._replace(table=target), read[1])
+                here = ~are_withdrawn(corpus.rows, read_withdrawn(list_beside(target)))
+                corpus = corpus._replace(
+                    table=target, rows=corpus.rows[here], present=corpus.present[here[corpus.present.index]]
+                )
+                return Rewritten(read[0][here], corpus, read[1])
     return None
 
 

@@ -57,6 +57,9 @@ def withdraw(
     listed = read_withdrawn(list_beside(dataset.table))
     ids = {*asked.rows["clip_id"], *listed["clip_id"]} - {""}
     hashes = {*asked.rows["video_hash"], *listed["video_hash"]} - {""}
+    if ended and not (signers or clips) and asked.rows.empty:
+        print(f"no consent in {dataset.table} has ended; nothing was removed")
+        return 0
     if not ids:
         raise SignloomError("withdraw: nothing to withdraw; name a signer, --clips, or --ended")
     builds = [build for build in find_builds() if build.holds(ids, hashes)]
@@ -140,6 +143,10 @@ def what_is_left(
     for build in builds:
         given = "" if build.folder == BUILD else f" --config preset={_presets(build)}"
         lines.append(f"  snakemake --cores all{given}" + ("" if given else "     or: dvc repro"))
+        if other := _other_table(build, dataset):
+            lines.append(
+                f"    before it, take them out of {other} too: signloom withdraw --preset {_presets(build)}"
+            )
     lines.append("then: signloom withdraw --verify" + (f" --preset {','.join(names)}" if names else ""))
     lines.append("yours to see to:")
     lines.append(f"  the source videos or rows in {dataset.videos}, and tables that name these clips")
@@ -209,6 +216,15 @@ def _edit_tables(dataset: DatasetParams) -> None:
 
 def _can_edit(dataset: DatasetParams) -> bool:
     return dataset.importer == "csv" and Path(dataset.table).suffix in _TEXT_TABLES
+
+
+def _other_table(build: Build, dataset: DatasetParams) -> str:
+    """Return the table of a build if it is another one than that of `dataset`, "" otherwise."""
+    try:
+        table = load_presets([] if build.folder == BUILD else _presets(build).split(",")).dataset.table
+    except SignloomError:  # a build whose preset is gone
+        return ""
+    return "" if Path(table) == Path(dataset.table) else str(table)
 
 
 def _presets(build: Build) -> str:

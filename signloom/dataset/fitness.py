@@ -52,7 +52,12 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
 
     Raises SignloomError if the table cannot be read or has no clip that can be used.
     """
-    rows = Table.read(params.dataset, hashes).with_content()
+    table, findings = Table.read(params.dataset, hashes), list[Finding]()
+    try:
+        table.refuse_ended()
+    except SignloomError as error:
+        findings.append(Finding(True, str(error)))
+    rows = table.with_content()
     with contextlib.redirect_stderr(io.StringIO()):  # the findings say it
         manifest = build_manifest(rows, params.dataset, ManifestParams(max_reject_ratio=1), hashes)
     clips, rejects = manifest.clips, manifest.rejects
@@ -65,7 +70,7 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
     clips = clips.assign(
         **headers.assign(seconds=cut.where(np.isfinite(cut)), whole_s=length), split="", seen=0
     )
-    findings = [
+    findings += [
         *_about_rejects(len(rows), rejects, params),
         *_about_review(pd.concat([clips, manifest.aside]), params),
         *_about_times(clips, params),

@@ -9,6 +9,7 @@ from signloom.dataset.forms.general import COLUMNS, check_names
 from signloom.dataset.forms.table_files import SHORT, found_separator, read_table, read_text
 from signloom.dataset.forms.texts import one_gloss
 from signloom.dataset.forms.video_files import VideoFiles
+from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.dataset.row_gate import PROBLEM, passed
 from signloom.errors import SignloomError
 from signloom.gate import is_there
@@ -24,15 +25,16 @@ _NAMES = {
 _FEWEST_FOUND = 0.5
 
 
-def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | None:
-    """Return `table` with our columns, videos relative to `root`, and what was taken for what; None if not.
+def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | str:
+    """Return `table` with our columns, videos relative to `root`, and what was taken for what.
 
     Videos are in the column most of whose values name one below the root, by path or by name alone. A table
-    that names a video twice is none: its times need a form of its own. Raises SignloomError with the line of
-    a row that has too few fields or cannot be shown, because the copy would hide it.
+    that names a video twice is not used: its times need a form of its own. Returns why a table cannot be
+    used; "" if it says nothing about videos. Raises SignloomError with the line of a row that has too few
+    fields or cannot be shown, because the copy would hide it.
     """
     if table.suffix.lower() not in _TABLES:
-        return None
+        return ""
     try:
         rows = (
             read_table(table, [])
@@ -44,10 +46,10 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | None:
             str(name): [_video(cell.strip(), root, files) for cell in rows[name]]
             for name in rows.columns.drop(["row", SHORT], errors="ignore")
         }
-    except SignloomError:
-        return None
+    except SignloomError as error:
+        return "" if table.suffix.lower() == ".txt" else str(error)  # most texts are no tables
     if not found or not len(rows):
-        return None
+        return ""
     best = max(found, key=lambda name: sum(map(bool, found[name])))
     videos = [video or rows[best].iloc[number].strip() for number, video in enumerate(found[best])]
     taken = {
@@ -55,9 +57,10 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | None:
         for ours, theirs in _NAMES.items()
         if (name := next((str(name) for name in rows if str(name).lower() in theirs and name != best), ""))
     }
-    enough = sum(map(bool, found[best])) >= _FEWEST_FOUND * len(rows)
-    if not enough or len({*videos}) < len(videos) or not {"sentence", "gloss"} & {*taken}:
-        return None
+    if not sum(map(bool, found[best])) >= _FEWEST_FOUND * len(rows):
+        return ""
+    if why := _why_not(rows, best, videos, taken):
+        return f"{table}: {why}"
     kept = [name for name in COLUMNS if name in rows and name not in ("row", "video", *taken)]
     others = [str(name) for name in rows if name not in ("row", SHORT, best, *taken.values())]
     # a column that nearly has one of our names, such as that of a time, must not be lost
@@ -73,10 +76,29 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | None:
     return ours, ", ".join(f"{ours} = {theirs}" for ours, theirs in named.items())
 
 
+def _why_not(rows: pd.DataFrame, best: str, videos: list[str], taken: dict[str, str]) -> str:
+    """Return why a table that names videos in its column `best` cannot be used, "" if it can."""
+    if not {"sentence", "gloss"} & {*taken}:
+        names = ", ".join(str(name) for name in rows if name not in ("row", SHORT))
+        return f"no column is called like a text; its columns are {names}: call one sentence or gloss"
+    first: dict[str, str] = {}
+    for video, row in zip(videos, rows["row"], strict=True):
+        if video in first:
+            return (
+                f"line {row} names {video} again, as line {first[video]} does; delete one of them, or call "
+                f"the columns video, sentence, start_s and end_s if a video holds several clips"
+            )
+        first[video] = row
+    return ""
+
+
 def _video(cell: str, root: Path, files: VideoFiles) -> str | None:
     """Return the path below `root` of the video that a cell names, or None."""
     if not cell:
         return None
-    if is_there(root / cell) and (root / cell).is_file() and (root / cell).is_relative_to(root):
-        return cell
-    return files.find(PureWindowsPath(cell).name)
+    for path in (cell, cell.replace("\\", "/")):  # as Windows writes it
+        if is_there(root / path) and (root / path).is_file() and (root / path).is_relative_to(root):
+            return path
+    name = PureWindowsPath(cell)
+    # the same video may have been converted, or its suffix written in capitals
+    return files.find(name.name) or (files.find(name.stem) if name.suffix.lower() in VIDEO_SUFFIXES else None)

@@ -65,7 +65,7 @@ def choose_mode(clips: pd.DataFrame, params: SplitsParams, isolated: bool) -> tu
     signed = clips[clips["sentence_id"] >= 0]
     signers = signed["signer_id"].nunique()
     drawn = [
-        ("clip", "the same signs in all parts, other clips"),
+        ("clip", f"the same {'signs' if isolated else 'sentences'} in all parts, other clips"),
         ("sentence", "sentences of the test are not in training"),
     ]
     options, unusable = [], ""

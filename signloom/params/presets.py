@@ -31,7 +31,10 @@ def read_preset(file: Path) -> Tree:
     if not file.exists():
         here = Path.cwd()
         shown = file.relative_to(here) if file.is_relative_to(here) else file
-        known = sorted(path.stem for path in file.parent.glob("*.yaml"))
+        # somebody may have typed a folder of videos
+        known = sorted(
+            path.stem for path in (file.parent if file.parent.is_dir() else PRESETS).glob("*.yaml")
+        )
         close = difflib.get_close_matches(file.stem, known, n=1)
         meant = f"did you mean {close[0]}? " if close else ""
         raise SignloomError(

@@ -134,7 +134,9 @@ class _Folder:
             key=lambda file: (_numbers(file), file.name),
         )
         if not self._files:
-            raise VideoUnreadable("folder holds no PNG or JPEG picture")
+            raise VideoUnreadable(
+                "the folder holds no PNG or JPEG picture; give a video, or a folder of numbered pictures"
+            )
         for before, after in itertools.pairwise(self._files):
             if _numbers(before) == _numbers(after):
                 raise VideoUnreadable(f"pictures {before.name} and {after.name} have the same number")

@@ -97,9 +97,21 @@ def read_text(
         with table.open(encoding="utf-8-sig", newline="") as file:
             rows = _lines(table, file, separator, quoted, header, short)
     except UnicodeDecodeError as error:
-        raise SignloomError(f"{table}: not a readable UTF-8 table: {error}") from error
+        line = _undecodable_line(table)
+        raise SignloomError(f"{table}: line {line} is no UTF-8 text; save the file as CSV UTF-8") from error
     _need(table, rows, columns)
     return rows
+
+
+def _undecodable_line(table: Path) -> int:
+    """Return the first line of a file that is not UTF-8, counted from 1."""
+    with table.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    return 1
 
 
 def without_rows(table: Path, rows: set[int], columns: Sequence[str]) -> str:
@@ -138,7 +150,7 @@ def _lines(
             problem = _problem(len(fields), named, len(header), quoted)
             if problem and (len(fields) > len(header) or not short):
                 raise SignloomError(f"{table}: line {line} {problem}")
-            if fields:
+            if any(field.strip() for field in fields):  # spreadsheets leave empty rows
                 cells = [plain(field) if quoted else field for field in fields]
                 rows.append([*cells, *[""] * (len(header) - len(fields)), line, problem])
             line = reader.line_num + 1

@@ -1,0 +1,97 @@
+"""`signloom init` and tables as people keep them: what cannot be used is named, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.form_files import write, write_videos
+
+Said = Callable[..., tuple[int, str, str]]
+NAMES = [f"{person}/{number}.mp4" for person in ("anna", "ben", "cem", "dora") for number in range(3)]
+
+
+@pytest.fixture
+def folder(new_project: Path) -> Path:
+    """Videos in a folder for each person, which are not the names of signs."""
+    place = new_project / "data/own"
+    write_videos(place, *NAMES)
+    return place
+
+
+def rows(*more: str, names: list[str] = NAMES) -> list[str]:
+    head = "file;translation;participant"
+    return [head, *(f"{name};I go {n % 3}.;{name[:3]}" for n, name in enumerate(names)), *more]
+
+
+@pytest.mark.parametrize(
+    ("lines", "encoding", "why"),
+    [
+        (
+            rows("anna/0.mp4;Für dich.;ann"),
+            "cp1252",
+            "list.csv: line 14 is no UTF-8 text; save the file as CSV UTF-8",
+        ),
+        (rows(), "utf-16", "list.csv: line 1 is no UTF-8 text"),
+        (rows(rows()[3]), "utf-8", "list.csv: line 14 names anna/2.mp4 again, as line 4 does"),
+        (
+            [line.replace("translation", "Satz") for line in rows()],
+            "utf-8",
+            "no column is called like a text; its columns are file, Satz, participant: call one sentence",
+        ),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_named_with_the_reason(
+    folder: Path, said: Said, lines: list[str], encoding: str, why: str
+) -> None:
+    (folder / "list.csv").write_bytes("\n".join([*lines, ""]).encode(encoding))
+    code, out, _ = said("init", "data/own")
+    assert code == 0 and "folders named after signs" in out
+    assert f"not used  data/own/list.csv: {why}".replace("list.csv: list.csv", "list.csv") in out
+
+
+def test_without_folders_the_reason_is_the_error(new_project: Path, said: Said) -> None:
+    names = write_videos(new_project / "data/own", *(name.replace("/", "_") for name in NAMES)) and NAMES
+    lines = rows(names=[name.replace("/", "_") for name in names])
+    write(new_project / "data/own", list__csv="\n".join(lines).replace("translation", "Satz") + "\n")
+    code, _, err = said("init", "data/own")
+    assert code == 2 and "list.csv: no column is called like a text" in err
+
+
+@pytest.mark.parametrize("change", [lambda name: name.replace("/", "\\"), lambda name: name])
+def test_names_as_windows_writes_them_are_found(
+    folder: Path, said: Said, change: Callable[[str], str]
+) -> None:
+    write(folder, list__csv="\n".join(rows(names=[change(name) for name in NAMES])) + "\n")
+    code, out, _ = said("init", "data/own")
+    assert code == 0 and "columns   video = file, sentence = translation, signer_id = participant" in out
+    assert "copied to data/own/clips.csv: from now on, correct that copy" in out
+    assert pd.read_csv("data/own/clips.csv")["video"].tolist() == NAMES
+
+
+def test_a_suffix_in_capitals_is_the_same_video(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/own", *(f"IMG_{n}.mp4" for n in range(9)))
+    lines = ["file,sentence", *(f"IMG_{n}.MP4,I go {n % 3}." for n in range(9))]
+    write(new_project / "data/own", list__csv="\n".join(lines) + "\n")
+    code, out, _ = said("init", "data/own")
+    assert code == 0 and "clips     9" in out
+
+
+def test_who_has_withdrawn_is_neither_counted_nor_copied(folder: Path, said: Said) -> None:
+    write(folder, list__csv="\n".join(rows()) + "\n")
+    write(folder, withdrawn__csv="clip_id,signer_id,video_hash,withdrawn_on\n,ann,,2026-01-01\n")
+    code, out, _ = said("init", "data/own")
+    assert code == 0 and "clips     9" in out and "signers   3: ben, cem, dor" in out
+    assert "ann" not in Path("data/own/clips.csv").read_text()
+
+
+def test_empty_rows_of_a_spreadsheet_are_no_clips(folder: Path, said: Said) -> None:
+    lines = [line.replace("file", "video").replace("translation", "sentence") for line in rows(";;", " ; ;")]
+    write(folder, clips__csv="\n".join(lines).replace("participant", "signer_id") + "\n")
+    code, out, _ = said("init", "data/own")
+    assert code == 0 and "clips     12" in out
+    code, out, _ = said("check", "own")
+    assert "clips     12 of 12 rows" in out
