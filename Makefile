@@ -70,6 +70,7 @@ adopt: setup ## record Snakemake's products in DVC; refused while Snakemake has 
 	python -m engines.adopt $(if $(PRESET),--preset $(PRESET))
 
 pull: setup ## fetch products from the DVC remote, and mark them as up to date in Snakemake
+	@python -m engines.dvc_yaml --check >/dev/null || { echo "error: dvc.yaml is not what the rules give now; run make dvc" >&2; exit 1; }
 	dvc pull
 	@dvc status --quiet || { echo "error: products differ from dvc.lock; run dvc repro instead" >&2; exit 1; }
 	@snakemake --cores 1 --touch --forceall --quiet all

@@ -7,14 +7,21 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
-from engines.build_folder import bring_to_now, demand_space, demand_writable, hold
+from engines.build_folder import (
+    bring_to_now,
+    demand_inputs,
+    demand_space,
+    demand_writable,
+    hold,
+    notice_replaced,
+)
 from engines.given import GATES, Given
-from engines.import_closure import WORKFLOW
+from engines.import_closure import WORKFLOW, in_workflow
 from engines.import_closure import local_code_of as code_of
 from engines.machine import emulation_warnings, gpus_per_job
 from engines.origins import Origins
 from engines.pipeline import Pipeline
-from engines.restored import follow
+from engines.restored import follow, is_read_only
 from signloom.errors import PARAMS_FILE, SignloomError
 from signloom.params.load import read_yaml
 
@@ -42,11 +49,14 @@ if store:
 try:
     demand_writable(Path(".snakemake"), Path("build"), Path("metrics"))
     flow = Pipeline.load(config, workflow.config_settings.config, stored)
+    if workflow.is_main_process and not is_read_only():
+        demand_inputs(flow.params)
 except SignloomError as error:
     sys.exit(f"error: {error}")
-if workflow.is_main_process and not stored:
-    follow(",".join(flow.presets))
 given, origins = Given(flow.params), Origins(flow)
+# DVC does not see that a consent has ended, which leaves the table without a digest
+if workflow.is_main_process and not stored and origins.sources(None):
+    follow(",".join(flow.presets))
 # a job of a cluster has its GPU already, and asks nobody
 gpus = gpus_per_job() if workflow.local_exec else 0
 
@@ -169,3 +179,8 @@ rule all:
         flow.of_grid("sign2text", flow.metric("{fold}{run}retrieval.json")),
         flow.of_grid("gloss", flow.metric("{fold}{seed}gloss/{variant}.json")),
         flow.together(flow.metric("together/gloss/{variant}.json")),
+
+
+if workflow.is_main_process and not is_read_only():
+    for line in notice_replaced(workflow.rules):
+        print(f"warning: {line}", file=sys.stderr)

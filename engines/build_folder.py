@@ -1,18 +1,23 @@
-"""The folder of a build: may this user write there, is the other engine at work, do times lie ahead?"""
+"""The folder of a build: may this user write there, is the other engine at work, what do times hide?"""
 
 import atexit
+import json
 import os
 import shutil
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 from signloom.disk import disk_error
 from signloom.errors import SignloomError
+from signloom.files import write_text
+from signloom.params.schema import Params
 
 PRODUCTS = {"build", "metrics"}
+_MARKS = Path(".snakemake/signloom_inputs.json")
 _LEAST_FREE = 1 << 20  # bytes; Snakemake's scheduler writes a few kilobytes
 
 
@@ -25,6 +30,68 @@ def demand_writable(*places: Path) -> None:
                 f"{folder.absolute()}: user {os.geteuid()} may not write there; "
                 "build in a clone of your own, or ask the owner for the right to write"
             )
+
+
+def demand_inputs(params: Params) -> None:
+    """Raise SignloomError for a file that parameters name and that is not there.
+
+    Snakemake takes the products of an earlier build for given if their inputs are gone.
+    """
+    weights = params.clip_features.weights
+    named = {
+        "dataset.table": [params.dataset.table],
+        "dataset.review": [params.dataset.review],
+        "dataset.variations": [params.dataset.variations],
+        "report.recipes": params.report.recipes,
+        "clip_features.weights": [] if weights in ("pretrained", "random") else [weights],
+    }
+    for key, paths in named.items():
+        for path in paths:
+            if path and not Path(path).expanduser().exists():
+                raise SignloomError(
+                    f"{key}: {path} does not exist; correct the parameter, or put the file there"
+                )
+
+
+def notice_replaced(rules: Iterable[Any]) -> list[str]:
+    """Give inputs of `rules` that were replaced by files with an older time that of now; return warnings.
+
+    Snakemake compares contents only where an input is newer than the product, and `rsync` and archives keep
+    the times of what they bring. Products are left alone.
+    """
+    inputs = {str(item) for rule in rules for item in rule.input if not callable(item)}
+    paths = sorted(path for path in inputs if "{" not in path and not PRODUCTS & set(Path(path).parts[:1]))
+    known, found, warnings = _marks(), dict[str, list[int]](), []
+    looked = _MARKS.stat().st_mtime_ns if known else 0
+    for path in paths:
+        if not (mark := _mark(path)):
+            continue
+        if path in known and known[path] != mark and mark[0] < looked:
+            if os.access(path, os.W_OK):
+                os.utime(path)
+                mark = _mark(path)
+            else:
+                warnings.append(f"{path} was replaced by a file with an older time; `touch` it")
+        found[path] = mark
+    if found != {path: known.get(path) for path in found} and _MARKS.parent.is_dir():
+        write_text(_MARKS, json.dumps(known | found))
+    return warnings
+
+
+def _marks() -> dict[str, list[int]]:
+    """Return what the inputs were at the last look: a shortcut only, so a damaged file counts as none."""
+    with suppress(OSError, ValueError):
+        known = json.loads(_MARKS.read_text("utf-8"))
+        return known if isinstance(known, dict) else {}
+    return {}
+
+
+def _mark(path: str) -> list[int]:
+    try:
+        s = os.stat(path)  # noqa: PTH116, a Path for each of many files takes longer than the call
+    except OSError:
+        return []
+    return [s.st_mtime_ns, s.st_size, s.st_ino]
 
 
 def demand_space() -> None:

@@ -29,6 +29,10 @@ _WITH_VALUE = {"-S", "--set-param", "-n", "--name", "-m", "--message"}
 _HARMLESS = {"-q", "--quiet", "-v", "-vv", "--verbose", "-k", "--keep-going"}
 
 
+# the stages that run if a preset or the number of shards changes, and with them perhaps the list of stages
+CHECKED = ("sources", "manifest")
+
+
 class Wanted(NamedTuple):
     """What the command of a stage builds."""
 
@@ -56,9 +60,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("output")
     args = parser.parse_args(argv)
     own, file = Wanted(args.rule, args.output), target(Path(), args.preset).as_posix()
+    if own.rule in CHECKED and is_old(file, args.preset):
+        given = f" PRESET={args.preset}" if args.preset else ""
+        print(
+            f"error: {file} is not what the rules give now; run make dvc{given}, and again", file=sys.stderr
+        )
+        return 2
     if any(asks_for_all(words, file) for words in _parents()):
         return _build_with_others(own, file, args.preset)
     return snakemake([own], args.preset)
+
+
+def is_old(file: str, preset: str | None) -> bool:
+    """Return whether the dvc.yaml `file` differs from what rules and parameters give."""
+    from engines.dvc_yaml import render  # which imports this module
+
+    return Path(file).read_text("utf-8") != render(Path(), preset)
 
 
 def _parents() -> list[list[str]]:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
-from engines.dvc_stage import command, target
+from engines.dvc_stage import CHECKED, command, target
 from engines.given import BY_RULES
 from engines.pipeline import PARAMS_FILE, PRESETS, Pipeline
 from engines.workflow import workflow
@@ -106,7 +106,10 @@ def _stage(rule: Any, flow: Pipeline, variant: str, place: Place) -> dict[str, A
     # Snakemake gives this rule a digest of the videos; DVC depends on their folder instead
     folders = [flow.params.dataset.videos] if hasattr(rule.params, "contents") else []
     given = _given(rule, flow, wildcards)
-    stage["deps"] = sorted({*_inputs(rule, flow, wildcards, given), *folders})
+    # a key that a preset sets later is in no list of parameters, so this stage looks at the files themselves,
+    # and says that dvc.yaml is old
+    presets = [(PRESETS / f"{name}.yaml").as_posix() for name in flow.presets if rule.name == CHECKED[0]]
+    stage["deps"] = sorted({*_inputs(rule, flow, wildcards, given), *folders, *presets})
     stage["params"] = _params(given, flow.presets)
     metrics = [path for path in outputs if path.startswith("metrics/")]
     stage["outs"] = [path for path in outputs if path not in metrics]

@@ -15,6 +15,7 @@ from engines.import_closure import in_workflow
 from signloom.dataset.forms.mapping import read_form
 from signloom.dataset.importers import annotation_sources
 from signloom.dataset.shard_names import shard_names
+from signloom.dataset.withdrawn import list_beside
 from signloom.errors import PARAMS_FILE, SignloomError
 from signloom.params.load import Tree, check_params, complaint, dotted_keys, overlay
 from signloom.params.presets import PRESETS, PRODUCT_FOLDERS, read_preset
@@ -45,6 +46,8 @@ class Pipeline:
             raise SignloomError(
                 f"preset {min(taken)!r}: build/{min(taken)}/ is a folder of products; choose another name"
             )
+        if twice := [name for name in presets if presets.count(name) > 1]:
+            raise SignloomError(f"preset {twice[0]!r} is named twice; name it once")
         files = [PARAMS_FILE, *(in_workflow(PRESETS / f"{name}.yaml") for name in presets)]
         for file in files[1:]:
             tree = overlay(tree, read_preset(file))
@@ -222,12 +225,14 @@ class Pipeline:
 
     @property
     def table(self) -> list[str]:
-        """The files of the annotation table; the engines report a missing one."""
+        """The files of the annotation table, and the list of withdrawn clips if there is one."""
         dataset = self.params.dataset
+        listed = list_beside(dataset.table)
+        withdrawn = [str(listed)] if listed.exists() else []
         try:
-            return [str(path) for path in annotation_sources(dataset.importer, Path(dataset.table))]
+            return [*map(str, annotation_sources(dataset.importer, Path(dataset.table))), *withdrawn]
         except SignloomError:
-            return [dataset.table]
+            return [dataset.table, *withdrawn]
 
     def files(self, wildcards: Any, input: Any, output: Any) -> str:
         """Return the options of a stage that name its files; Snakemake gives `input` and `output` by name.

@@ -32,6 +32,11 @@ def read_only() -> Iterator[None]:
         os.environ.pop(_READ_ONLY) if before is None else os.environ.update({_READ_ONLY: before})
 
 
+def is_read_only() -> bool:
+    """Return whether the workflow is only read now."""
+    return _READ_ONLY in os.environ
+
+
 def follow(preset: str) -> None:
     """Record in Snakemake what DVC holds for unchanged, if DVC has written dvc.lock since the last time.
 

@@ -16,6 +16,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import annotation_files
 from signloom.dataset.manifest import shard_digests
 from signloom.dataset.sources import Table, sources_digest
+from signloom.dataset.withdrawn import list_beside
 from signloom.errors import SignloomError
 from signloom.files import hash_files, write_json
 
@@ -83,7 +84,13 @@ def _state(flow: Pipeline, files: list[str]) -> str:
         annotations = []
     code = hash_files(Path(path) for stage in ("sources", "manifest") for path in code_of(stage))
     parts = [code, dataset.model_dump_json(), str(flow.params.shards.count), date.today().isoformat()]
-    watched = [*annotations, *sorted(folders), *files, *(str(path) for path in given if path)]
+    watched = [
+        *annotations,
+        str(list_beside(dataset.table)),
+        *sorted(folders),
+        *files,
+        *(str(path) for path in given if path),
+    ]
     return hashlib.sha256("\n".join([*parts, *_statuses(watched)]).encode()).hexdigest()
 
 

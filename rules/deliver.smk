@@ -1,6 +1,6 @@
 REPORT_TEMPLATES = sorted(
     str(path)
-    for path in Path("signloom/report/templates").glob("*")
+    for path in in_workflow(Path("signloom/report/templates")).glob("*")
     if path.name != "comparison.html.j2"  # the page of `signloom compare`
 )
 

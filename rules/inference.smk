@@ -48,7 +48,7 @@ rule calibrate:
 rule export:
     """Write the bundle: ONNX networks, checked against PyTorch, and everything else that answers need."""
     input:
-        code=[*code_of("export"), local("signloom/export/model_card.md.j2")],
+        code=[*code_of("export"), local(str(in_workflow(Path("signloom/export/model_card.md.j2"))))],
         checkpoint=flow.plain(rules.train_sign2text.output.best),
         gloss=flow.of_exported_run(flow.product("models/gloss/{variant}/best.pth")),
         features=flow.each(rules.pose_features.output.npy, shard=flow.shards),

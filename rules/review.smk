@@ -5,7 +5,7 @@ rule review:
             *code_of("review"),
             *local(
                 [
-                    f"signloom/report/templates/{name}"
+                    str(in_workflow(Path("signloom/report/templates", name)))
                     for name in ("base.html.j2", "review.html.j2", "style.css")
                 ]
             ),

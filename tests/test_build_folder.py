@@ -8,12 +8,21 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
 
-from engines.build_folder import bring_to_now, demand_space, demand_writable, hold
+from engines.build_folder import (
+    bring_to_now,
+    demand_inputs,
+    demand_space,
+    demand_writable,
+    hold,
+    notice_replaced,
+)
 from signloom.errors import SignloomError
+from signloom.params.load import load_params
 from tests.checkouts import run
 from tools.small_project import make_small
 
@@ -72,6 +81,52 @@ def test_products_of_a_time_ahead_get_the_time_of_now_and_other_files_are_named(
     assert now - 1 <= (tmp_path / "build/ahead").stat().st_mtime <= time.time()
     assert (tmp_path / "build/before").stat().st_mtime == pytest.approx(now - day)
     assert (tmp_path / "table.csv").stat().st_mtime == pytest.approx(now + day)
+
+
+def test_an_input_that_was_replaced_by_an_older_file_gets_the_time_of_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (".snakemake", "build"):
+        (tmp_path / name).mkdir()
+    names, old = ("code.py", "edited.py", "same.py", "build/product"), time.time() - 86400
+    for name in names:
+        (tmp_path / name).write_text("first", "utf-8")
+        os.utime(tmp_path / name, (old, old))
+    rules = [SimpleNamespace(input=[*names, "missing.py", "{fold}splits.csv", lambda wildcards: ""])]
+    assert notice_replaced(rules) == []
+    for name in ("code.py", "build/product"):  # as `mv`, `rsync -a` and `tar` leave it
+        (tmp_path / "new").write_text("second", "utf-8")
+        os.utime(tmp_path / "new", (old - 3600, old - 3600))
+        (tmp_path / "new").replace(tmp_path / name)
+    (tmp_path / "edited.py").write_text("second", "utf-8")
+    edited = (tmp_path / "edited.py").stat().st_mtime_ns
+    assert notice_replaced(rules) == []
+    assert time.time() - (tmp_path / "code.py").stat().st_mtime < 60
+    assert (tmp_path / "edited.py").stat().st_mtime_ns == edited
+    assert (tmp_path / "same.py").stat().st_mtime == pytest.approx(old)
+    assert (tmp_path / "build/product").stat().st_mtime == pytest.approx(old - 3600)
+    (tmp_path / "code.py").write_text("third", "utf-8")
+    os.utime(tmp_path / "code.py", (old, old))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert notice_replaced(rules) == ["code.py was replaced by a file with an older time; `touch` it"]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("dataset", "table", "data/clps.csv"),
+        ("dataset", "review", "reviw.csv"),
+        ("dataset", "variations", "var.json"),
+        ("report", "recipes", ["recipes.csv"]),
+        ("clip_features", "weights", "~/no-such-weights.pt"),
+    ],
+)
+def test_a_file_that_parameters_name_must_be_there(root: Path, section: str, key: str, value: object) -> None:
+    params = load_params(root / "params.yaml")
+    params = params.model_copy(update={section: getattr(params, section).model_copy(update={key: value})})
+    with pytest.raises(SignloomError, match=rf"{section}.{key}: .* does not exist; correct the parameter"):
+        demand_inputs(params)
 
 
 STAGES = "stages:\n  copy:\n    cmd: cp a b\n    deps: [a]\n    outs: [b]\n"

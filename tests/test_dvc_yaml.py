@@ -9,8 +9,9 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from engines import adopt, dvc_yaml
+from engines import adopt, dvc_stage, dvc_yaml
 from signloom.dataset.shard_names import shard_names
+from signloom.params.load import load_params
 from tests.checkouts import change_params, link_code
 
 
@@ -26,6 +27,34 @@ def with_shards(checkout: Path, count: int) -> None:
     """Write params.yaml with `count` shards, and dvc.yaml from the rules."""
     change_params(checkout, {"shards": {"count": count}})
     (checkout / "dvc.yaml").write_text(dvc_yaml.render(checkout), "utf-8")
+
+
+def test_an_old_dvc_yaml_is_said_by_the_stages_that_run_when_it_gets_old(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(checkout)
+    monkeypatch.setattr(dvc_stage, "snakemake", lambda *given: 0)
+    with_shards(checkout, 2)
+    assert dvc_stage.main(["manifest", "build/manifest.parquet"]) == 0
+    change_params(checkout, {"shards": {"count": 3}})
+    assert dvc_stage.main(["manifest", "build/manifest.parquet"]) == 2
+    assert "dvc.yaml is not what the rules give now; run make dvc, and again" in capsys.readouterr().err
+    assert dvc_stage.main(["text", "build/text/tokenizer.json"]) == 0
+
+
+def test_a_preset_and_a_list_of_withdrawn_clips_are_dependencies(checkout: Path) -> None:
+    preset = checkout / "config/presets/own.yaml"
+    preset.unlink(missing_ok=True)
+    preset.write_text("evaluation: {bootstrap: 150}\n", "utf-8")
+    table = checkout / load_params(checkout / "params.yaml").dataset.table
+    table.parent.mkdir(parents=True, exist_ok=True)
+    table.write_text("video,sentence\n", "utf-8")
+    before = yaml.safe_load(dvc_yaml.render(checkout, "own"))["stages"]
+    assert "config/presets/own.yaml" in before["sources"]["deps"]
+    assert "config/presets/own.yaml" not in before["manifest"]["deps"]
+    (table.parent / "withdrawn.csv").write_text("clip_id,signer_id,video_hash,withdrawn_on\n", "utf-8")
+    after = yaml.safe_load(dvc_yaml.render(checkout, "own"))["stages"]["sources"]["deps"]
+    assert {*after} - {*before["sources"]["deps"]} == {f"{table.parent.relative_to(checkout)}/withdrawn.csv"}
 
 
 @pytest.mark.parametrize("count", [1, 8, 9, 10, 12, 100, 101])

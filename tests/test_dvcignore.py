@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
+from signloom.dataset.landmark_sources import SUFFIXES
 from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
+from signloom.dataset.row_files import ROW_SUFFIXES
 
-NAMED = [*VIDEO_SUFFIXES, *FRAME_SUFFIXES, ".npy", ".csv", ".eaf", ".srt", ".vtt"]
+NAMED = sorted({*VIDEO_SUFFIXES, *FRAME_SUFFIXES, *ROW_SUFFIXES, *SUFFIXES, ".eaf", ".srt", ".vtt"})
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def test_dvc_looks_at_every_kind_of_file_that_a_table_can_name(repo: Repo, folde
     assert seen(repo, f"{folder}/clip{suffix}")
 
 
-@pytest.mark.parametrize("name", [".DS_Store", "notes.txt", "clip.mp4.part", "._clip.mp4", "Thumbs.db"])
+@pytest.mark.parametrize("name", [".DS_Store", "notes.docx", "clip.mp4.part", "._clip.mp4", "Thumbs.db"])
 @pytest.mark.parametrize("folder", ["data/demo/videos", "data/mine/videos/anna/0001"])
 def test_a_stray_file_in_a_folder_of_videos_is_nothing_to_dvc(repo: Repo, folder: str, name: str) -> None:
     assert not seen(repo, f"{folder}/{name}")

@@ -25,7 +25,6 @@ from signloom.errors import SignloomError
 from signloom.params.features import GateParams
 from signloom.params.load import load_params, overlay
 from signloom.params.schema import Params
-from tests.videos import write_video
 
 # stages that the specification gives a GPU
 ON_GPU = {
@@ -95,6 +94,11 @@ def test_a_preset_is_served_by_dvc_with_its_own_folders_and_parameter_files(root
 def test_a_preset_may_not_be_called_like_a_folder_of_products() -> None:
     with pytest.raises(SignloomError, match="preset 'models'"):
         Pipeline.load({"preset": "models"})
+
+
+def test_a_preset_that_is_named_twice_is_refused() -> None:
+    with pytest.raises(SignloomError, match="preset 'gru' is named twice"):
+        Pipeline.load({"preset": "gru,five_folds,gru"})
 
 
 def test_a_wrong_form_of_ones_own_is_said_before_any_job(root: Path, tmp_path: Path) -> None:
@@ -371,33 +375,3 @@ def test_the_library_imports_no_engine(root: Path) -> None:
         text = path.read_text("utf-8")
         for engine in ("snakemake", "dvc", "engines"):
             assert f"import {engine}" not in text and f"from {engine}" not in text, path
-
-
-def test_another_project_uses_the_workflow_as_a_module_from_its_own_folder(
-    root: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "Snakefile").write_text(
-        f"""
-configfile: "params.yaml"
-
-
-module signloom:
-    snakefile:
-        "{root}/Snakefile"
-    config:
-        config
-
-
-use rule * from signloom as signloom_*
-""",
-        "utf-8",
-    )
-    write_video(tmp_path / "videos/a.mp4", 17, 1, 25)
-    (tmp_path / "clips.csv").write_text("video,sentence\na.mp4,a b\n", "utf-8")
-    params = load_params(root / "params.yaml").model_dump(mode="json")
-    params["dataset"] |= {"table": "clips.csv", "videos": "videos", "variations": None}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
-    command = ["snakemake", "--cores", "1", "signloom_sources"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "build/sources.parquet").exists()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -160,3 +161,28 @@ def test_products_of_an_earlier_parameter_come_back_from_dvc_and_no_engine_makes
     change_params(project, {"train_gloss": {"epochs": 1}})
     assert ran_by_dvc(project) == set()
     assert_nothing_to_do(project)
+
+
+def test_a_list_of_withdrawn_clips_that_arrives_is_noticed_by_both_engines(project: Path) -> None:
+    listed = (project / TABLE).with_name("withdrawn.csv")
+    listed.write_text("clip_id,signer_id,video_hash,withdrawn_on\n,s0,,2026-01-01\n", "utf-8")
+    assert jobs_of(project)["sources"] == 1
+    run(project, "python", "-m", "engines.dvc_yaml")
+    assert "sources" in changed_for_dvc(project)
+
+
+def test_a_consent_that_has_ended_is_not_hidden_by_what_dvc_says(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    west, east = "XXX+12", "XXX-14"  # where the day ends last and first
+    last = (datetime.now(UTC) - timedelta(hours=12)).date()
+    table = pd.read_csv(project / TABLE, dtype=str).assign(consent="all", until=f"{last}")
+    table.to_csv(project / TABLE, index=False)
+    monkeypatch.setenv("TZ", west)
+    run(project, "snakemake", "--cores", "all")
+    adopt(project)
+    assert_nothing_to_do(project)
+    shutil.copy(project / "dvc.lock", project / "copy")
+    (project / "copy").replace(project / "dvc.lock")  # as a pull leaves it
+    monkeypatch.setenv("TZ", east)
+    assert jobs_of(project)["sources"] == 1

@@ -194,6 +194,15 @@ def test_a_build_of_another_table_is_named_with_what_to_do_first(
     assert "signloom withdraw --preset mine" in said
 
 
+def test_dvc_is_told_of_a_new_list(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("dvc.yaml").write_text("stages: {}\n")
+    run("s1", "--yes")
+    assert "data/own/withdrawn.csv yet: make dvc\n" in capsys.readouterr().out
+    Path("dvc.yaml").write_text("stages: {sources: {deps: [data/own/withdrawn.csv]}}\n")
+    run("s2", "--yes")
+    assert "make dvc" not in capsys.readouterr().out
+
+
 def test_a_name_that_is_nobodys_is_an_error_that_names_the_nearest(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import all_rows
 from signloom.dataset.sources import Sources
 from signloom.dataset.withdrawn import add_withdrawn, are_withdrawn, list_beside, read_withdrawn
-from signloom.errors import SignloomError
+from signloom.errors import PRESETS, SignloomError
 from signloom.files import file_sha256, write_npy, write_text
 from signloom.params.dataset import DatasetParams
 from signloom.params.presets import load_presets
@@ -147,6 +147,10 @@ def what_is_left(
             lines.append(
                 f"    before it, take them out of {other} too: signloom withdraw --preset {_presets(build)}"
             )
+    listed, watched = list_beside(dataset.table), Path(PRESETS if names else "", "-".join(names), "dvc.yaml")
+    if watched.exists() and str(listed) not in watched.read_text("utf-8"):
+        given = f" PRESET={','.join(names)}" if names else ""
+        lines.append(f"for DVC, which does not look at {listed} yet: make dvc{given}")
     lines.append("then: signloom withdraw --verify" + (f" --preset {','.join(names)}" if names else ""))
     lines.append("yours to see to:")
     lines.append(f"  the source videos or rows in {dataset.videos}, and tables that name these clips")

@@ -21,10 +21,11 @@ from signloom.dataset.reviewed import left_out
 from signloom.dataset.row_files import RowFiles
 from signloom.dataset.sources import Table
 from signloom.dataset.split_choice import SPLITS, are_isolated, quiet_splits, unfit_task
-from signloom.dataset.splits import check_table
+from signloom.dataset.splits import check_table, make_splits
 from signloom.errors import SignloomError
 from signloom.params.dataset import ManifestParams
 from signloom.params.schema import Params
+from signloom.params.splits import FoldParams
 from signloom.params.variants import VARIANTS
 from signloom.progress import track
 
@@ -78,11 +79,21 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
     ]
     try:
         check_table(manifest.clips, params.splits)
+        check_folds(manifest.clips, params)
         made = quiet_splits(manifest.clips, params.splits).set_index("clip_id")
         clips = clips.assign(**{name: clips["clip_id"].map(made[name]) for name in ("split", "seen")})
     except SignloomError as error:
         findings.append(Finding(True, str(error)))
     return Facts(clips, len(rows), rejects), [*findings, *_about_people_and_texts(clips, params)]
+
+
+def check_folds(clips: pd.DataFrame, params: Params) -> None:
+    """Raise SignloomError if a fold of the runs is impossible, such as that of a signer without a clip."""
+    runs = params.runs
+    for name in runs.folds:
+        fold = FoldParams(by=runs.fold_by, name=name, all=[] if runs.fold_by == "share" else runs.folds)
+        with contextlib.redirect_stderr(io.StringIO()):
+            make_splits(clips, params.splits, fold)
 
 
 def _header_reader(params: Params, folder_fps: float) -> Callable[[Path], Header]:
