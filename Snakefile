@@ -50,13 +50,12 @@ try:
     demand_writable(Path(".snakemake"), Path("build"), Path("metrics"))
     flow = Pipeline.load(config, workflow.config_settings.config, stored)
     if workflow.is_main_process and not is_read_only():
-        demand_inputs(flow.params)
+        demand_inputs(flow)
 except SignloomError as error:
     sys.exit(f"error: {error}")
 given, origins = Given(flow.params), Origins(flow)
-# DVC does not see that a consent has ended, which leaves the table without a digest
-if workflow.is_main_process and not stored and origins.sources(None):
-    follow(",".join(flow.presets))
+if workflow.is_main_process and not stored:
+    follow(",".join(flow.presets), origins.sources)
 # a job of a cluster has its GPU already, and asks nobody
 gpus = gpus_per_job() if workflow.local_exec else 0
 

@@ -11,13 +11,13 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from engines.pipeline import Pipeline
 from signloom.disk import disk_error
 from signloom.errors import SignloomError
-from signloom.files import write_text
-from signloom.params.schema import Params
+from signloom.files import file_sha256, write_text
 
 PRODUCTS = {"build", "metrics"}
-_MARKS = Path(".snakemake/signloom_inputs.json")
+_INPUTS = Path(".snakemake/signloom_inputs.json")
 _LEAST_FREE = 1 << 20  # bytes; Snakemake's scheduler writes a few kilobytes
 
 
@@ -32,18 +32,19 @@ def demand_writable(*places: Path) -> None:
             )
 
 
-def demand_inputs(params: Params) -> None:
-    """Raise SignloomError for a file that parameters name and that is not there.
+def demand_inputs(flow: Pipeline) -> None:
+    """Raise SignloomError for a file that parameters name, that is read, and that is not there.
 
     Snakemake takes the products of an earlier build for given if their inputs are gone.
     """
-    weights = params.clip_features.weights
+    params, weights = flow.params, flow.params.clip_features.weights
+    read = flow.reading("clip") and weights not in ("pretrained", "random")
     named = {
         "dataset.table": [params.dataset.table],
         "dataset.review": [params.dataset.review],
         "dataset.variations": [params.dataset.variations],
         "report.recipes": params.report.recipes,
-        "clip_features.weights": [] if weights in ("pretrained", "random") else [weights],
+        "clip_features.weights": [weights] if read else [],
     }
     for key, paths in named.items():
         for path in paths:
@@ -61,27 +62,28 @@ def notice_replaced(rules: Iterable[Any]) -> list[str]:
     """
     inputs = {str(item) for rule in rules for item in rule.input if not callable(item)}
     paths = sorted(path for path in inputs if "{" not in path and not PRODUCTS & set(Path(path).parts[:1]))
-    known, found, warnings = _marks(), dict[str, list[int]](), []
-    looked = _MARKS.stat().st_mtime_ns if known else 0
+    known, warnings, now = _known_inputs(), [], time.time_ns()
+    looked, files = known.get("looked", now), known.get("files", {})
     for path in paths:
-        if not (mark := _mark(path)):
+        mark, digest = _mark(path), files.get(path, [None, ""])[1]
+        if not mark or files.get(path, [None])[0] == mark:
             continue
-        if path in known and known[path] != mark and mark[0] < looked:
-            if os.access(path, os.W_OK):
-                os.utime(path)
-                mark = _mark(path)
-            else:
+        new = file_sha256(Path(path)) if Path(path).is_file() else ""
+        if digest not in ("", new) and mark[0] < looked:
+            if not os.access(path, os.W_OK):
                 warnings.append(f"{path} was replaced by a file with an older time; `touch` it")
-        found[path] = mark
-    if found != {path: known.get(path) for path in found} and _MARKS.parent.is_dir():
-        write_text(_MARKS, json.dumps(known | found))
+                continue
+            os.utime(path)
+        files[path] = [_mark(path), new]
+    if _INPUTS.parent.is_dir():
+        write_text(_INPUTS, json.dumps({"looked": now, "files": files}))
     return warnings
 
 
-def _marks() -> dict[str, list[int]]:
-    """Return what the inputs were at the last look: a shortcut only, so a damaged file counts as none."""
+def _known_inputs() -> dict[str, Any]:
+    """Return the inputs at the last look and its time: a shortcut only, so a damaged file counts as none."""
     with suppress(OSError, ValueError):
-        known = json.loads(_MARKS.read_text("utf-8"))
+        known = json.loads(_INPUTS.read_text("utf-8"))
         return known if isinstance(known, dict) else {}
     return {}
 

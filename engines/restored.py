@@ -7,7 +7,8 @@ name the parameters of the last job.
 import logging
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,15 +38,27 @@ def is_read_only() -> bool:
     return _READ_ONLY in os.environ
 
 
-def follow(preset: str) -> None:
+def follow(preset: str, table_digest: Callable[[Any], str]) -> None:
     """Record in Snakemake what DVC holds for unchanged, if DVC has written dvc.lock since the last time.
 
-    `preset` has the presets as `--config preset=` names them.
+    `preset` has the presets as `--config preset=` names them. `table_digest` returns "" for a table that
+    cannot be built from: DVC does not see that a consent has ended.
     """
     lock, known = _files(preset)
     if {_READ_ONLY, "DVC_STAGE"} & set(os.environ) or not lock.exists() or not BUILD.exists():
         return
     if known.exists() and known.read_text("utf-8") == _written(lock):
+        return
+    if not table_digest(None):
+        return
+    # what an old dvc.yaml does not name, DVC cannot find changed
+    check = [sys.executable, "-m", "engines.dvc_yaml", "--check", *(["--preset", preset] if preset else [])]
+    if subprocess.run(check, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).returncode:
+        print(
+            f"note: {lock.with_suffix('.yaml')} is old, so it says nothing here; run make dvc",
+            file=sys.stderr,
+        )
+        remember(preset)
         return
     kept = unchanged(lock.with_suffix(".yaml"))
     if kept is not None and _touched(kept, preset):  # else another process is at work
@@ -63,9 +76,9 @@ def _files(preset: str) -> tuple[Path, Path]:
 
 
 def _written(lock: Path) -> str:
-    # the time, because DVC may go back to what the file had before
-    status = lock.stat()
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}\n"
+    # the time, because DVC may go back to what the file had before; dvc.yaml, because it may have been old
+    found = [path.stat() for path in (lock, lock.with_suffix(".yaml"))]
+    return "".join(f"{status.st_size} {status.st_mtime_ns} {status.st_ino}\n" for status in found)
 
 
 def unchanged(file: Path) -> list[Wanted] | None:

@@ -15,7 +15,7 @@ from signloom.params.load import overlay, read_yaml
 
 # what a build reads besides parameters and data
 CODE = (
-    *("Snakefile", "rules", "workflow_scripts", "signloom", "engines", "config", "profiles"),
+    *("Snakefile", "rules", "workflow_scripts", "signloom", "engines", "profiles"),
     *("environment.yml", ".dvcignore"),
 )
 
@@ -24,6 +24,8 @@ def link_code(root: Path, folder: Path) -> None:
     """Link the code and copy the parameters of the project at `root` into `folder`."""
     for name in CODE:
         (folder / name).symlink_to(root / name)
+    # what a test may write
+    shutil.copytree(root / "config", folder / "config")
     shutil.copy(root / "params.yaml", folder)
 
 

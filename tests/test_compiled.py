@@ -112,7 +112,7 @@ def test_another_network_or_shape_is_another_file(
     tmp_path: Path, other: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = []
-    monkeypatch.setattr(compiled, "_loaded", lambda params: None)
+    monkeypatch.setattr(compiled, "_loaded", lambda *given: None)
     monkeypatch.setattr(graph, "write_graph", lambda backbone, shape, folder: written.append(folder))
     for given in (SMALLEST, SMALLEST | other, SMALLEST):
         params = section(ClipFeaturesParams, **given)
@@ -127,6 +127,18 @@ def test_a_network_that_another_job_wrote_first_is_kept(tmp_path: Path) -> None:
     write_graph(load("i3d"), (1, 9, 32, 32), folder)
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["graph"]
+
+
+def test_a_damaged_network_is_converted_again_and_a_killed_job_is_in_nobodys_way(tmp_path: Path) -> None:
+    params = section(ClipFeaturesParams, **SMALLEST)
+    window = [np.zeros((9, 32, 32, 3), np.uint8)]
+    rows = open_network(params, tmp_path).of_windows(window)
+    (folder,) = tmp_path.iterdir()
+    for harm in (lambda file: file.write_bytes(file.read_bytes()[:-8]), Path.unlink):
+        harm(folder / "network.bin")
+        (tmp_path / f".{folder.name}.1.part").mkdir(exist_ok=True)
+        np.testing.assert_array_equal(open_network(params, tmp_path).of_windows(window), rows)
+        assert compiled.is_whole(folder)
 
 
 def test_a_gpu_and_half_precision_stay_with_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

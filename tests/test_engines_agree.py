@@ -98,7 +98,7 @@ def test_snakemake_has_nothing_to_do_after_dvc_built_twelve_shards(root: Path, t
 
 def test_what_changes_no_clip_reruns_nothing_under_either_engine(project: Path) -> None:
     videos, video = project / VIDEOS, project / VIDEOS / "3.npy"
-    strays = [videos / ".DS_Store", videos / "notes.txt"]
+    strays = [videos / ".DS_Store", videos / "notes.docx"]
     for path in strays:
         path.write_text("stray")
     assert_nothing_to_do(project)

@@ -403,3 +403,4 @@ def test_two_sentences_never_have_one_id() -> None:
     assert text_numbers(TWO[1:]) == [first]
     assert sentence_ids(["", "", ""], [*TWO, TWO[1]]) == [first, second, second]
     assert sentence_ids([first, ""], ["Hello.", TWO[0]])[1] != first
+    assert sentence_ids([first, ""], ["Hello there.", "Hello  there. "]) == [first, first]

@@ -291,6 +291,20 @@ def test_a_withdrawal_that_was_cut_off_goes_on(project: Path, monkeypatch: pytes
     run("--verify")
 
 
+def test_a_withdrawal_of_ended_consents_that_was_cut_off_goes_on(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = Path("data/own/clips.csv")
+    table.write_bytes(table.read_bytes().replace(b",s2,train,\r\n", b",s2,train,2020-01-01\r\n"))
+    with monkeypatch.context() as patched:
+        patched.setattr("signloom.cli.withdraw.remove", lambda files: sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            main(["withdraw", "--ended", "--yes"])
+    assert Path("build/manifest.parquet").exists()
+    run("--ended", "--yes")
+    assert not Path("build/manifest.parquet").exists()
+
+
 def test_a_removal_that_was_cut_off_is_known_by_the_tables_that_it_leaves(project: Path) -> None:
     files = Build(Path("build")).derived({CLIPS[4]})
     assert files[-1] == Path("build/manifest.parquet") and len(files) > 5

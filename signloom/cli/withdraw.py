@@ -57,12 +57,13 @@ def withdraw(
     listed = read_withdrawn(list_beside(dataset.table))
     ids = {*asked.rows["clip_id"], *listed["clip_id"]} - {""}
     hashes = {*asked.rows["video_hash"], *listed["video_hash"]} - {""}
-    if ended and not (signers or clips) and asked.rows.empty:
-        print(f"no consent in {dataset.table} has ended; nothing was removed")
-        return 0
-    if not ids:
+    if not ids and not ended:
         raise SignloomError("withdraw: nothing to withdraw; name a signer, --clips, or --ended")
     builds = [build for build in find_builds() if build.holds(ids, hashes)]
+    # an earlier withdrawal that was cut off goes on
+    if ended and not (signers or clips) and asked.rows.empty and not builds:
+        print(f"no consent in {dataset.table} has ended; nothing was removed")
+        return 0
     builds += [] if own.is_told else [own]  # it may have scratch files
     files = {build: build.derived(ids) for build in builds}
     cache = DvcCache.find()

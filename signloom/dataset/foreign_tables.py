@@ -83,7 +83,7 @@ def _why_not(rows: pd.DataFrame, best: str, videos: list[str], taken: dict[str, 
         return f"no column is called like a text; its columns are {names}: call one sentence or gloss"
     first: dict[str, str] = {}
     for video, row in zip(videos, rows["row"], strict=True):
-        if video in first:
+        if video and video in first:
             return (
                 f"line {row} names {video} again, as line {first[video]} does; delete one of them, or call "
                 f"the columns video, sentence, start_s and end_s if a video holds several clips"

@@ -56,7 +56,8 @@ def render(sources: Sources) -> str:
     """Return the page."""
     videos = sources.videos
     return template("page.html.j2").render(
-        demo=is_demo(sources.clips["video_file"].astype(str)),
+        demo=sources.clips["video_file"].astype(str).str.startswith(_DEMO_VIDEOS).any(),
+        people=shows_people(sources.clips["video_file"]),
         **_corpus(sources),
         sheet=videos and contact_sheet.describe(videos, sources.clips, sources.rejects),
         sentences=sources.sentences and sentence_section.describe(sources.sentences, sources.clips),
@@ -74,9 +75,9 @@ def render(sources: Sources) -> str:
     )
 
 
-def is_demo(videos: Iterable[str]) -> bool:
-    """Return whether some of the paths `videos` are those of the demo, whose people are drawn."""
-    return any(str(video).startswith(_DEMO_VIDEOS) for video in videos)
+def shows_people(videos: Iterable[str]) -> bool:
+    """Return whether some of the paths `videos` are not those of the demo, whose people are drawn."""
+    return not all(str(video).startswith(_DEMO_VIDEOS) for video in videos)
 
 
 def _corpus(sources: Sources) -> dict[str, Any]:

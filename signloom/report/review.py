@@ -15,7 +15,7 @@ from signloom.features.shards import FeatureShards
 from signloom.params.features import PositionsParams
 from signloom.report.contact_sheet import WITHHELD, Videos, drawn_frames, webp
 from signloom.report.drawing import SERIES, picture
-from signloom.report.page import is_demo, template
+from signloom.report.page import shows_people, template
 
 _MOST = 40  # clips with pictures
 _MOMENTS = (0.25, 0.5, 0.75)  # of a clip, shown as frames
@@ -51,9 +51,8 @@ def render(
         counts=counts,
         signed=bool((queue["label"] != "").any()),
         videos=movements.videos is not None,
-        demo=is_demo(video["video_path"] for video in movements.videos.files.values())
-        if movements.videos
-        else False,
+        people=movements.videos is not None
+        and shows_people(clip["video_path"] for clip in movements.videos.files.values()),
     )
 
 

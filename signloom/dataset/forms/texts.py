@@ -66,10 +66,11 @@ def sentence_ids(numbers: list[str], texts: list[str]) -> list[str]:
 
     If there is no such row, it becomes a number made from the text, and "-1" without a text.
     """
+    texts = [one_form(text) for text in texts]
     known = {text: number for text, number in zip(texts, numbers, strict=True) if text and number}
     given = [int(number) for number in numbers if number.isdecimal()]
     made = _different_numbers((text for text in texts if text and text not in known), given)
     return [
-        number or (known[text] if text in known else str(made[one_form(text)]) if text else "-1")
+        number or (known[text] if text in known else str(made[text]) if text else "-1")
         for text, number in zip(texts, numbers, strict=True)
     ]

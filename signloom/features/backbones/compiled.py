@@ -6,6 +6,7 @@ the next job reads it in a tenth of a second, where PyTorch and the conversion t
 """
 
 import hashlib
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,15 @@ from typing import TYPE_CHECKING, Union
 import numpy as np
 from numpy.typing import NDArray
 
+from signloom.features.backbones.graph_files import DIGEST_FILE, GRAPH_FILES
 from signloom.features.backbones.registry import BACKBONES, BackboneSpec
 from signloom.features.backbones.weights import Weights, find_weights
 from signloom.files import hash_files
 from signloom.params.clips import ClipFeaturesParams
 
 if TYPE_CHECKING:
+    import torch
+
     from signloom.features.backbones.backbone import Backbone
 
 # float32 (N, 3, T, H, W) in 0 to 1, to float32 (N, dim)
@@ -39,7 +43,7 @@ _SETTINGS = {
 # what a converted network depends on, besides this package
 _LIBRARIES = ("torch", "openvino", "torchvision", "pytorchvideo", "transformers")
 # without one of them PyTorch has no GPU to use: NVIDIA, AMD, Windows Subsystem for Linux
-_GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+_GPU_DEVICES = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/kfd", "/dev/dxg")
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,8 @@ def open_network(params: ClipFeaturesParams, kept: Path) -> VideoNetwork:
     return _loaded(params)
 
 
-def _loaded(params: ClipFeaturesParams) -> "Backbone":
-    """Return the network in PyTorch, which then uses one thread."""
+def _loaded(params: ClipFeaturesParams, device: "torch.device | None" = None) -> "Backbone":
+    """Return the network in PyTorch, which then uses one thread; `device` is as for `load_backbone`."""
     import torch
 
     from signloom.features.backbones.backbone import load_backbone
@@ -84,7 +88,7 @@ def _loaded(params: ClipFeaturesParams) -> "Backbone":
     # sums depend on the number of threads, and shards run side by side
     torch.set_num_threads(1)
     warn_if_emulated("clip_features.precision", params.precision, "convolution")
-    return load_backbone(params)
+    return load_backbone(params, device)
 
 
 def _converted(params: ClipFeaturesParams, weights: Weights, kept: Path) -> Path:
@@ -93,18 +97,30 @@ def _converted(params: ClipFeaturesParams, weights: Weights, kept: Path) -> Path
     seed = None if weights.sha256 else params.seed
     made_from = repr([params.backbone, weights.sha256, seed, shape, _versions()])
     folder = kept / f"{params.backbone}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}"
-    if not folder.is_dir():
+    if not is_whole(folder):
+        import torch
+
         from signloom.features.backbones.graph import write_graph
 
-        write_graph(_loaded(params), shape, folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        write_graph(_loaded(params, torch.device("cpu")), shape, folder)
     return folder
+
+
+def is_whole(graph: Path) -> bool:
+    """Return whether the folder `graph` holds a network as it was written."""
+    files = [graph / name for name in GRAPH_FILES]
+    try:
+        return hash_files(files) == (graph / DIGEST_FILE).read_text("utf-8")
+    except OSError:
+        return False
 
 
 def compiled_rows(graph: Path) -> Rows:
     """Return the rows of the network that `write_graph` wrote to the folder `graph`."""
     import openvino  # takes a tenth of a second, and a shard without new clips does not need it
 
-    network = openvino.Core().compile_model(graph / "network.xml", "CPU", _SETTINGS)
+    network = openvino.Core().compile_model(graph / GRAPH_FILES[0], "CPU", _SETTINGS)
     request = network.create_infer_request()
 
     def rows(frames: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -117,7 +133,8 @@ def compiled_rows(graph: Path) -> Rows:
 
 def _versions() -> list[str]:
     """Return the versions of all code that a converted network depends on."""
-    found = [hash_files(sorted(Path(__file__).parent.glob("*.py")))]
+    here = Path(__file__).parent.iterdir()
+    found = [hash_files(sorted(file for file in here if file.suffix in (".py", ".yaml")))]
     for name in _LIBRARIES:
         try:
             found.append(f"{name} {version(name)}")

@@ -1,6 +1,7 @@
 """Write a network as a file of OpenVINO, for windows of one shape; `compiled` runs it."""
 
 import os
+import secrets
 import shutil
 import warnings
 from pathlib import Path
@@ -12,6 +13,8 @@ from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from torch import Tensor, nn
 
 from signloom.features.backbones.backbone import Backbone
+from signloom.features.backbones.graph_files import DIGEST_FILE, GRAPH_FILES
+from signloom.files import hash_files
 
 
 class Prepared(nn.Module):
@@ -32,19 +35,20 @@ class Prepared(nn.Module):
 
 
 def write_graph(backbone: Backbone, shape: tuple[int, int, int, int], folder: Path) -> None:
-    """Write `backbone` in fp32 for windows of `shape` (N, T, H, W) to `network.xml` in the new `folder`.
+    """Write `backbone` in fp32 for windows of `shape` (N, T, H, W) to the new `folder`, with a digest.
 
     A folder that another process wrote meanwhile is left as it is. Raises SignloomError if the network does
     not accept `shape`.
     """
     example = torch.zeros(shape[0], 3, *shape[1:])
     backbone.check(example.shape)
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    # jobs in containers and on other machines may have the same process id
+    part = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.part")
     part.mkdir(parents=True)
     try:
-        openvino.save_model(
-            _converted(Prepared(backbone), example), part / "network.xml", compress_to_fp16=False
-        )
+        files = [part / name for name in GRAPH_FILES]
+        openvino.save_model(_converted(Prepared(backbone), example), files[0], compress_to_fp16=False)
+        (part / DIGEST_FILE).write_text(hash_files(files), "utf-8")
         for file in part.iterdir():
             with file.open("rb") as written:
                 os.fsync(written.fileno())
