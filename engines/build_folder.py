@@ -35,8 +35,13 @@ def demand_writable(*places: Path) -> None:
 def demand_inputs(flow: Pipeline) -> None:
     """Raise SignloomError for a file that parameters name, that is read, and that is not there.
 
-    Snakemake takes the products of an earlier build for given if their inputs are gone.
+    Snakemake takes the products of an earlier build for given if their inputs are gone. Rows that are to be
+    standardised by signer must be there too, and not videos.
     """
+    if flow.params.positions.normalise_by == "signer" and flow.videos_read:
+        raise SignloomError(
+            "positions.normalise_by: signer is for feature rows; lay the preset over one that has them"
+        )
     params, weights = flow.params, flow.params.clip_features.weights
     read = flow.reading("clip") and weights not in ("pretrained", "random")
     named = {

@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("output")
     args = parser.parse_args(argv)
     own, file = Wanted(args.rule, args.output), target(Path(), args.preset).as_posix()
-    if own.rule in CHECKED and is_old(file, args.preset):
+    if own.rule in CHECKED and is_old(args.preset):
         given = f" PRESET={args.preset}" if args.preset else ""
         print(
             f"error: {file} is not what the rules give now; run make dvc{given}, and again", file=sys.stderr
@@ -71,11 +71,12 @@ def main(argv: list[str] | None = None) -> int:
     return snakemake([own], args.preset)
 
 
-def is_old(file: str, preset: str | None) -> bool:
-    """Return whether the dvc.yaml `file` differs from what rules and parameters give."""
-    from engines.dvc_yaml import render  # which imports this module
-
-    return Path(file).read_text("utf-8") != render(Path(), preset)
+def is_old(preset: str | None) -> bool:
+    """Return whether the dvc.yaml of `preset` differs from what rules and parameters give."""
+    check = [sys.executable, "-m", "engines.dvc_yaml", "--check", *(["--preset", preset] if preset else [])]
+    done = subprocess.run(check, capture_output=True, text=True)
+    # without a difference, the rules could not be read, and Snakemake says why
+    return done.returncode != 0 and bool(done.stdout)
 
 
 def _parents() -> list[list[str]]:

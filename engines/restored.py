@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engines.dvc_stage import Wanted, snakemake_call, target, wanted_by
+from engines.dvc_stage import Wanted, is_old, snakemake_call, target, wanted_by
 from signloom.files import write_text
 from signloom.products import BUILD
 
@@ -52,8 +52,7 @@ def follow(preset: str, table_digest: Callable[[Any], str]) -> None:
     if not table_digest(None):
         return
     # what an old dvc.yaml does not name, DVC cannot find changed
-    check = [sys.executable, "-m", "engines.dvc_yaml", "--check", *(["--preset", preset] if preset else [])]
-    if subprocess.run(check, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).returncode:
+    if is_old(preset):
         print(
             f"note: {lock.with_suffix('.yaml')} is old, so it says nothing here; run make dvc",
             file=sys.stderr,

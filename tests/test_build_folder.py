@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
+import yaml
 
 from engines.build_folder import (
     bring_to_now,
@@ -136,6 +137,14 @@ def test_a_file_that_parameters_name_must_be_there(root: Path, section: str, key
     if key == "weights":
         unread = params.pipeline.model_copy(update={"families": ["sign2text"]})
         demand_inputs(Pipeline(params.model_copy(update={"pipeline": unread}), []))
+
+
+def test_videos_are_not_standardised_by_signer(root: Path) -> None:
+    flow = Pipeline.load(
+        {**yaml.safe_load((root / "params.yaml").read_text()), "preset": "boston104_speakers"}
+    )
+    with pytest.raises(SignloomError, match=r"positions\.normalise_by: signer is for feature rows"):
+        demand_inputs(flow)
 
 
 STAGES = "stages:\n  copy:\n    cmd: cp a b\n    deps: [a]\n    outs: [b]\n"

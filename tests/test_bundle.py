@@ -173,9 +173,30 @@ def test_a_part_with_a_broken_number_is_missing_as_in_training(exported: Exporte
 
 
 def test_a_clip_is_read_as_it_was_stored(exported: Exported, clip: Path) -> None:
-    (features, mask), motion = read_clip(clip, {})
+    parts = SignEngine.load(exported.folder).config["features"]["parts"]
+    (features, mask), motion = read_clip(clip, parts)
     assert np.array_equal(features, clip_of(exported, "b/train1")[0], equal_nan=True)
     assert mask.shape == (30, 4) and motion == 1.5
+
+
+def test_a_mask_says_only_what_is_there(exported: Exported, clip: Path) -> None:
+    parts = SignEngine.load(exported.folder).config["features"]["parts"]
+    with np.load(clip) as file:
+        content = dict(file)
+    for mask, wrong in (
+        (content["mask"] * 255, True),
+        (content["mask"] * 0.5, True),
+        (content["mask"] > 0, False),
+    ):
+        np.savez(clip.with_name("mask.npz"), **{**content, "mask": mask})
+        if wrong:
+            with pytest.raises(SignloomError, match="the mask has other values than 0 and 1"):
+                read_clip(clip.with_name("mask.npz"), parts)
+        else:
+            assert np.array_equal(read_clip(clip.with_name("mask.npz"), parts)[0][1], content["mask"])
+    empty = np.full_like(content["features"], np.nan)
+    np.savez(clip.with_name("mask.npz"), features=empty, mask=np.ones((len(empty), 4)))
+    assert not read_clip(clip.with_name("mask.npz"), parts)[0][1].any()
 
 
 def test_a_changed_byte_of_any_file_is_refused_with_its_name(exported: Exported, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def align_clip(engine: SignEngine, tracker: Tracker, line: Line) -> list[TimedGl
     raw = track_video(tracker, line.video, line.start_s, line.end_s, max_fps=bundle_landmarks(engine).max_fps)
     seen = timed_clip(engine, raw)
     places = engine.align(seen.clip, line.glosses) if len(seen.times) else None
-    if places is None:
+    if places is None or any(place.end <= place.start for place in places):
         raise SignloomError(TOO_SHORT)
     times = seen.seconds(places) + (line.start_s or 0.0)
     return [

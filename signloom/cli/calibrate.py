@@ -18,7 +18,6 @@ from signloom.inference.engine import SignEngine
 from signloom.inference.video import answer_video, bundle_tracker, seen_clip
 from signloom.native_stderr import only_errors
 from signloom.progress import say, track
-from signloom.video.decode import VideoUnreadable
 
 LEFT_OUT = "left_out"
 FEWEST = 5  # clips of sentences of the gallery; fewer say nothing about the next clip
@@ -124,7 +123,7 @@ def ask(engine: SignEngine, clips: Sequence[TableClip]) -> list[AskedClip]:
         for video, start_s, end_s, sentence in track(clips, "track videos"):
             try:
                 seen = answer_video(engine, video, start_s, end_s, tracker=tracker, decode=False)
-            except VideoUnreadable as error:
+            except SignloomError as error:
                 say(f"error: {video}: {error}")
                 continue
             kind = kind_of(engine, sentence)

@@ -69,7 +69,7 @@ def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker
                 check_mirror=True,
                 faces=faces,
             )
-        except VideoUnreadable as error:
+        except SignloomError as error:
             print(f"error: {video}: {error}", file=sys.stderr)
             failed = True
             continue

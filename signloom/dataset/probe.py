@@ -11,7 +11,7 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from signloom.gate import HIDDEN, PROBE_S, picture_numbers, why_shut
-from signloom.media import open_media
+from signloom.media import open_media, origin_of
 
 T = TypeVar("T")
 VIDEO_SUFFIXES = (
@@ -108,7 +108,8 @@ def _ask(path: Path, read: Callable[[InputContainer], T]) -> T:
 def _length_s(container: InputContainer) -> float | None:
     stream = container.streams.video[0]
     if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
+        late = (stream.start_time or 0) - origin_of(container)
+        return float((stream.duration + late) * stream.time_base)
     return container.duration / av.time_base if container.duration else None
 
 
@@ -117,7 +118,7 @@ def _times(container: InputContainer) -> NDArray[np.float64]:
     times = [packet.pts for packet in container.demux(stream) if packet.size]
     if any(time is None for time in times) or not stream.time_base:
         return np.empty(0)
-    return np.sort((np.array(times, float) - (stream.start_time or 0)) * float(stream.time_base))
+    return np.sort((np.array(times, float) - origin_of(container)) * float(stream.time_base))
 
 
 def _first_picture_problem(container: InputContainer) -> str | None:

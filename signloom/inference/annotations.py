@@ -2,6 +2,7 @@
 
 import mimetypes
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -78,8 +79,12 @@ def write_tiers(path: Path, tiers: Mapping[str, Sequence[Annotation]], media: Pa
     eaf.remove_tier("default")
     if media is not None and media.is_file():
         url = Path(os.path.relpath(media.resolve(), path.resolve().parent)).as_posix()
-        kind = mimetypes.guess_type(media.name)[0] or "video/*"
-        eaf.add_linked_file(f"./{url}", relpath=f"./{url}", mimetype=kind)
+        kind = mimetypes.guess_type(media.name)[0] or ""
+        kind = kind if kind.startswith("video/") else "video/*"  # .ts is also a suffix of texts
+        if url.isprintable():
+            eaf.add_linked_file(f"./{url}", relpath=f"./{url}", mimetype=kind)
+        else:
+            print(f"warning: {path}: no XML can hold the name of {str(media)!r}; rename it", file=sys.stderr)
     for tier, annotations in tiers.items():
         eaf.add_tier(tier)
         for one in annotations:

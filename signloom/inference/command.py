@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ from signloom.inference.networks import Clip
 
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, TypeError, IndexError, KeyError),
-    *(zipfile.BadZipFile, zlib.error),  # of a damaged .npz file
+    *(zipfile.BadZipFile, zlib.error, MemoryError),  # of a damaged file
 )
 
 
@@ -118,7 +119,9 @@ def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | No
         if isinstance(content, np.ndarray):
             content = {"features": content}
         features = np.asarray(content["features"], np.float32)
-        mask = np.asarray(content["mask"], np.int8) if "mask" in content else presence(features, parts)
+        mask = presence(features, parts)
+        if "mask" in content:
+            mask *= given_mask(content["mask"])
         motion = float(content["motion_mean"]) if "motion_mean" in content else None
         motion = motion if motion is not None and math.isfinite(motion) else None
     except _UNREADABLE as error:
@@ -126,6 +129,13 @@ def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | No
             f"not a clip ({error}); expected .npz with features and mask, or .npy with features"
         ) from error
     return (features, mask), motion
+
+
+def given_mask(mask: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
+    """Return the mask of a file, 0 or 1; raises ValueError for other values."""
+    if not np.isin(mask, (0, 1)).all():
+        raise ValueError("the mask has other values than 0 and 1")
+    return mask.astype(np.int8)
 
 
 def presence(features: npt.NDArray[np.floating], parts: dict[str, list[int]]) -> npt.NDArray[np.int8]:

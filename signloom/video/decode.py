@@ -6,6 +6,7 @@ import math
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,14 +17,14 @@ from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
 from signloom.gate import FOLDER_FPS, HIDDEN, LONGEST_GAP_S, picture_numbers, why_shut
-from signloom.media import open_media
+from signloom.media import open_media, origin_of
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 # a boundary that a table rounded to milliseconds still selects the intended frame
 TIME_SLACK_S = 5e-4
 
 
-_SLANT = 0.01  # of a matrix whose numbers were rounded
+_SLANT = 0.01  # of a matrix whose numbers were rounded, and of pixels that are nearly square
 
 
 class VideoUnreadable(SignloomError):
@@ -57,6 +58,7 @@ class _File:
         self._stream.codec_context.thread_count = 1
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate else math.nan
+        self._pixel = self._stream.sample_aspect_ratio
 
     def frames(self, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
         """Yield the frames whose time t satisfies start_s <= t < end_s."""
@@ -74,11 +76,11 @@ class _File:
         self, decoded: Iterator[Any], first_index: int, shown: Sequence[int]
     ) -> Iterator[tuple[int, float, Any]]:
         """Yield number, time and picture of frames; `shown` are the times of all, or empty."""
-        origin = self._stream.start_time or 0
+        origin = origin_of(self._container)
         for index, frame in enumerate(decoded, start=first_index):
             pts = shown[index] if index < len(shown) else frame.pts
             time_s = index / self.fps if pts is None else float((pts - origin) * self._stream.time_base)
-            yield index, time_s, lambda frame=frame: _upright(frame)
+            yield index, time_s, lambda frame=frame: _upright(frame, self._pixel)
 
     def _packets(self) -> _Packets | None:
         """Return the times of all packets, by a pass without decoding, or None if some are not known."""
@@ -105,7 +107,7 @@ class _File:
         In some forms, such as MPEG-TS, a seek lands behind the key frame. Then an earlier one is tried.
         """
         container, stream = self._container, self._stream
-        target = round(start_s / stream.time_base) + (stream.start_time or 0)
+        target = round(start_s / stream.time_base) + origin_of(container)
         keys = [pts for pts in packets.keys if pts <= target]
         before, lost = 1, self._undecodable(packets) if len(keys) > 1 else 0
         while before < len(keys):
@@ -186,6 +188,11 @@ def _within(
     for index, time_s, picture in timed:
         if time_s >= stop:
             break
+        if not empty and time_s < before - TIME_SLACK_S:
+            raise VideoUnreadable(
+                f"frame {index} is shown at {time_s:g} s, before the last one; join files with ffmpeg's "
+                "concat demuxer"
+            )
         if time_s >= start - TIME_SLACK_S:
             if time_s - before > LONGEST_GAP_S:
                 raise VideoUnreadable(
@@ -214,12 +221,22 @@ def _same_size(frames: Iterator[Frame]) -> Iterator[Frame]:
         yield frame
 
 
-def _upright(frame: Any) -> NDArray[np.uint8]:
-    """Return the RGB picture, turned and mirrored as the display matrix says."""
+def _upright(frame: Any, pixel: Fraction | None) -> NDArray[np.uint8]:
+    """Return the RGB picture as wide as it is shown, turned and mirrored as the display matrix says.
+
+    `pixel` is the width of a pixel by its height, if it is known.
+    """
     # starting the converter's own threads costs more than they save for one picture
-    image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", threads=1)
+    image = _square(frame.to_ndarray(format="rgb24", threads=1), pixel)
     matrix = frame.side_data.get("DISPLAYMATRIX")
     return image if matrix is None else np.ascontiguousarray(placed(image, bytes(matrix)))
+
+
+def _square(image: NDArray[np.uint8], pixel: Fraction | None) -> NDArray[np.uint8]:
+    if not pixel or abs(pixel - 1) < _SLANT:
+        return image
+    size = max(1, round(image.shape[1] * pixel)), image.shape[0]
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def placed(image: NDArray[np.uint8], matrix: bytes) -> NDArray[np.uint8]:
@@ -247,6 +264,8 @@ def placed(image: NDArray[np.uint8], matrix: bytes) -> NDArray[np.uint8]:
 
 
 def _picture(file: Path) -> NDArray[np.uint8]:
+    if problem := why_shut(file):
+        raise VideoUnreadable(problem)
     image = cv2.imread(str(file), cv2.IMREAD_COLOR_RGB)
     if image is None:
         raise VideoUnreadable(f"picture {file.name} cannot be decoded")
