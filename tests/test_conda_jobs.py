@@ -40,6 +40,7 @@ def project(root: Path, tmp_path: Path) -> Path:
     pd.DataFrame({"video": ["a.mp4"], "sentence": ["One."]}).to_csv(
         folder / "data/demo/clips.csv", index=False
     )
+    (folder / "data/demo/sentence_variations.json").write_text("{}")
     return folder
 
 

@@ -228,3 +228,27 @@ def test_noise_on_rows_is_a_share_of_each_columns_deviation() -> None:
     params = AugmentParams.model_validate(off)
     noisy, _ = augment_rows(rows, np.ones((4000, 4)), params, np.random.default_rng(0), Geometry(unit))
     np.testing.assert_allclose(noisy.std(0) / unit, 0.5, rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0.5;1\n2;;\n", [[0.5, 1, np.nan], [2, np.nan, np.nan]]),
+        ("0.5;1;\n2;3;\n", [[0.5, 1], [2, 3]]),
+        ("1, 2, 3\n4,,6\n", [[1, 2, 3], [4, np.nan, 6]]),
+        ("1\t2\n3\t\n", None),
+        ("1 2\n3 4\n", [[1, 2], [3, 4]]),
+    ],
+)
+def test_cells_of_a_text_are_columns_and_an_empty_one_is_missing(
+    tmp_path: Path, text: str, expected: list[list[float]] | None
+) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    if expected and len({line.count(";") for line in text.splitlines()}) == 1:
+        np.testing.assert_array_equal(RowFiles().read(tmp_path / "a.csv"), np.array(expected, np.float32))
+
+
+def test_decimal_commas_are_said(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("0,5;0,7\n1,5;2\n")
+    with pytest.raises(SignloomError, match="numbers with a decimal comma; write them with a point"):
+        RowFiles().read(tmp_path / "a.csv")

@@ -94,3 +94,14 @@ def test_other_importers_name_the_form(tmp_path: Path) -> None:
     corpus(tmp_path)
     for table in (tmp_path, tmp_path / "how2sign_i3d_train.tsv"):
         assert "set dataset.importer to fairseq" in str(likely(table, "csv"))
+
+
+def test_a_column_of_one_table_alone_and_consent_in_capitals_are_read(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    test = tmp_path / "how2sign_i3d_test.tsv"
+    head, *lines = test.read_text("utf-8").splitlines()
+    names = head.replace("glosses", "remark").replace("gloss", "remark") + "\tConsent\tuntil"
+    test.write_text("\n".join([names, *(f"{line}\tnone\t2031-01-01" for line in lines)]) + "\n", "utf-8")
+    rows = load_rows(dataset_of(tmp_path, tmp_path, "fairseq", frame_rate=12.5))
+    assert sorted(rows["consent"]) == ["all", "all", "all", "none"]
+    assert rows["gloss"].tolist().count("") == 1

@@ -286,6 +286,7 @@ times: {times}
         ("{unit: frames, fps: 25, first: 1, to_end: '-1'}", "26", "-1", ["1", ""]),
         ("{unit: frames, fps: 25, first: 1, to_end: -1}", "1", "-1", ["", ""]),
         ("{unit: frames, fps: Rate}", "10", "19", ["1", "2"]),
+        ("{unit: frames, fps: Satz}", "10", "", ["10 frames", ""]),
         ("{unit: clock}", "00:01:02.500", "01:00:00,25", ["62.5", "3600.25"]),
         ("{unit: clock}", "01:02", "1:02.5", ["62", "62.5"]),
         ("{unit: ms}", "soon", "", ["soon", ""]),

@@ -207,3 +207,17 @@ def test_landmarks_are_taken_of_a_folder_of_frames_at_its_rate(
     assert clip["frame_index"].tolist() == list(range(12))
     assert clip["time_s"].tolist() == [number / fps for number in range(12)]
     assert np.load(tmp_path / "0.npy").shape == (12, 1662)
+
+
+@pytest.mark.parametrize(("importer", "form"), [("phoenix2014", write_2014), ("phoenix2014t", write_2014t)])
+def test_a_consent_that_is_stated_is_read(tmp_path: Path, importer: str, form: Callable[..., Path]) -> None:
+    form(tmp_path)
+    (file,) = (path for path in tmp_path.iterdir() if "train" in path.name)
+    head, *lines = file.read_text("utf-8").splitlines()
+    file.write_text(
+        "\n".join([f"{head}|Consent|until", *(f"{line}|none|2031-01-01" for line in lines)]) + "\n"
+    )
+    rows = load_table(importer, tmp_path, tmp_path)
+    said = rows.groupby("split")[["consent", "until"]].first()
+    assert said.loc["train"].tolist() == ["none", "2031-01-01"]
+    assert said.loc["test"].tolist() == ["all", ""]

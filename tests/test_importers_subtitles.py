@@ -112,3 +112,36 @@ def test_an_episode_may_be_a_number(tmp_path: Path) -> None:
     table = bobsl(tmp_path)
     write(table / "metadata", subset2episode__json='{"train": [5085]}')
     assert set(load_table("bobsl", table, tmp_path)["video"]) == {"5085.mp4"}
+
+
+BLOCKS = """WEBVTT
+Kind: captions
+
+STYLE
+::cue { color: white }
+
+name 1
+00:01.000 --> 00:02.000 align:start
+Good {very} <i>evening</i>.
+It is
+2020
+
+NOTE this cue is unsure
+and so is this
+
+name 2
+00:03.000 --> 00:03.500
+{\\an8}Bye.
+4
+00:03.600 --> 00:03.900
+Again.
+"""
+
+
+def test_names_notes_and_styles_are_no_text_and_a_text_keeps_its_words(tmp_path: Path) -> None:
+    rows = load_table("subtitles", write(tmp_path, a__vtt=BLOCKS) / "a.vtt", tmp_path)
+    assert values(rows, "start_s", "end_s", "sentence") == [
+        ["1", "2", "Good {very} evening. It is 2020"],
+        ["3", "3.5", "Bye."],
+        ["3.6", "3.9", "Again."],
+    ]

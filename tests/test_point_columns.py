@@ -198,3 +198,10 @@ def test_flat_points_are_stretched_and_never_turned() -> None:
     x, flat = rows(5)[:, :4], Geometry(1.0, ColumnLayout(4, 2))
     np.testing.assert_array_equal(augmented(x, flat, rotation=40.0, rotation_p=1.0), x.astype(np.float32))
     assert not np.allclose(augmented(x, flat, body=0.2, body_p=1.0), x)
+
+
+def test_a_part_that_no_point_uses_may_be_missing(tmp_path: Path) -> None:
+    x = rows(5)
+    x[1:3, 9], x[4, 0] = np.nan, np.nan
+    made = point_columns(x, section(PositionsParams, **(BODY | {"others": []})))
+    assert np.isfinite(made[:4]).all() and np.isnan(made[4]).all()

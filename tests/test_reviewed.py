@@ -169,3 +169,12 @@ def test_a_label_that_a_spreadsheet_would_run_comes_back_from_the_review(tmp_pat
     manifest = built(tmp_path, review.replace("relabel,", "relabel,'-tree"), table)
     assert manifest.clips.set_index("clip_id")["sentence"].to_dict() == {"a": "-tree", "c": "-tree"}
     assert manifest.rejects["clip_id"].tolist() == ["b"]
+
+
+def test_a_row_that_is_there_twice_is_set_aside_once_and_no_bad_row_gives_its_id(tmp_path: Path) -> None:
+    table = TABLE + "a.npy,1,ball,BALL,toys,\n"
+    manifest = built(tmp_path, "clip_id,action\na,set_aside\n", table)
+    assert manifest.rejects[["row", "reason"]].to_numpy().tolist() == [[5, "duplicate"], [2, "reviewed"]]
+    table = TABLE.replace("b.npy,1,ball", "b.npy,x2,tree").replace("a.npy,1", "a.npy,3")
+    manifest = built(tmp_path, "clip_id,action,new_label\na,relabel,tree\n", table)
+    assert manifest.clips.set_index("clip_id").loc["a", "sentence_id"] == 2

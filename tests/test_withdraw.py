@@ -21,8 +21,10 @@ from row_project import CLIPS, TARGETS, products, write_project
 
 from signloom.__main__ import main
 from signloom.cli.withdraw import withdraw
+from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_rows
-from signloom.dataset.withdrawn import add_withdrawn, list_beside, read_withdrawn
+from signloom.dataset.sources import Table
+from signloom.dataset.withdrawn import add_withdrawn, list_beside, read_withdrawn, same_parts
 from signloom.params.load import load_params
 from signloom.withdrawal.builds import Build
 
@@ -370,3 +372,24 @@ def test_after_a_withdrawal_both_engines_build_what_they_would_without_the_signe
     planted = next(path for path in stored if row[7].tobytes() in path.read_bytes())
     shutil.copy(planted, had / ".dvc/cache/files/md5/00")
     assert "md5/00: rows" in run_in(had, *python, "--verify", ok=False)
+
+
+def test_a_withdrawn_clip_stays_out_whatever_its_id_becomes(project: Path) -> None:
+    table = Path("data/own/clips.csv")
+    whole = table.read_bytes()
+    run("--clips", CLIPS[4], "--yes")
+    table.write_bytes(whole)  # it comes back, and beside it another file of its name
+    old = Path(f"data/own/rows/{CLIPS[4]}.npy")
+    np.savetxt(old.with_suffix(".csv"), np.zeros((40, 16)) + 1.0, delimiter=",")
+    table.write_bytes(whole + f"{CLIPS[4]}.csv,Sentence 1,s1,train,\r\n".encode())
+    rows = load_rows(load_params(Path("params.yaml")).dataset)
+    assert f"{CLIPS[4]}.npy" in {*rows["video"]}  # the list's id names none of the two
+    read = Table.read(load_params(Path("params.yaml")).dataset, HashCache(project / "hashes.json"))
+    assert f"{CLIPS[4]}.npy" not in {*read.rows["video"]} and f"{CLIPS[4]}.csv" in {*read.rows["video"]}
+
+
+def test_parts_of_a_video_are_compared_by_content_and_numbers() -> None:
+    listed = pd.DataFrame({"clip_id": ["a@0.50-1.0", "b"], "signer_id": "", "video_hash": ["h", "g"]})
+    rows = pd.DataFrame({"start_s": ["0.5", "0.5", "", "0", "1"], "end_s": ["1", "2", "", "", ""]})
+    out = same_parts(rows, ["h", "h", "h", "g", "g"], listed)
+    assert out.tolist() == [True, False, False, True, False]

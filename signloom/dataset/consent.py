@@ -19,6 +19,14 @@ NONE = "none"
 _BETWEEN = re.compile(r"[\s,;]+")
 
 
+def named(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return `rows` whose columns of consent are called as here, however a table writes their letters."""
+    ours = {name: str(name).strip().lower() for name in rows if name not in ("consent", "until")}
+    return rows.rename(
+        columns={name: our for name, our in ours.items() if our in ("consent", "until") and our not in rows}
+    )
+
+
 def stated(rows: pd.DataFrame) -> pd.DataFrame:
     """Return `rows` in which an empty cell of a column `consent`, if there is one, allows nothing."""
     if "consent" not in rows:

@@ -127,7 +127,8 @@ def build_manifest(
             f"{limit if clips else 'and no clip is left'}; first: row {number}: {reason}: {detail}"
         )
     kept = pd.DataFrame(clips, columns=MANIFEST_COLUMNS).sort_values("clip_id", ignore_index=True)
-    return _without_set_aside(kept, rejects, dict(zip(ids, rows["row"], strict=True)), dataset.review)
+    lines = {clip: checks.ids[one_form(clip)] for clip in kept["clip_id"]}
+    return _without_set_aside(kept, rejects, lines, dataset.review)
 
 
 def _without_set_aside(

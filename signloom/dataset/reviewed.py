@@ -111,7 +111,9 @@ def relabelled(rows: pd.DataFrame, ids: Sequence[str], path: str | Path | None) 
     """
     place = {clip_id: number for number, clip_id in reversed(list(enumerate(ids)))}
     labels = rows["sentence"].tolist()
-    first = {label: number for number, label in reversed(list(enumerate(labels))) if label}
+    # of the rows with a label the first one with an id that can be used
+    usable = [number for number, text in enumerate(rows["sentence_id"]) if str(text).strip().isdecimal()]
+    first = {labels[number]: number for number in reversed([*usable, *range(len(labels))]) if labels[number]}
     changed = rows.copy()
     for it in checked(read_review(path), place, path):
         row = place[it.clip_id]

@@ -83,9 +83,18 @@ def _numpy(path: Path, header_only: bool) -> NDArray[Any]:
 
 
 def _text(path: Path) -> NDArray[Any]:
-    """Return lines of numbers with commas, semicolons or white space between them."""
+    """Return lines of numbers with semicolons, tabs, commas or white space between them.
+
+    An empty cell is NaN. Raises ValueError for commas beside another mark, which are decimal commas.
+    """
     with path.open(encoding="utf-8-sig") as file:
-        lines = [line.replace(",", " ").replace(";", " ") for line in file]
-    if not any(map(str.strip, lines)):
+        lines = [line.strip() for line in file if line.strip()]
+    if not lines:
         return np.empty((0, 0))  # NumPy would warn
-    return np.loadtxt(lines, np.float32, comments=None, ndmin=2)
+    mark = next((mark for mark in ";\t," if any(mark in line for line in lines)), None)
+    if mark in (";", "\t") and any("," in line for line in lines):
+        raise ValueError("it has numbers with a decimal comma; write them with a point")
+    if mark and all(line.endswith(mark) for line in lines):
+        lines = [line[:-1] for line in lines]
+    cells = [[cell.strip() or "nan" for cell in line.split(mark)] for line in lines]
+    return np.loadtxt([" ".join(row) for row in cells], np.float32, comments=None, ndmin=2)

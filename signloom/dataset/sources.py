@@ -23,6 +23,7 @@ from signloom.dataset.probe import files_of, frame_times, length_s, why_unreadab
 from signloom.dataset.probes import Probes
 from signloom.dataset.row_files import ROW_SUFFIXES, RowFiles
 from signloom.dataset.row_tables import split_key
+from signloom.dataset.withdrawn import list_beside, read_withdrawn, same_parts
 from signloom.errors import SignloomError
 from signloom.gate import FOLDER_FPS, MISSING, why_shut
 from signloom.params.dataset import DatasetParams
@@ -200,7 +201,13 @@ class Table:
         """
         rows = load_rows(dataset)
         paths = [Path(dataset.videos) / video for video in rows["video"]]
-        return cls(dataset, rows, paths, Sources(dataset, paths, hashes))
+        sources = Sources(dataset, paths, hashes)
+        if len(listed := read_withdrawn(list_beside(dataset.table))):
+            known = sources.hashes
+            out = same_parts(rows, [known.get(path, "") for path in paths], listed)
+            rows = rows[~out].reset_index(drop=True)
+            paths = [path for path, gone in zip(paths, out, strict=True) if not gone]
+        return cls(dataset, rows, paths, sources)
 
     def with_content(self) -> pd.DataFrame:
         """Return the rows; `content` is the hash of the row's source, or "" if it is missing."""

@@ -4,6 +4,8 @@ A row names a clip (`clip_id`), or all clips of a signer (`signer_id` without `c
 `signloom withdraw` writes it; its rows are left out of the table whenever that is read.
 """
 
+import re
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -13,9 +15,11 @@ from numpy.typing import NDArray
 
 from signloom.dataset.clip_ids import clip_ids
 from signloom.dataset.forms.table_files import read_table
+from signloom.dataset.forms.texts import seconds_text
 from signloom.files import write_csv
 
 _NAME = "withdrawn.csv"
+_CUT = re.compile(r"@([^@-]*)-([^@-]*)$")  # of a clip's id
 COLUMNS = ["clip_id", "signer_id", "video_hash", "withdrawn_on"]
 
 
@@ -46,6 +50,35 @@ def are_withdrawn(rows: pd.DataFrame, listed: pd.DataFrame) -> NDArray[np.bool_]
     signers = {*listed["signer_id"][listed["clip_id"] == ""]} - {""}
     ids = pd.Series(clip_ids(rows), index=rows.index)
     return np.asarray(ids.isin(clips) | rows["signer_id"].str.strip().isin(signers), bool)
+
+
+def same_parts(rows: pd.DataFrame, contents: Sequence[str], listed: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which `rows` are parts of videos that the list names, by content hash and times.
+
+    The id of a clip may change: another file of its name arrives, or a spreadsheet writes its times anew.
+    """
+    named = listed[(listed["clip_id"] != "") & (listed["video_hash"] != "")]
+    parts = {(row.video_hash, *_times_of(row.clip_id)) for row in named.itertuples()}
+    times = zip(contents, rows["start_s"], rows["end_s"], strict=True)
+    return np.array([(content, *_part(start, end)) in parts for content, start, end in times], bool)
+
+
+def _times_of(clip_id: str) -> tuple[str, str]:
+    found = _CUT.search(clip_id)
+    return _part(found[1], found[2]) if found else _part("", "")
+
+
+def _part(start: str, end: str) -> tuple[str, str]:
+    """Return start and end of a part in one form; a start of 0 is none."""
+    start, end = (_number(time) for time in (start, end))
+    return "" if start == "0" else start, end
+
+
+def _number(time: str) -> str:
+    try:
+        return seconds_text(float(time))
+    except ValueError:
+        return time.strip()
 
 
 def add_withdrawn(path: Path, clips: pd.DataFrame, signers: list[str], today: date) -> pd.DataFrame:

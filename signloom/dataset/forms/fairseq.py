@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from signloom.dataset.consent import named
 from signloom.dataset.forms.table_files import read_text
 from signloom.dataset.forms.texts import one_form, seconds_text, sentence_ids
 from signloom.dataset.forms.video_files import on_disk
@@ -34,12 +35,13 @@ def read_fairseq(files: list[Path], videos: Path, frame_rate: float | None) -> p
     found = pd.concat([_rows(file, videos, frame_rate) for file in files], ignore_index=True)
     if "consent" in found:  # a table without the column says nothing, which allows everything
         found["consent"] = found["consent"].fillna("all")
+    found = found.fillna("")  # a column that only some of the tables have
     texts = [one_form(text) for text in found["sentence"]]
     return found.assign(sentence_id=sentence_ids([""] * len(texts), texts))
 
 
 def _rows(file: Path, videos: Path, frame_rate: float) -> pd.DataFrame:
-    rows = read_text(file, "\t", NEEDED, quoted=False)
+    rows = named(read_text(file, "\t", NEEDED, quoted=False))
     cuts = [
         _cut(f"{file}: line {line}", offset, length, frame_rate)
         for line, offset, length in zip(rows["row"], rows["signs_offset"], rows["signs_length"], strict=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from signloom.dataset.consent import stated
+from signloom.dataset.consent import named, stated
 from signloom.dataset.forms.table_files import read_table
 from signloom.dataset.forms.texts import one_form, sentence_ids
 from signloom.errors import SignloomError
@@ -74,5 +74,5 @@ def check_names(table: Path, names: list[str]) -> None:
 def read_processed(files: list[Path], videos: Path) -> pd.DataFrame:
     """Read `processed_metadata.csv`, in which every clip is a file of feature rows."""
     (table,) = files
-    rows = read_table(table, ["feature_path", "sentence_id", "sentence"], short=True)
+    rows = named(read_table(table, ["feature_path", "sentence_id", "sentence"], short=True))
     return rows.drop(columns=["video"], errors="ignore").rename(columns={"feature_path": "video"})

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from signloom.dataset.consent import stated
+from signloom.dataset.consent import named, stated
 from signloom.dataset.forms.mapping import Column, Form, Join, Times, filled, names_in
 from signloom.dataset.forms.table_files import SHORT, first_line, found_separator, read_table, read_text
 from signloom.dataset.forms.texts import id_numbers, one_form, seconds_text, sentence_ids
@@ -44,6 +44,7 @@ def read_mapped(form: Form, files: list[Path], videos: Path) -> pd.DataFrame:
     found: list[dict[str, Any]] = []
     for table in tables:
         rows = _rows(form, table)
+        rows = rows if {*_CONSENT} & {*form.columns} else named(rows)
         _need(form, table, rows, extra)
         for record in rows.to_dict("records"):
             where = f"{table.name}:{record['row']}" if len(tables) > 1 else record["row"]
@@ -171,13 +172,16 @@ def _seconds(times: Times, text: str, record: dict[str, Any], name: str) -> str:
         return seconds_text(3600 * int(hours) + 60 * int(minutes) + float(seconds.replace(",", ".")))
     try:
         number = float(text)
-        if times.unit == "ms":
-            return seconds_text(number / 1000)
+    except ValueError:
+        return text
+    if times.unit == "ms":
+        return seconds_text(number / 1000)
+    try:
         fps = float(record[times.fps]) if isinstance(times.fps, str) else times.fps
         # the last frame belongs to the clip
         return seconds_text((number - times.first + (name == "end")) / fps)
     except (ValueError, ZeroDivisionError):
-        return text
+        return f"{text} frames"  # no time, which rejects the row: its rate is not known
 
 
 def _same(text: str, other: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from signloom.dataset.consent import named
 from signloom.dataset.forms.table_files import read_text
 from signloom.dataset.forms.texts import text_numbers
 from signloom.errors import SignloomError
@@ -29,6 +30,7 @@ def read_phoenix2014(files: list[Path], videos: Path) -> pd.DataFrame:
             "gloss": rows["annotation"],
             "signer_id": rows["signer"],
             "split": rows["split"],
+            **_consent(rows),
         }
     )
 
@@ -58,6 +60,7 @@ def read_phoenix2014t(files: list[Path], videos: Path) -> pd.DataFrame:
             "gloss": rows["orth"],
             "signer_id": rows["speaker"],
             "split": rows["split"],
+            **_consent(rows),
         }
     )
 
@@ -66,9 +69,16 @@ def _read(files: list[Path], columns: list[str]) -> pd.DataFrame:
     """Return the rows of the three files with their `split`; `row` is `<file>:<line>`."""
     tables = []
     for split, file in zip(SPLITS, files, strict=True):
-        rows = read_text(file, "|", columns, quoted=False)
+        rows = named(read_text(file, "|", columns, quoted=False))
         tables.append(rows.assign(split=split, row=[f"{file.name}:{line}" for line in rows["row"]]))
-    return pd.concat(tables, ignore_index=True)
+    found = pd.concat(tables, ignore_index=True)
+    if "consent" in found:  # a file without the column says nothing, which allows everything
+        found["consent"] = found["consent"].fillna("all")
+    return found.fillna("")
+
+
+def _consent(rows: pd.DataFrame) -> dict[str, pd.Series]:
+    return {name: rows[name] for name in ("consent", "until") if name in rows}
 
 
 def _folder(pattern: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from signloom.dataset.consent import named
 from signloom.dataset.forms.table_files import read_table, read_workbook
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.probe import VIDEO_SUFFIXES
@@ -34,7 +35,7 @@ def read_signtalk(files: list[Path], videos: Path) -> pd.DataFrame:
 def read_signtalk_sampled(files: list[Path], videos: Path) -> pd.DataFrame:
     """Read a table `video_file,sentence_id,sentence,category,variant`."""
     (table,) = files
-    rows = read_table(table, ["video_file", "sentence_id", "sentence", "category"], short=True)
+    rows = named(read_table(table, ["video_file", "sentence_id", "sentence", "category"], short=True))
     if "feature_path" in rows:
         raise SignloomError(f"{table}: the table has `feature_path`: set dataset.importer to processed")
     return rows.rename(columns={"video_file": "video"})

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-import pysubs2
 
 from signloom.dataset.forms.texts import one_form, seconds_text, text_numbers
 from signloom.dataset.forms.video_files import VideoFiles
@@ -18,7 +17,10 @@ from signloom.errors import SignloomError
 
 SUFFIXES = (".srt", ".vtt")
 _LANGUAGE = re.compile(r"\.[A-Za-z]{2,3}([-_][A-Za-z0-9]+)?$")
-_MARKUP = re.compile(r"<[^<>]*>")
+# of HTML, and of other subtitle formats that tools leave in these
+_MARKUP = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
+_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
+_TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
 
 
 def read_subtitles(files: list[Path], videos: Path) -> pd.DataFrame:
@@ -45,17 +47,36 @@ def read_subtitles(files: list[Path], videos: Path) -> pd.DataFrame:
 
 
 def cues(file: Path) -> Iterator[tuple[int, str, str, str]]:
-    """Yield number, start and end in seconds, and text of every cue that has a text."""
+    """Yield number, start and end in seconds, and text of every cue that has a text.
+
+    A cue is a line of times and the lines up to the next empty one. Other blocks, such as notes and styles,
+    and the name of a cue are no text.
+    """
     try:
-        parsed = pysubs2.SSAFile.load(
-            str(file), encoding="utf-8-sig", format_="srt" if file.suffix.lower() == ".srt" else "vtt"
-        )
-    except (pysubs2.Pysubs2Error, UnicodeDecodeError, ValueError) as error:
+        lines = file.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
         raise SignloomError(f"{file}: not a readable subtitle file: {error}") from error
-    for number, event in enumerate(parsed, start=1):
-        text = one_form(html.unescape(_MARKUP.sub("", event.plaintext)))
+    found: list[tuple[str, str, list[str]]] = []
+    inside = False
+    for line in lines:
+        if times := _TIMES.match(line):
+            # the number of this cue, where no empty line stands before it
+            if inside and found[-1][2] and found[-1][2][-1].strip().isdecimal():
+                found[-1][2].pop()
+            found.append((_seconds(*times.groups()[:4]), _seconds(*times.groups()[4:8]), []))
+            inside = True
+        elif not line.strip():
+            inside = False
+        elif inside:
+            found[-1][2].append(line)
+    for number, (start, end, texts) in enumerate(found, start=1):
+        text = one_form(html.unescape(_MARKUP.sub("", "\n".join(texts))))
         if text:
-            yield number, seconds_text(event.start / 1000), seconds_text(event.end / 1000), text
+            yield number, start, end, text
+
+
+def _seconds(hours: str | None, minutes: str, seconds: str, part: str) -> str:
+    return seconds_text(3600 * int(hours or 0) + 60 * int(minutes) + float(f"{seconds}.{part}"))
 
 
 def _video(file: Path, videos: VideoFiles) -> str:

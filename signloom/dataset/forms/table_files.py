@@ -32,7 +32,8 @@ def read_table(table: Path, columns: list[str], short: bool = False) -> pd.DataF
     if table.suffix.lower() == ".xlsx":
         rows = read_workbook(table, 0, columns)
         rows["row"] = range(2, len(rows) + 2)
-        return rows
+        # spreadsheets leave empty rows
+        return rows[(rows.drop(columns="row") != "").any(axis=1)].reset_index(drop=True)
     usual = "\t" if table.suffix.lower() == ".tsv" else ","
     return read_text(table, _separator(table, usual, columns), columns, short=short)
 

@@ -142,7 +142,9 @@ class Points(Source):
         """Compute the columns of one clip; raises SignloomError if its rows cannot be read."""
         given, every = super().load(path), self.params.every
         made = point_columns(given.features[::every].astype(np.float64), self.params)
-        return Rows(made.astype(np.float32), given.present[::every], np.arange(len(made)))
+        there = np.isfinite(made).any(axis=1, keepdims=True)
+        present = np.repeat(there, len(PARTS), 1).astype(np.uint8)
+        return Rows(made.astype(np.float32), present, np.arange(len(made)))
 
     def rate(self, fps: float) -> float:
         """Return how many rows a second are taken."""

@@ -22,7 +22,8 @@ def point_columns(rows: Array, p: PositionsParams) -> Array:
     last = max([*(column for point in p.points for column in point.columns), *p.others])
     if last >= rows.shape[1]:
         raise SignloomError(f"positions: column {last} is missing; the rows have {rows.shape[1]}, from 0")
-    missing = np.isnan(rows).any(axis=1)
+    used = [*(column for point in p.points for column in point.columns), *p.others]
+    missing = np.isnan(rows[:, used]).any(axis=1)
     if missing.all():
         return np.full((len(rows), p.width), np.nan)
     if missing.any():

@@ -101,6 +101,8 @@ def _frames(folder: Path, files: dict[int, Path], numbers: range) -> Array:
     """Return the row of every frame in `numbers`, counted from the first file; NaN where there is no file."""
     first = min(files)
     found = {place: read_row(files[first + place]) for place in numbers if first + place in files}
+    if not found:
+        raise LandmarksUnreadable("no frame between its start and its end has a file")
     widths = {len(row): place for place, row in found.items()}
     if len(widths) > 1:
         names = " and ".join(f"{files[first + place].name} has {width}" for width, place in widths.items())
