@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 from signloom.cli import check as check_command
+from signloom.dataset import fitness
 from signloom.params.load import load_params
+from signloom.text import tokenizer
 from signloom.video.decode import read_frames
 from tests.form_files import SRT, write, write_videos
 from tests.videos import write_frames, write_video
@@ -305,6 +307,25 @@ def test_a_consent_that_has_ended_stops_check_as_it_stops_a_build(new_project: P
     code, out, _ = said("check", "mine")
     assert code == 1
     assert "must be mended: data/mine/clips.csv: the consent to 1 of 9 clips has ended; first: row 4" in out
+
+
+def test_what_keeps_a_bundle_from_answering_is_said_before_the_training(
+    new_project: Path, said: Said
+) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    checked(
+        new_project, [row.replace("sentence 1", "so <unk> what") for row in ROWS], splits={"test_share": 0}
+    )
+    table = new_project / "data/mine/clips.csv"
+    lines = table.read_text().splitlines()
+    table.write_text(
+        "\n".join([f"{lines[0]},consent", *(f"{line},train pictures" for line in lines[1:])]) + "\n"
+    )
+    code, out, _ = said("check", "mine")
+    assert code == 1
+    assert "must be mended: no training clip allows the use `features` (column consent)" in out
+    assert "must be mended: the sentence 'so <unk> what' has <unk>, a mark of the tokenizer" in out
+    assert list(fitness.MARKS) == tokenizer.SPECIALS
 
 
 def test_a_fold_of_a_signer_without_a_clip_is_said(new_project: Path, said: Said) -> None:

@@ -60,7 +60,7 @@ def figures(outputs: dict[str, Path]) -> dict[str, object]:
 def questions(exported: Exported) -> Questions:
     files = (exported.inputs[name] for name in ("features", "index", "mask"))
     splits = read_splits(exported.inputs["splits"][0])
-    return Questions(splits, "test", FeatureShards(*files), FPS, 42)
+    return Questions(splits, "test", FeatureShards(*files), FPS, 42, range(99))
 
 
 def test_the_bundle_finds_what_the_trained_network_finds(

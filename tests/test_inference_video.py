@@ -19,6 +19,7 @@ from signloom.features.pose.pose_features import landmarks_to_features
 from signloom.features.pose.raw_clip import RawClip
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.features.shards import FeatureShards
+from signloom.inference.answer import Answer
 from signloom.inference.answer_text import clip_table
 from signloom.inference.engine import SignEngine
 from signloom.inference.gates import Thresholds
@@ -81,9 +82,28 @@ def test_a_video_is_answered_as_the_features_that_the_stages_make_of_it(
     assert pose_features.main([*turned, *common]) == 0
     shards = FeatureShards([made[0]], [made[2]], [made[1]])
     motion = float(shards.index["motion_mean"][0])
-    assert seen.answer == engine.answer(np.array(shards.clip("a")), np.array(shards.mask("a")), motion)
+    by_rows = engine.answer(np.array(shards.clip("a")), np.array(shards.mask("a")), motion)
+    assert by_rows.gloss_spans and replace(seen.answer, gloss_spans=by_rows.gloss_spans) == by_rows
     assert seen.answer.matches and seen.answer.motion_mean == motion
     np.testing.assert_array_equal(seen.raw.rows, np.load(raw[0]))
+
+
+def seconds_of(raw: RawClip, answer: Answer) -> np.ndarray:
+    begins, length = raw.times[0], raw.times[-1] - raw.times[0]
+    return begins + length * np.array(answer.gloss_spans)
+
+
+def test_glosses_are_as_late_as_the_person_who_signs_them(engine: SignEngine, seen: VideoAnswer) -> None:
+    raw, late_s = seen.raw, 0.4
+    frames = round(late_s / float(np.median(np.diff(raw.times))))
+    nobody = np.full((frames, raw.rows.shape[1]), np.nan, np.float32)
+    times = np.concatenate([np.arange(frames) * late_s / frames, raw.times + late_s])
+    late = RawClip(np.concatenate([nobody, raw.rows]), times, np.arange(len(times)), raw.width, raw.height)
+    early, answer = answer_landmarks(engine, raw), answer_landmarks(engine, late)
+    assert answer.glosses == early.glosses and answer.frames == early.frames
+    # smoothed features are late, and nothing is signed before the first frame
+    found = np.clip(seconds_of(late, answer) - late_s, raw.times[0], None)
+    np.testing.assert_allclose(found, seconds_of(raw, early), atol=1e-6)
 
 
 def test_the_frames_that_max_fps_leaves_are_those_that_the_stage_tracks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -76,11 +77,17 @@ def test_pieces_of_one_frame_are_the_shortest(frames: int) -> None:
     assert (moved == [0]) if frames == 1 else all(place != number for place, number in enumerate(moved))
 
 
-def ask(folder: Path, splits: pd.DataFrame, split: str = "test", seed: int = 42) -> Questions:
+def ask(
+    folder: Path,
+    splits: pd.DataFrame,
+    split: str = "test",
+    seed: int = 42,
+    gallery: Iterable[int] = range(99),
+) -> Questions:
     shards = FeatureShards(
         *([folder / f"{n}{end}" for n in (0, 1)] for end in (".npy", ".parquet", ".mask.npy"))
     )
-    return Questions(splits, split, shards, 12.0, seed)
+    return Questions(splits, split, shards, 12.0, seed, gallery)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +121,16 @@ def test_every_kind_is_asked_of_the_clips_that_it_can_be_made_of(corpus: Path) -
         assert left_out == (question.sentence_id if question.kind == "left_out" else -1)
         if question.kind == "spliced":
             assert sentence[question.other] != question.sentence_id
+
+
+def test_a_sentence_of_which_no_clip_may_be_handed_on_is_one_to_refuse(corpus: Path) -> None:
+    questions = ask(corpus, read_splits(corpus / "splits.csv"), gallery=[1])
+    kinds = {
+        question.clip_id: question.kind
+        for question in questions.of
+        if question.kind in (IN_SET, "unseen_sentence")
+    }
+    assert kinds["d/test0"] == kinds["d/test2"] == "unseen_sentence" and kinds["d/test1"] == IN_SET
 
 
 def test_made_clips_hold_the_frames_of_the_clips_that_they_are_made_of(corpus: Path) -> None:

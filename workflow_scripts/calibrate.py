@@ -37,13 +37,14 @@ def work(job: Job) -> None:
     shards = FeatureShards(job.input_list("features"), job.input_list("index"), job.input_list("mask"))
     fps = job.section("pose", PoseParams).fps
     seed = job.value("inference.seed", InferenceParams)
-    questions = Questions(read_splits(job.input("splits")), "val", shards, fps, seed)
     known = TrainedGallery(
         EmbeddedClips(job.input("embeddings"), job.input("map")),
         job.input("prototypes"),
         job.input("frames"),
         job.input("frames_index"),
     )
+    sentences = known.gallery.sentences.tolist()
+    questions = Questions(read_splits(job.input("splits")), "val", shards, fps, seed, sentences)
     gate_inputs = known.ask(trained, questions)
     found = known.gallery.sentences[gate_inputs.place]
     right = questions.right(found)

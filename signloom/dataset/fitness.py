@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from signloom.console import number_of
+from signloom.dataset.consent import allows
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.headers import Header, landmarks_header, read_header, rows_header
 from signloom.dataset.landmark_sources import kind_of
@@ -30,6 +31,8 @@ from signloom.params.variants import VARIANTS
 from signloom.progress import track
 
 _FEW_CLIPS = 3
+# of the tokenizer, which stands in a room above this one
+MARKS = ("<pad>", "<unk>", "<sos>", "<eos>")
 _SHOWN = 5
 
 
@@ -192,6 +195,8 @@ def _about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Fin
         )
     if "sign2text" in params.pipeline.families and (unfit := unfit_task(signed, params.sign2text.task)):
         yield Finding(False, unfit)
+    if "sign2text" in params.pipeline.families:
+        yield from _about_answers(signed)
     if clips["split"].eq("").all():
         return
     wanted = {"train": 1.0, "val": params.splits.val_share, "test": params.splits.test_share}
@@ -203,6 +208,21 @@ def _about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Fin
                 f"splits.mode or a larger splits.{name}_share",
             )
     yield from _about_classes(signed, params)
+
+
+def _about_answers(signed: pd.DataFrame) -> Iterator[Finding]:
+    """Yield what keeps a bundle from answering: consents, and texts that the tokenizer cannot keep."""
+    trained = signed[signed["split"] == "train"]
+    if len(trained) and not any(allows(consent, "features") for consent in trained["consent"]):
+        yield Finding(
+            True,
+            "no training clip allows the use `features` (column consent), so a bundle would have nothing to "
+            "answer with; ask for it, or set pipeline.families to [gloss]",
+        )
+    taken = [(text, word) for text in signed["sentence"] for word in MARKS if word in text]
+    if taken:
+        text, word = taken[0]
+        yield Finding(True, f"the sentence {text!r} has {word}, a mark of the tokenizer; write it otherwise")
 
 
 def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:

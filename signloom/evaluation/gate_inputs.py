@@ -24,7 +24,8 @@ class TrainedGallery:
         rows = clips.gallery()
         if not len(rows):
             raise SignloomError(
-                "no signed training clip has an embedding: there is nothing to answer with; check splits.csv"
+                "no signed training clip has an embedding that may be handed on, so there is nothing to "
+                "answer with; check splits.csv, and the consent to `features`"
             )
         of = clips.table.iloc[rows]
         with np.load(prototypes, allow_pickle=False) as given:

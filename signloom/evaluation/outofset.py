@@ -1,7 +1,7 @@
 """Make clips of several kinds that should be refused, from the clips of one split."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,20 +74,29 @@ class Questions:
     refused), `sentences` (of its clip), `left_out` (the sentence that it may not be answered with, or -1) and
     `motion_means` (the motion of the clip, NaN if it was not measured on this form of the clip).
 
-    In-set questions are the split's clips of sentences that training saw. Questions of kind `left_out` use
-    the same clips with a gallery that lacks their sentence. Each of these clips also gives one reversed, one
-    shuffled and one spliced question, unless it is too short to differ.
+    In-set questions are the split's clips of sentences that training saw and the gallery has. Questions of
+    kind `left_out` use the same clips with a gallery that lacks their sentence. Each of these clips also
+    gives one reversed, one shuffled and one spliced question, unless it is too short to differ.
     """
 
     def __init__(
-        self, splits: pd.DataFrame, split: str, shards: FeatureShards, fps: float, seed: int
+        self,
+        splits: pd.DataFrame,
+        split: str,
+        shards: FeatureShards,
+        fps: float,
+        seed: int,
+        gallery: Iterable[int],
     ) -> None:
-        """Read clips of `fps` rows per second from `shards`; `splits` is splits.csv."""
+        """Read clips of `fps` rows per second from `shards`; `splits` is splits.csv.
+
+        `gallery` has the sentences that can be answered. It lacks those of which no clip may be handed on.
+        """
         self._shards, self._split, self._seed = shards, split, seed
         self._piece = max(1, round(PIECE_S * fps))
         table = splits[splits["split"] == split].sort_values("clip_id")
         signed = table["sentence_id"] >= 0
-        seen = signed & (table["seen"] == 1)
+        seen = signed & (table["seen"] == 1) & table["sentence_id"].isin({*gallery})
         self.of: list[Question] = [
             *_as_recorded(IN_SET, table[seen]),
             *_as_recorded("unsigned", table[~signed]),

@@ -35,6 +35,10 @@ class ExportParams(Section):
     text: TextParams
 
 
+# the clips that a figure is a share of, where there are several numbers
+_COUNT_OF = {"accepted_and_right": "n_in", "false_accept_rate": "n_out"}
+
+
 def model_config(
     params: ExportParams,
     sign: Sign2TextSource,
@@ -117,7 +121,14 @@ def _rows(metrics: dict[str, Tree]) -> Iterator[tuple[str, ...]]:
         for where, name, near in figures(tree):
             low, high = (_number(near.get(f"{name}_{end}")) for end in ("low", "high"))
             interval = f"{low} to {high}" if low and high else ""
-            yield file, where, name, _number(near[name]), interval, str(near.get("n", ""))
+            yield (
+                file,
+                where,
+                name,
+                _number(near[name]),
+                interval,
+                str(near.get(_COUNT_OF.get(name, "n"), near.get("n", ""))),
+            )
 
 
 def _number(value: float | None) -> str:

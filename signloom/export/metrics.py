@@ -16,6 +16,9 @@ CORPUS = ("features", "splits")
 # parts that are left out: other tasks, and decoders that a bundle does not use
 _LEFT_OUT = ("leave_one_out", "ctc_beam", "joint")
 
+# numbers of clips, of those to accept and of those to refuse
+COUNTS = ("n", "n_in", "n_out")
+
 Tree = dict[str, Any]
 
 
@@ -35,7 +38,7 @@ def figures(tree: Tree, where: tuple[str, ...] = ()) -> Iterator[tuple[str, str,
     for name, value in tree.items():
         if isinstance(value, dict):
             yield from figures(value, (*where, name))
-        elif name != "n" and not name.endswith(("_low", "_high")):
+        elif name not in COUNTS and not name.endswith(("_low", "_high")):
             yield " / ".join(where), name, tree
 
 
@@ -51,7 +54,7 @@ def _pick(tree: Tree, wanted: tuple[str, ...]) -> Tree:
     """Return the part of `tree` that holds the figures `wanted`, without undefined ones."""
     names = [name for name in wanted if isinstance(tree.get(name), int | float)]
     bounds = [f"{name}_{end}" for name in names for end in ("low", "high")]
-    kept = {name: tree[name] for name in (*names, *bounds, "n") if names and name in tree}
+    kept = {name: tree[name] for name in (*names, *bounds, *COUNTS) if names and name in tree}
     trees = {name: value for name, value in tree.items() if isinstance(value, dict) and name not in _LEFT_OUT}
     inner = {name: _pick(value, wanted) for name, value in trees.items()}
     return kept | {name: value for name, value in inner.items() if value}

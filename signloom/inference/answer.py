@@ -50,7 +50,7 @@ class Answer:
     frames: int  # feature rows
     text: str | None  # decoded sentence; None if not requested or not available
     glosses: str | None  # gloss line; None if the bundle has no gloss model
-    # where each gloss begins and ends in the clip, 0-1; None if the model does not say
+    # where each gloss begins and ends, 0-1 of a video's time or a clip's rows; None if not known
     gloss_spans: tuple[tuple[float, float], ...] | None = None
     mirrored: bool = False  # refused, and found to be accepted when left and right are exchanged
     company: Company | None = None  # None if one face was seen, or none was looked for

@@ -101,8 +101,11 @@ class SignEngine:
 
         `left_out` gives for each clip a sentence to leave out of the gallery, to test what is refused.
         """
+        if len(motion_means) != len(clips) or len(left_out) not in (0, len(clips)):
+            raise ValueError(f"{len(clips)} clips need as many motion_means and left_out, or no left_out")
         for clip in clips:
             self._check(clip)
+        motion_means = [None if motion is None else float(motion) for motion in motion_means]
         # without a visible part in any frame there is no person
         seen = [place for place, (_, mask) in enumerate(clips) if (mask > 0).any()]
         nobody = partial(Answer, False, gates.REASONS[0], (), unit=self.unit)

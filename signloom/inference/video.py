@@ -18,7 +18,7 @@ from signloom.features.pose.tracker import HolisticTracker
 from signloom.inference.answer import Answer
 from signloom.inference.company import FaceCounter, Look
 from signloom.inference.engine import SignEngine
-from signloom.inference.gloss_places import Place, to_seconds
+from signloom.inference.gloss_places import Place, Spans, to_seconds
 from signloom.inference.networks import Clip
 from signloom.params.features import GateParams, LandmarksParams, PoseParams
 from signloom.video.decode import Frame, open_video
@@ -152,7 +152,24 @@ def answer_landmarks(
     (features, mask), motion, refused = seen_clip(engine, raw)
     if refused:
         return Answer(False, refused, (), motion, len(features), None, None, unit=engine.unit)
-    return engine.answer(features, mask, motion, rerank=rerank, decode=decode)
+    answer = engine.answer(features, mask, motion, rerank=rerank, decode=decode)
+    return replace(answer, gloss_spans=_spans_in_time(engine, raw, answer.gloss_spans))
+
+
+def _spans_in_time(engine: SignEngine, raw: RawClip, spans: Spans | None) -> Spans | None:
+    """Return `spans`, shares of the clip's rows, as shares of the time from its first to its last frame.
+
+    Frames in which nobody is seen give no rows.
+    """
+    begins, length = raw.times[0], raw.times[-1] - raw.times[0]
+    if not spans or not length > 0:
+        return spans
+    seen = timed_clip(engine, raw)
+    count = len(seen.times)
+    late = engine.delay_rows
+    rows = [Place(count * start + late, count * end + late, 0.0) for start, end in spans]
+    shares = np.clip((seen.seconds(rows) - begins) / length, 0.0, 1.0)
+    return tuple((float(start), float(end)) for start, end in shares)
 
 
 def seen_clip(engine: SignEngine, raw: RawClip) -> SeenClip:

@@ -72,6 +72,11 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> TextTokenizer:
     corpus = sorted(set(texts))
     if not corpus:
         raise SignloomError("no training sentence to train the tokenizer on; check build/splits.csv")
+    for text in corpus:
+        if taken := [mark for mark in SPECIALS if mark in text]:
+            raise SignloomError(
+                f"the sentence {text!r} has {taken[0]}, a mark of the tokenizer; write it otherwise"
+            )
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
