@@ -63,10 +63,11 @@ def notice_replaced(rules: Iterable[Any]) -> list[str]:
     """Give inputs of `rules` that were replaced by files with an older time that of now; return warnings.
 
     Snakemake compares contents only where an input is newer than the product, and `rsync` and archives keep
-    the times of what they bring. Products are left alone.
+    the times of what they bring. Products are left alone, and so are local copies of objects in a store.
     """
     inputs = {str(item) for rule in rules for item in rule.input if not callable(item)}
-    paths = sorted(path for path in inputs if "{" not in path and not PRODUCTS & set(Path(path).parts[:1]))
+    apart = PRODUCTS | {_INPUTS.parts[0]}
+    paths = sorted(path for path in inputs if "{" not in path and Path(path).parts[0] not in apart)
     known, warnings, now = _known_inputs(), [], time.time_ns()
     looked, files = known.get("looked", now), known.get("files", {})
     for path in paths:

@@ -92,7 +92,8 @@ def test_an_input_that_was_replaced_by_an_older_file_gets_the_time_of_now(
     monkeypatch.chdir(tmp_path)
     for name in (".snakemake", "build"):
         (tmp_path / name).mkdir()
-    names, old = ("code.py", "edited.py", "same.py", "build/product"), time.time() - 86400
+    names = ("code.py", "edited.py", "same.py", "build/product", ".snakemake/storage")
+    old = time.time() - 86400
     for name in names:
         (tmp_path / name).write_text("first", "utf-8")
         os.utime(tmp_path / name, (old, old))
@@ -101,7 +102,7 @@ def test_an_input_that_was_replaced_by_an_older_file_gets_the_time_of_now(
     (tmp_path / "same.py").replace(tmp_path / "copy")  # as a copy of the project has it
     shutil.copy2(tmp_path / "copy", tmp_path / "same.py")
     assert notice_replaced(rules) == []  # the last look counts, not the last change
-    for name in ("code.py", "build/product"):  # as `mv`, `rsync -a` and `tar` leave it
+    for name in ("code.py", "build/product", ".snakemake/storage"):  # as `mv`, `rsync -a` and `tar` leave it
         (tmp_path / "new").write_text("second", "utf-8")
         os.utime(tmp_path / "new", (old - 3600, old - 3600))
         (tmp_path / "new").replace(tmp_path / name)
@@ -111,7 +112,8 @@ def test_an_input_that_was_replaced_by_an_older_file_gets_the_time_of_now(
     assert time.time() - (tmp_path / "code.py").stat().st_mtime < 60
     assert (tmp_path / "edited.py").stat().st_mtime_ns == edited
     assert (tmp_path / "same.py").stat().st_mtime == pytest.approx(old)
-    assert (tmp_path / "build/product").stat().st_mtime == pytest.approx(old - 3600)
+    for name in ("build/product", ".snakemake/storage"):
+        assert (tmp_path / name).stat().st_mtime == pytest.approx(old - 3600)
     (tmp_path / "code.py").write_text("third", "utf-8")
     os.utime(tmp_path / "code.py", (old, old))
     monkeypatch.setattr(os, "access", lambda path, mode: False)
