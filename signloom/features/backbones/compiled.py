@@ -97,12 +97,14 @@ def _converted(params: ClipFeaturesParams, weights: Weights, kept: Path) -> Path
     seed = None if weights.sha256 else params.seed
     made_from = repr([params.backbone, weights.sha256, seed, shape, _versions()])
     folder = kept / f"{params.backbone}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}"
+    was_there = folder.is_dir()
     if not is_whole(folder):
         import torch
 
         from signloom.features.backbones.graph import write_graph
 
-        shutil.rmtree(folder, ignore_errors=True)
+        if was_there:  # damaged; one that another job has written meanwhile stays
+            shutil.rmtree(folder, ignore_errors=True)
         write_graph(_loaded(params, torch.device("cpu")), shape, folder)
     return folder
 
