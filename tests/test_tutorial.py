@@ -32,7 +32,7 @@ def walk_of(page: str) -> str:
 @pytest.fixture
 def project(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the project with the demo corpus and nothing built."""
-    for name in (*CODE, "tools", "params.yaml"):
+    for name in (*CODE, "config", "tools", "params.yaml"):
         copy = shutil.copytree if (root / name).is_dir() else shutil.copy
         copy(root / name, tmp_path / name)
     # what somebody who follows the tutorial has written

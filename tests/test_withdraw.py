@@ -363,6 +363,8 @@ def test_after_a_withdrawal_both_engines_build_what_they_would_without_the_signe
     run_in(had, *python, "--verify")
     write_project(never, ("s0", "s2", "s3"))
     run_in(never, "snakemake", "--cores", "1", *TARGETS)
+    assert "or: make dvc && dvc repro" in said
+    run_in(had, sys.executable, "-m", "engines.dvc_yaml")
     run_in(had, "dvc", "repro", "stats_pose", "splits")
     assert products(had) == products(never)
     run_in(had, *python, "--verify")

@@ -140,16 +140,20 @@ def what_is_left(
     dataset: DatasetParams, names: Sequence[str], builds: Sequence[Build], cache: DvcCache | None
 ) -> list[str]:
     """Return lines that say what to build again, and what lies where this command does not reach."""
+    listed, watched = list_beside(dataset.table), Path(PRESETS if names else "", "-".join(names), "dvc.yaml")
+    old = watched.exists() and str(listed) not in watched.read_text("utf-8")
     lines = ["removed. Everything that was trained with these clips must be made again:"]
     for build in builds:
         given = "" if build.folder == BUILD else f" --config preset={_presets(build)}"
-        lines.append(f"  snakemake --cores all{given}" + ("" if given else "     or: dvc repro"))
+        lines.append(
+            f"  snakemake --cores all{given}"
+            + ("" if given else f"     or: {'make dvc && ' if old else ''}dvc repro")
+        )
         if other := _other_table(build, dataset):
             lines.append(
                 f"    before it, take them out of {other} too: signloom withdraw --preset {_presets(build)}"
             )
-    listed, watched = list_beside(dataset.table), Path(PRESETS if names else "", "-".join(names), "dvc.yaml")
-    if watched.exists() and str(listed) not in watched.read_text("utf-8"):
+    if old:
         given = f" PRESET={','.join(names)}" if names else ""
         lines.append(f"for DVC, which does not look at {listed} yet: make dvc{given}")
     lines.append("then: signloom withdraw --verify" + (f" --preset {','.join(names)}" if names else ""))
