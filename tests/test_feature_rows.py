@@ -233,19 +233,24 @@ def test_noise_on_rows_is_a_share_of_each_columns_deviation() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("0.5;1\n2;;\n", [[0.5, 1, np.nan], [2, np.nan, np.nan]]),
+        ("0.5;1;3\n2;;4\n", [[0.5, 1, 3], [2, np.nan, 4]]),
         ("0.5;1;\n2;3;\n", [[0.5, 1], [2, 3]]),
         ("1, 2, 3\n4,,6\n", [[1, 2, 3], [4, np.nan, 6]]),
-        ("1\t2\n3\t\n", None),
-        ("1 2\n3 4\n", [[1, 2], [3, 4]]),
+        ("1\t2\n3\t\n\t4\n", [[1, 2], [3, np.nan], [np.nan, 4]]),
+        (" 1  2\r\n3 4 \r\n\r\n", [[1, 2], [3, 4]]),
     ],
 )
 def test_cells_of_a_text_are_columns_and_an_empty_one_is_missing(
-    tmp_path: Path, text: str, expected: list[list[float]] | None
+    tmp_path: Path, text: str, expected: list[list[float]]
 ) -> None:
-    (tmp_path / "a.csv").write_text(text)
-    if expected and len({line.count(";") for line in text.splitlines()}) == 1:
-        np.testing.assert_array_equal(RowFiles().read(tmp_path / "a.csv"), np.array(expected, np.float32))
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    np.testing.assert_array_equal(RowFiles().read(tmp_path / "a.csv"), np.array(expected, np.float32))
+
+
+def test_rows_of_different_widths_are_said(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("0.5;1\n2;3;4\n")
+    with pytest.raises(SignloomError, match="number of columns changed"):
+        RowFiles().read(tmp_path / "a.csv")
 
 
 def test_decimal_commas_are_said(tmp_path: Path) -> None:

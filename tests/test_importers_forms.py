@@ -11,7 +11,7 @@ from form_stages import read_corpus
 
 from engines.import_closure import code_of
 from signloom.dataset.forms.mapping import read_form, shipped
-from signloom.dataset.forms.texts import sentence_ids, sentence_number, text_numbers
+from signloom.dataset.forms.texts import sentence_number
 from signloom.dataset.importers import IMPORTERS, annotation_files, annotation_sources, load_table
 from signloom.errors import SignloomError
 from signloom.params import dataset as names
@@ -390,18 +390,3 @@ def test_a_separator_that_does_not_fit_the_header_is_named_with_the_key(tmp_path
     own.write_text(form + 'separator: "\\t"\n')
     rows = load_table(str(own), tmp_path / "t.txt", tmp_path)
     assert rows["sentence"].tolist() == ["Yes, no, maybe", "No"]
-
-
-# two sentences with the same CRC-32
-TWO = ["the doctor eats old coffee on Monday", "the doctor hides big coffee at home"]
-
-
-def test_two_sentences_never_have_one_id() -> None:
-    assert sentence_number(TWO[0]) == sentence_number(TWO[1])
-    first, second = text_numbers(TWO)
-    assert first == str(sentence_number(TWO[0])) != second
-    assert text_numbers([TWO[1], "", *TWO]) == [second, "-1", first, second]
-    assert text_numbers(TWO[1:]) == [first]
-    assert sentence_ids(["", "", ""], [*TWO, TWO[1]]) == [first, second, second]
-    assert sentence_ids([first, ""], ["Hello.", TWO[0]])[1] != first
-    assert sentence_ids([first, ""], ["Hello there.", "Hello  there. "]) == [first, first]

@@ -82,7 +82,7 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
     ]
     try:
         check_table(manifest.clips, params.splits)
-        check_folds(manifest.clips, params)
+        _check_folds(manifest.clips, params)
         made = quiet_splits(manifest.clips, params.splits).set_index("clip_id")
         clips = clips.assign(**{name: clips["clip_id"].map(made[name]) for name in ("split", "seen")})
     except SignloomError as error:
@@ -90,7 +90,7 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
     return Facts(clips, len(rows), rejects), [*findings, *_about_people_and_texts(clips, params)]
 
 
-def check_folds(clips: pd.DataFrame, params: Params) -> None:
+def _check_folds(clips: pd.DataFrame, params: Params) -> None:
     """Raise SignloomError if a fold of the runs is impossible, such as that of a signer without a clip."""
     runs = params.runs
     for name in runs.folds:

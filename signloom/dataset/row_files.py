@@ -88,7 +88,8 @@ def _text(path: Path) -> NDArray[Any]:
     An empty cell is NaN. Raises ValueError for commas beside another mark, which are decimal commas.
     """
     with path.open(encoding="utf-8-sig") as file:
-        lines = [line.strip() for line in file if line.strip()]
+        # a tab at an end of a line stands beside an empty cell
+        lines = [line.strip(" \r\n") for line in file if line.strip()]
     if not lines:
         return np.empty((0, 0))  # NumPy would warn
     mark = next((mark for mark in ";\t," if any(mark in line for line in lines)), None)

@@ -1,0 +1,87 @@
+"""Videos as cameras and tools leave them: pixels that are not square, late pictures, joined files."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from signloom.dataset.probe import frame_times, why_unreadable
+from signloom.video.decode import VideoUnreadable, read_frames
+from tests.test_decode import picture, write_video
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_video(tmp_path_factory.mktemp("odd") / "plain.mp4", 40)
+
+
+def test_pixels_that_are_not_square_are_shown_as_wide_as_players_show_them(tmp_path: Path) -> None:
+    def written(name: str, pixel: Fraction) -> np.ndarray:
+        with av.open(str(tmp_path / name), "w") as container:
+            stream = container.add_stream("libx264", rate=25, options={"qp": "0"})
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv444p"
+            stream.sample_aspect_ratio = pixel
+            for number in range(3):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
+            container.mux(stream.encode())
+        return next(read_frames(tmp_path / name)).image
+
+    plain = written("plain.mp4", Fraction(1))
+    assert plain.shape == (64, 96, 3) and written("nearly.mp4", Fraction(400, 399)).shape == plain.shape
+    wide = written("wide.mp4", Fraction(4, 3))
+    assert wide.shape == (64, 128, 3)
+    np.testing.assert_array_equal(wide, cv2.resize(plain, (128, 64), interpolation=cv2.INTER_LINEAR))
+
+
+def test_times_count_from_where_the_file_begins_as_in_players(video: Path, tmp_path: Path) -> None:
+    late = tmp_path / "late.mkv"
+    with av.open(str(video)) as source, av.open(str(late), "w") as container:
+        sound = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        copied = container.add_stream_from_template(source.streams.video[0])
+        quiet = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), format="s16", layout="mono")
+        quiet.sample_rate, quiet.pts = 8000, 0
+        container.mux(sound.encode(quiet))
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.pts += round(0.8 / packet.time_base)
+                packet.dts += round(0.8 / packet.time_base)
+                packet.stream = copied
+                container.mux(packet)
+        container.mux(sound.encode())
+    plain, found = list(read_frames(video)), list(read_frames(late))
+    assert [frame.time_s for frame in found] == pytest.approx(
+        [frame.time_s + 0.8 for frame in plain], abs=2e-3
+    )
+    assert frame_times(late)[0] == pytest.approx(0.8, abs=2e-3)
+    (first, *_) = read_frames(late, 1.0, 1.2)
+    np.testing.assert_array_equal(first.image, next(read_frames(video, 0.2, 0.4)).image)
+
+
+def test_files_that_were_joined_end_to_end_are_named(tmp_path: Path) -> None:
+    parts = [write_video(tmp_path / f"{number}.ts", 12) for number in range(2)]
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with pytest.raises(VideoUnreadable, match="before the last one; join files with ffmpeg's concat demuxer"):
+        list(read_frames(joined))
+
+
+def test_a_colon_in_a_name_is_no_protocol(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("2024-05-01T10:30:00.mp4", "concat:a.mp4", "file:b.mp4"):
+        Path(name).write_bytes(video.read_bytes())
+        assert why_unreadable(Path(name)) is None and len(list(read_frames(Path(name)))) > 1
+
+
+def test_a_pipe_among_pictures_is_never_opened(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "1.png"), picture(1))
+    os.mkfifo(tmp_path / "2.png")
+    with pytest.raises(VideoUnreadable, match="is no regular file"):
+        list(read_frames(tmp_path))

@@ -1,0 +1,19 @@
+"""Ids that are made from texts: stable, and never one for two texts."""
+
+from __future__ import annotations
+
+from signloom.dataset.forms.texts import sentence_ids, sentence_number, text_numbers
+
+# two sentences with the same CRC-32
+TWO = ["the doctor eats old coffee on Monday", "the doctor hides big coffee at home"]
+
+
+def test_two_sentences_never_have_one_id() -> None:
+    assert sentence_number(TWO[0]) == sentence_number(TWO[1])
+    first, second = text_numbers(TWO)
+    assert first == str(sentence_number(TWO[0])) != second
+    assert text_numbers([TWO[1], "", *TWO]) == [second, "-1", first, second]
+    assert text_numbers(TWO[1:]) == [first]
+    assert sentence_ids(["", "", ""], [*TWO, TWO[1]]) == [first, second, second]
+    assert sentence_ids([first, ""], ["Hello.", TWO[0]])[1] != first
+    assert sentence_ids([first, ""], ["Hello there.", "Hello  there. "]) == [first, first]
