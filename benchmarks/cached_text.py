@@ -51,7 +51,7 @@ def make_step(batch: int, frames: int, tokens: int) -> Callable[[bool], None]:
         loss = token_loss(*model.next_tokens(ids, encoded), 0.1)
         loss = loss + contrastive_loss(encoded.embedding, model.project_text(frozen), labels, 0.05)
         loss = loss + 0.5 * supervised_contrastive_loss(views.embedding, labels.repeat(2), 0.07)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         optimiser.zero_grad()
 

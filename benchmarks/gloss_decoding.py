@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,11 +39,18 @@ def log_add(a: float, b: float) -> float:
 
 def textbook_prefix_beam(log_p: Tensor, beam: int) -> Hypothesis:
     """Return the best labelling of one clip (T, V), with a dictionary of prefixes, label by label."""
-    kept = {(): (0.0, -math.inf)}  # log-probabilities of a prefix that ends in a blank and in a label
+    kept: dict[tuple[int, ...], tuple[float, float]] = {
+        (): (0.0, -math.inf)
+    }  # log-probabilities of a prefix that ends in a blank and in a label
     for row in log_p.double().tolist():
         new: dict[tuple[int, ...], tuple[float, float]] = {}
 
-        def add(prefix: tuple[int, ...], blank: float, label: float, into: dict = new) -> None:
+        def add(
+            prefix: tuple[int, ...],
+            blank: float,
+            label: float,
+            into: dict[tuple[int, ...], tuple[float, float]] = new,
+        ) -> None:
             old = into.get(prefix, (-math.inf, -math.inf))
             into[prefix] = (log_add(old[0], blank), log_add(old[1], label))
 
@@ -101,7 +109,7 @@ def plain_joint_beam(
     label by label, and only for the 3 x `beam` labels that attention ranks highest, a usual short cut.
     """
     ctc = PlainCtcPrefix(log_p)
-    alive = [([], 0.0, 0.0, ctc.start())]
+    alive: list[tuple[list[int], float, float, Any]] = [([], 0.0, 0.0, ctc.start())]
     best: Hypothesis | None = None
     valid = torch.ones(1, len(frames), dtype=torch.bool)
     for _ in range(max_tokens - 1):
@@ -183,7 +191,7 @@ def main() -> int:
     valid = torch.arange(150) < lengths[:, None]
     joint = partial(joint_beam, beam=args.beam, ctc_weight=WEIGHT, max_tokens=TOKENS)
     clips = [(memory[i, : lengths[i]], log_p[i, : lengths[i]]) for i in range(samples)]
-    searches = {
+    searches: dict[str, tuple[Callable[[], list[Hypothesis]], Callable[[], list[Hypothesis]]]] = {
         "CTC prefix beam": (
             lambda: prefix_beam(log_p, lengths, args.beam),
             lambda: [textbook_prefix_beam(own, args.beam) for _, own in clips],

@@ -68,8 +68,7 @@ def make_bundle(folder: Path, network: EncoderNetwork, embeddings: Vectors) -> N
     table = pd.DataFrame({"clip_id": clips, "video_file": clips, "sentence_id": sentence_ids})
     write_csv(folder / "embeddings_map.csv", table.assign(sentence=clips, category=""))
     np.save(folder / "embeddings.npy", embeddings)
-    prototypes = {"sentence_ids": np.arange(SENTENCES), "embeddings": embeddings[:SENTENCES]}
-    np.savez(folder / "prototypes.npz", **prototypes)
+    np.savez(folder / "prototypes.npz", sentence_ids=np.arange(SENTENCES), embeddings=embeddings[:SENTENCES])
     # a few frame sequences are shared by all clips
     states = np.random.default_rng(0).standard_normal((8 * FRAMES, config.width)).astype(np.float16)
     np.save(folder / "frames.npy", states)

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signloom.features.pose.pose_features import (
-    RawClip,
     body_sizes,
     landmarks_to_features,
     normalise,
     one_space,
 )
+from signloom.features.pose.raw_clip import RawClip
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.native_stderr import only_errors
 from signloom.params.load import load_params

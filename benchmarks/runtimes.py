@@ -65,7 +65,7 @@ def onnx_runtime(backbone: Backbone, windows: Tensor) -> Rows:
             network, (windows,), dynamo=True, opset_version=OPSET, input_names=["frames"], verbose=False
         )
         assert program is not None
-        program.save(file)
+        program.save(file)  # type: ignore[arg-type]  # it writes to open files too
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])

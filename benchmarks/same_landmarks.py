@@ -40,7 +40,9 @@ SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 def tilted(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Turn a picture by 25 degrees in its frame."""
     height, width = image.shape[:2]
-    return cv2.warpAffine(image, cv2.getRotationMatrix2D((width / 2, height / 2), 25, 1), (width, height))
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 25, 1)
+    turned: NDArray[np.uint8] = cv2.warpAffine(image, turn, (width, height))
+    return turned
 
 
 def portrait(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -116,7 +118,10 @@ def drawn(image: NDArray[np.uint8], one: Rows, other: Rows) -> NDArray[np.uint8]
             for x, y in points[np.isfinite(points).all(axis=1)].round().astype(int).tolist():
                 cv2.circle(canvas, (x, y), radius, colour, line)
     scale = _SHEET_HEIGHT / image.shape[0]
-    return cv2.resize(canvas, (round(image.shape[1] * scale), _SHEET_HEIGHT), interpolation=cv2.INTER_AREA)
+    small: NDArray[np.uint8] = cv2.resize(
+        canvas, (round(image.shape[1] * scale), _SHEET_HEIGHT), interpolation=cv2.INTER_AREA
+    )
+    return small
 
 
 def table(pairs: list[Pair]) -> list[str]:

@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 from engines.dvc_stage import target
-from engines.pipeline import PRESETS
 from engines.restored import remember
 from engines.verify import states
-from signloom.errors import SignloomError
+from signloom.errors import PRESETS, SignloomError
 from signloom.products import Build, State
 
 

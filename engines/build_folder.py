@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def demand_inputs(flow: Pipeline) -> None:
         )
     params, weights = flow.params, flow.params.clip_features.weights
     read = flow.reading("clip") and weights not in ("pretrained", "random")
-    named = {
+    named: dict[str, Sequence[str | None]] = {
         "dataset.table": [params.dataset.table],
         "dataset.review": [params.dataset.review],
         "dataset.variations": [params.dataset.variations],

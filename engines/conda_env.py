@@ -70,7 +70,7 @@ def exact(one: Requirement) -> str:
 def locked_versions(root: Path) -> dict[str, str]:
     """Return the package versions that the locks pin for `PYTHON` on Linux, by name."""
     here = {"python_version": PYTHON, "python_full_version": f"{PYTHON}.7", "sys_platform": "linux"}
-    found = {}
+    found: dict[str, str] = {}
     for lock in LOCKS:
         for line in (root / lock).read_text("utf-8").splitlines():
             if line[:1].isalnum():

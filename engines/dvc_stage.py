@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from signloom.params.presets import PRESETS
+from signloom.errors import PRESETS
 
 _MODULE = "engines.dvc_stage"
 # options that do not change which stages DVC runs

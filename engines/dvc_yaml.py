@@ -22,9 +22,10 @@ from ruamel.yaml import YAML
 
 from engines.dvc_stage import CHECKED, command, target
 from engines.given import BY_RULES
-from engines.pipeline import PARAMS_FILE, PRESETS, Pipeline
+from engines.pipeline import Pipeline
 from engines.workflow import workflow
 from signloom.dataset.shard_names import shard_names
+from signloom.errors import PARAMS_FILE, PRESETS
 from signloom.params.load import read_yaml
 from signloom.params.schema import Params
 

@@ -70,7 +70,9 @@ class Given:
 
     def seed_of(self, wildcards: Any) -> int:
         """Return the seed of a training from the wildcard `seed` or `run`, which names no first seed."""
-        seed = re.search(r"seeds/(\d+)/", getattr(wildcards, "run", None) or getattr(wildcards, "seed", ""))
+        seed = re.search(
+            r"seeds/(\d+)/", str(getattr(wildcards, "run", "") or getattr(wildcards, "seed", ""))
+        )
         return int(seed[1]) if seed else self.params.runs.seed
 
 

@@ -16,9 +16,9 @@ from signloom.dataset.forms.mapping import read_form
 from signloom.dataset.importers import annotation_sources
 from signloom.dataset.shard_names import shard_names
 from signloom.dataset.withdrawn import list_beside
-from signloom.errors import PARAMS_FILE, SignloomError
+from signloom.errors import PARAMS_FILE, PRESETS, SignloomError
 from signloom.params.load import Tree, check_params, complaint, dotted_keys, overlay
-from signloom.params.presets import PRESETS, PRODUCT_FOLDERS, read_preset
+from signloom.params.presets import PRODUCT_FOLDERS, read_preset
 from signloom.params.schema import Params
 from signloom.params.variants import VARIANTS
 

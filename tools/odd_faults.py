@@ -125,7 +125,8 @@ def stop(engine: subprocess.Popen[bytes], which: Callable[[psutil.Process], bool
 
 def is_job(process: psutil.Process) -> bool:
     """Return whether `process` is the Python program of a stage."""
-    return process.cmdline()[1:2] == ["-m"] and process.cmdline()[2].startswith("workflow_scripts.")
+    called: list[str] = process.cmdline()
+    return called[1:2] == ["-m"] and called[2].startswith("workflow_scripts.")
 
 
 def two_engines(folder: Path, whole: dict[str, str], rng: random.Random) -> list[str]:

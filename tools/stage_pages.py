@@ -10,8 +10,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from engines.pipeline import PARAMS_FILE, Pipeline
+from engines.pipeline import Pipeline
 from engines.workflow import workflow
+from signloom.errors import PARAMS_FILE
 from signloom.params.load import read_yaml
 from signloom.params.schema import Params
 

@@ -19,12 +19,12 @@ def main() -> int:
         for metric in metrics:
             cells = "".join(f"{_cell(scores.get(name, {}), metric):>24}" for name in DATA)
             print(f"{file + ' ' + metric:28}{cells}")
-    for file in sorted(Path("metrics/gloss").glob("*.json")):
-        scores = json.loads(file.read_text("utf-8"))
+    for path in sorted(Path("metrics/gloss").glob("*.json")):
+        scores = json.loads(path.read_text("utf-8"))
         for decoder in ("ctc_beam", "joint"):
             if decoder in scores["test"]:
                 cells = "".join(f"{_cell(scores[name][decoder], 'wer'):>24}" for name in DATA)
-                print(f"{file.stem + ' ' + decoder + ' wer':28}{cells}")
+                print(f"{path.stem + ' ' + decoder + ' wer':28}{cells}")
     inference = json.loads(Path("metrics/inference.json").read_text("utf-8"))["test"]
     for metric in ("accepted_and_right", "false_accept_rate"):
         print(f"{'inference ' + metric:28}{_cell(inference, metric):>24}")
