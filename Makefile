@@ -15,25 +15,37 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backbones store demo test test-all bench lint audit lock dvc env schema docs adopt pull verify demo-corpus clean
+.PHONY: help made_anew setup backbones store demo test test-all bench lint audit lock dvc env schema docs adopt pull verify demo-corpus clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-# make an environment with uv; an existing one is kept, unless a Python is given
+# its programs name the folder that it was made in, and its Python
+PLACE := $(realpath $(VENV)/..)
+VERSION = import sys; print(sys.version)
+WANTED = $(shell $(PYTHON) -c '$(VERSION)' 2>/dev/null)
+ifneq "$(shell cat $(VENV)/.locked 2>/dev/null)" "$(PLACE)"
+OTHER := yes
+else ifneq "$(PYTHON)" ""
+ifneq "$(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null)" "$(WANTED)"
+OTHER := yes
+endif
+endif
+
+# make an environment with uv; an existing one is kept, unless it is of another folder or Python
 define make_venv
-	@test -z "$(PYTHON)" -a -x $(1)/bin/python || { \
+	@test -z "$(PYTHON)$(OTHER)" -a -x $(1)/bin/python || { \
 	  python="$(PYTHON)"; python="$${python:-$$(sh tools/find_python.sh)}" && "$$python" -m venv --clear $(1); }
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 endef
 
 # compiled once: every job is a process of its own, and some machines never keep what Python compiles
-$(VENV)/.locked: requirements.lock
+$(VENV)/.locked: requirements.lock $(if $(OTHER),made_anew)
 	$(call make_venv,$(VENV))
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(TORCH)
 	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	@touch $@
+	@(cd -P $(VENV)/.. && pwd) > $@
 
 # folders of their own, which only tests use: a torchvision that does not fit torch breaks transformers, and
 # Snakemake loads every plugin that it finds whenever it starts
@@ -69,21 +81,22 @@ demo: setup ## build models, metrics and report from the demo videos with Snakem
 adopt: setup ## record Snakemake's products in DVC; refused while Snakemake has work left
 	python -m engines.adopt $(if $(PRESET),--preset $(PRESET))
 
-pull: setup ## fetch products from the DVC remote, and mark them as up to date in Snakemake
-	@python -m engines.dvc_yaml --check >/dev/null || { echo "error: dvc.yaml is not what the rules give now; run make dvc" >&2; exit 1; }
-	dvc pull
-	@dvc status --quiet || { echo "error: products differ from dvc.lock; run dvc repro instead" >&2; exit 1; }
-	@snakemake --cores 1 --touch --forceall --quiet all
+pull: PRESET_FILE = $(if $(PRESET),config/presets/$(PRESET)/dvc.yaml,dvc.yaml)
+pull: setup ## fetch products from the DVC remote (PRESET=name: of a preset), and mark them as up to date in Snakemake
+	@python -m engines.dvc_yaml --check $(if $(PRESET),--preset $(PRESET)) >/dev/null || { echo "error: $(PRESET_FILE) is not what the rules give now; run make dvc$(if $(PRESET), PRESET=$(PRESET))" >&2; exit 1; }
+	dvc pull $(PRESET_FILE)
+	@dvc status --quiet $(PRESET_FILE) || { dvc status $(PRESET_FILE); echo "error: products differ from dvc.lock; put back what is deleted, or run dvc repro $(PRESET_FILE) instead" >&2; exit 1; }
+	@snakemake --cores 1 --touch --forceall --quiet all $(if $(PRESET),--config preset=$(PRESET))
 
 verify: setup ## compare all products with what their stages wrote
 	python -m engines.verify
 
 backbones: setup ## install torchvision and pytorchvideo for the other networks of `clip_features.backbone`
-	uv pip install --no-deps --require-hashes -r requirements-backbones.lock
-	python -c "import torchvision" || { echo "error: install the torchvision that fits your torch" >&2; exit 1; }
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --require-hashes -r requirements-backbones.lock
+	$(BIN)/python -c "import torchvision" || { echo "error: install the torchvision that fits your torch" >&2; exit 1; }
 
 store: setup ## install the plugin that keeps products in object storage (S3)
-	uv pip install --no-deps --require-hashes -r requirements-store.lock
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --require-hashes -r requirements-store.lock
 
 test: setup $(VENV)/backbones/.locked $(VENV)/store/.locked ## run the linters and all tests except the long ones
 	@$(MAKE) --no-print-directory lint
@@ -128,4 +141,4 @@ demo-corpus: ## render the demo corpus again (in its own environment, .venv-corp
 	.venv-corpus/bin/python -m demo_corpus --output data/demo --check
 
 clean: ## delete all products; the environment and the metrics stay
-	rm -rf build .snakemake
+	rm -rf build/* build/.[!.]* .snakemake

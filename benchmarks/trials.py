@@ -1,6 +1,7 @@
 """What comparisons of recipes share: a training in this process, and a table that goes on after a stop."""
 
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -48,8 +49,15 @@ def score_all(
     texts = {"left_out": str}
     done = read_csv(output, dtype=texts) if output.exists() else pd.DataFrame(columns=list(keys))
     output.parent.mkdir(parents=True, exist_ok=True)
+    wanted, known = list(wanted), set(done[list(keys)].itertuples(index=False, name=None))
+    if old := sum(key in known for key in wanted):
+        print(
+            f"{old} of {len(wanted)} rows are those of {output}, whatever the recipes say now; "
+            "name another --output to score them again",
+            file=sys.stderr,
+        )
     for key in wanted:
-        if key in set(done[list(keys)].itertuples(index=False, name=None)):
+        if key in known:
             continue
         start = time.process_time()
         scores = {name: round(value, 4) for name, value in score(key).items()}

@@ -16,10 +16,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="also run MediaPipe and write detection.csv")
     parser.add_argument("--only", nargs="*", help="render only these clip ids, and no tables")
     options = parser.parse_args(argv)
+    if options.jobs < 1:
+        parser.error(f"--jobs: expected 1 or more, found {options.jobs}")
     try:
         from demo_corpus import build
 
+        if unknown := build.unknown_ids(options.only or []):
+            parser.error(unknown)
         build.make_videos(options.output, options.jobs, options.only)
+        if options.only is None:
+            build.write_truth(options.output)
     except ImportError as error:
         print(
             f'the demo corpus needs packages that are not installed ({error.name}): pip install ".[corpus]"',
@@ -28,7 +34,6 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     if options.only is not None:
         return 0
-    build.write_truth(options.output)
     build.write_tables(options.output)
     if options.check:
         from demo_corpus.check import check

@@ -1,5 +1,6 @@
 """Write the whole corpus: videos in parallel, then tables and ground truth. It can be killed and resumed."""
 
+import difflib
 import io
 import json
 import zipfile
@@ -106,6 +107,16 @@ def make_clip(clip: Clip, videos: Path) -> None:
     else:
         pictures = frames_of(clip, *_stage(clip.signer_id))
     write_video(path, pictures, signer.fps, signer.size)
+
+
+def unknown_ids(ids: list[str]) -> str:
+    """Return which of `ids` is no clip of the corpus and which one may be meant, or ""."""
+    known = [clip.clip_id for clip in clips()]
+    for one in ids:
+        if one not in known:
+            close = difflib.get_close_matches(one, known, n=1)
+            return f"--only: no clip {one!r}" + (f" (did you mean {close[0]!r}?)" if close else "")
+    return ""
 
 
 def make_videos(output: Path, jobs: int, only: list[str] | None = None) -> None:

@@ -24,6 +24,11 @@ _LEAST_FREE = 1 << 20  # bytes; Snakemake's scheduler writes a few kilobytes
 def demand_writable(*places: Path) -> None:
     """Raise SignloomError for a folder that this user can neither write nor make."""
     for place in places:
+        if place.is_symlink() and not place.exists():
+            raise SignloomError(
+                f"{place} is a link to {place.readlink()}, which is not there; make that folder, or connect "
+                "its disk"
+            )
         folder = place if place.exists() else place.absolute().parent
         if not os.access(folder, os.W_OK | os.X_OK):
             raise SignloomError(
@@ -51,6 +56,11 @@ def demand_inputs(flow: Pipeline) -> None:
         "report.recipes": params.report.recipes,
         "clip_features.weights": [weights] if read else [],
     }
+    videos = Path(params.dataset.videos)
+    if not videos.is_dir():
+        raise SignloomError(
+            f"dataset.videos: {videos} is not a folder; correct the parameter, or connect its disk"
+        )
     for key, paths in named.items():
         for path in paths:
             if path and not Path(path).expanduser().exists():
@@ -161,5 +171,19 @@ def hold(reads: Iterable[str], writes: Iterable[str]) -> ExitStack:
         raise SignloomError(" ".join(str(error).split())) from error
     except OSError as error:
         raise disk_error(error, "DVC's lock of files", Path(".dvc")) or error from error
-    atexit.register(held.close)
+    atexit.register(_release, held)
     return held
+
+
+def _release(held: ExitStack) -> None:
+    """Let go of DVC's lock at the end; name the loss if another process has taken it meanwhile."""
+    try:
+        held.close()
+    except AssertionError:  # so says DVC of an entry that is gone
+        print(
+            "error: a DVC of another machine has taken the lock of these files, and may have deleted "
+            "products; build on one machine at a time, and build again",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(1)

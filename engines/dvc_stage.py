@@ -66,7 +66,9 @@ def main(argv: list[str] | None = None) -> int:
             f"error: {file} is not what the rules give now; run make dvc{given}, and again", file=sys.stderr
         )
         return 2
-    if any(asks_for_all(words, file) for words in _parents()):
+    # the nearest one: what stands above it may have been given its targets in another way
+    called = next((words for words in _parents() if _is_dvc(words)), [])
+    if asks_for_all(called, file):
         return _build_with_others(own, file, args.preset)
     return snakemake([own], args.preset)
 
@@ -85,6 +87,12 @@ def _parents() -> list[list[str]]:
         return [process.cmdline() for process in psutil.Process().parents()]
     except psutil.Error:
         return []
+
+
+def _is_dvc(words: Sequence[str]) -> bool:
+    """Return whether a command line runs DVC, by itself, as a script of Python or as its module."""
+    first = [Path(word).name for word in words[:1]] + [Path(word).name for word in words[1:3]]
+    return first[:1] == ["dvc"] or ("python" in "".join(first[:1]) and "dvc" in first[1:])
 
 
 def asks_for_all(words: Sequence[str], file: str) -> bool:

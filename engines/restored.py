@@ -45,7 +45,9 @@ def follow(preset: str, table_digest: Callable[[Any], str]) -> None:
     cannot be built from: DVC does not see that a consent has ended.
     """
     lock, known = _files(preset)
-    if {_READ_ONLY, "DVC_STAGE"} & set(os.environ) or not lock.exists() or not BUILD.exists():
+    if {_READ_ONLY, "DVC_STAGE"} & set(os.environ) or not BUILD.exists():
+        return
+    if not (lock.exists() and lock.with_suffix(".yaml").exists()):
         return
     if known.exists() and known.read_text("utf-8") == _written(lock):
         return

@@ -1,7 +1,7 @@
 """Read the Snakemake workflow from Python: its rules and the jobs of a full build."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,16 @@ from engines.restored import read_only
 
 @contextmanager
 def workflow(
-    root: Path, preset: str | None = None, dag: bool = False, target: str | None = None
+    root: Path,
+    preset: str | None = None,
+    dag: bool = False,
+    target: str | None = None,
+    over: Mapping[str, Any] | None = None,
 ) -> Iterator[Any]:
     """Yield the parsed workflow in `root`; with `dag`, the jobs of a full build are in `.dag.jobs`.
 
-    `target` is the rule to build (None: the default target).
+    `target` is the rule to build (None: the default target). `over` has sections of parameters that win over
+    those of the files.
     """
     here = Path.cwd()
     os.chdir(root)
@@ -34,7 +39,9 @@ def workflow(
         with read_only(), SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
             opened = api.workflow(
                 resource_settings=ResourceSettings(cores=1),
-                config_settings=ConfigSettings(config={"preset": preset} if preset else {}),
+                config_settings=ConfigSettings(
+                    config={**({"preset": preset} if preset else {}), **(over or {})}
+                ),
                 storage_settings=StorageSettings(),
                 workflow_settings=WorkflowSettings(),
                 snakefile=Path("Snakefile"),

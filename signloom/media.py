@@ -5,6 +5,9 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 
+# the numbers of Matroska's first two elements (RFC 9559, sections 5.1 and 8), which lie in its first bytes
+_EBML, _SEGMENT, _HEAD = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 4096
+
 
 def open_media(path: Path, timeout_s: float | None = None) -> InputContainer:
     """Open a video file; raises av.FFmpegError or OSError as PyAV does.
@@ -14,6 +17,30 @@ def open_media(path: Path, timeout_s: float | None = None) -> InputContainer:
     # without the word file, FFmpeg takes what stands before a colon for a protocol
     opened: InputContainer = av.open(f"file:{path}", timeout=timeout_s, metadata_errors="replace")
     return opened
+
+
+def cut_off(path: Path) -> str | None:
+    """Return how much of a Matroska or WebM file is missing, or None if it is whole or of another form.
+
+    FFmpeg reads such a file as a shorter film. The file says how long it is, unless it was sent while it was
+    recorded (RFC 8794, section 6).
+    """
+    with path.open("rb") as file:
+        start = file.read(_HEAD)
+    place = 0
+    for kind in (_EBML, _SEGMENT):
+        if not start.startswith(kind, place) or place + len(kind) >= len(start):
+            return None
+        place += len(kind)
+        # the number of leading zeros says how many bytes the size has; all ones mean that it is not known
+        length = 9 - start[place].bit_length()
+        bits = int.from_bytes(start[place : place + length], "big")
+        size = bits & ((1 << 7 * length) - 1)
+        if length > 8 or size == (1 << 7 * length) - 1:
+            return None
+        place += length + size
+    there = path.stat().st_size
+    return f"ends after {there:,} of {place:,} bytes; copy it again" if there < place else None
 
 
 def origin_of(container: InputContainer) -> int:

@@ -226,3 +226,19 @@ def test_snakemake_starts_no_job_while_dvc_is_at_work_on_its_files(
         said = run(folder, "snakemake", "--cores", "1", "build/sources.parquet", ok=False)
     assert "error: " in said and "sources.parquet' is busy" in said and "Traceback" not in said
     assert not (folder / "build/sources.parquet").exists()
+
+
+def test_a_link_to_a_disk_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "build").symlink_to(tmp_path / "scratch/build")
+    with pytest.raises(SignloomError, match=r"build is a link to .*/scratch/build, which is not there"):
+        demand_writable(tmp_path / "build")
+    (tmp_path / "scratch/build").mkdir(parents=True)
+    demand_writable(tmp_path / "build")
+
+
+def test_a_folder_of_videos_that_is_not_connected_stops_a_build(root: Path, tmp_path: Path) -> None:
+    params = load_params(root / "params.yaml")
+    dataset = params.dataset.model_copy(update={"videos": str(tmp_path / "share")})
+    flow = Pipeline(params.model_copy(update={"dataset": dataset}), [])
+    with pytest.raises(SignloomError, match=r"dataset\.videos: .*share is not a folder"):
+        demand_inputs(flow)

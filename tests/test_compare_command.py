@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from signloom.__main__ import main
+from signloom.evaluation.sign2text import NOT_DECODED
 from tests.report_inputs import Page
 
 RIGHT = "we drink water today"
@@ -179,6 +180,37 @@ def test_retrieval_is_compared_by_its_first_sentence(
     assert main(["compare", *builds, "--clips", "9"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f"retrieval, test, s1/0: 0 errors in A, 1 in B truth {RIGHT} A rank 1 B rank 3" in said
+
+
+def test_clips_that_one_build_lacks_are_counted_and_their_figures_shown(
+    builds: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    a = Path(builds[0])
+    shorter = shutil.copytree(a, a.parent / "shorter")
+    file = shorter / "build/predictions/sign2text.csv"
+    pd.read_csv(file).iloc[1:].assign(reference=[EVIL, *[RIGHT] * 6]).to_csv(file, index=False)
+    found = compared(capsys, a, shorter)
+    assert (found["rows"], found["left_out"], found["figures"]) == ([], 2, [])
+    scores = shorter / "metrics/sign2text.json"
+    scores.write_text(scores.read_text().replace("9.0", "0.0"))
+    found = compared(capsys, a, shorter)
+    assert found["figures"] == [{"figure": "sign2text test wer", "a": 9.0, "b": 0.0}]
+    assert main(["compare", str(a), str(shorter)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "one build lacks them or has another reference: up to 2 of a data set" in said
+    assert "Nothing differs" not in said
+
+
+def test_signs_are_compared_by_retrieval_alone(
+    builds: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for build, rank in zip(builds, ("1", "3"), strict=True):
+        ranks = {"clip_id": [f"s1/{n}" for n in range(8)], "data": "test", "sentence_id": 1, "rank": rank}
+        file = Path(build) / "build/predictions/retrieval.csv"
+        pd.DataFrame(ranks).assign(top_sentence="x").to_csv(file, index=False)
+        tree = {"test": {"n": 8, "wer": None, "wer_reason": NOT_DECODED}}
+        (Path(build) / "metrics/sign2text.json").write_text(json.dumps(tree))
+    assert [row["metric"] for row in compared(capsys, *builds)["rows"]] == ["ret_top1"]
 
 
 def test_presets_seeds_and_folds_are_compared_as_folders(

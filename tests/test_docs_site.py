@@ -86,6 +86,11 @@ def test_the_stage_of_a_changed_threshold_shows_that_parameter_and_not_the_whole
     assert "top_k" not in text
 
 
+def test_descriptions_show_their_marks_and_no_others(site: Path) -> None:
+    page = (site / "parameters.html").read_text("utf-8")
+    assert "become &lt;unk&gt; in" in page and "\\&lt;" not in page
+
+
 def test_every_parameter_is_listed_once(site: Path) -> None:
     text = (site / "parameters.html").read_text("utf-8")
     keys = [key for field in Params.model_fields.values() for key in field.annotation.model_fields]  # type: ignore[union-attr]

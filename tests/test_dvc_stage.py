@@ -206,3 +206,19 @@ def test_what_waited_is_not_built_if_nothing_has_changed(repo: Repo, snakemake: 
     build(repo, *STAGES)
     assert dvc_stage.main(["one", "a"]) == 0  # DVC was asked for all, and a has the same content again
     assert snakemake.calls == [(["a"],)]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("dvc repro", True),
+        ("/usr/bin/python3 /home/me/.venv/bin/dvc repro splits", True),
+        ("python -m dvc repro", True),
+        ("xargs dvc repro", False),
+        ("/usr/bin/time dvc repro", False),
+        ("python -m engines.dvc_stage text build/text", False),
+        ("", False),
+    ],
+)
+def test_what_a_wrapper_was_given_is_not_what_dvc_was_given(line: str, found: bool) -> None:
+    assert dvc_stage._is_dvc(line.split()) is found

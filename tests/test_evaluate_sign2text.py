@@ -166,3 +166,12 @@ def test_a_tokenizer_of_another_training_is_refused(
     outputs = {"metrics": tmp_path / "m.json", "predictions": tmp_path / "p.csv"}
     assert stage.main(arguments(inputs, outputs, {"decoding": {}, "evaluation": {}})) == 2
     assert "tokenizer" in capsys.readouterr().err
+
+
+def test_exact_sentences_are_those_without_an_error_of_words() -> None:
+    answers = pd.DataFrame(
+        {"sentence_id": [1], "reference": "你好，世界", "hypothesis": "你好世界", "nearest": ""}
+    )
+    ones = dict.fromkeys(("inst_top1", "pos_sim", "neg_sim"), np.ones(1))
+    found = score_translations(answers, {1: ["你好，世界"]}, ones, section(EvaluationParams, bootstrap=100))
+    assert (found["wer"], found["exact"]) == (0.0, 1.0)

@@ -162,3 +162,14 @@ def test_two_clips_that_a_disk_takes_for_one_file_do_not_overwrite_each_other(
     assert export(built, "s1/a", "b", "--output", str(tmp_path)) == 2
     *_, line = capsys.readouterr().err.splitlines()
     assert "is the file of clip 's1/a' on this disk, and of 'b'" in line
+
+
+def test_a_clip_that_was_set_aside_stays_in_its_shard_and_is_not_written(
+    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = shutil.copytree(built, tmp_path / "build")
+    pd.read_parquet(build / "manifest.parquet").iloc[:1].to_parquet(build / "manifest.parquet")
+    assert export(build, "--output", str(tmp_path / "out")) == 0
+    assert [path.name for path in (tmp_path / "out").rglob("*.pose")] == ["a.pose"]
+    assert export(build, "b", "--output", str(tmp_path / "out")) == 2
+    assert "has no clip 'b'" in capsys.readouterr().err

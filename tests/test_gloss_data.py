@@ -28,11 +28,11 @@ from signloom.params.gloss import (
 )
 from signloom.params.sign2text import AugmentParams
 from signloom.text.vocabulary import EOS, PAD, SOS, UNK
+from signloom.training.ctc import rows_needed
 from signloom.training.glosses.corpus import (
     GlossCorpus,
     GlossFiles,
     check_feasibility,
-    rows_needed,
     signer_stats,
 )
 from signloom.training.glosses.data import TrainingGlosses, collate, plain_batches

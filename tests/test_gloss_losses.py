@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from signloom.models.gloss import GlossConfig, Hybrid, build
 from signloom.params.gloss import TcnParams
 from signloom.text.vocabulary import BLANK, EOS, SOS, UNK
-from signloom.training.glosses.corpus import rows_needed
+from signloom.training.ctc import rows_needed
 from signloom.training.glosses.data import collate
 from signloom.training.glosses.losses import Loss, ctc_sum, token_sum
 from tests.synthetic_gloss import clip, sample

@@ -25,7 +25,8 @@ from signloom.params.gloss import (
 )
 from signloom.params.sign2text import AugmentParams
 from signloom.text.vocabulary import EOS, PAD, SOS, UNK
-from signloom.training.glosses.corpus import GlossCorpus, GlossFiles, rows_needed, signer_stats
+from signloom.training.ctc import rows_needed
+from signloom.training.glosses.corpus import GlossCorpus, GlossFiles, signer_stats
 from signloom.training.glosses.data import TrainingGlosses, collate, hide_tokens, lengthened
 from tests.synthetic_gloss import Inputs, Size, arguments, clip, sample, write_corpus
 from workflow_scripts.job import parse

@@ -11,7 +11,9 @@ import pytest
 from demo_params import section
 
 from signloom.augment.landmark_rows import augment
+from signloom.dataset.landmark_sources import Settings
 from signloom.errors import SignloomError
+from signloom.features.pose.landmark_files import read_landmarks
 from signloom.features.pose.layout import FEATURE_PARTS, RAW_PARTS
 from signloom.features.pose.point_names import POSE_NAMES
 from signloom.features.stats import Stats, write_pose_stats
@@ -295,3 +297,15 @@ def test_points_need_a_rate(tmp_path: Path) -> None:
     write_openpose(tmp_path / "videos/a", {0: []})
     with pytest.raises(SignloomError, match=r"dataset.frame_rate: .*/a says no rate"):
         made_of(tmp_path, ["a"])
+
+
+def test_a_hand_that_is_never_seen_is_missing_and_a_clip_of_nobody_has_no_landmarks(tmp_path: Path) -> None:
+    raw = body()
+    raw[:, RAW_PARTS["left_hand"]] = np.nan
+    write_openpose(tmp_path / "one", {number: [person(row)] for number, row in enumerate(raw)})
+    settings = Settings(None, FPS, list(SIZE))
+    found, _ = read_landmarks(tmp_path / "one", settings=settings)
+    check(found.rows, raw, [ours(name) for name in BODY_25 if name not in NOT_OURS])
+    write_openpose(tmp_path / "none", {number: [] for number in range(5)})
+    nobody, _ = read_landmarks(tmp_path / "none", settings=settings)
+    assert np.isnan(nobody.rows).all() and len(nobody.rows) == 5

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from signloom.errors import SignloomError
-from signloom.evaluation.learning_curve import exponents, learning_curve
+from signloom.evaluation.learning_curve import answer, exponents, learning_curve
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.runs import RunsParams
 from signloom.report import learning_curve as report
@@ -92,6 +92,12 @@ def test_without_scatter_the_number_of_clips_is_found_within_a_quarter() -> None
     assert found["verdict"] == "falls"
     assert found["more_clips"] == pytest.approx(1000 * (2 ** (1 / 0.7) - 1), rel=0.25)
     assert found["more_clips_low"] < found["more_clips"] < found["more_clips_high"]
+
+
+def test_a_curve_that_rises_is_not_called_flat() -> None:
+    rising = [curve(simulated(-0.5, 1000, seed, rate=0.1)) for seed in range(5)]
+    assert [found["verdict"] for found in rising] == ["rises"] * 5
+    assert "The error rises with more clips" in answer({"test": rising[0]})
 
 
 def test_a_flat_curve_is_called_flat_and_a_falling_one_never_is() -> None:

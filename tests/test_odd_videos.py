@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from signloom.dataset.probe import frame_times, why_unreadable
+from signloom.dataset.probe import frame_times, length_s, why_unreadable
 from signloom.video.decode import VideoUnreadable, read_frames
 from tests.test_decode import picture, write_video
+from tests.videos import write_frames
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +86,55 @@ def test_a_pipe_among_pictures_is_never_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "2.png")
     with pytest.raises(VideoUnreadable, match="is no regular file"):
         list(read_frames(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["whole.mkv", "whole.webm"])
+def test_a_file_of_matroska_that_was_cut_off_is_no_shorter_clip(tmp_path: Path, name: str) -> None:
+    codec = "libvpx-vp9" if name.endswith("webm") else "libx264"
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(30):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
+        container.mux(stream.encode())
+    data = (tmp_path / name).read_bytes()
+    assert why_unreadable(tmp_path / name) is None and len(list(read_frames(tmp_path / name))) == 30
+    (tmp_path / f"cut_{name}").write_bytes(data[: len(data) * 6 // 10])
+    said = f"ends after {len(data) * 6 // 10:,} of {len(data):,} bytes; copy it again"
+    assert why_unreadable(tmp_path / f"cut_{name}") == said
+    with pytest.raises(VideoUnreadable, match=said):
+        list(read_frames(tmp_path / f"cut_{name}"))
+
+
+def test_a_film_that_was_sent_while_it_was_recorded_does_not_say_how_long_it_is(tmp_path: Path) -> None:
+    live = tmp_path / "live.mkv"
+    with av.open(str(live), "w", options={"live": "1"}) as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(0), format="rgb24")))
+        container.mux(stream.encode())
+    assert why_unreadable(live) is None and len(list(read_frames(live))) == 1
+    (tmp_path / "short.mkv").write_bytes(live.read_bytes()[:3])
+    assert why_unreadable(tmp_path / "short.mkv")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_picture_that_was_cut_off_is_not_filled_with_grey(tmp_path: Path, suffix: str) -> None:
+    frames = write_frames(tmp_path / "frames", 3, suffix=suffix)
+    assert len(list(read_frames(frames))) == 3
+    last = sorted(frames.iterdir())[-1]
+    last.write_bytes(last.read_bytes()[: last.stat().st_size // 3])
+    with pytest.raises(VideoUnreadable, match=f"picture {last.name} (is cut off|cannot be decoded)"):
+        list(read_frames(frames))
+
+
+def test_the_length_of_a_program_stream_is_that_of_its_pictures(tmp_path: Path) -> None:
+    file = tmp_path / "camera.mpg"
+    with av.open(str(file), "w", format="mpeg") as container:
+        stream = container.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(100):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number % 40), format="rgb24")))
+        container.mux(stream.encode())
+    times = frame_times(file)
+    assert length_s(file) == pytest.approx(times[-1] + 0.04, abs=1e-3) and len(times) == 100

@@ -233,6 +233,35 @@ def test_signs_are_trained_on_a_contrastive_loss_and_have_no_variants_of_a_decod
     assert load_params(root / "params.yaml", path).sign2text.task == "signs"
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("sign2text: {batch_size: 2, instances_per_class: 2}", "batch_size: 2 clips, 2 of each"),
+        (
+            "sign2text: {lambda_supcon: 1.0, dual_view: false, instances_per_class: 1}",
+            "lambda_supcon: compares views or clips",
+        ),
+        (
+            "sign2text: {task: signs, lambda_clip: 1.0, encoder: tcn, width: 100, heads: 8}\n"
+            "runs: {sign2text_variants: [transformer]}",
+            "8 heads cannot share sign2text.width 100",
+        ),
+        ("runs: {seed: 20260101123000123456}", "runs.seed"),
+        ("sign2text: {epochs: 010}", "mine.yaml:1: 010 is another number to some readers"),
+        ("sign2text:\n  lr: 1:30", "mine.yaml:2: 1:30 is another number"),
+    ],
+)
+def test_values_that_would_train_nothing_or_mean_two_things_are_refused(
+    lines: str, said: str, root: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(lines)
+    with pytest.raises(SignloomError, match=said):
+        load_params(root / "params.yaml", path)
+    path.write_text("runs: {folds: ['010', s1, s2], fold_by: signer}")
+    assert load_params(root / "params.yaml", path).runs.folds[0] == "010"
+
+
 def test_points_are_refused_for_clips_that_are_no_feature_rows(root: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     points = (

@@ -19,6 +19,7 @@ from signloom.features.pose.faces import FaceFinder, count_large, first_company
 from signloom.features.pose.hands import hand_share, other_handed
 from signloom.features.pose.layout import SHOULDERS, WRISTS
 from signloom.features.shards import append_npy
+from signloom.files import file_sha256
 from signloom.inference.answer import Answer, Company
 from signloom.inference.answer_text import clip_table
 from signloom.inference.company import Look, third
@@ -213,7 +214,7 @@ def test_check_names_a_mirrored_video_and_one_of_two_people(
     assert "look at: 1 of 5 clips looked at show more than one face, first two; " in out
 
 
-def built(folder: Path, **shares: tuple[float, float]) -> None:
+def built(folder: Path, videos: Path, **shares: tuple[float, float]) -> None:
     """Write a shard of landmarks of clips whose wrists move by so much."""
     folder.mkdir(parents=True)
     with append_npy(folder / "00.npy", 1662, np.float32) as array:
@@ -221,6 +222,9 @@ def built(folder: Path, **shares: tuple[float, float]) -> None:
             array.append(walk(*steps))
     index = pd.DataFrame({"clip_id": [*shares], "offset": 5 * np.arange(len(shares)), "length": 5})
     index.assign(width=640, height=480).to_parquet(folder / "00.parquet")
+    hashes = [file_sha256(videos / f"{name}.mp4") if name != "gone" else "" for name in shares]
+    table = pd.DataFrame({"clip_id": [*shares], "video_hash": hashes})
+    table.to_parquet(folder.parent / "manifest.parquet")
 
 
 def test_check_reads_the_hands_of_all_clips_from_landmarks_that_are_built(
@@ -235,11 +239,21 @@ def test_check_reads_the_hands_of_all_clips_from_landmarks_that_are_built(
     names = ["001_1", "004_1", "008_1", "009_1", "011_1"]
     table(new_project, demo / "s1", [f"{name}.mp4,anna" for name in names])
     ways = dict.fromkeys(names, (0.0, 0.1)) | {"009_1": (0.1, 0.0), "gone": (0.1, 0.0)}
-    built(new_project / "build/mine/landmarks", **ways)
+    place = new_project / "build/mine/landmarks"
+    built(place, demo / "s1", **ways)
+    # of an earlier and larger shards.count
+    for suffix in (".npy", ".parquet"):
+        shutil.copy(place / f"00{suffix}", place / f"17{suffix}")
     code, out, _ = said("check", "mine")
     assert code == 0, out
     assert "people    0 of 5 clips looked at, hands in the landmarks of 5 clips, in " in out
     assert OTHER_HAND.format("009_1") in out
+    # the video was put right since
+    manifest = pd.read_parquet(place.parent / "manifest.parquet")
+    manifest.loc[manifest["clip_id"] == "009_1", "video_hash"] = "of the mirrored one"
+    manifest.to_parquet(place.parent / "manifest.parquet")
+    code, out, _ = said("check", "mine")
+    assert code == 0 and "hands in the landmarks of 4 clips" in out and "mirrored" not in out
 
 
 def test_a_look_is_spread_over_signers_and_bounded() -> None:

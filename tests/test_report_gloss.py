@@ -363,7 +363,7 @@ def test_signs_found_by_example_stand_beside_their_rivals_and_as_ranked_clips(ht
 def test_without_examples_there_is_no_table_and_no_picture() -> None:
     places = pd.DataFrame(columns=["method", "gloss", "split", "start_s", "contains", "score"])
     found = gloss_spotting.describe(sources.SpottingSources({"test": {"n": 0}}, places))
-    assert found == {"tables": [], "pictures": []}
+    assert found == {"tables": [], "pictures": [], "everywhere": False}
 
 
 def test_without_true_times_there_is_no_picture_and_the_page_says_so() -> None:

@@ -178,3 +178,20 @@ def test_a_row_that_is_there_twice_is_set_aside_once_and_no_bad_row_gives_its_id
     table = TABLE.replace("b.npy,1,ball", "b.npy,x2,tree").replace("a.npy,1", "a.npy,3")
     manifest = built(tmp_path, "clip_id,action,new_label\na,relabel,tree\n", table)
     assert manifest.clips.set_index("clip_id").loc["a", "sentence_id"] == 2
+
+
+def test_a_label_that_a_clip_got_later_is_not_overridden(tmp_path: Path) -> None:
+    table = TABLE.replace("a.npy,1,ball,BALL", "a.npy,,,")
+    review = "clip_id,label,action,new_label\na,,relabel,tree\n"
+    assert built(tmp_path, review, table).clips["sentence"].tolist()[0] == "tree"
+    assert built(tmp_path, review).clips["sentence"].tolist()[0] == "ball"
+    # a table without the column does not say what was seen
+    silent = review.replace("label,action", "action").replace("a,,", "a,")
+    assert built(tmp_path, silent).clips["sentence"].tolist()[0] == "tree"
+
+
+@pytest.mark.parametrize("new", ["caf\u00e9  noir", "cafe\u0301 noir"])
+def test_a_label_copied_from_the_table_is_known_whatever_its_form(tmp_path: Path, new: str) -> None:
+    table = TABLE.replace("2,tree", "2,caf\u00e9  noir")
+    clips = built(tmp_path, f"clip_id,action,new_label\na,relabel,{new}\n", table).clips
+    assert clips["sentence"].tolist()[0] == "caf\u00e9 noir"

@@ -101,16 +101,24 @@ def test_without_a_gallery_there_is_a_reason() -> None:
     assert found["hands_dtw"]["difference_reason"] == "no clip of these sentences in the training gallery"
 
 
-@pytest.mark.parametrize("low", [-0.1, 0.1])
-def test_the_report_says_whether_training_helps(low: float) -> None:
+def test_the_p_of_a_rival_is_that_of_swapped_answers_and_corrected_for_two_rivals() -> None:
+    own, other = np.ones(4), np.full(4, 2.0)
+    # of the 16 ways to swap four clips two are as extreme
+    found = compare_rivals(own, {"nearest": other, "hands_dtw": other}, FEW)
+    assert [rival["p"] for rival in found.values()] == pytest.approx([0.25, 0.25], abs=0.12)
+    assert compare_rivals(own, {"nearest": own}, FEW)["nearest"]["p"] == 1.0
+
+
+@pytest.mark.parametrize(("low", "p"), [(-0.1, 0.01), (0.1, 0.01), (0.1, 0.2)])
+def test_the_report_says_whether_training_helps(low: float, p: float) -> None:
     rival = {"ret_top1": 0.6, "ret_top1_low": 0.5, "ret_top1_high": 0.7, "ret_mrr": 0.7}
-    rival |= {"difference": 0.2, "difference_low": low, "difference_high": 0.3}
+    rival |= {"difference": 0.2, "difference_low": low, "difference_high": 0.3, "p": p}
     retrieval = {"test": {"n_ranked": 9, "ret_top1": 0.8, "rivals": dict.fromkeys(RIVALS, rival)}}
     text = verdict_on_rivals(retrieval)
-    assert ("not shown to help" in text) == (low < 0)
-    assert ("warping of the hands finds 0.600 (difference +0.200, 95 % −0.100 to +0.300)" in text) == (
-        low < 0
-    )
+    shown = low > 0 and p < 0.05
+    assert ("not shown to help" in text) == (not shown)
+    bounds = f"{low:+.3f} to +0.300, p {p:.3f}".replace("-", "−")
+    assert (f"warping of the hands finds 0.600 (difference +0.200, 95 % {bounds})" in text) == (not shown)
     table = rivals_table(retrieval)
     assert table is not None
     assert [[cell.text for cell in row[1:]] for row in table.rows] == [["0.600", "0.200"]] * 2

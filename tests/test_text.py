@@ -16,6 +16,10 @@ import torch
 from demo_params import params_json, section
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import PretrainedConfig, PreTrainedTokenizerFast, RobertaConfig, T5Config
 
 from signloom.errors import SignloomError
 from signloom.params.text import TextParams
@@ -336,3 +340,33 @@ def test_an_encoder_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "empty").mkdir()
     assert run(tmp_path, encoder=str(tmp_path / "empty")) == 2
     assert "text.encoder" in capsys.readouterr().err
+
+
+def _saved(folder: Path, config: PretrainedConfig, padding: str | None) -> TextParams:
+    """Save a tiny untrained network with a tokenizer of words, and return the parameters that name it."""
+    words = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "we": 4}
+    tokenizer = Tokenizer(WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = Whitespace()
+    given = {"unk_token": "<unk>"} | ({"pad_token": padding} if padding else {})
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **given).save_pretrained(folder)
+    config.save_pretrained(folder)
+    return section(TextParams, encoder=str(folder), weights="random")
+
+
+def test_a_long_text_is_cut_where_a_network_of_robertas_kind_ends(tmp_path: Path) -> None:
+    sizes = {"vocab_size": 5, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = RobertaConfig(**sizes, intermediate_size=8, max_position_embeddings=18, pad_token_id=1)
+    encoder = load_encoder(_saved(tmp_path, config, "<pad>"))
+    assert encoder.max_tokens == 16
+    assert np.isfinite(encoder.embed(["we " * 40, "we"])).all()
+
+
+@pytest.mark.parametrize("padding", [None, "<pad>"])
+def test_a_network_that_encodes_no_sentences_is_refused_in_one_line(
+    tmp_path: Path, padding: str | None
+) -> None:
+    sizes = {"vocab_size": 5, "d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 1}
+    roberta = {"vocab_size": 5, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = T5Config(**sizes) if padding else RobertaConfig(**roberta, intermediate_size=8)
+    with pytest.raises(SignloomError, match="is no sentence encoder"):
+        load_encoder(_saved(tmp_path, config, padding))

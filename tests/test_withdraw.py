@@ -24,7 +24,7 @@ from signloom.cli.withdraw import withdraw
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_rows
 from signloom.dataset.sources import Table
-from signloom.dataset.withdrawn import add_withdrawn, list_beside, read_withdrawn, same_parts
+from signloom.dataset.withdrawn import add_withdrawn, list_beside, read_withdrawn
 from signloom.params.load import load_params
 from signloom.withdrawal.builds import Build
 
@@ -388,10 +388,3 @@ def test_a_withdrawn_clip_stays_out_whatever_its_id_becomes(project: Path) -> No
     assert f"{CLIPS[4]}.npy" in {*rows["video"]}  # the list's id names none of the two
     read = Table.read(load_params(Path("params.yaml")).dataset, HashCache(project / "hashes.json"))
     assert f"{CLIPS[4]}.npy" not in {*read.rows["video"]} and f"{CLIPS[4]}.csv" in {*read.rows["video"]}
-
-
-def test_parts_of_a_video_are_compared_by_content_and_numbers() -> None:
-    listed = pd.DataFrame({"clip_id": ["a@0.50-1.0", "b"], "signer_id": "", "video_hash": ["h", "g"]})
-    rows = pd.DataFrame({"start_s": ["0.5", "0.5", "", "0", "1"], "end_s": ["1", "2", "", "", ""]})
-    out = same_parts(rows, ["h", "h", "h", "g", "g"], listed)
-    assert out.tolist() == [True, False, False, True, False]

@@ -16,9 +16,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tools.same_bytes import differences, products
@@ -45,7 +45,8 @@ def main(argv: list[str] | None = None) -> int:
         commit_all(here)
     if not there.exists():
         subprocess.run(["git", "clone", "-q", str(here), str(there)], check=True)
-    build(here, args.work / "here.log", "--cores", "all")
+    if build(here, args.work / "here.log", "--cores", "all"):
+        raise SystemExit(f"the build without faults failed; see {args.work / 'here.log'}")
     shutil.rmtree(args.work / "slurm", ignore_errors=True)
     with cluster(args.work / "slurm") as nodes:
         faults: list[Fault] = [cancel, starve, hang, lose_node]
@@ -55,6 +56,8 @@ def main(argv: list[str] | None = None) -> int:
             print(f"run {run + 1}: {fault.__name__ if fault else 'no fault'}: exit code {code}", flush=True)
             if code == 0 and run >= len(faults):
                 break
+        else:
+            raise SystemExit(f"no build without a fault ended well; see {there.with_suffix('.log')}")
     one, two = products(here), products(there)
     different = differences(one, two)
     print(f"{len(one)} products here, {len(two)} from the cluster, {len(different)} different {different}")
@@ -72,12 +75,11 @@ def build(folder: Path, log: Path, *words: str) -> int:
 def disturbed(there: Path, nodes: Cluster, fault: Fault | None, rng: random.Random) -> int:
     """Build on the cluster while `fault` happens; return the exit code of the build."""
     more = (*FORCED, *(STARVED if fault is starve else ())) if fault else ()
-    thrower = threading.Thread(target=fault, args=(nodes, rng)) if fault else None
-    if thrower:
-        thrower.start()
-    code = build(there, there.with_suffix(".log"), *PROFILE, *QUICK, *more)
-    if thrower:
-        thrower.join()
+    with ThreadPoolExecutor(1) as pool:
+        thrown = pool.submit(fault, nodes, rng) if fault else None
+        code = build(there, there.with_suffix(".log"), *PROFILE, *QUICK, *more)
+        if thrown:
+            thrown.result()  # raises what the fault has raised
     return code
 
 

@@ -28,6 +28,7 @@ def cut(video: Path, to: Path, start_s: float, end_s: float) -> None:
         stream = container.add_stream("libx264", rate=rate)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1  # x264 writes other bytes with other numbers of threads
         for picture in pictures:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())

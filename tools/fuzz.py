@@ -77,9 +77,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bundle", type=Path, default=Path("build/export") / ZIP)
     args = parser.parse_args(argv)
-    bad = 0
-    for name in args.reader or READERS:
-        seeds = seeds_of(name, args.work / "seeds", args.bundle)
+    names, bad = args.reader or READERS, 0
+    if "bundle" in names and not args.bundle.exists():
+        parser.error(f"--bundle: {args.bundle} does not exist; make demo builds one")
+    for name, seeds in {name: seeds_of(name, args.work / "seeds", args.bundle) for name in names}.items():
         tried, found = fuzz(name, seeds, args.work, args.seed, args.seconds)
         print(f"{name}: {tried} inputs, seed {args.seed}: {found} faults", flush=True)
         bad += found

@@ -30,7 +30,7 @@ ENGINES = {
     "dvc": ["dvc", "repro"],
 }
 # what DVC says of a file that it had not written to the end
-CUT_OFF = {"dvc.lock": "validation failed", ".dvc/tmp/rwlock": "JSON structure is corrupted"}
+CUT_OFF = {"dvc.lock": "dvc.lock' ", ".dvc/tmp/rwlock": "JSON structure is corrupted"}
 COLUMNS = ["what", "engine", "seconds", "newest_log", "products"]  # what: kill, or end of a build
 
 

@@ -119,8 +119,9 @@ class Cluster:
 @contextmanager
 def cluster(folder: Path, nodes: int = 2, cpus: int = 2, memory_mb: int = 9000) -> Iterator[Cluster]:
     """Start a cluster whose files are in the new `folder`, and end it."""
-    if SYSTEM.exists():
-        raise RuntimeError(f"{SYSTEM} exists; a cluster for tests would take its place")
+    if SYSTEM.exists() or SYSTEM.is_symlink():
+        old = "" if SYSTEM.exists() else ", a link to a cluster that is gone: remove it"
+        raise RuntimeError(f"{SYSTEM} exists{old}; a cluster for tests would take its place")
     (folder / "state").mkdir(parents=True)
     names = [f"n{number + 1}" for number in range(nodes)]
     lines = [

@@ -1,5 +1,6 @@
 """Generate pages of the site from the rules and the typed parameters."""
 
+import html
 import json
 import re
 from collections.abc import Iterable
@@ -19,6 +20,9 @@ from signloom.params.schema import Params
 ROOT = Path(__file__).parent.parent
 # entry points that params.yaml does not use, and a preset that runs them
 ELSEWHERE = {"signer_stats": "auslan", "import_features": "boston104", "gloss_together": "boston104"}
+# so that the pages are all there, whatever the parameters are now
+OF_ALL = {"pipeline": {"families": ["sign2text", "gloss"]}}
+OF_PRESETS = {"runs": {"seed": 42, "more_seeds": [43, 44]}}
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
@@ -53,7 +57,7 @@ def read_stages(root: Path) -> list[Stage]:
 
 
 def _read(root: Path, preset: str | None) -> list[Stage]:
-    with workflow(root, preset) as opened:
+    with workflow(root, preset, over=OF_PRESETS if preset else OF_ALL) as opened:
         flow = Pipeline.load(dict(opened.globals["config"]))
         # skip targets (no outputs) and tables on request, which the page of clip_features describes
         rules = [rule for rule in opened.rules if rule.output and "side_by_side" not in str(rule.snakefile)]
@@ -181,7 +185,7 @@ def _value(value: Any) -> str:
 
 def _text(text: str) -> str:
     """Return text as plain Markdown for a table cell."""
-    return re.sub(r"([|<>*\[\]])", r"\\\1", text)
+    return re.sub(r"([|*\[\]])", r"\\\1", html.escape(text, quote=False))
 
 
 def _bounds(entry: dict[str, Any]) -> str:

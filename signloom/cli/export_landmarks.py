@@ -28,14 +28,16 @@ def export_landmarks(args: argparse.Namespace) -> int:
     Raises SignloomError if the build has no landmarks or features, or lacks a clip.
     """
     shards = read_shards(args.build / ("pose_features" if args.features else "landmarks"))
-    clips = shards.index.set_index("clip_id", drop=False)
-    if unknown := [clip_id for clip_id in args.clips if clip_id not in shards]:
+    manifest = read_manifest(args.build)
+    listed = shards.index[shards.index["clip_id"].isin(manifest["clip_id"])]  # the others were set aside
+    clips = listed.set_index("clip_id", drop=False)
+    if unknown := [clip_id for clip_id in args.clips if clip_id not in clips.index]:
         raise SignloomError(
             f"export-landmarks: {args.build} has no clip {unknown[0]!r}; "
-            f"expected ids such as {clips['clip_id'].iloc[0]!r}, as processed_metadata.csv there lists them"
+            f"expected ids such as {manifest['clip_id'].iloc[0]!r}, which processed_metadata.csv there lists"
         )
     chosen = clips.loc[args.clips] if args.clips else clips
-    private, written = withheld(args.build), dict[tuple[int, int], str]()
+    private, written = withheld(manifest), dict[tuple[int, int], str]()
     for clip in track(chosen.to_dict("records"), "export"):
         if clip["status"] != "ok":
             print(f"left out: {clip['clip_id']}: {clip['reason']}", file=sys.stderr)
@@ -64,14 +66,18 @@ def export_landmarks(args: argparse.Namespace) -> int:
     return 0
 
 
-def withheld(build: Path) -> set[str]:
-    """Return the clips of a build whose features may not be shared."""
+def read_manifest(build: Path) -> pd.DataFrame:
+    """Return the clips of a build, without those that were rejected or set aside."""
     manifest = build / "manifest.parquet"
     if not manifest.exists():
         raise SignloomError(
             f"export-landmarks: {manifest} does not exist, so what may be shared is not known"
         )
-    clips = pd.read_parquet(manifest)
+    return pd.read_parquet(manifest)
+
+
+def withheld(clips: pd.DataFrame) -> set[str]:
+    """Return which of a build's clips have features that may not be shared."""
     consents = clips.get("consent", pd.Series("", clips.index))  # as in an earlier build
     return {*clips["clip_id"][[not allows(consent, "features") for consent in consents]]}
 

@@ -27,7 +27,7 @@ from signloom.params.dataset import DatasetParams
 from signloom.params.presets import load_presets
 from signloom.progress import track
 from signloom.withdrawal.builds import BUILD, Build, find_builds, remove
-from signloom.withdrawal.caches import DvcCache, forget_records, forget_state
+from signloom.withdrawal.caches import DvcCache, find_stores, forget_records, forget_state
 from signloom.withdrawal.search import fingerprint_file, search
 
 _TEXT_TABLES = (".csv", ".tsv")
@@ -75,11 +75,12 @@ def withdraw(
     _edit_tables(dataset)
     for build in builds:
         remove(files[build])
+    stores = find_stores()  # the records know them
     forget_records()
     if cache:
         remove(cache.doomed())
         forget_state(cache)
-    print("\n" + "\n".join(what_is_left(dataset, names, builds, cache)))
+    print("\n" + "\n".join(what_is_left(dataset, names, builds, cache, stores)))
     return 0
 
 
@@ -137,7 +138,11 @@ def plan(
 
 
 def what_is_left(
-    dataset: DatasetParams, names: Sequence[str], builds: Sequence[Build], cache: DvcCache | None
+    dataset: DatasetParams,
+    names: Sequence[str],
+    builds: Sequence[Build],
+    cache: DvcCache | None,
+    stores: Sequence[str] = (),
 ) -> list[str]:
     """Return lines that say what to build again, and what lies where this command does not reach."""
     listed, watched = list_beside(dataset.table), Path(PRESETS if names else "", "-".join(names), "dvc.yaml")
@@ -161,6 +166,8 @@ def what_is_left(
     lines.append(f"  the source videos or rows in {dataset.videos}, and tables that name these clips")
     lines.append("  the history of git, which keeps earlier tables, metric files and dvc.lock")
     lines.append("  bundles, reports and landmarks that were handed on")
+    for store in stores:
+        lines.append(f"  the object store: before the rebuild, delete {store}/build, and earlier versions")
     for name, url in (cache.remotes if cache else {}).items():
         lines.append(
             f"  DVC's remote {name} ({url}): after the rebuild commit dvc.lock, dvc push --remote {name} "
@@ -182,6 +189,8 @@ def verify(presets: str) -> int:
     print(f"searched {found.files} files, {found.bytes / 1e6:.1f} MB, for {len(listed)} entries of the list")
     for path, what in found.aside.items():
         print(f"aside     {path}: {_some(what)}")
+    for store in find_stores():
+        print(f"aside     {store} is not searched; delete its build folder, unless it was made since")
     if commits := _commits(Path(dataset.table)):
         print(f"aside     git history: {number_of(commits, 'commit', 'commits')} of {dataset.table}")
     if videos:

@@ -17,7 +17,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.headers import Header, landmarks_header, read_header, rows_header
 from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.manifest import LENGTH_SLACK_S, build_manifest
-from signloom.dataset.reject_words import TWIN
+from signloom.dataset.reject_words import TWIN, place_of
 from signloom.dataset.reviewed import left_out
 from signloom.dataset.row_files import RowFiles
 from signloom.dataset.sources import Table
@@ -128,7 +128,7 @@ def _about_rejects(rows: int, rejects: pd.DataFrame, params: Params) -> Iterator
         yield Finding(
             False,
             f"{number_of(len(part), 'row is', 'rows are')} rejected as {reason}, "
-            f"first row {first['row']}: {first['detail']}; correct or delete them",
+            f"first {place_of(first['row'])}: {first['detail']}; correct or delete them",
         )
 
 

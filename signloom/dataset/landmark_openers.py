@@ -62,7 +62,10 @@ def table_shape(path: Path) -> tuple[int, int]:
         raise LandmarksUnreadable(f"cannot be read: {error}") from error
     if not first.strip():
         raise LandmarksUnreadable("the file is empty")
-    return count + (not _names(first)), known_width(len(first.split(",")))
+    rows = count + (not _names(first))
+    if not rows:
+        raise LandmarksUnreadable("there is no row below its names of columns")
+    return rows, known_width(len(first.split(",")))
 
 
 def read_table(path: Path) -> NDArray[Any]:

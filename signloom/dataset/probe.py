@@ -11,7 +11,7 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from signloom.gate import HIDDEN, PROBE_S, picture_numbers, why_shut
-from signloom.media import open_media, origin_of
+from signloom.media import cut_off, open_media, origin_of
 
 T = TypeVar("T")
 VIDEO_SUFFIXES = (
@@ -87,7 +87,7 @@ def _is_video_file(path: Path) -> bool:
 def _picture_problem(path: Path) -> str | None:
     """Return why the first picture of a video or picture file cannot be decoded, or None if it can."""
     try:
-        return _ask(path, _first_picture_problem)
+        return cut_off(path) or _ask(path, _first_picture_problem)
     except (av.FFmpegError, StopIteration, OSError) as error:
         return f"no frame can be decoded: {type(error).__name__}: {error}".rstrip(": ")
 
@@ -107,6 +107,9 @@ def _ask(path: Path, read: Callable[[InputContainer], T]) -> T:
 
 def _length_s(container: InputContainer) -> float | None:
     stream = container.streams.video[0]
+    if container.format.name == "mpeg":  # has no header, and FFmpeg guesses the length by the bytes
+        times = _times(container)
+        return float(times[-1] + np.median(np.diff(times))) if len(times) > 1 else None
     if stream.duration and stream.time_base:
         late = (stream.start_time or 0) - origin_of(container)
         return float((stream.duration + late) * stream.time_base)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from signloom.console import number_of
 from signloom.dataset.forms.table_files import read_table
+from signloom.dataset.forms.texts import one_form
 from signloom.errors import SignloomError
 
 ANSWER_COLUMNS = ["action", "new_label", "note"]  # what people fill in
@@ -27,7 +28,7 @@ class Decision:
     action: str
     new_label: str
     note: str
-    label: str  # at the time; "" if the row does not say it
+    label: str | None  # at the time, "" if the clip had none; None if the table has no such column
     content: str  # as `short_hash` gives it, or `hash_start` in older tables; "" if the row does not say it
 
     def since(self, label: str, digest: str) -> str:
@@ -35,7 +36,7 @@ class Decision:
         if self.content not in ("", short_hash(digest), hash_start(digest)):
             return "its video has changed"
         known = self.action == "relabel" and self.new_label == label
-        if known or not self.label or _same_label(self.label, label):
+        if known or self.label is None or _same_label(self.label, label):
             return ""
         return f"its label was {self.label!r} and is {label!r}"
 
@@ -74,9 +75,13 @@ def read_review(path: str | Path | None) -> list[Decision]:
     rows = read_table(table, ["clip_id", "action"])
     found: dict[str, Decision] = {}
     for row in rows.to_dict("records"):
-        cells = {name: str(row.get(name, "")).strip() for name in ("clip_id", "label", "content")}
-        action, new_label, note = (str(row.get(name, "")).strip() for name in ANSWER_COLUMNS)
-        decision = Decision(int(row["row"]), action=action, new_label=new_label, note=note, **cells)
+        clip_id, content, action, note = (
+            str(row.get(name, "")).strip() for name in ("clip_id", "content", "action", "note")
+        )
+        # labels as the table of clips has them
+        new_label = one_form(str(row.get("new_label", "")))
+        label = one_form(str(row["label"])) if "label" in rows else None
+        decision = Decision(int(row["row"]), clip_id, action, new_label, note, label, content)
         if problem := _problem(decision, found.get(decision.clip_id)):
             raise SignloomError(f"{table}: row {decision.row}: {problem}")
         if action:

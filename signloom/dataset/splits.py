@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from signloom.dataset.clip_names import named_signers
 from signloom.errors import SignloomError
 from signloom.params.splits import FoldParams, SplitsParams
 
@@ -106,7 +107,7 @@ def count_splits(splits: pd.DataFrame, clips: pd.DataFrame) -> dict[str, Any]:
         counts[str(name)] = {
             "clips": len(signed),
             "sentences": int(signed["sentence_id"].nunique()),
-            "signers": int(part["signer_id"].nunique()),
+            "signers": named_signers(part["signer_id"]),
             "clips_of_unseen_sentences": int((signed["seen"] == 0).sum()),
             "unsigned_clips": len(part) - len(signed),
         }

@@ -186,7 +186,8 @@ def _of_data(data: str, compared: dict[str, Any], hypotheses: Sequence[Expectati
         for it in hypotheses
         if it.better in entries and it.worse in entries
     ]
-    about = gloss_runs.clips_and_seeds(next(iter(entries.values())))
+    variant, entry = next(iter(entries.items()))
+    about = gloss_runs.clips_and_seeds(entry, VARIANTS[variant].headline)
     return f"On {data} ({about}) WER is {scores}. {' '.join(verdicts)}".strip()
 
 

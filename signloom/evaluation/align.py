@@ -31,7 +31,7 @@ from signloom.models.trained_gloss import TrainedGloss
 from signloom.params.evaluation import EvaluationParams
 from signloom.text.glosses import gloss_times
 from signloom.text.vocabulary import BLANK, UNK
-from signloom.training.glosses.corpus import rows_needed
+from signloom.training.ctc import rows_needed
 
 COLUMNS = [
     *("clip_id", "split", "signer_id", "number", "gloss", "start_s", "end_s", "score"),

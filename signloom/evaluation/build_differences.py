@@ -113,13 +113,15 @@ class Comparison(NamedTuple):
     """What moved between two builds.
 
     `rows` have intervals. `figures` are the other numbers of the metric files that moved: `figure, a, b`.
-    `equal` counts what did not move, `alone` what only one build has. `clips` are those of `most_changed`.
+    `equal` counts what did not move, `alone` what only one build has. `left_out` is the highest number of
+    clips of a data set that could not be compared. `clips` are those of `most_changed`.
     """
 
     rows: list[Row]
     figures: list[dict[str, Any]]
     equal: int
     alone: int
+    left_out: int
     clips: list[dict[str, Any]]
 
 
@@ -131,16 +133,20 @@ def compare_builds(a: Build, b: Build, clips: int) -> Comparison:
     rows = compare_answers(a.answers, b.answers, RESAMPLES, SEED)
     if not rows:
         raise SignloomError("compare: A and B have no model that answered a clip with the same reference")
-    named = {row.figure for row in rows}
-    first, second = (build.figures.drop(named, errors="ignore") for build in (a, b))
-    both = pd.concat([first, second], axis=1, join="inner", keys=["a", "b"]).rename_axis("figure")
-    figures = both[both["a"] != both["b"]].reset_index()
+    both = pd.concat([a.figures, b.figures], axis=1, keys=["a", "b"]).rename_axis("figure")
+    said = {row.figure for row in rows}
+    # a row that leaves clips out does not say all that its figure says
+    moved_too = {row.figure for row in rows if row.left_out}
+    alone, same = both.isna().any(axis=1), both["a"] == both["b"]
+    named = both.index.isin(said)
+    figures = both[~alone & ~same & (~named | both.index.isin(moved_too))]
     moved = [row for row in rows if row.moved]
     return Comparison(
         rows=moved,
-        figures=figures.to_dict("records"),
-        equal=len(rows) - len(moved) + len(both) - len(figures),
-        alone=len(first) + len(second) - 2 * len(both),
+        figures=figures.reset_index().to_dict("records"),
+        equal=len(rows) - len(moved) + int((~named & same).sum()),
+        alone=int((~named & alone).sum()),
+        left_out=max(row.left_out for row in rows),
         clips=most_changed(a.answers, b.answers, clips).to_dict("records"),
     )
 
@@ -218,7 +224,7 @@ def paired(a: pd.DataFrame, b: pd.DataFrame) -> tuple[list[list[pd.DataFrame]], 
     times = pd.concat([a, b]).groupby(keys).size()
     common = times[times == a["seed"].nunique() + b["seed"].nunique()].reset_index()[keys]
     sides = [[common.merge(part, on=keys) for _, part in side.groupby("seed", sort=False)] for side in (a, b)]
-    return sides, len(times) - len(common)
+    return sides, len(set(times.index.get_level_values("clip_id")) - set(common["clip_id"]))
 
 
 def most_changed(a: pd.DataFrame, b: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def in_words(a: str, b: str, found: Comparison) -> str:
 def verdict(found: Comparison) -> list[str]:
     """Return the sentences that sum up a comparison."""
     rows = found.rows
-    if not rows and not found.figures:
+    if not rows and not found.figures and not found.left_out:
         return [f"Nothing differs: all {found.equal} metrics are equal."]
     lines = []
     if rows:
@@ -43,8 +43,9 @@ def verdict(found: Comparison) -> list[str]:
             *([SIGNERS] if any(signer_bounds(row.by_signer)[0] is not None for row in rows) else []),
             SEVERAL if all(min(row.seeds) > 1 for row in rows) else ONE_SEED,
         ]
-    if left_out := max((row.left_out for row in rows), default=0):
-        lines.append(f"Clips left out, because one build lacks them: up to {left_out} of a data set.")
+    if found.left_out:
+        why = "because one build lacks them or has another reference"
+        lines.append(f"Clips left out, {why}: up to {found.left_out} of a data set.")
     lines.append(f"Metrics that are equal: {found.equal}.")
     if found.alone:
         lines.append(f"Metrics that one build lacks: {found.alone}.")

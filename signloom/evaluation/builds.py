@@ -9,6 +9,7 @@ import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.evaluation.runs import SENTENCES, read_answers
+from signloom.evaluation.sign2text import NOT_DECODED
 from signloom.files import read_csv
 from signloom.metrics.metric_files import meaningful
 from signloom.params.variants import VARIANTS
@@ -79,8 +80,16 @@ def _answers(folder: Path, place: Path) -> pd.DataFrame:
     found["model"] = found["model"].str.partition("-")[0]
     if (ranks := files / f"{RETRIEVAL}.csv").exists():
         found = pd.concat([found, _retrieved(ranks, found[found["model"] == SENTENCES])], ignore_index=True)
+    if not _decoded(folder / place):
+        found = found[found["model"] != SENTENCES]
     seed = folder_after("build" / place / "predictions", "seeds")
     return found.assign(model=found["model"] + _suffix(place), seed=seed).drop(columns="fold")
+
+
+def _decoded(place: Path) -> bool:
+    """Return whether the sentences of a run were decoded; those of signs repeat what retrieval found."""
+    scores = _metrics_of(place) / f"{SENTENCES}.json"
+    return not scores.exists() or NOT_DECODED not in scores.read_text("utf-8")
 
 
 def _retrieved(path: Path, sentences: pd.DataFrame) -> pd.DataFrame:

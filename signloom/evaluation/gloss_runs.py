@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from signloom.console import number_of
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import NAMES, TOGETHER
 from signloom.evaluation.gloss import ERRORS, WEIGHTS
@@ -145,9 +146,10 @@ def random_weights(entries: dict[str, Any]) -> str:
     return f"The clip features of {', '.join(names)} come of random weights: a trial." if names else ""
 
 
-def clips_and_seeds(entry: dict[str, Any]) -> str:
-    """Return in words how many clips and seeds were scored."""
-    return f"{entry['n']} clips, {entry['seeds']} seed{'s' if entry['seeds'] > 1 else ''}"
+def clips_and_seeds(entry: dict[str, Any], decoder: str) -> str:
+    """Return in words how many clips `decoder` was scored on, which are those with glosses, and seeds."""
+    clips, seeds = number_of(entry[decoder]["n"], "clip", "clips"), number_of(entry["seeds"], "seed", "seeds")
+    return f"{clips}, {seeds}"
 
 
 def points(figures: dict[str, Any]) -> str:

@@ -136,7 +136,8 @@ def _more(clips: int, exponent: float, low: float, high: float) -> dict[str, Any
     if most is None:
         found["more_clips_reason"] = f"null is more than {MOST} times the clips"
     falls = number is not None and low > 0
-    return found | {"verdict": "flat" if fewest is None else "falls" if falls else "undecided"}
+    flat = "rises" if high < 0 else "flat"
+    return found | {"verdict": flat if fewest is None else "falls" if falls else "undecided"}
 
 
 def _halving(clips: int, exponent: float) -> int | None:
@@ -160,6 +161,7 @@ def answer(curves: Mapping[str, Any]) -> str:
     says = {
         "falls": f"About {number} more would halve it (95 %: {fewest} to {most or f'over {far}'}).",
         "flat": f"The curve is flat: not even {far} would halve it, so clips are not what is missing.",
+        "rises": "The error rises with more clips, so clips are not what is missing.",
         "undecided": f"It cannot be told whether more would halve it; it takes at least {fewest} more.",
     }
     return f"On {data} ({curve['n']} clips) WER is {rates} training clips. {says[curve['verdict']]}"

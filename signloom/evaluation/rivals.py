@@ -14,7 +14,8 @@ from signloom.features.pose.layout import ARM_JOINTS, FEATURE_DIM, FEATURE_PARTS
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
 from signloom.inference.dtw import dtw_score
-from signloom.metrics.bootstrap import Floats, mean_figure
+from signloom.metrics.bootstrap import Floats, mean_figure, ratio
+from signloom.metrics.paired import Pair, holm, swap_test
 from signloom.params.evaluation import EvaluationParams
 from signloom.progress import track
 
@@ -62,10 +63,10 @@ def compare_rivals(own: Floats, rivals: Mapping[str, Floats], params: Evaluation
 
     `own` (Q,) and those of `rank_rivals` are the ranks of the right sentence; queries without one are left
     out. `difference` is the model's share of right first sentences minus the rival's, with an interval from
-    paired resamples of clips.
+    paired resamples of clips, and `p` that of `swap_test`, corrected for the number of rivals.
     """
     draw = (params.bootstrap, params.seed, "no clip of these sentences in the training gallery")
-    figures = {}
+    figures, p = {}, []
     for name, ranks in rivals.items():
         known = ~(np.isnan(ranks) | np.isnan(own))
         rank = ranks[known]
@@ -75,6 +76,10 @@ def compare_rivals(own: Floats, rivals: Mapping[str, Floats], params: Evaluation
             **mean_figure("ret_mrr", 1 / rank, *draw),
             **mean_figure("difference", (own[known] == 1) - first, *draw),
         }
+        theirs, ours = (np.stack([right, np.ones_like(first)], 1)[None] for right in (first, own[known] == 1))
+        p.append(swap_test(Pair(theirs, ours, ratio, [""] * len(first)), params.bootstrap, params.seed))
+    for name, corrected in zip(rivals, holm(p), strict=True):
+        figures[name]["p"] = corrected
     return figures
 
 

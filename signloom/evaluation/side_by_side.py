@@ -58,7 +58,7 @@ def compare(runs: gloss_runs.Runs, params: EvaluationParams) -> dict[str, Any]:
             for decoder in DECODERS:
                 mine = gloss_runs.count_errors(setting, found, data, decoder)
                 rows = np.stack([mine.errors, mine.words * mine.seeds], 1)
-                entry[decoder] = figure(
+                entry[decoder] = {"n": len(rows)} | figure(
                     "wer", rows, ratio, params.bootstrap, params.seed, gloss_runs.NO_GLOSS
                 )
                 if setting != first:
@@ -106,7 +106,7 @@ def _of_data(entries: dict[str, Any]) -> str:
     first, *others = entries
     scores = ", ".join(_wer(setting, entry["joint"]) for setting, entry in entries.items())
     verdicts = " ".join(_verdict(f"{other} - {first}", entries[other]["joint"]) for other in others)
-    return f"({gloss_runs.clips_and_seeds(entries[first])}): WER is {scores}. {verdicts}"
+    return f"({gloss_runs.clips_and_seeds(entries[first], 'joint')}): WER is {scores}. {verdicts}"
 
 
 def _wer(setting: str, figures: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from signloom.metrics.alignment import alignment
 from signloom.metrics.bleu_and_chrf import bleu_score, bleu_stats, chrf_score, chrf_stats, signatures
 from signloom.metrics.bootstrap import NO_CLIP, Floats, entry, figure, mean_figure, ratio
 from signloom.metrics.retrieval import rank_sentences
-from signloom.metrics.wer import WER_SIGNATURE, normalise, wer_multi_stats, wer_stats
+from signloom.metrics.wer import WER_SIGNATURE, wer_multi_stats, wer_stats, words_of
 from signloom.models.trained_sign2text import TrainedEncoder
 from signloom.params.evaluation import DecodingParams, EvaluationParams
 from signloom.text.tokenizer import TextTokenizer
@@ -158,7 +158,7 @@ def score_translations(
     references = [texts[sentence_id] for sentence_id in answers["sentence_id"]]
     multi = wer_multi_stats(references, hypothesis)
     gain = np.stack([rival_words[:, 0] - words[:, 0], words[:, 1]], 1)
-    exact = [normalise(r) == normalise(h) for r, h in zip(reference, hypothesis, strict=True)]
+    exact = [words_of(r) == words_of(h) for r, h in zip(reference, hypothesis, strict=True)]
     return {
         "n": len(answers),
         **figure("wer", words, ratio, *draw, why),
@@ -166,7 +166,7 @@ def score_translations(
         **figure("bleu4", bleu_stats(reference, hypothesis), bleu_score, *draw, why),
         **figure("chrf", chrf_stats(reference, hypothesis), chrf_score, *draw, why),
         **mean_figure("exact", np.array(exact, np.float64), *draw, NO_CLIP),
-        **mean_figure("inst_top1", aligned["inst_top1"], *draw, NO_CLIP),
+        **mean_figure("inst_top1", aligned["inst_top1"], *draw, one),
         **mean_figure("pos_sim", aligned["pos_sim"], *draw, NO_CLIP),
         **mean_figure("neg_sim", aligned["neg_sim"], *draw, one),
         **figure("nearest_wer", rival_words, ratio, *draw, why),

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from signloom.dataset.clip_names import copy_id
 from signloom.features.shards import append_npy, write_index
 from signloom.files import read_csv
 
@@ -53,7 +54,7 @@ class ClipTask:
     @property
     def clip_id(self) -> str:
         """The clip id in the index."""
-        return f"{self.source_id}#{self.copy}" if self.copy else self.source_id
+        return copy_id(self.source_id, self.copy)
 
     @property
     def journal(self) -> Path:

@@ -154,6 +154,9 @@ def _places(index: pd.DataFrame) -> dict[str, tuple[int, int, int]]:
         return {}
     if index["clip_id"].duplicated().any():
         twice = index.loc[index["clip_id"].duplicated(), "clip_id"].iloc[0]
-        raise SignloomError(f"clip {twice!r} is in the shards twice; build the shards again")
+        raise SignloomError(
+            f"clip {twice!r} is in two shards; where shards.count was changed, delete the "
+            "folder of these shards and build again"
+        )
     columns = (index[name].tolist() for name in ("clip_id", "shard", "offset", "length"))
     return {clip_id: (shard, offset, length) for clip_id, shard, offset, length in zip(*columns, strict=True)}

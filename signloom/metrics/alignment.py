@@ -15,8 +15,8 @@ def alignment(clips: Unit, sentences: Sequence[object], embeddings: Unit) -> dic
     """Return `inst_top1`, `pos_sim`, `neg_sim` (N,) of each clip against all distinct sentences.
 
     `clips` (N, E) and `embeddings` (N, E), those of `sentences`, are unit rows. A clip is right if its own
-    sentence is more similar to it than every other one. `neg_sim` is the mean over the other sentences, NaN
-    if there are none.
+    sentence is more similar to it than every other one. `neg_sim` is the mean over the other sentences. Both
+    are NaN if there is only one.
     """
     _, first, own = np.unique(
         np.array(sentences, dtype=object).astype(str), return_index=True, return_inverse=True
@@ -30,6 +30,6 @@ def alignment(clips: Unit, sentences: Sequence[object], embeddings: Unit) -> dic
         mine[part] = similarity[rows, own[part]]
         if len(first) > 1:
             negative[part] = (similarity.sum(1) - mine[part]) / (len(first) - 1)
-        similarity[rows, own[part]] = -np.inf
-        top[part] = mine[part] > similarity.max(1)
+            similarity[rows, own[part]] = -np.inf
+            top[part] = mine[part] > similarity.max(1)
     return {"inst_top1": top, "pos_sim": mine, "neg_sim": negative}

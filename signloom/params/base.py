@@ -6,6 +6,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 
+# PyTorch takes 64 bits, of which trainings add a part for each epoch
+LARGEST_SEED = 2**53
+
 
 class Section(BaseModel):
     """A section of params.yaml: unknown keys and wrong types are errors, and values cannot change later."""
@@ -34,7 +37,7 @@ class Section(BaseModel):
 class RunParams(Section):
     """Section `run`: one training; the rule makes it from its wildcards."""
 
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, le=LARGEST_SEED)
 
 
 class Augmentation(Section):

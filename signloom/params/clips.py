@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from signloom.params.base import Section
+from signloom.params.base import LARGEST_SEED, Section
 
 
 class ClipFeaturesParams(Section):
@@ -25,7 +25,7 @@ class ClipFeaturesParams(Section):
     crop: int = Field(ge=16, description="side in pixels of the square that the network sees")
     batch_size: int = Field(ge=1, description="windows computed at once; memory grows with it")
     precision: Literal["fp32", "bf16"]
-    seed: int = Field(ge=0, description="seed of random weights")
+    seed: int = Field(ge=0, le=LARGEST_SEED, description="seed of random weights")
 
 
 class FramesParams(Section):
@@ -33,4 +33,4 @@ class FramesParams(Section):
 
     level: Literal["none", "light", "medium", "heavy"]
     copies: int = Field(ge=0, description="augmented copies of each training clip; 0 makes none")
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, le=LARGEST_SEED)

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from signloom.params.base import Section
+from signloom.params.base import LARGEST_SEED, Section
 
 
 class DecodingParams(Section):
@@ -32,14 +32,14 @@ class InferenceParams(Section):
     temperature: float = Field(
         gt=0, description="temperature of the softmax over sentences that gives the confidence"
     )
-    seed: int = Field(ge=0, description="seed of the generated clips that should be refused")
+    seed: int = Field(ge=0, le=LARGEST_SEED, description="seed of the generated clips that should be refused")
 
 
 class EvaluationParams(Section):
     """Section `evaluation`: bootstrap intervals."""
 
     bootstrap: int = Field(ge=100, description="number of bootstrap resamples of clips")
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, le=LARGEST_SEED)
 
 
 class ReportParams(Section):

@@ -1,6 +1,7 @@
 """Load params.yaml and presets; an error names the file, the line and the expected key or value."""
 
 import difflib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ _OPENING = (
 )  # fmt: skip
 _CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 _DEEPEST = 20
+# YAML 1.1 reads 010 as 8 and 1:30 as 90, YAML 1.2 does not
+_TWO_READINGS = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
 # keys of earlier versions, and what to write instead
 _RENAMED = {
     "quality.min_frames": "quality.min_seconds, which is min_frames / pose.fps or less",
@@ -70,13 +73,18 @@ def read_yaml(file: Path, anchors: bool = False) -> Tree:
 
 
 def _check_tokens(file: Path, text: str, anchors: bool) -> None:
-    """Raise SignloomError for anchors, which hide a value's place, and for a depth that no reader holds."""
+    """Raise SignloomError for what hides a value's place, is read in two ways, or is too deep to read."""
     depth = 0
     for token in yaml.scan(text, _Loader):
         line = token.start_mark.line + 1
         if isinstance(token, yaml.AliasToken | yaml.AnchorToken) and not anchors:
             raise SignloomError(
                 f"{file}:{line}: {token.value} is an anchor or its repetition (& or *); write the value out"
+            )
+        if isinstance(token, yaml.ScalarToken) and token.plain and _TWO_READINGS.fullmatch(token.value):
+            raise SignloomError(
+                f"{file}:{line}: {token.value} is another number to some readers of YAML; write it without a "
+                "leading zero or colons, or in quotes if it is a name"
             )
         depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
         if depth > _DEEPEST:

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from signloom.params.base import Section
+from signloom.params.base import LARGEST_SEED, Section
 from signloom.params.splits import FoldBy
 from signloom.params.variants import SentenceVariant
 
@@ -20,8 +20,10 @@ Fold = Annotated[
 class RunsParams(Section):
     """Section `runs`: the first seed without a fold is the run that is exported; the others are compared."""
 
-    seed: int = Field(ge=0, description="seed of the run whose products have the plain paths")
-    more_seeds: list[Annotated[int, Field(ge=0)]] = Field(
+    seed: int = Field(
+        ge=0, le=LARGEST_SEED, description="seed of the run whose products have the plain paths"
+    )
+    more_seeds: list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]] = Field(
         description="further seeds; each trains every model once more, on the same clips"
     )
     sign2text_variants: list[SentenceVariant] = Field(

@@ -47,7 +47,7 @@ class Sign2TextParams(Section):
     )
     embedding_dim: int = Field(ge=8, description="size of clip and sentence embeddings")
     seq_len: int = Field(ge=1, description="longest input in frames; longer clips are cropped")
-    dual_view: bool = Field(description="train on even and odd frames as two augmented views")
+    dual_view: bool = Field(description="lambda_supcon compares even and odd frames as two augmented views")
     lambda_gloss: float = Field(
         ge=0,
         description="weight of the CTC loss of a gloss reader: the sentence decoder then reads nothing but "

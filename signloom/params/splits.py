@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from signloom.params.base import Section
+from signloom.params.base import LARGEST_SEED, Section
 
 FoldBy = Literal["signer", "clip", "part", "share"]
 
@@ -17,7 +17,7 @@ class SplitsParams(Section):
         ge=0, lt=1, description="0: none, also in folds by signer, which else validate on the next signer"
     )
     test_share: float = Field(ge=0, lt=1, description="0: build without test clips, in any mode")
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, le=LARGEST_SEED)
 
 
 class FoldParams(Section):

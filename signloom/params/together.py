@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from signloom.params.schema import Params
-from signloom.params.variants import VARIANTS
+from signloom.params.variants import SENTENCE_VARIANTS, VARIANTS
 
 _LARGEST = 10_000_000  # of any count; no corpus, network or number of threads comes near it
 _LARGEST_RATE = 1000.0  # frames a second; above it, a slip of a digit is likelier than a camera
@@ -17,6 +17,7 @@ def complaints(params: Params) -> Iterator[str]:
     yield from _rates(params)
     yield from _repeated(params)
     yield from _heads(params)
+    yield from _contrasts(params)
     yield from _splits(params)
     yield from _copies(params)
     clip = params.clip_features
@@ -73,7 +74,8 @@ def _heads(params: Params) -> Iterator[str]:
     """Yield a complaint for every attention whose heads cannot share its width."""
     sign2text, glosses = params.sign2text, params.gloss.variants
     families, networks = params.pipeline.families, []
-    if "sign2text" in families and (sign2text.task == "sentences" or sign2text.encoder == "transformer"):
+    encoders = {sign2text.encoder, *(changes.get("encoder") for changes in _variants(params))}
+    if "sign2text" in families and (sign2text.task == "sentences" or "transformer" in encoders):
         networks.append(("sign2text", sign2text.heads, "sign2text.width", sign2text.width))
     if "gloss" in families and any(not VARIANTS[name].ctc_alone for name in glosses):
         networks.append(("hybrid", params.hybrid.heads, "train_gloss.width", params.train_gloss.width))
@@ -83,6 +85,33 @@ def _heads(params: Params) -> Iterator[str]:
                 f"{section}.heads: {heads} heads cannot share {key} {width} equally; "
                 f"expected a divisor of {width}"
             )
+
+
+def _variants(params: Params) -> list[dict[str, Any]]:
+    """Return what each variant of sign2text that is trained changes."""
+    return [SENTENCE_VARIANTS[name][1] for name in params.runs.sign2text_variants]
+
+
+def _contrasts(params: Params) -> Iterator[str]:
+    """Yield a complaint for contrastive losses whose batches have nothing to tell apart, or nothing alike."""
+    if "sign2text" not in params.pipeline.families:
+        return
+    for changes in ({}, *_variants(params)):
+        p = params.sign2text.model_copy(update=changes)
+        needed = 2 * p.instances_per_class
+        if (p.lambda_clip or p.lambda_supcon) and p.batch_size < needed:
+            yield (
+                f"sign2text.batch_size: {p.batch_size} clips, {p.instances_per_class} of each sentence "
+                "(instances_per_class), are of one sentence, and the contrastive losses need two; "
+                f"expected {needed} or more"
+            )
+            return
+        if p.lambda_supcon and not p.dual_view and p.instances_per_class < 2:
+            yield (
+                "sign2text.lambda_supcon: compares views or clips of a sentence, and a batch has one each; "
+                "set dual_view to true, instances_per_class to 2 or more, or lambda_supcon to 0"
+            )
+            return
 
 
 def _splits(params: Params) -> Iterator[str]:

@@ -53,7 +53,7 @@ def _more(curve: Mapping[str, Any]) -> str | Cell:
         return DASH
     number, low, high = (curve[f"more_clips{end}"] for end in ("", "_low", "_high"))
     if low is None:
-        return "flat"
+        return str(curve["verdict"])
     far = "over 100 times"
     return Cell(f"{number:,}" if number else far, f"{low:,} to {f'{high:,}' if high else far}")
 

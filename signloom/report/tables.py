@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from signloom.dataset.clip_names import named_signers
 from signloom.errors import SignloomError
 from signloom.metrics.bootstrap import interval, ratio
 from signloom.metrics.wer import edit_stats, words_of
@@ -143,8 +144,7 @@ def _signers(clips: pd.DataFrame) -> int:
     """Return the number of signers in `clips`; a corpus may name none."""
     if "signer_id" not in clips:
         return 0
-    named = clips["signer_id"].fillna("").astype(str)
-    return int(named[named != ""].nunique())
+    return named_signers(clips["signer_id"])
 
 
 def reject_tables(rejects: pd.DataFrame) -> list[Table]:

@@ -1,6 +1,7 @@
 """Frozen pretrained sentence encoders."""
 
 import hashlib
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from signloom.text.tokenizer import TextTokenizer
 
 _BATCH = 64
 _RANDOM_SEED = 20  # only with `weights: random`, for tests
+_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer", "xmod", "mpnet"}
 
 
 class SentenceEncoder:
@@ -27,7 +29,7 @@ class SentenceEncoder:
         self.tokenizer = tokenizer
         self.pooling = pooling
         self.dim: int = model.config.hidden_size
-        self.max_tokens = min(tokenizer.model_max_length, model.config.max_position_embeddings)
+        self.max_tokens = min(tokenizer.model_max_length, _positions(model.config))
 
     def embed(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """Return embeddings (N, dim) float32 in the order of `texts`, not normalised.
@@ -75,6 +77,16 @@ class SentenceEncoder:
         return TextTokenizer(type(backend).from_str(backend.to_str()))
 
 
+def _positions(config: Any) -> int:
+    """Return the number of tokens that a network has positions for; without a limit, a very large number.
+
+    Networks of RoBERTa's kind count positions from the one after the padding token's.
+    """
+    limit: int = getattr(config, "max_position_embeddings", None) or sys.maxsize
+    offset = (config.pad_token_id or 0) + 1 if config.model_type in _OFFSET_POSITIONS else 0
+    return limit - offset
+
+
 def own_vectors(texts: list[str], like: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return a random vector for each of `texts`, made from the text alone, as long as `like` is."""
     found = np.empty_like(like)
@@ -110,6 +122,11 @@ def load_encoder(params: TextParams) -> SentenceEncoder:
             f"text.encoder {params.encoder!r} cannot be loaded ({reason}); expected minilm, the folder of a "
             "transformers model, or the name of one that is cached or can be downloaded"
         ) from error
+    if tokenizer.pad_token is None or model.config.is_encoder_decoder:
+        raise SignloomError(
+            f"text.encoder {params.encoder!r} is no sentence encoder: it has no padding token, or a decoder; "
+            "name a model of the BERT, RoBERTa, MPNet or DistilBERT kind"
+        )
     return SentenceEncoder(model, tokenizer, params.pooling)
 
 

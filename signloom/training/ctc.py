@@ -1,5 +1,7 @@
 """The CTC losses of label sequences in a gloss vocabulary."""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -44,3 +46,11 @@ def _of_own_labels(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_l
     # PyTorch's gradient has a term exp(log_probs), which adds up to nothing over a whole vocabulary only
     shares = (own.exp() * valid_frames(lengths, own.shape[1])[:, :, None]).sum((1, 2))
     return losses - (shares - shares.detach())
+
+
+def rows_needed(ids: tuple[int, ...]) -> int:
+    """Return how many frames CTC needs for `ids`: one per label, and a blank between equal neighbours.
+
+    Graves et al., "Connectionist Temporal Classification" (2006), section 3.1.
+    """
+    return len(ids) + sum(a == b for a, b in pairwise(ids))

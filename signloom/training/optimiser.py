@@ -1,6 +1,7 @@
 """The optimiser of both families, and its learning rate as a function of the step."""
 
 import math
+import sys
 from typing import Any
 
 import torch
@@ -43,6 +44,16 @@ class Optimiser:
         """Restore a state from `state_dict`."""
         self.adamw.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
+
+
+def warn_of_warmup(section: str, warmup: float, epochs: int) -> None:
+    """Warn of a training that ends before the learning rate has reached its value."""
+    if warmup >= epochs:
+        print(
+            f"warning: {section}.warmup_epochs: {warmup:g} is not below {section}.epochs {epochs}, so the "
+            f"learning rate never reaches {section}.lr",
+            file=sys.stderr,
+        )
 
 
 def learning_rate(step: int, steps: int, base: float, warmup: int = 0, restarts: int = 0) -> float:

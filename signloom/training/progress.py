@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
+from signloom.errors import SignloomError
 from signloom.files import atomic, write_csv, write_text
 from signloom.models import checkpoints
 from signloom.training.optimiser import Optimiser
@@ -54,7 +56,11 @@ class Progress:
         """Load the state of an interrupted run, if there is one; return how many epochs are done."""
         path = self.scratch / "state.pt"
         if path.exists():
-            state = checkpoints.load(path)
+            try:
+                state = checkpoints.load(path)
+            except SignloomError as error:
+                print(f"warning: {error}; training starts again from the first epoch", file=sys.stderr)
+                return 0
             self.model.load_state_dict(state["model"])
             self.optimiser.load_state_dict(state)
             self.rows, self.best = state["rows"], state["best"]

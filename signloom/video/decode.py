@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
 from signloom.gate import FOLDER_FPS, HIDDEN, LONGEST_GAP_S, picture_numbers, why_shut
-from signloom.media import open_media, origin_of
+from signloom.media import cut_off, open_media, origin_of
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 # a boundary that a table rounded to milliseconds still selects the intended frame
@@ -166,6 +166,8 @@ def open_video(path: Path, folder_fps: float | None = None) -> Iterator[_File | 
         yield _Folder(path, folder_fps or FOLDER_FPS)
         return
     try:
+        if missing := cut_off(path):
+            raise VideoUnreadable(missing)
         with open_media(path) as container:
             yield _File(container)
     except av.error.FFmpegError as error:
@@ -226,6 +228,8 @@ def _upright(frame: Any, pixel: Fraction | None) -> NDArray[np.uint8]:
 
     `pixel` is the width of a pixel by its height, if it is known.
     """
+    if frame.is_corrupt:
+        raise VideoUnreadable(f"the frame at {frame.time or 0:.2f} s is damaged; write the file again")
     # starting the converter's own threads costs more than they save for one picture
     image = _square(frame.to_ndarray(format="rgb24", threads=1), pixel)
     matrix = frame.side_data.get("DISPLAYMATRIX")
@@ -266,7 +270,11 @@ def placed(image: NDArray[np.uint8], matrix: bytes) -> NDArray[np.uint8]:
 def _picture(file: Path) -> NDArray[np.uint8]:
     if problem := why_shut(file):
         raise VideoUnreadable(problem)
-    image = cv2.imread(str(file), cv2.IMREAD_COLOR_RGB)
+    data = file.read_bytes()
+    # OpenCV fills what a JPEG lacks with grey; a mark of its end follows its last lines (ITU-T T.81, B.1.1.3)
+    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
+        raise VideoUnreadable(f"picture {file.name} is cut off; copy it again")
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
     if image is None:
         raise VideoUnreadable(f"picture {file.name} cannot be decoded")
     return np.asarray(image, np.uint8)

@@ -61,6 +61,13 @@ class DvcCache:
         return [path for path in mine if _hash_of(path) not in stay] + sorted(runs)
 
 
+def find_stores() -> list[str]:
+    """Return the object stores, such as `s3://bucket/folder`, of which Snakemake has local copies."""
+    root = SNAKEMAKE / "storage"
+    found = {path.parent.relative_to(root) for path in root.rglob("build") if path.is_dir()}
+    return [f"{place.parts[0]}://{'/'.join(place.parts[1:])}" for place in sorted(found) if place.parts]
+
+
 def forget_records() -> None:
     """Delete Snakemake's logs, and its records of files that are no longer there."""
     for path in sorted(SNAKEMAKE.glob("*")):

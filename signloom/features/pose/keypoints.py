@@ -127,7 +127,7 @@ def to_rows(points: Array, size: tuple[int, int], hand_confidence: float) -> NDA
         hand = slice(first, first + layout.HAND_POINTS)
         seen = points[:, hand, 2]
         there = (seen > 0).all(axis=1) & (seen.mean(axis=1) >= hand_confidence)
-        rows[there, layout.RAW_PARTS[part]] = flat[there, hand].reshape(there.sum(), -1)
+        rows[there, layout.RAW_PARTS[part]] = flat[there, hand].reshape(-1, 3 * layout.HAND_POINTS)
     places, seen, there = _steady(points[:, : layout.POSE_POINTS])
     flat = np.concatenate([places / size, np.zeros((*seen.shape, 1))], axis=-1)
     rows[:, layout.RAW_PARTS["pose"]] = whole_pose(flat, seen, there, _TAKEN).reshape(len(rows), -1)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from signloom.dataset.consent import count_uses
+from signloom.dataset.reject_words import place_of
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM
 from signloom.features.pose.motion import MOTION
@@ -86,7 +87,10 @@ def all_rejects(manifest_rejects: pd.DataFrame, clips: pd.DataFrame) -> pd.DataF
     """Return the rejects of both stages; `motion_mean` is empty if no motion was measured."""
     early = manifest_rejects.assign(
         stage="manifest",
-        detail="row " + manifest_rejects["row"].astype(str) + ": " + manifest_rejects["detail"].astype(str),
+        detail=[
+            f"{place_of(row)}: {detail}"
+            for row, detail in zip(manifest_rejects["row"], manifest_rejects["detail"], strict=True)
+        ],
         motion_mean=np.nan,
     )
     late = clips[clips["status"] != "ok"].assign(stage="pose_features")

@@ -15,6 +15,7 @@ import pandas as pd
 from signloom.console import number_of
 from signloom.dataset.fitness import Finding
 from signloom.dataset.landmark_sources import Settings
+from signloom.dataset.shard_names import shard_names
 from signloom.features.pose.faces import FaceFinder, first_company
 from signloom.features.pose.hands import hand_share, other_handed
 from signloom.features.pose.landmark_files import holds_landmarks, read_landmarks
@@ -46,9 +47,12 @@ def about_people(clips: pd.DataFrame, params: Params, landmarks: Path) -> tuple[
     they say which hand signs, for all of their clips. The look ends after about ten seconds.
     """
     signed = clips[clips["sentence_id"] >= 0]
-    shards = sorted(file for file in landmarks.glob("*.npy") if file.with_suffix(".parquet").exists())
+    # shards of another shards.count may lie beside them
+    files = [landmarks / f"{name}.npy" for name in shard_names(params.shards.count)]
+    shards = [file for file in files if file.exists() and file.with_suffix(".parquet").exists()]
     begun = time.perf_counter()
-    shares = _built_shares(FeatureShards(shards, [file.with_suffix(".parquet") for file in shards]), signed)
+    built = FeatureShards(shards, [file.with_suffix(".parquet") for file in shards])
+    shares = _built_shares(built, _as_built(signed, landmarks.parent / "manifest.parquet"))
     findings: list[Finding] = []
     chosen = spread(signed)
     seen = _look(chosen, params, not shares, begun, findings)
@@ -101,6 +105,13 @@ def _even(count: int, wanted: int) -> list[int]:
     """Return at most `wanted` numbers below `count`, evenly spaced from the first to the last."""
     numbers: list[int] = np.linspace(0, count - 1, min(count, wanted)).round().astype(int).tolist()
     return numbers
+
+
+def _as_built(clips: pd.DataFrame, manifest: Path) -> pd.DataFrame:
+    """Return those of `clips` whose content is still that of the last build."""
+    if not manifest.exists():
+        return clips[:0]
+    return clips.merge(pd.read_parquet(manifest, columns=["clip_id", "video_hash"]))
 
 
 def _built_shares(shards: FeatureShards, signed: pd.DataFrame) -> dict[str, float]:

@@ -37,6 +37,7 @@ def describe(sources: SpottingSources) -> dict[str, Any]:
     split = "test" if (mine["split"] == "test").any() else "val"
     return {
         "tables": [_table(data, scores) for data, scores in shown.items()],
+        "everywhere": any(scores.get("n_in_all") for scores in sources.scores.values()),
         "pictures": [
             _picture(gloss, rows, value) for gloss, rows, value in _spread(mine[mine["split"] == split])
         ],

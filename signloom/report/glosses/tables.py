@@ -67,7 +67,8 @@ def ablation_table(data: str, ablation: Mapping[str, Any], found: pd.DataFrame, 
         *("Variant and decoder", "Word error rate", f"Its difference to {BASELINE}", "Blank ratio"),
         *("Substituted", "Left out", "Added", "Sentences right"),
     ]
-    n, seeds = next((entry["n"], entry["seeds"]) for _, entry in _variants(ablation, data))
+    variant, entry = next(iter(_variants(ablation, data)))
+    n, seeds = entry[VARIANTS[variant].headline]["n"], entry["seeds"]
     over = f"means ± deviation over {seeds} seeds" if seeds > 1 else "one seed"
     caption = f"{SETS[data]}, n\u00a0=\u00a0{n}, {over}{': every decoder' if whole else ''}"
     name = f"decoders-{data}" if whole else f"ablation-{data}"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from signloom.metrics.paired import decided
 from signloom.report import plots, tables
 from signloom.report.errors import describe_errors
 from signloom.report.labels import DATA, LABELS
@@ -96,7 +97,7 @@ def verdict_on_rivals(retrieval: Mapping[str, Any], units: str = "sentences") ->
     level = [
         f"{label} finds {rivals[name]['ret_top1']:.3f} (difference {_points(rivals[name])})"
         for name, label in LABELS["rivals"].items()
-        if name in rivals and rivals[name]["difference_low"] <= 0
+        if name in rivals and not _better(rivals[name])
     ]
     if not level:
         return f"On {data}, the model finds more {units} than its untrained rivals do."
@@ -106,13 +107,19 @@ def verdict_on_rivals(retrieval: Mapping[str, Any], units: str = "sentences") ->
     )
 
 
+def _better(figures: Mapping[str, Any]) -> bool:
+    bounds = (figures["difference_low"], figures["difference_high"])
+    return figures["difference"] > 0 and decided(figures["p"], bounds)
+
+
 def _searched(scores: Mapping[str, Any]) -> bool:
     return bool(scores.get("n_ranked")) and "rivals" in scores
 
 
 def _points(figures: Mapping[str, Any]) -> str:
     low, high = figures["difference_low"], figures["difference_high"]
-    return f"{figures['difference']:+.3f}, 95 % {low:+.3f} to {high:+.3f}".replace("-", "−")
+    words = f"{figures['difference']:+.3f}, 95 % {low:+.3f} to {high:+.3f}, p {figures['p']:.3f}"
+    return words.replace("-", "−")
 
 
 def _training(history: pd.DataFrame) -> dict[str, Any]:
@@ -124,7 +131,9 @@ def _training(history: pd.DataFrame) -> dict[str, Any]:
         for name, caption, columns in LABELS["sentence_curves"]
         if history[list(columns)].notna().any(axis=None)
     ]
-    return {"best_epoch": best, "epochs": len(history), "curves": shown}
+    by_rank = "its validation clips ranked their own sentence first most often (ties go to the lower loss)"
+    chosen = by_rank if history["val_inst_top1"].notna().any() else "its loss is the lowest"
+    return {"best_epoch": best, "epochs": len(history), "curves": shown, "chosen_by": chosen}
 
 
 def _errors(answers: pd.DataFrame) -> dict[str, Any]:

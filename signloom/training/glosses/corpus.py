@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +17,7 @@ from signloom.params.variants import Kind
 from signloom.text.glosses import gloss_times, read_gloss_lines, read_vocabulary
 from signloom.text.sentences import read_splits
 from signloom.text.vocabulary import UNK
+from signloom.training.ctc import rows_needed
 
 _LISTED = 10  # an error names at most this many clips; the warning names all
 
@@ -128,14 +128,6 @@ def signer_stats(clips: list[GlossClip], rows: GlossRows, signer_of: dict[str, s
         mean = np.where(seen[signer], own.mean, rows.mean)
         found[signer] = Stats(mean, np.where(seen[signer] & own.varies, own.std, rows.std))
     return SignerStats(found, signer_of)
-
-
-def rows_needed(ids: tuple[int, ...]) -> int:
-    """Return how many frames CTC needs for `ids`: one per label, and a blank between equal neighbours.
-
-    Graves et al., "Connectionist Temporal Classification" (2006), section 3.1.
-    """
-    return len(ids) + sum(a == b for a, b in pairwise(ids))
 
 
 def _clips(

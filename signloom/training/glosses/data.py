@@ -15,7 +15,8 @@ from signloom.features.pose.layout import FEATURE_DIM
 from signloom.params.gloss import GlossAugmentParams, GlossPositionsParams, GlossRecomposeParams
 from signloom.params.sign2text import AugmentParams
 from signloom.text.vocabulary import EOS, PAD, SOS, SPECIALS, UNK
-from signloom.training.glosses.corpus import GlossClip, rows_needed
+from signloom.training.ctc import rows_needed
+from signloom.training.glosses.corpus import GlossClip
 from signloom.training.glosses.recompose import NewSentences
 
 # separate random streams for an epoch's order and its hidden tokens, apart from those of the clips

@@ -8,7 +8,8 @@ from signloom.augment.sentence_parts import Signed, cut_places, places_of, recom
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import GlossRows, Rows
 from signloom.params.gloss import GlossRecomposeParams
-from signloom.training.glosses.corpus import GlossClip, rows_needed
+from signloom.training.ctc import rows_needed
+from signloom.training.glosses.corpus import GlossClip
 
 
 class NewSentences:

@@ -34,7 +34,7 @@ from signloom.training.glosses.data import TrainingGlosses
 from signloom.training.glosses.history import COLUMNS, collapse_warning, merit
 from signloom.training.glosses.losses import Loss
 from signloom.training.glosses.validation import GlossValidation
-from signloom.training.optimiser import Optimiser, learning_rate
+from signloom.training.optimiser import Optimiser, learning_rate, warn_of_warmup
 from signloom.training.progress import Progress, Row, TrainedFiles
 
 _LARGEST_NORM = 5.0  # largest norm of a gradient, so that a rare bad batch moves the weights no further
@@ -83,6 +83,7 @@ def train(files: GlossFiles, trained: TrainedFiles, params: GlossTraining, scrat
 def _train(files: GlossFiles, trained: TrainedFiles, params: GlossTraining, scratch: Path) -> None:
     run, p, shape, recompose = params.run, params.train_gloss, params.shape, params.gloss_recompose
     warn_if_emulated("train_gloss.precision", p.precision, "product")
+    warn_of_warmup("train_gloss", p.warmup_epochs, p.epochs)
     corpus = GlossCorpus.load(files, run, params.kind, p, timed=recompose.used)
     batches = TrainingGlosses(
         corpus.train, corpus.rows, run.seed, p.batch_size, params.gloss_augment, params.gloss_pose_augment,

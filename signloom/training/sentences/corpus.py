@@ -18,6 +18,7 @@ from signloom.features.stats import Stats
 from signloom.text.recombine import Pair
 from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer
+from signloom.training.ctc import rows_needed
 from signloom.training.sentences.data import ClipSet, Texts
 from signloom.training.sentences.glosses import ClipGlosses, NewSentences
 
@@ -116,12 +117,15 @@ def read_glosses(files: SentenceFiles, splits: pd.DataFrame) -> ClipGlosses | No
     return ClipGlosses.read(files.glosses, files.gloss_lines, ClipSet.of(splits, "train").ids)
 
 
-def warn_of_crops(corpus: Corpus, seq_len: int) -> None:
-    """Warn of training clips longer than `seq_len`, which are cropped and whose glosses do not count.
+def warn_of_lengths(corpus: Corpus, seq_len: int) -> None:
+    """Warn of training clips longer than `seq_len`, which are cropped, and of those with too many glosses.
 
-    Raises SignloomError if glosses are to be learnt and no clip that has some is short enough.
+    The glosses of both are not learnt. Raises SignloomError if glosses are to be learnt and no clip that has
+    some is neither.
     """
     lengths = [corpus.shards.length(clip_id) for clip_id in corpus.train.ids]
+    if corpus.glosses is not None:
+        _check_fit(corpus.train, lengths)
     long = sum(length > seq_len for length in lengths)
     if not long:
         return
@@ -136,6 +140,26 @@ def warn_of_crops(corpus: Corpus, seq_len: int) -> None:
     print(
         f"warning: train_sign2text: {long} of {len(lengths)} training clips are longer than "
         f"sign2text.seq_len {seq_len}: they are cropped{lost}; {longest}",
+        file=sys.stderr,
+    )
+
+
+def _check_fit(clips: ClipSet, lengths: list[int]) -> None:
+    """Warn of clips with fewer rows than CTC needs for their glosses; raises SignloomError if all are."""
+    signed = [it for it in zip(clips.ids, clips.glosses, lengths, strict=True) if it[1]]
+    short = [it for it in signed if rows_needed(it[1]) > it[2]]
+    if not short:
+        return
+    clip_id, line, length = short[0]
+    first = f"first: {clip_id} has {length} rows and needs {rows_needed(line)}"
+    if len(short) == len(signed):
+        raise SignloomError(
+            "sign2text.lambda_gloss: every training clip with glosses has too few rows for them, so no gloss "
+            f"could be learnt; {first}; raise pose.fps or landmarks.max_fps, or set lambda_gloss to 0"
+        )
+    print(
+        f"warning: train_sign2text: the glosses of {len(short)} of {len(signed)} training clips are not "
+        f"learnt, because the clips have too few rows for them; {first}",
         file=sys.stderr,
     )
 

@@ -75,7 +75,7 @@ class Sample(NamedTuple):
 
 
 class TrainingClips(Dataset[Sample]):
-    """Augmented clips: the whole clip first, and with `dual_view` also its even and its odd frames."""
+    """Augmented clips: the whole clip first, and its even and its odd frames where a loss uses them."""
 
     def __init__(
         self,
@@ -98,7 +98,9 @@ class TrainingClips(Dataset[Sample]):
         rng = clip_generator(self.seed, epoch, clip_id, copy)
         text = draw_text(self.texts.rows_of[sentence], self.params.variation_p, rng)
         whole = self.shards.read(clip_id)
-        views = [whole, *half_views(*whole)] if self.params.dual_view else [whole]
+        views = [whole]
+        if self.params.dual_view and self.params.lambda_supcon:
+            views += half_views(*whole)
         changed = [augment_pose(*view, self.augmentation, rng, self.geometry) for view in views]
         glosses = glosses_within(self.clips.glosses[index], len(changed[0][0]), self.params.seq_len)
         cropped = [random_crop(*view, self.params.seq_len, rng) for view in changed]

@@ -24,7 +24,8 @@ CONSOLE = [*COLUMNS[1:7], "val_loss", *COLUMNS[7:]]
 def merit(row: Row) -> tuple[float, float]:
     """Return the sort key that selects the best epoch: the highest validation top-1, then the lowest loss.
 
-    Without validation clips, the lowest training loss decides.
+    The training loss stands in for a validation loss that is not known.
     """
-    top1, loss = row.get("val_inst_top1"), row.get("val_loss", row["train_loss"])
+    top1, loss = row.get("val_inst_top1"), row.get("val_loss")
+    loss = row["train_loss"] if loss is None else loss
     return (-1.0 if top1 is None else top1), -(loss or 0.0)

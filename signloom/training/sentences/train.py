@@ -20,13 +20,13 @@ from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.text import TextParams
 from signloom.precision import autocast, warn_if_emulated
 from signloom.training.epochs import check_finite, reproducible, run_epochs
-from signloom.training.optimiser import Optimiser, learning_rate
+from signloom.training.optimiser import Optimiser, learning_rate, warn_of_warmup
 from signloom.training.progress import Progress, Row, TrainedFiles
 from signloom.training.sentences.corpus import (
     Corpus,
     SentenceFiles,
     read_text_embeddings,
-    warn_of_crops,
+    warn_of_lengths,
 )
 from signloom.training.sentences.data import Batch, TrainingClips, TrainingLoader, stacked
 from signloom.training.sentences.glosses import Invented, drawing, gloss_loss
@@ -70,7 +70,8 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     warn_if_emulated("sign2text.precision", p.precision, "product")
     corpus = Corpus.load(files, text.max_tokens, device, reads_glosses(p))
-    warn_of_crops(corpus, p.seq_len)
+    warn_of_lengths(corpus, p.seq_len)
+    warn_of_warmup("sign2text", p.warmup_epochs, p.epochs)
     frozen = read_text_embeddings(files.embeddings, len(corpus.texts.texts)).to(device)
     geometry = Geometry(corpus.std.cpu().numpy(), params.positions.layout)
     warn_of_layout("augment", len(corpus.std), params.augment, geometry)

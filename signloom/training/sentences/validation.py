@@ -1,6 +1,7 @@
 """Validate a sign2text model after an epoch."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,12 @@ from signloom.training.progress import Row
 from signloom.training.sentences.corpus import Corpus
 from signloom.training.sentences.data import PlainClips, plain_loader
 from signloom.training.sentences.glosses import gloss_loss
-from signloom.training.sentences.losses import class_loss, contrastive_loss, token_loss
+from signloom.training.sentences.losses import (
+    class_loss,
+    contrastive_loss,
+    supervised_contrastive_loss,
+    token_loss,
+)
 
 
 def translation(references: list[str], hypotheses: list[str]) -> Row:
@@ -75,29 +81,33 @@ class Validation:
                 tokens += len(targets)
         clips = torch.cat(embeddings)
         ce, gloss = ce / max(tokens, 1), gloss / max(labelled, 1)
-        clip = self._contrast(clips, texts[own], own)
+        loss = ce + p.lambda_gloss * gloss
         losses: Row = {
-            "val_loss": ce
-            + p.lambda_gloss * gloss
-            + p.lambda_clip * clip
-            + p.lambda_class * self._classes(model, clips),
+            "val_loss": loss,
             "val_ce_loss": ce if tokens else None,
             "val_gloss_loss": gloss if labelled else None,
-            "val_clip_loss": clip,
         }
+        if not (p.lambda_clip or p.lambda_class):
+            # nothing trains the projection of texts, so ranks by it are chance and must choose no epoch
+            if p.task == "sentences":
+                return losses
+            alike = self._in_blocks(supervised_contrastive_loss, clips, own)
+            # 0 where no two clips are of one sign: then the training loss chooses
+            return losses | {"val_loss": p.lambda_supcon * alike if alike else None}
+        clip = self._in_blocks(contrastive_loss, clips, texts[own], own)
+        losses["val_loss"] = loss + p.lambda_clip * clip + p.lambda_class * self._classes(model, clips)
+        losses["val_clip_loss"] = clip
         found = alignment(_on_cpu(clips), c.val.sentences, _on_cpu(texts[own]))
         means = {f"val_{name}": float(values.mean()) for name, values in found.items()}
         return losses | {name: None if math.isnan(mean) else mean for name, mean in means.items()}
 
-    def _contrast(self, clips: Tensor, texts: Tensor, labels: Tensor) -> float:
-        """Return the mean contrastive loss over blocks, so that memory does not grow quadratically."""
-        total = 0.0
-        size = self.params.batch_size
-        for start in range(0, len(clips), size):
-            block = slice(start, start + size)
-            loss = contrastive_loss(clips[block], texts[block], labels[block])
-            total += float(loss) * len(labels[block])
-        return total / len(clips)
+    def _in_blocks(self, loss: Callable[..., Tensor], *rows: Tensor) -> float:
+        """Return the mean of `loss` over blocks of `rows`, so that memory does not grow quadratically."""
+        total, size = 0.0, self.params.batch_size
+        for start in range(0, len(rows[0]), size):
+            block = [part[start : start + size] for part in rows]
+            total += float(loss(*block)) * len(block[0])
+        return total / len(rows[0])
 
     def _classes(self, model: Sign2Text, clips: Tensor) -> float:
         """Return the mean class loss of the clips whose sentence is in training, 0 without its weight."""

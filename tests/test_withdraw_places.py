@@ -1,0 +1,34 @@
+"""What a withdrawal says of places that it cannot reach, and parts of a video that are the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from row_project import write_project
+
+from signloom.__main__ import main
+from signloom.dataset.withdrawn import same_parts
+
+
+def test_object_stores_are_named_where_products_went(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".snakemake/storage/s3/bucket/our folder/build/shards").mkdir(parents=True)
+    assert main(["withdraw", "s1", "--yes"]) == 0
+    said = capsys.readouterr().out
+    assert "the object store: before the rebuild, delete s3://bucket/our folder/build" in said
+    assert not (tmp_path / ".snakemake/storage").exists()
+    (tmp_path / ".snakemake/storage/s3/bucket/our folder/build").mkdir(parents=True)
+    main(["withdraw", "--verify"])
+    assert "aside     s3://bucket/our folder is not searched" in capsys.readouterr().out
+
+
+def test_parts_of_a_video_are_compared_by_content_and_numbers() -> None:
+    listed = pd.DataFrame({"clip_id": ["a@0.50-1.0", "b"], "signer_id": "", "video_hash": ["h", "g"]})
+    rows = pd.DataFrame({"start_s": ["0.5", "0.5", "", "0", "1"], "end_s": ["1", "2", "", "", ""]})
+    out = same_parts(rows, ["h", "h", "h", "g", "g"], listed)
+    assert out.tolist() == [True, False, False, True, False]
