@@ -1,6 +1,8 @@
 # Signloom: `make demo` runs everything on the demo corpus, `make test` tests it, `make help` lists the rest.
 # the Python to use; without one, tools/find_python.sh finds it
 PYTHON ?=
+# as the user's PATH has it: recipes look into the environment first
+GIVEN := $(if $(PYTHON),$(or $(shell command -v "$(PYTHON)"),$(PYTHON)))
 CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,22 +22,26 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-# its programs name the folder that it was made in, and its Python
-PLACE := $(realpath $(VENV)/..)
+# its programs name the folder that it was made in (older ones do not say which), and it has one Python
+MADE_IN := $(shell cat $(VENV)/.locked 2>/dev/null)
 VERSION = import sys; print(sys.version)
-WANTED = $(shell $(PYTHON) -c '$(VERSION)' 2>/dev/null)
-ifneq "$(shell cat $(VENV)/.locked 2>/dev/null)" "$(PLACE)"
+ifneq "$(MADE_IN)" ""
+ifneq "$(MADE_IN)" "$(realpath $(VENV)/..)"
 OTHER := yes
-else ifneq "$(PYTHON)" ""
-ifneq "$(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null)" "$(WANTED)"
+endif
+endif
+ifneq "$(GIVEN)" ""
+ifneq "$(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null)" "$(shell '$(GIVEN)' -c '$(VERSION)' 2>/dev/null)"
 OTHER := yes
 endif
 endif
 
 # make an environment with uv; an existing one is kept, unless it is of another folder or Python
 define make_venv
-	@test -z "$(PYTHON)$(OTHER)" -a -x $(1)/bin/python || { \
-	  python="$(PYTHON)"; python="$${python:-$$(sh tools/find_python.sh)}" && "$$python" -m venv --clear $(1); }
+	@test -z "$(OTHER)" -o ! -L $(1) || { \
+	  echo "error: $(1) is a link to an environment of another folder or Python; remove the link" >&2; exit 1; }
+	@test -z "$(GIVEN)$(OTHER)" -a -x $(1)/bin/python || { \
+	  python="$(GIVEN)"; python="$${python:-$$(sh tools/find_python.sh)}" && "$$python" -m venv --clear $(1); }
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 endef
 
@@ -81,7 +87,8 @@ demo: setup ## build models, metrics and report from the demo videos with Snakem
 adopt: setup ## record Snakemake's products in DVC; refused while Snakemake has work left
 	python -m engines.adopt $(if $(PRESET),--preset $(PRESET))
 
-pull: PRESET_FILE = $(if $(PRESET),config/presets/$(PRESET)/dvc.yaml,dvc.yaml)
+COMMA := ,
+pull: PRESET_FILE = $(if $(PRESET),config/presets/$(subst $(COMMA),-,$(PRESET))/dvc.yaml,dvc.yaml)
 pull: setup ## fetch products from the DVC remote (PRESET=name: of a preset), and mark them as up to date in Snakemake
 	@python -m engines.dvc_yaml --check $(if $(PRESET),--preset $(PRESET)) >/dev/null || { echo "error: $(PRESET_FILE) is not what the rules give now; run make dvc$(if $(PRESET), PRESET=$(PRESET))" >&2; exit 1; }
 	dvc pull $(PRESET_FILE)

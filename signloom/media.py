@@ -5,6 +5,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 
+LACKS_END = "has no mark of its end: copy it again, or save it again if that does not help"
 # the numbers of Matroska's first two elements (RFC 9559, sections 5.1 and 8), which lie in its first bytes
 _EBML, _SEGMENT, _HEAD = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 4096
 
@@ -41,6 +42,19 @@ def cut_off(path: Path) -> str | None:
         place += length + size
     there = path.stat().st_size
     return f"ends after {there:,} of {place:,} bytes; copy it again" if there < place else None
+
+
+def lacks_end(data: bytes) -> bool:
+    """Return whether a JPEG file has no mark of its end behind its lines (ITU-T T.81, B.1).
+
+    OpenCV fills what was cut off with grey. A small picture in its head has marks of its own.
+    """
+    place = 2
+    while data.startswith(b"\xff\xd8") and place + 4 <= len(data) and data[place] == 0xFF:
+        if data[place + 1] == 0xDA:
+            return data.find(b"\xff\xd9", place) < 0
+        place += 1 if data[place + 1] == 0xFF else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return False
 
 
 def origin_of(container: InputContainer) -> int:

@@ -10,9 +10,10 @@ from signloom.errors import SignloomError
 
 
 def test_no_clip_is_called_as_a_copy_of_another() -> None:
-    refuse_copy_names(["hello", "take#1", "take#x", "#1", "hello#"])
-    with pytest.raises(SignloomError, match="'hello#2' is called as augmented copies of clip 'hello' are"):
-        refuse_copy_names(["hello", "tree", copy_id("hello", 2)])
+    refuse_copy_names(["hello", "take#1", "take#x", "#1", "hello#", "hello#02", "hello#4"], 3)
+    refuse_copy_names(["hello", "hello#1"], 0)
+    with pytest.raises(SignloomError, match="'hello#2' is called as an augmented copy of clip 'hello' is"):
+        refuse_copy_names(["hello", "tree", copy_id("hello", 2)], 3)
     assert copy_id("hello", 0) == "hello"
 
 

@@ -191,14 +191,31 @@ def test_clips_that_one_build_lacks_are_counted_and_their_figures_shown(
     pd.read_csv(file).iloc[1:].assign(reference=[EVIL, *[RIGHT] * 6]).to_csv(file, index=False)
     found = compared(capsys, a, shorter)
     assert (found["rows"], found["left_out"], found["figures"]) == ([], 2, [])
+    equal = found["equal"]
     scores = shorter / "metrics/sign2text.json"
     scores.write_text(scores.read_text().replace("9.0", "0.0"))
     found = compared(capsys, a, shorter)
     assert found["figures"] == [{"figure": "sign2text test wer", "a": 9.0, "b": 0.0}]
+    assert found["equal"] == equal - 1
     assert main(["compare", str(a), str(shorter)]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "one build lacks them or has another reference: up to 2 of a data set" in said
     assert "Nothing differs" not in said
+
+
+def test_a_data_set_without_a_common_clip_is_not_called_equal(
+    builds: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    a = Path(builds[0])
+    file = a / "build/predictions/sign2text.csv"
+    table = pd.read_csv(file)
+    pd.concat([table, table.assign(data="val")]).to_csv(file, index=False)
+    other = shutil.copytree(a, a.parent / "other")
+    others = pd.concat([table.assign(clip_id=[f"s2/{n}" for n in range(8)]), table.assign(data="val")])
+    others.to_csv(other / "build/predictions/sign2text.csv", index=False)
+    assert main(["compare", str(a), str(other)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Nothing differs" not in said and "up to 16 of a data set" in said
 
 
 def test_signs_are_compared_by_retrieval_alone(

@@ -118,13 +118,40 @@ def test_a_film_that_was_sent_while_it_was_recorded_does_not_say_how_long_it_is(
     assert why_unreadable(tmp_path / "short.mkv")
 
 
+def test_a_picture_with_something_behind_its_end_or_a_small_one_in_its_head_is_whole(tmp_path: Path) -> None:
+    frames = write_frames(tmp_path / "frames", 1, suffix=".jpg")
+    (file,) = frames.iterdir()
+    plain, small = file.read_bytes(), b"\xff\xd8\xff\xda\x00\x02 \xff\xd9"
+    head = b"\xff\xe1" + (len(small) + 2).to_bytes(2, "big") + small
+    for whole in (plain + np.random.default_rng(0).bytes(1 << 20), plain[:2] + head + plain[2:]):
+        file.write_bytes(whole)
+        assert why_unreadable(frames) is None and len(list(read_frames(frames))) == 1
+    file.write_bytes(plain[:2] + head + plain[2 : len(plain) // 2])
+    assert "has no mark of its end" in str(why_unreadable(frames))
+
+
+def test_a_file_that_may_not_be_read_is_one_clip_and_no_end(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shut(path: Path, *rest: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    frames = write_frames(tmp_path / "frames", 1)
+    for name, source in (("open", video), ("read_bytes", frames)):
+        with monkeypatch.context() as patch, pytest.raises(VideoUnreadable, match="Permission denied"):
+            patch.setattr(Path, name, shut)
+            list(read_frames(source))
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 def test_a_picture_that_was_cut_off_is_not_filled_with_grey(tmp_path: Path, suffix: str) -> None:
     frames = write_frames(tmp_path / "frames", 3, suffix=suffix)
     assert len(list(read_frames(frames))) == 3
     last = sorted(frames.iterdir())[-1]
     last.write_bytes(last.read_bytes()[: last.stat().st_size // 3])
-    with pytest.raises(VideoUnreadable, match=f"picture {last.name} (is cut off|cannot be decoded)"):
+    with pytest.raises(
+        VideoUnreadable, match=f"picture {last.name} (has no mark of its end|cannot be decoded)"
+    ):
         list(read_frames(frames))
 
 

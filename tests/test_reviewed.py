@@ -13,7 +13,7 @@ from signloom.dataset.manifest import Manifest, shard_digests
 from signloom.dataset.reviewed import left_out, read_review, settled, short_hash
 from signloom.dataset.sources import Table
 from signloom.errors import SignloomError
-from signloom.files import write_csv
+from signloom.files import file_sha256, write_csv
 from signloom.params.dataset import DatasetParams
 from tests.manifests import dataset_of, manifest_of
 
@@ -182,12 +182,17 @@ def test_a_row_that_is_there_twice_is_set_aside_once_and_no_bad_row_gives_its_id
 
 def test_a_label_that_a_clip_got_later_is_not_overridden(tmp_path: Path) -> None:
     table = TABLE.replace("a.npy,1,ball,BALL", "a.npy,,,")
-    review = "clip_id,label,action,new_label\na,,relabel,tree\n"
+    corpus(tmp_path, None)
+    content = short_hash(file_sha256(tmp_path / "a.npy"))
+    review = f"clip_id,label,content,action,new_label\na,,{content},relabel,tree\n"
     assert built(tmp_path, review, table).clips["sentence"].tolist()[0] == "tree"
     assert built(tmp_path, review).clips["sentence"].tolist()[0] == "ball"
-    # a table without the column does not say what was seen
-    silent = review.replace("label,action", "action").replace("a,,", "a,")
-    assert built(tmp_path, silent).clips["sentence"].tolist()[0] == "tree"
+
+
+@pytest.mark.parametrize("columns", ["clip_id,action,new_label", "clip_id,label,content,action,new_label"])
+def test_a_row_that_was_typed_by_hand_does_not_say_what_was_seen(tmp_path: Path, columns: str) -> None:
+    cells = dict.fromkeys(columns.split(","), "") | {"clip_id": "a", "action": "relabel", "new_label": "tree"}
+    assert built(tmp_path, f"{columns}\n{','.join(cells.values())}\n").clips["sentence"].tolist()[0] == "tree"
 
 
 @pytest.mark.parametrize("new", ["caf\u00e9  noir", "cafe\u0301 noir"])

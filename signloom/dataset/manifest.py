@@ -14,14 +14,14 @@ from pydantic import Field, TypeAdapter, ValidationError
 from signloom.cells import CONTROL, shown
 from signloom.console import number_of
 from signloom.dataset.clip_ids import clip_ids
-from signloom.dataset.clip_names import named_signers, refuse_copy_names
+from signloom.dataset.clip_names import named_signers
 from signloom.dataset.consent import allows, read_consent, read_until
 from signloom.dataset.forms.general import ANNOTATIONS
 from signloom.dataset.forms.texts import one_form
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.probe import skipped_pictures
 from signloom.dataset.probes import Probes
-from signloom.dataset.reject_words import BAD_ROW, REVIEWED, SAME_ID, TWIN
+from signloom.dataset.reject_words import BAD_ROW, REVIEWED, SAME_ID, TWIN, place_of
 from signloom.dataset.reviewed import relabelled, set_aside
 from signloom.dataset.row_gate import PROBLEM
 from signloom.dataset.shard_names import shard_names, shard_of
@@ -125,10 +125,9 @@ def build_manifest(
         limit = f"more than manifest.max_reject_ratio {params.max_reject_ratio:g}"
         raise SignloomError(
             f"{dataset.table}: {len(rejects)} of {len(rows)} rows rejected, "
-            f"{limit if clips else 'and no clip is left'}; first: row {number}: {reason}: {detail}"
+            f"{limit if clips else 'and no clip is left'}; first: {place_of(number)}: {reason}: {detail}"
         )
     kept = pd.DataFrame(clips, columns=MANIFEST_COLUMNS).sort_values("clip_id", ignore_index=True)
-    refuse_copy_names(kept["clip_id"])
     lines = {clip: checks.ids[one_form(clip)] for clip in kept["clip_id"]}
     return _without_set_aside(kept, rejects, lines, dataset.review)
 

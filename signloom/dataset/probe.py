@@ -11,7 +11,7 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from signloom.gate import HIDDEN, PROBE_S, picture_numbers, why_shut
-from signloom.media import cut_off, open_media, origin_of
+from signloom.media import LACKS_END, cut_off, lacks_end, open_media, origin_of
 
 T = TypeVar("T")
 VIDEO_SUFFIXES = (
@@ -143,5 +143,5 @@ def _folder_problem(path: Path) -> str | None:
         other = named.setdefault(picture_numbers(file), file.name)
         if other != file.name:
             return f"pictures {other} and {file.name} have the same number"
-    problem = _picture_problem(frames[0])
+    problem = _picture_problem(frames[0]) or (LACKS_END if lacks_end(frames[0].read_bytes()) else None)
     return problem and f"{frames[0].name}: {problem}"

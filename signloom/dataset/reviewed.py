@@ -28,7 +28,7 @@ class Decision:
     action: str
     new_label: str
     note: str
-    label: str | None  # at the time, "" if the clip had none; None if the table has no such column
+    label: str | None  # at the time, "" if the clip had none; None if the row does not say it
     content: str  # as `short_hash` gives it, or `hash_start` in older tables; "" if the row does not say it
 
     def since(self, label: str, digest: str) -> str:
@@ -80,7 +80,9 @@ def read_review(path: str | Path | None) -> list[Decision]:
         )
         # labels as the table of clips has them
         new_label = one_form(str(row.get("new_label", "")))
-        label = one_form(str(row["label"])) if "label" in rows else None
+        label: str | None = one_form(str(row.get("label", "")))
+        if not (label or content):  # typed by hand: a row of the queue has at least the content
+            label = None
         decision = Decision(int(row["row"]), clip_id, action, new_label, note, label, content)
         if problem := _problem(decision, found.get(decision.clip_id)):
             raise SignloomError(f"{table}: row {decision.row}: {problem}")

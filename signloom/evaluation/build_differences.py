@@ -141,12 +141,13 @@ def compare_builds(a: Build, b: Build, clips: int) -> Comparison:
     named = both.index.isin(said)
     figures = both[~alone & ~same & (~named | both.index.isin(moved_too))]
     moved = [row for row in rows if row.moved]
+    still = [row for row in rows if not row.moved and row.figure not in figures.index]
     return Comparison(
         rows=moved,
         figures=figures.reset_index().to_dict("records"),
-        equal=len(rows) - len(moved) + int((~named & same).sum()),
+        equal=len(still) + int((~named & same).sum()),
         alone=int((~named & alone).sum()),
-        left_out=max(row.left_out for row in rows),
+        left_out=most_left_out(a.answers, b.answers),
         clips=most_changed(a.answers, b.answers, clips).to_dict("records"),
     )
 
@@ -225,6 +226,15 @@ def paired(a: pd.DataFrame, b: pd.DataFrame) -> tuple[list[list[pd.DataFrame]], 
     common = times[times == a["seed"].nunique() + b["seed"].nunique()].reset_index()[keys]
     sides = [[common.merge(part, on=keys) for _, part in side.groupby("seed", sort=False)] for side in (a, b)]
     return sides, len(set(times.index.get_level_values("clip_id")) - set(common["clip_id"]))
+
+
+def most_left_out(a: pd.DataFrame, b: pd.DataFrame) -> int:
+    """Return how many clips of a model and data set cannot be compared, of the one with most of them."""
+    keys = ["model", "data"]
+    both = a[keys].drop_duplicates().merge(b[keys].drop_duplicates())
+    sides = (table.merge(both, on=keys) for table in (a, b))
+    pairs = [dict(list(side.groupby(keys))) for side in sides]
+    return max((paired(pairs[0][key], pairs[1][key])[1] for key in pairs[0]), default=0)
 
 
 def most_changed(a: pd.DataFrame, b: pd.DataFrame, count: int) -> pd.DataFrame:

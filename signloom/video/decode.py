@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
 from signloom.gate import FOLDER_FPS, HIDDEN, LONGEST_GAP_S, picture_numbers, why_shut
-from signloom.media import cut_off, open_media, origin_of
+from signloom.media import LACKS_END, cut_off, lacks_end, open_media, origin_of
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 # a boundary that a table rounded to milliseconds still selects the intended frame
@@ -80,7 +80,7 @@ class _File:
         for index, frame in enumerate(decoded, start=first_index):
             pts = shown[index] if index < len(shown) else frame.pts
             time_s = index / self.fps if pts is None else float((pts - origin) * self._stream.time_base)
-            yield index, time_s, lambda frame=frame: _upright(frame, self._pixel)
+            yield index, time_s, lambda frame=frame, time_s=time_s: _upright(frame, self._pixel, time_s)
 
     def _packets(self) -> _Packets | None:
         """Return the times of all packets, by a pass without decoding, or None if some are not known."""
@@ -166,8 +166,12 @@ def open_video(path: Path, folder_fps: float | None = None) -> Iterator[_File | 
         yield _Folder(path, folder_fps or FOLDER_FPS)
         return
     try:
-        if missing := cut_off(path):
-            raise VideoUnreadable(missing)
+        missing = cut_off(path)
+    except OSError as error:
+        raise VideoUnreadable(f"cannot be read: {error.strerror}") from error
+    if missing:
+        raise VideoUnreadable(missing)
+    try:
         with open_media(path) as container:
             yield _File(container)
     except av.error.FFmpegError as error:
@@ -223,13 +227,13 @@ def _same_size(frames: Iterator[Frame]) -> Iterator[Frame]:
         yield frame
 
 
-def _upright(frame: Any, pixel: Fraction | None) -> NDArray[np.uint8]:
+def _upright(frame: Any, pixel: Fraction | None, time_s: float) -> NDArray[np.uint8]:
     """Return the RGB picture as wide as it is shown, turned and mirrored as the display matrix says.
 
-    `pixel` is the width of a pixel by its height, if it is known.
+    `pixel` is the width of a pixel by its height, if it is known. The picture is shown at `time_s`.
     """
     if frame.is_corrupt:
-        raise VideoUnreadable(f"the frame at {frame.time or 0:.2f} s is damaged; write the file again")
+        raise VideoUnreadable(f"the frame at {time_s:.2f} s is damaged; write the file again")
     # starting the converter's own threads costs more than they save for one picture
     image = _square(frame.to_ndarray(format="rgb24", threads=1), pixel)
     matrix = frame.side_data.get("DISPLAYMATRIX")
@@ -270,10 +274,12 @@ def placed(image: NDArray[np.uint8], matrix: bytes) -> NDArray[np.uint8]:
 def _picture(file: Path) -> NDArray[np.uint8]:
     if problem := why_shut(file):
         raise VideoUnreadable(problem)
-    data = file.read_bytes()
-    # OpenCV fills what a JPEG lacks with grey; a mark of its end follows its last lines (ITU-T T.81, B.1.1.3)
-    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
-        raise VideoUnreadable(f"picture {file.name} is cut off; copy it again")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise VideoUnreadable(f"picture {file.name} cannot be read: {error.strerror}") from error
+    if lacks_end(data):
+        raise VideoUnreadable(f"picture {file.name} {LACKS_END}")
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
     if image is None:
         raise VideoUnreadable(f"picture {file.name} cannot be decoded")

@@ -64,7 +64,9 @@ class DvcCache:
 def find_stores() -> list[str]:
     """Return the object stores, such as `s3://bucket/folder`, of which Snakemake has local copies."""
     root = SNAKEMAKE / "storage"
-    found = {path.parent.relative_to(root) for path in root.rglob("build") if path.is_dir()}
+    folders = [path for path in root.rglob("build") if path.is_dir()]
+    inner = [path for path in folders if not any(path in other.parents for other in folders)]
+    found = {path.parent.relative_to(root) for path in inner}
     return [f"{place.parts[0]}://{'/'.join(place.parts[1:])}" for place in sorted(found) if place.parts]
 
 

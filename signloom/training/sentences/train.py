@@ -1,5 +1,6 @@
 """Training of the sign2text family, from the stage's inputs to its checkpoints."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -118,6 +119,12 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
             "supcon_loss": p.lambda_supcon > 0,
         }
         kept = {name: mean if used[name] else None for name, mean in zip(used, means, strict=True)}
+        if epoch == 0 and kept["supcon_loss"] == 0:
+            print(
+                "warning: train_sign2text: no batch has two views or clips of one sentence, so lambda_supcon "
+                "teaches nothing; set dual_view to true, or instances_per_class to 2",
+                file=sys.stderr,
+            )
         decode = (epoch + 1) % p.decode_every == 0 or epoch + 1 == p.epochs
         found = validate(model, decode)
         # the last step may have broken the network after its loss was known
