@@ -70,7 +70,12 @@ def main(argv: list[str] | None = None) -> int:
     called = next((words for words in _parents() if _is_dvc(words)), [])
     if asks_for_all(called, file):
         return _build_with_others(own, file, args.preset)
-    return snakemake([own], args.preset)
+    code = snakemake([own], args.preset)
+    if code and is_old(args.preset):
+        print(
+            f"error: {file} is not what the rules give now, perhaps therefore; run make dvc", file=sys.stderr
+        )
+    return code
 
 
 def is_old(preset: str | None) -> bool:

@@ -18,7 +18,7 @@ from signloom.dataset.shard_names import shard_names
 from signloom.dataset.withdrawn import list_beside
 from signloom.errors import PARAMS_FILE, PRESETS, SignloomError
 from signloom.params.load import Tree, check_params, complaint, dotted_keys, overlay
-from signloom.params.presets import PRODUCT_FOLDERS, read_preset
+from signloom.params.presets import check_names, read_preset
 from signloom.params.schema import Params
 from signloom.params.variants import VARIANTS
 
@@ -41,13 +41,7 @@ class Pipeline:
         """
         tree, typed = _parameters(config), from_text(_parameters(given or {}))
         presets = [name for name in str(config.get("preset") or "").split(",") if name]
-        taken = PRODUCT_FOLDERS.intersection(presets)
-        if taken:
-            raise SignloomError(
-                f"preset {min(taken)!r}: build/{min(taken)}/ is a folder of products; choose another name"
-            )
-        if twice := [name for name in presets if presets.count(name) > 1]:
-            raise SignloomError(f"preset {twice[0]!r} is named twice; name it once")
+        check_names(presets)
         files = [PARAMS_FILE, *(in_workflow(PRESETS / f"{name}.yaml") for name in presets)]
         for file in files[1:]:
             tree = overlay(tree, read_preset(file))

@@ -121,6 +121,8 @@ class SideBySide:
         tree = chosen(self.flow.params, sections)
 
         def given(wildcards: Any) -> str:
+            if wildcards.table not in self.tables:
+                raise SignloomError(f"{FILE} has no table {wildcards.table}")
             table = self.tables[wildcards.table]
             made = {
                 "table": wildcards.table,

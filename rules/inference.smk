@@ -12,7 +12,7 @@ rule calibrate:
         map=flow.plain(rules.embed.output.map),
         frames=flow.plain(rules.embed.output.frames),
         frames_index=flow.plain(rules.embed.output.frames_index),
-        prototypes=flow.plain(rules.prototypes.output.prototypes),
+        prototypes=rules.prototypes.output.prototypes,
     output:
         thresholds=flow.product("inference/thresholds.json"),
         curve=report(flow.product("inference/curve.csv"), "../docs/captions/curve.rst", category="Inference"),
@@ -62,7 +62,7 @@ rule export:
         map=flow.plain(rules.embed.output.map),
         frames=flow.plain(rules.embed.output.frames),
         frames_index=flow.plain(rules.embed.output.frames_index),
-        prototypes=flow.plain(rules.prototypes.output.prototypes),
+        prototypes=rules.prototypes.output.prototypes,
         thresholds=rules.calibrate.output.thresholds,
         signer_stats=flow.if_by_signer(flow.product("signer_stats.npz")),
         metrics=[

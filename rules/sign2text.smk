@@ -85,14 +85,15 @@ rule prototypes:
     """Compute the mean embedding of every sentence that has enough training clips."""
     input:
         code=code_of("prototypes"),
-        embeddings=rules.embed.output.embeddings,
-        map=rules.embed.output.map,
+        # of the run that is exported: nothing reads those of the others
+        embeddings=flow.plain(rules.embed.output.embeddings),
+        map=flow.plain(rules.embed.output.map),
     output:
-        prototypes=flow.product("{fold}{run}embeddings/prototypes.npz"),
+        prototypes=flow.product("embeddings/prototypes.npz"),
     log:
-        flow.product("logs/{fold}{run}prototypes.log"),
+        flow.product("logs/prototypes.log"),
     benchmark:
-        flow.product("benchmarks/{fold}{run}prototypes.tsv")
+        flow.product("benchmarks/prototypes.tsv")
     localrule: True
     conda:
         "../environment.yml"

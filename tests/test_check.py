@@ -332,7 +332,7 @@ def test_a_fold_of_a_signer_without_a_clip_is_said(new_project: Path, said: Said
     write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
     checked(new_project, ROWS, runs={"folds": ["s0", "s1", "s9"]}, splits={"test_share": 0})
     code, out, _ = said("check", "mine")
-    assert code == 1 and "must be mended: runs.folds: signer 's9': the table has no clip of it" in out
+    assert code == 1 and "must be mended: runs.folds: signer 's9': no clip of it is left" in out
 
 
 def test_a_folder_in_place_of_a_preset_lists_the_presets(new_project: Path, said: Said) -> None:

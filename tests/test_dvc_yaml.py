@@ -10,6 +10,7 @@ import yaml
 from dvc.repo import Repo
 
 from engines import adopt, dvc_stage, dvc_yaml
+from engines.workflow import workflow
 from signloom.dataset.shard_names import shard_names
 from signloom.params.load import load_params
 from tests.checkouts import change_params, link_code
@@ -55,6 +56,21 @@ def test_a_preset_and_a_list_of_withdrawn_clips_are_dependencies(checkout: Path)
     (table.parent / "withdrawn.csv").write_text("clip_id,signer_id,video_hash,withdrawn_on\n", "utf-8")
     after = yaml.safe_load(dvc_yaml.render(checkout, "own"))["stages"]["sources"]["deps"]
     assert {*after} - {*before["sources"]["deps"]} == {f"{table.parent.relative_to(checkout)}/withdrawn.csv"}
+
+
+def test_both_engines_build_the_same_files_of_seeds_folds_and_variants(root: Path, checkout: Path) -> None:
+    if not (checkout / "data").exists():
+        (checkout / "data").symlink_to(root / "data")
+    grid = {"more_seeds": [43], "sign2text_variants": ["tcn"], "folds": ["s1", "s2", "s3", "s4", "s5", "s6"]}
+    change_params(checkout, {"runs": grid | {"seeds_of_folds": True}})
+    (checkout / "dvc.yaml").write_text(dvc_yaml.render(checkout), "utf-8")
+    with workflow(checkout, dag=True) as flow:
+        planned = {str(output) for job in flow.dag.jobs if job.rule.name != "all" for output in job.output}
+    with Repo(str(checkout)) as repo:
+        written = {out.def_path for stage in repo.index.stages for out in stage.outs}
+    # the answers of all seeds together are Snakemake's alone
+    planned = {path for path in planned if "/together/" not in path}
+    assert written - planned == set() and planned - written == set()
 
 
 @pytest.mark.parametrize("count", [1, 8, 9, 10, 12, 100, 101])

@@ -279,7 +279,7 @@ def test_folds_may_be_numbers_in_yaml(root: Path, tmp_path: Path) -> None:
     assert found[0] == found[1] and found[0].folds == ["0", "1"]
     for folds, said in (
         ("[true, false]", "found True"),
-        ("[Jörg, b, c]", "match pattern"),
+        ("[Jörg, b, c]", "found 'Jörg'"),
         ("[0.5, 1]", "0.5"),
     ):
         path.write_text(f"runs:\n  folds: {folds}\n")

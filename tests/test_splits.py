@@ -297,7 +297,7 @@ def test_without_a_share_for_validation_every_other_signer_of_a_fold_is_trained_
     ("listed", "message"),
     [
         (["a", "b"], "signer 'c': runs.folds does not name it"),
-        (["a", "b", "c", "d"], "signer 'd': the table has no clip of it"),
+        (["a", "b", "c", "d"], "signer 'd': no clip of it is left"),
     ],
 )
 def test_a_list_of_signers_that_the_table_contradicts_is_refused(listed: list[str], message: str) -> None:

@@ -5,7 +5,7 @@ Inputs: metadata. Outputs: splits, metrics. Parameters: splits and, for a fold, 
 
 import pandas as pd
 
-from signloom.dataset.splits import count_splits, make_splits
+from signloom.dataset.splits import check_share, count_splits, make_splits
 from signloom.files import write_csv
 from signloom.metrics.metric_files import write_metrics
 from signloom.params.splits import FoldParams, SplitsParams
@@ -16,6 +16,8 @@ def work(job: Job) -> None:
     clips = pd.read_parquet(job.input("metadata"))
     fold = job.section("fold", FoldParams) if "fold" in job.params else None
     splits = make_splits(clips, job.section("splits", SplitsParams), fold)
+    if fold and fold.by == "share":
+        check_share(splits, fold.name)
     write_metrics(job.output("metrics"), count_splits(splits, clips))
     write_csv(job.output("splits"), splits)
 

@@ -53,6 +53,9 @@ def check(presets: str) -> int:
     print(f"disk      {_size(needed)} for landmarks and features, {_size(free)} free", flush=True)
     if needed > free:
         findings.append(Finding(True, f"the disk has too little room below {build}; free {_size(needed)}"))
+    for path in params.report.recipes:
+        if not Path(path).exists():
+            findings.append(Finding(True, f"report.recipes: {path} does not exist; correct the parameter"))
     if not params.dataset.holds_features:
         print(f"time      {about_time(facts.clips, params)}", flush=True)
         line, looked = about_people(facts.clips, params, build / "landmarks")

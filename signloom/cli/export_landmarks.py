@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from signloom.dataset.consent import allows
 from signloom.errors import SignloomError
+from signloom.features.pose.layout import FEATURE_DIM, RAW_DIM
 from signloom.features.pose.point_names import long_table
 from signloom.features.pose.pose_files import write_feature_pose, write_pose
 from signloom.features.pose.raw_clip import RawClip
@@ -28,6 +29,12 @@ def export_landmarks(args: argparse.Namespace) -> int:
     Raises SignloomError if the build has no landmarks or features, or lacks a clip.
     """
     shards = read_shards(args.build / ("pose_features" if args.features else "landmarks"))
+    width = shards.clip(shards.index["clip_id"].iloc[0]).shape[1] if len(shards.index) else FEATURE_DIM
+    if width not in (RAW_DIM, FEATURE_DIM):
+        raise SignloomError(
+            f"export-landmarks: the build {args.build} has rows of {width} columns, which are no landmarks; "
+            "read its .npy files with NumPy"
+        )
     manifest = read_manifest(args.build)
     listed = shards.index[shards.index["clip_id"].isin(manifest["clip_id"])]  # the others were set aside
     clips = listed.set_index("clip_id", drop=False)

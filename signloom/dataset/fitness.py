@@ -22,7 +22,7 @@ from signloom.dataset.reviewed import left_out
 from signloom.dataset.row_files import RowFiles
 from signloom.dataset.sources import Table
 from signloom.dataset.split_choice import SPLITS, are_isolated, quiet_splits, unfit_task
-from signloom.dataset.splits import check_table, make_splits
+from signloom.dataset.splits import check_share, check_table, make_splits
 from signloom.errors import SignloomError
 from signloom.params.dataset import ManifestParams
 from signloom.params.schema import Params
@@ -92,11 +92,18 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
 
 def _check_folds(clips: pd.DataFrame, params: Params) -> None:
     """Raise SignloomError if a fold of the runs is impossible, such as that of a signer without a clip."""
-    runs = params.runs
+    runs, counts = params.runs, dict[int, str]()
     for name in runs.folds:
         fold = FoldParams(by=runs.fold_by, name=name, all=[] if runs.fold_by == "share" else runs.folds)
         with contextlib.redirect_stderr(io.StringIO()):
-            make_splits(clips, params.splits, fold)
+            made = make_splits(clips, params.splits, fold)
+        if runs.fold_by == "share":
+            check_share(made, name)
+        count = int((made["split"] == "train").sum())
+        if runs.fold_by == "share" and counts.setdefault(count, name) != name:
+            raise SignloomError(
+                f"runs.folds: {counts[count]} and {name} % are the same {count} training clips; name others"
+            )
 
 
 def _header_reader(params: Params, folder_fps: float) -> Callable[[Path], Header]:

@@ -62,6 +62,15 @@ def check_table(clips: pd.DataFrame, params: SplitsParams) -> None:
         )
 
 
+def check_share(made: pd.DataFrame, name: str) -> None:
+    """Raise SignloomError if the share `name` of the training clips, as in `made`, has one sentence."""
+    trained = made[made["split"] == "train"]
+    if trained["sentence_id"].nunique() < 2:
+        raise SignloomError(
+            f"runs.folds: {name} % of the training clips are {len(trained)} of one sentence; name larger ones"
+        )
+
+
 def _empty(made: pd.DataFrame, params: SplitsParams) -> list[str]:
     """Return which of test and val have no signed clip in `made`, although the parameters want some."""
     filled = set(made["split"][made["sentence_id"] >= 0])
@@ -130,14 +139,21 @@ def _predefined(clips: pd.DataFrame) -> Names:
 def _left_out(clips: pd.DataFrame, fold: FoldParams, validated: bool) -> Names:
     """Return test for the clips of signer `fold.name`, val for the next signer if `validated`, else train."""
     signers = clips["signer_id"].fillna("").str.strip()
+    nameless = clips[(signers == "") & (clips["sentence_id"] >= 0)]
+    if len(nameless):
+        raise SignloomError(
+            f"runs.folds: {len(nameless)} signed clips have no signer_id (first: "
+            f"{nameless['clip_id'].iloc[0]}); name their signers in the table"
+        )
+    named = {*signers} - {""}
     for listed, found, where in (
-        (set(fold.all), set(signers), "the table has no clip of it"),
-        (set(signers), set(fold.all), "runs.folds does not name it"),
+        ({*fold.all}, named, "no clip of it is left; rejects.csv has those that were rejected"),
+        (named, {*fold.all}, "runs.folds does not name it"),
     ):
         if missing := sorted(listed - found):
             raise SignloomError(
-                f"runs.folds: signer {missing[0]!r}: {where}; expected {sorted(set(signers))}, "
-                "the signers of column `signer_id`"
+                f"runs.folds: signer {missing[0]!r}: {where}; expected {sorted(named)}, the signers of "
+                "column `signer_id`"
             )
     following = fold.all[(fold.all.index(fold.name) + 1) % len(fold.all)]
     others = np.where((signers == following) & validated, "val", "train")

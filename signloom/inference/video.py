@@ -91,8 +91,8 @@ def bundle_landmarks(engine: SignEngine) -> LandmarksParams:
     dim = engine.config["features"]["dim"]
     if dim != FEATURE_DIM:
         raise SignloomError(
-            f"the bundle reads given rows of {dim} columns and no videos; answer files of rows with "
-            "`python sign_encoder_bundle.zip CLIP.npy`"
+            f"the bundle reads given rows of {dim} columns and no videos; answer files of rows, as they "
+            "went in, with `signloom predict CLIP.npy`"
         )
     # bundles of older versions name no engine: there was one
     return LandmarksParams.model_validate({"engine": "mediapipe"} | engine.config["landmarks"])

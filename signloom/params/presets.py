@@ -1,6 +1,7 @@
 """Presets by name: where they lie, which names are taken, and the parameters that they give."""
 
 import difflib
+import re
 from pathlib import Path
 
 from signloom.errors import PARAMS_FILE, PRESETS, SignloomError, need_project
@@ -13,6 +14,25 @@ PRODUCT_FOLDERS = {
     *("embeddings", "inference", "predictions", "export", "report", "gloss", "seeds", "folds", "variants"),
     *("logs", "benchmarks", "scratch", "records", "side_by_side", "review", "together"),
 }
+
+
+def check_names(names: list[str]) -> None:
+    """Raise SignloomError for presets whose names cannot name their folders below build/."""
+    for name in names:
+        # of a name that no file has, `read_preset` says which is meant
+        if not re.fullmatch(r"\w[\w.+-]*", name) and preset_file(name).exists():
+            raise SignloomError(
+                f"preset {name!r}: its name is that of a folder; expected letters, digits, _, ., + and -"
+            )
+        if name in PRODUCT_FOLDERS:
+            raise SignloomError(f"preset {name!r}: build/{name}/ is a folder of products; choose another")
+        if names.count(name) > 1:
+            raise SignloomError(f"preset {name!r} is named twice; name it once")
+    joined = "-".join(names)
+    if len(names) > 1 and preset_file(joined).exists():
+        raise SignloomError(
+            f"presets {','.join(names)}: build/{joined}/ belongs to the preset {joined!r}; rename that one"
+        )
 
 
 def preset_file(name: str) -> Path:
@@ -49,6 +69,7 @@ def load_presets(names: list[str], last: Tree | None = None) -> Params:
     Raises SignloomError if a file is missing or holds a wrong key or value.
     """
     need_project()
+    check_names(names)
     files = [PARAMS_FILE, *map(preset_file, names)]
     tree = read_yaml(PARAMS_FILE)
     for file in files[1:]:

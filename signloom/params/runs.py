@@ -1,5 +1,6 @@
 """Which runs of a model are built: the seeds of training and the folds of the clips."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Self
 
@@ -9,11 +10,24 @@ from signloom.params.base import LARGEST_SEED, Section
 from signloom.params.splits import FoldBy
 from signloom.params.variants import SentenceVariant
 
-# a number in YAML names a fold as its digits do
+_NAME = "[A-Za-z0-9][A-Za-z0-9_.-]*"
+
+
+def _fold_name(name: object) -> object:
+    """Return the name of a fold: a number in YAML names it as its digits do."""
+    name = str(name) if type(name) is int else name
+    if isinstance(name, str) and not re.fullmatch(_NAME, name):
+        raise ValueError(
+            f"a fold is the name of a folder: expected letters A to Z, digits, _, . and -, found {name!r}; "
+            "call the signer otherwise in the table"
+        )
+    return name
+
+
 Fold = Annotated[
     str,
-    BeforeValidator(lambda name: str(name) if type(name) is int else name, json_schema_input_type=str | int),
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"),
+    BeforeValidator(_fold_name, json_schema_input_type=str | int),
+    StringConstraints(pattern=f"^{_NAME}$"),
 ]
 
 

@@ -1,0 +1,50 @@
+"""Names of presets and of folds, which name folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from demo_params import section
+
+from signloom.errors import SignloomError
+from signloom.params.presets import check_names, load_presets
+from signloom.params.runs import RunsParams
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["my corpus"], "my corpus.yaml does not exist"),
+        (["../presets/gru"], "preset '../presets/gru': its name is that of a folder"),
+        (["models"], "build/models/ is a folder of products"),
+        (["gru", "gru"], "preset 'gru' is named twice"),
+    ],
+)
+def test_presets_whose_names_cannot_name_their_folders_are_refused(
+    names: list[str], said: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    with pytest.raises(SignloomError, match=said):
+        load_presets(names)
+
+
+def test_two_presets_do_not_share_the_folder_of_a_third(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config/presets").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    check_names(["gebärden-2024", "gru", "a.b+c"])
+    for name in ("my corpus", "a{b}", "a;b", ".hidden", "-x"):
+        (tmp_path / f"config/presets/{name}.yaml").write_text("{}")
+        with pytest.raises(SignloomError, match="its name is that of a folder"):
+            check_names([name])
+    check_names(["tiny", "gru"])
+    (tmp_path / "config/presets/tiny-gru.yaml").write_text("{}")
+    with pytest.raises(SignloomError, match="build/tiny-gru/ belongs to the preset 'tiny-gru'"):
+        check_names(["tiny", "gru"])
+
+
+def test_a_fold_that_is_no_name_of_a_folder_says_what_is() -> None:
+    with pytest.raises(ValueError, match=r"letters A to Z, digits, _, \. and -, found 'Müller'"):
+        section(RunsParams, folds=["Müller", "b", "c"])
