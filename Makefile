@@ -38,8 +38,7 @@ endif
 
 # make an environment with uv; an existing one is kept, unless it is of another folder or Python
 define make_venv
-	@test -z "$(OTHER)" -o ! -L $(1) || { \
-	  echo "error: $(1) is a link to an environment of another folder or Python; remove the link" >&2; exit 1; }
+	@test ! -L $(1) || { echo "error: $(1) is a link to an environment of another folder, which has other versions; remove the link" >&2; exit 1; }
 	@test -z "$(GIVEN)$(OTHER)" -a -x $(1)/bin/python || { \
 	  python="$(GIVEN)"; python="$${python:-$$(sh tools/find_python.sh)}" && "$$python" -m venv --clear $(1); }
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

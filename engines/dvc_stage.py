@@ -60,8 +60,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("output")
     args = parser.parse_args(argv)
     own, file = Wanted(args.rule, args.output), target(Path(), args.preset).as_posix()
+    given = f" PRESET={args.preset}" if args.preset else ""
     if own.rule in CHECKED and is_old(args.preset):
-        given = f" PRESET={args.preset}" if args.preset else ""
         print(
             f"error: {file} is not what the rules give now; run make dvc{given}, and again", file=sys.stderr
         )
@@ -73,7 +73,8 @@ def main(argv: list[str] | None = None) -> int:
     code = snakemake([own], args.preset)
     if code and is_old(args.preset):
         print(
-            f"error: {file} is not what the rules give now, perhaps therefore; run make dvc", file=sys.stderr
+            f"error: {file} is not what the rules give now, so run make dvc{given}",
+            file=sys.stderr,
         )
     return code
 

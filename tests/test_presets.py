@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from demo_params import section
@@ -16,7 +17,7 @@ from signloom.params.runs import RunsParams
     ("names", "said"),
     [
         (["my corpus"], "my corpus.yaml does not exist"),
-        (["../presets/gru"], "preset '../presets/gru': its name is that of a folder"),
+        (["../presets/gru"], "preset '../presets/gru': '.' cannot stand there in the name of a folder"),
         (["models"], "build/models/ is a folder of products"),
         (["gru", "gru"], "preset 'gru' is named twice"),
     ],
@@ -34,10 +35,13 @@ def test_two_presets_do_not_share_the_folder_of_a_third(
 ) -> None:
     (tmp_path / "config/presets").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    check_names(["gebärden-2024", "gru", "a.b+c"])
+    names = ["gebärden-2024", normalize("NFD", "gebärden"), "हिन्दी", "ภาษามือ", "العربية", "gru", "a.b+c"]
+    for name in names:
+        (tmp_path / f"config/presets/{name}.yaml").write_text("{}")
+    check_names(names)
     for name in ("my corpus", "a{b}", "a;b", ".hidden", "-x"):
         (tmp_path / f"config/presets/{name}.yaml").write_text("{}")
-        with pytest.raises(SignloomError, match="its name is that of a folder"):
+        with pytest.raises(SignloomError, match="cannot stand there in the name of a folder"):
             check_names([name])
     check_names(["tiny", "gru"])
     (tmp_path / "config/presets/tiny-gru.yaml").write_text("{}")

@@ -4,7 +4,6 @@ Inputs: shard (list of clips), splits. Outputs: npy (rows, dim), parquet (index)
 Parameters: clip_features, frames, dataset.frame_rate. If frames.copies is 0, the shard is empty.
 """
 
-from signloom.dataset.clip_names import refuse_copy_names
 from signloom.features.clip.clip_copies import augmented_frames, clips_to_copy
 from signloom.features.clip.clip_features import write_clip_shard
 from signloom.features.finished_shard import FinishedShard
@@ -19,9 +18,7 @@ from workflow_scripts.job import Job, entry_point
 def work(job: Job) -> None:
     params, frames = job.section("clip_features", ClipFeaturesParams), job.section("frames", FramesParams)
     npy, index = job.output("npy"), job.output("parquet")
-    splits = read_splits(job.input("splits"))
-    refuse_copy_names(splits["clip_id"], frames.copies)
-    clips = clips_to_copy(read_shard_list(job.input("shard")), splits)
+    clips = clips_to_copy(read_shard_list(job.input("shard")), read_splits(job.input("splits")))
     scratch = job.scratch()
     rate = job.value("dataset.frame_rate", DatasetParams)
     tasks = clip_tasks(clips, scratch, range(1, frames.copies + 1), rate)

@@ -12,12 +12,12 @@ def copy_id(clip_id: str, copy: int) -> str:
     return f"{clip_id}#{copy}" if copy else clip_id
 
 
-def refuse_copy_names(ids: Iterable[str], copies: int) -> None:
-    """Raise SignloomError if a clip is called as one of the augmented copies of another one is."""
+def refuse_copy_names(ids: Iterable[str]) -> None:
+    """Raise SignloomError if a clip is called as an augmented copy of another one is, whatever its number."""
     known = set(ids)
     for clip_id in sorted(known):
-        name = clip_id.rpartition("#")[0]
-        if name in known and clip_id in {copy_id(name, copy + 1) for copy in range(copies)}:
+        name, mark, number = clip_id.rpartition("#")
+        if mark and name in known and number.isdecimal():
             raise SignloomError(
                 f"clip {clip_id!r} is called as an augmented copy of clip {name!r} is; rename one of the two"
             )

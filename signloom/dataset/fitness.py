@@ -93,6 +93,9 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
 def _check_folds(clips: pd.DataFrame, params: Params) -> None:
     """Raise SignloomError if a fold of the runs is impossible, such as that of a signer without a clip."""
     runs, counts = params.runs, dict[int, str]()
+    if runs.fold_by == "share":
+        whole = quiet_splits(clips, params.splits)
+        counts[int((whole["split"] == "train").sum())] = "100"
     for name in runs.folds:
         fold = FoldParams(by=runs.fold_by, name=name, all=[] if runs.fold_by == "share" else runs.folds)
         with contextlib.redirect_stderr(io.StringIO()):

@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from signloom.cells import CONTROL, shown
 from signloom.console import number_of
 from signloom.dataset.clip_ids import clip_ids
-from signloom.dataset.clip_names import named_signers
+from signloom.dataset.clip_names import named_signers, refuse_copy_names
 from signloom.dataset.consent import allows, read_consent, read_until
 from signloom.dataset.forms.general import ANNOTATIONS
 from signloom.dataset.forms.texts import one_form
@@ -128,6 +128,7 @@ def build_manifest(
             f"{limit if clips else 'and no clip is left'}; first: {place_of(number)}: {reason}: {detail}"
         )
     kept = pd.DataFrame(clips, columns=MANIFEST_COLUMNS).sort_values("clip_id", ignore_index=True)
+    refuse_copy_names(kept["clip_id"])
     lines = {clip: checks.ids[one_form(clip)] for clip in kept["clip_id"]}
     return _without_set_aside(kept, rejects, lines, dataset.review)
 

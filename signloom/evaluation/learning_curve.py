@@ -32,7 +32,7 @@ def learning_curve(
     points = np.array([clips[share] for share in shares])
     if len(set(points)) < len(points):
         raise SignloomError(
-            f"runs.folds: of {clips['']} training clips two shares keep the same number; name larger shares"
+            f"runs.folds: of {clips['']} training clips two shares keep the same number; name others"
         )
     found: dict[str, Any] = {}
     for model, mine in answers.groupby("model", sort=False):

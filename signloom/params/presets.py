@@ -12,7 +12,7 @@ from signloom.params.schema import Params
 PRODUCT_FOLDERS = {
     *("shards", "landmarks", "pose_features", "clip_features", "clip_features_augmented", "text", "models"),
     *("embeddings", "inference", "predictions", "export", "report", "gloss", "seeds", "folds", "variants"),
-    *("logs", "benchmarks", "scratch", "records", "side_by_side", "review", "together"),
+    *("build", "logs", "benchmarks", "scratch", "records", "side_by_side", "review", "together"),
 }
 
 
@@ -20,9 +20,10 @@ def check_names(names: list[str]) -> None:
     """Raise SignloomError for presets whose names cannot name their folders below build/."""
     for name in names:
         # of a name that no file has, `read_preset` says which is meant
-        if not re.fullmatch(r"\w[\w.+-]*", name) and preset_file(name).exists():
+        odd = re.search(r"^[.-]|[^\w.+\u0300-\uffff-]|[\s/\\]", name)
+        if odd and preset_file(name).exists():
             raise SignloomError(
-                f"preset {name!r}: its name is that of a folder; expected letters, digits, _, ., + and -"
+                f"preset {name!r}: {odd[0]!r} cannot stand there in the name of a folder; rename its file"
             )
         if name in PRODUCT_FOLDERS:
             raise SignloomError(f"preset {name!r}: build/{name}/ is a folder of products; choose another")
