@@ -80,7 +80,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path, clips: dict[st
     npy, index, mask = write_shard(tmp_path, "0", clips)
     with pytest.raises(SignloomError, match="one of each per shard"):
         FeatureShards([npy], [index, index], [mask])
-    with pytest.raises(SignloomError, match="'clip0' is in the shards twice"):
+    with pytest.raises(SignloomError, match="'clip0' is in two shards"):
         FeatureShards([npy, npy], [index, index], [mask, mask])
     with pytest.raises(SignloomError, match="'nobody' is in none of the 1 shards"):
         FeatureShards([npy], [index], [mask]).clip("nobody")
