@@ -1,8 +1,8 @@
 """Make all libraries of an environment believe that the processor has AVX2 and nothing newer.
 
     make setup    # in a clone of its own, because its .venv is changed
-    python -m tools.older_processor .venv
-    LD_PRELOAD=$PWD/.venv/older_processor.so make demo
+    .venv/bin/python -m tools.older_processor .venv
+    LD_PRELOAD="$PWD/.venv/older_processor.so" make demo
 
 PyTorch can be told to leave newer instructions alone, other libraries cannot. This replaces every CPUID
 instruction in the libraries below a folder by one that is not valid, and compiles a library that answers in
