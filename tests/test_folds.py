@@ -31,3 +31,17 @@ def test_a_share_that_leaves_one_sentence_is_refused() -> None:
     check_share(made["90"], "90")
     with pytest.raises(SignloomError, match=r"1 % of the training clips are 1 of one sentence; name larger"):
         check_share(made["1"], "1")
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        (["a", "b"], "signer 'c': runs.folds does not name it"),
+        (["a", "b", "c", "d"], "signer 'd': no clip of it is left"),
+    ],
+)
+def test_a_list_of_signers_that_the_table_contradicts_is_refused(listed: list[str], message: str) -> None:
+    with pytest.raises(SignloomError, match=message):
+        make_splits(
+            of_signers("a", "b", "c"), section(SplitsParams), FoldParams(by="signer", name="a", all=listed)
+        )

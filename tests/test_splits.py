@@ -293,20 +293,6 @@ def test_without_a_share_for_validation_every_other_signer_of_a_fold_is_trained_
     }
 
 
-@pytest.mark.parametrize(
-    ("listed", "message"),
-    [
-        (["a", "b"], "signer 'c': runs.folds does not name it"),
-        (["a", "b", "c", "d"], "signer 'd': no clip of it is left"),
-    ],
-)
-def test_a_list_of_signers_that_the_table_contradicts_is_refused(listed: list[str], message: str) -> None:
-    with pytest.raises(SignloomError, match=message):
-        make_splits(
-            of_signers("a", "b", "c"), section(SplitsParams), FoldParams(by="signer", name="a", all=listed)
-        )
-
-
 def shares(table: pd.DataFrame, seed: int = 0) -> dict[int, pd.DataFrame]:
     """The splits of some shares of the training clips, with 100 % for the plain ones."""
     params = section(SplitsParams, seed=seed)

@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     source = Path(__file__).with_suffix(".c")
     subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
     files = sorted(path for path in args.folder.rglob("*.so*") if path.is_file() and not path.is_symlink())
-    changed = sum(change(path) for path in track(files, "libraries") if path != library)
+    changed = sum(change(path) for path in track(files, "libraries", unit="file") if path != library)
     print(f"{changed} instructions changed; start programs with LD_PRELOAD={library}")
     return 0
 
