@@ -47,11 +47,12 @@ def change(path: Path) -> int:
     segments = list(_code(path)) if data.startswith(b"\x7fELF") else []
     if not any(CPUID in data[start : start + size] for start, _, size in segments):
         return 0
-    listed = subprocess.run(
-        ["objdump", "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True
-    )
+    # through grep: the whole text of a large library has gigabytes
+    with subprocess.Popen(["objdump", "-d", "--no-show-raw-insn", path], stdout=subprocess.PIPE) as listed:
+        search = ["grep", "-w", "cpuid"]
+        lines = subprocess.run(search, stdin=listed.stdout, capture_output=True, text=True).stdout
     count = 0
-    for found in _FOUND.finditer(listed.stdout):
+    for found in _FOUND.finditer(lines):
         address = int(found[1], 16)
         for start, first, size in segments:
             place = start + address - first
