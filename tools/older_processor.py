@@ -33,6 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     if not args.folder.is_dir():
         parser.error(f"{args.folder} is not a folder")
     library = (args.folder / "older_processor.so").absolute()
+    if set(" :") & set(str(library)):
+        parser.error(f"{library}: LD_PRELOAD takes no path with a space or a colon; use another folder")
     source = Path(__file__).with_suffix(".c")
     subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
     files = sorted(path for path in args.folder.rglob("*.so*") if path.is_file() and not path.is_symlink())
