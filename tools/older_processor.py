@@ -35,10 +35,11 @@ def main(argv: list[str] | None = None) -> int:
     library = (args.folder / "older_processor.so").absolute()
     if set(" :") & set(str(library)):
         parser.error(f"{library}: LD_PRELOAD takes no path with a space or a colon; use another folder")
+    files = sorted(path for path in args.folder.rglob("*.so*") if path.is_file() and not path.is_symlink())
+    changed = sum(change(path) for path in track(files, "libraries", unit="file"))
+    # last, because its own question must stay as it is
     source = Path(__file__).with_suffix(".c")
     subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    files = sorted(path for path in args.folder.rglob("*.so*") if path.is_file() and not path.is_symlink())
-    changed = sum(change(path) for path in track(files, "libraries", unit="file") if path != library)
     print(f"{changed} instructions changed; start programs with LD_PRELOAD={library}")
     return 0
 
