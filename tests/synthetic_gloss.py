@@ -148,6 +148,8 @@ def _clips(folder: Path, name: str, clips: dict[str, tuple[np.ndarray, list[int]
     index["first_frame"] = [first for _, first, _ in clips.values()]
     index["time_s"] = [[ROW_S * row for row in range(length)] for length in lengths]
     index["last_frame"] = [last for _, _, last in clips.values()]
+    index["frame_index"] = [[2 * row for row in range(length)] for length in lengths]
+    index["fps"] = 2 / ROW_S
     about = {"backbone": "i3d", "weights": "random", "weights_sha256": "", "mode": "dense"}
     index.assign(status="ok", reason="", **about).to_parquet(folder / f"{name}.parquet", index=False)
     return {name: [folder / f"{name}.npy"], f"{name}_index": [folder / f"{name}.parquet"]}

@@ -11,6 +11,7 @@ from exported import Exported, clip_of
 from pympi.Elan import Eaf
 
 from signloom.__main__ import main
+from signloom.cli.align import read_lines, split_line
 from signloom.errors import SignloomError
 from signloom.inference.engine import SignEngine
 from signloom.inference.gloss_places import delay_rows
@@ -132,3 +133,9 @@ def test_the_engine_places_glosses_on_the_rows_of_the_clip(exported: Exported) -
     engine.config["gloss"] = None
     with pytest.raises(SignloomError, match="no gloss network"):
         engine.align(clip, ["BOY"])
+
+
+def test_glosses_have_the_form_that_the_vocabulary_has(tmp_path: Path) -> None:
+    table = tmp_path / "clips.csv"
+    table.write_text("video,gloss\na.mp4,CAFE\u0301  TEA\n", encoding="utf-8")
+    assert read_lines(table, tmp_path)[0].glosses == split_line("CAFE\u0301 TEA") == ("CAF\u00c9", "TEA")

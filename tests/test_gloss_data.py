@@ -130,6 +130,21 @@ def test_every_input_row_has_the_time_of_its_own_row(length: int, every: int, mo
     np.testing.assert_allclose(rows.input_times("a"), kept / 25)
 
 
+def test_a_clip_is_as_long_as_its_frames_are_shown(inputs: Inputs, tmp_path: Path) -> None:
+    """The last window's middle is half a window before its end, whatever the step between windows."""
+    index = inputs["clip_index"][0]
+    table = pd.read_parquet(index)
+    first = table.iloc[0]
+    for name, values in {"frame_index": [32, 64], "last_frame": [63, 95], "time_s": [1.28, 2.56]}.items():
+        table[name] = [values, *table[name][1:]]
+    table.loc[0, "fps"] = 25.0
+    clip = [tmp_path / "windows.parquet"]
+    table.to_parquet(clip[0], index=False)
+    for kind in ("clip", "both"):
+        rows = GlossRows.open(files({**inputs, "clip_index": clip}, tmp_path), kind, 150)
+        assert rows.length_s(first["clip_id"]) == pytest.approx(96 / 25)
+
+
 @pytest.mark.parametrize(
     ("file", "bad"), [("clip", np.nan), ("clip", np.inf), ("pose", np.nan), ("pose", -np.inf)]
 )

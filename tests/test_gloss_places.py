@@ -13,6 +13,7 @@ from signloom.inference.gloss_places import (
     Place,
     delay_rows,
     gloss_spans,
+    in_clip,
     occupancy,
     place_glosses,
     to_seconds,
@@ -130,13 +131,21 @@ def test_smoothed_features_are_as_late_as_is_said(a: float) -> None:
     assert behind[-1].item() == pytest.approx(delay_rows(a), abs=1e-6)
 
 
+def test_places_in_some_rows_of_a_clip_are_those_of_all_its_rows() -> None:
+    # rows 0, 3, 6 and 9 of ten were read: they meet halfway, and the ends reach as far as the clip
+    found = in_clip([Place(0.0, 1.0, 0.5), Place(1.0, 3.5, 0.6), Place(3.5, 4.0, 0.7)], 4, 10)
+    assert found == [Place(0.0, 2.0, 0.5), Place(2.0, 9.5, 0.6), Place(9.5, 10.0, 0.7)]
+    assert in_clip([Place(0.25, 3.0, 1.0)], 4, 4) == [Place(0.25, 3.0, 1.0)]
+    assert in_clip([Place(0.0, 1.0, 1.0)], 1, 1) == [Place(0.0, 1.0, 1.0)]
+
+
 def test_spans_are_shares_of_the_clip_without_the_delay() -> None:
     log_probs = posteriors(6, 1)
     places = place_glosses(log_probs, [0, 1], BLANK)
     assert places is not None
-    spans = gloss_spans(log_probs, [0, 1], BLANK, 0.1)
+    spans = gloss_spans(log_probs, [0, 1], BLANK, 6, 0.6)
     assert spans is not None
     want = [(max(place.start / 6 - 0.1, 0), place.end / 6 - 0.1) for place in places]
     np.testing.assert_allclose(spans, want)
-    assert gloss_spans(log_probs, [], BLANK, 0.1) == ()
-    assert gloss_spans(log_probs[:2], [0, 0], BLANK, 0.1) is None
+    assert gloss_spans(log_probs, [], BLANK, 6, 0.6) == ()
+    assert gloss_spans(log_probs[:2], [0, 0], BLANK, 2, 0.2) is None

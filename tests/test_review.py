@@ -91,8 +91,27 @@ def test_the_table_can_be_sent_back_and_its_clips_are_not_listed_again(
     table.loc[0, "action"] = "keep"
     table.to_csv(tmp_path / "done.csv", index=False)
     left, page, counts = run(corpus, tmp_path / "after", reviewed=tmp_path / "done.csv")
-    assert set(table["clip_id"]) - set(left["clip_id"]) == {WRONG}
-    assert left["rank"].iloc[0] == "1" and counts["reviewed"] == 1 and "1 more were reviewed" in page
+    assert left["rank"].tolist() == [*(str(n) for n in range(1, 24)), ""]
+    assert counts["clips"] == 23 and counts["reviewed"] == 1 and "1 more were reviewed" in page
+
+
+def test_the_next_table_can_replace_the_one_that_was_sent_back(
+    corpus: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    table, _, _ = run(corpus, tmp_path / "before")
+    other = table["clip_id"].iloc[1]
+    table.loc[0, ["action", "new_label", "note"]] = ["relabel", "BOOK BOOK", "seen twice"]
+    table.loc[1, "action"] = "set_aside"
+    table.to_csv(tmp_path / "first.csv", index=False)
+    second, _, _ = run(corpus, tmp_path / "second", reviewed=tmp_path / "first.csv")
+    assert WRONG not in second["clip_id"].tolist()[:-2]
+    second.loc[0, "action"] = "keep"
+    second.to_csv(tmp_path / "second.csv", index=False)
+    answers = ["clip_id", "label", "content", "action", "new_label", "note"]
+    filled = pd.concat([second[second["rank"] == "1"], table.head(2)])[answers]
+    third, _, counts = run(corpus, tmp_path / "third", reviewed=tmp_path / "second.csv")
+    assert third[third["action"] != ""][answers].to_numpy().tolist() == filled.to_numpy().tolist()
+    assert counts["reviewed"] == 3 and other in filled["clip_id"].tolist()
 
 
 def test_a_reviewed_neighbour_is_shown_with_its_label(corpus: dict[str, list[Path]], tmp_path: Path) -> None:
@@ -151,6 +170,28 @@ def test_a_model_judges_only_clips_that_it_did_not_train_on(tmp_path: Path) -> N
     assert held_out(clips, [one, two]).misfit[4] == pytest.approx((found.misfit[4] + single) / 2)
 
 
+def test_only_models_that_find_another_label_nearer_suggest_one(tmp_path: Path) -> None:
+    labels = [0, 0, 1, 1, 2, 2, 0]
+    corners = [(0.0, 0.0), (0.0, 0.1), (9.0, 0.0), (9.0, 0.1), (0.0, 9.0), (0.1, 9.0)]
+    split = "train " * 6 + "test"
+    far = embedded(tmp_path / "far", [*corners, (8.9, 0.0)], labels, split)
+    near = [embedded(tmp_path / name, [*corners, (0.0, 4.3)], labels, split) for name in ("one", "two")]
+    found = held_out(clips_of(labels), [*near, far])
+    assert found.misfit[6] > 0.5
+    assert found.words[6] == ("1 of 3 models that did not train on it places it nearer to `B` than to `A`")
+    both = held_out(clips_of(labels), [far, far])
+    assert both.words[6] == "all 2 models that did not train on it place it nearer to `B` than to `A`"
+
+
+def test_clips_whose_features_stay_private_judge_others_too(tmp_path: Path) -> None:
+    labels = [0, 0, 1, 1, 0]
+    points = [(1.0, 0.0), (1.0, 0.1), (0.0, 1.0), (0.1, 1.0), (0.0, 0.9)]
+    build = embedded(tmp_path / "one", points, labels, "train train train train test")
+    before = held_out(clips_of(labels), [build])
+    build.table["consent"] = "train"
+    assert held_out(clips_of(labels), [build]).misfit.tolist()[4] == before.misfit[4]
+
+
 def test_no_held_out_clip_is_no_evidence(tmp_path: Path) -> None:
     build = embedded(tmp_path / "one", [(1.0, 0.0)] * 2, [0, 1], "train train")
     assert np.isnan(held_out(clips_of([0, 1]), [build]).misfit).all()
@@ -183,6 +224,8 @@ def test_one_video_under_two_labels_is_a_reason(clip: str, detail: str) -> None:
     other, same = (pd.DataFrame({"row": [9], "sentence": [label]}) for label in "BA")
     assert [it.clip_id for it in twice_in_table(clips_of([0]), rejects, other)] == ["a"]
     assert twice_in_table(clips_of([0]), rejects, same) == []
+    unsigned = twice_in_table(clips_of([0]), rejects, pd.DataFrame({"row": [9], "sentence": [""]}))
+    assert [it.words for it in unsigned] == ["row 9 of the table gives the same video no label"]
 
 
 def test_near_copies_under_two_labels_are_found_and_those_under_one_are_not(tmp_path: Path) -> None:

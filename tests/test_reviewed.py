@@ -75,7 +75,7 @@ def test_decisions_hold_for_what_people_saw(tmp_path: Path) -> None:
     digest = short_hash(plain["video_hash"].iloc[0])
     seen = tmp_path / "seen.csv"
     seen.write_text(f"clip_id,label,content,action\na,ball,{digest},keep\nb,tree,,keep\nc,tree,123,keep\n")
-    assert settled(plain, seen) == ["a"]
+    assert [it.clip_id for it in settled(plain, seen)] == ["a"]
 
 
 def test_a_relabelled_clip_counts_as_looked_at_before_and_after_its_table_is_put_right(
@@ -85,7 +85,17 @@ def test_a_relabelled_clip_counts_as_looked_at_before_and_after_its_table_is_put
     for table in (TABLE, TABLE.replace('a.npy,1,ball,BALL,toys,"[[0.0, 0.2]]"', "a.npy,2,tree,TREE,nature,")):
         clips = built(tmp_path, review, table).clips
         assert clips["sentence"].tolist() == ["tree", "ball", "tree"]
-        assert settled(clips, tmp_path / "review.csv") == ["a"]
+        assert [it.clip_id for it in settled(clips, tmp_path / "review.csv")] == ["a"]
+
+
+def test_a_table_that_was_put_right_keeps_what_it_says_of_a_relabelled_clip(tmp_path: Path) -> None:
+    own = TABLE.replace(
+        'a.npy,1,ball,BALL,toys,"[[0.0, 0.2]]"', 'a.npy,2,tree,OLD TREE,plants,"[[0, 0.1], [0.1, 0.2]]"'
+    )
+    review = "clip_id,label,action,new_label\na,ball,relabel,tree\n"
+    columns = ["gloss", "category", "gloss_times"]
+    kept = built(tmp_path, review, own).clips.set_index("clip_id").loc["a", columns]
+    assert kept.tolist() == ["OLD TREE", "plants", "[[0.0, 0.1], [0.1, 0.2]]"]
 
 
 def test_a_decision_about_a_clip_that_has_changed_is_left_out_with_a_warning(
@@ -110,7 +120,7 @@ def test_what_a_spreadsheet_makes_of_labels_and_hashes_voids_no_decision(tmp_pat
     review = f"clip_id,label,content,action\na,1,{shown[0]},set_aside\nc,1000,{old},keep\n"
     manifest = built(tmp_path, review, table)
     assert manifest.rejects["clip_id"].tolist() == ["a"]
-    assert settled(manifest.clips, tmp_path / "review.csv") == ["c"]
+    assert [it.clip_id for it in settled(manifest.clips, tmp_path / "review.csv")] == ["a", "c"]
 
 
 def test_the_warning_says_what_has_changed(tmp_path: Path) -> None:

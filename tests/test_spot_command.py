@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from exported import Exported, clip_of
@@ -12,6 +14,7 @@ from exported import Exported, clip_of
 from signloom.__main__ import main
 from signloom.errors import SignloomError
 from signloom.inference.engine import SignEngine
+from signloom.video.decode import read_frames
 
 Capture = pytest.CaptureFixture[str]
 CLIP, OTHER = "s6/001_1.mp4", "s6/003_1.mp4"
@@ -41,6 +44,23 @@ def test_an_example_is_found_in_its_own_video_first(
     assert main(["spot", *given, str(broken), searched[1], "--top", "1"]) == 2
     out, err = capsys.readouterr()
     assert out.rstrip().endswith(searched[1]) and "broken.mp4" in err
+
+
+def test_an_example_may_be_at_the_end_of_its_video(exported: Exported, videos: Path, capsys: Capture) -> None:
+    # features are late, so no row shows these times
+    given = [str(videos / CLIP), "--start", str(LENGTH_S - 0.08), "--bundle", str(exported.bundle)]
+    assert main(["spot", *given, str(videos / CLIP), "--json", "--top", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["score"] > 0.5
+
+
+def test_a_video_too_short_for_the_example_is_named(
+    exported: Exported, videos: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    for frame in itertools.islice(read_frames(videos / CLIP), 6):
+        cv2.imwrite(str(tmp_path / f"{frame.number:04d}.png"), frame.image[..., ::-1])
+    assert main(["spot", str(videos / CLIP), str(tmp_path), "--bundle", str(exported.bundle)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and f"{tmp_path}: the frames that show a person are fewer than half" in err
 
 
 @pytest.mark.parametrize(

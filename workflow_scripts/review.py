@@ -3,7 +3,7 @@
 Inputs: manifest, rejects (of the manifest), rows (of stage sources), metadata; features, mask, index (one of
 each per shard), stats. If sign2text was built: embeddings and map of every run. If people have reviewed
 clips: reviewed (their table). If clips are videos: landmarks, landmarks_index and shards, as for the report.
-Outputs: table, page, metrics. Parameters: positions.
+Outputs: table (the clips to look at, then the decisions), page, metrics. Parameters: positions.
 """
 
 import pandas as pd
@@ -43,9 +43,9 @@ def work(job: Job) -> None:
         odd += odd_hands(clips, videos.landmarks)
     table = review.queue(clips, evidence, odd, fit)
     done = settled(clips, job.input("reviewed")) if "reviewed" in job.inputs else []
-    table = review.without(table, done)
+    table = review.without(table, [it.clip_id for it in done])
     counts = review.count_reasons(table, len(done))
-    write_csv(job.output("table"), table)
+    write_csv(job.output("table"), review.with_decisions(table, done))
     movements = Movements(shards, job.section("positions", PositionsParams), videos)
     labels = dict(zip(clips["clip_id"], clips["sentence"], strict=True))
     write_text(job.output("page"), render(table, labels, counts, movements))

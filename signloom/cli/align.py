@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from signloom.cli.calibrate import read_seconds
 from signloom.console import json_line
 from signloom.dataset.forms.table_files import read_table
+from signloom.dataset.forms.texts import one_form
 from signloom.errors import SignloomError
 from signloom.inference.annotations import GLOSSES, Annotation, annotation, write_tiers
 from signloom.inference.engine import SignEngine
@@ -90,7 +91,7 @@ def read_lines(table: Path, videos: Path) -> list[Line]:
     lines = []
     for row in read_table(table, ["video", "gloss"]).to_dict("records"):
         where = f"{table}: line {row['row']}"
-        video, glosses = row["video"].strip(), tuple(row["gloss"].split())
+        video, glosses = row["video"].strip(), tuple(one_form(row["gloss"]).split())
         for name, value in (("video", video), ("gloss", glosses)):
             if not value:
                 raise SignloomError(f"{where}: {name} is empty; fill it in or remove the line")
@@ -107,7 +108,7 @@ def split_line(text: str) -> tuple[str, ...]:
     """Return the glosses of a line; raises SignloomError if there is none."""
     if not text.split():
         raise SignloomError("align: --glosses is empty; expected glosses separated by spaces")
-    return tuple(text.split())
+    return tuple(one_form(text).split())
 
 
 def eaf_paths(target: Path, lines: Sequence[Line], table: bool) -> dict[Path, Path]:

@@ -12,7 +12,7 @@ from signloom.console import json_line
 from signloom.errors import SignloomError
 from signloom.inference.dtw import Floats
 from signloom.inference.engine import SignEngine
-from signloom.inference.spotting import spot
+from signloom.inference.spotting import rows_within, spot
 from signloom.inference.video import (
     TimedClip,
     Tracker,
@@ -25,6 +25,7 @@ from signloom.native_stderr import only_errors
 from signloom.video.decode import VideoUnreadable
 
 NOBODY = "no frame shows a person"
+TOO_SHORT = "the frames that show a person are fewer than half of those of the example"
 
 
 class Spotted(NamedTuple):
@@ -77,13 +78,14 @@ def example_rows(
         if start_s is None and end_s is None:
             raise
         raise SignloomError(f"{nowhere} ({error})") from error
-    times = seen.times - seen.delay_s + first_s
-    shown = (times >= (-np.inf if start_s is None else start_s)) & (
-        times < (np.inf if end_s is None else end_s)
-    )
-    if not shown.any():
+    times = seen.times + first_s
+    start = first_s if start_s is None else start_s
+    end = seen.length_s + first_s if end_s is None else end_s
+    shown_s = 1 / engine.config["pose"]["fps"]  # each row
+    if not ((times + shown_s > start) & (times < end)).any():
         raise SignloomError(nowhere)
-    return np.asarray(engine.sign_rows(seen.clip)[shown])
+    # rows show what was some frames ago, so the end of a video may have none
+    return np.asarray(engine.sign_rows(seen.clip)[rows_within(times - seen.delay_s, start, end)])
 
 
 def spot_video(
@@ -97,6 +99,8 @@ def spot_video(
     if not len(seen.times):
         raise SignloomError(NOBODY)
     places = spot(example, engine.sign_rows(seen.clip), most)
+    if not places:
+        raise SignloomError(TOO_SHORT)
     return [
         Spotted(str(video), round(float(start), 3), round(float(end), 3), round(place.score, 3))
         for place, (start, end) in zip(places, seen.seconds(places), strict=True)

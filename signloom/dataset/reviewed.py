@@ -131,7 +131,8 @@ def relabelled(rows: pd.DataFrame, ids: Sequence[str], path: str | Path | None) 
                 f"{path}: row {it.row}: no clip has the label {it.new_label!r}{_meant(it.new_label, first)}; "
                 "correct it, or put a new label into the table of clips itself"
             )
-        if not it.since(labels[row], rows["content"].iloc[row]):
+        # a table that was put right may know more of the clip than the first row with its label
+        if labels[row] != it.new_label and not it.since(labels[row], rows["content"].iloc[row]):
             source = first[it.new_label]
             for column in _LABEL_COLUMNS:
                 changed.iloc[row, changed.columns.get_loc(column)] = rows[column].iloc[source]
@@ -175,9 +176,13 @@ def left_out(clips: pd.DataFrame, path: str | Path | None) -> str:
     )
 
 
-def settled(clips: pd.DataFrame, path: str | Path | None) -> list[str]:
-    """Return which of `clips` (`clip_id, sentence, video_hash`) people have looked at as they are now."""
-    return [it.clip_id for it, change in _with_changes(clips, path) if not change]
+def settled(clips: pd.DataFrame, path: str | Path | None) -> list[Decision]:
+    """Return the decisions that hold: all but those about `clips` that have changed since.
+
+    `clips` has `clip_id, sentence, video_hash`. Clips that are set aside are not among them.
+    """
+    changed = {it.clip_id for it, change in _with_changes(clips, path) if change}
+    return [it for it in read_review(path) if it.clip_id not in changed]
 
 
 def _with_changes(clips: pd.DataFrame, path: str | Path | None) -> list[tuple[Decision, str]]:

@@ -82,10 +82,7 @@ def signed_clip(clip_id: str, line: pd.Series[str], rows: GlossRows) -> Signed:
         raise SignloomError(
             f"clip {clip_id}: {len(truth)} gloss times for {len(glosses)} glosses; build stage text again"
         )
-    times = rows.times(clip_id)
-    # the last row is shown as long as the others, a single one as long as a frame of 25 a second
-    shown = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
-    return Signed(clip_id, glosses, truth, float(times[-1]) + shown)
+    return Signed(clip_id, glosses, truth, rows.length_s(clip_id))
 
 
 def _table(clip: Signed, places: list[Place] | None, times: Floats, delay_s: float) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from signloom.dataset.reject_words import TWIN
-from signloom.dataset.reviewed import ANSWER_COLUMNS, short_hash
+from signloom.dataset.reviewed import ANSWER_COLUMNS, Decision, short_hash
 from signloom.evaluation.datasets import EmbeddedClips
 from signloom.evaluation.misfit import FRAMES, Fit, Ids, fit_of, p_values
 from signloom.evaluation.oddities import Oddity
@@ -75,7 +75,9 @@ def held_out(clips: pd.DataFrame, builds: Sequence[EmbeddedClips]) -> Evidence:
     found: list[list[tuple[float, int]]] = [[] for _ in range(len(clips))]
     for build in builds:
         asked = np.flatnonzero((build.table["split"] != "train") & build.table["clip_id"].isin(list(place)))
-        gallery = build.gallery()
+        # nobody gets this gallery, so clips whose features may not be handed on are in it too
+        learnt = (build.table["split"] == "train") & (build.table["sentence_id"] >= 0)
+        gallery = np.flatnonzero(learnt)
         rows = [place[clip_id] for clip_id in build.table["clip_id"].iloc[asked]]
         labels = clips["sentence_id"].to_numpy(np.int64)[rows]
         known = build.table["sentence_id"].to_numpy(np.int64)[gallery]
@@ -84,11 +86,15 @@ def held_out(clips: pd.DataFrame, builds: Sequence[EmbeddedClips]) -> Evidence:
             if np.isfinite(misfit):
                 found[row].append((float(misfit), int(label)))
     misfits = np.array([np.mean([it for it, _ in said]) if said else np.nan for said in found], np.float64)
-    nearer = np.array([_most_frequent([label for _, label in said]) for said in found], np.int64)
+    # a model that finds the own label nearer suggests no other
+    others = [[label for misfit, label in said if misfit > 0.5] for said in found]
+    nearer = np.array([_most_frequent(labels) for labels in others], np.int64)
     names = _names(clips)
     words = [
-        _of_models(len(said), names[label], own) if misfit > 0.5 else ""
-        for said, misfit, label, own in zip(found, misfits, nearer, clips["sentence"], strict=True)
+        _of_models(labels.count(label), len(said), names[label], own) if misfit > 0.5 else ""
+        for labels, said, misfit, label, own in zip(
+            others, found, misfits, nearer.tolist(), clips["sentence"], strict=True
+        )
     ]
     return Evidence("held_out", misfits, nearer, words)
 
@@ -106,7 +112,8 @@ def twice_in_table(clips: pd.DataFrame, rejects: pd.DataFrame, rows: pd.DataFram
         kept = str(reject.detail).removeprefix(TWIN) if TWIN in str(reject.detail) else str(reject.clip_id)
         other = said.get(str(reject.row), "")
         if kept in labels and other != labels[kept]:
-            words = f"row {reject.row} of the table gives the same video the label `{other}`"
+            label = f"the label `{other}`" if other else "no label"
+            words = f"row {reject.row} of the table gives the same video {label}"
             found.append(Oddity(kept, "duplicate", words))
     return found
 
@@ -163,6 +170,17 @@ def without(table: pd.DataFrame, clips: Sequence[str]) -> pd.DataFrame:
     return left.assign(rank=np.arange(1, len(left) + 1))
 
 
+def with_decisions(table: pd.DataFrame, decisions: Sequence[Decision]) -> pd.DataFrame:
+    """Return the queue and, after it, a row for each decision as people filled it in.
+
+    So the table can replace the one that was sent back before, and nothing that was decided is lost.
+    """
+    names = ("clip_id", "label", "content", *ANSWER_COLUMNS)
+    rows = [{name: getattr(it, name) or "" for name in names} for it in decisions]
+    decided = pd.DataFrame(rows, columns=QUEUE_COLUMNS, dtype=object).fillna("")
+    return pd.concat([table.astype(object), decided], ignore_index=True)
+
+
 def count_reasons(table: pd.DataFrame, settled: int) -> dict[str, Any]:
     """Return the figures of metrics/review.json: clips in the queue, reviewed ones, and clips by reason."""
     kinds = table["reasons"].str.split()
@@ -206,10 +224,12 @@ def _of_neighbours(
     return f"{theirs.sum()} of its {len(near)} nearest clips are `{names[other]}`{signers}"
 
 
-def _of_models(models: int, other: str, own: str) -> str:
-    who = (
-        "a model that did not train on it places" if models == 1 else "models that did not train on it place"
-    )
+def _of_models(sure: int, models: int, other: str, own: str) -> str:
+    if models == 1:
+        who = "a model that did not train on it places"
+    else:
+        count = f"all {models}" if sure == models else f"{sure} of {models}"
+        who = f"{count} models that did not train on it {'places' if sure == 1 else 'place'}"
     return f"{who} it nearer to `{other}` than to `{own}`"
 
 

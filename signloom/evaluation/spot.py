@@ -24,7 +24,7 @@ from signloom.evaluation.gloss_shares import Signed
 from signloom.features.gloss_rows import GlossRows
 from signloom.inference.dtw import unit_rows
 from signloom.inference.gloss_places import to_seconds
-from signloom.inference.spotting import best_places, compared_rows
+from signloom.inference.spotting import best_places, compared_rows, rows_within
 from signloom.metrics.bootstrap import Floats, entry, figure, mean_figure, ratio
 from signloom.metrics.paired import Pair, swap_test
 from signloom.metrics.spotting import (
@@ -155,22 +155,13 @@ def _queries(
     for clip_id, whole in _encode(trained, rows, sorted(by_clip), batch_size, "examples"):
         times = rows.input_times(clip_id) - delay_s
         for example in by_clip[clip_id]:
-            part = _rows_within(times, example.start_s, example.end_s)
+            part = rows_within(times, example.start_s, example.end_s)
             alone = torch.from_numpy(rows.network_input(clip_id)[part]).float()[None]
             cut = _run(trained, alone, torch.tensor([alone.shape[1]]))[0]
             # copies, so that the rest of the clip is not kept
             own = {EXAMPLE: whole.rows[part].copy(), CUT: cut.rows, RAW: whole.raw[part].copy()}
             queries.append(Query(example, number_of.get(example.gloss, UNK), own))
     return sorted(queries, key=lambda query: query.example.gloss)
-
-
-def _rows_within(times: Floats, start_s: float, end_s: float) -> slice:
-    """Return the rows shown at `times` (T,) from `start_s` to before `end_s`, at least the nearest row."""
-    first, last = np.searchsorted(times, (start_s, end_s))
-    if first < last:
-        return slice(int(first), int(last))
-    nearest = int(np.abs(times - (start_s + end_s) / 2).argmin())
-    return slice(nearest, nearest + 1)
 
 
 def _encode(

@@ -88,6 +88,7 @@ class GlossRows:
         self.mask_dim = 0 if kind == "clip" else 4
         self.dim = (len(self.mean) + self.mask_dim) * stack
         self._times: dict[str, Any] | None = None
+        self._after: dict[str, float] | None = None  # from the middle of the last window to its end
         self._windows = _windows(pose, clip) if pose is not None and clip is not None else {}
 
     @classmethod
@@ -151,6 +152,22 @@ class GlossRows:
         """Return the time of each row of `network_input`, in seconds from the clip's start."""
         times = self.times(clip_id)[:: self.every]
         return times[_spaced(len(times), self.max_frames)]
+
+    def length_s(self, clip_id: str) -> float:
+        """Return how long a clip is that has rows, in seconds.
+
+        The last frame is shown as long as the others, a single one as long as a frame of 25 a second.
+        """
+        times = self.times(clip_id)
+        if self.clip is None:
+            shown = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
+            return float(times[-1]) + shown
+        if self._after is None:
+            index = self.clip.index
+            ends = zip(index["frame_index"], index["last_frame"], index["fps"], strict=True)
+            after = [(last[-1] + 1 - row[-1]) / fps if len(row) else 0.0 for row, last, fps in ends]
+            self._after = dict(zip(index["clip_id"], after, strict=True))
+        return float(times[-1] + self._after[clip_id])
 
     def read(self, clip_id: str) -> Rows:
         """Return all rows of a clip; raises SignloomError for an infinite value or an unexpected NaN."""

@@ -25,7 +25,7 @@ from signloom.inference.answer import Answer, Match, Refusal
 from signloom.inference.beam import NextLogProbs, beam_search
 from signloom.inference.bundle import Bundle
 from signloom.inference.dtw import dtw_score
-from signloom.inference.gloss_places import Place, Spans, delay_rows, gloss_spans, place_glosses
+from signloom.inference.gloss_places import Place, Spans, delay_rows, gloss_spans, in_clip, place_glosses
 from signloom.inference.networks import Array, Clip, Encoded, Networks
 from signloom.inference.spotting import compared_rows, windows
 from signloom.text.vocabulary import SPECIALS, Symbols
@@ -144,9 +144,7 @@ class SignEngine:
         places = place_glosses(found.log_probs, ids, self._blank) if found else None
         if not found or places is None:
             return None
-        # the network may read fewer rows than the clip has
-        scale = len(clip[0]) / len(found.log_probs)
-        return [Place(scale * place.start, scale * place.end, place.score) for place in places]
+        return in_clip(places, len(found.log_probs), len(clip[0]))
 
     def gloss_ids(self, glosses: Sequence[str]) -> list[int]:
         """Return the numbers of `glosses` in the bundle's vocabulary.
@@ -372,7 +370,7 @@ class SignEngine:
         decoder = self._networks.gloss_decoder(found.frames)
         ids = self._search_beams(decoder, self.config["gloss"]["tokens"]) if decoder else found.greedy
         with self._bundle.fits("a gloss network"):
-            spans = gloss_spans(found.log_probs, ids, self._blank, self.delay_rows / len(clip[0]))
+            spans = gloss_spans(found.log_probs, ids, self._blank, len(clip[0]), self.delay_rows)
             return " ".join(self._vocabulary[i] for i in ids), spans
 
     def _search_beams(self, decoder: NextLogProbs, tokens: dict[str, int]) -> list[int]:

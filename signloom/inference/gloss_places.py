@@ -30,17 +30,32 @@ class Place(NamedTuple):
 
 
 def gloss_spans(
-    log_probs: npt.NDArray[np.floating], glosses: Sequence[int], blank: int, delay: float
+    log_probs: npt.NDArray[np.floating], glosses: Sequence[int], blank: int, rows: int, delay: float
 ) -> Spans | None:
     """Return where each of `glosses` begins and ends as shares of the clip, or None as `place_glosses` does.
 
-    `delay` is the share of the clip by which its rows are late (`delay_rows`).
+    The clip has `rows` rows, which are `delay` rows late (`delay_rows`).
     """
     places = place_glosses(log_probs, glosses, blank)
     if places is None:
         return None
-    shares = [[edge / len(log_probs) - delay for edge in place[:2]] for place in places]
+    shares = [
+        [(edge - delay) / rows for edge in place[:2]] for place in in_clip(places, len(log_probs), rows)
+    ]
     return tuple((max(start, 0.0), max(end, 0.0)) for start, end in shares)
+
+
+def in_clip(places: Sequence[Place], read: int, rows: int) -> list[Place]:
+    """Return places in the `read` rows that a network read of a clip as places in all its `rows`.
+
+    The rows that were read are evenly spaced, with the first and the last among them (`models.layers.spread`).
+    """
+    middles = np.rint(np.linspace(0, rows - 1, read)) + 0.5
+    edges = to_seconds(places, middles, rows)
+    return [
+        place._replace(start=start, end=end)
+        for place, (start, end) in zip(places, edges.tolist(), strict=True)
+    ]
 
 
 def delay_rows(smoothing: float) -> float:

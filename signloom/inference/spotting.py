@@ -42,6 +42,15 @@ def spot(
     return best_places(1 - unit_rows(example) @ unit_rows(frames).T, most)
 
 
+def rows_within(times: Floats, start_s: float, end_s: float) -> slice:
+    """Return the rows shown at `times` (T,) from `start_s` to before `end_s`, at least the nearest row."""
+    first, last = np.searchsorted(times, (start_s, end_s))
+    if first < last:
+        return slice(int(first), int(last))
+    nearest = int(np.abs(times - (start_s + end_s) / 2).argmin())
+    return slice(nearest, nearest + 1)
+
+
 def best_places(distances: Floats, most: int | None = None) -> list[Place]:
     """Return the places with the lowest mean of `distances` (N, T) along a path; see `spot`."""
     means, starts = paths(distances)

@@ -32,7 +32,7 @@ _LONGEST = 22  # letters of a clip's name in a picture
 def describe(sources: SpottingSources) -> dict[str, Any]:
     """Return the template's values: a table for each data set with scores, and pictures of test clips."""
     shown = {data: scores for data in SETS if (scores := sources.scores.get(data, {})).get("n")}
-    mine = sources.places[(sources.places["method"] == EXAMPLE) & sources.places["start_s"].notna()]
+    mine = sources.places[sources.places["method"] == EXAMPLE]
     # validation clips stand in for test clips where there are none
     split = "test" if (mine["split"] == "test").any() else "val"
     return {
@@ -85,7 +85,8 @@ def _spread(places: pd.DataFrame) -> list[tuple[str, pd.DataFrame, float]]:
 
 def _picture(gloss: str, rows: pd.DataFrame, precision: float) -> Picture:
     """Return the first clips of a gloss with the place that was found and the true one."""
-    shown = rows.head(_CLIPS)
+    # a clip that is too short for the example has no place
+    shown = rows[rows["start_s"].notna()].head(_CLIPS)
     found, true = drawing.SERIES[0], drawing.SERIES[1]
 
     def draw(figure: Figure) -> None:
