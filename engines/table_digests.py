@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 from engines.import_closure import code_of
 from engines.pipeline import Pipeline
 from signloom.dataset.hashes import HashCache
-from signloom.dataset.importers import annotation_files
+from signloom.dataset.importers import annotation_files, searched_folders
 from signloom.dataset.manifest import shard_digests
 from signloom.dataset.sources import Table, sources_digest
 from signloom.dataset.withdrawn import list_beside
@@ -38,17 +38,20 @@ class Digests(NamedTuple):
         known = _read(store)
         if known and known.get("state") == _state(flow, known["files"]):
             return cls(known["rows"], known["clips"])
+        before = _state(flow, [])
+        hashes = HashCache(Path(flow.product("scratch/video_hashes.json")))
         try:
-            table = Table.read(
-                flow.params.dataset, HashCache(Path(flow.product("scratch/video_hashes.json")))
-            )
+            table = Table.read(flow.params.dataset, hashes)
         except SignloomError:
             return cls("", {})
         found = cls(_rows(table), _clips(table, flow.params.shards.count))
         files = sorted({str(path) for path in table.paths} | {str(path) for path in table.sources.tables})
+        state = _state(flow, files)
+        # somebody may have saved the table or a video since it was read
+        same = _state(flow, []) == before and hashes.hold()
         # a folder of frames changes without a change of its own status
-        if found.rows and found.clips and not any(map(os.path.isdir, files)):
-            write_json(store, {"state": _state(flow, files), "files": files, **found._asdict()})
+        if found.rows and found.clips and same and not any(map(os.path.isdir, files)):
+            write_json(store, {"state": state, "files": files, **found._asdict()})
         return found
 
 
@@ -86,6 +89,7 @@ def _state(flow: Pipeline, files: list[str]) -> str:
     parts = [code, dataset.model_dump_json(), str(flow.params.shards.count), date.today().isoformat()]
     watched = [
         *annotations,
+        *map(str, searched_folders(dataset.importer, Path(dataset.videos))),
         str(list_beside(dataset.table)),
         *sorted(folders),
         *files,

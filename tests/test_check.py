@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from signloom.cli import check as check_command
-from signloom.dataset import fitness
+from signloom.dataset import findings
 from signloom.params.load import load_params
 from signloom.text import tokenizer
 from signloom.video.decode import read_frames
@@ -90,7 +90,40 @@ def test_equal_sentences_under_two_ids_are_named_whatever_the_splits(new_project
     # vowel signs tell these apart
     hindi = [row.replace("sentence 0!", "मैं पीता हूँ") for row in rows]
     checked(new_project, [*hindi, "8.mp4,8,मैं पीती हूँ,s2,test,"])
-    assert "under another sentence_id" not in said("check", "mine")[1]
+    assert "of the test is in training under another sentence_id" not in said("check", "mine")[1]
+
+
+def test_texts_that_training_has_otherwise_are_named_in_val_and_as_variations(
+    new_project: Path, said: Said
+) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    rows = [f"{n}.mp4,,sentence {n},s{n % 3},train," for n in range(7)]
+    checked(new_project, [*rows, "7.mp4,,Sentence 3!,s1,val,", "8.mp4,,we go,s2,test,"])
+    table = Path("data/mine/clips.csv")
+    lines = table.read_text().splitlines()
+    told = [
+        f"{line},{it}" for line, it in zip(lines, ["text_variations", *['"[""We go.""]"'] * 9], strict=True)
+    ]
+    table.write_text("\n".join(told) + "\n")
+    out = said("check", "mine")[1]
+    first = "1 sentence of validation is in training under another sentence_id, first 'Sentence 3!'"
+    assert (
+        f"{first}; they count as never seen: training has it as 'sentence 3'; write such texts alike" in out
+    )
+    assert "1 sentence of the test is in training under another sentence_id, first 'we go'" in out
+
+
+def test_parts_of_a_video_that_training_shows_too_are_named(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    checked(new_project, [*ROWS, "0.mp4,1,sentence 1,s2,test,1.9", "8.mp4,1,sentence 1,s1,test,0.4"])
+    out = said("check", "mine")[1]
+    assert "1 clip outside training shares most frames with a training clip, first 0@-1.9 with 0" in out
+
+
+def test_signers_who_differ_in_capitals_alone_are_named(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    checked(new_project, [ROWS[0].replace("s0", "Anna"), ROWS[1].replace("s1", "anna"), *ROWS[2:]])
+    assert "look at: signers 'Anna' and 'anna' count as two people" in said("check", "mine")[1]
 
 
 def test_decisions_of_a_review_that_are_not_applied_are_named(new_project: Path, said: Said) -> None:
@@ -325,7 +358,7 @@ def test_what_keeps_a_bundle_from_answering_is_said_before_the_training(
     assert code == 1
     assert "must be mended: no training clip allows the use `features` (column consent)" in out
     assert "must be mended: the sentence 'so <unk> what' has <unk>, a mark of the tokenizer" in out
-    assert list(fitness.MARKS) == tokenizer.SPECIALS
+    assert list(findings.MARKS) == tokenizer.SPECIALS
 
 
 def test_a_fold_of_a_signer_without_a_clip_is_said(new_project: Path, said: Said) -> None:

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from signloom.errors import SignloomError
+from signloom.features.backbones import download as download_module
 from signloom.features.backbones import weights
 from signloom.features.backbones.download import download
 from signloom.features.backbones.registry import BACKBONES, BackboneSpec
@@ -224,3 +225,20 @@ def test_without_a_network_one_line_says_what_to_fetch_and_where_to_put_it(
 def test_public_weights_without_a_known_digest_ask_for_a_file_and_its_digest(name: str) -> None:
     with pytest.raises(SignloomError, match=r"no digest .* Fetch https://.*weights_sha256"):
         weights.find_weights(BACKBONES[name], "pretrained", None)
+
+
+def test_a_right_file_is_taken_from_a_folder_that_nobody_may_write_into(
+    weights_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = weights_cache / "any.pth"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(b"right")
+    digest = hashlib.sha256(b"right").hexdigest()
+
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(download_module, "_lock", refused)
+    assert download(UNREACHABLE, target, digest[:8]) == digest
+    with pytest.raises(PermissionError):
+        download(UNREACHABLE, target, "0" * 8)

@@ -16,10 +16,12 @@ from signloom.dataset.foreign_tables import read_foreign
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_table
 from signloom.dataset.manifest import shard_digests
+from signloom.dataset.row_gate import SPECIALS
 from signloom.dataset.sources import Table
 from signloom.errors import SignloomError
 from signloom.features.partial_shard import read_shard_list
 from signloom.files import read_csv
+from signloom.text import vocabulary
 from tests.manifests import build, dataset_of, manifest_of
 from tests.videos import write_video
 
@@ -195,3 +197,21 @@ def test_a_table_with_foreign_names_is_not_copied_with_rows_that_the_copy_would_
     (tmp_path / "t.csv").write_text(f"file,label,who\na.mp4,BALL,anna\n{row}\n")
     with pytest.raises(SignloomError, match=r"t\.csv: line 3: "):
         read_foreign(tmp_path / "t.csv", folder)
+
+
+def test_a_gloss_with_a_name_of_the_vocabulary_is_rejected_by_its_row(tmp_path: Path) -> None:
+    assert list(SPECIALS) == vocabulary.SPECIALS
+    folder = videos(tmp_path, "a.mp4", "b.mp4")
+    assert folder.is_dir()
+    made = build(tmp_path, "video,sentence,gloss\na.mp4,One.,ONE\nb.mp4,Two <unk>.,<unk> TWO\n")
+    assert made.clips["clip_id"].tolist() == ["a"]
+    assert made.rejects["detail"].tolist() == [
+        "gloss '<unk>' is a name of the vocabulary's own; write it otherwise"
+    ]
+
+
+def test_a_cell_may_be_very_long(tmp_path: Path) -> None:
+    videos(tmp_path, "a.mp4")
+    long = "word " * 40_000
+    made = build(tmp_path, f"video,sentence\na.mp4,{long}\n")
+    assert made.clips["sentence"].tolist() == [long.strip()]

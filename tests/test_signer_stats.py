@@ -101,6 +101,18 @@ def test_a_column_that_never_changes_becomes_0_and_missing_rows_stay_missing(tmp
     np.testing.assert_allclose(np.delete(found, 3, axis=0)[:, 1], 0.0, atol=1e-6)
 
 
+def test_a_clip_that_a_review_set_aside_stays_in_its_shard(tmp_path: Path) -> None:
+    clips = {"a": rows(6, 0), "aside": rows(6, 1)}
+    assert made(tmp_path, clips, dict.fromkeys(clips, "ann")) == 0
+    table = pd.read_parquet(tmp_path / "manifest.parquet")
+    table[table["clip_id"] != "aside"].to_parquet(tmp_path / "manifest.parquet")
+    argv = ["--input", f"manifest={tmp_path}/manifest.parquet", "--output", f"stats={tmp_path}/stats.npz"]
+    params = params_json({name: PARAMS[name] for name in PARAMS if name != "quality"})
+    assert signer_stats.main([*argv, "--params", params]) == 0
+    found = imported(tmp_path)
+    assert found.length("a") == found.length("aside") == 6
+
+
 def test_clips_without_a_signer_are_those_of_one_and_an_unreadable_clip_is_rejected_later(
     tmp_path: Path,
 ) -> None:

@@ -60,6 +60,25 @@ def test_the_order_of_the_table_does_not_matter() -> None:
     assert make_splits(table, params).equals(make_splits(shuffled, params))
 
 
+@pytest.mark.parametrize("sizes", [[90, 5, 5], [15, 2, 2, 1], [15, 1, 1, 1, 1, 1]])
+def test_a_large_group_trains_whatever_the_seed(sizes: list[int], capsys: pytest.CaptureFixture[str]) -> None:
+    signers = [f"s{n}" for n, size in enumerate(sizes) for _ in range(size)]
+    table = clips(len(signers)).assign(signer_id=signers)
+    for seed in range(8):
+        params = section(SplitsParams, mode="signer", seed=seed, val_share=0.15, test_share=0.15)
+        made = make_splits(table, params).merge(table[["clip_id", "signer_id"]], on="clip_id")
+        assert set(made["split"][made["signer_id"] == "s0"]) == {"train"}
+        assert {"val", "test"} <= set(made["split"])
+    assert capsys.readouterr().err == ""
+
+
+def test_a_part_that_has_to_be_large_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    table = clips(20, signers=2)
+    make_splits(table, section(SplitsParams, mode="signer", val_share=0, test_share=0.15))
+    said = "test has 10 of 20 signed clips, over twice splits.test_share 0.15, because no signer is smaller"
+    assert said in capsys.readouterr().err
+
+
 def test_unsigned_clips_never_train() -> None:
     table = clips(8)
     table.loc[0:3, "sentence_id"] = -1

@@ -118,3 +118,35 @@ def test_a_table_that_cannot_be_read_is_not_remembered(corpus: Path, reads: list
     Path("build/scratch/table_digests.json").write_text("{")
     assert Digests.of(pipeline()).rows
     assert len(reads) == 3
+
+
+def test_a_clip_in_a_folder_that_held_none_is_noticed(corpus: Path) -> None:
+    for sign in "AB":
+        Path(f"rows/{sign}").mkdir()
+        np.save(f"rows/{sign}/1.npy", np.full((4, 6), ord(sign), np.float32))
+    Path("rows/C").mkdir()
+    found = {"importer": "folders", "table": "rows"}
+    before = Digests.of(pipeline(**found))
+    assert before.rows and Digests.of(pipeline(**found)) == before
+    np.save("rows/C/1.npy", np.zeros((4, 6), np.float32))
+    assert Digests.of(pipeline(**found)) != before
+
+
+@pytest.mark.parametrize("changed", ["clips.csv", "rows/3.npy"])
+def test_what_is_saved_while_the_table_is_read_is_read_the_next_time(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    read = Table.read
+
+    def slow(*args: object) -> Table:
+        table = read(*args)  # type: ignore[arg-type]
+        if changed == "clips.csv":
+            write_table("a/1", "a/2", "3")
+        else:
+            np.save(changed, np.full((4, 6), 7, np.float32))
+        return table
+
+    monkeypatch.setattr(Table, "read", slow)
+    before = Digests.of(pipeline())
+    monkeypatch.setattr(Table, "read", read)
+    assert Digests.of(pipeline()) != before

@@ -106,6 +106,13 @@ def test_a_package_with_another_file_is_refused(tmp_path: Path, monkeypatch: pyt
         weights.find_weights(I3D, "pretrained", None).tensors()
 
 
+def test_a_digest_that_is_not_that_of_the_packaged_weights_is_refused() -> None:
+    right = I3D.weights.sha256
+    assert weights.find_weights(I3D, "pretrained", right).sha256 == right
+    with pytest.raises(SignloomError, match=r"weights_sha256 0000.* the package's weights of i3d have"):
+        weights.find_weights(I3D, "pretrained", "0" * 64)
+
+
 def test_a_missing_package_is_named() -> None:
     spec = replace(I3D, weights=replace(I3D.weights, package="no_such_package"))
     with pytest.raises(SignloomError, match=r"package no-such-package .* run make setup"):

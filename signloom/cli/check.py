@@ -12,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from signloom.console import number_of
-from signloom.dataset.fitness import Facts, Finding, read_facts
+from signloom.dataset.findings import Finding
+from signloom.dataset.fitness import Facts, read_facts
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.split_choice import SPLITS, are_isolated
 from signloom.errors import SignloomError

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import unicodedata
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from signloom.console import number_of
-from signloom.dataset.consent import allows
+from signloom.dataset.findings import Finding, about_people_and_texts
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.headers import Header, landmarks_header, read_header, rows_header
 from signloom.dataset.landmark_sources import kind_of
@@ -21,7 +20,7 @@ from signloom.dataset.reject_words import TWIN, place_of
 from signloom.dataset.reviewed import left_out
 from signloom.dataset.row_files import RowFiles
 from signloom.dataset.sources import Table
-from signloom.dataset.split_choice import SPLITS, are_isolated, quiet_splits, unfit_task
+from signloom.dataset.split_choice import quiet_splits
 from signloom.dataset.splits import check_share, check_table, make_splits
 from signloom.errors import SignloomError
 from signloom.params.dataset import ManifestParams
@@ -30,17 +29,7 @@ from signloom.params.splits import FoldParams
 from signloom.params.variants import VARIANTS
 from signloom.progress import track
 
-_FEW_CLIPS = 3
-# of the tokenizer, which stands in a room above this one
-MARKS = ("<pad>", "<unk>", "<sos>", "<eos>")
 _SHOWN = 5
-
-
-class Finding(NamedTuple):
-    """A line about what looks wrong and what to do; `stops` if it must be mended before a build."""
-
-    stops: bool
-    text: str
 
 
 class Facts(NamedTuple):
@@ -87,7 +76,7 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
         clips = clips.assign(**{name: clips["clip_id"].map(made[name]) for name in ("split", "seen")})
     except SignloomError as error:
         findings.append(Finding(True, str(error)))
-    return Facts(clips, len(rows), rejects), [*findings, *_about_people_and_texts(clips, params)]
+    return Facts(clips, len(rows), rejects), [*findings, *about_people_and_texts(clips, params)]
 
 
 def _check_folds(clips: pd.DataFrame, params: Params) -> None:
@@ -142,12 +131,6 @@ def _about_rejects(rows: int, rejects: pd.DataFrame, params: Params) -> Iterator
         )
 
 
-def _words(text: str) -> str:
-    """Return a text without punctuation, in small letters; marks such as vowel signs belong to words."""
-    kept = [mark if unicodedata.category(mark)[0] not in "PS" else " " for mark in text.casefold()]
-    return " ".join("".join(kept).split())
-
-
 def _about_review(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
     if words := left_out(clips, params.dataset.review):
         yield Finding(False, words)
@@ -189,94 +172,4 @@ def _about_landmarks(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
             f"gloss.variants names {names[0]}, which reads videos, and "
             f"{number_of(len(ready), 'clip is', 'clips are')} landmarks, first {ready[0]}; "
             "name only those that read poses, such as tcn_ctc and hybrid_pose",
-        )
-
-
-def _about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
-    signed = clips[clips["sentence_id"] >= 0]
-    signers = set(signed["signer_id"].str.strip()) - {""}
-    if len(signers) < 2:
-        who = f"all signed clips are of {signers.pop()}" if signers else "no signer is named"
-        yield Finding(False, f"{who}: scores will not say how others are understood; add or name signers")
-    if "gloss" in params.pipeline.families and (signed["gloss"] == "").all():
-        yield Finding(
-            True,
-            "pipeline.families names gloss, and no clip has a gloss; set it to [sign2text], or add glosses",
-        )
-    if "sign2text" in params.pipeline.families and (unfit := unfit_task(signed, params.sign2text.task)):
-        yield Finding(False, unfit)
-    if "sign2text" in params.pipeline.families:
-        yield from _about_answers(signed)
-    if clips["split"].eq("").all():
-        return
-    wanted = {"train": 1.0, "val": params.splits.val_share, "test": params.splits.test_share}
-    for name in SPLITS:
-        if wanted[name] and name not in set(signed["split"]):
-            yield Finding(
-                False,
-                f"{name} has no signed clip; mark some in the table's column `split`, or choose another "
-                f"splits.mode or a larger splits.{name}_share",
-            )
-    yield from _about_classes(signed, params)
-
-
-def _about_answers(signed: pd.DataFrame) -> Iterator[Finding]:
-    """Yield what keeps a bundle from answering: consents, and texts that the tokenizer cannot keep."""
-    trained = signed[signed["split"] == "train"]
-    if len(trained) and not any(allows(consent, "features") for consent in trained["consent"]):
-        yield Finding(
-            True,
-            "no training clip allows the use `features` (column consent), so a bundle would have nothing to "
-            "answer with; ask for it, or set pipeline.families to [gloss]",
-        )
-    taken = [(text, word) for text in signed["sentence"] for word in MARKS if word in text]
-    if taken:
-        text, word = taken[0]
-        yield Finding(True, f"the sentence {text!r} has {word}, a mark of the tokenizer; write it otherwise")
-
-
-def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
-    """Yield what is wrong with the clips of each sentence or sign, and with their division."""
-    texts = signed["sentence"].map(_words)
-    known = texts[signed["split"] == "train"]
-    tested = signed[signed["split"] == "test"]
-    both = tested[texts[tested.index].isin(known)]
-    known_ids = set(signed["sentence_id"][signed["split"] == "train"])
-    other = both[~both["sentence_id"].isin(known_ids)]
-    if len(other):
-        number = other["sentence_id"].nunique()
-        yield Finding(
-            params.splits.mode == "sentence",
-            f"{number_of(number, 'sentence of the test is', 'sentences of the test are')} in training "
-            f"under another sentence_id, first {other['sentence'].iloc[0]!r}; they count as never seen: "
-            "give equal sentences one sentence_id, or leave the column empty",
-        )
-    if params.splits.mode == "sentence":
-        return
-    both = both[both["sentence_id"].isin(known_ids)]
-    if len(both) and not are_isolated(signed):
-        yield Finding(
-            False,
-            f"{both['sentence_id'].nunique()} of {tested['sentence_id'].nunique()} sentences of the test are "
-            f"in training too, first {both['sentence'].iloc[0]!r}: scores will not say how new sentences are "
-            "understood; set splits.mode to sentence, or give each sentence one split",
-        )
-    unseen = signed[(signed["split"] == "test") & (signed["seen"] == 0)]
-    if len(unseen) and are_isolated(signed):
-        number = unseen["sentence_id"].nunique()
-        yield Finding(
-            False,
-            f"{number_of(number, 'sign of the test has', 'signs of the test have')} no clip in training, "
-            f"first {unseen['sentence'].iloc[0]!r}; record more clips of them",
-        )
-    names = signed["sentence"].unique()
-    trained = signed[signed["split"] == "train"]
-    counts = trained["sentence"].value_counts().reindex(names, fill_value=0)
-    few = counts[counts < _FEW_CLIPS]
-    if len(few) and are_isolated(signed):
-        name = few.idxmin()
-        yield Finding(
-            False,
-            f"{len(few)} of {len(counts)} signs have fewer than {_FEW_CLIPS} clips in training, such as "
-            f"{name!r} with {few[name]}; record more, or leave them out",
         )

@@ -24,6 +24,7 @@ class HashCache:
         """Load the cache file `store`; a damaged one is deleted and built again."""
         self._store = store
         self._known: dict[str, list[int | str]] = {}
+        self._asked: set[Path] = set()
         if store.exists():
             try:
                 self._known = json.loads(store.read_text("utf-8"))
@@ -34,6 +35,7 @@ class HashCache:
         """Return the hex digest of every file or folder of frames; "" for a file without read permission."""
         paths = list(paths)
         files = [file for path in paths for file in files_of(path)]
+        self._asked.update(files)
         todo = [file for file in files if not self._is_fresh(file)]
         if todo:
             self._read(todo)
@@ -44,9 +46,13 @@ class HashCache:
         if sum(file.stat().st_size for file in todo) > _SHOW_FROM_BYTES:
             shown = track(todo, "hashing videos", unit="file")
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for file, digest in zip(shown, pool.map(_sha256, todo), strict=True):
-                self._known[str(file)] = [*_status(file), digest]
+            for file, read in zip(shown, pool.map(_read, todo), strict=True):
+                self._known[str(file)] = read
         write_json(self._store, self._known)
+
+    def hold(self) -> bool:
+        """Return whether every file that was asked for is still as it was when it was read."""
+        return all(file.exists() and self._is_fresh(file) for file in self._asked)
 
     def _is_fresh(self, file: Path) -> bool:
         return self._known.get(str(file), [])[:-1] == _status(file)
@@ -66,9 +72,13 @@ def _status(file: Path) -> list[int | str]:
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
-def _sha256(file: Path) -> str:
-    """Return the digest of `file`, or "" without read permission; new permissions change its ctime later."""
+def _read(file: Path) -> list[int | str]:
+    """Return the status of `file` and its digest, "" without read permission, which changes its ctime later.
+
+    The status is that before the file is read: if it changes meanwhile, it is read again the next time.
+    """
+    status = _status(file)
     try:
-        return file_sha256(file)
+        return [*status, file_sha256(file)]
     except PermissionError:
-        return ""
+        return [*status, ""]

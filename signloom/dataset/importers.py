@@ -6,6 +6,7 @@ what they say. A row with a gloss line but no sentence takes the sentence of ano
 row with the same `sentence_id`, or else its own gloss line.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,7 @@ class Importer(NamedTuple):
     read: Callable[[list[Path], Path], pd.DataFrame]
     names: Sequence[str] = ()
     suffixes: Sequence[str] = ()
+    searches: bool = False  # finds clips that its tables do not name by their paths
 
 
 IMPORTERS: dict[str, Importer] = {
@@ -51,12 +53,12 @@ IMPORTERS: dict[str, Importer] = {
     "phoenix2014": Importer(phoenix.read_phoenix2014, phoenix.FILES_2014),
     "phoenix2014t": Importer(phoenix.read_phoenix2014t, phoenix.FILES_2014T),
     "boston104": Importer(boston104.read_boston104, boston104.FILES),
-    "wlasl": Importer(word_lists.read_wlasl),
-    "msasl": Importer(word_lists.read_msasl, word_lists.FILES_MSASL),
-    "elan": Importer(partial(read_elan, persons=[]), suffixes=[".eaf"]),
-    "subtitles": Importer(read_subtitles, suffixes=SUFFIXES),
+    "wlasl": Importer(word_lists.read_wlasl, searches=True),
+    "msasl": Importer(word_lists.read_msasl, word_lists.FILES_MSASL, searches=True),
+    "elan": Importer(partial(read_elan, persons=[]), suffixes=[".eaf"], searches=True),
+    "subtitles": Importer(read_subtitles, suffixes=SUFFIXES, searches=True),
     "bobsl": Importer(read_bobsl),
-    "folders": Importer(read_folders),
+    "folders": Importer(read_folders, searches=True),
     "fairseq": Importer(partial(read_fairseq, frame_rate=None), suffixes=[".tsv"]),
 }
 
@@ -71,6 +73,13 @@ def annotation_sources(importer: str, table: Path) -> list[Path]:
     return [*([table] if folder else annotation_files(importer, table)), *own]
 
 
+def searched_folders(importer: str, videos: Path) -> list[Path]:
+    """Return the folders in which a new file may be a new clip: those below `videos`, or none."""
+    if importer not in IMPORTERS or not IMPORTERS[importer].searches:
+        return []
+    return [Path(name) for name, _, _ in os.walk(videos)]
+
+
 def annotation_files(importer: str, table: Path) -> list[Path]:
     """Return the files that `importer` reads for `table`: one file, or all annotation files of a folder.
 
@@ -82,7 +91,7 @@ def annotation_files(importer: str, table: Path) -> list[Path]:
     if importer not in IMPORTERS:
         form = _form(importer)
         return _present([*form_files(form, table), *join_file(form, table)])
-    _, names, suffixes = IMPORTERS[importer]
+    _, names, suffixes, _ = IMPORTERS[importer]
     if suffixes and table.is_dir():
         files = (file for file in table.rglob("*") if not file.name.startswith(HIDDEN))
         found = sorted(file for file in files if file.suffix.lower() in suffixes)

@@ -14,6 +14,8 @@ from signloom.gate import is_there
 PROBLEM = "problem"  # the column that says why a row cannot be used, "" if it can
 _TEXTS = ("sentence", "gloss")
 _JSON = ("gloss_times", "text_variations")
+# names of the gloss vocabulary, which stands in a room above this one
+SPECIALS = ("<pad>", "<unk>", "<blank>", "<sos>", "<eos>")
 
 
 def passed(rows: pd.DataFrame, videos: Path) -> pd.DataFrame:
@@ -43,4 +45,7 @@ def _one_form(column: str, cell: str, videos: Path) -> str:
 
 def _problem(column: str, cell: str) -> str:
     text = one_form(cell) if column in _JSON else cell  # JSON may stand on several lines
-    return f"{column} holds what cannot be shown: {shown(text)}" if CONTROL.search(text) else ""
+    if CONTROL.search(text):
+        return f"{column} holds what cannot be shown: {shown(text)}"
+    taken = [gloss for gloss in text.split() if gloss in SPECIALS] if column == "gloss" else []
+    return f"gloss {taken[0]!r} is a name of the vocabulary's own; write it otherwise" if taken else ""

@@ -1,6 +1,7 @@
 """Divide clips into train, val and test, and mark the sentences that training has seen."""
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,21 @@ def make_splits(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | No
                 f"{signed.sum()} clips are too few for splits.{name}_share {_shares(params)[name]:g}",
                 file=sys.stderr,
             )
+        for words in oversized(made, params):
+            print(f"warning: {words}", file=sys.stderr)
     return made
+
+
+def oversized(made: pd.DataFrame, params: SplitsParams) -> list[str]:
+    """Return in words which drawn parts in `made` have over twice their share, as their groups are large."""
+    parts = made["split"][made["sentence_id"] >= 0].value_counts()
+    return [
+        f"splits.mode {params.mode}: {name} has {parts[name]} of {parts.sum()} signed clips, over twice "
+        f"splits.{name}_share {share:g}, because no {params.mode} is smaller; set splits.mode to clip, or "
+        "fill the table's column `split` and set it to predefined"
+        for name, share in _shares(params).items()
+        if params.mode != "predefined" and parts.get(name, 0) > 2 * max(round(share * parts.sum()), 1)
+    ]
 
 
 def check_table(clips: pd.DataFrame, params: SplitsParams) -> None:
@@ -236,7 +251,7 @@ def _share(
 def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsParams) -> Names:
     """Assign shuffled sentences, signers or clips to test, then to val, until each has its share of clips.
 
-    The last group is never assigned, so that training keeps at least one.
+    A group that would make a part twice as large as that is left for training, which keeps at least one.
     """
     key = f"{params.mode}_id"
     if params.mode == "signer":
@@ -249,13 +264,30 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
             )
     split = np.full(len(clips), "train", dtype=object)
     groups = clips[key][signed].unique()
-    sizes = clips[key][signed].value_counts()
-    order = np.random.default_rng(params.seed).permutation(sorted(groups))
-    queue = iter(order[:-1])
-    for name, share in _shares(params).items():
-        filled = 0
-        while filled < round(share * signed.sum()) and (group := next(queue, None)) is not None:
-            split[(clips[key] == group).to_numpy() & signed] = name
-            filled += int(sizes[group])
+    sizes = clips[key][signed].value_counts().to_dict()
+    queue = np.random.default_rng(params.seed).permutation(sorted(groups)).tolist()
+    wanted = {name: round(share * signed.sum()) for name, share in _shares(params).items()}
+    for number, (name, count) in enumerate(wanted.items(), 1):
+        later = sum(count > 0 for count in list(wanted.values())[number:])
+        taken = _filling(queue, sizes, count, 1 + later)
+        queue = [group for group in queue if group not in taken]
+        split[clips[key].isin(taken).to_numpy() & signed] = name
     _spread_unsigned(split, signed)
     return split
+
+
+def _filling(queue: list[Any], sizes: Mapping[Any, int], wanted: int, others: int) -> set[Any]:
+    """Return the groups of `queue` that together have the `wanted` number of clips, but not twice as many.
+
+    If each is larger than that, the smallest one is taken. `others` is the number of parts that need a group
+    too. One always stays in the queue.
+    """
+    taken: set[Any] = set()
+    filled = 0
+    for group in queue[:-1]:
+        if filled >= wanted or (taken and len(queue) - len(taken) <= others):
+            break
+        if filled + sizes[group] <= 2 * wanted:
+            taken.add(group)
+            filled += sizes[group]
+    return taken or ({min(queue, key=lambda group: sizes[group])} if wanted and len(queue) > 1 else set())

@@ -37,7 +37,12 @@ class SignerStats:
             return cls(signer_of, file["signer"].tolist(), file["mean"], file["std"])
 
     def standardise(self, clip_id: str, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return `rows` (T, D) of a clip in deviations of its signer from the mean of the same signer."""
+        """Return `rows` (T, D) of a clip in deviations of its signer from the mean of the same signer.
+
+        The rows of a clip that a review set aside stay as they are: nothing reads them.
+        """
+        if clip_id not in self._signer_of:
+            return rows
         row = self._row[self._signer_of[clip_id]]
         return np.asarray((rows - self.mean[row]) / self.std[row], np.float32)
 

@@ -156,7 +156,8 @@ class SignEngine:
         number_of = {gloss: number for number, gloss in enumerate(words, len(SPECIALS))}
         for gloss in glosses:
             if gloss not in number_of:
-                near = ", ".join(get_close_matches(gloss, number_of, 3))
+                folded = {word.casefold(): word for word in words}
+                near = ", ".join(folded[it] for it in get_close_matches(gloss.casefold(), folded, 3))
                 hint = f"; similar ones are {near}" if near else "; gloss_vocabulary.json in it lists them"
                 raise SignloomError(f"the bundle does not know the gloss {gloss!r}{hint}")
         return [number_of[gloss] for gloss in glosses]

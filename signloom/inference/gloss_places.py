@@ -48,7 +48,7 @@ def gloss_spans(
 def in_clip(places: Sequence[Place], read: int, rows: int) -> list[Place]:
     """Return places in the `read` rows that a network read of a clip as places in all its `rows`.
 
-    The rows that were read are evenly spaced, with the first and the last among them (`models.layers.spread`).
+    The rows that were read are evenly spaced, with the first and the last among them.
     """
     middles = np.rint(np.linspace(0, rows - 1, read)) + 0.5
     edges = to_seconds(places, middles, rows)

@@ -13,6 +13,7 @@ from signloom.cells import plain
 from signloom.console import number_of
 from signloom.errors import SignloomError
 
+csv.field_size_limit(2**31 - 1)  # a cell may hold the times of a long gloss line
 SHORT = "problem of the row"  # the column that says which rows have too few fields; no table has this name
 # raised for a missing sheet, a file that is no archive, one that is encrypted or packed in an unknown way,
 # and damaged archives, XML and cells

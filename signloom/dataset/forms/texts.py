@@ -4,10 +4,18 @@ import unicodedata
 import zlib
 from collections.abc import Collection, Iterable
 
+# soft hyphen, word joiner and byte order mark, which texts copied from pages and documents carry
+_UNSEEN = dict.fromkeys(map(ord, "\u00ad\u2060\ufeff"))
+_BREAK = "\u200b"  # parts words in Khmer and Thai, and is nothing at the end of one
+
 
 def one_form(text: str) -> str:
-    """Return `text` with composed characters (NFC) and single spaces; equal texts become equal strings."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    """Return `text` with composed characters (NFC), single spaces and nothing unseen.
+
+    Texts that look equal become equal strings.
+    """
+    words = unicodedata.normalize("NFC", text).translate(_UNSEEN).split()
+    return " ".join(word for word in (word.strip(_BREAK) for word in words) if word)
 
 
 def one_gloss(text: str) -> str:

@@ -28,6 +28,8 @@ def download(url: str, target: Path, sha256: str, pause_s: float = 1.0) -> str:
     Processes that want the same file wait for the first. `pause_s` doubles after every attempt without new
     data. Raises SignloomError, with the manual steps, if the file cannot be fetched or is the wrong one.
     """
+    if target.exists() and (digest := file_sha256(target)).startswith(sha256):
+        return digest  # without the lock, because the folder may be read-only
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     with _lock(target.with_name(target.name + ".lock")):

@@ -57,6 +57,11 @@ def find_weights(spec: BackboneSpec, weights: str, sha256: str | None) -> Weight
     if weights != "pretrained":
         return _local(spec, Path(weights).expanduser(), sha256)
     if spec.weights.package:
+        if sha256 not in (None, spec.weights.sha256):
+            raise SignloomError(
+                f"clip_features.weights_sha256 {sha256}: the package's weights of {spec.name} have "
+                f"{spec.weights.sha256}; remove it, or name a file in clip_features.weights"
+            )
         return Weights("pretrained", spec.weights.sha256, partial(_from_package, spec))
     expected = sha256 or spec.weights.sha256
     path = cache_folder() / spec.weights.file

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from signloom.console import number_of
-from signloom.dataset.fitness import Finding
+from signloom.dataset.findings import Finding
 from signloom.dataset.landmark_sources import Settings
 from signloom.dataset.shard_names import shard_names
 from signloom.features.pose.faces import FaceFinder, first_company

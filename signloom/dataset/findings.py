@@ -1,0 +1,177 @@
+"""What looks wrong about the people, the texts and the division of the clips of a corpus."""
+
+import json
+import unicodedata
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from signloom.console import number_of
+from signloom.dataset.consent import allows
+from signloom.dataset.split_choice import SPLITS, are_isolated, unfit_task
+from signloom.dataset.splits import oversized
+from signloom.params.schema import Params
+
+_FEW_CLIPS = 3
+# of the tokenizer, which stands in a room above this one
+MARKS = ("<pad>", "<unk>", "<sos>", "<eos>")
+
+
+class Finding(NamedTuple):
+    """A line about what looks wrong and what to do; `stops` if it must be mended before a build."""
+
+    stops: bool
+    text: str
+
+
+def about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
+    """Yield what is wrong with signers, texts, parts and classes; `clips` are those of `fitness.Facts`."""
+    signed = clips[clips["sentence_id"] >= 0]
+    signers = set(signed["signer_id"].str.strip()) - {""}
+    if len(signers) < 2:
+        who = f"all signed clips are of {signers.pop()}" if signers else "no signer is named"
+        yield Finding(False, f"{who}: scores will not say how others are understood; add or name signers")
+    yield from _about_names(signed)
+    if "gloss" in params.pipeline.families and (signed["gloss"] == "").all():
+        yield Finding(
+            True,
+            "pipeline.families names gloss, and no clip has a gloss; set it to [sign2text], or add glosses",
+        )
+    if "sign2text" in params.pipeline.families and (unfit := unfit_task(signed, params.sign2text.task)):
+        yield Finding(False, unfit)
+    if "sign2text" in params.pipeline.families:
+        yield from _about_answers(signed)
+    if clips["split"].eq("").all():
+        return
+    wanted = {"train": 1.0, "val": params.splits.val_share, "test": params.splits.test_share}
+    for name in SPLITS:
+        if wanted[name] and name not in set(signed["split"]):
+            yield Finding(
+                False,
+                f"{name} has no signed clip; mark some in the table's column `split`, or choose another "
+                f"splits.mode or a larger splits.{name}_share",
+            )
+    yield from (Finding(False, words) for words in oversized(clips, params.splits))
+    yield from _about_shared_frames(signed)
+    yield from _about_equal_texts(signed, params)
+    yield from _about_classes(signed, params)
+
+
+def _about_answers(signed: pd.DataFrame) -> Iterator[Finding]:
+    """Yield what keeps a bundle from answering: consents, and texts that the tokenizer cannot keep."""
+    trained = signed[signed["split"] == "train"]
+    if len(trained) and not any(allows(consent, "features") for consent in trained["consent"]):
+        yield Finding(
+            True,
+            "no training clip allows the use `features` (column consent), so a bundle would have nothing to "
+            "answer with; ask for it, or set pipeline.families to [gloss]",
+        )
+    taken = [(text, word) for text in signed["sentence"] for word in MARKS if word in text]
+    if taken:
+        text, word = taken[0]
+        yield Finding(True, f"the sentence {text!r} has {word}, a mark of the tokenizer; write it otherwise")
+
+
+def _about_names(signed: pd.DataFrame) -> Iterator[Finding]:
+    """Yield signers whose names differ only in capitals or spaces, who count as different people."""
+    names: dict[str, str] = {}
+    for name in sorted(set(signed["signer_id"]) - {""}):
+        other = names.setdefault(" ".join(name.casefold().split()), name)
+        if other != name:
+            yield Finding(
+                False, f"signers {other!r} and {name!r} count as two people; write one name alike in all rows"
+            )
+
+
+def _about_shared_frames(signed: pd.DataFrame) -> Iterator[Finding]:
+    """Yield the clips outside training half of which a training clip shows too."""
+    spans = signed.assign(
+        start=signed["start_s"].fillna(0.0), end=signed["end_s"].fillna(np.inf), length=signed["seconds"]
+    )
+    shared: list[tuple[str, str]] = []
+    for _, clips in spans.groupby("video_path"):
+        trained, held = clips[clips["split"] == "train"], clips[clips["split"] != "train"]
+        if trained.empty or held.empty:
+            continue
+        for clip in held.itertuples():
+            both = trained["end"].clip(upper=clip.end) - trained["start"].clip(lower=clip.start)
+            near = trained[both > 0.5 * np.fmin(trained["length"], clip.length)]
+            shared += [(clip.clip_id, other) for other in near["clip_id"].head(1)]
+    if shared:
+        clip_id, other = shared[0]
+        yield Finding(
+            False,
+            f"{number_of(len(shared), 'clip outside training shares', 'clips outside training share')} most "
+            f"frames with a training clip, first {clip_id} with {other}: scores will be too good; give "
+            "such clips one split in the table's column `split`",
+        )
+
+
+def _about_equal_texts(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
+    """Yield texts of val and test that training has under another number, so that they count as unseen."""
+    trained = signed[signed["split"] == "train"]
+    told = {_words(text): text for text in trained["sentence"]}
+    told |= {
+        _words(text): text
+        for cell in trained["text_variations"].unique()
+        for text in json.loads(cell or "[]")
+    }
+    for name, said in (("test", "the test"), ("val", "validation")):
+        unseen = signed[(signed["split"] == name) & ~signed["sentence_id"].isin(trained["sentence_id"])]
+        other = unseen[unseen["sentence"].map(_words).isin(told)]
+        if other.empty:
+            continue
+        number, first = other["sentence_id"].nunique(), other["sentence"].iloc[0]
+        theirs = told[_words(first)]
+        mend = (
+            "give equal sentences one sentence_id, or leave the column empty"
+            if theirs == first
+            else f"training has it as {theirs!r}; write such texts alike, under one sentence_id"
+        )
+        yield Finding(
+            params.splits.mode == "sentence",
+            f"{number_of(number, f'sentence of {said} is', f'sentences of {said} are')} in training "
+            f"under another sentence_id, first {first!r}; they count as never seen: {mend}",
+        )
+
+
+def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
+    """Yield what is wrong with the clips of each sentence or sign, and with their division."""
+    if params.splits.mode == "sentence":
+        return
+    tested = signed[signed["split"] == "test"]
+    both = tested[tested["sentence_id"].isin(signed["sentence_id"][signed["split"] == "train"])]
+    if len(both) and not are_isolated(signed):
+        yield Finding(
+            False,
+            f"{both['sentence_id'].nunique()} of {tested['sentence_id'].nunique()} sentences of the test are "
+            f"in training too, first {both['sentence'].iloc[0]!r}: scores will not say how new sentences are "
+            "understood; set splits.mode to sentence, or give each sentence one split",
+        )
+    unseen = signed[(signed["split"] == "test") & (signed["seen"] == 0)]
+    if len(unseen) and are_isolated(signed):
+        number = unseen["sentence_id"].nunique()
+        yield Finding(
+            False,
+            f"{number_of(number, 'sign of the test has', 'signs of the test have')} no clip in training, "
+            f"first {unseen['sentence'].iloc[0]!r}; record more clips of them",
+        )
+    names = signed["sentence"].unique()
+    trained = signed[signed["split"] == "train"]
+    counts = trained["sentence"].value_counts().reindex(names, fill_value=0)
+    few = counts[counts < _FEW_CLIPS]
+    if len(few) and are_isolated(signed):
+        name = few.idxmin()
+        yield Finding(
+            False,
+            f"{len(few)} of {len(counts)} signs have fewer than {_FEW_CLIPS} clips in training, such as "
+            f"{name!r} with {few[name]}; record more, or leave them out",
+        )
+
+
+def _words(text: str) -> str:
+    """Return a text without punctuation, in small letters; marks such as vowel signs belong to words."""
+    kept = [mark if unicodedata.category(mark)[0] not in "PS" else " " for mark in text.casefold()]
+    return " ".join("".join(kept).split())
