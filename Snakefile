@@ -22,10 +22,12 @@ from engines.machine import emulation_warnings, gpus_per_job
 from engines.origins import Origins
 from engines.pipeline import Pipeline
 from engines.restored import follow, is_read_only
+from engines.scheduling import sleep_between_jobs
 from signloom.errors import PARAMS_FILE, SignloomError
 from signloom.params.load import read_yaml
 
 min_version("9.0")
+sleep_between_jobs()
 
 if PARAMS_FILE.exists():
     # Snakemake's own reader answers a broken file with a traceback
