@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from demo_params import section
 from timed_glosses import Inputs, run_stage, write_timed
 
-from signloom.evaluation.align import COLUMNS
+from signloom.evaluation.align import COLUMNS, score_times
 from signloom.evaluation.gloss_shares import MeanLengths, Signed, equal_shares
+from signloom.params.evaluation import EvaluationParams
 from workflow_scripts import align as stage
 
 RIVALS = ["equal_shares", "mean_lengths"]
@@ -135,3 +137,20 @@ def test_the_rivals_divide_the_clip_by_number_and_by_length() -> None:
     # a new gloss is as long as all are on average
     new = Signed("b", ("NEW",), np.zeros((0, 2)), 1.0)
     np.testing.assert_allclose(lengths.share(new), [[0.2 / (0.4 + 1 / 3), 1 - 0.2 / (0.4 + 1 / 3)]])
+    # what is around the glosses is no pause
+    late = Signed("c", ("A",), np.array([[0.5, 1.5]]), 4.0)
+    np.testing.assert_allclose(MeanLengths([late]).share(late), late.truth)
+
+
+def test_mean_lengths_are_those_of_training_clips_alone() -> None:
+    rows = []
+    for clip, split, first in (("a", "train", 1.0), ("b", "test", 3.0)):
+        for number, times in enumerate([(0.0, first), (first, first + 1.0)]):
+            rows.append((clip, split, "s", number, "AB"[number], *times, 0.9, *times, first + 1.0, ""))
+    splits = pd.DataFrame(
+        {"clip_id": ["a", "b"], "split": ["train", "test"], "sentence_id": [0, 0], "seen": 1}
+    )
+    params = section(EvaluationParams, bootstrap=100, seed=1)
+    found = score_times(pd.DataFrame(rows, columns=COLUMNS), splits, params)["test"]
+    # two equal halves of 4 s, where the first gloss lasts 3 s
+    assert found["mean_lengths"]["mean_ms"] == pytest.approx((0 + 1000 + 1000 + 0) / 4)

@@ -12,7 +12,7 @@ from sacrebleu.metrics import BLEU
 from signloom.evaluation.build_differences import compare_answers, most_changed, paired
 from signloom.metrics.bleu_and_chrf import bleu_score, bleu_stats
 from signloom.metrics.bootstrap import ratio
-from signloom.metrics.paired import Pair, holm, paired_interval, swap_test
+from signloom.metrics.paired import Pair, decided, holm, paired_interval, swap_test
 
 CLIPS, WORDS = 120, 4
 
@@ -84,6 +84,20 @@ def test_the_p_value_is_the_share_of_all_swaps_that_are_as_extreme() -> None:
     exact = np.mean([total >= abs(moved.sum()) for total in sums])
     pair = Pair(counts(errors[0], words), counts(errors[1], words), ratio)
     assert swap_test(pair, 40_000, 1) == pytest.approx(exact, abs=0.01)
+
+
+def test_swaps_as_extreme_as_the_observed_answers_count_although_means_over_seeds_are_rounded() -> None:
+    errors = np.random.default_rng(24).integers(0, 4, (2, 3, 8)).astype(float)
+    a, b = (np.stack([build, np.full_like(build, WORDS)], 2) for build in errors)
+    moved = (errors[1] - errors[0]).sum(0)  # whole numbers, which add up exactly
+    sums = [abs(np.dot(signs, moved)) for signs in itertools.product([-1, 1], repeat=len(moved))]
+    exact = np.mean([total >= abs(moved.sum()) for total in sums])
+    assert swap_test(Pair(a, b, ratio), 40_000, 1) == pytest.approx(exact, abs=0.01)
+
+
+def test_the_observed_answers_are_among_the_swaps_that_the_p_value_counts() -> None:
+    pair = Pair(counts([1.0] * 40, [4.0] * 40), counts([0.0] * 40, [4.0] * 40), ratio)
+    assert swap_test(pair, 99, 1) == 1 / 100
 
 
 def test_the_p_value_of_bleu_is_that_of_sacrebleu_on_all_swaps() -> None:
@@ -158,6 +172,14 @@ def test_holms_correction_is_the_published_example() -> None:
     # multiplied by 4, 3, 2, 1 in the order of size, and never smaller than the one before
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [((0.1, 0.3), True), ((-0.3, -0.1), True), ((0.0, 0.3), False), ((-0.3, 0.0), False)],
+)
+def test_an_interval_that_ends_at_0_decides_nothing(bounds: tuple[float, float], expected: bool) -> None:
+    assert decided(0.01, bounds) == expected
 
 
 def test_only_clips_that_both_have_with_equal_references_are_compared() -> None:

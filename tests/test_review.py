@@ -256,6 +256,11 @@ def test_a_clip_far_longer_than_its_label_is_odd() -> None:
     assert not list(odd_lengths(clips.iloc[:4])) and not list(odd_lengths(clips[:0]))
 
 
+def test_no_length_is_odd_where_the_lengths_of_a_label_differ_widely() -> None:
+    clips = clips_of([0] * 5).assign(num_frames=[10, 20, 40, 80, 160])
+    assert not list(odd_lengths(clips))
+
+
 def test_a_clip_with_few_tracked_frames_is_odd() -> None:
     clips = clips_of([0, 0, 0]).assign(detection_ratio=[0.5, 0.95, np.nan])
     assert [it.clip_id for it in poorly_found(clips)] == ["a"]
@@ -279,6 +284,14 @@ def test_hands_that_swap_are_counted(frames: int) -> None:
     assert swaps(swapped, 640, 480) == (2 if frames > 2 else 0)
     crossing = body(lambda n: 0.7 - 0.04 * n, lambda n: 0.3 + 0.04 * n, frames)
     assert swaps(crossing, 640, 480) == 0
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_hands_that_are_together_in_one_of_two_frames_do_not_swap(first: int) -> None:
+    # where they would be exchanged, they go less than half as far
+    left, right = (0.54, 0.4), (0.46, 0.6)
+    rows = body(lambda n: left[n - first], lambda n: right[n - first], 2)
+    assert swaps(rows, 640, 480) == 0
 
 
 def test_a_clip_that_is_set_aside_leaves_the_build_and_keeps_its_features(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from demo_params import params_json
 
 from signloom.evaluation.adapted import rank_adapted
+from signloom.evaluation.runs import read_answers
 from signloom.report import runs as section
 from signloom.report.tables import Table
 from signloom.run_names import folder_after, run_name
@@ -74,6 +75,12 @@ def test_a_gloss_variant_is_scored_by_its_headline_decoder(tmp_path: Path) -> No
     found = call(tmp_path, paths)["seeds"]
     assert found["tcn_ctc"]["test"]["wer"] == 0.75
     assert found["hybrid_pose"]["test"]["wer"] == 0.0
+
+
+def test_a_clip_whose_reference_has_no_word_is_left_out(tmp_path: Path) -> None:
+    path = sentences(tmp_path / "predictions/sign2text.csv", "test", {"1": "a b", "2": "a"})
+    pd.read_csv(path).assign(reference=["a b", ""]).to_csv(path, index=False)
+    assert read_answers([path])["clip_id"].tolist() == ["1"]
 
 
 def test_folds_pool_the_clips_that_each_left_out(tmp_path: Path) -> None:

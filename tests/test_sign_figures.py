@@ -60,6 +60,17 @@ def test_a_rare_sign_weighs_as_much_as_a_frequent_one() -> None:
     )
 
 
+def test_a_rank_of_five_is_among_the_first_five() -> None:
+    found = sign_figures(ranked(5, 6), np.array([0, 1]), [""] * 2, PARAMS)
+    assert found["r_at_5_by_signer"] == 0.5
+
+
+def test_a_clip_without_a_rank_does_not_move_the_signers_of_the_others() -> None:
+    ranks, classes, signers = [1, 1, 2, 6, 1, 3, 1, 9], np.arange(8) % 3, list("aabbcdef")
+    more = sign_figures(ranked(np.nan, *ranks), np.array([0, *classes]), ["g", *signers], PARAMS)
+    assert more == sign_figures(ranked(*ranks), classes, signers, PARAMS)
+
+
 def test_bounds_over_signers_are_wider_where_signers_differ() -> None:
     # of six signers, three are always right and three are always wrong: twenty clips each, two signs in turn
     signers = [f"s{n // 20}" for n in range(120)]

@@ -9,13 +9,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from demo_params import section
 from timed_glosses import Inputs, run_stage, write_timed
 
 from signloom.evaluation import spot as spot_module
+from signloom.evaluation.gloss_model import open_rows
 from signloom.evaluation.gloss_shares import Signed
-from signloom.evaluation.spot import COLUMNS, choose_examples
+from signloom.evaluation.spot import COLUMNS, Example, _queries, choose_examples, score_spotting
+from signloom.features.gloss_rows import RowFiles
+from signloom.inference.dtw import unit_rows
 from signloom.inference.spotting import best_places, compared_rows, paths, spot, windows
-from signloom.metrics.spotting import METHODS, average_precision, overlaps, places_right
+from signloom.metrics.spotting import METHODS, RAW, average_precision, overlaps, places_right
+from signloom.models.trained_gloss import load_gloss
+from signloom.params.evaluation import EvaluationParams
 from workflow_scripts import spot as stage
 
 
@@ -122,6 +128,20 @@ def test_an_example_is_the_first_of_its_gloss_with_times() -> None:
     assert choose_examples([]) == []
 
 
+def test_a_gloss_of_all_clips_or_of_none_is_not_scored() -> None:
+    places = [
+        (method, gloss, "t", 0, 1, clip, "test", "s", gloss in glosses, 0, 1, score, 0, 1, 2)
+        for method in METHODS
+        for gloss in "ABC"
+        for clip, glosses, score in (("a", "AB", 0.1), ("b", "A", 0.9))
+    ]
+    splits = pd.DataFrame({"clip_id": ["a", "b"], "split": "test", "sentence_id": 0, "seen": 1})
+    params = section(EvaluationParams, bootstrap=100, seed=1)
+    found = score_spotting(pd.DataFrame(places, columns=COLUMNS), splits, params)["test"]
+    # the only clip with B comes second
+    assert (found["n"], found["n_in_all"], found["by_example"]["map"]) == (1, 1, 0.5)
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     return write_timed(tmp_path_factory.mktemp("corpus"), test=["val/024", "val/025", "val/028"])
@@ -191,6 +211,19 @@ def test_smoothed_features_are_found_earlier(corpus: Inputs, tmp_path: Path) -> 
     )
     # a mean age of one row of a 25th of a second
     np.testing.assert_allclose(after["start_s"], np.maximum(before["start_s"] - 0.04, 0), atol=2e-4)
+
+
+def test_the_example_is_cut_out_of_rows_that_are_as_late(corpus: Inputs) -> None:
+    trained = load_gloss(corpus["checkpoint"][0])
+    shards = {name: corpus[name] for name in ("pose", "pose_index", "mask")}
+    files = RowFiles(**shards, pose_stats=corpus["pose_stats"][0])
+    rows = open_rows(files, corpus["gloss_lines"][0], trained)
+    raw, times = unit_rows(rows.network_input("train/003")), rows.input_times("train/003")
+    # from row 4 to before row 8
+    example = Example("A", "train/003", (times[3] + times[4]) / 2, (times[7] + times[8]) / 2)
+    for late in (0, 2):
+        (query,) = _queries(trained, rows, [example], 4, times[late] - times[0])
+        np.testing.assert_array_equal(query.rows[RAW], raw[4 + late : 8 + late])
 
 
 def test_equal_inputs_give_equal_bytes_and_batches_change_nothing(corpus: Inputs, tmp_path: Path) -> None:
