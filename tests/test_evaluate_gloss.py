@@ -16,15 +16,18 @@ from demo_params import params_json, section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from signloom.decoding.language_model import GlossNgram
 from signloom.evaluation.gloss import Answers, random_weights, score_glosses
-from signloom.evaluation.gloss_model import decode_clips, decoders
+from signloom.evaluation.gloss_model import Encoded, decode_clips, decoders, language_model
 from signloom.features.gloss_rows import GlossRows
 from signloom.features.shards import FeatureShards
 from signloom.metrics.wer import error_stats
 from signloom.models import checkpoints
+from signloom.models.layers import valid_frames
 from signloom.models.trained_gloss import load_gloss
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import DecodeGlossParams
+from signloom.text.vocabulary import BLANK
 from workflow_scripts import evaluate_gloss as stage
 from workflow_scripts import train_gloss
 
@@ -250,6 +253,26 @@ def test_a_language_model_and_a_bonus_reach_the_joint_decoder_alone(
         after = pd.read_csv(weighed, keep_default_na=False)
         assert before[ALL[:3]].equals(after[ALL[:3]])
         assert not before["joint"].equals(after["joint"]), (more, before["joint"].tolist())
+
+
+def test_the_language_model_knows_the_training_lines_alone(corpus: dict[str, list[Path]]) -> None:
+    trained = load_gloss(corpus["hybrid_pose"][0])
+    splits = pd.read_csv(corpus["splits"][0])
+    training = splits["clip_id"][splits["split"] == "train"]
+    lines = dict.fromkeys(splits["clip_id"], "BOOK BOOK") | dict.fromkeys(training, "JOHN LIKE")
+    found = language_model(trained, splits, lines, section(DecodeGlossParams, lm_weight=1.0, lm_order=2))
+    line = [trained.vocabulary.index(gloss) for gloss in ("JOHN", "LIKE")]
+    want = GlossNgram([line] * len(training), len(trained.vocabulary), 2)
+    assert found is not None and len(training) == 24
+    torch.testing.assert_close(found.bigram.cpu(), want.bigram)
+
+
+def test_blanks_are_counted_in_frames_and_not_in_padding() -> None:
+    log_probs = torch.zeros(2, 9, 7)
+    log_probs[:, :, BLANK] = 1
+    log_probs[1, 3, 5] = 2
+    encoded = Encoded(torch.zeros(2, 9, 4), valid_frames(torch.tensor([2, 9]), 9), log_probs)
+    assert encoded.blanks().tolist() == [[2, 2], [8, 9]]
 
 
 def test_normalisation_is_that_of_references_and_answers(

@@ -11,10 +11,13 @@ import pytest
 from demo_params import section
 from small_corpus import SENTENCES, arguments, run_embed, write_corpus
 
-from signloom.evaluation.sign2text import score_translations
+from signloom.evaluation import sign2text
+from signloom.evaluation.sign2text import decode_clips, load_tokenizer, score_translations
+from signloom.features.shards import FeatureShards
 from signloom.metrics.alignment import alignment
 from signloom.metrics.retrieval import rank_sentences
-from signloom.params.evaluation import EvaluationParams
+from signloom.models.trained_sign2text import load_trained
+from signloom.params.evaluation import DecodingParams, EvaluationParams
 from workflow_scripts import evaluate_sign2text as stage
 
 FEW = section(EvaluationParams, bootstrap=200, seed=1)
@@ -175,3 +178,21 @@ def test_exact_sentences_are_those_without_an_error_of_words() -> None:
     ones = dict.fromkeys(("inst_top1", "pos_sim", "neg_sim"), np.ones(1))
     found = score_translations(answers, {1: ["你好，世界"]}, ones, section(EvaluationParams, bootstrap=100))
     assert (found["wer"], found["exact"]) == (0.0, 1.0)
+
+
+def test_the_beam_search_is_that_of_the_parameters(
+    evaluated: tuple[bytes, bytes, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, asked, search = evaluated[2], [], sign2text.attention_beam
+
+    def recorded(*given: object, **options: float) -> object:
+        asked.append((options["beam"], options["alpha"], options["max_tokens"]))
+        return search(*given, **options)
+
+    monkeypatch.setattr(sign2text, "attention_beam", recorded)
+    trained = load_trained(folder / "best.pth", folder / "stats.npz")
+    ends = (".npy", ".parquet", ".mask.npy")
+    shards = FeatureShards(*([folder / f"{number}{end}" for number in (0, 1)] for end in ends))
+    p = section(DecodingParams, beam=3, length_penalty=0.7, batch_size=2)
+    decode_clips(trained, load_tokenizer(folder / "tokenizer.json", trained), shards, ["c/val0"], p, "val")
+    assert asked == [(3, 0.7, 10)]

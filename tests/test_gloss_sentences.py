@@ -11,6 +11,7 @@ import pytest
 import torch
 from demo_params import section
 
+from signloom.augment import feature_rows
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import GlossRows, Rows
 from signloom.features.pose.position_features import position_features
@@ -156,6 +157,29 @@ def test_augmented_copies_are_never_cut(inputs: Inputs, tmp_path: Path) -> None:
         if got.clip.ids == found.train[4].ids:
             copied += np.array_equal(got.x, found.rows.network_input("train/004#1"))
     assert copied
+
+
+def test_a_copy_with_fewer_rows_than_ctc_needs_is_left_out(inputs: Inputs, tmp_path: Path) -> None:
+    pd.read_parquet(inputs["copies_index"][0]).assign(length=1).to_parquet(tmp_path / "copies.parquet")
+    found = corpus(inputs | {"copies_index": [tmp_path / "copies.parquet"]}, tmp_path, "hybrid_clip_aug")
+    assert {len(made.ids) for made in found.train} == {1, 2, 3}
+    for made in found.train:
+        copies = (f"{made.clip_id}#1",) if len(made.ids) == 1 else ()
+        assert made.sources == (made.clip_id, *copies)
+
+
+# --- mixed inputs
+
+
+@pytest.mark.parametrize(("wanted", "unwanted"), [("mix_up", "cut_mix"), ("cut_mix", "mix_up")])
+def test_inputs_are_mixed_in_the_way_that_has_a_probability(
+    wanted: str, unwanted: str, inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = corpus(inputs, tmp_path)
+    always = NEVER.model_copy(update={f"{wanted.replace('_', '')}_p": 1.0})
+    data = TrainingGlosses(found.train, found.rows, 3, 5, always, STILL, GlossRecomposeParams.off(), FIXED)
+    monkeypatch.delattr(feature_rows, unwanted)
+    assert sum(len(batch.rows) - len(batch.lengths) for batch in data.epoch(0)) > 10
 
 
 # --- rows side by side

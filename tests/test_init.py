@@ -241,11 +241,24 @@ def test_a_preset_is_never_overwritten(new_project: Path, said: Said) -> None:
     write(new_project / "config/presets", mine__yaml="shards: {count: 9}\n")
     code, _, err = said("init", "data/mine")
     assert code == 2
-    assert err == (
-        "error: init: config/presets/mine.yaml exists; "
-        "name another one with --preset NAME, or delete it first\n"
-    )
+    own = "error: init: config/presets/mine.yaml exists; name another one with --preset NAME"
+    assert err == f"{own}\n"
     assert preset("mine") == {"shards": {"count": 9}}
+    # one that init wrote is the user's
+    write(new_project / "config/presets", mine__yaml="# Written by `signloom init data/mine`\n")
+    assert said("init", "data/mine")[2] == f"{own}, or delete it first\n"
+
+
+@pytest.mark.parametrize("folder", ["2024-03-05", "007"])
+def test_a_folder_with_a_number_for_a_name_gets_a_name_that_stays_one(
+    new_project: Path, said: Said, folder: str
+) -> None:
+    table_of(new_project / "data" / folder, clips=10, signers=5)
+    code, out, err = said("init", f"data/{folder}")
+    assert code == 0, err
+    name = f"clips_{folder.replace('-', '_')}"
+    assert f"signloom check {name}" in out and preset(name)
+    assert said("init", f"data/{folder}", "--preset", "7")[0] == 2
 
 
 @pytest.mark.parametrize("where", ["old/", "C:\\old\\"])

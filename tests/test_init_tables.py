@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -95,3 +96,31 @@ def test_empty_rows_of_a_spreadsheet_are_no_clips(folder: Path, said: Said) -> N
     assert code == 0 and "clips     12" in out
     code, out, _ = said("check", "own")
     assert "clips     12 of 12 rows" in out
+
+
+@pytest.mark.parametrize(("width", "features"), [(64, True), (258, False)])
+def test_a_table_of_rows_below_it_gets_a_preset_that_check_takes(
+    new_project: Path, said: Said, width: int, features: bool
+) -> None:
+    place = new_project / "data/own"
+    (place / "rows").mkdir(parents=True)
+    for n in range(12):
+        np.save(place / f"rows/{n}.npy", np.random.default_rng(n).random((50, width), np.float32))
+    lines = [f"{n}.npy,We go {n % 3}.,s{n % 4}" for n in range(12)]
+    write(place, clips__csv="\n".join(["video,sentence,signer_id", *lines]) + "\n")
+    code, out, err = said("init", "data/own")
+    assert code == 0, err
+    assert "videos data/own/rows" in out and "assumed   " in out
+    assert ("features True" in out) == features
+    assert "set dataset.features" not in said("check", "own")[1]
+
+
+def test_a_withdrawn_person_does_not_come_back_with_another_copy_of_the_table(
+    folder: Path, said: Said, new_project: Path
+) -> None:
+    write(folder, list__csv="\n".join(rows()) + "\n")
+    assert said("init", "data/own", "--preset", "first")[0] == 0
+    assert said("withdraw", "ann", "--preset", "first", "--yes")[0] == 0
+    code, out, _ = said("init", "data/own", "--preset", "second")
+    assert code == 0 and "not used  3 rows of withdrawn clips" in out
+    assert not (pd.read_csv("data/second/clips.csv")["signer_id"] == "ann").any()

@@ -69,6 +69,15 @@ class RandomModel:
         return float(sum(steps))
 
 
+class SilentModel(RandomModel):
+    """A random model that at first hardly expects anything but the end."""
+
+    def logits(self, clip: int, prefix: Sequence[int]) -> Tensor:
+        logits = super().logits(clip, prefix)
+        logits[EOS] += 0 if prefix else 20
+        return logits
+
+
 def clips_of(lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
     frames = torch.arange(len(lengths)).double()[:, None, None].expand(-1, max(lengths), 1)
     return frames, torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
@@ -220,17 +229,18 @@ def test_no_answer_has_more_labels_than_ctc_can_align() -> None:
         assert math.isfinite(hypothesis.score)
 
 
-def test_a_length_bonus_counts_every_label_and_not_the_end() -> None:
+@pytest.mark.parametrize(("kind", "bonus"), [(RandomModel, 1.5), (SilentModel, 5.0)])
+def test_a_length_bonus_counts_every_label_and_not_the_end(kind: type[RandomModel], bonus: float) -> None:
     lengths = [5, 4]
-    model = RandomModel(V, 1.0, seed=6)
+    model = kind(V, 1.0, seed=6)
     log_p = posteriors(2, 5, V, 1.0, seed=6)
     found = joint_beam(
-        [Reader(model, *clips_of(lengths), log_p)], beam=60, ctc_weight=0.4, max_tokens=5, length_bonus=1.5
+        [Reader(model, *clips_of(lengths), log_p)], beam=60, ctc_weight=0.4, max_tokens=5, length_bonus=bonus
     )
     for clip, length in enumerate(lengths):
         ctc = labellings(log_p[clip, :length])
         scored = {
-            tokens: 0.4 * math.log(ctc[tokens]) + 0.6 * model.log_p(clip, tokens) + 1.5 * len(tokens)
+            tokens: 0.4 * math.log(ctc[tokens]) + 0.6 * model.log_p(clip, tokens) + bonus * len(tokens)
             for n in range(4)
             for tokens in itertools.product(LABELS, repeat=n)
             if tokens in ctc

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signloom.text.vocabulary import PAD, UNK
-from signloom.training.optimiser import learning_rate
+from signloom.training.optimiser import Optimiser, learning_rate
 from signloom.training.sentences.glosses import gloss_loss
 from signloom.training.sentences.losses import (
     class_loss,
@@ -151,3 +151,13 @@ def test_gloss_loss_without_glosses_is_zero_and_has_no_gradient() -> None:
     for lines in (torch.zeros(2, 0, dtype=torch.long), torch.full((2, 3), PAD)):
         total, clips = gloss_loss(log_p, torch.tensor([3, 1]), lines)
         assert float(total) == 0 and int(clips) == 0 and not total.requires_grad
+
+
+@pytest.mark.parametrize(("scale", "norm"), [(1e6, 0.5), (1e-3, 1e-3)])
+def test_large_gradients_are_clipped_before_a_step_and_small_ones_are_not(scale: float, norm: float) -> None:
+    layer = torch.nn.Linear(4, 1, bias=False)
+    optimiser, norms = Optimiser(layer, 0.1, 0.0, "fp32", 0.5), []
+    optimiser.adamw.register_step_pre_hook(lambda *_: norms.append(float(layer.weight.grad.norm())))
+    optimiser.add(scale * layer(torch.eye(4)[:1]).sum())
+    optimiser.step(0.1)
+    assert norms == pytest.approx([norm], rel=1e-4)

@@ -66,6 +66,8 @@ def test_epochs_differ_and_each_can_be_drawn_again() -> None:
     second = list(sampler)
     sampler.epoch = 0
     assert list(sampler) == first != second
+    orders = [[[clip for _, clip, _ in batch] for batch in batches] for batches in (first, second)]
+    assert orders[0] != orders[1]
     assert {draw[0] for batch in second for draw in batch} == {1}
     repeats = [draw[1:] for batch in first for draw in batch]
     assert len(repeats) == len(set(repeats)), "a clip that comes again has another copy number"

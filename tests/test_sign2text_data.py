@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 from demo_params import section
 
+import signloom.training.sentences.data as sentence_data
 import signloom.training.sentences.train as training
 from signloom.features.shards import FeatureShards
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
 from signloom.params.load import load_params
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
+from signloom.params.text import TextParams
 from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer
 from signloom.training.sentences.corpus import Corpus
-from signloom.training.sentences.data import ClipSet, Texts, TrainingClips, TrainingLoader, draw_text
+from signloom.training.sentences.data import (
+    ClipSet,
+    PlainClips,
+    Texts,
+    TrainingClips,
+    TrainingLoader,
+    draw_text,
+    plain_loader,
+)
+from signloom.training.sentences.losses import class_loss
 from signloom.training.sentences.validation import Validation
 from tests.synthetic_signs import Size, write_corpus
+from tests.test_train_sign2text import TINY
 
 Inputs = dict[str, list[Path]]
 
@@ -113,3 +126,58 @@ def test_the_full_preset_builds_trains_two_steps_and_decodes(root: Path, corpus:
     figures = Validation(c, frozen, p)(model, decode=True)
     assert np.isfinite(losses).all() and losses[1] != losses[0]
     assert figures["val_wer"] >= 0 and -1 <= figures["val_pos_sim"] <= 1
+
+
+@pytest.mark.parametrize(("times", "kept"), [(2, False), (1, True)])
+def test_glosses_are_learnt_unless_the_augmented_clip_is_cropped(
+    times: int, kept: bool, corpus: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c = opened(corpus)
+    length = c.shards.length(c.train.ids[0])
+    p = section(Sign2TextParams, seq_len=length, dual_view=False)
+    monkeypatch.setattr(
+        sentence_data, "augment_pose", lambda *view: [np.repeat(x, times, 0) for x in view[:2]]
+    )
+    clips = replace(c.train, glosses=[(5, 6)] * len(c.train))
+    found = TrainingClips(clips, c.shards, c.texts, p, section(AugmentParams), 42)[0, 0, 0]
+    assert len(found.views[0][0]) == length and found.glosses == ((5, 6) if kept else ())
+
+
+def untrained(c: Corpus, corpus: Inputs, p: Sign2TextParams) -> tuple[Sign2Text, torch.Tensor]:
+    """A small network, and the embeddings of all texts."""
+    frozen = torch.from_numpy(np.load(corpus["embeddings"][0]))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = training.model_config(p, section(TextParams, max_tokens=64), c, frozen.shape[1])
+        return Sign2Text(config).eval(), frozen
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("size", [2, 4])
+def test_the_validation_loss_of_tokens_is_the_mean_over_all_of_them(size: int, corpus: Inputs) -> None:
+    c, p = opened(corpus), section(Sign2TextParams, **TINY | {"batch_size": size})
+    model, frozen = untrained(c, corpus, p)
+    total, count = 0.0, 0
+    for clip in plain_loader(PlainClips(c.val, c.shards, c.texts, p.seq_len), 1):
+        encoded = model.encode(*clip.views[0].inputs(c.mean, c.std))
+        logits, targets = model.next_tokens(clip.tokens, encoded)
+        total += float(F.cross_entropy(logits, targets, reduction="sum", label_smoothing=p.label_smoothing))
+        count += len(targets)
+    assert Validation(c, frozen, p).agreement(model)["val_ce_loss"] == pytest.approx(total / count, rel=1e-4)
+
+
+@torch.inference_mode()
+def test_the_class_loss_of_validation_is_that_of_sentences_which_training_has(corpus: Inputs) -> None:
+    splits = read_splits(corpus["splits"][0])
+    lacking = ClipSet.of(splits[~splits["sentence_id"].isin([0, 3])], "train")
+    c, p = replace(opened(corpus), train=lacking), section(Sign2TextParams, **TINY | {"lambda_class": 1.0})
+    model, frozen = untrained(c, corpus, p)
+    texts, losses = model.project_text(frozen[c.class_rows]), []
+    for clip in plain_loader(PlainClips(c.val, c.shards, c.texts, p.seq_len), 1):
+        if int(clip.sentences) not in (0, 3):
+            embedding = model.encode(*clip.views[0].inputs(c.mean, c.std)).embedding
+            own = torch.tensor([c.classes.tolist().index(int(clip.sentences))])
+            losses.append(float(class_loss(embedding, texts, own, p.label_smoothing)))
+    found = Validation(c, frozen, p).agreement(model)
+    got = found["val_loss"] - found["val_ce_loss"] - p.lambda_clip * found["val_clip_loss"]
+    assert len(losses) == 4 and got == pytest.approx(np.mean(losses), rel=1e-4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,10 +16,12 @@ from signloom.models.gloss import GlossConfig, Hybrid
 from signloom.models.layers import Packing, valid_frames
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
 from signloom.training.ctc import _of_own_labels, ctc_losses
-from signloom.training.epochs import reproducible
+from signloom.training.epochs import reproducible, run_epochs
 from signloom.training.glosses.corpus import GlossClip
 from signloom.training.glosses.data import Sample, collate
 from signloom.training.glosses.losses import Loss
+from signloom.training.optimiser import Optimiser
+from signloom.training.progress import Progress, Row
 from signloom.training.sentences.data import PaddedView, stacked
 
 WIDE = {"width": 256, "layers": 2, "heads": 4, "feedforward": 64, "decoder_layers": 2, "dropout": 0.0}
@@ -125,3 +129,18 @@ def test_training_leaves_the_settings_of_its_caller() -> None:
         assert settings.fill_uninitialized_memory is False  # type: ignore[attr-defined]
     assert settings.fill_uninitialized_memory is True  # type: ignore[attr-defined]
     assert torch.get_deterministic_debug_mode() == 0
+
+
+def test_dropout_draws_anew_in_every_epoch_and_with_every_seed(tmp_path: Path) -> None:
+    drawn = []
+
+    def train_epoch(epoch: int) -> Row:
+        drawn.append(tuple(torch.rand(4).tolist()))
+        return {}
+
+    for seed in (7, 7, 8):
+        optimiser = Optimiser(nn.Linear(1, 1), 0.1, 0.0, "fp32", 1.0)
+        progress = Progress(tmp_path, {}, optimiser, lambda row: (0.0,))
+        with torch.random.fork_rng():
+            run_epochs(progress, train_epoch, lambda rows: None, seed, 2, [])
+    assert drawn[:2] == drawn[2:4] and len(set(drawn)) == 4

@@ -193,7 +193,16 @@ def test_a_build_of_another_table_is_named_with_what_to_do_first(
     run("s1", "--yes")
     said = capsys.readouterr().out
     assert "--config preset=mine\n    before it, take them out of data/own/other.csv too" in said
-    assert "signloom withdraw --preset mine" in said
+    assert "signloom withdraw --preset mine --clips " in said and said.count(" --yes\n") == 1
+
+
+def test_shards_without_the_clips_keep_their_lists(project: Path) -> None:
+    shards = Path("build/shards")
+    shards.mkdir(exist_ok=True)
+    for name, clips in {"kept": CLIPS[:2], "gone": CLIPS[2:5]}.items():
+        (shards / f"{name}.csv").write_text("\n".join(["clip_id,video_path", *(f"{it},v" for it in clips)]))
+    run("--clips", CLIPS[4], "--yes")
+    assert [file.name for file in shards.iterdir()] == ["kept.csv"]
 
 
 def test_dvc_is_told_of_a_new_list(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,8 +7,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import yaml
+from numpy.typing import NDArray
 
 from signloom.cells import shown
 from signloom.console import number_of
@@ -22,11 +24,12 @@ from signloom.dataset.folder_contents import (
 )
 from signloom.dataset.foreign_tables import read_foreign
 from signloom.dataset.forms.likely import likely_forms
+from signloom.dataset.landmark_openers import LANDMARK_WIDTHS, LandmarksUnreadable, table_shape
 from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.split_choice import are_isolated, choose_mode, clips_of_rows, quiet_splits
-from signloom.dataset.withdrawn import are_withdrawn, list_beside, read_withdrawn
+from signloom.dataset.withdrawn import are_withdrawn, list_beside, read_withdrawn, same_parts
 from signloom.errors import SignloomError
-from signloom.files import write_csv, write_text
+from signloom.files import file_sha256, write_csv, write_text
 from signloom.gate import FOLDER_FPS
 from signloom.inference.bundle import ZIP
 from signloom.params.dataset import FEATURE_IMPORTERS, FORMS, ElanTiers
@@ -34,10 +37,12 @@ from signloom.params.load import Tree, overlay
 from signloom.params.presets import PRODUCT_FOLDERS, isolated_signs, load_presets, preset_file
 from signloom.params.schema import Params
 from signloom.params.variants import WITHOUT_VIDEOS
+from signloom.progress import track
 
 _PLAIN_FOLDERS = {"video", "videos", "clips", "data", "corpus"}
 _CLIPS_A_SHARD = 100
 _SHOWN = 6
+_WRITTEN = "# Written by"
 _ALWAYS = ("table", "videos")
 _WHAT = {
     "csv": "a table",
@@ -75,7 +80,7 @@ def init(folder: Path, name: str | None) -> int:
     tree, why = _preset(corpus, base)
     params = load_presets([], tree)
     by = f"signloom init {shown(str(folder))}"
-    head = f"# Written by `{by}`; laid over params.yaml. Products: build/{name}.\n\n"
+    head = f"{_WRITTEN} `{by}`; laid over params.yaml. Products: build/{name}.\n\n"
     lines = _summary(found, corpus, contents, params, why)
     if own:
         lines.append(
@@ -128,6 +133,9 @@ def _rewritten(contents: Contents, name: str, found: Understood) -> Rewritten | 
             if corpus:
                 found.notes.clear()  # they say that no importer could read the table
                 here = ~are_withdrawn(corpus.rows, read_withdrawn(list_beside(target)))
+                here &= ~_withdrawn_elsewhere(corpus)
+                if not here.all():
+                    found.notes.append(f"{number_of(int((~here).sum()), 'row', 'rows')} of withdrawn clips")
                 corpus = corpus._replace(
                     table=target, rows=corpus.rows[here], present=corpus.present[here[corpus.present.index]]
                 )
@@ -135,22 +143,39 @@ def _rewritten(contents: Contents, name: str, found: Understood) -> Rewritten | 
     return None
 
 
+def _withdrawn_elsewhere(corpus: Corpus) -> NDArray[np.bool_]:
+    """Return which rows are of videos that a list beside another table below data/ names."""
+    lists = [read_withdrawn(path) for path in sorted(Path("data").glob("*/*withdrawn.csv"))]
+    listed = pd.concat(lists) if lists else pd.DataFrame()
+    if listed.empty:
+        return np.zeros(len(corpus.rows), bool)
+    paths = [corpus.videos / video for video in corpus.rows["video"]]
+    files = {path for path in paths if path.is_file()}
+    hashes = {path: file_sha256(path) for path in track(sorted(files), "withdrawn clips", unit="file")}
+    return same_parts(corpus.rows, [hashes.get(path, "") for path in paths], listed)
+
+
 def name_of(folder: Path) -> str:
     """Return a name for the preset of `folder`: its own, or that of the folder around `videos`."""
     parts = [part for part in folder.resolve().parts[1:] if part.lower() not in _PLAIN_FOLDERS]
     name = re.sub(r"[^a-z0-9]+", "_", parts[-1].lower()).strip("_") if parts else ""
+    if name[:1].isdigit():
+        name = f"clips_{name}"  # Snakemake would read some of these names as numbers
     return name if name and name not in PRODUCT_FOLDERS else "mine"
 
 
 def _free(name: str) -> Path:
     """Return the path of the preset `name`; raises SignloomError if it cannot have this name."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_]*", name):
-        raise SignloomError(f"init: --preset {name}: expected letters, digits and _, such as my_videos")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise SignloomError(
+            f"init: --preset {name}: expected a letter, then letters, digits and _, such as my_videos"
+        )
     if name in PRODUCT_FOLDERS:
         raise SignloomError(f"init: --preset {name}: build/{name} holds products; choose another name")
     file = preset_file(name)
     if file.exists():
-        raise SignloomError(f"init: {file} exists; name another one with --preset NAME, or delete it first")
+        own = ", or delete it first" if file.read_text("utf-8").startswith(_WRITTEN) else ""
+        raise SignloomError(f"init: {file} exists; name another one with --preset NAME{own}")
     return file
 
 
@@ -218,7 +243,7 @@ def _preset(corpus: Corpus, base: Params) -> tuple[Tree, str]:
 
 def _from(corpus: Corpus, glosses: bool) -> Tree:
     """Return how features are made from what a clip of `corpus` is: rows, landmarks or a video."""
-    if corpus.importer in FEATURE_IMPORTERS:
+    if corpus.importer in FEATURE_IMPORTERS or "features" in _assumed(corpus):
         return {"gloss": {"variants": list(WITHOUT_VIDEOS)}} if glosses else {}
     if glosses and any(kind_of(corpus.videos / video) for video in corpus.present["video"]):
         return _EVERY_FRAME | {"gloss": {"variants": list(WITHOUT_VIDEOS)}}
@@ -230,7 +255,21 @@ def _assumed(corpus: Corpus) -> Tree:
     kind = kind_of(corpus.videos / corpus.present["video"].iloc[0])
     if kind in ("openpose", "wholebody"):
         return {"frame_rate": FOLDER_FPS}
+    if kind == "rows" and corpus.importer not in FEATURE_IMPORTERS:
+        landmarks = {name: _MP_DATA[name] for name in ("frame_rate", "picture_size")}
+        return (
+            landmarks if _width(corpus) in LANDMARK_WIDTHS else {"features": True, "frame_rate": FOLDER_FPS}
+        )
     return dict(_MP_DATA) if kind == "frames" else {}
+
+
+def _width(corpus: Corpus) -> int:
+    """Return the columns of the first file of rows; 0 if they cannot be those of landmarks."""
+    path = corpus.videos / corpus.present["video"].iloc[0]
+    try:
+        return table_shape(path)[1]
+    except LandmarksUnreadable:
+        return 0
 
 
 def _families(corpus: Corpus, isolated: bool) -> list[str]:

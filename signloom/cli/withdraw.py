@@ -1,10 +1,11 @@
 """`signloom withdraw`: take signers or clips out of the project, and prove that nothing is left of them."""
 
 import difflib
+import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -64,6 +65,7 @@ def withdraw(
     if ended and not (signers or clips) and asked.rows.empty and not builds:
         print(f"no consent in {dataset.table} has ended; nothing was removed")
         return 0
+    others = {build: build.clips_of(hashes) for build in builds}
     builds += [] if own.is_told else [own]  # it may have scratch files
     files = {build: build.derived(ids) for build in builds}
     cache = DvcCache.find()
@@ -80,7 +82,7 @@ def withdraw(
     if cache:
         remove(cache.doomed())
         forget_state(cache)
-    print("\n" + "\n".join(what_is_left(dataset, names, builds, cache, stores)))
+    print("\n" + "\n".join(what_is_left(dataset, names, builds, others, cache, stores)))
     return 0
 
 
@@ -141,10 +143,14 @@ def what_is_left(
     dataset: DatasetParams,
     names: Sequence[str],
     builds: Sequence[Build],
+    clips: Mapping[Build, Sequence[str]],
     cache: DvcCache | None,
     stores: Sequence[str] = (),
 ) -> list[str]:
-    """Return lines that say what to build again, and what lies where this command does not reach."""
+    """Return lines that say what to build again, and what lies where this command does not reach.
+
+    `clips` are the names that builds gave the withdrawn clips.
+    """
     listed, watched = list_beside(dataset.table), Path(PRESETS if names else "", "-".join(names), "dvc.yaml")
     old = watched.exists() and str(listed) not in watched.read_text("utf-8")
     lines = ["removed. Everything that was trained with these clips must be made again:"]
@@ -155,8 +161,10 @@ def what_is_left(
             + ("" if given else f"     or: {'make dvc && ' if old else ''}dvc repro")
         )
         if other := _other_table(build, dataset):
+            theirs = "".join(f" {shlex.quote(clip)}" for clip in clips.get(build, ()))
             lines.append(
                 f"    before it, take them out of {other} too: signloom withdraw --preset {_presets(build)}"
+                + (f" --clips{theirs} --yes" if theirs else "")
             )
     if old:
         given = f" PRESET={','.join(names)}" if names else ""

@@ -11,7 +11,8 @@ import pandas as pd
 from signloom.console import number_of
 from signloom.dataset.consent import allows
 from signloom.dataset.split_choice import SPLITS, are_isolated, unfit_task
-from signloom.dataset.splits import oversized
+from signloom.dataset.splits import check_table, oversized
+from signloom.errors import SignloomError
 from signloom.params.schema import Params
 
 _FEW_CLIPS = 3
@@ -148,7 +149,7 @@ def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
             False,
             f"{both['sentence_id'].nunique()} of {tested['sentence_id'].nunique()} sentences of the test are "
             f"in training too, first {both['sentence'].iloc[0]!r}: scores will not say how new sentences are "
-            "understood; set splits.mode to sentence, or give each sentence one split",
+            f"understood; {_how_to_part(signed, params)}",
         )
     unseen = signed[(signed["split"] == "test") & (signed["seen"] == 0)]
     if len(unseen) and are_isolated(signed):
@@ -169,6 +170,17 @@ def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
             f"{len(few)} of {len(counts)} signs have fewer than {_FEW_CLIPS} clips in training, such as "
             f"{name!r} with {few[name]}; record more, or leave them out",
         )
+
+
+def _how_to_part(signed: pd.DataFrame, params: Params) -> str:
+    """Return how to keep sentences of the test out of training."""
+    try:
+        check_table(signed, params.splits.model_copy(update={"mode": "sentence"}))
+    except SignloomError:  # there are too few
+        return "add other sentences to the test"
+    if params.splits.mode == "signer":
+        return "to see that, build with splits.mode sentence too, under another preset"
+    return "set splits.mode to sentence, or give each sentence one split"
 
 
 def _words(text: str) -> str:

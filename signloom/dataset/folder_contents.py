@@ -108,7 +108,7 @@ def understand(contents: Contents) -> Understood:
     tiers = _tiers(contents.elan)
     persons = chosen_tiers(tiers)
     kinds: list[tuple[list[tuple[str, Path]], list[Path]]] = [
-        (list(_tables(contents)), contents.folders_above(contents.clips)[:_MOST_ROOTS]),
+        (list(_tables(contents)), contents.folders_above([*contents.clips, *contents.rows])[:_MOST_ROOTS]),
         ([("elan", contents.root)] if contents.elan else [], [contents.root]),
         ([("subtitles", contents.root)] if contents.subtitles else [], [contents.root]),
     ]

@@ -15,7 +15,7 @@ from signloom.dataset.probe import KEYPOINTS_END, files_of
 from signloom.errors import SignloomError
 
 # numbers of a row: the whole body, without the face, and both hands alone
-WHOLE, NO_FACE, HANDS = 1662, 258, 126
+WHOLE, NO_FACE, HANDS = LANDMARK_WIDTHS = 1662, 258, 126
 _MOST_MISSING = 0.9  # share of frame numbers without a file; above it, the numbers mean something else
 
 

@@ -69,9 +69,24 @@ class Build:
         mine = table[table["clip_id"].isin([*clips])]
         return dict(zip(mine["clip_id"], mine["video_hash"], strict=True))
 
+    def clips_of(self, hashes: Set[str]) -> list[str]:
+        """Return the clips whose contents are among `hashes`, by its manifest."""
+        manifest = self.folder / "manifest.parquet"
+        if not manifest.exists():
+            return []
+        table = pd.read_parquet(manifest, columns=["clip_id", "video_hash"])
+        return sorted(table["clip_id"][table["video_hash"].isin([*hashes])])
+
     def shards_without(self, clips: Set[str]) -> list[Path]:
-        """Return the files of shards that have no row of `clips`."""
-        found = []
+        """Return the files of shards that have no row of `clips`, and the lists of such shards.
+
+        Without its list, Snakemake would make a shard again.
+        """
+        found = [
+            table
+            for table in sorted((self.folder / "shards").glob("*.csv"))
+            if clips.isdisjoint(read_csv(table, dtype=str, keep_default_na=False)["clip_id"])
+        ]
         for folder in _SHARDED:
             for index in sorted((self.folder / folder).glob("*.parquet")):
                 ids = pd.read_parquet(index, columns=["clip_id"])["clip_id"]
@@ -84,8 +99,8 @@ class Build:
         """Return every file that was made from `clips` or with them.
 
         Statistics, models, indexes, reports and metrics are made from all clips. Only shards of features
-        that hold none of the clips stay. The tables that tell which clips it has come last, so that a
-        removal that was cut off is known as one.
+        that hold none of the clips stay, and their lists. The tables that tell which clips it has come last,
+        so that a removal that was cut off is known as one.
         """
         stay = {*self.shards_without(clips)}
         files = [file for file in self._products() if file not in stay and file.name != ".gitkeep"]
