@@ -308,6 +308,14 @@ def test_a_missing_or_superfluous_file_is_refused_with_its_name(exported: Export
         Bundle(tmp_path / "empty")
 
 
+def test_a_bundle_that_was_unpacked_and_packed_again_is_the_same(exported: Exported, tmp_path: Path) -> None:
+    with zipfile.ZipFile(exported.bundle) as file:
+        file.extractall(tmp_path / "unpacked")
+    again = shutil.make_archive(str(tmp_path / "again"), "zip", tmp_path / "unpacked")
+    assert any(name.endswith("/") for name in zipfile.ZipFile(again).namelist())
+    assert Bundle(Path(again)).names == Bundle(exported.bundle).names
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_name_that_is_there_twice_is_refused(exported: Exported, tmp_path: Path) -> None:
     shutil.copy(exported.bundle, tmp_path / "twice.zip")

@@ -140,6 +140,15 @@ def test_more_values_than_are_tried_cost_little(monkeypatch: pytest.MonkeyPatch)
     assert shares[1] > 0.8
 
 
+def test_a_value_that_is_tried_passes_its_own_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signloom.evaluation.calibration.MOST_STEPS", 2)
+    evidence = gate_inputs_of(*((value, 1, 1, 1) for value in (0.4, 0.5, 0.6, 0.1, 0.2, 0.3)))
+    # the lowest value of each sort is tried
+    result = chosen(evidence, 3, 0.0)
+    assert result.thresholds.min_similarity == pytest.approx(0.35)
+    assert max(point.right for point in result.points if not point.false_accepts) == 3
+
+
 def run(folder: Path, inputs: dict[str, list[Path]], params: dict[str, object] = PARAMS) -> dict[str, Path]:
     """Run embed, prototypes and calibrate in `folder`; return what calibrate wrote."""
     made = run_embed(inputs, folder)

@@ -174,11 +174,24 @@ def test_a_sentence_that_is_left_out_is_answered_by_the_next(exported: Exported,
     clips = [clip_of(exported, "b/train1")] * 2
     whole, without = engine.answer_batch(clips, [None, None], decode=False, rerank=rerank, left_out=[None, 1])
     assert whole.matches[0].sentence_id == 1
-    assert [match.sentence_id for match in without.matches][:-1] == [
+    assert [match.sentence_id for match in without.matches] == [
         match.sentence_id for match in whole.matches if match.sentence_id != 1
     ]
-    assert without.matches[-1].similarity == without.matches[-1].raw_similarity == -np.inf
-    assert without.matches[-1].confidence == 0
+
+
+@pytest.mark.parametrize("rerank", [False, True])
+def test_how_many_sentences_are_listed_changes_nothing_else(exported: Exported, rerank: bool) -> None:
+    engine = SignEngine.load(exported.folder)
+    engine.config["inference"]["top_k"] = 2
+    clip = clip_of(exported, "b/train1")
+    usual = engine.answer(*clip, rerank=rerank, decode=False)
+    for listed in (1, 2, 3):
+        engine.listed = listed
+        answer = engine.answer(*clip, rerank=rerank, decode=False)
+        assert (answer.accepted, answer.reason) == (usual.accepted, usual.reason)
+        assert answer.matches[:2] == usual.matches[:listed]
+        assert len(answer.matches) == listed
+    assert len({match.sentence_id for match in answer.matches}) == 3
 
 
 def test_nobody_in_the_picture_is_no_person(engine: SignEngine) -> None:
@@ -313,9 +326,13 @@ def test_a_sentence_behind_forty_clips_of_another_is_found_in_a_large_gallery(ex
     assert approximate == [(sentence, pytest.approx(similarity, abs=1e-5)) for sentence, similarity in exact]
 
 
+@pytest.mark.parametrize("top_k", [1, 5])
 @pytest.mark.parametrize("gap", [0.0, 0.5])
-def test_the_only_other_sentence_is_found_behind_many_equal_clips(exported: Exported, gap: float) -> None:
+def test_the_only_other_sentence_is_found_behind_many_equal_clips(
+    exported: Exported, gap: float, top_k: int
+) -> None:
     engine = SignEngine.load(exported.folder)
+    engine.config["inference"]["top_k"] = top_k
     rows = np.tile(np.eye(8, dtype=np.float32)[:1], (41, 1))
     rows[40, 0], rows[40, 1] = 1 - gap, np.sqrt(1 - (1 - gap) ** 2)
     engine.gallery = Gallery(rows, np.array([0] * 40 + [1]), np.array([], int), np.empty((0, 8)))

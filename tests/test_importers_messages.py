@@ -182,6 +182,7 @@ def test_a_wrong_key_of_the_tiers_is_refused(root: Path, tmp_path: Path) -> None
 def test_a_cut_beyond_the_end_is_rejected_or_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_videos(tmp_path / "videos", "a.mp4", seconds=4)
     rows = ["a.mp4,One.,0,4.05", "a.mp4,One.,3,9.5", "a.mp4,One.,5,6", "a.mp4,One.,7,", "a.mp4,One.,,"]
+    rows.append("a.mp4,One.,4,6")
     manifest = build(tmp_path, "video,sentence,start_s,end_s\n" + "\n".join(rows) + "\n")
     assert manifest.clips["clip_id"].tolist() == ["a@0-4.05", "a@3-9.5"]
     detail = "begins after the end of the video: cut {}, video 4.00 s"
@@ -189,6 +190,7 @@ def test_a_cut_beyond_the_end_is_rejected_or_said(tmp_path: Path, capsys: pytest
         ["4", "past_end", detail.format("5 s to 6 s")],
         ["5", "past_end", detail.format("7 s to the end")],
         ["6", "duplicate", "has the same content and times as a@0-4.05"],
+        ["7", "past_end", detail.format("4 s to 6 s")],
     ]
     said = "warning: 1 clip ends after its video; first: clip a@3-9.5: cut 3 s to 9.5 s, video 4.00 s"
     assert said in capsys.readouterr().err.splitlines()

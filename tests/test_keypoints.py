@@ -13,6 +13,7 @@ from demo_params import section
 from signloom.augment.landmark_rows import augment
 from signloom.dataset.landmark_sources import Settings
 from signloom.errors import SignloomError
+from signloom.features.pose.keypoints import to_rows
 from signloom.features.pose.landmark_files import read_landmarks
 from signloom.features.pose.layout import FEATURE_PARTS, RAW_PARTS
 from signloom.features.pose.point_names import POSE_NAMES
@@ -309,3 +310,29 @@ def test_a_hand_that_is_never_seen_is_missing_and_a_clip_of_nobody_has_no_landma
     write_openpose(tmp_path / "none", {number: [] for number in range(5)})
     nobody, _ = read_landmarks(tmp_path / "none", settings=settings)
     assert np.isnan(nobody.rows).all() and len(nobody.rows) == 5
+
+
+def points_of(rows: np.ndarray) -> np.ndarray:
+    """Return pose and hands (frames, 75, 3) of raw rows in pixels."""
+    parts = ("pose", "left_hand", "right_hand")
+    return np.stack([np.concatenate([pixels(row, part, 0.9) for part in parts]) for row in rows])
+
+
+def test_a_hand_with_one_point_lost_is_missing_in_that_frame() -> None:
+    points = points_of(body(0.2))
+    points[1, -1] = 0.0
+    hand = to_rows(points, SIZE, 0.5)[:, RAW_PARTS["right_hand"]]
+    assert np.isfinite(hand).all(axis=1).tolist() == [True, False, True, True, True]
+    assert np.isnan(hand[1]).all()
+
+
+def test_a_frame_without_a_shoulder_has_no_pose_and_does_not_count_for_the_width() -> None:
+    points = points_of(body(0.2))
+    width = np.linalg.norm(points[0, 11, :2] - points[0, 12, :2])
+    points[:, [23, 24]] = 0.0
+    points[1:4, 11] = 0.0
+    points[1:4, 12, 0] -= 100
+    pose = to_rows(points, SIZE, 0.5)[:, RAW_PARTS["pose"]].reshape(-1, 33, 4)
+    assert np.isnan(pose[1:4]).all() and np.isfinite(pose[[0, 4]]).all()
+    below = (pose[:, [23, 24], 1].mean(axis=1) - pose[:, [11, 12], 1].mean(axis=1)) * SIZE[1]
+    np.testing.assert_allclose(below[[0, 4]], 1.5 * width, rtol=1e-5)

@@ -83,11 +83,12 @@ def ask(
     split: str = "test",
     seed: int = 42,
     gallery: Iterable[int] = range(99),
+    fps: float = 12.0,
 ) -> Questions:
     shards = FeatureShards(
         *([folder / f"{n}{end}" for n in (0, 1)] for end in (".npy", ".parquet", ".mask.npy"))
     )
-    return Questions(splits, split, shards, 12.0, seed, gallery)
+    return Questions(splits, split, shards, fps, seed, gallery)
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +98,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_kind_is_asked_of_the_clips_that_it_can_be_made_of(corpus: Path) -> None:
-    questions = ask(corpus, read_splits(corpus / "splits.csv"))
+@pytest.mark.parametrize("fps", [9.0, 12.0])
+def test_every_kind_is_asked_of_the_clips_that_it_can_be_made_of(corpus: Path, fps: float) -> None:
+    questions = ask(corpus, read_splits(corpus / "splits.csv"), fps=fps)
     asked = {
         kind: [question.clip_id for question in questions.of if question.kind == kind]
         for kind in (IN_SET, *KINDS)
@@ -110,7 +112,7 @@ def test_every_kind_is_asked_of_the_clips_that_it_can_be_made_of(corpus: Path) -
         "unseen_sentence": ["d/test2"],
         "left_out": seen,
         "reversed": seen,
-        # three frames are one piece of a third of a second at 12 a second
+        # three frames are one piece of a third of a second at 9 a second, and less at 12
         "shuffled": ["d/test0", "d/test1_again"],
         "spliced": seen,
     }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import itertools
 import json
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +26,7 @@ from signloom.inference.answer import Answer, Match
 from signloom.inference.passages import Passage, Passages, hands_rest
 from signloom.inference.video import TrackedFrame
 from signloom.params.features import PoseParams, QualityParams
+from signloom.video.decode import VideoUnreadable
 from tests.stream_films import SEQ_LEN, Film, ListeningEngine, finals
 
 FPS = 25.0
@@ -75,6 +79,15 @@ def test_hands_that_rest_at_the_hips_do_not_sign() -> None:
     (passage,), _ = cut(film)
     assert passage.ended == "pause" and passage.end_s == pytest.approx(40 / FPS, abs=0.1)
     assert not hands_rest(np.full(1662, np.nan, np.float32))
+
+
+def test_one_hand_at_the_hips_does_not_hide_the_other_that_signs() -> None:
+    film = Film(3, [(0.5, 1.7)])
+    pose = film.raw.rows[:, RAW_PARTS["pose"]].reshape(-1, 33, 4)
+    pose[:, 15, 1] = pose[:, [23, 24], 1].mean(axis=1)
+    assert not any(hands_rest(row) for row in film.raw.rows)
+    (passage,), _ = cut(film)
+    assert passage.ended == "pause" and passage.end_s == pytest.approx(1.7, abs=0.33)
 
 
 def test_a_stream_that_is_cut_has_one_final_answer_for_every_part_that_moves() -> None:
@@ -183,6 +196,16 @@ def test_pysubs2_reads_the_subtitles(form: str, tmp_path: Path) -> None:
     assert list(pysubs2.load(str(path), encoding="utf-8", format_=form)) == []
 
 
+@pytest.mark.parametrize("form", ["vtt", "srt"])
+@pytest.mark.parametrize("text", ["{laugh} hello", "INDEX{1} GO", "C:\\new\\hello", "a < b & c > d"])
+def test_subtitles_keep_what_looks_like_markup(form: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{form}"
+    write_subtitles(path, [AnsweredPassage(0.0, 1.0, answer(text, "", accepted=True))], form)
+    line = path.read_text("utf-8").replace("\u2060", "").split("-->")[1].splitlines()[1]
+    assert (html.unescape(line) if form == "vtt" else line) == text
+    assert form == "srt" or "<" not in line
+
+
 class SayingEngine(ListeningEngine):
     """In the engine's place: it accepts passages of more than 38 rows and names their length."""
 
@@ -206,6 +229,22 @@ def run(folder: Path, *source: str) -> int:
     bundle = folder / "bundle.zip"
     bundle.touch()
     return main(["predict", *source, "--bundle", str(bundle), "--json", *files])
+
+
+def test_what_was_answered_before_a_damaged_frame_is_written(
+    film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = predict.read_frames
+
+    def damaged(video: Path) -> Iterator[predict.Frame]:
+        yield from itertools.takewhile(lambda frame: frame.time_s < 7, read(video))
+        raise VideoUnreadable("the frame at 7.00 s is damaged")
+
+    monkeypatch.setattr(predict, "read_frames", damaged)
+    (tmp_path / "a.mp4").touch()
+    assert run(tmp_path, str(tmp_path / "a.mp4")) == 2
+    assert "the frame at 7.00 s is damaged" in capsys.readouterr().err
+    assert len(list(pysubs2.load(str(tmp_path / "a.vtt"), encoding="utf-8"))) >= 1
 
 
 @pytest.mark.parametrize("option", [[], ["--stream"]])
@@ -241,8 +280,8 @@ def test_files_of_answers_are_for_one_video(tmp_path: Path, capsys: pytest.Captu
         (tmp_path / "videos" / name).touch()
     for given, said in (
         (["a.mp4", "b.mp4"], "--eaf works for one video"),
-        (["a.npz"], "--eaf works for one video"),
-        (["a.pose"], "--eaf works for one video"),
+        (["a.npz"], "--eaf works for a video, and a.npz has none"),
+        (["a.pose"], "--eaf works for a video, and a.pose has none"),
         (["a.mp4", "--picture", "a.png"], "without --picture"),
         ([str(tmp_path / "videos")], "holds 2 videos"),
     ):

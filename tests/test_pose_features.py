@@ -132,6 +132,12 @@ def test_smoothing_is_the_moving_average_and_starts_anew_after_a_gap() -> None:
     np.testing.assert_allclose(smoothed(values, frames, 0.2, 5), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize(("later", "second"), [(6, 0.2), (7, 1.0)])
+def test_smoothing_goes_on_over_max_gap_lost_frames_and_no_more(later: int, second: float) -> None:
+    found = smoothed(np.array([[[0.0]], [[1.0]]]), np.array([0, later]), 0.2, 5)
+    assert found.ravel().tolist() == [0.0, second]
+
+
 def test_frames_are_kept_for_being_clear_or_for_moving_or_for_a_hand() -> None:
     body = {"pose": np.zeros((6, 33, 4)), "left_hand": np.full((6, 21, 3), np.nan)}
     body["right_hand"] = body["left_hand"].copy()

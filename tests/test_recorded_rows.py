@@ -18,6 +18,7 @@ from signloom.export.outputs import FILES
 from signloom.features.pose.imported import write_ready_shard
 from signloom.features.shards import FeatureShards
 from signloom.features.signer_stats import SignerStats
+from signloom.inference.command import read_clip
 from signloom.inference.recorded_rows import recorded_rows
 from signloom.params.features import PositionsParams, QualityParams
 from workflow_scripts import export
@@ -151,3 +152,15 @@ def test_predict_answers_recorded_rows_as_their_features(
     np.save(rows, np.ones((20, 3), np.float32))
     assert main(["predict", str(rows), "--bundle", bundle]) == 2
     assert "column 269 is missing; the rows have 3" in capsys.readouterr().err
+
+
+def test_rows_that_miss_some_numbers_are_refused_as_training_refuses_them(tmp_path: Path) -> None:
+    rows = np.ones((5, 3), np.float32)
+    parts = {part: [0, 3] for part in ("pose", "left_hand", "right_hand", "face")}
+    rows[2] = np.nan
+    np.save(tmp_path / "a.npy", rows)
+    assert read_clip(tmp_path / "a.npy", parts)[0][1].sum(axis=1).tolist() == [4, 4, 0, 4, 4]
+    rows[4, 1] = np.nan
+    np.save(tmp_path / "a.npy", rows)
+    with pytest.raises(SignloomError, match="row 4 has 1 NaN among 3 values"):
+        read_clip(tmp_path / "a.npy", parts)

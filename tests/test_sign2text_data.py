@@ -22,7 +22,7 @@ from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.text import TextParams
 from signloom.text.sentences import read_splits
 from signloom.text.tokenizer import TextTokenizer
-from signloom.training.sentences.corpus import Corpus
+from signloom.training.sentences.corpus import Corpus, SentenceFiles
 from signloom.training.sentences.data import (
     ClipSet,
     PlainClips,
@@ -32,10 +32,11 @@ from signloom.training.sentences.data import (
     draw_text,
     plain_loader,
 )
-from signloom.training.sentences.losses import class_loss
+from signloom.training.sentences.losses import class_loss, token_loss
 from signloom.training.sentences.validation import Validation
-from tests.synthetic_signs import Size, write_corpus
+from tests.synthetic_signs import Size, arguments, write_corpus
 from tests.test_train_sign2text import TINY
+from workflow_scripts.job import parse
 
 Inputs = dict[str, list[Path]]
 
@@ -181,3 +182,19 @@ def test_the_class_loss_of_validation_is_that_of_sentences_which_training_has(co
     found = Validation(c, frozen, p).agreement(model)
     got = found["val_loss"] - found["val_ce_loss"] - p.lambda_clip * found["val_clip_loss"]
     assert len(losses) == 4 and got == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+@torch.inference_mode()
+def test_new_sentences_weigh_as_much_as_those_of_the_clips(corpus: Inputs, tmp_path: Path) -> None:
+    p = section(Sign2TextParams, **TINY)
+    job = parse("train_sign2text", arguments(corpus, tmp_path, {"sign2text": TINY}, tmp_path), None)
+    c = Corpus.load(job.input_files(SentenceFiles), 64, torch.device("cpu"), with_glosses=True)
+    model, frozen = untrained(c, corpus, p)
+    clips = TrainingClips(c.train, c.shards, c.texts, p, section(AugmentParams), 42)
+    batch = next(iter(TrainingLoader(clips).epoch(0)))
+    new = c.new_sentences(64, 32).draw(batch.sentences, batch.views[0].lengths, 0.5, np.random.default_rng(0))
+    without, found = (training.batch_losses(model, batch, frozen, c, p, more).ce for more in (None, new))
+    logits, targets = model.next_tokens(new.tokens, model.spelled(new.shares, new.valid))
+    read = token_loss(logits, targets, p.label_smoothing)
+    assert float(found) == pytest.approx(float(without + read) / 2, rel=1e-5)
+    assert float(read) != pytest.approx(float(without), rel=1e-3)

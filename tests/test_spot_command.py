@@ -69,6 +69,7 @@ def test_a_video_too_short_for_the_example_is_named(
         (["clip.mp4", "clip.mp4", "--start", "2", "--end", "1"], "--end 1 is not after --start 2"),
         (["clip.mp4", "clip.mp4", "--start", "-1"], "--start -1: expected seconds"),
         (["clip.mp4", "clip.mp4", "--start", "nan"], "--start nan: expected seconds"),
+        (["clip.mp4", "clip.mp4", "--start", "inf"], "--start inf: expected seconds"),
         (["clip.mp4", "clip.mp4", "--top", "0"], "--top 0: expected 1 or more"),
         (["clip.mp4", "none.mp4"], "none.mp4 does not exist"),
         (["none.mp4", "clip.mp4"], "none.mp4 does not exist"),

@@ -381,9 +381,20 @@ def test_half_precision_is_what_the_network_is_trained_in(
 def test_accumulated_batches_make_one_step(
     corpus: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = []
-    real = training.learning_rate
-    monkeypatch.setattr(training, "learning_rate", lambda *a: steps.append(a[:2]) or real(*a))
-    run(corpus, tmp_path, tmp_path / "scratch", batch_size=4, accumulation=2, epochs=2)
+    steps, totals, added = [], [], []
+    rate, losses_of, add = training.learning_rate, training.batch_losses, Optimiser.add
+
+    def batch_losses(*given: object) -> training.Losses:
+        losses = losses_of(*given)
+        totals.append(losses.total.item())
+        return losses
+
+    monkeypatch.setattr(training, "batch_losses", batch_losses)
+    monkeypatch.setattr(Optimiser, "add", lambda *a: added.append(a[1].item()) or add(*a))
+    monkeypatch.setattr(training, "learning_rate", lambda *a: steps.append((*a[:2], a[3])) or rate(*a))
+    changes = {"batch_size": 4, "accumulation": 2, "epochs": 2, "warmup_epochs": 1.5}
+    assert run(corpus, tmp_path, tmp_path / "scratch", **changes) == 0
     # 12 clips are 3 batches: one step of two batches and one of the last
-    assert steps == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    assert steps == [(0, 4, 3), (1, 4, 3), (2, 4, 3), (3, 4, 3)]
+    shares = [total / count for total, count in zip(totals, [2, 2, 1] * 2, strict=True)]
+    assert added == pytest.approx(shares, rel=1e-5)

@@ -28,7 +28,8 @@ def test_object_stores_are_named_where_products_went(
 
 
 def test_parts_of_a_video_are_compared_by_content_and_numbers() -> None:
-    listed = pd.DataFrame({"clip_id": ["a@0.50-1.0", "b"], "signer_id": "", "video_hash": ["h", "g"]})
-    rows = pd.DataFrame({"start_s": ["0.5", "0.5", "", "0", "1"], "end_s": ["1", "2", "", "", ""]})
-    out = same_parts(rows, ["h", "h", "h", "g", "g"], listed)
-    assert out.tolist() == [True, False, False, True, False]
+    names, hashes = ["a@0.50-1.0", "b", "unknown"], ["h", "g", ""]
+    listed = pd.DataFrame({"clip_id": names, "signer_id": "", "video_hash": hashes})
+    rows = pd.DataFrame({"start_s": ["0.5", "0.5", "", "0", "1", ""], "end_s": ["1", "2", "", "", "", ""]})
+    out = same_parts(rows, ["h", "h", "h", "g", "g", ""], listed)
+    assert out.tolist() == [True, False, False, True, False, False]

@@ -71,7 +71,8 @@ def align(args: argparse.Namespace) -> int:
             try:
                 found = align_clip(engine, tracker, line)
             except (VideoUnreadable, SignloomError) as error:
-                print(f"error: {line.video}: {error}", file=sys.stderr)
+                where = f"{line.where}: {line.video}" if line.where else line.video
+                print(f"error: {where}: {error}", file=sys.stderr)
                 failed = True
                 continue
             print(as_json(line, found) if args.json else as_text(line, found), flush=True)

@@ -1,4 +1,5 @@
 import argparse
+import math
 import re
 import sys
 from pathlib import Path
@@ -165,8 +166,12 @@ def _run_predict(args: argparse.Namespace) -> int:
         )
     elif args.picture:
         check_writable("--picture", args.picture)
-    if wanted and (features or poses or len(args.videos) > 1 or args.picture):
+    if wanted and (rows := [*features, *poses]):
+        raise SignloomError(f"predict: --{wanted[0]} works for a video, and {rows[0]} has none")
+    if wanted and (len(args.videos) > 1 or args.picture):
         raise SignloomError(f"predict: --{wanted[0]} works for one video, and without --picture")
+    if args.stream and args.stream.suffix.lower() == ".pose":
+        raise SignloomError(f"predict: --stream works for a video, and {args.stream} has landmarks alone")
     if not features:
         need_video("predict")
     if poses:
@@ -187,7 +192,8 @@ def _run_predict(args: argparse.Namespace) -> int:
             need_rows("predict")
             from signloom.inference.recorded_rows import recorded_rows
 
-            recorded = recorded_rows(engine.config, features)
+            # .npz holds features that were made already
+            recorded = recorded_rows(engine.config, [it for it in features if it.suffix.lower() != ".npz"])
         return answer_files(engine, features, as_json=args.json, rerank=args.rerank, recorded=recorded)
     from signloom.cli.predict import answer
 
@@ -266,7 +272,7 @@ def _run_spot(args: argparse.Namespace) -> int:
     if args.top < 1:
         raise SignloomError(f"spot: --top {args.top}: expected 1 or more")
     start = args.start or 0.0
-    if not start >= 0:
+    if not 0 <= start < math.inf:
         raise SignloomError(f"spot: --start {start:g}: expected seconds from the start of the video")
     if args.end is not None and not args.end > start:
         raise SignloomError(f"spot: --end {args.end:g} is not after --start {start:g}")
@@ -323,6 +329,7 @@ def _run_calibrate(args: argparse.Namespace) -> int:
         raise SignloomError(f"calibrate: --output {args.output} is the bundle itself; give another name")
     if args.videos is not None and not args.videos.is_dir():
         raise SignloomError(f"calibrate: --videos {args.videos}: expected a folder")
+    check_writable("calibrate: --output", args.output.parent)
     need_video("calibrate")
     _need_bundle(args.bundle)
     # slow to import: --help and wrong arguments should not wait for it

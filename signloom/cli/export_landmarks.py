@@ -43,7 +43,7 @@ def export_landmarks(args: argparse.Namespace) -> int:
             f"export-landmarks: {args.build} has no clip {unknown[0]!r}; "
             f"expected ids such as {manifest['clip_id'].iloc[0]!r}, which processed_metadata.csv there lists"
         )
-    chosen = clips.loc[args.clips] if args.clips else clips
+    chosen = clips.loc[list(dict.fromkeys(args.clips))] if args.clips else clips
     private, written = withheld(manifest), dict[tuple[int, int], str]()
     for clip in track(chosen.to_dict("records"), "export"):
         if clip["status"] != "ok":

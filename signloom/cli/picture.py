@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from signloom.cells import shown
 from signloom.features.pose.raw_clip import RawClip
 from signloom.files import atomic
 from signloom.inference.answer import Answer
@@ -48,9 +49,10 @@ def write_picture(path: Path, video: Path, seen: VideoAnswer) -> None:
     """Write a PNG of `FRAMES` frames of `video` side by side, `seen.raw` drawn over them, and the answer."""
     images, times = _drawn(video, seen.raw)
     lines = _lines(seen.answer)
-    families = _families("".join([str(video), *(line.text for line in lines)]))
+    name = shown(str(video))
+    families = _families("".join([name, *(line.text for line in lines)]))
     with mpl.rc_context({**_STYLE, "font.family": families}), atomic(path) as part:
-        figure = _figure(str(video), images, times, lines)
+        figure = _figure(name, images, times, lines)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font")  # said once, by _families
             figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})

@@ -45,9 +45,12 @@ def answer(args: argparse.Namespace) -> int:
         # of a video that is answered into a file, only what goes into the file is printed
         every_s = math.inf if args.videos else EVERY_S
         stream = SignStream(engine, tracker, every_s=every_s, rerank=args.rerank, cut=cut)
+        passages: list[AnsweredPassage] = []
         try:
-            passages = _answer_stream(args, stream, frames)
+            _answer_stream(args, stream, frames, passages)
         except VideoUnreadable as error:
+            if passages:  # what was understood before a damaged frame is kept
+                _write_files(args, passages, video)
             raise SignloomError(f"{video}: {error}") from error
         _write_files(args, passages, video)
     return 0
@@ -97,22 +100,26 @@ def _one_video(given: Path) -> Path:
 
 
 def _answer_stream(
-    args: argparse.Namespace, stream: SignStream, frames: Iterable[Frame]
-) -> list[AnsweredPassage]:
-    """Print every answer as it comes, and return the final ones.
+    args: argparse.Namespace, stream: SignStream, frames: Iterable[Frame], passages: list[AnsweredPassage]
+) -> None:
+    """Print every answer as it comes, and add the final ones to `passages`.
 
-    Ctrl-C ends the stream as if its last frame had been read.
+    Ctrl-C ends the stream as if its last frame had been read. So does a damaged frame, and then
+    VideoUnreadable is raised.
     """
-    passages: list[AnsweredPassage] = []
-    answers = 0
+    answers, damaged = 0, None
     try:
         for frame in frames:
             answers += _print_events(args, stream.push(frame.image, frame.time_s), passages)
     except KeyboardInterrupt:
         pass
-    if not answers + _print_events(args, stream.finish(), passages):
+    except VideoUnreadable as error:
+        damaged = error
+    answers += _print_events(args, stream.finish(), passages)
+    if damaged:
+        raise damaged
+    if not answers:
         print("no answer: nobody was seen moving", file=sys.stderr)
-    return passages
 
 
 def _write_files(args: argparse.Namespace, passages: list[AnsweredPassage], video: Path | None) -> None:

@@ -83,7 +83,7 @@ def example_rows(
     end = seen.length_s + first_s if end_s is None else end_s
     shown_s = 1 / engine.config["pose"]["fps"]  # each row
     if not ((times + shown_s > start) & (times < end)).any():
-        raise SignloomError(nowhere)
+        raise SignloomError(f"{path}: {NOBODY}" if start_s is None and end_s is None else nowhere)
     # rows show what was some frames ago, so the end of a video may have none
     return np.asarray(engine.sign_rows(seen.clip)[rows_within(times - seen.delay_s, start, end)])
 

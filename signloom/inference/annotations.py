@@ -1,7 +1,9 @@
 """Write the answers to the passages of a recording as ELAN tiers and as subtitles."""
 
+import html
 import mimetypes
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -97,11 +99,13 @@ def write_subtitles(path: Path, passages: Sequence[AnsweredPassage], form: str) 
     """Write the sentences or signs as subtitles in the form `vtt` or `srt`."""
     file = pysubs2.SSAFile()
     for start, end, text in sentences(passages):
-        event = pysubs2.SSAEvent(start, end)
-        event.plaintext = text
-        file.append(event)
+        if form == "vtt":
+            text = html.escape(text, quote=False)
+        # the library takes \n, \N and \h for spaces; a word joiner is not seen
+        file.append(pysubs2.SSAEvent(start, end, re.sub(r"\\(?=[nNh])", "\\\\\u2060", text)))
     with atomic(path) as part:
-        file.save(str(part), encoding="utf-8", format_=form)
+        # with its tags kept, the library leaves braces as they are
+        file.save(str(part), encoding="utf-8", format_=form, keep_ssa_tags=True)
 
 
 def annotation(start_s: float, end_s: float, text: str) -> list[Annotation]:

@@ -119,7 +119,7 @@ class Bundle:
             return frozenset(name.as_posix() for name in names if "__pycache__" not in name.parts)
         try:
             with zipfile.ZipFile(self.path) as file:
-                listed = file.namelist()
+                listed = [name for name in file.namelist() if not name.endswith("/")]  # folders hold nothing
         except _UNREADABLE as error:
             raise SignloomError(f"{self.path} is not a complete zip file ({error}); copy it again") from error
         twice = [name for name in listed if listed.count(name) > 1]

@@ -69,8 +69,7 @@ def _threads(text: str) -> int:
 def load_engine(bundle: Path, *, threads: int = 1, int8: bool = False, top: int | None = None) -> SignEngine:
     """Return the engine of a bundle; answers list `top` sentences (None: the bundle's own number)."""
     engine = SignEngine.load(bundle, threads=threads, int8=int8)
-    if top is not None:
-        engine.config["inference"]["top_k"] = top
+    engine.listed = top
     return engine
 
 
@@ -119,6 +118,7 @@ def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | No
         if isinstance(content, np.ndarray):
             content = {"features": content}
         features = np.asarray(content["features"], np.float32)
+        _refuse_single_nan(features, parts)
         mask = presence(features, parts)
         if "mask" in content:
             mask *= given_mask(content["mask"])
@@ -136,6 +136,16 @@ def given_mask(mask: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
     if not np.isin(mask, (0, 1)).all():
         raise ValueError("the mask has other values than 0 and 1")
     return mask.astype(np.int8)
+
+
+def _refuse_single_nan(features: npt.NDArray[np.floating], parts: dict[str, list[int]]) -> None:
+    """Raise ValueError for a row that misses some numbers if rows are no landmarks, as `Source.load` does."""
+    if features.ndim != 2 or [0, features.shape[1]] not in parts.values():
+        return
+    missing = np.isnan(features).sum(axis=1)
+    if (some := np.flatnonzero((missing > 0) & (missing < features.shape[1]))).size:
+        row = some[0]
+        raise ValueError(f"row {row} has {missing[row]} NaN among {features.shape[1]} values")
 
 
 def presence(features: npt.NDArray[np.floating], parts: dict[str, list[int]]) -> npt.NDArray[np.int8]:

@@ -53,6 +53,7 @@ class SignEngine:
             prototypes["sentence_ids"],
             prototypes["embeddings"],
         )
+        self.listed: int | None = None  # sentences in an answer; None: as many as are compared
         self._bundle, self._networks = bundle, networks
 
     @classmethod
@@ -226,19 +227,21 @@ class SignEngine:
         for query, sentence in enumerate(left_out):
             cosines[query, self.gallery.sentences == sentence] = -np.inf
         to_prototypes = self.gallery.to_prototypes(encoded.embeddings)
-        count = min(self.config["inference"]["top_k"], cosines.shape[1])
-        places = np.stack([gates.highest(row, count) for row in cosines])
+        best = min(self.config["inference"]["top_k"], cosines.shape[1])
+        shown = min(self.listed or best, cosines.shape[1])
+        places = np.stack([gates.highest(row, max(best, shown)) for row in cosines])
         # a gate needs the score of the first sentence; only re-ranking needs the others, which cost time
-        compared = places if rerank else places[:, :1]
+        compared = places[:, :best] if rerank else places[:, :1]
         ranking, warped = cosines, np.full(places.shape, np.nan)
         warped[:, : compared.shape[1]] = self._warp(encoded.frames, np.take_along_axis(rows, compared, 1))
         if rerank:
-            near = np.take_along_axis(cosines, places, 1)
-            score = np.where(np.isfinite(near), warped, -np.inf)
+            near = np.take_along_axis(cosines, compared, 1)
+            score = np.where(np.isfinite(near), warped[:, :best], -np.inf)
             ranking = cosines.copy()
-            np.put_along_axis(ranking, places, score.astype(np.float32), 1)
+            np.put_along_axis(ranking, compared, score.astype(np.float32), 1)
             order = np.argsort(-score, axis=1, kind="stable")
-            places, warped = np.take_along_axis(places, order, 1), np.take_along_axis(warped, order, 1)
+            for table in (places, warped):  # those that were not compared follow by their cosines
+                table[:, :best] = np.take_along_axis(table[:, :best], order, 1)
         speed = np.array([np.nan if mean is None else mean for mean in motion])
         evidence = gates.weigh(cosines, to_prototypes, speed, lengths, places[:, 0], warped[:, 0])
         reasons = gates.judge(evidence, self.thresholds)
@@ -256,7 +259,10 @@ class SignEngine:
                     proto_similarity=_known(to_prototypes[query, place]),
                     dtw_score=_known(score),
                 )
-                for rank, (place, score) in enumerate(zip(places[query], warped[query], strict=True), 1)
+                for rank, (place, score) in enumerate(
+                    zip(places[query, :shown], warped[query, :shown], strict=True), 1
+                )
+                if rank == 1 or np.isfinite(cosines[query, place])
             )
             frames = int(lengths[query])
             accepted, unit = reason == gates.OK, self.unit
@@ -309,7 +315,8 @@ class SignEngine:
         total = len(gallery.embeddings)
         if total <= limit:
             return gallery.by_sentence(queries)
-        wanted = min(self.config["inference"]["top_k"] + 1, len(gallery.sentences))
+        most = max(self.config["inference"]["top_k"], self.listed or 0)
+        wanted = min(most + 1, len(gallery.sentences))
         count = min(16 * wanted, total)
         while True:
             cosines, found = self._index.search(queries, count)

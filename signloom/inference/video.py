@@ -212,6 +212,8 @@ def track_video(
     At most `max_fps` frames a second are tracked (None: every frame). A landmark file needs no tracker.
     """
     if holds_landmarks(path):
+        if path.suffix.lower() != ".pose":
+            raise SignloomError("it holds landmarks, of which only .pose files can be answered")
         return read_landmarks(path, start_s, end_s, max_fps)[0]
     tracker.restart()
     seen: list[TrackedFrame] = []
