@@ -110,7 +110,10 @@ def test_texts_that_training_has_otherwise_are_named_in_val_and_as_variations(
     assert (
         f"{first}; they count as never seen: training has it as 'sentence 3'; write such texts alike" in out
     )
-    assert "1 sentence of the test is in training under another sentence_id, first 'we go'" in out
+    assert (
+        "1 sentence of the test is in training as a variation of another, first 'we go' of 'sentence 6'"
+        in out
+    )
 
 
 def test_parts_of_a_video_that_training_shows_too_are_named(new_project: Path, said: Said) -> None:

@@ -23,5 +23,6 @@ def test_texts_that_look_equal_are_equal() -> None:
     copied = "\ufeffhe\u00adllo\u200b \u200b cafe\u0301\u2060"
     assert one_form(copied) == one_form("hello  café") == "hello caf\u00e9"
     assert one_form("\u200b") == ""
+    assert one_form("e\u2060\u0301") == "\u00e9"  # what was parted belongs together
     khmer = "\u1781\u17d2\u1789\u17bb\u17c6\u200b\u1791\u17c5"
     assert one_form(khmer) == khmer  # the break between words stays

@@ -107,9 +107,9 @@ def read_lines(table: Path, videos: Path) -> list[Line]:
 
 def split_line(text: str) -> tuple[str, ...]:
     """Return the glosses of a line; raises SignloomError if there is none."""
-    if not text.split():
+    if not (glosses := one_form(text).split()):
         raise SignloomError("align: --glosses is empty; expected glosses separated by spaces")
-    return tuple(one_form(text).split())
+    return tuple(glosses)
 
 
 def eaf_paths(target: Path, lines: Sequence[Line], table: bool) -> dict[Path, Path]:

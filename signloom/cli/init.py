@@ -134,6 +134,8 @@ def _rewritten(contents: Contents, name: str, found: Understood) -> Rewritten | 
                 found.notes.clear()  # they say that no importer could read the table
                 here = ~are_withdrawn(corpus.rows, read_withdrawn(list_beside(target)))
                 here &= ~_withdrawn_elsewhere(corpus)
+                if not here.any():
+                    raise SignloomError(f"init: all {len(here)} clips of {table} were withdrawn")
                 if not here.all():
                     found.notes.append(f"{number_of(int((~here).sum()), 'row', 'rows')} of withdrawn clips")
                 corpus = corpus._replace(
@@ -145,8 +147,9 @@ def _rewritten(contents: Contents, name: str, found: Understood) -> Rewritten | 
 
 def _withdrawn_elsewhere(corpus: Corpus) -> NDArray[np.bool_]:
     """Return which rows are of videos that a list beside another table below data/ names."""
-    lists = [read_withdrawn(path) for path in sorted(Path("data").glob("*/*withdrawn.csv"))]
-    listed = pd.concat(lists) if lists else pd.DataFrame()
+    # that of a folder lies beside it
+    places = sorted({*Path("data").glob("*withdrawn.csv"), *Path("data").glob("*/*withdrawn.csv")})
+    listed = pd.concat([read_withdrawn(path) for path in places]) if places else pd.DataFrame()
     if listed.empty:
         return np.zeros(len(corpus.rows), bool)
     paths = [corpus.videos / video for video in corpus.rows["video"]]

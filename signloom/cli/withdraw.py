@@ -65,7 +65,8 @@ def withdraw(
     if ended and not (signers or clips) and asked.rows.empty and not builds:
         print(f"no consent in {dataset.table} has ended; nothing was removed")
         return 0
-    others = {build: build.clips_of(hashes) for build in builds}
+    parts = pd.concat([table[["clip_id", "video_hash"]] for table in (asked.rows, listed)])
+    others = {build: build.clips_of(parts) for build in builds}
     builds += [] if own.is_told else [own]  # it may have scratch files
     files = {build: build.derived(ids) for build in builds}
     cache = DvcCache.find()
@@ -164,7 +165,7 @@ def what_is_left(
             theirs = "".join(f" {shlex.quote(clip)}" for clip in clips.get(build, ()))
             lines.append(
                 f"    before it, take them out of {other} too: signloom withdraw --preset {_presets(build)}"
-                + (f" --clips{theirs} --yes" if theirs else "")
+                + (f" --clips{theirs}" if theirs else "")
             )
     if old:
         given = f" PRESET={','.join(names)}" if names else ""

@@ -11,7 +11,7 @@ import pandas as pd
 from signloom.console import number_of
 from signloom.dataset.consent import allows
 from signloom.dataset.split_choice import SPLITS, are_isolated, unfit_task
-from signloom.dataset.splits import check_table, oversized
+from signloom.dataset.splits import check_table, lopsided
 from signloom.errors import SignloomError
 from signloom.params.schema import Params
 
@@ -54,7 +54,7 @@ def about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Find
                 f"{name} has no signed clip; mark some in the table's column `split`, or choose another "
                 f"splits.mode or a larger splits.{name}_share",
             )
-    yield from (Finding(False, words) for words in oversized(clips, params.splits))
+    yield from (Finding(False, words) for words in lopsided(clips, params.splits))
     yield from _about_shared_frames(signed)
     yield from _about_equal_texts(signed, params)
     yield from _about_classes(signed, params)
@@ -88,18 +88,23 @@ def _about_names(signed: pd.DataFrame) -> Iterator[Finding]:
 
 def _about_shared_frames(signed: pd.DataFrame) -> Iterator[Finding]:
     """Yield the clips outside training half of which a training clip shows too."""
-    spans = signed.assign(
-        start=signed["start_s"].fillna(0.0), end=signed["end_s"].fillna(np.inf), length=signed["seconds"]
-    )
+    trained = signed["split"] == "train"
+    both = signed["video_path"][trained].unique()
+    held = signed[~trained & signed["video_path"].isin(both)]
+    if held.empty:
+        return
+    spans = signed.assign(start=signed["start_s"].fillna(0.0), end=signed["end_s"].fillna(np.inf))
+    spans = spans[spans["video_path"].isin(held["video_path"])]
     shared: list[tuple[str, str]] = []
     for _, clips in spans.groupby("video_path"):
-        trained, held = clips[clips["split"] == "train"], clips[clips["split"] != "train"]
-        if trained.empty or held.empty:
-            continue
-        for clip in held.itertuples():
-            both = trained["end"].clip(upper=clip.end) - trained["start"].clip(lower=clip.start)
-            near = trained[both > 0.5 * np.fmin(trained["length"], clip.length)]
-            shared += [(clip.clip_id, other) for other in near["clip_id"].head(1)]
+        mine, theirs = clips[clips["split"] == "train"], clips[clips["split"] != "train"]
+        names = mine["clip_id"].to_numpy()
+        start, end, length = (mine[name].to_numpy(np.float64) for name in ("start", "end", "seconds"))
+        columns = (theirs[name] for name in ("clip_id", "start", "end", "seconds"))
+        for clip_id, begins, ends, lasts in zip(*columns, strict=True):
+            near = np.minimum(end, ends) - np.maximum(start, begins) > 0.5 * np.fmin(length, lasts)
+            if near.any():
+                shared.append((clip_id, names[near.argmax()]))
     if shared:
         clip_id, other = shared[0]
         yield Finding(
@@ -114,28 +119,37 @@ def _about_equal_texts(signed: pd.DataFrame, params: Params) -> Iterator[Finding
     """Yield texts of val and test that training has under another number, so that they count as unseen."""
     trained = signed[signed["split"] == "train"]
     told = {_words(text): text for text in trained["sentence"]}
-    told |= {
-        _words(text): text
-        for cell in trained["text_variations"].unique()
+    varied = {
+        _words(text): sentence
+        for sentence, cell in zip(trained["sentence"], trained["text_variations"], strict=True)
         for text in json.loads(cell or "[]")
     }
     for name, said in (("test", "the test"), ("val", "validation")):
         unseen = signed[(signed["split"] == name) & ~signed["sentence_id"].isin(trained["sentence_id"])]
-        other = unseen[unseen["sentence"].map(_words).isin(told)]
-        if other.empty:
-            continue
-        number, first = other["sentence_id"].nunique(), other["sentence"].iloc[0]
-        theirs = told[_words(first)]
-        mend = (
-            "give equal sentences one sentence_id, or leave the column empty"
-            if theirs == first
-            else f"training has it as {theirs!r}; write such texts alike, under one sentence_id"
-        )
-        yield Finding(
-            params.splits.mode == "sentence",
-            f"{number_of(number, f'sentence of {said} is', f'sentences of {said} are')} in training "
-            f"under another sentence_id, first {first!r}; they count as never seen: {mend}",
-        )
+        words = unseen["sentence"].map(_words)
+        other = unseen[words.isin(told) & (words != "")]
+        if len(other):
+            number, first = other["sentence_id"].nunique(), other["sentence"].iloc[0]
+            theirs = told[_words(first)]
+            mend = (
+                "give equal sentences one sentence_id, or leave the column empty"
+                if theirs == first
+                else f"training has it as {theirs!r}; write such texts alike, under one sentence_id"
+            )
+            yield Finding(
+                params.splits.mode == "sentence",
+                f"{number_of(number, f'sentence of {said} is', f'sentences of {said} are')} in training "
+                f"under another sentence_id, first {first!r}; they count as never seen: {mend}",
+            )
+        variations = unseen[words.isin(varied) & ~words.isin(told) & (words != "")]
+        if len(variations):
+            number, first = variations["sentence_id"].nunique(), variations["sentence"].iloc[0]
+            yield Finding(
+                False,
+                f"{number_of(number, f'sentence of {said} is', f'sentences of {said} are')} in training as a "
+                f"variation of another, first {first!r} of {varied[_words(first)]!r}; they count as never "
+                "seen: give both the same sentence_id and sentence",
+            )
 
 
 def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:

@@ -39,21 +39,25 @@ def make_splits(clips: pd.DataFrame, params: SplitsParams, fold: FoldParams | No
                 f"{signed.sum()} clips are too few for splits.{name}_share {_shares(params)[name]:g}",
                 file=sys.stderr,
             )
-        for words in oversized(made, params):
+        for words in lopsided(made, params) if fold is None else []:
             print(f"warning: {words}", file=sys.stderr)
     return made
 
 
-def oversized(made: pd.DataFrame, params: SplitsParams) -> list[str]:
-    """Return in words which drawn parts in `made` have over twice their share, as their groups are large."""
+def lopsided(made: pd.DataFrame, params: SplitsParams) -> list[str]:
+    """Return in words which drawn parts in `made` have over twice or under half their share of clips."""
     parts = made["split"][made["sentence_id"] >= 0].value_counts()
-    return [
-        f"splits.mode {params.mode}: {name} has {parts[name]} of {parts.sum()} signed clips, over twice "
-        f"splits.{name}_share {share:g}, because no {params.mode} is smaller; set splits.mode to clip, or "
-        "fill the table's column `split` and set it to predefined"
-        for name, share in _shares(params).items()
-        if params.mode != "predefined" and parts.get(name, 0) > 2 * max(round(share * parts.sum()), 1)
-    ]
+    found = []
+    for name, share in _shares(params).items():
+        wanted, count = max(round(share * parts.sum()), 1), parts.get(name, 0)
+        if params.mode != "predefined" and share and count and not wanted / 2 <= count <= 2 * wanted:
+            found.append(
+                f"splits.mode {params.mode}: {name} has {count} of {parts.sum()} signed clips, "
+                f"{'over twice' if count > wanted else 'under half of'} splits.{name}_share {share:g}, as "
+                f"each {params.mode} goes whole into one part; set splits.mode to clip, or fill the table's "
+                "column `split` and set it to predefined"
+            )
+    return found
 
 
 def check_table(clips: pd.DataFrame, params: SplitsParams) -> None:
@@ -279,8 +283,9 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
 def _filling(queue: list[Any], sizes: Mapping[Any, int], wanted: int, others: int) -> set[Any]:
     """Return the groups of `queue` that together have the `wanted` number of clips, but not twice as many.
 
-    If each is larger than that, the smallest one is taken. `others` is the number of parts that need a group
-    too. One always stays in the queue.
+    If they have not half of it, the smallest group that has is taken instead, but never the largest of all;
+    if each is too large, the smallest. `others` is the number of parts that need a group too. One group
+    always stays in the queue.
     """
     taken: set[Any] = set()
     filled = 0
@@ -290,4 +295,8 @@ def _filling(queue: list[Any], sizes: Mapping[Any, int], wanted: int, others: in
         if filled + sizes[group] <= 2 * wanted:
             taken.add(group)
             filled += sizes[group]
-    return taken or ({min(queue, key=lambda group: sizes[group])} if wanted and len(queue) > 1 else set())
+    ordered = sorted(queue, key=lambda group: sizes[group])  # stable: of equal ones, the first drawn
+    if 2 * filled < wanted and len(queue) > others:
+        enough = [group for group in ordered[:-1] if 2 * sizes[group] >= wanted]
+        taken = {*enough[:1]} or taken
+    return taken or ({ordered[0]} if wanted and len(queue) > 1 else set())

@@ -176,7 +176,8 @@ def with_decisions(table: pd.DataFrame, decisions: Sequence[Decision]) -> pd.Dat
     So the table can replace the one that was sent back before, and nothing that was decided is lost.
     """
     names = ("clip_id", "label", "content", *ANSWER_COLUMNS)
-    rows = [{name: getattr(it, name) or "" for name in names} for it in decisions]
+    # a note may have several lines, which no cell of this table has
+    rows = [{name: " ".join((getattr(it, name) or "").splitlines()) for name in names} for it in decisions]
     decided = pd.DataFrame(rows, columns=QUEUE_COLUMNS, dtype=object).fillna("")
     return pd.concat([table.astype(object), decided], ignore_index=True)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from signloom.dataset.withdrawn import same_parts
 from signloom.files import read_csv
 from signloom.params.presets import PRODUCT_FOLDERS
 from signloom.progress import track
@@ -69,13 +70,14 @@ class Build:
         mine = table[table["clip_id"].isin([*clips])]
         return dict(zip(mine["clip_id"], mine["video_hash"], strict=True))
 
-    def clips_of(self, hashes: Set[str]) -> list[str]:
-        """Return the clips whose contents are among `hashes`, by its manifest."""
+    def clips_of(self, listed: pd.DataFrame) -> list[str]:
+        """Return what its manifest calls the parts of videos that `listed` (`clip_id, video_hash`) names."""
         manifest = self.folder / "manifest.parquet"
         if not manifest.exists():
             return []
-        table = pd.read_parquet(manifest, columns=["clip_id", "video_hash"])
-        return sorted(table["clip_id"][table["video_hash"].isin([*hashes])])
+        table = pd.read_parquet(manifest, columns=["clip_id", "video_hash", "start_s", "end_s"])
+        times = table[["start_s", "end_s"]].astype(object).where(table[["start_s", "end_s"]].notna(), "")
+        return sorted(table["clip_id"][same_parts(times.astype(str), table["video_hash"].tolist(), listed)])
 
     def shards_without(self, clips: Set[str]) -> list[Path]:
         """Return the files of shards that have no row of `clips`, and the lists of such shards.

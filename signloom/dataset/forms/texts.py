@@ -14,8 +14,8 @@ def one_form(text: str) -> str:
 
     Texts that look equal become equal strings.
     """
-    words = unicodedata.normalize("NFC", text).translate(_UNSEEN).split()
-    return " ".join(word for word in (word.strip(_BREAK) for word in words) if word)
+    words = (word.strip(_BREAK) for word in text.translate(_UNSEEN).split())
+    return unicodedata.normalize("NFC", " ".join(word for word in words if word))
 
 
 def one_gloss(text: str) -> str:

@@ -73,7 +73,7 @@ def _spread(places: pd.DataFrame) -> list[tuple[str, pd.DataFrame, float]]:
     found = []
     for gloss, rows in places.groupby("gloss"):
         contains = rows["contains"].to_numpy(np.float64)
-        if 0 < contains.sum() < len(contains):
+        if 0 < contains.sum() < len(contains) and rows["start_s"].notna().any():
             ranked = rows.sort_values(["score", "clip_id"], ascending=[False, True])
             found.append(
                 (str(gloss), ranked, average_precision(rows["score"].to_numpy(np.float64), contains))
