@@ -332,7 +332,7 @@ def test_a_bad_row_is_one_line_that_names_it(
         ({"--output": "bundle.zip"}, "is the bundle itself"),
         ({"--output": "link.zip"}, "is the bundle itself"),
         ({"--output": "new.txt"}, "expected the name of a .zip file"),
-        ({"--output": "text.zip/new.zip"}, "give another name"),
+        ({"--output": "text.zip/new.zip"}, "text.zip is no folder; name another place"),
         ({"--bundle": "none.zip"}, "none.zip does not exist"),
         ({"--bundle": "."}, "give the zip file in it"),
         ({"--bundle": "text.zip"}, "not a complete zip file"),
