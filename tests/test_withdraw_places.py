@@ -10,6 +10,7 @@ from row_project import write_project
 
 from signloom.__main__ import main
 from signloom.dataset.withdrawn import same_parts
+from signloom.withdrawal.builds import Build
 
 
 def test_object_stores_are_named_where_products_went(
@@ -33,3 +34,19 @@ def test_parts_of_a_video_are_compared_by_content_and_numbers() -> None:
     rows = pd.DataFrame({"start_s": ["0.5", "0.5", "", "0", "1", ""], "end_s": ["1", "2", "", "", "", ""]})
     out = same_parts(rows, ["h", "h", "h", "g", "g", ""], listed)
     assert out.tolist() == [True, False, False, True, False, False]
+
+
+def test_of_a_recording_that_others_share_only_the_withdrawn_parts_are_named(tmp_path: Path) -> None:
+    manifest = pd.DataFrame(
+        {
+            "clip_id": ["rec@0-0.2", "rec@0.2-0.4", "rec@0.4-"],
+            "video_hash": "h",
+            "start_s": [0.0, 0.2, 0.4],
+            "end_s": [0.2, 0.4, None],
+        }
+    )
+    manifest.to_parquet(tmp_path / "manifest.parquet")
+    for clip, named in {"a@0.2-0.4": "rec@0.2-0.4", "b@0.4-": "rec@0.4-", "c@0-0.2": "rec@0-0.2"}.items():
+        listed = pd.DataFrame({"clip_id": [clip], "video_hash": ["h"]})
+        assert Build(tmp_path).clips_of(listed) == [named]
+    assert Build(tmp_path / "none").clips_of(listed) == []

@@ -75,8 +75,9 @@ class Build:
         manifest = self.folder / "manifest.parquet"
         if not manifest.exists():
             return []
-        table = pd.read_parquet(manifest, columns=["clip_id", "video_hash", "start_s", "end_s"])
-        times = table[["start_s", "end_s"]].astype(object).where(table[["start_s", "end_s"]].notna(), "")
+        table = pd.read_parquet(manifest)
+        times = table.reindex(columns=["start_s", "end_s"]).astype(object)
+        times = times.where(times.notna(), "")
         return sorted(table["clip_id"][same_parts(times.astype(str), table["video_hash"].tolist(), listed)])
 
     def shards_without(self, clips: Set[str]) -> list[Path]:
