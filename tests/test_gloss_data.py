@@ -18,7 +18,6 @@ from signloom.augment import landmark_rows
 from signloom.augment.landmark_rows import augment
 from signloom.errors import SignloomError
 from signloom.features.gloss_rows import GlossRows, Kind, Rows, window_means
-from signloom.features.stats import Stats
 from signloom.params.gloss import (
     GlossAugmentParams,
     GlossPositionsParams,
@@ -107,42 +106,6 @@ def test_a_family_that_the_network_reads_and_that_is_not_given_is_named(
     given = {name: paths for name, paths in inputs.items() if name != absent}
     with pytest.raises(SignloomError, match=rf"reads {absent[:4]} features: give --input {absent[:4]} and"):
         GlossRows.open(files(given, tmp_path), kind, 150)
-
-
-@pytest.mark.parametrize("length", [1, 2, 3, 60, 61, 500])
-def test_long_clips_are_evenly_subsampled_and_never_cut(length: int) -> None:
-    stats = {"clip": Stats(np.zeros(1, np.float32), np.ones(1, np.float32))}
-    rows = GlossRows("clip", None, None, stats, 60)
-    given_rows = Rows(np.arange(length, dtype=np.float32)[:, None], np.zeros((length, 0), np.float32))
-    kept = rows.subsample(given_rows)[0][:, 0]
-    assert len(kept) == min(length, 60) and kept[0] == 0 and kept[-1] == length - 1
-    steps = np.diff(kept)
-    assert length == 1 or (steps.min() >= 1 and steps.max() - steps.min() <= 1)
-
-
-@pytest.mark.parametrize(("length", "every", "most"), [(1, 1, 60), (7, 3, 60), (500, 3, 60), (61, 1, 60)])
-def test_every_input_row_has_the_time_of_its_own_row(length: int, every: int, most: int) -> None:
-    stats = {"clip": Stats(np.zeros(1, np.float32), np.ones(1, np.float32))}
-    rows = GlossRows("clip", None, None, stats, most, every=every)
-    rows.times = lambda clip_id: np.arange(length) / 25  # type: ignore[method-assign]
-    given_rows = Rows(np.arange(length, dtype=np.float32)[:, None], np.zeros((length, 0), np.float32))
-    kept = rows.subsample(rows.thin(given_rows))[0][:, 0]
-    np.testing.assert_allclose(rows.input_times("a"), kept / 25)
-
-
-def test_a_clip_is_as_long_as_its_frames_are_shown(inputs: Inputs, tmp_path: Path) -> None:
-    """The last window's middle is half a window before its end, whatever the step between windows."""
-    index = inputs["clip_index"][0]
-    table = pd.read_parquet(index)
-    first = table.iloc[0]
-    for name, values in {"frame_index": [32, 64], "last_frame": [63, 95], "time_s": [1.28, 2.56]}.items():
-        table[name] = [values, *table[name][1:]]
-    table.loc[0, "fps"] = 25.0
-    clip = [tmp_path / "windows.parquet"]
-    table.to_parquet(clip[0], index=False)
-    for kind in ("clip", "both"):
-        rows = GlossRows.open(files({**inputs, "clip_index": clip}, tmp_path), kind, 150)
-        assert rows.length_s(first["clip_id"]) == pytest.approx(96 / 25)
 
 
 @pytest.mark.parametrize(

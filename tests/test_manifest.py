@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -15,13 +14,10 @@ from demo_params import params_json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signloom.dataset import hashes
 from signloom.dataset.forms.texts import sentence_number
-from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_table
 from signloom.dataset.shard_names import shard_names, shard_of
 from signloom.errors import SignloomError
-from signloom.files import file_sha256
 from tests.manifests import build, dataset_of
 from tests.videos import write_video
 from workflow_scripts import manifest as stage
@@ -258,41 +254,6 @@ def test_a_folder_of_frames_is_a_clip_whose_hash_follows_its_content(tmp_path: P
     first = build(tmp_path, "video,sentence_id,sentence\nframes,1,One.\n").clips["video_hash"][0]
     assert cv2.imwrite(str(folder / "0001.png"), np.ones((8, 8, 3), np.uint8))
     assert build(tmp_path, "video,sentence_id,sentence\nframes,1,One.\n").clips["video_hash"][0] != first
-
-
-def test_changed_content_is_noticed_under_an_old_time_stamp(tmp_path: Path) -> None:
-    import os
-
-    video = write_video(tmp_path / "videos/a.mp4")
-    before = video.stat()
-    first = HashCache(tmp_path / "hashes.json").hash_all([video])
-    assert HashCache(tmp_path / "hashes.json").hash_all([video]) == first
-    data = bytearray(video.read_bytes())
-    data[-1] ^= 1
-    video.write_bytes(bytes(data))
-    os.utime(video, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert HashCache(tmp_path / "hashes.json").hash_all([video]) != first
-
-
-def test_a_file_that_changes_while_it_is_read_is_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    video = tmp_path / "a.mp4"
-    video.write_bytes(b"old")
-
-    def slow(path: Path) -> str:
-        digest = file_sha256(path)
-        path.write_bytes(b"newer")
-        return digest
-
-    store = HashCache(tmp_path / "hashes.json")
-    with monkeypatch.context() as patch:
-        patch.setattr(hashes, "file_sha256", slow)
-        old = store.hash_all([video])
-    assert not store.hold()
-    again = HashCache(tmp_path / "hashes.json")
-    assert again.hash_all([video]) == {video: hashlib.sha256(b"newer").hexdigest()} != old
-    assert again.hold()
 
 
 @pytest.mark.parametrize("importer", ["csv", "signtalk"])

@@ -60,55 +60,6 @@ def test_the_order_of_the_table_does_not_matter() -> None:
     assert make_splits(table, params).equals(make_splits(shuffled, params))
 
 
-@pytest.mark.parametrize("sizes", [[90, 5, 5], [15, 2, 2, 1], [15, 1, 1, 1, 1, 1]])
-def test_a_large_group_trains_whatever_the_seed(sizes: list[int]) -> None:
-    signers = [f"s{n}" for n, size in enumerate(sizes) for _ in range(size)]
-    table = clips(len(signers)).assign(signer_id=signers)
-    for seed in range(8):
-        params = section(SplitsParams, mode="signer", seed=seed, val_share=0.15, test_share=0.15)
-        made = make_splits(table, params).merge(table[["clip_id", "signer_id"]], on="clip_id")
-        assert set(made["split"][made["signer_id"] == "s0"]) == {"train"}
-        assert {"val", "test"} <= set(made["split"])
-
-
-def test_a_part_that_has_to_be_large_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    table = clips(20, signers=2)
-    make_splits(table, section(SplitsParams, mode="signer", val_share=0, test_share=0.15))
-    said = "test has 10 of 20 signed clips, over twice splits.test_share 0.15, as each signer goes whole"
-    assert said in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("sizes", "parts"),
-    [
-        ([50, 50, 1], {"test": 50, "val": 1, "train": 50}),
-        ([100, 80, 2], {"test": 80, "val": 2, "train": 100}),
-        ([45, 45, 45, 45, 1], {"test": 45, "val": 45, "train": 91}),
-    ],
-)
-def test_a_tiny_group_is_no_part_where_a_larger_one_is_left(
-    sizes: list[int], parts: dict[str, int], capsys: pytest.CaptureFixture[str]
-) -> None:
-    signers = [f"s{n}" for n, size in enumerate(sizes) for _ in range(size)]
-    table = clips(len(signers)).assign(signer_id=signers)
-    for seed in range(5):
-        params = section(SplitsParams, mode="signer", seed=seed, val_share=0.1, test_share=0.2)
-        made = make_splits(table, params)["split"].value_counts().to_dict()
-        if sizes[-1] == 1 and len(sizes) == 5:  # the tiny one may be beside another in the test
-            assert made["test"] in (45, 46) and made["val"] in (45, 46)
-        else:
-            assert made == parts
-            assert (
-                f"val has {parts['val']} of {len(table)} signed clips, under half" in capsys.readouterr().err
-            )
-
-
-def test_a_share_of_training_does_not_make_the_test_too_large(capsys: pytest.CaptureFixture[str]) -> None:
-    fold = FoldParams(by="share", name="10", all=[])
-    make_splits(clips(1000), section(SplitsParams, mode="clip", val_share=0.15, test_share=0.15), fold)
-    assert capsys.readouterr().err == ""
-
-
 def test_unsigned_clips_never_train() -> None:
     table = clips(8)
     table.loc[0:3, "sentence_id"] = -1
@@ -116,22 +67,6 @@ def test_unsigned_clips_never_train() -> None:
         split = make_splits(table, section(SplitsParams, mode=mode))
         assert "train" not in set(split.loc[split["sentence_id"] < 0, "split"])
         assert split.loc[split["sentence_id"] < 0, "seen"].sum() == 0
-
-
-@pytest.mark.parametrize("signers", [1, 2, 3])
-def test_training_keeps_a_signer_however_few_there_are(
-    signers: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    table = clips(12, signers=signers)
-    split = make_splits(table, section(SplitsParams, mode="signer", val_share=0.3, test_share=0.3))
-    counts = split["split"].value_counts()
-    assert counts.sum() == 12 and counts["train"] == 12 // signers
-    said = capsys.readouterr().err.splitlines()
-    empty = [name for name in ("test", "val") if name not in counts]
-    assert len(empty) == 3 - signers
-    assert [line.split(" has no signed clip")[0] for line in said] == [
-        f"warning: splits.mode signer: {name}" for name in empty
-    ]
 
 
 def test_clips_without_a_signer_cannot_be_divided_by_signer() -> None:

@@ -129,7 +129,7 @@ def _about_equal_texts(signed: pd.DataFrame, params: Params) -> Iterator[Finding
         words = unseen["sentence"].map(_words)
         other = unseen[words.isin(told) & (words != "")]
         if len(other):
-            number, first = other["sentence_id"].nunique(), other["sentence"].iloc[0]
+            first = other["sentence"].iloc[0]
             theirs = told[_words(first)]
             mend = (
                 "give equal sentences one sentence_id, or leave the column empty"
@@ -138,18 +138,22 @@ def _about_equal_texts(signed: pd.DataFrame, params: Params) -> Iterator[Finding
             )
             yield Finding(
                 params.splits.mode == "sentence",
-                f"{number_of(number, f'sentence of {said} is', f'sentences of {said} are')} in training "
-                f"under another sentence_id, first {first!r}; they count as never seen: {mend}",
+                f"{_number_of_sentences(other, said)} in training under another sentence_id, "
+                f"first {first!r}; they count as never seen: {mend}",
             )
         variations = unseen[words.isin(varied) & ~words.isin(told) & (words != "")]
         if len(variations):
-            number, first = variations["sentence_id"].nunique(), variations["sentence"].iloc[0]
+            first = variations["sentence"].iloc[0]
             yield Finding(
                 False,
-                f"{number_of(number, f'sentence of {said} is', f'sentences of {said} are')} in training as a "
-                f"variation of another, first {first!r} of {varied[_words(first)]!r}; they count as never "
+                f"{_number_of_sentences(variations, said)} in training as a variation of another, "
+                f"first {first!r} of {varied[_words(first)]!r}; they count as never "
                 "seen: give both the same sentence_id and sentence",
             )
+
+
+def _number_of_sentences(clips: pd.DataFrame, part: str) -> str:
+    return number_of(clips["sentence_id"].nunique(), f"sentence of {part} is", f"sentences of {part} are")
 
 
 def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
