@@ -255,7 +255,7 @@ def _share(
 def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsParams) -> Names:
     """Assign shuffled sentences, signers or clips to test, then to val, until each has its share of clips.
 
-    A group that would make a part twice as large as that is left for training, which keeps at least one.
+    A group with most of the clips that are left stays for training, which keeps at least one group.
     """
     key = f"{params.mode}_id"
     if params.mode == "signer":
@@ -281,22 +281,23 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
 
 
 def _filling(queue: list[Any], sizes: Mapping[Any, int], wanted: int, others: int) -> set[Any]:
-    """Return the groups of `queue` that together have the `wanted` number of clips, but not twice as many.
+    """Return the first groups of `queue` that together have the `wanted` number of clips.
 
-    If they have not half of it, the smallest group that has is taken instead, but never the largest of all;
-    if each is too large, the smallest. `others` is the number of parts that need a group too. One group
-    always stays in the queue.
+    A group is left out that would give the part more than wanted and more than what stays for the others. If
+    the rest have not half of what is wanted, the smallest group that has is taken instead. `others` is the
+    number of parts that need a group too. One group always stays in the queue.
     """
+    total = sum(sizes[group] for group in queue)
     taken: set[Any] = set()
     filled = 0
     for group in queue[:-1]:
         if filled >= wanted or (taken and len(queue) - len(taken) <= others):
             break
-        if filled + sizes[group] <= 2 * wanted:
+        if filled + sizes[group] <= max(wanted, total / 2):
             taken.add(group)
             filled += sizes[group]
     ordered = sorted(queue, key=lambda group: sizes[group])  # stable: of equal ones, the first drawn
     if 2 * filled < wanted and len(queue) > others:
-        enough = [group for group in ordered[:-1] if 2 * sizes[group] >= wanted]
+        enough = [group for group in ordered[:-1] if wanted <= 2 * sizes[group] <= total]
         taken = {*enough[:1]} or taken
     return taken or ({ordered[0]} if wanted and len(queue) > 1 else set())
