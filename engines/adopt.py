@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from engines import code_digests
 from engines.dvc_stage import target
 from engines.restored import remember
 from engines.verify import states
@@ -37,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     # committing stale files would make DVC treat them as up to date
     file = target(Path(), preset).as_posix()
+    code_digests.refresh(Path(file))
     commit = [sys.executable, "-m", "dvc", "commit", "--force", file]
     done = subprocess.run(commit, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode == 0:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from engines.code_digests import is_digests
 from signloom.errors import PRESETS
 
 _MODULE = "engines.dvc_stage"
@@ -213,7 +214,7 @@ def _with_rules_apart(graph: Any, stages: Collection[Any], own: Wanted) -> list[
 
 def certainly_differs(stage: Any) -> bool:
     """Return whether `stage` was never built, or something beside its code and its command has changed."""
-    data = [dep for dep in stage.deps if Path(dep.def_path).suffix != ".py" and dep.exists]
+    data = [dep for dep in stage.deps if not is_digests(dep.def_path) and dep.exists]
     return not any(dep.hash_info for dep in stage.deps) or any(dep.status() for dep in data)
 
 

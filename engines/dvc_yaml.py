@@ -20,8 +20,10 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
+from engines import code_digests
 from engines.dvc_stage import CHECKED, command, target
 from engines.given import BY_RULES
+from engines.import_closure import code_of
 from engines.pipeline import Pipeline
 from engines.workflow import workflow
 from signloom.dataset.shard_names import shard_names
@@ -41,6 +43,8 @@ def render(root: Path, preset: str | None = None) -> str:
         built = [rule for rule in flow.rules if Path(rule.snakefile).name not in SNAKEMAKE_ALONE]
         rules = [rule for rule in built if rule.name != "all"]
         stages = dict(stage for rule in rules for stage in _stages(rule, loaded))
+        code = _code_stage([rule.name for rule in rules], loaded)
+    stages = {code_digests.STAGE: code, **stages}
     tree = {"stages": stages, "plots": _plots(loaded)}
     return HEADER + dump(tree)
 
@@ -110,12 +114,26 @@ def _stage(rule: Any, flow: Pipeline, variant: str, place: Place) -> dict[str, A
     # a key that a preset sets later is in no list of parameters, so this stage looks at the files themselves,
     # and says that dvc.yaml is old
     presets = [(PRESETS / f"{name}.yaml").as_posix() for name in flow.presets if rule.name == CHECKED[0]]
-    stage["deps"] = sorted({*_inputs(rule, flow, wildcards, given), *folders, *presets})
+    code = code_digests.digests(flow.product(code_digests.STAGE), rule.name)
+    inputs = {*_inputs(rule, flow, wildcards, given)}.difference(code_of(rule.name))
+    stage["deps"] = sorted({*inputs, code, *folders, *presets})
     stage["params"] = _params(given, flow.presets)
     metrics = [path for path in outputs if path.startswith("metrics/")]
     stage["outs"] = [path for path in outputs if path not in metrics]
     stage["metrics"] = [{path: {"cache": False}} for path in metrics]
     return {key: value for key, value in stage.items() if value}
+
+
+def _code_stage(names: list[str], flow: Pipeline) -> dict[str, Any]:
+    """Return the DVC stage that writes the digests of the code of all others."""
+    folder = flow.product(code_digests.STAGE)
+    return {
+        "desc": "Write digests of the code of every stage.",
+        **({"wdir": "../../.."} if flow.preset else {}),
+        "cmd": code_digests.command(folder, names),
+        "deps": sorted({path for name in names for path in code_of(name)}),
+        "outs": [code_digests.digests(folder, name) for name in names],
+    }
 
 
 def _inputs(rule: Any, flow: Pipeline, wildcards: SimpleNamespace, given: list[str]) -> list[str]:

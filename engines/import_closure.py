@@ -14,8 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from snakemake.io import local
-
 # where the workflow stands; a project that uses it as a Snakemake module has another working folder
 WORKFLOW = Path(__file__).parent.parent
 # what files import, so that the engines, which start often, need not parse them each time
@@ -45,6 +43,9 @@ def code_of(stage: str, root: Path = Path()) -> list[str]:
 
 def local_code_of(stage: str) -> list[str]:
     """Return the same for a rule, marked as files that are not kept in object storage."""
+    # a slow import, which DVC's stage `code` should not wait for
+    from snakemake.io import local
+
     return list(local(code_of(stage)))
 
 

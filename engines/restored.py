@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from engines import code_digests
 from engines.dvc_stage import Wanted, is_old, snakemake_call, target, wanted_by
 from signloom.files import write_text
 from signloom.products import BUILD
@@ -92,20 +93,23 @@ def unchanged(file: Path) -> list[Wanted] | None:
     from networkx import dfs_postorder_nodes
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
-    found: dict[Any, Wanted] = {}
+    found: dict[Any, Wanted | None] = {}
     try:
         with Repo() as repo, repo.lock:
+            code_digests.refresh(file)
             graph = repo.index.graph
             for stage in dfs_postorder_nodes(graph):  # what a stage needs comes before it
-                wanted = wanted_by(stage)
-                sure = wanted and stage.path_in_repo == file.as_posix() and found.keys() >= set(graph[stage])
-                if sure and not stage.changed():
+                if stage.path_in_repo != file.as_posix() or not found.keys() >= set(graph[stage]):
+                    continue
+                if stage.name == code_digests.STAGE:
+                    found[stage] = None  # whether its files have changed, those who need them see
+                elif (wanted := wanted_by(stage)) and not stage.changed():
                     found[stage] = wanted
     except NotDvcRepoError:
         return []
     except DvcException:
         return None
-    return list(found.values())
+    return [wanted for wanted in found.values() if wanted]
 
 
 def _touched(kept: Sequence[Wanted], preset: str) -> bool:

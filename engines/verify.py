@@ -15,7 +15,7 @@ from signloom.products import BUILD, Build, State
 from signloom.progress import track
 
 # folders below a build's own that hold no products, or few
-NO_PRODUCTS = {"scratch", "records", "logs", "benchmarks"}
+NO_PRODUCTS = {"scratch", "records", "logs", "benchmarks", "code"}
 
 
 def builds() -> list[Build]:

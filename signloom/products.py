@@ -86,7 +86,9 @@ class Build:
             raise SignloomError(
                 f"{self.lock} is damaged: it is no file of DVC's; restore it: git checkout {self.lock}"
             ) from error
-        outs = [(name, out.path, out.md5) for name, stage in stages.items() for out in stage.outs]
+        # DVC's own stage of this name says what code the others have, and makes no product
+        products = [(name, stage) for name, stage in stages.items() if name != "code"]
+        outs = [(name, out.path, out.md5) for name, stage in products for out in stage.outs]
         return {
             file: Made(name, digest)
             for name, path, md5 in outs

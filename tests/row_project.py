@@ -11,7 +11,7 @@ from checkouts import change_params, link_code
 ROOT = Path(__file__).parent.parent
 CLIPS = [f"s{number // 3}/take-{number}" for number in range(12)]
 TARGETS = ("build/global_stats.npz", "build/processed_metadata.parquet", "build/splits.csv")
-SCRAPS = ("build/scratch/", "build/logs/", "build/benchmarks/", "build/records/")
+SCRAPS = ("build/scratch/", "build/logs/", "build/benchmarks/", "build/records/", "build/code/")
 
 
 def write_project(root: Path, signers: Sequence[str] = ("s0", "s1", "s2", "s3")) -> None:

@@ -25,6 +25,8 @@ STAGES = {
     "both": ("two", ["b", "c"], ["e"]),
 }
 
+CODE = "build/code/one.txt"  # what DVC's stage `code` writes of a stage's modules
+
 
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
@@ -34,9 +36,10 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
     lines = ["stages:"]
     for name, (rule, deps, outs) in STAGES.items():
         lines += [f"  {name}:", f"    cmd: '{command('', rule, outs[0])} # command 1'"]
-        lines += ["    deps: [" + ", ".join(["code.py", *deps]) + "]", f"    outs: [{', '.join(outs)}]"]
+        lines += ["    deps: [" + ", ".join([CODE, *deps]) + "]", f"    outs: [{', '.join(outs)}]"]
     Path("dvc.yaml").write_text("\n".join(lines) + "\n")
-    Path("code.py").write_text("x")
+    Path(CODE).parent.mkdir(parents=True)
+    Path(CODE).write_text("x")
     Path("table").write_text("x")
     return Repo()
 
@@ -74,7 +77,7 @@ def test_only_what_has_changed_is_built(repo: Repo) -> None:
 
 def test_stages_wait_where_code_has_changed_and_their_input_may_stay_the_same(repo: Repo) -> None:
     build(repo, *STAGES)
-    Path("code.py").write_text("y")
+    Path(CODE).write_text("y")
     assert now(repo, "first") == (["alone", "first", "other"], True)
     build(repo, "other", "alone")
     Path("a").write_text("a")
@@ -195,7 +198,7 @@ def test_a_stage_that_fails_beside_others_is_not_tried_again(repo: Repo, snakema
 
 def test_what_waited_is_built_when_what_it_waits_for_is_there(repo: Repo, snakemake: SimpleNamespace) -> None:
     build(repo, *STAGES)
-    Path("code.py").write_text("y")
+    Path(CODE).write_text("y")
     with rwlock(repo.tmp_dir, repo.fs, "dvc repro", [], [str(Path("a").resolve())], False):
         assert dvc_stage.main(["one", "a"]) == 0
     assert snakemake.calls == [(["a", "b", "c"], "--keep-going"), (["d", "e"], "--keep-going")]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from signloom.files import hash_files
 
-LEFT_OUT = {"logs", "benchmarks", "scratch", "records", "report"}
+LEFT_OUT = {"logs", "benchmarks", "scratch", "records", "code", "report"}
 
 
 def products(folder: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from signloom.params.schema import Params
 PRODUCT_FOLDERS = {
     *("shards", "landmarks", "pose_features", "clip_features", "clip_features_augmented", "text", "models"),
     *("embeddings", "inference", "predictions", "export", "report", "gloss", "seeds", "folds", "variants"),
-    *("build", "logs", "benchmarks", "scratch", "records", "side_by_side", "review", "together"),
+    *("build", "logs", "benchmarks", "scratch", "records", "side_by_side", "review", "together", "code"),
 }
 
 

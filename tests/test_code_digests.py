@@ -1,0 +1,98 @@
+"""DVC's stage `code` says of each stage what code it has."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engines import code_digests
+from engines.dvc_stage import certainly_differs
+from engines.restored import unchanged
+from tests.test_import_closure import forget, project
+
+__all__ = ["project"]
+
+PIPELINE = """\
+stages:
+  code:
+    cmd: python -m engines.code_digests build/code work rest
+    deps: [signloom/one.py, signloom/two.py, signloom/two.yaml]
+    outs: [build/code/work.txt, build/code/rest.txt]
+  work:
+    cmd: python -m engines.dvc_stage work made.txt
+    deps: [build/code/work.txt]
+    outs: [made.txt]
+  rest:
+    cmd: python -m engines.dvc_stage rest left.txt
+    deps: [build/code/rest.txt]
+    outs: [left.txt]
+"""
+
+
+def dvc(*words: str) -> None:
+    subprocess.run([sys.executable, "-m", "dvc", *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def built(project: Path) -> Path:
+    """The project with two stages whose products DVC has recorded; `work` imports both modules."""
+    subprocess.run(["git", "init", "-q"], check=True)
+    dvc("init", "-q")
+    (project / "workflow_scripts/rest.py").write_text("import sys\nimport time\n")
+    (project / "dvc.yaml").write_text(PIPELINE)
+    for name in ("made.txt", "left.txt"):
+        (project / name).write_text(name)
+    code_digests.refresh(project / "dvc.yaml")
+    dvc("commit", "--force", "--quiet")
+    return project
+
+
+def change(path: Path) -> None:
+    path.write_text(path.read_text() + "Z = 4\n")
+    forget()
+
+
+def test_the_digests_name_every_module_of_a_stage_and_follow_its_imports(project: Path) -> None:
+    file = project / "build/code/work.txt"
+    code_digests.write("build/code", ["work"])
+    first = file.read_text()
+    assert [line.split()[1] for line in first.splitlines()] == [
+        *("signloom/one.py", "signloom/two.py", "signloom/two.yaml"),
+        *("workflow_scripts/__init__.py", "workflow_scripts/work.py"),
+    ]
+    (project / "signloom/one.py").write_text('"""One."""\n\n\ndef f():\n    import signloom.three\n')
+    forget()
+    code_digests.write("build/code", ["work"])
+    assert "signloom/three.py" in file.read_text() and "signloom/two.py" not in file.read_text()
+
+
+def test_digests_that_are_right_are_not_written_again(project: Path) -> None:
+    code_digests.write("build/code", ["work"])
+    before = (project / "build/code/work.txt").stat().st_mtime_ns
+    code_digests.write("build/code", ["work"])
+    assert (project / "build/code/work.txt").stat().st_mtime_ns == before
+
+
+def test_the_command_of_the_stage_writes_what_it_names(project: Path) -> None:
+    words = code_digests.command("build/own/code", ["work"]).split()
+    assert code_digests.main(words[3:]) == 0
+    assert code_digests.is_digests("build/own/code/work.txt")
+    assert (project / "build/own/code/work.txt").exists()
+
+
+def test_changed_code_is_found_by_the_stages_that_have_it_and_by_no_others(built: Path) -> None:
+    dvc("status", "--quiet")
+    change(built / "signloom/two.py")
+    assert [wanted.rule for wanted in unchanged(Path("dvc.yaml")) or []] == ["rest"]
+
+
+def test_changed_code_alone_may_leave_a_stage_as_it_is(built: Path) -> None:
+    from dvc.repo import Repo
+
+    change(built / "signloom/two.py")
+    code_digests.refresh(built / "dvc.yaml")
+    with Repo() as repo, repo.lock:
+        stages = {stage.name: stage for stage in repo.index.stages}
+        assert stages["work"].changed_deps() and not stages["rest"].changed_deps()
+        assert not certainly_differs(stages["work"])
