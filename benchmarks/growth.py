@@ -95,6 +95,7 @@ def start_dvc(work: Path) -> None:
         timed(work, "dvc", "init", "--no-scm", "--quiet")
         timed(work, "dvc", "config", "core.analytics", "false")
     timed(work, sys.executable, "-m", "engines.dvc_yaml")
+    timed(work, "dvc", "repro", "--single-item", "--quiet", "code")
     seconds, _ = timed(work, "dvc", "commit", "--force", "--quiet", *STAGES)
     print(f"| | `dvc commit` | {seconds:.0f} s |")
 

@@ -48,12 +48,16 @@ def write(folder: str, stages: Sequence[str]) -> None:
 
 
 def refresh(file: Path) -> None:
-    """Write the digests that the dvc.yaml `file` names, as its stage would."""
-    tree = yaml.load(file.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    words = shlex.split(tree["stages"].get(STAGE, {}).get("cmd", ""))
+    """Write the digests that the dvc.yaml `file` names, as its stage would; nothing if DVC cannot read it."""
+    try:
+        tree = yaml.load(file.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (FileNotFoundError, yaml.YAMLError):
+        return  # DVC, which reads it next, says what is wrong
+    stages = (tree or {}).get("stages") or {}
+    words = shlex.split(stages.get(STAGE, {}).get("cmd", ""))
     if _MODULE in words:
-        folder, *stages = words[words.index(_MODULE) + 1 :]
-        write(folder, stages)
+        folder, *names = words[words.index(_MODULE) + 1 :]
+        write(folder, names)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -81,6 +81,14 @@ def test_the_command_of_the_stage_writes_what_it_names(project: Path) -> None:
     assert (project / "build/own/code/work.txt").exists()
 
 
+@pytest.mark.parametrize("text", [None, "", "stages:\n", "stages: {a: {cmd: b}}\n", "stages: [\n"])
+def test_a_dvc_yaml_without_the_stage_writes_nothing(project: Path, text: str | None) -> None:
+    if text is not None:
+        (project / "dvc.yaml").write_text(text)
+    code_digests.refresh(project / "dvc.yaml")
+    assert not (project / "build").exists()
+
+
 def test_changed_code_is_found_by_the_stages_that_have_it_and_by_no_others(built: Path) -> None:
     dvc("status", "--quiet")
     change(built / "signloom/two.py")
