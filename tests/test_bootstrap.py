@@ -20,7 +20,7 @@ from signloom.metrics.bootstrap import (
     ratio,
     resamples,
 )
-from signloom.metrics.wer import normalise, wer_multi_stats, wer_stats
+from signloom.metrics.wer import normalise, wer_multi_stats, wer_stats, words_of
 
 WORDS = ["The", "the", "boy", "girl", "likes", "to", "eat", "an", "apple", ".", "?", "big", "don't", "Zoë"]
 SENTENCE = st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join)
@@ -138,3 +138,34 @@ def test_an_empty_hypothesis_scores_nothing_and_costs_every_word() -> None:
     assert bleu_score(bleu_stats(["a b c d e"], [""]))[0] == 0.0
     assert chrf_score(chrf_stats(["a b c d e"], [""]))[0] == 0.0
     assert ratio(wer_stats(["a b c d e"], [""]))[0] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "\u1781\u17d2\u1789\u17bb\u17c6\u200b\u1791\u17c5",
+            ["\u1781\u17d2", "\u1789\u17bb\u17c6", "\u1791\u17c5"],
+        ),
+        ("I \u2764\ufe0f you", ["i", "you"]),
+        ("\U0001f468\u200d\U0001f469 ok", ["ok"]),
+        (
+            "\u05e9\u05dc\u05d5\u05dd\u200f \u05e2\u05d5\u05dc\u05dd",
+            ["\u05e9\u05dc\u05d5\u05dd", "\u05e2\u05d5\u05dc\u05dd"],
+        ),
+        (
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+            ["\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"],
+        ),
+        ("co\u00adop x\u200d", ["coop", "x"]),
+    ],
+)
+def test_marks_that_nobody_sees_are_no_words(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+
+
+def test_a_right_answer_without_the_marks_that_nobody_sees_is_right() -> None:
+    reference, answer = "co\u00adoperate with\u200f us\u200btoo", "cooperate with us too"
+    assert wer_stats([reference], [answer])[0].tolist() == [0, 4]
+    assert bleu_score(bleu_stats([reference], [answer]))[0] == pytest.approx(100)
+    assert chrf_score(chrf_stats([reference], [answer]))[0] == pytest.approx(100)

@@ -12,7 +12,7 @@ from sacrebleu.metrics import BLEU
 from signloom.evaluation.build_differences import compare_answers, most_changed, paired
 from signloom.metrics.bleu_and_chrf import bleu_score, bleu_stats
 from signloom.metrics.bootstrap import ratio
-from signloom.metrics.paired import Pair, decided, holm, paired_interval, swap_test
+from signloom.metrics.paired import Pair, decided, holm, paired_interval, signer_difference, swap_test
 
 CLIPS, WORDS = 120, 4
 
@@ -204,3 +204,17 @@ def test_the_clips_that_changed_most_come_first_with_both_answers() -> None:
     assert (shown["errors_b"] - shown["errors_a"]).tolist() == [3, -1]
     assert shown["answer_a"].tolist() == ["said", "said"]
     assert shown["answer_b"].tolist() == ["2", "1"]
+
+
+def test_the_difference_by_signer_is_that_of_the_mean_scores_of_the_seeds() -> None:
+    references = ["a b c d e", "f g h i j", "k l m n o p"]
+    answers_of = [
+        ["a b c d e", "f g h", "x"],
+        ["a b x d e", "f g h i j", "k l m n"],
+        ["y", "f g h i", "k l m n o p"],
+    ]
+    runs = np.stack([bleu_stats(references, texts) for texts in answers_of])
+    pair = Pair(runs[:1], runs, bleu_score, ["s1", "s2", "s3"])
+    scores = [BLEU().corpus_score(texts, [references]).score for texts in answers_of]
+    found = signer_difference(pair, 50, 1)["difference_by_signer"]
+    assert found == pytest.approx(np.mean(scores) - scores[0])

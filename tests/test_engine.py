@@ -192,6 +192,10 @@ def test_how_many_sentences_are_listed_changes_nothing_else(exported: Exported, 
         assert answer.matches[:2] == usual.matches[:listed]
         assert len(answer.matches) == listed
     assert len({match.sentence_id for match in answer.matches}) == 3
+    # a sentence that was not compared frame by frame has a score of another scale
+    shares = [match.confidence for match in answer.matches]
+    assert shares == sorted(shares, reverse=True) and (shares[2] == 0) == rerank
+    assert not rerank or sum(shares) == pytest.approx(1)
 
 
 def test_nobody_in_the_picture_is_no_person(engine: SignEngine) -> None:

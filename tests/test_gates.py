@@ -108,3 +108,8 @@ def test_confidence_is_a_softmax_over_sentences() -> None:
     plain = np.exp(np.array([0.9, 0.8, 0.1]) / 0.05)
     assert confidence(np.array([0.9, 0.8, 0.1]), 0.05) == pytest.approx(plain / plain.sum())
     assert confidence(np.array([0.3]), 0.05) == pytest.approx([1.0])
+
+
+def test_a_gallery_without_any_other_sentence_has_no_confidence() -> None:
+    with np.errstate(all="raise"):
+        assert confidence(np.array([[-np.inf, -np.inf], [0.5, -np.inf]]), 0.05).tolist() == [[0, 0], [1, 0]]

@@ -154,6 +154,29 @@ def test_start_and_end_cut_rows_at_their_rate(tmp_path: Path) -> None:
     assert shards.index["detail"][2] == "no row from 90 on; the file has 30"
 
 
+def test_columns_measured_over_a_clip_do_not_depend_on_the_rest_of_its_file(tmp_path: Path) -> None:
+    write_table(tmp_path, {"both": 60})
+    table = pd.read_csv(tmp_path / "hands.csv")
+    table.loc[table.index[30:], COLUMNS[0]] += 500  # somebody else
+    last = table.iloc[30:].assign(video="last")
+    pd.concat([table, last]).to_csv(tmp_path / "hands.csv", index=False)
+    paths = [tmp_path / "hands.csv#both", tmp_path / "hands.csv#last"]
+    write_list(tmp_path, ["cut", "own"], paths, start_s=[1.0, ""])
+    groups = {"groups": ["hands", "hands_clip", "velocity"]}
+    shards = run_stage(tmp_path, {"min_seconds": 0.0}, groups, frame_rate=30.0)
+    np.testing.assert_array_equal(shards.clip("cut"), shards.clip("own"))
+    assert shards.index.loc[0, "frame_index"].tolist() == list(range(35, 65))
+
+
+def test_a_broken_row_rejects_the_clips_that_have_it_alone(tmp_path: Path) -> None:
+    rows = np.ones((30, 4), np.float32)
+    rows[20, 1] = np.nan
+    np.save(tmp_path / "a.npy", rows)
+    write_list(tmp_path, ["a", "b"], [tmp_path / "a.npy"] * 2, start_s=["", 1.0], end_s=[1.0, ""])
+    index = run_stage(tmp_path, {"min_seconds": 0.0}, frame_rate=10.0).index
+    assert index["detail"].tolist() == ["", "row 21 has 1 NaN among 4 values"]
+
+
 def test_groups_need_a_table_of_positions(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones((60, 540), np.float32))
     write_list(tmp_path, ["a"], [tmp_path / "a.npy"])

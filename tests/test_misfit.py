@@ -114,6 +114,13 @@ def test_an_empty_gallery_says_nothing() -> None:
     assert np.isnan(fit.misfit).all() and (fit.nearest == -1).all()
 
 
+def test_the_only_clip_of_a_gallery_has_no_misfit() -> None:
+    point = np.ones((1, 8))
+    for frames in ({}, {"frames": 4}):
+        fit = fit_of(point, np.array([0]), point, np.array([0]), np.arange(1), **frames)
+        assert np.isnan(fit.misfit).all()
+
+
 def test_a_p_value_is_the_share_of_clips_that_fit_as_badly_or_worse() -> None:
     misfit = np.array([0.2, 0.9, np.nan, 0.5, 0.9])
     known = [value for value in misfit if value == value]

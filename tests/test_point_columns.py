@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from signloom.augment.feature_rows import Geometry, augment_rows
 from signloom.errors import SignloomError
-from signloom.features.pose.imported import write_ready_shard
+from signloom.features.pose.imported import source_of, write_ready_shard
 from signloom.features.pose.point_columns import point_columns
 from signloom.params.features import ColumnLayout, GateParams, PositionsParams
 from signloom.params.sign2text import AugmentParams
@@ -127,6 +127,18 @@ def test_a_shard_of_points_takes_every_second_row_and_says_its_rate(tmp_path: Pa
     expected = point_columns(rows(6).astype(np.float32)[::2].astype(float), section(PositionsParams, **BODY))
     np.testing.assert_allclose(features[:3], expected, rtol=1e-5)
     assert mask[3:].tolist() == [[1] * 4, [0] * 4, [1] * 4, [1] * 4] and np.isnan(features[4]).all()
+
+
+def test_a_body_is_measured_in_the_rows_of_its_own_clip(tmp_path: Path) -> None:
+    np.save(tmp_path / "both.npy", np.concatenate([9 * rows(20, 1), rows(12)]).astype(np.float32))
+    np.save(tmp_path / "own.npy", rows(12).astype(np.float32))
+    given = section(PositionsParams, **(BODY | {"every": 3}))
+    cut, own = (
+        source_of(given).clip({"video_path": str(tmp_path / name), "start_s": start, "end_s": None}, 10.0)
+        for name, start in (("both.npy", 2.0), ("own.npy", None))
+    )
+    np.testing.assert_array_equal(cut.features, own.features)
+    assert cut.frames.tolist() == [6, 7, 8, 9] and own.frames.tolist() == [0, 1, 2, 3]
 
 
 def augmented(x: np.ndarray, geometry: Geometry, **on: float) -> np.ndarray:

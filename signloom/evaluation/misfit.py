@@ -149,6 +149,8 @@ def _warped(
         mine = mine[np.argsort(apart[row, mine], kind="stable")[: NEAREST + 1]]
         near = np.union1d(np.argsort(apart[row], kind="stable")[:CANDIDATES], mine)
         near = near[np.isfinite(apart[row, near])]
+        if not len(near):  # the clip itself is all there is
+            continue
         others = points[near].astype(np.float64).reshape(len(near), frames, -1)
         found[row, near] = warped_distances(query.reshape(frames, -1), others)
     return found

@@ -103,7 +103,7 @@ def write_signer_stats(
     signer_of: dict[str, str] = {}
     for clip in track(list(clips), "signer_stats"):
         signer = signer_of[clip["clip_id"]] = clip["signer_id"] or ""
-        rows = _rows(source, clip, source.rate(fps))
+        rows = _rows(source, clip, fps)
         if rows is not None:
             found.setdefault(signer, Moments()).add(rows)
     if not found:

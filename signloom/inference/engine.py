@@ -237,7 +237,8 @@ class SignEngine:
         if rerank:
             near = np.take_along_axis(cosines, compared, 1)
             score = np.where(np.isfinite(near), warped[:, :best], -np.inf)
-            ranking = cosines.copy()
+            # the two scores have different scales, so those that were not compared have no confidence
+            ranking = np.full_like(cosines, -np.inf)
             np.put_along_axis(ranking, compared, score.astype(np.float32), 1)
             order = np.argsort(-score, axis=1, kind="stable")
             for table in (places, warped):  # those that were not compared follow by their cosines
@@ -253,7 +254,7 @@ class SignEngine:
                 self._match(
                     int(rows[query, place]),
                     rank=rank,
-                    similarity=float(ranking[query, place]),
+                    similarity=float((ranking if rerank and rank <= best else cosines)[query, place]),
                     raw_similarity=float(cosines[query, place]),
                     confidence=float(shares[query, place]),
                     proto_similarity=_known(to_prototypes[query, place]),

@@ -139,10 +139,11 @@ def _closed(gate: Gate, gate_inputs: GateInputs, thresholds: Thresholds) -> npt.
 
 
 def confidence(similarity: Floats, temperature: float) -> npt.NDArray[np.float64]:
-    """Return the softmax over sentences (..., S) of `similarity` / `temperature`."""
-    scaled = (similarity - similarity.max(-1, keepdims=True)).astype(np.float64) / temperature
-    shares = np.exp(scaled)
-    return np.asarray(shares / shares.sum(-1, keepdims=True))
+    """Return the softmax over sentences (..., S) of `similarity` / `temperature`; 0 for all if all are -inf."""
+    highest = similarity.max(-1, keepdims=True)
+    there = np.where(np.isfinite(highest), highest, 0)
+    shares = np.exp((similarity - there).astype(np.float64) / temperature)
+    return np.asarray(shares / np.maximum(shares.sum(-1, keepdims=True), np.finfo(np.float64).tiny))
 
 
 def highest(scores: Floats, count: int) -> npt.NDArray[np.intp]:

@@ -6,7 +6,7 @@ import numpy as np
 from sacrebleu.metrics import BLEU, CHRF
 
 from signloom.metrics.bootstrap import Floats
-from signloom.metrics.wer import spaced
+from signloom.metrics.wer import seen, spaced
 
 _ORDER = 4  # word n-grams of BLEU
 _CHRF_ORDER = 6  # character n-grams of chrF
@@ -18,7 +18,7 @@ def bleu_stats(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:
     metric = BLEU(effective_order=True)  # the option only silences a warning about single sentences
     rows = []
     for reference, hypothesis in zip(references, hypotheses, strict=True):
-        score = metric.sentence_score(spaced(hypothesis), [spaced(reference)])
+        score = metric.sentence_score(spaced(seen(hypothesis)), [spaced(seen(reference))])
         rows.append([score.sys_len, score.ref_len, *score.counts, *score.totals])
     return np.array(rows, np.float64).reshape(len(rows), 2 + 2 * _ORDER)
 
@@ -46,7 +46,8 @@ def chrf_stats(references: Sequence[str], hypotheses: Sequence[str]) -> Floats:
     if not references:
         return np.zeros((0, 3 * _CHRF_ORDER))
     # sacreBLEU has no public access to per-clip counts; a test compares the sums with its corpus score
-    stats = CHRF()._extract_corpus_statistics(list(hypotheses), [list(references)])
+    texts = list(map(seen, hypotheses)), [list(map(seen, references))]
+    stats = CHRF()._extract_corpus_statistics(*texts)
     return np.array(stats, np.float64)
 
 

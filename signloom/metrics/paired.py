@@ -84,13 +84,14 @@ def _over_seeds(scores: Floats, generator: np.random.Generator) -> Floats:
 def signer_difference(pair: Pair, count: int, seed: int) -> dict[str, Any]:
     """Return `difference_by_signer` with its bounds over resamples of signers, then of their clips.
 
-    Counts are averaged over seeds. With few signers the bounds are null (`signers.signer_figure`).
+    It is that of the mean scores of the seeds. With few signers the bounds are null (`signers.signer_figure`).
     """
-    columns = pair.a.shape[2]
-    both = np.concatenate([pair.a.mean(0), pair.b.mean(0)], 1)
+    of_a, _, columns = pair.a.shape
+    both = np.concatenate([*pair.a, *pair.b], 1)
 
     def difference(sums: Floats) -> Floats:
-        return np.asarray(pair.score(sums[:, columns:]) - pair.score(sums[:, :columns]))
+        scores = pair.score(sums.reshape(-1, columns)).reshape(len(sums), -1)
+        return np.asarray(scores[:, of_a:].mean(1) - scores[:, :of_a].mean(1))
 
     return signer_figure("difference_by_signer", both, pair.signers, difference, count, seed, "undefined")
 

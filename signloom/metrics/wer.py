@@ -12,6 +12,9 @@ from signloom.metrics.bootstrap import Floats
 
 Lines = Sequence[Sequence[str]]  # the words of each clip
 
+_JOINERS = "\u200c\u200d"  # parts of words in Persian and Indian scripts
+_SELECTORS = range(0xFE00, 0xFE10)  # whether a symbol is drawn in colour
+
 WER_SIGNATURE = (
     "words|scripts without spaces:characters|case:folded|punctuation:dropped|apostrophes in words:kept"
     "|lib:jiwer"
@@ -22,14 +25,32 @@ def normalise(text: str) -> str:
     """Return the words of `text` for WER and exact match, separated by one space.
 
     Text is NFKC-normalised and case-folded. Punctuation and symbols are dropped, except apostrophes inside a
-    word. Capitals and punctuation are not signed, and BLEU and chrF score the raw text anyway.
+    word. Capitals and punctuation are not signed, and BLEU and chrF score them anyway.
     """
-    folded = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
+    folded = unicodedata.normalize("NFKC", seen(text)).replace("’", "'").casefold()
     kept = [
         mark if unicodedata.category(mark)[0] not in "PS" or _inside_word(folded, place) else " "
         for place, mark in enumerate(folded)
     ]
     return " ".join("".join(kept).split())
+
+
+def seen(text: str) -> str:
+    """Return `text` without marks that nobody sees; a break between words without a space is a space."""
+    if text.isascii():
+        return text
+    kept = [
+        mark
+        for place, mark in enumerate(text.replace("\u200b", " "))
+        if ord(mark) not in _SELECTORS
+        and (unicodedata.category(mark) != "Cf" or (mark in _JOINERS and _between_letters(text, place)))
+    ]
+    return "".join(kept)
+
+
+def _between_letters(text: str, place: int) -> bool:
+    around = text[place - 1 : place] + text[place + 1 : place + 2]
+    return len(around) == 2 and all(unicodedata.category(mark)[0] in "LM" for mark in around)
 
 
 # Thai, Lao, Tibetan, Burmese, Khmer, Chinese and Japanese do not put spaces between words

@@ -41,12 +41,27 @@ class Rows:
     present: Mask
     frames: NDArray[np.int64]
 
-    def cut(self, start_s: float | None, end_s: float | None, fps: float) -> "Rows":
-        """Return the rows from `start_s` to `end_s` (None: first or last row); raise if there are none."""
-        inside = slice(round((start_s or 0) * fps), None if end_s is None else round(end_s * fps))
-        if not len(self.frames[inside]):
-            raise SignloomError(f"no row from {inside.start} on; the file has {len(self.frames)}")
-        return Rows(self.features[inside], self.present[inside], self.frames[inside])
+
+@dataclass(frozen=True)
+class Span:
+    """Rows of a file from `start` to before `end` (None: to its last)."""
+
+    start: int = 0
+    end: int | None = None
+
+    @classmethod
+    def of_cut(cls, start_s: float | None, end_s: float | None, fps: float) -> "Span":
+        """Return the rows between two times (None: first or last row) of a file with `fps` rows a second."""
+        return cls(round((start_s or 0) * fps), None if end_s is None else round(end_s * fps))
+
+    def of(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return these rows of a file; raises SignloomError if there are none."""
+        if not len(inside := rows[self.start : self.end]):
+            raise SignloomError(f"no row from {self.start} on; the file has {len(rows)}")
+        return inside
+
+
+WHOLE = Span()
 
 
 class Source:
@@ -62,17 +77,20 @@ class Source:
                 return self.files.shape(path)[1]
         return 0
 
-    def load(self, path: Path) -> Rows:
-        """Read one clip; raises SignloomError if it cannot be read or is broken."""
+    def load(self, path: Path, span: Span = WHOLE) -> Rows:
+        """Read rows of one file; raises SignloomError if it cannot be read or they are broken."""
         values, place = self.files.read(path), split_key(path)
         frames = self.files.table(place[0]).frames(place[1]) if place else np.arange(len(values))
+        values, frames = span.of(values), span.of(frames)
         if values.shape[1] == FEATURE_DIM:
             return Rows(*_missing_parts(values), frames)
         nan = np.isnan(values)
         # a row is missing as a whole; a single NaN is the trace of a failed computation
         if (broken := nan.any(axis=1) & ~nan.all(axis=1)).any():
             row = int(broken.argmax())
-            raise SignloomError(f"row {row + 1} has {nan[row].sum()} NaN among {len(nan[row])} values")
+            raise SignloomError(
+                f"row {span.start + row + 1} has {nan[row].sum()} NaN among {len(nan[row])} values"
+            )
         return Rows(*_missing_rows(values), frames)
 
     def clip(self, clip: Mapping[str, Any], fps: float) -> Rows:
@@ -80,7 +98,8 @@ class Source:
 
         Raises SignloomError if it cannot be read.
         """
-        return self.load(Path(clip["video_path"])).cut(clip["start_s"], clip["end_s"], fps)
+        # cut first: what is measured over a clip, such as its mean, must not depend on others in its file
+        return self.load(Path(clip["video_path"]), Span.of_cut(clip["start_s"], clip["end_s"], fps))
 
     def rate(self, fps: float) -> float:
         """Return how many rows a second are taken, of `fps` that the clips have."""
@@ -114,17 +133,17 @@ class Positions(Source):
         """Return the number of columns that are made, of whatever clips."""
         return width_of(self.params.groups)
 
-    def load(self, path: Path) -> Rows:
-        """Compute the chosen columns of one clip; raises SignloomError if its rows cannot be read."""
+    def load(self, path: Path, span: Span = WHOLE) -> Rows:
+        """Compute the chosen columns of rows of one file; raises SignloomError if they cannot be read."""
         place = split_key(path)
         if place is None:
             raise SignloomError(
                 "expected a clip of a table, such as hands.csv#98, because positions.groups is set"
             )
         table, key = self.files.table(place[0]), place[1]
-        points = read_points(table.columns, table.values(key))
+        points = read_points(table.columns, span.of(table.values(key)))
         made = position_features(points, self.params.groups, self.params.span)
-        return Rows(made.astype(np.float32), presence(points), table.frames(key))
+        return Rows(made.astype(np.float32), presence(points), span.of(table.frames(key)))
 
 
 class Points(Source):
@@ -138,13 +157,13 @@ class Points(Source):
         """Return the number of columns that are made, of whatever clips."""
         return self.params.width
 
-    def load(self, path: Path) -> Rows:
-        """Compute the columns of one clip; raises SignloomError if its rows cannot be read."""
-        given, every = super().load(path), self.params.every
+    def load(self, path: Path, span: Span = WHOLE) -> Rows:
+        """Compute the columns of rows of one file; raises SignloomError if they cannot be read."""
+        given, every = super().load(path, span), self.params.every
         made = point_columns(given.features[::every].astype(np.float64), self.params)
         there = np.isfinite(made).any(axis=1, keepdims=True)
         present = np.repeat(there, len(PARTS), 1).astype(np.uint8)
-        return Rows(made.astype(np.float32), present, np.arange(len(made)))
+        return Rows(made.astype(np.float32), present, np.arange(len(made)) + span.start // every)
 
     def rate(self, fps: float) -> float:
         """Return how many rows a second are taken."""
@@ -170,7 +189,7 @@ def write_ready_shard(
     can be read has no columns.
     """
     source = source_of(positions)
-    fps = source.rate(fps)
+    given_fps, fps = fps, source.rate(fps)
     npy, mask, index = outputs
     dim = source.width(Path(clip["video_path"]) for clip in clips)
     nothing = Rows(np.zeros((0, dim), np.float32), np.zeros((0, len(PARTS)), np.uint8), np.zeros(0, np.int64))
@@ -181,7 +200,7 @@ def write_ready_shard(
     ):
         for clip in track(clips, "import_features"):
             try:
-                found = source.clip(clip, fps)
+                found = source.clip(clip, given_fps)
                 if found.features.shape[1] != dim:
                     raise SignloomError(f"{found.features.shape[1]} columns, and other clips have {dim}")
                 verdict = _judge(found, fps, quality)
