@@ -139,7 +139,7 @@ def _closed(gate: Gate, gate_inputs: GateInputs, thresholds: Thresholds) -> npt.
 
 
 def confidence(similarity: Floats, temperature: float) -> npt.NDArray[np.float64]:
-    """Return the softmax over sentences (..., S) of `similarity` / `temperature`; 0 for all if all are -inf."""
+    """Return the softmax over sentences (..., S) of `similarity` / `temperature`; zeros if all are -inf."""
     highest = similarity.max(-1, keepdims=True)
     there = np.where(np.isfinite(highest), highest, 0)
     shares = np.exp((similarity - there).astype(np.float64) / temperature)

@@ -84,7 +84,7 @@ def _over_seeds(scores: Floats, generator: np.random.Generator) -> Floats:
 def signer_difference(pair: Pair, count: int, seed: int) -> dict[str, Any]:
     """Return `difference_by_signer` with its bounds over resamples of signers, then of their clips.
 
-    It is that of the mean scores of the seeds. With few signers the bounds are null (`signers.signer_figure`).
+    It is that of the seeds' mean scores. With few signers the bounds are null (`signers.signer_figure`).
     """
     of_a, _, columns = pair.a.shape
     both = np.concatenate([*pair.a, *pair.b], 1)
