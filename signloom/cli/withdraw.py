@@ -234,7 +234,7 @@ def _edit_tables(dataset: DatasetParams) -> None:
     gone = rows[are_withdrawn(rows, listed)]
     if _can_edit(dataset) and len(gone):
         write_text(Path(dataset.table), without_rows(Path(dataset.table), {*gone["row"]}, ["video"]))
-    if dataset.review and Path(dataset.review).suffix in _TEXT_TABLES:
+    if dataset.review and Path(dataset.review).suffix.lower() in _TEXT_TABLES:
         review = Path(dataset.review)
         done = read_table(review, ["clip_id"])
         if len(mine := done[done["clip_id"].isin({*listed["clip_id"]} - {""})]):
@@ -242,7 +242,7 @@ def _edit_tables(dataset: DatasetParams) -> None:
 
 
 def _can_edit(dataset: DatasetParams) -> bool:
-    return dataset.importer == "csv" and Path(dataset.table).suffix in _TEXT_TABLES
+    return dataset.importer == "csv" and Path(dataset.table).suffix.lower() in _TEXT_TABLES
 
 
 def _other_table(build: Build, dataset: DatasetParams) -> str:

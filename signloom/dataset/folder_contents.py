@@ -26,7 +26,8 @@ _MOST_TABLES = 20
 _MOST_ROOTS = 40
 # forms whose files have the same names
 _TWINS = {"how2sign": ["how2sign_clips"], "phoenix2014t": ["phoenix2014t_videos"]}
-# tiers by the names of public corpora: DGS Corpus (one person for each camera), NCSLGR, NIASL
+# tiers by the names of public corpora and of our own files: DGS Corpus (one person for each camera), NCSLGR,
+# NIASL and `signloom predict --eaf`
 _KNOWN_TIERS = [
     *(
         ElanTiers(
@@ -37,7 +38,7 @@ _KNOWN_TIERS = [
         for person in "AB"
     ),
     ElanTiers(sentence="English translation", gloss=["main gloss", "non-dominant hand gloss"]),
-    ElanTiers(sentence="sentence", gloss=["both", "right", "left"]),
+    ElanTiers(sentence="sentence", gloss=["both", "right", "left", "gloss"]),
 ]
 
 

@@ -38,19 +38,24 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | str:
     try:
         rows = (
             read_table(table, [])
-            if table.suffix == ".xlsx"
+            if table.suffix.lower() == ".xlsx"
             else read_text(table, found_separator(table), [], short=True)
         )
-        files = VideoFiles(root)
-        found = {
-            str(name): [_video(cell.strip(), root, files) for cell in rows[name]]
-            for name in rows.columns.drop(["row", SHORT], errors="ignore")
-        }
     except SignloomError as error:
         return "" if table.suffix.lower() == ".txt" else str(error)  # most texts are no tables
+    if {"clip_id", "action"} <= {*rows}:  # what people decided about clips, which this table does not add
+        return ""
+    files, unclear = VideoFiles(root), dict[str, str]()
+    found = {
+        str(name): _videos(str(name), rows[name], root, files, unclear)
+        for name in rows.columns.drop(["row", SHORT], errors="ignore")
+    }
     if not found or not len(rows):
         return ""
     best = max(found, key=lambda name: sum(map(bool, found[name])))
+    # a number of a take may be the name of several videos too, and then another column names them
+    if unclear and (best in unclear or not any(found[best])):
+        return f"{table}: {unclear.get(best, next(iter(unclear.values())))}"
     videos = [video or rows[best].iloc[number].strip() for number, video in enumerate(found[best])]
     taken = {
         ours: name
@@ -90,6 +95,20 @@ def _why_not(rows: pd.DataFrame, best: str, videos: list[str], taken: dict[str, 
             )
         first[video] = row
     return ""
+
+
+def _videos(
+    name: str, cells: pd.Series, root: Path, files: VideoFiles, unclear: dict[str, str]
+) -> list[str | None]:
+    """Return what `_video` does for each cell of a column; say in `unclear` if a name has several videos."""
+    found: list[str | None] = []
+    for cell in cells:
+        try:
+            found.append(_video(cell.strip(), root, files))
+        except SignloomError as error:
+            unclear.setdefault(name, str(error))
+            found.append(None)
+    return found
 
 
 def _video(cell: str, root: Path, files: VideoFiles) -> str | None:

@@ -74,7 +74,10 @@ def read_table(path: Path) -> NDArray[Any]:
         if path.suffix.lower() == ".csv":
             values = _csv_rows(path)
         elif path.suffix.lower() == ".npz":
-            with np.load(path, allow_pickle=False) as file:
+            file = np.load(path, allow_pickle=False)
+            if isinstance(file, np.ndarray):
+                raise ValueError("it is an .npy, so call it so")
+            with file:
                 values = file[file.files[0]]
         else:
             values = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -92,6 +95,9 @@ def read_row(path: Path) -> NDArray[Any]:
         values = np.load(path, allow_pickle=False)
     except (OSError, EOFError, ValueError) as error:
         raise LandmarksUnreadable(f"{path.name}: not an array of numbers: {error}") from error
+    if not isinstance(values, np.ndarray):
+        values.close()
+        raise LandmarksUnreadable(f"{path.name}: not an array of numbers but an .npz, so call it so")
     if values.size != max(values.shape, default=0) or values.dtype.kind not in "fiu":
         raise LandmarksUnreadable(f"{path.name}: expected one row of numbers, found shape {values.shape}")
     known_width(values.size, f"{path.name}: ")

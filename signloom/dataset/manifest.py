@@ -294,12 +294,19 @@ def _time(row: dict[str, Any], column: str) -> float:
     if row[column] == "":
         return math.nan
     try:
-        value = float(row[column])
+        value = float(_no_underscore(row[column]))
     except ValueError:
         value = math.nan
     if not value >= 0 or math.isinf(value):
         raise Reject(BAD_ROW, f"{column} {row[column]!r} is not a time in seconds")
     return value
+
+
+def _no_underscore(text: str) -> str:
+    """Return `text`; raises ValueError for `1_12`, which Python reads as 112."""
+    if "_" in text:
+        raise ValueError(text)
+    return text
 
 
 def _consent(row: dict[str, Any]) -> dict[str, str]:
@@ -316,7 +323,7 @@ def _consent(row: dict[str, Any]) -> dict[str, str]:
 def _sentence_id(row: dict[str, Any], signed: bool) -> int:
     """Return the sentence id; -1 means that nothing is signed in the clip."""
     try:
-        number = int(row["sentence_id"] or "-1")
+        number = int(_no_underscore(row["sentence_id"]) or "-1")
     except ValueError:
         raise Reject(BAD_ROW, f"sentence_id {row['sentence_id']!r} is not a whole number") from None
     if signed and not 0 <= number < 2**31:
@@ -356,7 +363,7 @@ def _load_variations(path: str | None) -> dict[int, list[str]]:
     if path is None:
         return {}
     try:
-        given = json.loads(Path(path).read_text("utf-8"))
+        given = json.loads(Path(path).read_text("utf-8-sig"))
         numbers = {int(number): texts for number, texts in given.items()}
     except (OSError, ValueError, AttributeError) as error:
         raise SignloomError(

@@ -26,6 +26,8 @@ COLUMNS = ["clip_id", "signer_id", "video_hash", "withdrawn_on"]
 def list_beside(table: str | Path) -> Path:
     """Return the path of the list that belongs to a table of clips, a file or a folder."""
     table = Path(table)
+    if table.name in ("", ".."):
+        table = table.resolve()
     # each folder has its own: other corpora may lie beside it
     return table.with_name(f"{table.name}.{_NAME}" if table.is_dir() else _NAME)
 
@@ -47,7 +49,7 @@ def are_withdrawn(rows: pd.DataFrame, listed: pd.DataFrame) -> NDArray[np.bool_]
     if listed.empty:
         return np.zeros(len(rows), bool)
     clips = {*listed["clip_id"]} - {""}
-    signers = {*listed["signer_id"][listed["clip_id"] == ""]} - {""}
+    signers = {*listed["signer_id"][listed["clip_id"] == ""].str.strip()} - {""}
     ids = pd.Series(clip_ids(rows), index=rows.index)
     return np.asarray(ids.isin(clips) | rows["signer_id"].str.strip().isin(signers), bool)
 
@@ -65,7 +67,15 @@ def same_parts(rows: pd.DataFrame, contents: Sequence[str], listed: pd.DataFrame
 
 def _times_of(clip_id: str) -> tuple[str, str]:
     found = _CUT.search(clip_id)
-    return _part(found[1], found[2]) if found else _part("", "")
+    return _part(found[1], found[2]) if found and _is_cut(found[1], found[2]) else _part("", "")
+
+
+def _is_cut(start: str, end: str) -> bool:
+    """Return whether two texts are the times of a part, and not of a name such as `anna@2024-01`."""
+    try:
+        return float(start or 0) < float(end or "inf")
+    except ValueError:
+        return False
 
 
 def _part(start: str, end: str) -> tuple[str, str]:

@@ -174,7 +174,8 @@ def annotations(eaf: Eaf, tier: str) -> list[Annotation]:
         found = [Annotation(slots[begun], slots[ended], text) for begun, ended, text, _ in aligned.values()]
     else:
         groups: dict[str, list[str]] = {}
-        for parent, text, _, _ in referring.values():
+        for key in _in_order(referring):
+            parent, text, _, _ = referring[key]
             groups.setdefault(parent, []).append(text)
         spans = {key: span for name in eaf.tiers for key, span in _spans(eaf, name, groups)}
         found = [note for parent, texts in groups.items() for note in _shared(spans[parent], texts)]
@@ -191,11 +192,29 @@ def _spans(eaf: Eaf, tier: str, wanted: dict[str, list[str]]) -> Iterator[tuple[
     for key, (begun, ended, text, _) in aligned.items():
         yield key, Annotation(slots[begun], slots[ended], text)
     groups: dict[str, list[str]] = {}
-    for key, (parent, _, _, _) in referring.items():
-        groups.setdefault(parent, []).append(key)
+    for key in _in_order(referring):
+        groups.setdefault(referring[key][0], []).append(key)
     above = {key: span for name in eaf.tiers for key, span in _spans(eaf, name, groups)} if groups else {}
     for parent, keys in groups.items():
         yield from zip(keys, _shared(above[parent], keys), strict=True)
+
+
+def _in_order(referring: dict[str, tuple[str, str, str | None, str | None]]) -> list[str]:
+    """Return the ids of annotations, each after the one that it names as the previous one.
+
+    A file may list them in any order. Raises RecursionError if they follow each other in a circle.
+    """
+    place: dict[str, int] = {}
+
+    def number(key: str, depth: int = 0) -> int:
+        if depth > len(referring):
+            raise RecursionError(key)
+        if key not in place:
+            previous = referring[key][2]
+            place[key] = number(previous, depth + 1) + 1 if previous in referring else 0
+        return place[key]
+
+    return sorted(referring, key=number)
 
 
 def _shared(span: Annotation, texts: list[str]) -> list[Annotation]:

@@ -9,7 +9,6 @@ from signloom.dataset.forms.texts import one_form, one_gloss, text_numbers
 from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
 from signloom.errors import SignloomError
-from signloom.gate import HIDDEN
 
 
 def read_folders(files: list[Path], videos: Path) -> pd.DataFrame:
@@ -28,9 +27,9 @@ def read_folders(files: list[Path], videos: Path) -> pd.DataFrame:
     inside = [
         (sign, clip)
         for sign in sorted(table.iterdir())
-        if sign.is_dir() and not sign.name.startswith(HIDDEN)
+        if sign.is_dir() and not sign.name.startswith(".")  # such as a folder of deleted files
         for clip in sorted(sign.iterdir())
-        if not clip.name.startswith(HIDDEN)
+        if not clip.name.startswith(".")
     ]
     # beside videos, such files may be anything
     clips = [(sign, clip) for sign, clip in inside if is_clip(clip)] or [

@@ -31,8 +31,8 @@ _MEANT = {
     "signer": "signer_id",
     "glosses": "gloss",
     "speaker": "signer_id",
-    "start": "start_s",
-    "end": "end_s",
+    **dict.fromkeys(("start", "start_time", "start_sec", "begin"), "start_s"),
+    **dict.fromkeys(("end", "end_time", "end_sec", "finish"), "end_s"),
 }
 _NEAR = 0.85  # of difflib: `sentence-id` and `signerid` are near, `gloss_id` and `gloss` are not
 

@@ -18,9 +18,12 @@ from signloom.errors import SignloomError
 SUFFIXES = (".srt", ".vtt")
 _LANGUAGE = re.compile(r"\.[A-Za-z]{2,3}([-_][A-Za-z0-9]+)?$")
 # of HTML, and of other subtitle formats that tools leave in these
-_MARKUP = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
-_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
-_TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
+_MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|<\d+:[\d:.]+>|\{\\[^{}]*\}")
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
+_TIMES = re.compile(rf"\s*{_TIME}\s*--?>\s*{_TIME}")
+
+_LIKE = "such as 00:00:03,000 --> 00:00:05,000"
 
 
 def read_subtitles(files: list[Path], videos: Path) -> pd.DataFrame:
@@ -50,33 +53,39 @@ def cues(file: Path) -> Iterator[tuple[int, str, str, str]]:
     """Yield number, start and end in seconds, and text of every cue that has a text.
 
     A cue is a line of times and the lines up to the next empty one. Other blocks, such as notes and styles,
-    and the name of a cue are no text.
+    and the name of a cue are no text. Raises SignloomError for a file without a cue, and for an arrow that is
+    not between two times, because a cue would be lost.
     """
     try:
-        lines = file.read_text("utf-8-sig").splitlines()
+        # some tools end a line with one mark too many, which would be an empty line
+        lines = file.read_bytes().decode("utf-8-sig").replace("\r\r\n", "\n").splitlines()
     except UnicodeDecodeError as error:
         raise SignloomError(f"{file}: not a readable subtitle file: {error}") from error
     found: list[tuple[str, str, list[str]]] = []
     inside = False
-    for line in lines:
+    for place, line in enumerate(lines, 1):
         if times := _TIMES.match(line):
             # the number of this cue, where no empty line stands before it
             if inside and found[-1][2] and found[-1][2][-1].strip().isdecimal():
                 found[-1][2].pop()
             found.append((_seconds(*times.groups()[:4]), _seconds(*times.groups()[4:8]), []))
             inside = True
+        elif "-->" in line:
+            raise SignloomError(f"{file}: line {place}: {line.strip()!r} has no two times {_LIKE}")
         elif not line.strip():
             inside = False
         elif inside:
             found[-1][2].append(line)
+    if not found and any(line.strip() and not line.startswith("WEBVTT") for line in lines):
+        raise SignloomError(f"{file}: it has no line of times {_LIKE}")
     for number, (start, end, texts) in enumerate(found, start=1):
-        text = one_form(html.unescape(_MARKUP.sub("", "\n".join(texts))))
+        text = one_form(html.unescape(_MARKUP.sub("", _BREAK.sub(" ", "\n".join(texts)))))
         if text:
             yield number, start, end, text
 
 
-def _seconds(hours: str | None, minutes: str, seconds: str, part: str) -> str:
-    return seconds_text(3600 * int(hours or 0) + 60 * int(minutes) + float(f"{seconds}.{part}"))
+def _seconds(hours: str | None, minutes: str, seconds: str, part: str | None) -> str:
+    return seconds_text(3600 * int(hours or 0) + 60 * int(minutes) + float(f"{seconds}.{part or 0}"))
 
 
 def _video(file: Path, videos: VideoFiles) -> str:

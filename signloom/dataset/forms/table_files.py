@@ -65,12 +65,30 @@ def read_workbook(table: Path, sheet: str | int, columns: list[str]) -> pd.DataF
     """Read one sheet of a workbook, which must have `columns`, as strings; an empty cell is ""."""
     try:
         rows = pd.read_excel(table, sheet_name=sheet, dtype=str, keep_default_na=False).fillna("")
+        _fill_merged(table, sheet, rows)
     except _BAD_WORKBOOK as error:
         raise SignloomError(f"{table}: not a readable workbook: {error}") from error
     rows.columns = [str(column).strip() for column in rows.columns]
     rows = rows.map(plain)
     _need(table, rows, columns)
     return rows
+
+
+def _fill_merged(table: Path, sheet: str | int, rows: pd.DataFrame) -> None:
+    """Give every row of a merged cell its value, which the file has in the first one alone."""
+    with zipfile.ZipFile(table) as archive:
+        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
+        if not any(b"<mergeCell " in archive.read(name) for name in sheets):
+            return  # reading a workbook once more takes as long again
+    from openpyxl import load_workbook
+
+    book = load_workbook(table)
+    found = book.worksheets[sheet] if isinstance(sheet, int) else book[sheet]
+    for cells in found.merged_cells.ranges:
+        # the first line of the sheet has the names
+        first, last, column = cells.min_row - 2, cells.max_row - 2, cells.min_col - 1
+        if 0 <= first < len(rows) and column < rows.shape[1]:
+            rows.iloc[first : last + 1, column] = rows.iloc[first, column]
 
 
 def _need(table: Path, rows: pd.DataFrame, columns: list[str]) -> None:

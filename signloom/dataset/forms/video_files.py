@@ -5,7 +5,7 @@ from pathlib import Path
 
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
-from signloom.gate import HIDDEN, is_there
+from signloom.gate import is_there
 
 
 def on_disk(root: Path, video: str) -> str:
@@ -29,11 +29,12 @@ class VideoFiles:
     """The videos at any depth below a folder, by name."""
 
     def __init__(self, root: Path) -> None:
-        """List the videos below `root`."""
+        """List the videos below `root`, apart from hidden files and folders."""
         self._root = root
         self._named: dict[str, list[str]] = {}
         for path in sorted(root.rglob("*")):
-            if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(HIDDEN):
+            shown = not any(part.startswith(".") for part in path.relative_to(root).parts)
+            if shown and path.suffix.lower() in VIDEO_SUFFIXES:
                 for name in {path.name, path.stem}:
                     key = unicodedata.normalize("NFC", name)
                     self._named.setdefault(key, []).append(path.relative_to(root).as_posix())

@@ -75,6 +75,11 @@ def read_whole_body(
     The largest person of each frame is read. Raises as `point_rows.read_rows` does.
     """
     instances = read_instances(path)
+    if (start_s or end_s is not None) and instances and min(instances) > 1:
+        raise LandmarksUnreadable(
+            f"its first image_id is {min(instances)}, so nobody knows how many frames come before it; "
+            "number the images from 0 or 1, or give the clip a file of its own"
+        )
 
     def people(number: int) -> Array:
         return np.array([_whole_body_points(person, f"frame {number}") for person in instances[number]])

@@ -30,6 +30,7 @@ _ORDERS: dict[tuple[int, str | None], tuple[str, ...]] = {
     (WHOLE, "mp_data"): ("pose", "face", "left_hand", "right_hand"),
 }
 _SHORT_ORDERS = {NO_FACE: layout.PARTS[:3], HANDS: layout.PARTS[1:3]}
+_MOST_SHARE = 2.0  # half of a body further out than this is not in the picture: such numbers are pixels
 # the body that stands in for one that rows of hands alone lack, in heights of the picture from its middle
 _STAND_IN = dict(
     zip(
@@ -82,11 +83,22 @@ def raw_rows(values: Array, order: str | None, tall: float) -> NDArray[np.float3
                 f"row {broken[0]}: {part.replace('_', ' ')} has a value that is no finite number; "
                 "a part that is missing is 0 or NaN throughout"
             )
+        _need_shares(part, found[~missing])
         rows[~missing, columns] = found[~missing]
     if width == HANDS:
         shown = np.isfinite(rows).any(axis=1)
         rows[shown, layout.RAW_PARTS["pose"]] = _standing(tall).reshape(-1)
     return rows.astype(np.float32)
+
+
+def _need_shares(part: str, found: Array) -> None:
+    """Raise LandmarksUnreadable if most x and y of a part, rows that are there, can only be pixels."""
+    places = found.reshape(len(found), -1, 4 if part == "pose" else 3)[..., :2]
+    if len(found) and float(np.median(np.abs(places))) > _MOST_SHARE:
+        raise LandmarksUnreadable(
+            f"{part.replace('_', ' ')}: x and y are shares of the picture, and half of them are above "
+            f"{_MOST_SHARE:g}; divide pixels by its width and height"
+        )
 
 
 def _standing(tall: float) -> Array:
