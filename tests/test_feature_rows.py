@@ -257,3 +257,8 @@ def test_decimal_commas_are_said(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("0,5;0,7\n1,5;2\n")
     with pytest.raises(SignloomError, match="numbers with a decimal comma; write them with a point"):
         RowFiles().read(tmp_path / "a.csv")
+    (tmp_path / "b.txt").write_text("0,5 0,7 1,25\n0,1 0,2 0,3\n")
+    with pytest.raises(SignloomError, match="white space within its cells; write numbers with a point"):
+        RowFiles().read(tmp_path / "b.txt")
+    (tmp_path / "c.csv").write_text("0.5, 7\n1, 2\n")
+    assert RowFiles().read(tmp_path / "c.csv").tolist() == [[0.5, 7], [1, 2]]

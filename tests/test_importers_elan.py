@@ -196,3 +196,21 @@ def test_an_annotation_that_refers_to_nothing_is_named_with_its_tier(
     with pytest.raises(SignloomError, match=rf"x\.eaf: {said}") as error:
         load_table("elan", file, tmp_path, tiers({"sentence": "s"}))
     assert "\n" not in str(error.value)
+
+
+def test_annotations_that_share_a_time_follow_their_chain_and_not_the_file(tmp_path: Path) -> None:
+    notes = [("a13", "a12", "THIRD"), ("a11", "", "FIRST"), ("a12", "a11", "SECOND")]
+    chain = "".join(
+        f'<ANNOTATION><REF_ANNOTATION ANNOTATION_ID="{key}" ANNOTATION_REF="a1"'
+        + (f' PREVIOUS_ANNOTATION="{before}"' if before else "")
+        + f"><ANNOTATION_VALUE>{text}</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>"
+        for key, before, text in notes
+    )
+    whole = ('TIER_ID="English translation"', aligned(("s", "t", "All."), first=1))
+    glosses = ('TIER_ID="main gloss" PARENT_REF="English translation"', chain)
+    file = tmp_path / "a.eaf"
+    file.write_text(eaf({"s": 0, "t": 3000}, linked("a.mp4"), whole, glosses), "utf-8")
+    rows = load_table(
+        "elan", file, tmp_path, tiers({"sentence": "English translation", "gloss": ["main gloss"]})
+    )
+    assert rows["gloss"].tolist() == ["FIRST SECOND THIRD"]

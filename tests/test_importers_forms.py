@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from form_stages import read_corpus
+from openpyxl import load_workbook
 
 from engines.import_closure import code_of
 from signloom.dataset.forms.mapping import read_form, shipped
@@ -390,3 +391,13 @@ def test_a_separator_that_does_not_fit_the_header_is_named_with_the_key(tmp_path
     own.write_text(form + 'separator: "\\t"\n')
     rows = load_table(str(own), tmp_path / "t.txt", tmp_path)
     assert rows["sentence"].tolist() == ["Yes, no, maybe", "No"]
+
+
+def test_every_row_of_a_merged_cell_has_its_value(tmp_path: Path) -> None:
+    sheet = pd.DataFrame({"video": ["a.mp4", "b.mp4", "c.mp4"], "sentence": ["One.", "", "Two."]})
+    sheet.to_excel(tmp_path / "t.xlsx", index=False)
+    book = load_workbook(tmp_path / "t.xlsx")
+    book.active.merge_cells("B2:B3")
+    book.save(tmp_path / "t.xlsx")
+    rows = load_table("csv", tmp_path / "t.xlsx", tmp_path)
+    assert rows["sentence"].tolist() == ["One.", "One.", "Two."]

@@ -145,3 +145,34 @@ def test_names_notes_and_styles_are_no_text_and_a_text_keeps_its_words(tmp_path:
         ["3", "3.5", "Bye."],
         ["3.6", "3.9", "Again."],
     ]
+
+
+def test_no_cue_is_lost_however_its_times_are_written(tmp_path: Path) -> None:
+    times = ["00:00:00,500 --> 00:00:01", "00:00:01 -> 00:00:02.5", "0:03 --> 0:04"]
+    text = "\n".join(f"{number}\n{line}\nText {number}\n" for number, line in enumerate(times))
+    (tmp_path / "a.srt").write_bytes(text.replace("\n", "\r\r\n").encode())
+    rows = load_table("subtitles", tmp_path / "a.srt", tmp_path)
+    assert values(rows, "start_s", "end_s", "sentence") == [
+        ["0.5", "1", "Text 0"],
+        ["1", "2.5", "Text 1"],
+        ["3", "4", "Text 2"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("00:00:01 --> later\nHello\n", "a.srt: line 1: '00:00:01 --> later' has no two times"),
+        ("Hello\nworld\n", "a.srt: it has no line of times such as 00:00:03,000"),
+    ],
+)
+def test_a_file_whose_cues_nobody_can_read_is_an_error(tmp_path: Path, text: str, said: str) -> None:
+    write(tmp_path, a__srt=text)
+    with pytest.raises(SignloomError, match=said):
+        load_table("subtitles", tmp_path / "a.srt", tmp_path)
+
+
+def test_only_tags_are_no_text(tmp_path: Path) -> None:
+    text = "1\n00:00:01,0 --> 00:00:02,0\nHello<br>world, <i>I</i> <3 you and > <00:00:01.500>me\n"
+    rows = load_table("subtitles", write(tmp_path, a__srt=text) / "a.srt", tmp_path)
+    assert rows["sentence"].tolist() == ["Hello world, I <3 you and > me"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from form_stages import read_corpus
 
+from signloom.dataset.forms.video_files import VideoFiles
 from signloom.dataset.importers import load_table
 from signloom.errors import SignloomError
 from tests.form_files import instance, msasl, values, wlasl, write, write_videos
@@ -119,3 +120,13 @@ def test_folders_outside_the_videos_or_without_clips_are_refused(tmp_path: Path)
         load_table("folders", videos, videos)
     with pytest.raises(SignloomError, match=r"expects the folder of the signs, which is dataset\.videos"):
         load_table("folders", tmp_path, videos)
+
+
+def test_hidden_folders_and_files_are_neither_signs_nor_clips(tmp_path: Path) -> None:
+    names = ("A/0.mp4", "B/1.mp4", ".trash/0.mp4", "A/.2.mp4")
+    videos = write_videos(tmp_path / "v", *names)
+    (videos / "B/.thumbs").mkdir()
+    (videos / "B/.thumbs/0.jpg").write_bytes(b"")
+    rows = load_table("folders", videos, videos)
+    assert rows["video"].tolist() == ["A/0.mp4", "B/1.mp4"]
+    assert VideoFiles(videos).find("0") == "A/0.mp4"

@@ -124,3 +124,24 @@ def test_a_withdrawn_person_does_not_come_back_with_another_copy_of_the_table(
     code, out, _ = said("init", "data/own", "--preset", "second")
     assert code == 0 and "not used  3 rows of withdrawn clips" in out
     assert not (pd.read_csv("data/second/clips.csv")["signer_id"] == "ann").any()
+
+
+def test_a_column_of_numbers_does_not_hide_the_one_that_names_the_videos(folder: Path, said: Said) -> None:
+    lines = ["file;label;take", *(f"{name};{'ABC'[n % 3]};{n % 3}" for n, name in enumerate(NAMES))]
+    (folder / "list.csv").write_text("\n".join(lines) + "\n")
+    code, out, _ = said("init", "data/own")
+    assert code == 0 and "video = file, gloss = label" in out
+
+
+def test_a_review_beside_the_videos_is_no_corpus(folder: Path, said: Said) -> None:
+    (folder / "list.csv").write_text("\n".join(rows()) + "\n")
+    (folder / "review.csv").write_text("clip_id,content,action,new_label\nanna/0,h-1,keep,\n")
+    code, out, _ = said("init", "data/own")
+    assert code == 0 and "sentence = translation" in out
+
+
+def test_times_under_other_names_are_not_left_out(folder: Path, said: Said) -> None:
+    lines = ["filename;label;start_time;end_time", *(f"{name};A;0.1;0.2" for name in NAMES)]
+    (folder / "list.csv").write_text("\n".join(lines) + "\n")
+    _, out, err = said("init", "data/own")
+    assert "`start_time` is not read; did you mean `start_s`" in out + err

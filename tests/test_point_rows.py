@@ -193,3 +193,25 @@ def test_rows_that_turn_out_to_be_broken_are_rejected_by_the_stage(tmp_path: Pat
     assert "0.npy has 258 and 1.npy has 126" in index["detail"]["mixed"]
     (apart,) = made.manifest.rejects["detail"]
     assert "2 frames are numbered from 5 to 20240101" in apart
+
+
+def test_pixels_in_place_of_shares_are_refused(tmp_path: Path) -> None:
+    raw, videos = rows(), tmp_path / "videos"
+    videos.mkdir()
+    body = raw[:, RAW_PARTS["pose"]].reshape(len(raw), -1, 4)
+    body[..., :2] *= (640, 480)
+    np.save(videos / "a.npy", raw)
+    made = made_of(tmp_path, ["a.npy"], point_order="signloom", **SIZE)
+    row = made.landmarks.index.iloc[0]
+    assert row["status"] == "rejected" and "pose: x and y are shares of the picture" in row["detail"]
+
+
+def test_a_file_under_the_name_of_another_kind_is_a_reject(tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    np.save(videos / "a.npy", rows())
+    (videos / "a.npy").rename(videos / "a.npz")
+    np.save(videos / "b.npy", rows())
+    made = made_of(tmp_path, ["a.npz", "b.npy"], point_order="signloom", **SIZE)
+    assert made.manifest.clips["clip_id"].tolist() == ["b"]
+    assert "it is an .npy, so call it so" in made.manifest.rejects["detail"].iloc[0]

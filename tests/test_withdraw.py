@@ -24,7 +24,7 @@ from signloom.cli.withdraw import withdraw
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_rows
 from signloom.dataset.sources import Table
-from signloom.dataset.withdrawn import add_withdrawn, list_beside, read_withdrawn
+from signloom.dataset.withdrawn import add_withdrawn, list_beside, read_withdrawn, same_parts
 from signloom.params.load import load_params
 from signloom.withdrawal.builds import Build
 
@@ -383,6 +383,13 @@ def test_after_a_withdrawal_both_engines_build_what_they_would_without_the_signe
     planted = next(path for path in stored if row[7].tobytes() in path.read_bytes())
     shutil.copy(planted, had / ".dvc/cache/files/md5/00")
     assert "md5/00: rows" in run_in(had, *python, "--verify", ok=False)
+
+
+@pytest.mark.parametrize("name", ["anna", "anna@2024-01", "anna@home-1"])
+def test_a_whole_video_stays_out_under_another_name_whatever_its_own_looks_like(name: str) -> None:
+    listed = pd.DataFrame({"clip_id": [name], "signer_id": [""], "video_hash": ["h"], "withdrawn_on": [""]})
+    rows = pd.DataFrame({"video": ["new.mp4"] * 2, "start_s": ["", "1"], "end_s": ["", "2"]})
+    assert same_parts(rows, ["h", "h"], listed).tolist() == [True, False]
 
 
 def test_a_withdrawn_clip_stays_out_whatever_its_id_becomes(project: Path) -> None:
