@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
+import yaml
 
-from engines.code_digests import is_digests
+from engines.code_digests import is_current, is_digests
 from signloom.errors import PRESETS
 
 _MODULE = "engines.dvc_stage"
+_CODE_CHANGED = 2
 # options that do not change which stages DVC runs
 _WITH_VALUE = {"-S", "--set-param", "-n", "--name", "-m", "--message"}
 _HARMLESS = {"-q", "--quiet", "-v", "-vv", "--verbose", "-k", "--keep-going"}
@@ -69,15 +71,38 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     # the nearest one: what stands above it may have been given its targets in another way
     called = next((words for words in _parents() if _is_dvc(words)), [])
-    if asks_for_all(called, file):
-        return _build_with_others(own, file, args.preset)
-    code = snakemake([own], args.preset)
-    if code and is_old(args.preset):
+    if not _has_its_code(own, file):
+        return _CODE_CHANGED
+    all_asked = asks_for_all(called, file)
+    code = _build_with_others(own, file, args.preset) if all_asked else snakemake([own], args.preset)
+    if not code and not _has_its_code(own, file):
+        return _CODE_CHANGED
+    if code and not all_asked and is_old(args.preset):
         print(
             f"error: {file} is not what the rules give now, so run make dvc{given}",
             file=sys.stderr,
         )
     return code
+
+
+def _has_its_code(own: Wanted, file: str) -> bool:
+    """Return whether DVC's stage `code` has seen the code of a stage; say so if it has not.
+
+    What other code has made must not be recorded under these digests.
+    """
+    tree = yaml.load(Path(file).read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    stages = [
+        stage for stage in tree["stages"].values() if own.rule in shlex.split(stage["cmd"], comments=True)
+    ]
+    if all(
+        is_current(dep) for dep in {*(dep for it in stages for dep in it.get("deps", []))} if is_digests(dep)
+    ):
+        return True
+    print(
+        f"error: the code of {own.rule} has changed since DVC's stage code ran; run dvc repro again",
+        file=sys.stderr,
+    )
+    return False
 
 
 def is_old(preset: str | None) -> bool:
@@ -150,7 +175,8 @@ def _build_with_others(own: Wanted, file: str, preset: str | None) -> int:
                 status = snakemake(wanted, preset, *(["--keep-going"] if len(wanted) > 1 else []))
                 done = {wanted_by(stage): stage for stage in stages if built_since(stage, started)}
                 with repo.lock:
-                    record([stage for what, stage in done.items() if what != own])
+                    others = [stage for what, stage in done.items() if what != own]
+                    record([stage for stage in others if _code_is_current(stage)])
             built.update(wanted)
             if status and own in wanted:
                 return _status_of(own, own in done, wanted, preset, status)
@@ -216,6 +242,11 @@ def certainly_differs(stage: Any) -> bool:
     """Return whether `stage` was never built, or something beside its code and its command has changed."""
     data = [dep for dep in stage.deps if not is_digests(dep.def_path) and dep.exists]
     return not any(dep.hash_info for dep in stage.deps) or any(dep.status() for dep in data)
+
+
+def _code_is_current(stage: Any) -> bool:
+    """Return whether nobody has edited the code of a stage since DVC's stage `code` ran."""
+    return all(is_current(dep.def_path) for dep in stage.deps if is_digests(dep.def_path))
 
 
 def _changed(stage: Any) -> bool:

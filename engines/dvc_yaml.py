@@ -43,7 +43,7 @@ def render(root: Path, preset: str | None = None) -> str:
         built = [rule for rule in flow.rules if Path(rule.snakefile).name not in SNAKEMAKE_ALONE]
         rules = [rule for rule in built if rule.name != "all"]
         stages = dict(stage for rule in rules for stage in _stages(rule, loaded))
-        code = _code_stage([rule.name for rule in rules], loaded)
+        code = _code_stage(sorted({_script(rule) for rule in rules}), loaded)
     stages = {code_digests.STAGE: code, **stages}
     tree = {"stages": stages, "plots": _plots(loaded)}
     return HEADER + dump(tree)
@@ -114,14 +114,21 @@ def _stage(rule: Any, flow: Pipeline, variant: str, place: Place) -> dict[str, A
     # a key that a preset sets later is in no list of parameters, so this stage looks at the files themselves,
     # and says that dvc.yaml is old
     presets = [(PRESETS / f"{name}.yaml").as_posix() for name in flow.presets if rule.name == CHECKED[0]]
-    code = code_digests.digests(flow.product(code_digests.STAGE), rule.name)
-    inputs = {*_inputs(rule, flow, wildcards, given)}.difference(code_of(rule.name))
+    code = code_digests.digests(flow.product(code_digests.STAGE), _script(rule))
+    inputs = {*_inputs(rule, flow, wildcards, given)}.difference(code_of(_script(rule)))
     stage["deps"] = sorted({*inputs, code, *folders, *presets})
     stage["params"] = _params(given, flow.presets)
     metrics = [path for path in outputs if path.startswith("metrics/")]
     stage["outs"] = [path for path in outputs if path not in metrics]
     stage["metrics"] = [{path: {"cache": False}} for path in metrics]
     return {key: value for key, value in stage.items() if value}
+
+
+def _script(rule: Any) -> str:
+    """Return the name of the script that a rule runs: that of rule `pose_features` imports ready features."""
+    found = re.search(r"workflow_scripts\.(\w+)", rule.shellcmd)
+    assert found, rule.name
+    return found[1]
 
 
 def _code_stage(names: list[str], flow: Pipeline) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 # where the workflow stands; a project that uses it as a Snakemake module has another working folder
 WORKFLOW = Path(__file__).parent.parent
 # what files import, so that the engines, which start often, need not parse them each time
-KNOWN = Path(".snakemake/signloom_imports.json")
+KNOWN = Path(".snakemake/signloom_code.json")
 _new: list[str] = []
 
 
@@ -74,11 +74,11 @@ def _files_of(root: Path, stem: str) -> list[str]:
 
 def has_code(path: Path) -> bool:
     """Return whether a file has more than a docstring; a package's own file often has none."""
-    return path.is_file() and _source(path).statements > 1
+    return path.is_file() and _source(path).statements > 0
 
 
 class _Source(NamedTuple):
-    """What a file imports, by full names, and how many statements it has."""
+    """What a file imports, by full names, and how many statements it has besides a docstring."""
 
     names: list[str]
     statements: int
@@ -91,7 +91,7 @@ def _source(path: Path) -> _Source:
     entry = _known().get(place)
     if isinstance(entry, list) and len(entry) == 3 and entry[0] == mark:
         return _Source(*entry[1:])
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = ast.parse(path.read_text("utf-8"), str(path))
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -99,7 +99,7 @@ def _source(path: Path) -> _Source:
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    source = _Source(sorted(names), len(tree.body))
+    source = _Source(sorted(names), len(tree.body) - (ast.get_docstring(tree) is not None))
     _known()[place] = [mark, *source]
     _new.append(place)
     return source

@@ -96,14 +96,18 @@ def unchanged(file: Path) -> list[Wanted] | None:
     found: dict[Any, Wanted | None] = {}
     try:
         with Repo() as repo, repo.lock:
-            code_digests.refresh(file)
             graph = repo.index.graph
             for stage in dfs_postorder_nodes(graph):  # what a stage needs comes before it
                 if stage.path_in_repo != file.as_posix() or not found.keys() >= set(graph[stage]):
                     continue
+                code = [dep for dep in stage.deps if code_digests.is_digests(dep.def_path)]
                 if stage.name == code_digests.STAGE:
-                    found[stage] = None  # whether its files have changed, those who need them see
-                elif (wanted := wanted_by(stage)) and not stage.changed():
+                    found[stage] = (
+                        None  # it may not have run since an edit, so each stage's code is looked at
+                    )
+                    continue
+                same = all(map(code_digests.is_recorded, code)) and not stage.changed()
+                if same and (wanted := wanted_by(stage)):
                     found[stage] = wanted
     except NotDvcRepoError:
         return []

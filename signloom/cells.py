@@ -5,9 +5,9 @@ This module imports only the standard library, so that a bundle can answer with 
 
 import re
 
-# controls of ASCII and Latin-1, overrides that reorder what people read, halves of letters that are no text;
+# controls of ASCII and Latin-1, overrides that reorder what people read, halves of letters, marks of no text;
 # the joiners that scripts need (U+200C, U+200D) and the marks of directions (U+200E, U+200F) are none of them
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _BREAKING = re.compile(CONTROL.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 _RUN = re.compile(r"'*[=+\-@]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")

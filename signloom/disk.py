@@ -26,6 +26,8 @@ def disk_error(error: BaseException, what: str, folder: Path) -> SignloomError |
         if cause.errno in _SHUT:
             advice = "give this user the right to read and write there"
             return SignloomError(f"{what}: {place}: {cause.strerror}; {advice}")
+        if cause.errno == errno.ENAMETOOLONG:
+            return SignloomError(f"{what}: {place}: the name is too long; give a shorter one")
         if cause.errno in _BROKEN:
             return SignloomError(f"{what}: {place}: {cause.strerror}; check the disk")
     if isinstance(error, OSError | RuntimeError) and _free(folder) < _LEAST_FREE:

@@ -21,6 +21,7 @@ from signloom.cells import cell, plain
 if TYPE_CHECKING:
     import pandas as pd
 
+_LONG_NAME = 230  # bytes of a name, which may have 255 with what stands around it meanwhile
 _UNIX = 3  # of the systems that a zip file can name
 
 
@@ -28,7 +29,9 @@ _UNIX = 3  # of the systems that a zip file can name
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success the file is synced and renamed to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    name = os.fsencode(path.name)
+    short = path.name if len(name) < _LONG_NAME else hashlib.sha256(name).hexdigest()
+    part = path.with_name(f".{short}.{os.getpid()}.part")
     try:
         yield part
         with part.open("rb") as written:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 MISSING = "file does not exist"
 FOLDER_FPS = 25.0  # of a folder of pictures whose rate is not known
+PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 # macOS leaves files of this name beside real ones on foreign disks
 HIDDEN = "._"
 # a longer pause between two frames is a damaged time, and work grows with the time that a clip claims to last

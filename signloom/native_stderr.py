@@ -21,6 +21,9 @@ def only_errors() -> Iterator[None]:
     The held lines are shown if the work fails: if the process dies inside the block, or an error other than a
     plain SignloomError leaves it. Processes that the block starts are filtered too.
     """
+    if sys.stderr is None:  # a program may be started without it
+        yield
+        return
     sys.stderr.flush()
     terminal = os.dup(2)
     filtering, control = _start_filter(terminal)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,6 +38,7 @@ class ListeningEngine:
 
     config: ClassVar[dict[str, Any]] = {**SECTIONS, "seq_len": SEQ_LEN, "features": {"dim": 540}}
     unit = "sentence"
+    bundle = SimpleNamespace(fits=lambda name: nullcontext())
 
     def answer(
         self,

@@ -97,6 +97,15 @@ def test_the_command_prints_a_table_and_answers_several_clips(
     assert done.stdout.count("Anna drinks tea.") == 2
 
 
+def locked(path: Path) -> None:
+    """Write a clip whose archive says that it is locked with a password."""
+    np.savez(path, features=np.zeros((3, 540)))
+    content = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        content[content.find(mark) + place] |= 1
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     "write",
     [
@@ -108,6 +117,8 @@ def test_the_command_prints_a_table_and_answers_several_clips(
         lambda path: np.save(path.open("wb"), np.zeros(540)),
         lambda path: np.save(path.open("wb"), np.zeros((3, 1662))),
         lambda path: np.save(path.open("wb"), np.full((3, 540), np.inf)),
+        lambda path: np.savez(path.open("wb"), features=np.zeros((3, 540)), mask=np.ones((1, 4))),
+        locked,
         lambda path: None,
     ],
 )

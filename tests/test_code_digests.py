@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engines import code_digests
+from engines import code_digests, dvc_stage
 from engines.dvc_stage import certainly_differs
 from engines.restored import unchanged
 from tests.test_import_closure import forget, project
@@ -17,7 +17,13 @@ PIPELINE = """\
 stages:
   code:
     cmd: python -m engines.code_digests build/code work rest
-    deps: [signloom/one.py, signloom/two.py, signloom/two.yaml]
+    deps:
+      - signloom/one.py
+      - signloom/two.py
+      - signloom/two.yaml
+      - workflow_scripts/__init__.py
+      - workflow_scripts/rest.py
+      - workflow_scripts/work.py
     outs: [build/code/work.txt, build/code/rest.txt]
   work:
     cmd: python -m engines.dvc_stage work made.txt
@@ -93,6 +99,50 @@ def test_changed_code_is_found_by_the_stages_that_have_it_and_by_no_others(built
     dvc("status", "--quiet")
     change(built / "signloom/two.py")
     assert [wanted.rule for wanted in unchanged(Path("dvc.yaml")) or []] == ["rest"]
+
+
+def test_what_other_code_made_is_not_recorded(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = "error: the code of work has changed since DVC's stage code ran; run dvc repro again"
+    change(built / "signloom/two.py")
+    assert dvc_stage.main(["work", "made.txt"]) == 2  # before the job
+    assert capsys.readouterr().err.strip() == said
+    code_digests.refresh(built / "dvc.yaml")
+
+    def edited_meanwhile(*given: object) -> int:
+        change(built / "signloom/two.py")
+        return 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dvc_stage, "snakemake", edited_meanwhile)
+        assert dvc_stage.main(["work", "made.txt"]) == 2  # after it
+    assert capsys.readouterr().err.strip() == said
+
+
+def test_a_module_that_dvc_yaml_does_not_name_is_said(
+    built: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["build/code", "work", "rest"]
+    assert code_digests.main(names) == 0
+    (built / "signloom/one.py").write_text('"""One."""\n\n\ndef f():\n    import signloom.three\n')
+    forget()
+    assert code_digests.main(names) == 2
+    assert (
+        "dvc.yaml does not name signloom/three.py, which is code now; run make dvc" in capsys.readouterr().err
+    )
+
+
+def test_a_module_that_cannot_be_read_is_one_line(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (built / "signloom/two.py").write_text("W = 0\ndef (\n")
+    forget()
+    assert code_digests.main(["build/code", "work"]) == 2
+    assert capsys.readouterr().err.startswith("error: signloom/two.py: line 2: ")
+
+
+def test_asking_what_is_unchanged_writes_nothing(built: Path) -> None:
+    before = (built / "build/code/work.txt").read_bytes()
+    change(built / "signloom/two.py")
+    unchanged(Path("dvc.yaml"))
+    assert (built / "build/code/work.txt").read_bytes() == before
 
 
 def test_changed_code_alone_may_leave_a_stage_as_it_is(built: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from signloom.files import write_npz
+from signloom.files import write_npz, write_text
 
 ARRAYS = {"rows": np.arange(6.0).reshape(2, 3), "none": np.empty(0), "names": np.array(["Ä", ""])}
 
@@ -41,3 +41,9 @@ def test_arrays_of_objects_are_refused_and_leave_no_file(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="Object arrays"):
         write_npz(tmp_path / "a.npz", rows=np.array([None]))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_name_of_the_greatest_length_is_written(tmp_path: Path) -> None:
+    path = tmp_path / ("手" * 83 + ".png")
+    write_text(path, "x")
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -55,6 +55,12 @@ def test_a_changed_file_is_parsed_again(project: Path) -> None:
     assert "signloom/three.py" in code_of("work") and "signloom/two.py" not in code_of("work")
 
 
+@pytest.mark.parametrize("text", ["LIMIT = 1\n", "def f(): pass\n", '"""Doc."""\nLIMIT = 1\n'])
+def test_a_module_of_one_statement_is_code(project: Path, text: str) -> None:
+    (project / "signloom/two.py").write_text(text)
+    assert "signloom/two.py" in code_of("work")
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"NAME": 3}', '{"NAME": [[1], []]}'])
 def test_a_damaged_memory_counts_as_none(project: Path, content: str) -> None:
     first = code_of("work")

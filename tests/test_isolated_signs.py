@@ -146,7 +146,7 @@ def test_no_sentence_decoder_is_trained_or_exported(built: Built) -> None:
     history = pd.read_csv(built.folder / "history.csv")
     assert history[["ce_loss", "val_wer", "val_bleu4"]].isna().all(axis=None)
     assert history["clip_loss"].iloc[-1] < history["clip_loss"].iloc[0]
-    names = SignEngine.load(built.files["bundle"][0])._bundle.names
+    names = SignEngine.load(built.files["bundle"][0]).bundle.names
     assert not {"sign_decoder.onnx", "tokenizer.json"} & names
     card = built.files["card"][0].read_text("utf-8")
     assert "which finds signs by retrieval" in card and "It knows 3 signs" in card
@@ -232,7 +232,7 @@ def test_files_of_answers_hold_signs_as_glosses_and_as_subtitles(built: Built, t
     rng = np.random.default_rng(3)
     unknown = engine.answer(rng.normal(size=(20, 540)).astype(np.float32), np.ones((20, 4), np.uint8))
     passages = [AnsweredPassage(0.5, 1.75, known), AnsweredPassage(2.0, 3.0, unknown)]
-    write_eaf(tmp_path / "a.eaf", passages, None)
+    write_eaf(tmp_path / "a.eaf", passages, None, "sign")
     eaf = Eaf(tmp_path / "a.eaf")
     assert list(eaf.get_tier_names()) == ["gloss"]
     assert eaf.get_annotation_data_for_tier("gloss") == [(500, 1750, "TREE")]

@@ -169,3 +169,10 @@ def test_the_inference_of_videos_shows_its_progress_and_no_chatter(
     assert '"videos": 1' in outputs["latency"].read_text("utf-8")
     assert "answer: 100%" in text
     assert CHATTER.search(text) is None, text
+
+
+def test_a_program_without_standard_error_works(root: Path) -> None:
+    code = "from signloom.native_stderr import only_errors\nwith only_errors(): print('done')"
+    command = f'{sys.executable} -c "{code}" 2>&-'
+    done = subprocess.run(["sh", "-c", command], cwd=root, stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout) == (0, "done\n")

@@ -8,6 +8,7 @@ import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from pympi.Elan import Eaf
 
 from signloom.__main__ import main
 from signloom.cli import predict
+from signloom.dataset.importers import load_table
 from signloom.features.pose.layout import RAW_PARTS
-from signloom.inference.annotations import AnsweredPassage, write_eaf, write_subtitles
+from signloom.inference.annotations import AnsweredPassage, glosses, write_eaf, write_subtitles
 from signloom.inference.answer import Answer, Match
 from signloom.inference.passages import Passage, Passages, hands_rest
 from signloom.inference.video import TrackedFrame
+from signloom.params.dataset import ElanTiers
 from signloom.params.features import PoseParams, QualityParams
 from signloom.video.decode import VideoUnreadable
 from tests.stream_films import SEQ_LEN, Film, ListeningEngine, finals
@@ -130,7 +133,7 @@ def test_pympi_reads_the_tiers_and_refused_passages_have_no_annotation(tmp_path:
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos/a b.mp4").touch()
     path = tmp_path / "out/a.eaf"
-    write_eaf(path, PASSAGES, tmp_path / "videos/a b.mp4")
+    write_eaf(path, PASSAGES, tmp_path / "videos/a b.mp4", "sentence")
     eaf = Eaf(str(path))
     assert list(eaf.get_tier_names()) == ["sentence", "gloss"]
     assert sorted(eaf.get_annotation_data_for_tier("sentence")) == SENTENCES
@@ -141,7 +144,7 @@ def test_pympi_reads_the_tiers_and_refused_passages_have_no_annotation(tmp_path:
     ]
     (media,) = eaf.media_descriptors
     assert media["RELATIVE_MEDIA_URL"] == "./../videos/a b.mp4" and media["MIME_TYPE"] == "video/mp4"
-    write_eaf(path, [], None)  # over the first one, and with nothing to say
+    write_eaf(path, [], None, "sentence")  # over the first one, and with nothing to say
     assert Eaf(str(path)).media_descriptors == []
     assert [file.name for file in path.parent.iterdir()] == ["a.eaf"]
 
@@ -162,7 +165,7 @@ REQUIRED = {
 
 def test_the_eaf_file_keeps_the_rules_of_elans_schema(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
-    write_eaf(tmp_path / "a.eaf", PASSAGES, tmp_path / "a.mp4")
+    write_eaf(tmp_path / "a.eaf", PASSAGES, tmp_path / "a.mp4", "sentence")
     root = ElementTree.parse(tmp_path / "a.eaf").getroot()
     assert root.tag == "ANNOTATION_DOCUMENT"
     places = [ORDER.index(child.tag) for child in root]
@@ -289,3 +292,22 @@ def test_files_of_answers_are_for_one_video(tmp_path: Path, capsys: pytest.Captu
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
     assert not (tmp_path / "a.eaf").exists()
+
+
+def test_a_name_that_a_url_would_change_is_found_again(tmp_path: Path) -> None:
+    video = tmp_path / "my%20talk#1?.mp4"
+    video.write_bytes(b"")
+    write_eaf(tmp_path / "a.eaf", PASSAGES, video, "sentence")
+    rows = load_table("elan", tmp_path / "a.eaf", tmp_path, [ElanTiers(sentence="sentence", gloss=["gloss"])])
+    assert {*rows["video"]} == {video.name}
+
+
+def test_a_recording_without_a_passage_has_the_tiers_of_its_bundle(tmp_path: Path) -> None:
+    write_eaf(tmp_path / "a.eaf", [], None, "sign")
+    assert list(Eaf(tmp_path / "a.eaf").get_tier_names()) == ["gloss"]
+
+
+def test_a_sign_and_the_glosses_of_its_passage_do_not_overlap_in_one_tier() -> None:
+    answer = replace(PASSAGES[0].answer, unit="sign", sign="TREE")
+    assert answer.gloss_spans
+    assert [one.text for one in glosses([PASSAGES[0]._replace(answer=answer)])] == ["TREE"]

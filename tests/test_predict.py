@@ -35,7 +35,7 @@ from signloom.inference.stream import StreamEvent
 from signloom.inference.video import answer_video
 from signloom.video.camera import camera_frames
 from signloom.video.decode import Frame, read_frames
-from tests.videos import write_video
+from tests.videos import write_frames, write_video
 
 Capture = pytest.CaptureFixture[str]
 
@@ -299,7 +299,7 @@ def test_a_bundle_that_was_not_built_is_said_with_the_command_that_builds_it(
     # the bundle is empty: a video that is not there is said before it is opened
     assert said("--bundle", str(mine)) == "error: a.mp4: file does not exist\n"
     (new_project / "params.yaml").unlink()
-    assert said() == "error: params.yaml is not in this folder; run the command in the project's folder\n"
+    assert said() == f"error: {plain} does not exist here; give --bundle ZIP, or go to the project's folder\n"
 
 
 @pytest.mark.parametrize(
@@ -384,3 +384,14 @@ def test_a_pose_file_is_answered_as_the_video_that_it_was_made_from(
     assert said["matches"][0]["raw_similarity"] == pytest.approx(
         seen.answer.matches[0].raw_similarity, abs=1e-3
     )
+
+
+@pytest.mark.parametrize("given", [("--picture", "frames/9.png"), ("--picture", "frames")])
+def test_nothing_is_written_between_the_frames_of_a_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, given: tuple[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_frames(tmp_path / "frames", 3)
+    (tmp_path / "b.zip").touch()
+    assert main(["predict", "frames", "--bundle", "b.zip", *given]) == 2
+    assert "frames holds the frames of a clip; name another folder" in capsys.readouterr().err

@@ -151,7 +151,10 @@ def align_clip(engine: SignEngine, tracker: Tracker, line: Line) -> list[TimedGl
     places = engine.align(seen.clip, line.glosses) if len(seen.times) else None
     if places is None or any(place.end <= place.start for place in places):
         raise SignloomError(TOO_SHORT)
-    times = seen.seconds(places) + (line.start_s or 0.0)
+    times = seen.seconds(places)
+    if not (times[:, 1] > times[:, 0]).all():  # rows show what was some frames ago
+        raise SignloomError(TOO_SHORT)
+    times = times + (line.start_s or 0.0)
     return [
         TimedGloss(gloss, round(float(start), 3), round(float(end), 3), round(place.score, 3))
         for gloss, (start, end), place in zip(line.glosses, times, places, strict=True)

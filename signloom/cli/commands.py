@@ -7,9 +7,9 @@ from typing import Any
 
 from signloom.cli.build_commands import add_compare, add_export_landmarks, add_withdraw
 from signloom.cli.extras import need_corpora, need_points, need_rows, need_video
-from signloom.cli.given import camera, check_output, check_writable, path
+from signloom.cli.given import camera, check_output, check_writable, keep_out, path
 from signloom.cli.new_command import new_command
-from signloom.errors import SignloomError, need_project
+from signloom.errors import PARAMS_FILE, SignloomError
 from signloom.gate import is_there
 
 BUNDLE = Path("build/export/sign_encoder_bundle.zip")
@@ -43,7 +43,8 @@ def _need_bundle(bundle: Path) -> None:
     built = re.fullmatch(r"build/(?:([^/]+)/)?export(?:/[^/]+)?", bundle.as_posix())
     if not built:
         raise SignloomError(f"{bundle} does not exist; give sign_encoder_bundle.zip, or its folder")
-    need_project()
+    if not PARAMS_FILE.exists():
+        raise SignloomError(f"{bundle} does not exist here; give --bundle ZIP, or go to the project's folder")
     preset = f" --config preset={_presets_of(built[1])}" if built[1] else ""
     others = sorted(Path("build").glob("*/export/sign_encoder_bundle.zip"))
     more = f", or give --bundle {others[0]}" if others else ""
@@ -166,6 +167,8 @@ def _run_predict(args: argparse.Namespace) -> int:
         )
     elif args.picture:
         check_writable("--picture", args.picture)
+        for clip in inputs:
+            keep_out("--picture", args.picture, clip)
     if wanted and (rows := [*features, *poses]):
         raise SignloomError(f"predict: --{wanted[0]} works for a video, and {rows[0]} has none")
     if wanted and (len(args.videos) > 1 or args.picture):

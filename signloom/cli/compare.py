@@ -48,8 +48,9 @@ def find_build(name: str) -> Build:
     if Path(name).is_dir():
         folder = Path(name)
         return read_build(folder if (folder / "predictions").is_dir() else folder / "build")
-    if (PRESETS / f"{name}.yaml").exists():
-        return read_build(Path("build") / name)
+    joined = name.replace(",", "-")  # of several presets
+    if (PRESETS / f"{name}.yaml").exists() or (Path("build") / joined / "predictions").is_dir():
+        return read_build(Path("build") / joined)
     with tempfile.TemporaryDirectory() as scratch:
         return _fetched(name, Path(scratch))
 

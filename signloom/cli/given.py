@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from signloom.errors import SignloomError
+from signloom.gate import PICTURES
 
 
 def path(text: str) -> Path:
@@ -23,7 +24,10 @@ def camera(text: str) -> int:
 
 
 def check_output(option: str, output: Path, suffix: str, inputs: Iterable[Path]) -> None:
-    """Raise SignloomError if `output` is no file name with `suffix`, or is one of the `inputs`."""
+    """Raise SignloomError if `output` is no file name with `suffix`, or is or lies in one of the `inputs`.
+
+    Only folders of pictures are meant: whatever lies beside the frames of a clip would be one of them.
+    """
     if output.is_dir():
         raise SignloomError(f"{option}: {output} is a folder; name a file")
     if output.suffix.lower() != suffix:
@@ -31,7 +35,16 @@ def check_output(option: str, output: Path, suffix: str, inputs: Iterable[Path])
     for file in inputs:
         if output.exists() and file.exists() and output.samefile(file):
             raise SignloomError(f"{option}: {output} is {file} itself; give another name")
+        keep_out(option, output.parent, file)
     check_writable(option, output.parent)
+
+
+def keep_out(option: str, folder: Path, clip: Path) -> None:
+    """Raise SignloomError if `folder` is `clip`, a folder of pictures."""
+    if not (clip.is_dir() and folder.exists() and folder.samefile(clip)):
+        return
+    if any(file.suffix.lower() in PICTURES for file in clip.iterdir()):
+        raise SignloomError(f"{option}: {clip} holds the frames of a clip; name another folder")
 
 
 def check_writable(option: str, folder: Path) -> None:

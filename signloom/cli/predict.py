@@ -50,9 +50,9 @@ def answer(args: argparse.Namespace) -> int:
             _answer_stream(args, stream, frames, passages)
         except VideoUnreadable as error:
             if passages:  # what was understood before a damaged frame is kept
-                _write_files(args, passages, video)
+                _write_files(args, passages, video, engine.unit)
             raise SignloomError(f"{video}: {error}") from error
-        _write_files(args, passages, video)
+        _write_files(args, passages, video, engine.unit)
     return 0
 
 
@@ -122,10 +122,12 @@ def _answer_stream(
         print("no answer: nobody was seen moving", file=sys.stderr)
 
 
-def _write_files(args: argparse.Namespace, passages: list[AnsweredPassage], video: Path | None) -> None:
+def _write_files(
+    args: argparse.Namespace, passages: list[AnsweredPassage], video: Path | None, unit: str
+) -> None:
     """Write the files of answers that `args` names."""
     if args.eaf:
-        write_eaf(args.eaf, passages, video)
+        write_eaf(args.eaf, passages, video, unit)
     for form in ("vtt", "srt"):
         if path := getattr(args, form):
             write_subtitles(path, passages, form)

@@ -104,6 +104,7 @@ def spot_video(
     return [
         Spotted(str(video), round(float(start), 3), round(float(end), 3), round(place.score, 3))
         for place, (start, end) in zip(places, seen.seconds(places), strict=True)
+        if start < end  # rows show what was some frames ago, so the first may be of nothing
     ]
 
 

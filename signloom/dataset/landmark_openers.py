@@ -2,6 +2,7 @@
 
 import json
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -17,6 +18,11 @@ from signloom.errors import SignloomError
 # numbers of a row: the whole body, without the face, and both hands alone
 WHOLE, NO_FACE, HANDS = LANDMARK_WIDTHS = 1662, 258, 126
 _MOST_MISSING = 0.9  # share of frame numbers without a file; above it, the numbers mean something else
+# of damaged and of locked files; NumPy reads the header of an array as Python
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, IndexError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
 
 
 class LandmarksUnreadable(SignloomError):
@@ -81,7 +87,7 @@ def read_table(path: Path) -> NDArray[Any]:
                 values = file[file.files[0]]
         else:
             values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, EOFError, ValueError, IndexError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise LandmarksUnreadable(f"not rows of numbers: {error}") from error
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
         raise LandmarksUnreadable("not an array of numbers")
@@ -93,7 +99,7 @@ def read_row(path: Path) -> NDArray[Any]:
     """Return the numbers of the frame in an `.npy`."""
     try:
         values = np.load(path, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
+    except _UNREADABLE as error:
         raise LandmarksUnreadable(f"{path.name}: not an array of numbers: {error}") from error
     if not isinstance(values, np.ndarray):
         values.close()

@@ -3,6 +3,7 @@
 A file holds an array (T, D) of numbers, one row for each frame or window. Nothing is unpickled.
 """
 
+import tokenize
 import zipfile
 import zlib
 from functools import cache
@@ -18,7 +19,11 @@ from signloom.errors import SignloomError
 TEXT_SUFFIXES = (".txt", ".csv", ".tsv")
 ROW_SUFFIXES = (".npy", ".npz", *TEXT_SUFFIXES)
 _NAME = "features"  # the array of an .npz file that holds several, as bundles answer it
-_UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
+# of damaged and of locked files; NumPy reads the header of an array as Python
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
 
 Values = NDArray[np.float32]
 

@@ -218,9 +218,9 @@ def _parts(clips: int, kind: str, params: SplitsParams, fold: FoldParams) -> npt
     return np.random.default_rng(params.seed).permutation(clips) % len(fold.all)
 
 
-def _spread_unsigned(split: Names, signed: npt.NDArray[np.bool_]) -> None:
-    """Put half of the unsigned clips into each evaluated split, as clips to refuse."""
-    unsigned = np.flatnonzero(~signed)
+def _spread_unsigned(split: Names, placed: npt.NDArray[np.bool_]) -> None:
+    """Put half of the clips without a place, which are unsigned, into each evaluated split, to be refused."""
+    unsigned = np.flatnonzero(~placed)
     split[unsigned[0::2]] = "val"
     split[unsigned[1::2]] = "test"
 
@@ -275,8 +275,10 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
         later = sum(count > 0 for count in list(wanted.values())[number:])
         taken = _filling(queue, sizes, count, 1 + later)
         queue = [group for group in queue if group not in taken]
-        split[clips[key].isin(taken).to_numpy() & signed] = name
-    _spread_unsigned(split, signed)
+        # who is held out is held out with all clips, those to refuse too
+        mine = clips[key].isin(taken).to_numpy()
+        split[mine if params.mode == "signer" else mine & signed] = name
+    _spread_unsigned(split, signed | (split != "train"))
     return split
 
 

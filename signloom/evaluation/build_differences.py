@@ -240,11 +240,11 @@ def most_left_out(a: pd.DataFrame, b: pd.DataFrame) -> int:
 def most_changed(a: pd.DataFrame, b: pd.DataFrame, count: int) -> pd.DataFrame:
     """Return the `count` clips whose errors changed most, each with its reference and both answers.
 
-    Columns are `model, data, clip_id, signer_id, reference, errors_a, answer_a, errors_b, answer_b`. Errors
-    are means over seeds, answers those of the first. In retrieval a wrong first sentence is one error.
+    Columns are `model, data, clip_id, signer_id, reference, errors_a, answer_a, errors_b, answer_b`. Of
+    several seeds the first counts. In retrieval a wrong first sentence is one error.
     """
     keys = ["model", "data", "clip_id", "signer_id", "reference"]
-    said = {"errors": "mean", "answer": "first"}
+    said = {"errors": "first", "answer": "first"}
     first, second = (side.groupby(keys, sort=False).agg(said) for side in (a, b))
     both = first.join(second, how="inner", lsuffix="_a", rsuffix="_b")
     moved = (both["errors_b"] - both["errors_a"]).abs().sort_values(ascending=False, kind="stable")

@@ -10,6 +10,7 @@ from signloom.metrics.paired import signer_bounds
 
 ONE_SEED = "One seed in A or B: how far another seed would move these figures is unknown."
 SIGNERS = "Where there are five signers or more, the interval over signers leaves out 0 too."
+SEEDS = "Where A or B has several seeds, the interval leaves out 0 too."
 SEVERAL = "Intervals resample clips and seeds."
 _MOST = 12  # figures without an interval that are printed
 
@@ -40,6 +41,7 @@ def verdict(found: Comparison) -> list[str]:
         differ = sum(row.differs for row in rows)
         lines += [
             f"{differ} of {len(rows)} differ: p is below 0.05 after Holm's correction for {len(rows)}.",
+            *([SEEDS] if any(max(row.seeds) > 1 for row in rows) else []),
             *([SIGNERS] if any(signer_bounds(row.by_signer)[0] is not None for row in rows) else []),
             SEVERAL if all(min(row.seeds) > 1 for row in rows) else ONE_SEED,
         ]

@@ -53,6 +53,7 @@ def glosses(passages: Sequence[AnsweredPassage]) -> list[Annotation]:
     for start_s, end_s, answer in passages:
         if answer.sign is not None:
             found += annotation(start_s, end_s, answer.sign)
+            continue  # a tier of ELAN shows one annotation at a time
         if not (answer.accepted and answer.glosses):
             continue
         if not answer.gloss_spans:
@@ -64,13 +65,13 @@ def glosses(passages: Sequence[AnsweredPassage]) -> list[Annotation]:
     return found
 
 
-def write_eaf(path: Path, passages: Sequence[AnsweredPassage], media: Path | None) -> None:
-    """Write an ELAN file with a tier of sentences, none if the answers are signs, and one of glosses.
+def write_eaf(path: Path, passages: Sequence[AnsweredPassage], media: Path | None, unit: str) -> None:
+    """Write an ELAN file with a tier of sentences, none if the `unit` of answers is sign, and one of glosses.
 
     `media` is linked by its path from the folder of `path`; None links nothing.
     """
     tiers = {SENTENCES: sentences(passages), GLOSSES: glosses(passages)}
-    if any(passage.answer.unit == "sign" for passage in passages):
+    if unit == "sign":
         del tiers[SENTENCES]
     write_tiers(path, tiers, media)
 
@@ -80,7 +81,8 @@ def write_tiers(path: Path, tiers: Mapping[str, Sequence[Annotation]], media: Pa
     eaf = Eaf(author="Signloom")
     eaf.remove_tier("default")
     if media is not None and media.is_file():
-        url = Path(os.path.relpath(media.resolve(), path.resolve().parent)).as_posix()
+        place = Path(os.path.relpath(media.resolve(), path.resolve().parent)).as_posix()
+        url = place.replace("%", "%25").replace("#", "%23").replace("?", "%3F")
         kind = mimetypes.guess_type(media.name)[0] or ""
         kind = kind if kind.startswith("video/") else "video/*"  # .ts is also a suffix of texts
         if url.isprintable():

@@ -77,6 +77,10 @@ class Bundle:
                 value = found
                 for key in place.split("."):
                     value = value[key]
+            if found["inference"]["top_k"] < 1:
+                raise ValueError("inference.top_k is below 1")
+            if found["gloss"] is not None:
+                _ = found["gloss"]["tokens"]["blank"]
         return dict(found)
 
     def table(self, name: str) -> list[dict[str, str]]:

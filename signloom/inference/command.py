@@ -11,6 +11,7 @@ import argparse
 import math
 import os
 import sys
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -28,7 +29,8 @@ from signloom.inference.networks import Clip
 
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, TypeError, IndexError, KeyError),
-    *(zipfile.BadZipFile, zlib.error, MemoryError),  # of a damaged file
+    # of a damaged or locked file; NumPy reads the header of an array as Python
+    *(zipfile.BadZipFile, zlib.error, MemoryError, RuntimeError, tokenize.TokenError),
 )
 
 
@@ -56,6 +58,16 @@ def _run(bundle: Path, argv: list[str] | None) -> int:
     except SignloomError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    try:
+        return _answer(engine, args)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # of a full disk
+        print(f"error: the answer cannot be written: {error.strerror}", file=sys.stderr)
+        return 2
+
+
+def _answer(engine: SignEngine, args: argparse.Namespace) -> int:
     return answer_files(engine, args.clips, as_json=args.json, rerank=args.rerank, decode=not args.no_decode)
 
 
@@ -121,7 +133,7 @@ def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | No
         _refuse_single_nan(features, parts)
         mask = presence(features, parts)
         if "mask" in content:
-            mask *= given_mask(content["mask"])
+            mask *= given_mask(content["mask"], mask.shape)
         motion = float(content["motion_mean"]) if "motion_mean" in content else None
         motion = motion if motion is not None and math.isfinite(motion) else None
     except _UNREADABLE as error:
@@ -131,8 +143,10 @@ def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | No
     return (features, mask), motion
 
 
-def given_mask(mask: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
-    """Return the mask of a file, 0 or 1; raises ValueError for other values."""
+def given_mask(mask: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
+    """Return the mask of a file, 0 or 1; raises ValueError for other values or another shape."""
+    if mask.shape != shape:
+        raise ValueError(f"the mask has the shape {mask.shape}, and the features need {shape}")
     if not np.isin(mask, (0, 1)).all():
         raise ValueError("the mask has other values than 0 and 1")
     return mask.astype(np.int8)

@@ -54,7 +54,7 @@ class SignEngine:
             prototypes["embeddings"],
         )
         self.listed: int | None = None  # sentences in an answer; None: as many as are compared
-        self._bundle, self._networks = bundle, networks
+        self.bundle, self._networks = bundle, networks
 
     @classmethod
     def load(
@@ -205,6 +205,8 @@ class SignEngine:
                 f"features of shape {features.shape} with a mask of shape {mask.shape}; expected "
                 f"(frames, {width}) and (frames, {MASK_DIM})"
             )
+        if not ((mask == 0) | (mask == 1)).all():
+            raise SignloomError("a mask has other values than 0 (missing) and 1 (present)")
         if np.isinf(features).any():
             raise SignloomError("a feature is infinite; use NaN for missing values")
 
@@ -355,8 +357,8 @@ class SignEngine:
 
     @cached_property
     def _frames(self) -> tuple[npt.NDArray[Any], dict[str, slice]]:
-        frames, rows = self._bundle.array("frames.npy"), self._bundle.table("frames_index.csv")
-        with self._bundle.fits("frames_index.csv"):
+        frames, rows = self.bundle.array("frames.npy"), self.bundle.table("frames_index.csv")
+        with self.bundle.fits("frames_index.csv"):
             places = ((row["clip_id"], int(row["offset"]), int(row["length"])) for row in rows)
             index = {clip: slice(offset, offset + length) for clip, offset, length in places}
             if {row["clip_id"] for row in self.clips} - set(index):
@@ -378,20 +380,20 @@ class SignEngine:
             return None, None
         decoder = self._networks.gloss_decoder(found.frames)
         ids = self._search_beams(decoder, self.config["gloss"]["tokens"]) if decoder else found.greedy
-        with self._bundle.fits("a gloss network"):
+        with self.bundle.fits("a gloss network"):
             spans = gloss_spans(found.log_probs, ids, self._blank, len(clip[0]), self.delay_rows)
             return " ".join(self._vocabulary[i] for i in ids), spans
 
     def _search_beams(self, decoder: NextLogProbs, tokens: dict[str, int]) -> list[int]:
         beam, alpha = (self.config["decoding"][name] for name in ("beam", "length_penalty"))
-        with self._bundle.fits("a decoder"):
+        with self.bundle.fits("a decoder"):
             symbols = Symbols(tokens["pad"], tokens["start"], tokens["end"])
             found = beam_search(decoder, symbols, beam=beam, alpha=alpha, max_tokens=tokens["longest"])
         return found.tokens
 
     @cached_property
     def _vocabulary(self) -> list[str]:
-        return list(self._bundle.json("gloss_vocabulary.json"))
+        return list(self.bundle.json("gloss_vocabulary.json"))
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -403,8 +405,8 @@ class SignEngine:
             return None
         from signloom.text.tokenizer import TextTokenizer
 
-        with self._bundle.fits("tokenizer.json"):
-            return TextTokenizer(Tokenizer.from_str(self._bundle.read("tokenizer.json").decode()))
+        with self.bundle.fits("tokenizer.json"):
+            return TextTokenizer(Tokenizer.from_str(self.bundle.read("tokenizer.json").decode()))
 
 
 def _known(value: float) -> float | None:

@@ -16,6 +16,7 @@ from signloom.features.pose.pose_features import landmarks_to_features
 from signloom.features.pose.raw_clip import RawClip
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.inference.answer import Answer
+from signloom.inference.bundle import CONFIG
 from signloom.inference.company import FaceCounter, Look
 from signloom.inference.engine import SignEngine
 from signloom.inference.gloss_places import Place, Spans, to_seconds
@@ -95,15 +96,17 @@ def bundle_landmarks(engine: SignEngine) -> LandmarksParams:
             "went in, with `signloom predict CLIP.npy`"
         )
     # bundles of older versions name no engine: there was one
-    return LandmarksParams.model_validate({"engine": "mediapipe"} | engine.config["landmarks"])
+    with engine.bundle.fits(CONFIG):
+        return LandmarksParams.model_validate({"engine": "mediapipe"} | engine.config["landmarks"])
 
 
 def bundle_params(engine: SignEngine) -> tuple[PoseParams, GateParams]:
     """Return the parameters that made the bundle's features and judged its clips."""
-    pose, gates = PoseParams.model_validate(engine.config["pose"]), engine.config["quality"]
-    if "min_frames" in gates:  # a bundle from before lengths were given in seconds
-        gates = gates | {"min_seconds": gates["min_frames"] / pose.fps}
-    return pose, GateParams.model_validate(gates)
+    with engine.bundle.fits(CONFIG):
+        pose, gates = PoseParams.model_validate(engine.config["pose"]), engine.config["quality"]
+        if "min_frames" in gates:  # a bundle from before lengths were given in seconds
+            gates = gates | {"min_seconds": gates["min_frames"] / pose.fps}
+        return pose, GateParams.model_validate(gates)
 
 
 def answer_video(

@@ -62,7 +62,10 @@ def forest(rows: Sequence[Row]) -> Picture:
         for place, (name, part) in zip(axes[:, 0], panels.items(), strict=True):
             _panel(place, METRICS[name], part)
 
-    caption = "Differences B − A with 95 % intervals. Filled marks are differences by their corrected p."
+    caption = (
+        "Differences B − A with 95 % intervals. Filled marks are differences: by their corrected p, and by "
+        "the intervals that count."
+    )
     said = "; ".join(
         f"{row.metric} of {row.model}, {short_data(row.data)}: {row.difference:+.4g}, "
         f"{row.low:.4g} to {row.high:.4g}{', differs' if row.differs else ''}"

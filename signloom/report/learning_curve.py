@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from signloom.report.drawing import MARKS, SERIES, Picture, picture
 from signloom.report.labels import DATA, LABELS
@@ -105,4 +105,9 @@ def _draw_curve(axes: Axes, curve: Mapping[str, Any], label: str, number: int) -
     axes.loglog()
     axes.set_xticks(clips, [str(one) for one in clips])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
+    plain = FuncFormatter(lambda rate, _: f"{rate:g}")
+    axes.yaxis.set_major_formatter(plain)
+    if max(high) < 10 * min(low):  # else the decades alone have labels
+        axes.yaxis.set_minor_formatter(plain)
+    else:
+        axes.yaxis.set_minor_formatter(NullFormatter())

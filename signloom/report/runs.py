@@ -48,7 +48,9 @@ def _seeds(found: Mapping[str, Any]) -> Table:
         for model, of_model in found.items()
     ]
     columns = ["Model", "Seeds", *(DATA[data] for data in shown)]
-    return Table("seeds", "Word error rate, mean ± deviation over seeds", columns, rows)
+    several = any(of_model["seeds"] > 1 for of_model in found.values())
+    caption = "Word error rate" + (", mean ± deviation over seeds" if several else " of one seed")
+    return Table("seeds", caption, columns, rows)
 
 
 def _spread(entry: Mapping[str, Any] | None) -> Cell:
@@ -130,8 +132,11 @@ def _retrieval(found: Mapping[str, Any]) -> Table:
         for rival, its in own["rivals"].items():
             scores = (score_cell(its, metric, notes) for metric in (_TOP1, _MORE, _MORE_BY_SIGNER, _P))
             rows.append([Cell(LABELS["rivals"][rival], "not trained"), its["n"], *scores])
-    columns = ["Search", "Clips left out", "Found first", "Model minus this, over clips", "Over signers", "p"]
-    caption = "Share of all clips left out whose sentence is found first; above 0 the model is better"
+    columns = ["Search", "Clips", "Found first", "Model minus this, over clips", "Over signers", "p"]
+    caption = (
+        "Share of the clips left out whose sentence is found first, of those whose sentence is in the "
+        "gallery; above 0 the model is better"
+    )
     return Table("retrieval_folds", caption, columns, rows, notes.listed())
 
 

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signloom.errors import SignloomError
-from signloom.gate import FOLDER_FPS, HIDDEN, LONGEST_GAP_S, picture_numbers, why_shut
+from signloom.gate import FOLDER_FPS, HIDDEN, LONGEST_GAP_S, PICTURES, picture_numbers, why_shut
 from signloom.media import LACKS_END, cut_off, lacks_end, open_media, origin_of
 
-PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 # a boundary that a table rounded to milliseconds still selects the intended frame
 TIME_SLACK_S = 5e-4
 

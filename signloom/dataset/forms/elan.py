@@ -126,7 +126,8 @@ def _origin(eaf: Eaf, video: str) -> float:
     stem = _nfc(PureWindowsPath(video).stem)
     for media in eaf.media_descriptors:
         for key in ("RELATIVE_MEDIA_URL", "MEDIA_URL"):
-            if _nfc(PureWindowsPath(unquote(media.get(key) or "")).stem) == stem:
+            url = media.get(key) or ""
+            if stem in (_nfc(PureWindowsPath(text).stem) for text in (unquote(url), url)):
                 return float(media.get("TIME_ORIGIN") or 0) / 1000
     return 0.0
 
@@ -136,12 +137,14 @@ def _video(file: Path, eaf: Eaf, suffix: str, videos: VideoFiles) -> str:
 
     A linked video may have another suffix here, because it was converted.
     """
-    names = [
-        _nfc(PureWindowsPath(unquote(media[key])).name)
+    urls = [
+        media[key]
         for media in eaf.media_descriptors
         for key in ("RELATIVE_MEDIA_URL", "MEDIA_URL")
         if media.get(key)
     ]
+    # some programs write `%` as it is
+    names = [_nfc(PureWindowsPath(url).name) for url in (*map(unquote, urls), *urls)]
     linked = [name for name in names if name.endswith(_nfc(suffix)) and not name.lower().endswith(".wav")]
     stems = [PureWindowsPath(name).stem for name in linked]
     wanted = [*linked, *stems, f"{file.stem}{suffix}", *([] if suffix else [file.stem])]
