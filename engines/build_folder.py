@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from engines.pipeline import Pipeline
 from signloom.disk import disk_error
 from signloom.errors import SignloomError
 from signloom.files import file_sha256, write_text
+from signloom.params.inputs import missing_inputs
 
 PRODUCTS = {"build", "metrics"}
 _INPUTS = Path(".snakemake/signloom_inputs.json")
@@ -40,33 +41,10 @@ def demand_writable(*places: Path) -> None:
 def demand_inputs(flow: Pipeline) -> None:
     """Raise SignloomError for a file that parameters name, that is read, and that is not there.
 
-    Snakemake takes the products of an earlier build for given if their inputs are gone. Rows that are to be
-    standardised by signer must be there too, and not videos.
+    Snakemake takes the products of an earlier build for given if their inputs are gone.
     """
-    if flow.params.positions.normalise_by == "signer" and flow.videos_read:
-        raise SignloomError(
-            "positions.normalise_by: signer is for feature rows; lay the preset over one that has them"
-        )
-    params, weights = flow.params, flow.params.clip_features.weights
-    read = flow.reading("clip") and weights not in ("pretrained", "random")
-    named: dict[str, Sequence[str | None]] = {
-        "dataset.table": [params.dataset.table],
-        "dataset.review": [params.dataset.review],
-        "dataset.variations": [params.dataset.variations],
-        "report.recipes": params.report.recipes,
-        "clip_features.weights": [weights] if read else [],
-    }
-    videos = Path(params.dataset.videos)
-    if not videos.is_dir():
-        raise SignloomError(
-            f"dataset.videos: {videos} is not a folder; correct the parameter, or connect its disk"
-        )
-    for key, paths in named.items():
-        for path in paths:
-            if path and not Path(path).expanduser().exists():
-                raise SignloomError(
-                    f"{key}: {path} does not exist; correct the parameter, or put the file there"
-                )
+    for said in missing_inputs(flow.params):
+        raise SignloomError(said)
 
 
 def notice_replaced(rules: Iterable[Any]) -> list[str]:

@@ -40,7 +40,13 @@ class Pipeline:
         `given` is what `--config` says.
         """
         tree, typed = _parameters(config), from_text(_parameters(given or {}))
-        presets = [name for name in str(config.get("preset") or "").split(",") if name]
+        named = config.get("preset") or ""
+        presets = [name for name in str(named).split(",") if name]
+        if not isinstance(named, str) and not in_workflow(PRESETS / f"{named}.yaml").exists():
+            raise SignloomError(
+                f"preset {named}: Snakemake read this name as a number; give its file a name that begins "
+                "with a letter"
+            )
         check_names(presets)
         files = [PARAMS_FILE, *(in_workflow(PRESETS / f"{name}.yaml") for name in presets)]
         for file in files[1:]:

@@ -10,6 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import pandas as pd
+
 from engines.import_closure import code_of
 from engines.pipeline import Pipeline
 from signloom.dataset.hashes import HashCache
@@ -19,6 +21,7 @@ from signloom.dataset.sources import Table, sources_digest
 from signloom.dataset.withdrawn import list_beside
 from signloom.errors import SignloomError
 from signloom.files import hash_files, write_json
+from signloom.params.schema import Params
 
 
 class Digests(NamedTuple):
@@ -32,7 +35,7 @@ class Digests(NamedTuple):
         """Return the digests of the table of `flow`, from the last time if nothing has changed.
 
         They are empty if the table cannot be read or a consent has ended; the stages that read the table say
-        what is wrong with it.
+        what is wrong with it. Raises SignloomError for folds that the table cannot have.
         """
         store = Path(flow.product("scratch/table_digests.json"))
         known = _read(store)
@@ -44,6 +47,7 @@ class Digests(NamedTuple):
             table = Table.read(flow.params.dataset, hashes)
         except SignloomError:
             return cls("", {})
+        check_folds(table.rows, flow.params)
         found = cls(_rows(table), _clips(table, flow.params.shards.count))
         files = sorted({str(path) for path in table.paths} | {str(path) for path in table.sources.tables})
         state = _state(flow, files)
@@ -53,6 +57,25 @@ class Digests(NamedTuple):
         if found.rows and found.clips and same and not any(map(os.path.isdir, files)):
             write_json(store, {"state": state, "files": files, **found._asdict()})
         return found
+
+
+def check_folds(rows: pd.DataFrame, params: Params) -> None:
+    """Raise SignloomError for folds of which the rows of the table alone show that they are impossible.
+
+    Stage `splits`, which would say it too, comes after hours of landmarks.
+    """
+    runs = params.runs
+    if runs.folds and runs.fold_by == "signer":
+        signers = {*rows["signer_id"].str.strip()} - {""}
+        if unknown := [name for name in runs.folds if name not in signers]:
+            raise SignloomError(
+                f"runs.folds: no clip of the table has the signer {unknown[0]!r}; expected {sorted(signers)}"
+            )
+    if runs.folds and runs.fold_by == "clip" and (own := (rows["split"].str.strip() == "val").sum()):
+        raise SignloomError(
+            f"runs.fold_by clip: the table has {own} val clips of its own; "
+            "set runs.folds to [], or take them out of the table"
+        )
 
 
 def _rows(table: Table) -> str:
@@ -79,21 +102,22 @@ def _read(store: Path) -> dict[str, Any] | None:
 def _state(flow: Pipeline, files: list[str]) -> str:
     """Return a digest of the code, the parameters, the day, and the status of all files and their folders."""
     dataset = flow.params.dataset
-    given = [dataset.table, dataset.review, dataset.variations, dataset.importer, dataset.videos]
+    named = [dataset.table, dataset.review, dataset.variations, dataset.importer, dataset.videos]
     folders = {str(Path(file).parent) for file in files}
     try:
         annotations = [str(file) for file in annotation_files(dataset.importer, Path(dataset.table))]
     except SignloomError:
         annotations = []
     code = hash_files(Path(path) for stage in ("sources", "manifest") for path in code_of(stage))
-    parts = [code, dataset.model_dump_json(), str(flow.params.shards.count), date.today().isoformat()]
+    given = [dataset.model_dump_json(), flow.params.runs.model_dump_json(), str(flow.params.shards.count)]
+    parts = [code, *given, date.today().isoformat()]
     watched = [
         *annotations,
         *map(str, searched_folders(dataset.importer, Path(dataset.videos))),
         str(list_beside(dataset.table)),
         *sorted(folders),
         *files,
-        *(str(path) for path in given if path),
+        *(str(path) for path in named if path),
     ]
     return hashlib.sha256("\n".join([*parts, *_statuses(watched)]).encode()).hexdigest()
 

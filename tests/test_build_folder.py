@@ -129,6 +129,8 @@ def test_an_input_that_was_replaced_by_an_older_file_gets_the_time_of_now(
         ("dataset", "variations", "var.json"),
         ("report", "recipes", ["recipes.csv"]),
         ("clip_features", "weights", "~/no-such-weights.pt"),
+        ("text", "encoder", "data/none/encoder"),
+        ("text", "encoder", "./encoder"),
     ],
 )
 def test_a_file_that_parameters_name_must_be_there(root: Path, section: str, key: str, value: object) -> None:

@@ -364,7 +364,7 @@ def test_heads_may_be_any_number_where_nothing_attends(root: Path, tmp_path: Pat
         (b"pose:\n  fps: \x07\n", r"mine\.yaml: not valid YAML: "),
         (b"pose: " + b"[" * 100_000, r"mine\.yaml:1: lists or sections more than 20 deep"),
         (b"- pose\n", r"mine\.yaml:1: expected sections of parameters, found list"),
-        (b"", r"mine\.yaml:1: expected sections of parameters, found NoneType"),
+        (b"# pose:\n", r"mine\.yaml: it has no parameters; write one, or delete the file"),
     ],
 )
 def test_yaml_that_cannot_be_read_is_one_line(tmp_path: Path, content: bytes, said: str) -> None:
@@ -384,3 +384,25 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
 def test_a_folder_is_no_parameter_file(tmp_path: Path) -> None:
     with pytest.raises(SignloomError, match="is not a file"):
         read_yaml(tmp_path)
+
+
+def test_a_key_as_dvc_takes_it_is_told_how_to_stand_in_a_preset(root: Path, tmp_path: Path) -> None:
+    preset = tmp_path / "mine.yaml"
+    preset.write_text("sign2text.lr: 0.0005\n")
+    with pytest.raises(
+        SignloomError, match=r"mine\.yaml:1: write sign2text\.lr as a section: sign2text: "
+    ):
+        load_params(root / "params.yaml", preset)
+
+
+def test_an_expectation_is_about_two_variants(root: Path, tmp_path: Path) -> None:
+    preset = tmp_path / "mine.yaml"
+    preset.write_text("gloss:\n  hypotheses: [{better: tcn_ctc, worse: tcn_ctc, claim: x}]\n")
+    with pytest.raises(SignloomError, match="better and worse are both tcn_ctc; name two variants"):
+        load_params(root / "params.yaml", preset)
+
+
+def test_variants_of_a_family_that_is_not_trained_may_be_anything(root: Path, tmp_path: Path) -> None:
+    preset = tmp_path / "mine.yaml"
+    preset.write_text("pipeline: {families: [gloss]}\nruns: {sign2text_variants: [transformer]}\n")
+    load_params(root / "params.yaml", preset)

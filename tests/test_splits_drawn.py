@@ -73,3 +73,16 @@ def test_training_keeps_a_signer_however_few_there_are(
     assert [line.split(" has no signed clip")[0] for line in said] == [
         f"warning: splits.mode signer: {name}" for name in empty
     ]
+
+
+def test_who_is_held_out_is_held_out_with_the_clips_that_are_no_signing() -> None:
+    table = clips(60, signers=6)
+    table.loc[table.index[::5], ["sentence_id", "sentence"]] = [-1, ""]
+    params = section(SplitsParams, mode="signer", seed=1, val_share=0.17, test_share=0.17)
+    made = make_splits(table, params).merge(table[["clip_id", "signer_id", "sentence_id"]], on="clip_id")
+    signed = made[made["sentence_id"] >= 0].groupby("signer_id")["split"].first()
+    unsigned = made[made["sentence_id"] < 0]
+    for signer, split in zip(unsigned["signer_id"], unsigned["split"], strict=True):
+        # those of training are divided, as clips to refuse
+        assert split == signed[signer] or signed[signer] == "train"
+    assert {*unsigned["split"]} == {"val", "test"}

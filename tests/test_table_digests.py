@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from demo_params import PARAMS
 
 from engines import table_digests
 from engines.pipeline import Pipeline
-from engines.table_digests import Digests
+from engines.table_digests import Digests, check_folds
 from signloom.dataset.sources import Table
+from signloom.errors import SignloomError
+from signloom.params.load import load_params
 
 
 @pytest.fixture
@@ -150,3 +154,21 @@ def test_what_is_saved_while_the_table_is_read_is_read_the_next_time(
     before = Digests.of(pipeline())
     monkeypatch.setattr(Table, "read", read)
     assert Digests.of(pipeline()) != before
+
+
+@pytest.mark.parametrize(
+    ("runs", "split", "said"),
+    [
+        ({"fold_by": "signer", "folds": ["an", "bo", "zz"]}, "", "no clip of the table has the signer 'zz'"),
+        ({"fold_by": "clip", "folds": ["0", "1"]}, "val", "the table has 2 val clips of its own"),
+    ],
+)
+def test_folds_that_the_table_cannot_have_stop_a_build_before_its_first_job(
+    root: Path, runs: dict[str, Any], split: str, said: str
+) -> None:
+    params = load_params(root / "params.yaml")
+    params = params.model_copy(update={"runs": params.runs.model_copy(update=runs)})
+    rows = pd.DataFrame({"signer_id": ["an", "bo "], "split": [split] * 2})
+    with pytest.raises(SignloomError, match=said):
+        check_folds(rows, params)
+    check_folds(rows, params.model_copy(update={"runs": params.runs.model_copy(update={"folds": []})}))

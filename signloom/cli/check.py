@@ -25,6 +25,7 @@ from signloom.features.pose.tracker import HolisticTracker
 from signloom.gate import FOLDER_FPS
 from signloom.native_stderr import only_errors
 from signloom.params.features import LandmarksParams
+from signloom.params.inputs import missing_inputs
 from signloom.params.presets import load_presets
 from signloom.params.schema import Params
 from signloom.params.variants import VARIANTS
@@ -54,9 +55,7 @@ def check(presets: str) -> int:
     print(f"disk      {_size(needed)} for landmarks and features, {_size(free)} free", flush=True)
     if needed > free:
         findings.append(Finding(True, f"the disk has too little room below {build}; free {_size(needed)}"))
-    for path in params.report.recipes:
-        if not Path(path).exists():
-            findings.append(Finding(True, f"report.recipes: {path} does not exist; correct the parameter"))
+    findings += [Finding(True, said) for said in missing_inputs(params)]
     if not params.dataset.holds_features:
         print(f"time      {about_time(facts.clips, params)}", flush=True)
         line, looked = about_people(facts.clips, params, build / "landmarks")

@@ -15,6 +15,12 @@ class Expectation(Section):
     worse: GlossVariant
     claim: str = Field(min_length=1, description="a clause such as: augmented frames help")
 
+    @model_validator(mode="after")
+    def _of_two(self) -> Self:
+        if self.better == self.worse:
+            raise ValueError(f"better and worse are both {self.better}; name two variants")
+        return self
+
 
 class GlossParams(Section):
     """Section `gloss`: the variants to train and compare, with every seed and fold of section `runs`."""

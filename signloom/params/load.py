@@ -67,6 +67,8 @@ def read_yaml(file: Path, anchors: bool = False) -> Tree:
         raise SignloomError(f"{file}: not valid YAML: {said}") from error
     for key, line in _repeated(yaml.compose(text, _Loader)):
         raise SignloomError(f"{file}:{line}: {key} stands here a second time; delete one of the two")
+    if tree is None:
+        raise SignloomError(f"{file}: it has no parameters; write one, or delete the file")
     if not isinstance(tree, dict):
         raise SignloomError(f"{file}:1: expected sections of parameters, found {type(tree).__name__}")
     return tree
@@ -128,6 +130,11 @@ def check_params(tree: Tree, files: list[Path], elsewhere: dict[str, str] | None
     for file in files:
         places |= _key_places(file)
     places |= elsewhere or {}
+    for key in (key for key in tree if "." in str(key)):
+        section, _, name = str(key).partition(".")
+        raise SignloomError(
+            f"{_where(key, places, files)}: write {key} as a section: {section}: {{{name}: ...}}"
+        )
     for key in dotted_keys(tree):
         if key not in known:
             advice = f"; now {_RENAMED[key]}" if key in _RENAMED else _nearest(key, known)

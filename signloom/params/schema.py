@@ -100,7 +100,8 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _variants_differ(self) -> Self:
-        for name in self.runs.sign2text_variants:
+        trained = "sign2text" in self.pipeline.families
+        for name in self.runs.sign2text_variants if trained else ():
             if self.sign2text.task == "signs" and name in _OF_SENTENCES:
                 raise ValueError(
                     f"runs.sign2text_variants: {name} needs a sentence decoder, and sign2text.task is signs; "

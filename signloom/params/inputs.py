@@ -1,0 +1,47 @@
+"""Files that parameters name, and rows that they need: what is missing is said before the first job."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from signloom.params.schema import Params
+from signloom.params.variants import VARIANTS
+
+
+def missing_inputs(params: Params) -> Iterator[str]:
+    """Yield a complaint for everything that parameters name, that is read, and that is not there.
+
+    Columns can be made of feature rows alone, and standardised by signer, not of videos.
+    """
+    if params.positions.normalise_by == "signer" and not params.dataset.holds_features:
+        yield "positions.normalise_by: signer is for feature rows; lay the preset over one that has them"
+    if params.positions.groups and not params.dataset.holds_features:
+        yield "positions.groups: they are made of feature rows; lay the preset over one that has them"
+    videos = Path(params.dataset.videos)
+    if not videos.is_dir():
+        yield f"dataset.videos: {videos} is not a folder; correct the parameter, or connect its disk"
+    weights, encoder = params.clip_features.weights, params.text.encoder
+    named: dict[str, Sequence[str | None]] = {
+        "dataset.table": [params.dataset.table],
+        "dataset.review": [params.dataset.review],
+        "dataset.variations": [params.dataset.variations],
+        "report.recipes": params.report.recipes,
+        "clip_features.weights": [weights] if _reads_windows(params) else [],
+        "text.encoder": [encoder] if "sign2text" in params.pipeline.families and _is_folder(encoder) else [],
+    }
+    for key, paths in named.items():
+        for path in paths:
+            # the library of encoders takes `~` for a folder of this name
+            if path and not (Path(path) if path == encoder else Path(path).expanduser()).exists():
+                yield f"{key}: {path} does not exist; correct the parameter, or put the file there"
+
+
+def _reads_windows(params: Params) -> bool:
+    """Return whether a variant that is trained reads clip features with weights from a file."""
+    kinds = [VARIANTS[name].features(params.tcn.input) for name in params.gloss.variants]
+    trained = "gloss" in params.pipeline.families and any("clip" in kind for kind in kinds)
+    return trained and params.clip_features.weights not in ("pretrained", "random")
+
+
+def _is_folder(encoder: str) -> bool:
+    """Return whether the name of a text encoder can only be a folder: that of a hub has one slash at most."""
+    return encoder.startswith((".", "/", "~")) or encoder.count("/") > 1
