@@ -389,9 +389,7 @@ def test_a_folder_is_no_parameter_file(tmp_path: Path) -> None:
 def test_a_key_as_dvc_takes_it_is_told_how_to_stand_in_a_preset(root: Path, tmp_path: Path) -> None:
     preset = tmp_path / "mine.yaml"
     preset.write_text("sign2text.lr: 0.0005\n")
-    with pytest.raises(
-        SignloomError, match=r"mine\.yaml:1: write sign2text\.lr as a section: sign2text: "
-    ):
+    with pytest.raises(SignloomError, match=r"mine\.yaml:1: write sign2text\.lr as a section: sign2text: "):
         load_params(root / "params.yaml", preset)
 
 

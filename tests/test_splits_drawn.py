@@ -79,7 +79,7 @@ def test_who_is_held_out_is_held_out_with_the_clips_that_are_no_signing() -> Non
     table = clips(60, signers=6)
     table.loc[table.index[::5], ["sentence_id", "sentence"]] = [-1, ""]
     params = section(SplitsParams, mode="signer", seed=1, val_share=0.17, test_share=0.17)
-    made = make_splits(table, params).merge(table[["clip_id", "signer_id", "sentence_id"]], on="clip_id")
+    made = make_splits(table, params).merge(table[["clip_id", "signer_id"]], on="clip_id")
     signed = made[made["sentence_id"] >= 0].groupby("signer_id")["split"].first()
     unsigned = made[made["sentence_id"] < 0]
     for signer, split in zip(unsigned["signer_id"], unsigned["split"], strict=True):
