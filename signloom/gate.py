@@ -15,6 +15,11 @@ LONGEST_GAP_S = 60.0
 PROBE_S = 30.0  # for the answer of a disk or server that holds a file
 
 
+def is_hidden(path: Path) -> bool:
+    """Return whether a file, given from the folder that is read, or a folder on the way to it is hidden."""
+    return any(part.startswith(".") for part in path.parts)
+
+
 def why_shut(path: Path, root: Path | None = None, folders: dict[Path, Path] | None = None) -> str | None:
     """Return why `path` must not be opened, or None for files and folders: a pipe would wait for ever.
 

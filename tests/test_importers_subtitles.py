@@ -176,3 +176,11 @@ def test_only_tags_are_no_text(tmp_path: Path) -> None:
     text = "1\n00:00:01,0 --> 00:00:02,0\nHello<br>world, <i>I</i> <3 you and > <00:00:01.500>me\n"
     rows = load_table("subtitles", write(tmp_path, a__srt=text) / "a.srt", tmp_path)
     assert rows["sentence"].tolist() == ["Hello world, I <3 you and > me"]
+
+
+def test_files_in_hidden_folders_are_not_read(tmp_path: Path) -> None:
+    videos = write_videos(tmp_path / "v", "a.mp4", ".trash/a.mp4", seconds=4)
+    write(videos, a__srt=SRT)
+    write(videos / ".trash", a__srt=SRT)
+    rows = load_table("subtitles", videos, videos)
+    assert {*rows["video"]} == {"a.mp4"} and len(rows) == 2

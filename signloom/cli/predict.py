@@ -16,7 +16,7 @@ from signloom.console import bar_stream, json_line
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
 from signloom.features.pose.faces import FaceFinder
-from signloom.gate import HIDDEN, why_shut
+from signloom.gate import is_hidden, why_shut
 from signloom.inference.annotations import AnsweredPassage, write_eaf, write_subtitles
 from signloom.inference.answer import Answer
 from signloom.inference.answer_text import NONE, clip_table, decision
@@ -178,7 +178,7 @@ def videos_in(given: Path) -> list[Path]:
     """
     if why_shut(given) or not given.is_dir():
         return [given]
-    shown = (file for file in given.rglob("*") if not file.name.startswith(HIDDEN))
+    shown = (file for file in given.rglob("*") if not is_hidden(file.relative_to(given)))
     return sorted(file for file in shown if file.suffix.lower() in VIDEO_SUFFIXES) or [given]
 
 

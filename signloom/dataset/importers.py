@@ -32,7 +32,7 @@ from signloom.dataset.row_gate import PROBLEM, passed
 from signloom.dataset.row_tables import split_key
 from signloom.dataset.withdrawn import are_withdrawn, list_beside, read_withdrawn
 from signloom.errors import SignloomError
-from signloom.gate import HIDDEN
+from signloom.gate import is_hidden
 from signloom.params.dataset import DatasetParams, ElanTiers
 
 
@@ -93,8 +93,8 @@ def annotation_files(importer: str, table: Path) -> list[Path]:
         return _present([*form_files(form, table), *join_file(form, table)])
     _, names, suffixes, _ = IMPORTERS[importer]
     if suffixes and table.is_dir():
-        files = (file for file in table.rglob("*") if not file.name.startswith(HIDDEN))
-        found = sorted(file for file in files if file.suffix.lower() in suffixes)
+        files = (file for file in table.rglob("*") if file.suffix.lower() in suffixes)
+        found = sorted(file for file in files if not is_hidden(file.relative_to(table)))
         if not found:
             raise SignloomError(f"dataset.table: {table} holds no {' or '.join(suffixes)} file")
         return found

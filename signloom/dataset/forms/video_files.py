@@ -5,7 +5,7 @@ from pathlib import Path
 
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
-from signloom.gate import is_there
+from signloom.gate import is_hidden, is_there
 
 
 def on_disk(root: Path, video: str) -> str:
@@ -33,8 +33,7 @@ class VideoFiles:
         self._root = root
         self._named: dict[str, list[str]] = {}
         for path in sorted(root.rglob("*")):
-            shown = not any(part.startswith(".") for part in path.relative_to(root).parts)
-            if shown and path.suffix.lower() in VIDEO_SUFFIXES:
+            if path.suffix.lower() in VIDEO_SUFFIXES and not is_hidden(path.relative_to(root)):
                 for name in {path.name, path.stem}:
                     key = unicodedata.normalize("NFC", name)
                     self._named.setdefault(key, []).append(path.relative_to(root).as_posix())
