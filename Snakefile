@@ -51,11 +51,12 @@ if store:
 try:
     demand_writable(Path(".snakemake"), Path("build"), Path("metrics"))
     flow = Pipeline.load(config, workflow.config_settings.config, stored)
+    given, origins = Given(flow.params), Origins(flow)
     if workflow.is_main_process and not is_read_only():
         demand_inputs(flow)
+        origins.demand_folds()
 except SignloomError as error:
     sys.exit(f"error: {error}")
-given, origins = Given(flow.params), Origins(flow)
 if workflow.is_main_process and not stored:
     follow(",".join(flow.presets), origins.sources)
 # a job of a cluster has its GPU already, and asks nobody

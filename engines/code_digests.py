@@ -107,7 +107,12 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error.filename}: line {error.lineno}: {error.msg}", file=sys.stderr)
         return 2
     if new := sorted(found.difference(_stage(file).get("deps", found))):
-        print(f"error: {file} does not name {new[0]}, which is code now; run make dvc", file=sys.stderr)
+        name = Path(args.folder).parent.name if file.parent != Path() else ""
+        one = not name or (PRESETS / f"{name}.yaml").exists()
+        given = f" PRESET={name if one else name.replace('-', ',')}" if name else ""
+        print(
+            f"error: {file} does not name {new[0]}, which is code now; run make dvc{given}", file=sys.stderr
+        )
         return 2
     write(args.folder, args.stage)
     return 0

@@ -16,6 +16,7 @@ from engines.given import chosen
 from engines.import_closure import code_of
 from engines.pipeline import Pipeline
 from engines.table_digests import Digests
+from signloom.errors import SignloomError
 from signloom.files import hash_files
 from signloom.params.schema import Params
 
@@ -29,6 +30,12 @@ class Origins:
     def sources(self, wildcards: Any) -> str:
         """Return one digest of the table's rows and of the files that they name; "" for a wrong table."""
         return self._digests.rows
+
+    def demand_folds(self) -> None:
+        """Raise SignloomError for folds that the table cannot have."""
+        # before the graph of jobs is made: Snakemake passes over errors of functions that rules call
+        if self.flow.params.runs.folds and self._digests.folds:
+            raise SignloomError(self._digests.folds)
 
     def scattered(self, stage: str, *names: str, folder: str = "") -> Scattered:
         """Return the inputs and parameters of a stage that runs once per shard; `folder` has its products."""

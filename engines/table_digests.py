@@ -29,26 +29,27 @@ class Digests(NamedTuple):
 
     rows: str  # of the table and of all files that it names
     clips: dict[str, str]  # of each shard's clips
+    folds: str = ""  # what is wrong with the folds of the runs
 
     @classmethod
     def of(cls, flow: Pipeline) -> Digests:
         """Return the digests of the table of `flow`, from the last time if nothing has changed.
 
         They are empty if the table cannot be read or a consent has ended; the stages that read the table say
-        what is wrong with it. Raises SignloomError for folds that the table cannot have.
+        what is wrong with it.
         """
         store = Path(flow.product("scratch/table_digests.json"))
         known = _read(store)
         if known and known.get("state") == _state(flow, known["files"]):
-            return cls(known["rows"], known["clips"])
+            return cls(known["rows"], known["clips"], known["folds"])
         before = _state(flow, [])
         hashes = HashCache(Path(flow.product("scratch/video_hashes.json")))
         try:
             table = Table.read(flow.params.dataset, hashes)
         except SignloomError:
             return cls("", {})
-        check_folds(table.rows, flow.params)
-        found = cls(_rows(table), _clips(table, flow.params.shards.count))
+        clips = _clips(table, flow.params.shards.count)
+        found = cls(_rows(table), clips, wrong_folds(table.rows, flow.params))
         files = sorted({str(path) for path in table.paths} | {str(path) for path in table.sources.tables})
         state = _state(flow, files)
         # somebody may have saved the table or a video since it was read
@@ -59,23 +60,16 @@ class Digests(NamedTuple):
         return found
 
 
-def check_folds(rows: pd.DataFrame, params: Params) -> None:
-    """Raise SignloomError for folds of which the rows of the table alone show that they are impossible.
+def wrong_folds(rows: pd.DataFrame, params: Params) -> str:
+    """Return why the table cannot have the folds of the runs, as far as its rows alone show it, or "".
 
     Stage `splits`, which would say it too, comes after hours of landmarks.
     """
-    runs = params.runs
-    if runs.folds and runs.fold_by == "signer":
-        signers = {*rows["signer_id"].str.strip()} - {""}
-        if unknown := [name for name in runs.folds if name not in signers]:
-            raise SignloomError(
-                f"runs.folds: no clip of the table has the signer {unknown[0]!r}; expected {sorted(signers)}"
-            )
-    if runs.folds and runs.fold_by == "clip" and (own := (rows["split"].str.strip() == "val").sum()):
-        raise SignloomError(
-            f"runs.fold_by clip: the table has {own} val clips of its own; "
-            "set runs.folds to [], or take them out of the table"
-        )
+    runs, signers = params.runs, {*rows["signer_id"].str.strip()} - {""}
+    unknown = [name for name in runs.folds if name not in signers] if runs.fold_by == "signer" else []
+    if not unknown:
+        return ""
+    return f"runs.folds: no clip of the table has the signer {unknown[0]!r}; expected {sorted(signers)}"
 
 
 def _rows(table: Table) -> str:

@@ -184,3 +184,17 @@ def test_files_in_hidden_folders_are_not_read(tmp_path: Path) -> None:
     write(videos / ".trash", a__srt=SRT)
     rows = load_table("subtitles", videos, videos)
     assert {*rows["video"]} == {"a.mp4"} and len(rows) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["WEBVTT\nKind: captions\n\n", "WEBVTT\n\nNOTE of old --> new\n", "", "WEBVTT\n\nSTYLE\na\n"]
+)
+def test_a_file_without_a_cue_does_not_keep_the_others_from_being_read(tmp_path: Path, text: str) -> None:
+    rows = load_table("subtitles", write(tmp_path, a__srt=SRT, b__vtt=text), tmp_path)
+    assert len(rows) == 2
+
+
+def test_what_looks_like_times_within_a_text_is_text(tmp_path: Path) -> None:
+    text = "1\n00:00:01,000 --> 00:00:03,000\ngo --> left from\n10:30 -> 11:00 open\n10:30 -> 11:00\n"
+    rows = load_table("subtitles", write(tmp_path, a__srt=text) / "a.srt", tmp_path)
+    assert rows["sentence"].tolist() == ["go --> left from 10:30 -> 11:00 open 10:30 -> 11:00"]

@@ -145,3 +145,10 @@ def test_times_under_other_names_are_not_left_out(folder: Path, said: Said) -> N
     (folder / "list.csv").write_text("\n".join(lines) + "\n")
     _, out, err = said("init", "data/own")
     assert "`start_time` is not read; did you mean `start_s`" in out + err
+
+
+def test_a_column_that_only_sounds_like_times_is_left_alone(folder: Path, said: Said) -> None:
+    lines = ["file;label;start_time", *(f"{name};{'ABC'[n % 3]};2024-03-01" for n, name in enumerate(NAMES))]
+    (folder / "list.csv").write_text("\n".join(lines) + "\n")
+    code, out, _ = said("init", "data/own")
+    assert code == 0 and "video = file, gloss = label" in out

@@ -215,3 +215,12 @@ def test_a_file_under_the_name_of_another_kind_is_a_reject(tmp_path: Path) -> No
     made = made_of(tmp_path, ["a.npz", "b.npy"], point_order="signloom", **SIZE)
     assert made.manifest.clips["clip_id"].tolist() == ["b"]
     assert "it is an .npy, so call it so" in made.manifest.rejects["detail"].iloc[0]
+
+
+def test_a_part_that_is_never_seen_is_missing(tmp_path: Path) -> None:
+    raw, videos = rows(), tmp_path / "videos"
+    videos.mkdir()
+    raw[:, RAW_PARTS["left_hand"]] = 0
+    np.save(videos / "a.npy", raw)
+    made = made_of(tmp_path, ["a.npy"], point_order="signloom", **SIZE)
+    assert np.isnan(made.landmarks.clip("a")[:, RAW_PARTS["left_hand"]]).all()

@@ -20,6 +20,7 @@ from small_corpus import SEQ_LEN
 
 from signloom.__main__ import main
 from signloom.cli.commands import BUNDLE
+from signloom.cli.given import keep_out
 from signloom.cli.predict import picture_paths, stream_line, videos_in
 from signloom.errors import SignloomError
 from signloom.features.pose.pose_files import write_pose
@@ -395,3 +396,5 @@ def test_nothing_is_written_between_the_frames_of_a_clip(
     (tmp_path / "b.zip").touch()
     assert main(["predict", "frames", "--bundle", "b.zip", *given]) == 2
     assert "frames holds the frames of a clip; name another folder" in capsys.readouterr().err
+    (tmp_path / "frames/a.mp4").touch()  # beside a video, pictures are no frames
+    keep_out("--picture", Path("frames"), Path("frames"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +13,8 @@ from demo_params import PARAMS
 
 from engines import table_digests
 from engines.pipeline import Pipeline
-from engines.table_digests import Digests, check_folds
+from engines.table_digests import Digests, wrong_folds
 from signloom.dataset.sources import Table
-from signloom.errors import SignloomError
 from signloom.params.load import load_params
 
 
@@ -116,7 +114,7 @@ def test_parameters_and_the_day_count(
 
 def test_a_table_that_cannot_be_read_is_not_remembered(corpus: Path, reads: list[int]) -> None:
     Path("clips.csv").write_text("nothing\n")
-    assert Digests.of(pipeline()) == ("", {})
+    assert Digests.of(pipeline()) == ("", {}, "")
     write_table("3")
     assert Digests.of(pipeline()).rows
     Path("build/scratch/table_digests.json").write_text("{")
@@ -156,19 +154,15 @@ def test_what_is_saved_while_the_table_is_read_is_read_the_next_time(
     assert Digests.of(pipeline()) != before
 
 
-@pytest.mark.parametrize(
-    ("runs", "split", "said"),
-    [
-        ({"fold_by": "signer", "folds": ["an", "bo", "zz"]}, "", "no clip of the table has the signer 'zz'"),
-        ({"fold_by": "clip", "folds": ["0", "1"]}, "val", "the table has 2 val clips of its own"),
-    ],
-)
-def test_folds_that_the_table_cannot_have_stop_a_build_before_its_first_job(
-    root: Path, runs: dict[str, Any], split: str, said: str
-) -> None:
+def test_a_fold_of_a_signer_whom_the_table_lacks_is_said(root: Path) -> None:
     params = load_params(root / "params.yaml")
-    params = params.model_copy(update={"runs": params.runs.model_copy(update=runs)})
-    rows = pd.DataFrame({"signer_id": ["an", "bo "], "split": [split] * 2})
-    with pytest.raises(SignloomError, match=said):
-        check_folds(rows, params)
-    check_folds(rows, params.model_copy(update={"runs": params.runs.model_copy(update={"folds": []})}))
+
+    def said(folds: list[str], by: str = "signer") -> str:
+        runs = params.runs.model_copy(update={"fold_by": by, "folds": folds})
+        return wrong_folds(rows, params.model_copy(update={"runs": runs}))
+
+    rows = pd.DataFrame({"signer_id": ["an", "bo ", ""]})
+    assert said(["an", "bo", "zz"]) == (
+        "runs.folds: no clip of the table has the signer 'zz'; expected ['an', 'bo']"
+    )
+    assert said(["bo", "an"]) == said([]) == said(["0", "1"], "clip") == ""

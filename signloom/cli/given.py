@@ -43,7 +43,12 @@ def keep_out(option: str, folder: Path, clip: Path) -> None:
     """Raise SignloomError if `folder` is `clip`, a folder of pictures."""
     if not (clip.is_dir() and folder.exists() and folder.samefile(clip)):
         return
-    if any(file.suffix.lower() in PICTURES for file in clip.iterdir()):
+    # a slow import
+    from signloom.dataset.probe import VIDEO_SUFFIXES
+
+    suffixes = {file.suffix.lower() for file in clip.iterdir()}
+    # pictures beside videos are no frames
+    if suffixes & PICTURES and not suffixes & {*VIDEO_SUFFIXES}:
         raise SignloomError(f"{option}: {clip} holds the frames of a clip; name another folder")
 
 

@@ -43,8 +43,6 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | str:
         )
     except SignloomError as error:
         return "" if table.suffix.lower() == ".txt" else str(error)  # most texts are no tables
-    if {"clip_id", "action"} <= {*rows}:  # what people decided about clips, which this table does not add
-        return ""
     files, unclear = VideoFiles(root), dict[str, str]()
     found = {
         str(name): _videos(str(name), rows[name], root, files, unclear)
@@ -53,6 +51,8 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | str:
     if not found or not len(rows):
         return ""
     best = max(found, key=lambda name: sum(map(bool, found[name])))
+    if best == "clip_id" and "action" in rows:  # what people decided about clips, and no table of these
+        return ""
     # a number of a take may be the name of several videos too, and then another column names them
     if unclear and (best in unclear or not any(found[best])):
         return f"{table}: {unclear.get(best, next(iter(unclear.values())))}"
@@ -69,7 +69,7 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | str:
     kept = [name for name in COLUMNS if name in rows and name not in ("row", "video", *taken)]
     others = [str(name) for name in rows if name not in ("row", SHORT, best, *taken.values())]
     # a column that nearly has one of our names, such as that of a time, must not be lost
-    check_names(table, ["video", *taken, *others])
+    check_names(table, ["video", *taken, *others], rows)
     ours = pd.DataFrame({"video": videos} | {ours: rows[name].to_numpy() for ours, name in taken.items()})
     ours = stated(ours.assign(**{name: rows[name].to_numpy() for name in kept}))
     if taken.get("gloss", "").lower() in ("sign", "label", "word", "class"):

@@ -103,7 +103,8 @@ def _text(path: Path) -> NDArray[Any]:
     if mark and all(line.endswith(mark) for line in lines):
         lines = [line[:-1] for line in lines]
     cells = [[cell.strip() or "nan" for cell in line.split(mark)] for line in lines]
-    if mark and any(len(cell.split()) > 1 for row in cells for cell in row):
+    spaced = any(len(cell.split()) > 1 for row in cells for cell in row)
+    if mark and spaced and not any("." in line for line in lines):  # with points, each mark separates
         raise ValueError(
             "it has white space within its cells; write numbers with a point and one mark between"
         )

@@ -31,8 +31,13 @@ _MEANT = {
     "signer": "signer_id",
     "glosses": "gloss",
     "speaker": "signer_id",
-    **dict.fromkeys(("start", "start_time", "start_sec", "begin"), "start_s"),
-    **dict.fromkeys(("end", "end_time", "end_sec", "finish"), "end_s"),
+    "start": "start_s",
+    "end": "end_s",
+}
+# what may also hold something else, such as a day
+_TIMES = {
+    **dict.fromkeys(("start_time", "start_sec", "begin"), "start_s"),
+    **dict.fromkeys(("end_time", "end_sec", "finish"), "end_s"),
 }
 _NEAR = 0.85  # of difflib: `sentence-id` and `signerid` are near, `gloss_id` and `gloss` are not
 
@@ -47,7 +52,7 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
     """
     (table,) = files
     rows = read_table(table, ["video"], short=True)
-    check_names(table, [str(name) for name in rows])
+    check_names(table, [str(name) for name in rows], rows)
     if "sentence" not in rows and "gloss" not in rows:
         raise SignloomError(f"{table}: column `sentence` or `gloss` is missing; add at least one of them")
     for column in ("sentence", "gloss", "sentence_id"):
@@ -59,16 +64,27 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
     return stated(rows)
 
 
-def check_names(table: Path, names: list[str]) -> None:
-    """Raise SignloomError if a column is not read and nearly has the name of one that is missing."""
+def check_names(table: Path, names: list[str], rows: pd.DataFrame) -> None:
+    """Raise SignloomError for a column of `rows` that is not read and nearly has the name of a missing one."""
     missing = [name for name in COLUMNS if name not in names]
     for name in names:
+        if _TIMES.get(name.lower()) in missing and name in rows and _are_numbers(rows[name]):
+            meant = _TIMES[name.lower()]
+            raise SignloomError(
+                f"dataset.table: {table}: column `{name}` is not read; did you mean `{meant}`? rename it"
+            )
         close = difflib.get_close_matches(name.lower(), missing, n=1, cutoff=_NEAR)
         meant = _MEANT.get(name.lower(), close[0] if close else "")
         if name not in COLUMNS and meant in missing:
             raise SignloomError(
                 f"dataset.table: {table}: column `{name}` is not read; did you mean `{meant}`? rename it"
             )
+
+
+def _are_numbers(cells: pd.Series) -> bool:
+    """Return whether some cells are numbers and all others empty."""
+    filled = cells[cells.str.strip() != ""]
+    return bool(len(filled) and pd.to_numeric(filled, errors="coerce").notna().all())
 
 
 def read_processed(files: list[Path], videos: Path) -> pd.DataFrame:

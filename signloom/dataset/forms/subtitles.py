@@ -21,7 +21,10 @@ _LANGUAGE = re.compile(r"\.[A-Za-z]{2,3}([-_][A-Za-z0-9]+)?$")
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|<\d+:[\d:.]+>|\{\\[^{}]*\}")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
-_TIMES = re.compile(rf"\s*{_TIME}\s*--?>\s*{_TIME}")
+_TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(\s+[a-z]+:\S+)*\s*")
+# as some tools write it; within a text such a line may be said
+_ODD_TIMES = re.compile(rf"\s*{_TIME}\s*->\s*{_TIME}\s*")
+_NO_CUES = ("WEBVTT", "NOTE", "STYLE", "REGION")
 
 _LIKE = "such as 00:00:03,000 --> 00:00:05,000"
 
@@ -53,8 +56,8 @@ def cues(file: Path) -> Iterator[tuple[int, str, str, str]]:
     """Yield number, start and end in seconds, and text of every cue that has a text.
 
     A cue is a line of times and the lines up to the next empty one. Other blocks, such as notes and styles,
-    and the name of a cue are no text. Raises SignloomError for a file without a cue, and for an arrow that is
-    not between two times, because a cue would be lost.
+    and the name of a cue are no text. Raises SignloomError for a file of texts without times, and for a time
+    beside an arrow that cannot be read, because a cue would be lost.
     """
     try:
         # some tools end a line with one mark too many, which would be an empty line
@@ -64,19 +67,22 @@ def cues(file: Path) -> Iterator[tuple[int, str, str, str]]:
     found: list[tuple[str, str, list[str]]] = []
     inside = False
     for place, line in enumerate(lines, 1):
-        if times := _TIMES.match(line):
-            # the number of this cue, where no empty line stands before it
-            if inside and found[-1][2] and found[-1][2][-1].strip().isdecimal():
+        # the number of this cue, where no empty line stands before it
+        numbered = inside and bool(found[-1][2]) and found[-1][2][-1].strip().isdecimal()
+        begins = numbered or not inside
+        if times := _TIMES.fullmatch(line) or (_ODD_TIMES.fullmatch(line) if begins else None):
+            if numbered:
                 found[-1][2].pop()
             found.append((_seconds(*times.groups()[:4]), _seconds(*times.groups()[4:8]), []))
             inside = True
-        elif "-->" in line:
+        elif "-->" in line and re.search(r"\d:\d", line):
             raise SignloomError(f"{file}: line {place}: {line.strip()!r} has no two times {_LIKE}")
         elif not line.strip():
             inside = False
         elif inside:
             found[-1][2].append(line)
-    if not found and any(line.strip() and not line.startswith("WEBVTT") for line in lines):
+    blocks = "\n".join(line.strip() for line in lines).strip().split("\n\n")
+    if not found and not all(block.lstrip().startswith(_NO_CUES) for block in blocks if block):
         raise SignloomError(f"{file}: it has no line of times {_LIKE}")
     for number, (start, end, texts) in enumerate(found, start=1):
         text = one_form(html.unescape(_MARKUP.sub("", _BREAK.sub(" ", "\n".join(texts)))))

@@ -93,8 +93,10 @@ def raw_rows(values: Array, order: str | None, tall: float) -> NDArray[np.float3
 
 def _need_shares(part: str, found: Array) -> None:
     """Raise LandmarksUnreadable if most x and y of a part, rows that are there, can only be pixels."""
+    if not len(found):
+        return
     places = found.reshape(len(found), -1, 4 if part == "pose" else 3)[..., :2]
-    if len(found) and float(np.median(np.abs(places))) > _MOST_SHARE:
+    if float(np.median(np.abs(places))) > _MOST_SHARE:
         raise LandmarksUnreadable(
             f"{part.replace('_', ' ')}: x and y are shares of the picture, and half of them are above "
             f"{_MOST_SHARE:g}; divide pixels by its width and height"
