@@ -65,7 +65,7 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
 
 
 def check_names(table: Path, names: list[str], rows: pd.DataFrame) -> None:
-    """Raise SignloomError for a column of `rows` that is not read and nearly has the name of a missing one."""
+    """Raise SignloomError for a column of `rows` that is not read, nearly called like a missing one."""
     missing = [name for name in COLUMNS if name not in names]
     for name in names:
         if _TIMES.get(name.lower()) in missing and name in rows and _are_numbers(rows[name]):
