@@ -148,7 +148,8 @@ def test_names_notes_and_styles_are_no_text_and_a_text_keeps_its_words(tmp_path:
 
 
 def test_no_cue_is_lost_however_its_times_are_written(tmp_path: Path) -> None:
-    times = ["00:00:00,500 --> 00:00:01", "00:00:01 -> 00:00:02.5", "0:03 --> 0:04"]
+    times = ["00:00:00,500 --> 00:00:01", "00:00:01 -> 00:00:02.5", "0:03 --> 0:04 line:-1"]
+    times += ["00:00:05,0 --> 00:00:06,0  X1:40 Y1: 20"]
     text = "\n".join(f"{number}\n{line}\nText {number}\n" for number, line in enumerate(times))
     (tmp_path / "a.srt").write_bytes(text.replace("\n", "\r\r\n").encode())
     rows = load_table("subtitles", tmp_path / "a.srt", tmp_path)
@@ -156,6 +157,7 @@ def test_no_cue_is_lost_however_its_times_are_written(tmp_path: Path) -> None:
         ["0.5", "1", "Text 0"],
         ["1", "2.5", "Text 1"],
         ["3", "4", "Text 2"],
+        ["5", "6", "Text 3"],
     ]
 
 

@@ -21,7 +21,9 @@ _LANGUAGE = re.compile(r"\.[A-Za-z]{2,3}([-_][A-Za-z0-9]+)?$")
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|<\d+:[\d:.]+>|\{\\[^{}]*\}")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
-_TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(\s+[a-z]+:\S+)*\s*")
+_EXACT = _TIME.removesuffix("?")
+_TIMES = re.compile(rf"\s*{_EXACT}\s*-->\s*{_EXACT}")  # whatever follows says where the cue is shown
+_SHORT_TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(\s+\w+:\S+)*\s*")
 # as some tools write it; within a text such a line may be said
 _ODD_TIMES = re.compile(rf"\s*{_TIME}\s*->\s*{_TIME}\s*")
 _NO_CUES = ("WEBVTT", "NOTE", "STYLE", "REGION")
@@ -70,7 +72,8 @@ def cues(file: Path) -> Iterator[tuple[int, str, str, str]]:
         # the number of this cue, where no empty line stands before it
         numbered = inside and bool(found[-1][2]) and found[-1][2][-1].strip().isdecimal()
         begins = numbered or not inside
-        if times := _TIMES.fullmatch(line) or (_ODD_TIMES.fullmatch(line) if begins else None):
+        times = _TIMES.match(line) or _SHORT_TIMES.fullmatch(line)
+        if times := times or (_ODD_TIMES.fullmatch(line) if begins else None):
             if numbered:
                 found[-1][2].pop()
             found.append((_seconds(*times.groups()[:4]), _seconds(*times.groups()[4:8]), []))
