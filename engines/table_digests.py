@@ -65,7 +65,7 @@ def wrong_folds(rows: pd.DataFrame, params: Params) -> str:
 
     Stage `splits`, which would say it too, comes after hours of landmarks.
     """
-    runs, signers = params.runs, {*rows["signer_id"].str.strip()} - {""}
+    runs, signers = params.runs, {str(name).strip() for name in rows["signer_id"]} - {""}
     unknown = [name for name in runs.folds if name not in signers] if runs.fold_by == "signer" else []
     if not unknown:
         return ""
