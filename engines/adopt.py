@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from engines import code_digests
-from engines.dvc_stage import is_old, target
+from engines.dvc_files import target
+from engines.dvc_stage import say_if_old
 from engines.restored import remember
 from engines.verify import states
 from signloom.errors import PRESETS, SignloomError
@@ -38,13 +39,9 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     # committing stale files would make DVC treat them as up to date
     file = target(Path(), preset).as_posix()
-    if is_old(preset):
-        given = f" PRESET={preset}" if preset else ""
-        print(
-            f"error: {file} is not what the rules give now; run make dvc{given}, and again", file=sys.stderr
-        )
+    if say_if_old(preset):
         return 2
-    code_digests.refresh(Path(file))
+    code_digests.refresh(preset)
     commit = [sys.executable, "-m", "dvc", "commit", "--force", file]
     done = subprocess.run(commit, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode == 0:

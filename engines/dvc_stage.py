@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
-import yaml
 
 from engines.code_digests import is_current, is_digests
-from signloom.errors import PRESETS
+from engines.dvc_files import stages_of, target
 
 _MODULE = "engines.dvc_stage"
 _CODE_CHANGED = 2
@@ -43,11 +42,6 @@ class Wanted(NamedTuple):
     output: str
 
 
-def target(root: Path, preset: str | None) -> Path:
-    """Return the path of the dvc.yaml of `preset`."""
-    return root / (PRESETS / preset.replace(",", "-") / "dvc.yaml" if preset else Path("dvc.yaml"))
-
-
 def command(preset: str, rule: str, output: str) -> str:
     """Return the command of a stage."""
     options = ["--preset", preset] if preset else []
@@ -63,46 +57,47 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("output")
     args = parser.parse_args(argv)
     own, file = Wanted(args.rule, args.output), target(Path(), args.preset).as_posix()
-    given = f" PRESET={args.preset}" if args.preset else ""
-    if own.rule in CHECKED and is_old(args.preset):
-        print(
-            f"error: {file} is not what the rules give now; run make dvc{given}, and again", file=sys.stderr
-        )
+    if own.rule in CHECKED and say_if_old(args.preset):
         return 2
     # the nearest one: what stands above it may have been given its targets in another way
     called = next((words for words in _parents() if _is_dvc(words)), [])
-    if not _has_its_code(own, file):
+    if not _has_its_code(own, args.preset):
         return _CODE_CHANGED
     all_asked = asks_for_all(called, file)
     code = _build_with_others(own, file, args.preset) if all_asked else snakemake([own], args.preset)
-    if not code and not _has_its_code(own, file):
+    if not code and not _has_its_code(own, args.preset):
         return _CODE_CHANGED
-    if code and not all_asked and is_old(args.preset):
-        print(
-            f"error: {file} is not what the rules give now, so run make dvc{given}",
-            file=sys.stderr,
-        )
+    if code and not all_asked:
+        say_if_old(args.preset)
     return code
 
 
-def _has_its_code(own: Wanted, file: str) -> bool:
+def _has_its_code(own: Wanted, preset: str | None) -> bool:
     """Return whether DVC's stage `code` has seen the code of a stage; say so if it has not.
 
     What other code has made must not be recorded under these digests.
     """
-    tree = yaml.load(Path(file).read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    stages = [
-        stage for stage in tree["stages"].values() if own.rule in shlex.split(stage["cmd"], comments=True)
-    ]
-    if all(
-        is_current(dep) for dep in {*(dep for it in stages for dep in it.get("deps", []))} if is_digests(dep)
-    ):
+    stages = stages_of(preset).values()
+    mine = [stage for stage in stages if own.rule in shlex.split(stage["cmd"], comments=True)]
+    digests = {dep for stage in mine for dep in stage.get("deps", []) if is_digests(dep)}
+    if all(map(is_current, digests)):
         return True
     print(
         f"error: the code of {own.rule} has changed since DVC's stage code ran; run dvc repro again",
         file=sys.stderr,
     )
     return False
+
+
+def say_if_old(preset: str | None) -> bool:
+    """Return whether the dvc.yaml of `preset` is old, and say so if it is."""
+    if old := is_old(preset):
+        given = f" PRESET={preset}" if preset else ""
+        file = target(Path(), preset).as_posix()
+        print(
+            f"error: {file} is not what the rules give now; run make dvc{given}, and again", file=sys.stderr
+        )
+    return old
 
 
 def is_old(preset: str | None) -> bool:

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 
 from engines import code_digests
-from engines.dvc_stage import CHECKED, command, target
+from engines.dvc_files import target
+from engines.dvc_stage import CHECKED, command
 from engines.given import BY_RULES
 from engines.import_closure import code_of
 from engines.pipeline import Pipeline
@@ -114,7 +115,7 @@ def _stage(rule: Any, flow: Pipeline, variant: str, place: Place) -> dict[str, A
     # a key that a preset sets later is in no list of parameters, so this stage looks at the files themselves,
     # and says that dvc.yaml is old
     presets = [(PRESETS / f"{name}.yaml").as_posix() for name in flow.presets if rule.name == CHECKED[0]]
-    code = code_digests.digests(flow.product(code_digests.STAGE), _script(rule))
+    code = code_digests.digests(flow.preset, _script(rule))
     inputs = {*_inputs(rule, flow, wildcards, given)}.difference(code_of(_script(rule)))
     stage["deps"] = sorted({*inputs, code, *folders, *presets})
     stage["params"] = _params(given, flow.presets)
@@ -133,13 +134,12 @@ def _script(rule: Any) -> str:
 
 def _code_stage(names: list[str], flow: Pipeline) -> dict[str, Any]:
     """Return the DVC stage that writes the digests of the code of all others."""
-    folder = flow.product(code_digests.STAGE)
     return {
         "desc": "Write digests of the code of every stage.",
         **({"wdir": "../../.."} if flow.preset else {}),
-        "cmd": code_digests.command(folder, names),
+        "cmd": code_digests.command(",".join(flow.presets), names),
         "deps": sorted({path for name in names for path in code_of(name)}),
-        "outs": [code_digests.digests(folder, name) for name in names],
+        "outs": [code_digests.digests(flow.preset, name) for name in names],
     }
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from engines import code_digests
-from engines.dvc_stage import Wanted, is_old, snakemake_call, target, wanted_by
+from engines.dvc_files import target
+from engines.dvc_stage import Wanted, is_old, snakemake_call, wanted_by
 from signloom.files import write_text
 from signloom.products import BUILD
 
@@ -100,12 +101,10 @@ def unchanged(file: Path) -> list[Wanted] | None:
             for stage in dfs_postorder_nodes(graph):  # what a stage needs comes before it
                 if stage.path_in_repo != file.as_posix() or not found.keys() >= set(graph[stage]):
                     continue
-                code = [dep for dep in stage.deps if code_digests.is_digests(dep.def_path)]
                 if stage.name == code_digests.STAGE:
-                    found[stage] = (
-                        None  # it may not have run since an edit, so each stage's code is looked at
-                    )
+                    found[stage] = None  # each stage's code is looked at below
                     continue
+                code = [dep for dep in stage.deps if code_digests.is_digests(dep.def_path)]
                 same = all(map(code_digests.is_recorded, code)) and not stage.changed()
                 if same and (wanted := wanted_by(stage)):
                     found[stage] = wanted

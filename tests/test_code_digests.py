@@ -16,7 +16,7 @@ __all__ = ["project"]
 PIPELINE = """\
 stages:
   code:
-    cmd: python -m engines.code_digests build/code work rest
+    cmd: python -m engines.code_digests work rest
     deps:
       - signloom/one.py
       - signloom/two.py
@@ -49,7 +49,7 @@ def built(project: Path) -> Path:
     (project / "dvc.yaml").write_text(PIPELINE)
     for name in ("made.txt", "left.txt"):
         (project / name).write_text(name)
-    code_digests.refresh(project / "dvc.yaml")
+    code_digests.refresh(None)
     dvc("commit", "--force", "--quiet")
     return project
 
@@ -61,7 +61,7 @@ def change(path: Path) -> None:
 
 def test_the_digests_name_every_module_of_a_stage_and_follow_its_imports(project: Path) -> None:
     file = project / "build/code/work.txt"
-    code_digests.write("build/code", ["work"])
+    code_digests.write(None, ["work"])
     first = file.read_text()
     assert [line.split()[1] for line in first.splitlines()] == [
         *("signloom/one.py", "signloom/two.py", "signloom/two.yaml"),
@@ -69,29 +69,29 @@ def test_the_digests_name_every_module_of_a_stage_and_follow_its_imports(project
     ]
     (project / "signloom/one.py").write_text('"""One."""\n\n\ndef f():\n    import signloom.three\n')
     forget()
-    code_digests.write("build/code", ["work"])
+    code_digests.write(None, ["work"])
     assert "signloom/three.py" in file.read_text() and "signloom/two.py" not in file.read_text()
 
 
 def test_digests_that_are_right_are_not_written_again(project: Path) -> None:
-    code_digests.write("build/code", ["work"])
+    code_digests.write(None, ["work"])
     before = (project / "build/code/work.txt").stat().st_mtime_ns
-    code_digests.write("build/code", ["work"])
+    code_digests.write(None, ["work"])
     assert (project / "build/code/work.txt").stat().st_mtime_ns == before
 
 
 def test_the_command_of_the_stage_writes_what_it_names(project: Path) -> None:
-    words = code_digests.command("build/own/code", ["work"]).split()
+    words = code_digests.command("own,two", ["work"]).split()
     assert code_digests.main(words[3:]) == 0
-    assert code_digests.is_digests("build/own/code/work.txt")
-    assert (project / "build/own/code/work.txt").exists()
+    assert code_digests.is_digests("build/own-two/code/work.txt")
+    assert (project / "build/own-two/code/work.txt").exists()
 
 
 @pytest.mark.parametrize("text", [None, "", "stages:\n", "stages: {a: {cmd: b}}\n", "stages: [\n"])
 def test_a_dvc_yaml_without_the_stage_writes_nothing(project: Path, text: str | None) -> None:
     if text is not None:
         (project / "dvc.yaml").write_text(text)
-    code_digests.refresh(project / "dvc.yaml")
+    code_digests.refresh(None)
     assert not (project / "build").exists()
 
 
@@ -106,7 +106,7 @@ def test_what_other_code_made_is_not_recorded(built: Path, capsys: pytest.Captur
     change(built / "signloom/two.py")
     assert dvc_stage.main(["work", "made.txt"]) == 2  # before the job
     assert capsys.readouterr().err.strip() == said
-    code_digests.refresh(built / "dvc.yaml")
+    code_digests.refresh(None)
 
     def edited_meanwhile(*given: object) -> int:
         change(built / "signloom/two.py")
@@ -121,7 +121,7 @@ def test_what_other_code_made_is_not_recorded(built: Path, capsys: pytest.Captur
 def test_a_module_that_dvc_yaml_does_not_name_is_said(
     built: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = ["build/code", "work", "rest"]
+    names = ["work", "rest"]
     assert code_digests.main(names) == 0
     (built / "signloom/one.py").write_text('"""One."""\n\n\ndef f():\n    import signloom.three\n')
     forget()
@@ -134,7 +134,7 @@ def test_a_module_that_dvc_yaml_does_not_name_is_said(
 def test_a_module_that_cannot_be_read_is_one_line(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (built / "signloom/two.py").write_text("W = 0\ndef (\n")
     forget()
-    assert code_digests.main(["build/code", "work"]) == 2
+    assert code_digests.main(["work"]) == 2
     assert capsys.readouterr().err.startswith("error: signloom/two.py: line 2: ")
 
 
@@ -149,7 +149,7 @@ def test_changed_code_alone_may_leave_a_stage_as_it_is(built: Path) -> None:
     from dvc.repo import Repo
 
     change(built / "signloom/two.py")
-    code_digests.refresh(built / "dvc.yaml")
+    code_digests.refresh(None)
     with Repo() as repo, repo.lock:
         stages = {stage.name: stage for stage in repo.index.stages}
         assert stages["work"].changed_deps() and not stages["rest"].changed_deps()

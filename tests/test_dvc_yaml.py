@@ -36,7 +36,7 @@ def test_an_old_dvc_yaml_is_said_by_the_stages_that_run_when_it_gets_old(
     monkeypatch.chdir(checkout)
     monkeypatch.setattr(dvc_stage, "snakemake", lambda *given: 0)
     with_shards(checkout, 2)
-    code_digests.refresh(Path("dvc.yaml"))
+    code_digests.refresh(None)
     assert dvc_stage.main(["manifest", "build/manifest.parquet"]) == 0
     change_params(checkout, {"shards": {"count": 3}})
     assert dvc_stage.main(["manifest", "build/manifest.parquet"]) == 2

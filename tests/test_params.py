@@ -403,4 +403,4 @@ def test_an_expectation_is_about_two_variants(root: Path, tmp_path: Path) -> Non
 def test_variants_of_a_family_that_is_not_trained_may_be_anything(root: Path, tmp_path: Path) -> None:
     preset = tmp_path / "mine.yaml"
     preset.write_text("pipeline: {families: [gloss]}\nruns: {sign2text_variants: [transformer]}\n")
-    load_params(root / "params.yaml", preset)
+    assert load_params(root / "params.yaml", preset).runs.sign2text_variants == ["transformer"]

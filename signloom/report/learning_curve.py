@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from signloom.report.drawing import MARKS, SERIES, Picture, picture
 from signloom.report.labels import DATA, LABELS
@@ -105,9 +105,8 @@ def _draw_curve(axes: Axes, curve: Mapping[str, Any], label: str, number: int) -
     axes.loglog()
     axes.set_xticks(clips, [str(one) for one in clips])
     axes.xaxis.set_minor_locator(NullLocator())
-    plain = FuncFormatter(lambda rate, _: f"{rate:g}")
-    axes.yaxis.set_major_formatter(plain)
-    if max(high) < 10 * min(low):  # else the decades alone have labels
-        axes.yaxis.set_minor_formatter(plain)
-    else:
-        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
+    # within a decade some more rates have labels, as many as there is room for
+    labelled = "1234568" if max(high) < 10 * min(low) else ""
+    minor = FuncFormatter(lambda rate, _: f"{rate:g}" if f"{rate:e}"[0] in labelled else "")
+    axes.yaxis.set_minor_formatter(minor)

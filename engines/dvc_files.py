@@ -1,0 +1,24 @@
+"""Where DVC's files of a build are, and what their stages say."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from signloom.errors import PRESETS
+
+
+def target(root: Path, preset: str | None) -> Path:
+    """Return the path of the dvc.yaml of `preset`."""
+    return root / (PRESETS / preset.replace(",", "-") / "dvc.yaml" if preset else Path("dvc.yaml"))
+
+
+def stages_of(preset: str | None) -> dict[str, Any]:
+    """Return the stages in the dvc.yaml of `preset` by name, none if it is not there or damaged."""
+    try:
+        content = target(Path(), preset).read_bytes()
+        # the file has thousands of lines; PyYAML's own parser would take seconds
+        tree = yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (FileNotFoundError, yaml.YAMLError):
+        return {}  # DVC, which reads it too, says what is wrong
+    return dict((tree or {}).get("stages") or {})
