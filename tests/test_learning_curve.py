@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +239,18 @@ def test_the_report_shows_the_answer_the_curve_and_the_numbers(tmp_path: Path) -
     )
     assert "More clips for half the error" in page.text
     assert report.describe({"seeds": {}, "folds": {}}) is None
+
+
+@pytest.mark.parametrize(
+    ("rates", "labels"), [((0.8, 0.6, 0.3), {"0.3", "0.6"}), ((0.9, 0.1, 0.02), {"0.1"})]
+)
+def test_the_rates_on_the_axis_of_the_picture_are_plain_numbers(
+    rates: tuple[float, ...], labels: set[str]
+) -> None:
+    points = {
+        str(10 * 2**place): {"wer": rate, "wer_low": rate * 0.8, "wer_high": rate, "line": rate}
+        for place, rate in enumerate(rates)
+    }
+    curve = {"words": 300, "n": 60, "exponent": -0.5, "by_clips": points}
+    drawn = report._picture({"tcn_ctc": {"test": curve}}).svg
+    assert "mathdefault" not in drawn and labels <= set(re.findall(r">([\d.]+)</text>", drawn))
