@@ -9,6 +9,9 @@ LACKS_END = "has no mark of its end: copy it again, or save it again if that doe
 # the numbers of Matroska's first two elements (RFC 9559, sections 5.1 and 8), which lie in its first bytes
 _EBML, _SEGMENT, _HEAD = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 4096
 
+# MPEG-TS: the byte that begins each packet, and for each kind where it lies and how long a packet is
+_TS_SYNC, _TS_PACKETS = 0x47, ((0, 188), (4, 192), (0, 204))
+
 
 def open_media(path: Path, timeout_s: float | None = None) -> InputContainer:
     """Open a video file; raises av.FFmpegError or OSError as PyAV does.
@@ -21,13 +24,18 @@ def open_media(path: Path, timeout_s: float | None = None) -> InputContainer:
 
 
 def cut_off(path: Path) -> str | None:
-    """Return how much of a Matroska or WebM file is missing, or None if it is whole or of another form.
+    """Return what a Matroska, WebM or MPEG-TS file lacks, or None if it is whole or of another form.
 
-    FFmpeg reads such a file as a shorter film. The file says how long it is, unless it was sent while it was
-    recorded (RFC 8794, section 6).
+    FFmpeg reads such a file as a shorter film. Matroska says how long it is, unless it was sent while it was
+    recorded (RFC 8794, section 6). MPEG-TS has packets of one length (ISO 13818-1, section 2.4.3.2), and the
+    last of a cut file is seldom whole.
     """
     with path.open("rb") as file:
         start = file.read(_HEAD)
+    for ahead, packet in _TS_PACKETS:
+        if len(start) == _HEAD and set(start[ahead::packet]) == {_TS_SYNC}:
+            over = path.stat().st_size % packet
+            return f"ends within a packet, {over} of {packet} bytes; copy it again" if over else None
     place = 0
     for kind in (_EBML, _SEGMENT):
         if not start.startswith(kind, place) or place + len(kind) >= len(start):

@@ -197,7 +197,7 @@ def test_a_cut_beyond_the_end_is_rejected_or_said(tmp_path: Path, capsys: pytest
 
 
 CODECS = {
-    **dict.fromkeys((".mp4", ".mov", ".mkv", ".m4v", ".ts", ".mts"), "libx264"),
+    **dict.fromkeys((".mp4", ".mov", ".mkv", ".m4v", ".ts", ".mts", ".m2ts"), "libx264"),
     **{".avi": "mpeg4", ".3gp": "mpeg4", ".mpg": "mpeg2video", ".mpeg": "mpeg2video", ".wmv": "wmv2"},
     **{".flv": "flv", ".ogv": "libvpx", ".gif": "gif", ".webm": "libvpx-vp9"},
 }

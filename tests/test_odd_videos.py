@@ -106,6 +106,22 @@ def test_a_file_of_matroska_that_was_cut_off_is_no_shorter_clip(tmp_path: Path, 
         list(read_frames(tmp_path / f"cut_{name}"))
 
 
+@pytest.mark.parametrize(("suffix", "packet"), [(".ts", 188), (".m2ts", 192)])
+def test_a_transport_stream_that_was_cut_off_is_no_shorter_clip(
+    tmp_path: Path, suffix: str, packet: int
+) -> None:
+    whole = write_video(tmp_path / f"whole{suffix}", 30)
+    data = whole.read_bytes()
+    assert len(data) % packet == 0
+    assert why_unreadable(whole) is None and len(list(read_frames(whole))) == 30
+    cut = tmp_path / f"cut{suffix}"
+    cut.write_bytes(data[: packet * 40 + 7])
+    said = f"ends within a packet, 7 of {packet} bytes; copy it again"
+    assert why_unreadable(cut) == said
+    with pytest.raises(VideoUnreadable, match=said):
+        list(read_frames(cut))
+
+
 def test_a_film_that_was_sent_while_it_was_recorded_does_not_say_how_long_it_is(tmp_path: Path) -> None:
     live = tmp_path / "live.mkv"
     with av.open(str(live), "w", options={"live": "1"}) as container:

@@ -223,6 +223,26 @@ def test_a_file_that_claims_more_frames_than_it_holds_is_refused_at_once(tmp_pat
         read_pose(tmp_path / "a.pose")
 
 
+def first_version(path: Path, frames: int) -> bytes:
+    """The bytes of the file `path` in version 0.1, which says that it has `frames` frames."""
+    content, pose = path.read_bytes(), opened(path)
+    counts = struct.pack("<3H", int(FPS), frames, 1)
+    body = pose.body.data.data.astype("<f4").tobytes() + pose.body.confidence.astype("<f4").tobytes()
+    header = content[: content.index(struct.pack("<fI", FPS, len(pose.body.data)))]
+    return struct.pack("<f", 0.1) + header[4:] + counts + body
+
+
+def test_a_file_of_the_first_version_that_was_cut_off_is_no_shorter_clip(tmp_path: Path) -> None:
+    write_pose(tmp_path / "new.pose", clip(1.0), FPS)
+    frames = len(opened(tmp_path / "new.pose").body.data)
+    (tmp_path / "old.pose").write_bytes(first_version(tmp_path / "new.pose", frames))
+    new, old = read_pose(tmp_path / "new.pose"), read_pose(tmp_path / "old.pose")
+    np.testing.assert_array_equal(old.raw.rows, new.raw.rows)
+    (tmp_path / "cut.pose").write_bytes((tmp_path / "old.pose").read_bytes()[:-99_999])
+    with pytest.raises(VideoUnreadable, match=rf"says {frames} frames and holds \d+; copy it again"):
+        read_pose(tmp_path / "cut.pose")
+
+
 def test_a_table_of_pose_files_goes_through_the_stages_without_a_tracker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from signloom.media import LACKS_END, cut_off, lacks_end, open_media, origin_of
 T = TypeVar("T")
 VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".3gp", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"),
-    *(".flv", ".ogv", ".gif"),
+    *(".m2ts", ".flv", ".ogv", ".gif"),
 )
 FRAME_SUFFIXES = (".png", ".jpg", ".jpeg")
 KEYPOINTS_END = "_keypoints.json"

@@ -41,6 +41,7 @@ _COLOUR = (90, 90, 90)  # of every bone in a viewer
 _DEEPEST = 10.0
 # and its hips lie at depth 0: further away, somebody moved them
 _MOVED = 0.1
+_FIRST_VERSION = 0.1
 _LEAST_OF_A_POINT = 8  # bytes: a coordinate and a confidence
 
 
@@ -110,6 +111,7 @@ def _open(path: Path, kind: Any, **frames: int) -> tuple[PoseHeader, Any]:
             # `Pose.read` loses bytes of small files when it is asked for some of their frames
             reader = BufferReader(content)
             header = PoseHeader.read(reader)
+            _demand_whole(header, content, reader.read_offset - reader.read_skipped)
             body = kind.read(header, reader, **frames)
     except (OSError, ValueError, TypeError, NotImplementedError, struct.error) as error:
         raise VideoUnreadable(f"not a .pose file that pose-format reads: {error}") from error
@@ -119,6 +121,22 @@ def _open(path: Path, kind: Any, **frames: int) -> tuple[PoseHeader, Any]:
     if not body.data.shape[1]:
         raise VideoUnreadable("the .pose file holds no person")
     return header, body
+
+
+def _demand_whole(header: PoseHeader, content: mmap.mmap, place: int) -> None:
+    """Raise VideoUnreadable if a file of version 0.1, whose body begins at `place`, lacks some of its frames.
+
+    pose-format takes the number of frames from the length of such a file, and then reads coordinates as
+    confidences. The file says the number too, but in 16 bits.
+    """
+    if round(header.version, 3) != _FIRST_VERSION:
+        return
+    _, said, people = struct.unpack_from("<3H", content, place)
+    points = sum(len(component.points) for component in header.components)
+    a_frame = people * points * (header.num_dims() + 1) * 4
+    there = (len(content) - place - 6) // a_frame if a_frame else 0
+    if a_frame and there % (1 << 16) != said:
+        raise VideoUnreadable(f"the .pose file says {said} frames and holds {there}; copy it again")
 
 
 def _rows(header: PoseHeader, data: Array, confidence: Array) -> NDArray[np.float32]:
