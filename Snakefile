@@ -50,7 +50,7 @@ if store:
 
 try:
     demand_writable(Path(".snakemake"), Path("build"), Path("metrics"))
-    flow = Pipeline.load(config, workflow.config_settings.config, stored)
+    flow = Pipeline.load(config, workflow.config_settings.overwrite_config, stored)
     given, origins = Given(flow.params), Origins(flow)
     if workflow.is_main_process and not is_read_only():
         demand_inputs(flow)

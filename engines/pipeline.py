@@ -23,6 +23,7 @@ from signloom.params.schema import Params
 from signloom.params.variants import VARIANTS
 
 NO_PARAMS = {"preset", "side_weights"}  # keys that `--config` may have besides parameters
+_GIVEN = "--config or --configfile"  # Snakemake joins the two
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Pipeline:
     def load(cls, config: dict[str, Any], given: dict[str, Any] | None = None, stored: str = "") -> Pipeline:
         """Return the checked Snakemake config with its presets, and then `given`, laid over it.
 
-        `given` is what `--config` says.
+        `given` is what `--config` and `--configfile` say.
         """
         tree, typed = _parameters(config), from_text(_parameters(given or {}))
         named = config.get("preset") or ""
@@ -51,7 +52,7 @@ class Pipeline:
         files = [PARAMS_FILE, *(in_workflow(PRESETS / f"{name}.yaml") for name in presets)]
         for file in files[1:]:
             tree = overlay(tree, read_preset(file))
-        places = dict.fromkeys(dotted_keys(typed), "--config")
+        places = dict.fromkeys(dotted_keys(typed), _GIVEN)
         params = check_params(overlay(tree, typed), files, places)
         if params.dataset.importer.endswith(".yaml"):
             read_form(Path(params.dataset.importer))  # an error in a form of one's own is said before any job
@@ -249,7 +250,7 @@ def _parameters(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def from_text(tree: Tree) -> Tree:
-    """Return `tree`, given by `--config 'section={key: value}'`, with the schema's types.
+    """Return `tree`, given by `--config 'section={key: value}'` or a file, with the schema's types.
 
     Snakemake makes a text of every value of a mapping. Raises SignloomError if a text is no value of its
     parameter; unknown keys stay as they are.
@@ -269,7 +270,7 @@ def _typed(section: str, key: str, text: Any) -> Any:
     try:
         one = kind.only(key).model_validate({key: None if text == "null" else text}, strict=False)
     except ValidationError as error:
-        raise SignloomError(f"--config: {section}.{key}: {complaint(error)}") from error
+        raise SignloomError(f"{_GIVEN}: {section}.{key}: {complaint(error)}") from error
     return one.model_dump()[key]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from snakemake.cli import parse_config
+from snakemake.settings.types import ConfigSettings
 
 from engines import conda_env, dvc_yaml
 from engines.dvc_stage import wanted_by
@@ -129,8 +130,20 @@ def test_values_of_the_command_line_have_their_types_and_the_last_word(root: Pat
         ("sign2text={widht: 8}", r"unknown key sign2text\.widht"),
     ):
         wrong = parse_config([text])
-        with pytest.raises(SignloomError, match=f"^--config: {said}"):
+        with pytest.raises(SignloomError, match=f"^--config or --configfile: {said}"):
             Pipeline.load(overlay(demo, wrong), wrong)
+
+
+def test_a_configfile_has_the_last_word_over_a_preset_too(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("sign2text: {lr: 1.0e-4}\nruns: {more_seeds: [5]}\n")
+    options = ConfigSettings(configfiles=[tmp_path / "mine.yaml"]).overwrite_config
+    demo = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
+    flow = Pipeline.load(overlay(demo, options) | {"preset": "signtalk"}, options)
+    assert (flow.params.sign2text.lr, flow.seeds) == (1e-4, ["", "seeds/5/"])
+    (tmp_path / "wrong.yaml").write_text("sign2text: {lrr: 1}\n")
+    said = ["snakemake", "-n", "-q", "all", "--configfile", str(tmp_path / "wrong.yaml")]
+    told = subprocess.run(said, cwd=root, capture_output=True, text=True, check=False).stderr
+    assert "error: --config or --configfile: unknown key sign2text.lrr; did you mean sign2text.lr" in told
 
 
 @pytest.mark.parametrize("given", [{"normalise_by": "signer"}, {"stack": 3}, {"every": 2}])

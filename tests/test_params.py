@@ -301,7 +301,7 @@ def test_texts_get_the_types_of_their_parameters() -> None:
     assert typed.pop("sign2text") == {"lr": 1e-3} and typed.pop("dataset") == {"variations": None}
     assert typed == same
     for value, said in (("fast", "valid number"), ("-1", "greater than 0"), ("null", "valid number")):
-        with pytest.raises(SignloomError, match=rf"^--config: pose\.fps: .*{said}.*, found"):
+        with pytest.raises(SignloomError, match=rf"^--config or --configfile: pose\.fps: .*{said}.*, found"):
             from_text({"pose": {"fps": value}})
 
 
