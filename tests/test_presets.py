@@ -47,6 +47,11 @@ def test_two_presets_do_not_share_the_folder_of_a_third(
     (tmp_path / "config/presets/tiny-gru.yaml").write_text("{}")
     with pytest.raises(SignloomError, match="build/tiny-gru/ belongs to the preset 'tiny-gru'"):
         check_names(["tiny", "gru"])
+    for name in ("a", "a-b", "b-c", "c"):
+        (tmp_path / f"config/presets/{name}.yaml").write_text("{}")
+    for names, other in ((["a-b", "c"], "a,b-c"), (["a", "b-c"], "a-b,c")):
+        with pytest.raises(SignloomError, match=f"build/a-b-c/ belongs to presets {other}; rename one"):
+            check_names(names)
 
 
 def test_a_fold_that_is_no_name_of_a_folder_says_what_is() -> None:

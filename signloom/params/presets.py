@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from signloom.errors import PARAMS_FILE, PRESETS, SignloomError, need_project
@@ -30,10 +31,22 @@ def check_names(names: list[str]) -> None:
         if names.count(name) > 1:
             raise SignloomError(f"preset {name!r} is named twice; name it once")
     joined = "-".join(names)
-    if len(names) > 1 and preset_file(joined).exists():
-        raise SignloomError(
-            f"presets {','.join(names)}: build/{joined}/ belongs to the preset {joined!r}; rename that one"
-        )
+    for other in _read_as(joined.split("-")):
+        if other != names and len(names) > 1:
+            whose = f"the preset {joined!r}" if len(other) == 1 else f"presets {','.join(other)}"
+            raise SignloomError(
+                f"presets {','.join(names)}: build/{joined}/ belongs to {whose}; rename one of them"
+            )
+
+
+def _read_as(parts: list[str]) -> Iterator[list[str]]:
+    """Yield every list of presets that there are whose names give `parts`, joined by hyphens."""
+    if not parts:
+        yield []
+    for end in range(1, len(parts) + 1):
+        name = "-".join(parts[:end])
+        if preset_file(name).exists():
+            yield from ([name, *others] for others in _read_as(parts[end:]))
 
 
 def preset_file(name: str) -> Path:
