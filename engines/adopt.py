@@ -14,6 +14,7 @@ from engines.dvc_stage import say_if_old
 from engines.restored import remember
 from engines.verify import states
 from signloom.errors import PRESETS, SignloomError
+from signloom.preset_names import folder_of
 from signloom.products import Build, State
 
 
@@ -25,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     preset = parser.parse_args(argv).preset
     try:
         left = snakemake_jobs_left(preset)
-        changed = [] if left else states([Build((preset or "").replace(",", "-"))])[State.CHANGED]
+        changed = [] if left else states([Build(folder_of(preset))])[State.CHANGED]
     except SignloomError as error:
         print(error, file=sys.stderr)
         return 2

@@ -17,6 +17,7 @@ from typing import Any
 from engines.dvc_files import stages_of, target
 from engines.import_closure import code_of
 from signloom.files import file_sha256, write_text
+from signloom.preset_names import folder_of
 from signloom.products import BUILD
 
 STAGE = "code"
@@ -30,7 +31,7 @@ def command(preset: str, stages: Sequence[str]) -> str:
 
 def digests(preset: str | None, stage: str) -> str:
     """Return the path of the digests of a stage."""
-    return (BUILD / (preset or "").replace(",", "-") / STAGE / f"{stage}.txt").as_posix()
+    return (BUILD / folder_of(preset) / STAGE / f"{stage}.txt").as_posix()
 
 
 def is_digests(path: str) -> bool:

@@ -6,11 +6,12 @@ from typing import Any
 import yaml
 
 from signloom.errors import PRESETS
+from signloom.preset_names import folder_of
 
 
 def target(root: Path, preset: str | None) -> Path:
     """Return the path of the dvc.yaml of `preset`."""
-    return root / (PRESETS / preset.replace(",", "-") / "dvc.yaml" if preset else Path("dvc.yaml"))
+    return root / (PRESETS / folder_of(preset) / "dvc.yaml" if preset else Path("dvc.yaml"))
 
 
 def stages_of(preset: str | None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from signloom.errors import PRESETS, SignloomError
 from signloom.files import file_sha256
+from signloom.preset_names import presets_of
 from signloom.progress import track
 from signloom.records import read_records
 
@@ -123,9 +124,7 @@ class Build:
 
     def _again(self, path: str) -> str:
         name, locked = shlex.quote(path), self.locked.get(path)
-        one = (PRESETS / f"{self.preset}.yaml").exists()
-        preset = self.preset if one else self.preset.replace("-", ",")
-        config = f" --config preset={preset}" if preset else ""
+        config = f" --config preset={presets_of(self.preset)}" if self.preset else ""
         ways = [f"make it again: snakemake{config} --cores all --force -- {name}"]
         if locked:
             kept, jobs = self._kept(path), self.jobs.get(path)

@@ -11,6 +11,7 @@ from signloom.cli.given import camera, check_output, check_writable, keep_out, p
 from signloom.cli.new_command import new_command
 from signloom.errors import PARAMS_FILE, SignloomError
 from signloom.gate import is_there
+from signloom.preset_names import presets_of
 
 BUNDLE = Path("build/export/sign_encoder_bundle.zip")
 FEATURES = frozenset({".npz", ".npy"})
@@ -45,15 +46,10 @@ def _need_bundle(bundle: Path) -> None:
         raise SignloomError(f"{bundle} does not exist; give sign_encoder_bundle.zip, or its folder")
     if not PARAMS_FILE.exists():
         raise SignloomError(f"{bundle} does not exist here; give --bundle ZIP, or go to the project's folder")
-    preset = f" --config preset={_presets_of(built[1])}" if built[1] else ""
+    preset = f" --config preset={presets_of(built[1])}" if built[1] else ""
     others = sorted(Path("build").glob("*/export/sign_encoder_bundle.zip"))
     more = f", or give --bundle {others[0]}" if others else ""
     raise SignloomError(f"{bundle} does not exist; build it first: snakemake --cores all{preset}{more}")
-
-
-def _presets_of(folder: str) -> str:
-    """Return the presets whose products are in `build/<folder>`: one of this name, or several joined by -."""
-    return folder if Path("config/presets", f"{folder}.yaml").exists() else folder.replace("-", ",")
 
 
 def _add_init(commands: Any) -> None:

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from signloom.errors import PRESETS, SignloomError
+from signloom.errors import SignloomError
 from signloom.evaluation.build_differences import Comparison, compare_builds
 from signloom.evaluation.build_differences_text import in_words
 from signloom.evaluation.builds import Build, places, read_build
 from signloom.metrics.metric_files import meaningful
+from signloom.preset_names import folder_of, preset_file
 
 
 def run_compare(a: str, b: str, clips: int, as_json: bool, html: Path | None) -> int:
@@ -48,8 +49,8 @@ def find_build(name: str) -> Build:
     if Path(name).is_dir():
         folder = Path(name)
         return read_build(folder if (folder / "predictions").is_dir() else folder / "build")
-    joined = name.replace(",", "-")  # of several presets
-    if (PRESETS / f"{name}.yaml").exists() or (Path("build") / joined / "predictions").is_dir():
+    joined = folder_of(name)
+    if preset_file(name).exists() or (Path("build") / joined / "predictions").is_dir():
         return read_build(Path("build") / joined)
     with tempfile.TemporaryDirectory() as scratch:
         return _fetched(name, Path(scratch))

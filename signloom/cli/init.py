@@ -34,9 +34,10 @@ from signloom.gate import FOLDER_FPS
 from signloom.inference.bundle import ZIP
 from signloom.params.dataset import FEATURE_IMPORTERS, FORMS, ElanTiers
 from signloom.params.load import Tree, overlay
-from signloom.params.presets import PRODUCT_FOLDERS, isolated_signs, load_presets, preset_file
+from signloom.params.presets import PRODUCT_FOLDERS, isolated_signs, load_presets
 from signloom.params.schema import Params
 from signloom.params.variants import WITHOUT_VIDEOS
+from signloom.preset_names import preset_file
 from signloom.progress import track
 
 _PLAIN_FOLDERS = {"video", "videos", "clips", "data", "corpus"}

@@ -26,6 +26,7 @@ from signloom.errors import PRESETS, SignloomError
 from signloom.files import file_sha256, write_npy, write_text
 from signloom.params.dataset import DatasetParams
 from signloom.params.presets import load_presets
+from signloom.preset_names import presets_of
 from signloom.progress import track
 from signloom.withdrawal.builds import BUILD, Build, find_builds, remove
 from signloom.withdrawal.caches import DvcCache, find_stores, forget_records, forget_state
@@ -156,7 +157,7 @@ def what_is_left(
     old = watched.exists() and str(listed) not in watched.read_text("utf-8")
     lines = ["removed. Everything that was trained with these clips must be made again:"]
     for build in builds:
-        given = "" if build.folder == BUILD else f" --config preset={_presets(build)}"
+        given = "" if build.folder == BUILD else f" --config preset={presets_of(build.folder.name)}"
         lines.append(
             f"  snakemake --cores all{given}"
             + ("" if given else f"     or: {'make dvc && ' if old else ''}dvc repro")
@@ -164,7 +165,8 @@ def what_is_left(
         if other := _other_table(build, dataset):
             theirs = "".join(f" {shlex.quote(clip)}" for clip in clips.get(build, ()))
             lines.append(
-                f"    before it, take them out of {other} too: signloom withdraw --preset {_presets(build)}"
+                f"    before it, take them out of {other} too: signloom withdraw --preset "
+                + presets_of(build.folder.name)
                 + (f" --clips{theirs}" if theirs else "")
             )
     if old:
@@ -248,16 +250,11 @@ def _can_edit(dataset: DatasetParams) -> bool:
 def _other_table(build: Build, dataset: DatasetParams) -> str:
     """Return the table of a build if it is another one than that of `dataset`, "" otherwise."""
     try:
-        table = load_presets([] if build.folder == BUILD else _presets(build).split(",")).dataset.table
+        names = [] if build.folder == BUILD else presets_of(build.folder.name).split(",")
+        table = load_presets(names).dataset.table
     except SignloomError:  # a build whose preset is gone
         return ""
     return "" if Path(table) == Path(dataset.table) else str(table)
-
-
-def _presets(build: Build) -> str:
-    """Return the presets of a build by its folder: one of this name, or several joined by -."""
-    name = build.folder.name
-    return name if Path("config/presets", f"{name}.yaml").exists() else name.replace("-", ",")
 
 
 def _videos_left(dataset: DatasetParams, hashes: set[str]) -> list[Path]:

@@ -2,12 +2,12 @@
 
 import difflib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from signloom.errors import PARAMS_FILE, PRESETS, SignloomError, need_project
 from signloom.params.load import Tree, check_params, overlay, read_yaml
 from signloom.params.schema import Params
+from signloom.preset_names import preset_file, readings
 
 # folders of products below build/; a preset of this name would write into one of them
 PRODUCT_FOLDERS = {
@@ -31,27 +31,12 @@ def check_names(names: list[str]) -> None:
         if names.count(name) > 1:
             raise SignloomError(f"preset {name!r} is named twice; name it once")
     joined = "-".join(names)
-    for other in _read_as(joined.split("-")):
+    for other in readings(joined):
         if other != names and len(names) > 1:
             whose = f"the preset {joined!r}" if len(other) == 1 else f"presets {','.join(other)}"
             raise SignloomError(
                 f"presets {','.join(names)}: build/{joined}/ belongs to {whose}; rename one of them"
             )
-
-
-def _read_as(parts: list[str]) -> Iterator[list[str]]:
-    """Yield every list of presets that there are whose names give `parts`, joined by hyphens."""
-    if not parts:
-        yield []
-    for end in range(1, len(parts) + 1):
-        name = "-".join(parts[:end])
-        if preset_file(name).exists():
-            yield from ([name, *others] for others in _read_as(parts[end:]))
-
-
-def preset_file(name: str) -> Path:
-    """Return the path of the preset `name`."""
-    return PRESETS / f"{name}.yaml"
 
 
 def isolated_signs() -> Tree:
