@@ -15,7 +15,7 @@ from engines.import_closure import in_workflow
 from signloom.dataset.forms.mapping import read_form
 from signloom.dataset.importers import annotation_sources
 from signloom.dataset.shard_names import shard_names
-from signloom.dataset.withdrawn import list_beside
+from signloom.dataset.withdrawn import lists_of
 from signloom.errors import PARAMS_FILE, PRESETS, SignloomError
 from signloom.params.load import Tree, check_params, complaint, dotted_keys, overlay
 from signloom.params.presets import check_names, read_preset
@@ -226,10 +226,9 @@ class Pipeline:
 
     @property
     def table(self) -> list[str]:
-        """The files of the annotation table, and the list of withdrawn clips if there is one."""
+        """The files of the annotation table, and the lists of withdrawn clips if there are any."""
         dataset = self.params.dataset
-        listed = list_beside(dataset.table)
-        withdrawn = [str(listed)] if listed.exists() else []
+        withdrawn = [str(path) for path in lists_of(dataset.table)]
         try:
             return [*map(str, annotation_sources(dataset.importer, Path(dataset.table))), *withdrawn]
         except SignloomError:

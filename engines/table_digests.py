@@ -18,7 +18,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import annotation_files, searched_folders
 from signloom.dataset.manifest import shard_digests
 from signloom.dataset.sources import Table, sources_digest
-from signloom.dataset.withdrawn import list_beside
+from signloom.dataset.withdrawn import list_beside, lists_of
 from signloom.errors import SignloomError
 from signloom.files import hash_files, write_json
 from signloom.params.schema import Params
@@ -108,7 +108,7 @@ def _state(flow: Pipeline, files: list[str]) -> str:
     watched = [
         *annotations,
         *map(str, searched_folders(dataset.importer, Path(dataset.videos))),
-        str(list_beside(dataset.table)),
+        *map(str, [list_beside(dataset.table), *lists_of(dataset.table)]),
         *sorted(folders),
         *files,
         *(str(path) for path in named if path),

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import io
 import json
 import shutil
 import sys
-import zipfile
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from checkouts import change_params, start_engines
 from checkouts import run as run_in
+from checkouts import start_engines
 from row_project import CLIPS, TARGETS, products, write_project
+from withdrawals import REVIEW, TODAY, hash_of, run, write_build, write_built_project
 
 from signloom.__main__ import main
 from signloom.cli.withdraw import withdraw
@@ -29,56 +26,12 @@ from signloom.params.load import load_params
 from signloom.withdrawal.builds import Build
 
 ROOT = Path(__file__).parent.parent
-TODAY = date(2030, 1, 15)
 RNG = np.random.default_rng(0)
-
-REVIEW = f"clip_id;action;note\n{CLIPS[0]};keep;\n"
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with a table of twelve clips by four signers, and a build of them as the stages write it."""
-    write_project(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    # as a European spreadsheet saves it
-    (tmp_path / "review.csv").write_text(REVIEW + f'{CLIPS[3]};set_aside;"two people,\nin one video"\n')
-    change_params(tmp_path, {"dataset": {"review": "review.csv"}})
-    write_build(Path("build"))
-    return tmp_path
-
-
-def write_build(folder: Path) -> None:
-    """The tables, shards, embeddings and page of a build, with the rows of the data."""
-    rows = {clip: np.load(f"data/own/rows/{clip}.npy") for clip in CLIPS}
-    for place in ("pose_features", "embeddings", "report", "logs"):
-        (folder / place).mkdir(parents=True)
-    table = pd.DataFrame({"clip_id": CLIPS, "video_hash": [hash_of(clip) for clip in CLIPS]})
-    table.to_parquet(folder / "manifest.parquet")
-    for shard, clips in (("00", CLIPS[:6]), ("01", CLIPS[6:])):
-        np.save(folder / f"pose_features/{shard}.npy", np.concatenate([rows[clip] for clip in clips]))
-        index = pd.DataFrame({"clip_id": clips, "offset": range(0, 240, 40), "length": 40})
-        index.to_parquet(folder / f"pose_features/{shard}.parquet")
-    np.save(folder / "embeddings/embeddings.npy", np.stack([row.mean(0) for row in rows.values()]))
-    table[["clip_id"]].to_csv(folder / "embeddings/embeddings_map.csv", index=False)
-    pictures = "".join(
-        f'<img src="data:image/webp;base64,{picture_of(c)}" width="1" alt="Clip {c}.">' for c in CLIPS
-    )
-    (folder / "report/index.html").write_text(pictures)
-    (folder / "logs/a.log").write_text(f"warning: {CLIPS[3]} is short\n")
-
-
-def hash_of(clip: str) -> str:
-    from signloom.files import file_sha256
-
-    return file_sha256(Path(f"data/own/rows/{clip}.npy"))
-
-
-def picture_of(clip: str) -> str:
-    return base64.b64encode(np.random.default_rng(CLIPS.index(clip)).bytes(900)).decode()
-
-
-def run(*words: str, code: int = 0) -> None:
-    assert main(["withdraw", *words]) == code
+    return write_built_project(tmp_path, monkeypatch)
 
 
 def test_nothing_is_removed_unless_it_is_said_twice(
@@ -223,62 +176,6 @@ def test_a_name_that_is_nobodys_is_an_error_that_names_the_nearest(
     run(code=2)
     run("--verify", code=2)
     assert "names nobody" in capsys.readouterr().err
-
-
-def as_zip(data: bytes) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("inner", data)
-    return packed.getvalue()
-
-
-def as_parquet(data: bytes) -> bytes:
-    packed = io.BytesIO()
-    pd.DataFrame({"n": [1], "cells": [np.frombuffer(data, np.float32)]}).to_parquet(packed)
-    return packed.getvalue()
-
-
-PLANTED = {
-    "a row": lambda row: row,
-    "in an archive of archives": lambda row: as_zip(as_zip(row)),
-    "compressed": gzip.compress,
-    "in a table": as_parquet,
-    "in a page": lambda row: b'<img src="data:image/webp;base64,' + base64.b64encode(bytes(64) + row) + b'">',
-}
-
-
-@pytest.mark.parametrize("how", PLANTED)
-@pytest.mark.parametrize("place", ["build/cv_trial.bin", ".snakemake/x", "metrics/y", "notes.txt"])
-def test_a_planted_row_is_found_by_its_content(
-    project: Path, how: str, place: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    row = np.load(f"data/own/rows/{CLIPS[4]}.npy")[5]
-    other = np.load(f"data/own/rows/{CLIPS[0]}.npy")[5]
-    run("s1", "--yes")
-    Path(place).parent.mkdir(exist_ok=True)
-    Path(place).write_bytes(PLANTED[how](other.tobytes()))
-    run("--verify")
-    Path(place).write_bytes(PLANTED[how](row.tobytes()))
-    run("--verify", code=1)
-    assert f"{place}: rows" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        (lambda: f"see {CLIPS[4]}.", f"clip {CLIPS[4]}"),
-        (lambda: hash_of(CLIPS[4]), "video hash"),
-        (lambda: hash_of(CLIPS[4])[:12], "video hash"),
-        (lambda: f'<img src="data:image/webp;base64,{picture_of(CLIPS[4])}">', "rows"),
-    ],
-)
-def test_planted_names_hashes_and_pictures_are_found(
-    project: Path, text: object, what: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run("s1", "--yes")
-    Path("left.txt").write_text(text())  # type: ignore[operator]
-    run("--verify", code=1)
-    assert f"left.txt: {what}" in capsys.readouterr().err
 
 
 def test_only_builds_with_the_clips_are_touched(project: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,11 @@ def doomed(cache: DvcCache) -> set[str]:
 
 
 def test_copies_of_what_is_there_stay_those_of_other_presets_and_of_data_too(cache: DvcCache) -> None:
+    assert doomed(cache) == {"gone", "orphan"}
+
+
+def test_data_that_dvc_knows_stays_where_there_is_no_git(cache: DvcCache) -> None:
+    shutil.rmtree(".git")
     assert doomed(cache) == {"gone", "orphan"}
 
 

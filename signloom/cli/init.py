@@ -27,7 +27,7 @@ from signloom.dataset.forms.likely import likely_forms
 from signloom.dataset.landmark_openers import LANDMARK_WIDTHS, LandmarksUnreadable, table_shape
 from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.split_choice import are_isolated, choose_mode, clips_of_rows, quiet_splits
-from signloom.dataset.withdrawn import are_withdrawn, list_beside, read_withdrawn, same_parts
+from signloom.dataset.withdrawn import are_withdrawn, read_withdrawn, same_parts, withdrawn_from
 from signloom.errors import SignloomError
 from signloom.files import file_sha256, write_csv, write_text
 from signloom.gate import FOLDER_FPS
@@ -133,7 +133,7 @@ def _rewritten(contents: Contents, name: str, found: Understood) -> Rewritten | 
                 corpus = best_reading("csv", copy, [contents.root], [], {})
             if corpus:
                 found.notes.clear()  # they say that no importer could read the table
-                here = ~are_withdrawn(corpus.rows, read_withdrawn(list_beside(target)))
+                here = ~are_withdrawn(corpus.rows, withdrawn_from(target))
                 here &= ~_withdrawn_elsewhere(corpus)
                 if not here.any():
                     raise SignloomError(f"init: all {len(here)} clips of {table} were withdrawn")

@@ -2,7 +2,7 @@
 
 import difflib
 import shlex
-import subprocess
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,16 +21,18 @@ from signloom.dataset.forms.table_files import read_table, without_rows
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import all_rows
 from signloom.dataset.sources import Sources
-from signloom.dataset.withdrawn import add_withdrawn, are_withdrawn, list_beside, read_withdrawn
+from signloom.dataset.withdrawn import add_withdrawn, are_withdrawn, list_beside, withdrawn_from
 from signloom.errors import PRESETS, SignloomError
-from signloom.files import file_sha256, write_npy, write_text
+from signloom.files import atomic, write_npy
 from signloom.params.dataset import DatasetParams
 from signloom.params.presets import load_presets
 from signloom.preset_names import presets_of
-from signloom.progress import track
+from signloom.withdrawal.beside import beside
 from signloom.withdrawal.builds import BUILD, Build, find_builds, remove
 from signloom.withdrawal.caches import DvcCache, find_stores, forget_records, forget_state
-from signloom.withdrawal.search import fingerprint_file, search
+from signloom.withdrawal.git import git
+from signloom.withdrawal.search import search
+from signloom.withdrawal.walk import files_below
 
 _TEXT_TABLES = (".csv", ".tsv")
 _SHOWN = 10
@@ -40,8 +42,9 @@ _SHOWN = 10
 class Asked:
     """What a user wants withdrawn: rows of the table with their clips and contents, and whole signers."""
 
-    rows: pd.DataFrame  # row, signer_id, clip_id, video_hash
+    rows: pd.DataFrame  # row, signer_id, clip_id, video_hash; one for each content that a clip has or had
     signers: list[str]
+    beside: list[str]  # lines about clips that stay
 
 
 def withdraw(
@@ -54,14 +57,19 @@ def withdraw(
     """
     names = [name for name in presets.split(",") if name]
     dataset = load_presets(names).dataset
+    git("rev-parse", "--git-dir")  # an error of git's must come before anything is deleted
     own = Build(BUILD / "-".join(names))
     asked = find(dataset, own, signers, clips, ended, today)
-    listed = read_withdrawn(list_beside(dataset.table))
+    listed = withdrawn_from(dataset.table)
     ids = {*asked.rows["clip_id"], *listed["clip_id"]} - {""}
     hashes = {*asked.rows["video_hash"], *listed["video_hash"]} - {""}
     if not ids and not ended:
         raise SignloomError("withdraw: nothing to withdraw; name a signer, --clips, or --ended")
-    builds = [build for build in find_builds() if build.holds(ids, hashes)]
+    builds = [
+        build
+        for build in find_builds()
+        if build.holds(ids, hashes, by_name=build == own or _table_of(build) == Path(dataset.table))
+    ]
     # an earlier withdrawal that was cut off goes on
     if ended and not (signers or clips) and asked.rows.empty and not builds:
         print(f"no consent in {dataset.table} has ended; nothing was removed")
@@ -69,13 +77,14 @@ def withdraw(
     parts = pd.concat([table[["clip_id", "video_hash"]] for table in (asked.rows, listed)])
     others = {build: build.clips_of(parts) for build in builds}
     builds += [] if own.is_told else [own]  # it may have scratch files
-    files = {build: build.derived(ids) for build in builds}
+    named = {build: {*ids, *others.get(build, ())} for build in builds}
+    files = {build: build.derived(named[build]) for build in builds}
     cache = DvcCache.find()
     print("\n".join(plan(dataset, asked, files, cache)))
     if not yes:
         print("\nnothing was removed; add --yes to remove it")
         return 0
-    _record(dataset, asked, builds, ids, today)
+    _record(dataset, asked, named, today)
     _edit_tables(dataset)
     for build in builds:
         remove(files[build])
@@ -93,11 +102,11 @@ def find(
 ) -> Asked:
     """Return the rows that are asked for; raises SignloomError for what neither table nor list names.
 
-    The hash of a source that has been deleted comes from the manifest of the build `own`.
+    A source may have been deleted or changed since the build `own`, whose manifest has its hash too.
     """
     rows = all_rows(dataset)
     rows = rows.assign(clip_id=clip_ids(rows), signer_id=rows["signer_id"].str.strip())
-    listed = read_withdrawn(list_beside(dataset.table))
+    listed = withdrawn_from(dataset.table)
     signers, clips = ([normalize("NFC", name) for name in names] for names in (signers, clips))
     for column, what, names in (("signer_id", "signer", signers), ("clip_id", "clip", clips)):
         known = {*rows[column], *listed[column]} - {""}
@@ -114,12 +123,15 @@ def find(
     with tempfile.TemporaryDirectory() as scratch:  # no cache of hashes may keep those of withdrawn videos
         known_hashes = Sources(dataset, paths, HashCache(Path(scratch) / "hashes.json")).hashes
     built = own.hashes({*chosen["clip_id"]})
-    ids = chosen["clip_id"]
-    contents = [known_hashes.get(path) or built.get(clip, "") for path, clip in zip(paths, ids, strict=True)]
-    found = chosen[["row", "signer_id", "clip_id"]].assign(video_hash=contents)
-    return Asked(
-        found, [name for name in signers if name not in {*listed["signer_id"][listed["clip_id"] == ""]}]
-    )
+    found = [
+        (row.row, row.signer_id, row.clip_id, content)
+        for path, row in zip(paths, chosen.itertuples(), strict=True)
+        for content in sorted({known_hashes.get(path, ""), built.get(row.clip_id, "")} - {""}) or [""]
+    ]
+    table = pd.DataFrame(found, columns=["row", "signer_id", "clip_id", "video_hash"])
+    whole = {*listed["signer_id"][listed["clip_id"] == ""]}
+    stay = [*beside(dataset, rows, {*chosen["clip_id"]}, signers)] if len(chosen) else []
+    return Asked(table, [name for name in signers if name not in whole], stay)
 
 
 def plan(
@@ -128,7 +140,8 @@ def plan(
     """Return lines that say what will be removed."""
     rows = asked.rows
     who = sorted({*rows["signer_id"]} - {""})
-    lines = [f"clips     {len(rows)} of {dataset.table}" + (f", signed by {', '.join(who)}" if who else "")]
+    count = rows["row"].nunique()
+    lines = [f"clips     {count} of {dataset.table}" + (f", signed by {', '.join(who)}" if who else "")]
     if _can_edit(dataset):
         lines.append(f"table     their rows are taken out of {dataset.table}")
     lines.append(f"list      {list_beside(dataset.table)} names them, so that they stay out")
@@ -138,7 +151,7 @@ def plan(
     lines.append("records   Snakemake's logs, and its records of these files")
     if cache:
         lines.append(f"cache     DVC's copies in {cache.folder} of all products that do not stay")
-    return lines
+    return [*lines, *(f"beside    {line}" for line in asked.beside)]
 
 
 def what_is_left(
@@ -162,7 +175,7 @@ def what_is_left(
             f"  snakemake --cores all{given}"
             + ("" if given else f"     or: {'make dvc && ' if old else ''}dvc repro")
         )
-        if other := _other_table(build, dataset):
+        if (other := _table_of(build)) not in (None, Path(dataset.table)):
             theirs = "".join(f" {shlex.quote(clip)}" for clip in clips.get(build, ()))
             lines.append(
                 f"    before it, take them out of {other} too: signloom withdraw --preset "
@@ -190,7 +203,7 @@ def what_is_left(
 def verify(presets: str) -> int:
     """Search the project and its caches; print what is left, and return 1 if it is anything, else 0."""
     dataset = load_presets([name for name in presets.split(",") if name]).dataset
-    listed = read_withdrawn(list_beside(dataset.table))
+    listed = withdrawn_from(dataset.table)
     if listed.empty:
         raise SignloomError(
             f"withdraw: {list_beside(dataset.table)} names nobody, so there is nothing to verify"
@@ -216,58 +229,84 @@ def verify(presets: str) -> int:
     return 0
 
 
-def _record(
-    dataset: DatasetParams, asked: Asked, builds: Sequence[Build], ids: set[str], today: date
-) -> None:
-    """Write the fingerprints and then the list, so that a killed command goes on where it stopped."""
-    store = fingerprint_file(dataset)
+def _record(dataset: DatasetParams, asked: Asked, builds: Mapping[Build, set[str]], today: date) -> None:
+    """Write the fingerprints and then the list, so that a killed command goes on where it stopped.
+
+    `builds` has the names of the withdrawn clips in each build, which may be others than those of the table.
+    """
+    store = list_beside(dataset.table).with_suffix(".npy")
     known = [np.load(store, allow_pickle=False)] if store.exists() else []
-    made = np.unique(np.concatenate([np.zeros(0, np.uint64), *known, *(b.fingerprints(ids) for b in builds)]))
+    known += [build.fingerprints(ids) for build, ids in builds.items()]
+    made = np.unique(np.concatenate([np.zeros(0, np.uint64), *known]))
     if len(made):
         write_npy(store, made)
-    clips = asked.rows[["clip_id", "signer_id", "video_hash"]]
-    add_withdrawn(list_beside(dataset.table), clips, asked.signers, today)
+    clips, listed = asked.rows[["clip_id", "signer_id", "video_hash"]], list_beside(dataset.table)
+    is_new, taken = not listed.exists(), {*clip_ids(all_rows(dataset))}
+    former = [
+        (clip, "", content)
+        for build, ids in builds.items()
+        for clip, content in sorted(build.hashes(ids - taken).items())
+    ]
+    add_withdrawn(
+        listed, pd.concat([clips, pd.DataFrame(former, columns=clips.columns)]), asked.signers, today
+    )
+    if is_new and Path(dataset.table).is_file():
+        shutil.copymode(dataset.table, listed)  # who may not read the table may not read names of its signers
 
 
 def _edit_tables(dataset: DatasetParams) -> None:
     """Take the rows of withdrawn clips out of the table and of the review, if these are text."""
-    listed = read_withdrawn(list_beside(dataset.table))
+    listed = withdrawn_from(dataset.table)
     rows = all_rows(dataset)
     gone = rows[are_withdrawn(rows, listed)]
     if _can_edit(dataset) and len(gone):
-        write_text(Path(dataset.table), without_rows(Path(dataset.table), {*gone["row"]}, ["video"]))
-    if dataset.review and Path(dataset.review).suffix.lower() in _TEXT_TABLES:
+        _take_out(Path(dataset.table), {*gone["row"]}, "video")
+    if dataset.review and _is_text(dataset.review):
         review = Path(dataset.review)
         done = read_table(review, ["clip_id"])
-        if len(mine := done[done["clip_id"].isin({*listed["clip_id"]} - {""})]):
-            write_text(review, without_rows(review, {*mine["row"]}, ["clip_id"]))
+        if len(mine := done[done["clip_id"].str.strip().isin({*listed["clip_id"]} - {""})]):
+            _take_out(review, {*mine["row"]}, "clip_id")
+
+
+def _take_out(table: Path, rows: set[int], column: str) -> None:
+    """Write `table` without `rows`; its mode stays, so that nobody can read it who could not."""
+    text = without_rows(table, rows, [column])
+    with atomic(table) as part:
+        part.write_text(text, "utf-8")
+        shutil.copymode(table, part)
 
 
 def _can_edit(dataset: DatasetParams) -> bool:
-    return dataset.importer == "csv" and Path(dataset.table).suffix.lower() in _TEXT_TABLES
+    return dataset.importer == "csv" and _is_text(dataset.table)
 
 
-def _other_table(build: Build, dataset: DatasetParams) -> str:
-    """Return the table of a build if it is another one than that of `dataset`, "" otherwise."""
+def _is_text(table: str) -> bool:
+    """Return whether rows can be taken out of a table; a link leads to what others may use, or DVC keeps."""
+    return Path(table).suffix.lower() in _TEXT_TABLES and not Path(table).is_symlink()
+
+
+def _table_of(build: Build) -> Path | None:
+    """Return the table of the preset that a build is of, None if the preset is gone."""
     try:
         names = [] if build.folder == BUILD else presets_of(build.folder.name).split(",")
-        table = load_presets(names).dataset.table
-    except SignloomError:  # a build whose preset is gone
-        return ""
-    return "" if Path(table) == Path(dataset.table) else str(table)
+        return Path(load_presets(names).dataset.table)
+    except SignloomError:
+        return None
 
 
 def _videos_left(dataset: DatasetParams, hashes: set[str]) -> list[Path]:
+    """Return the videos and folders of frames below the folder of sources that have one of `hashes`."""
     root = Path(dataset.videos)
-    files = [file for file in sorted(root.rglob("*")) if file.is_file()] if root.is_dir() else []
-    return [file for file in track(files, "hashing videos", unit="file") if file_sha256(file) in hashes]
+    files = [file for file in files_below(root) if file.is_file()]
+    folders = {file.parent for file in files} - {root}
+    with tempfile.TemporaryDirectory() as scratch:
+        known = HashCache(Path(scratch) / "hashes.json").hash_all([*files, *sorted(folders)])
+    return sorted(path for path, content in known.items() if content in hashes - {""})
 
 
 def _commits(table: Path) -> int:
     """Return how many commits have changed the table, 0 without git."""
-    command = ["git", "rev-list", "--count", "--all", "--", str(table)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return int(done.stdout or 0) if done.returncode == 0 else 0
+    return int(git("rev-list", "--count", "--all", "--", str(table)) or 0)
 
 
 def _some(what: set[str]) -> str:

@@ -15,7 +15,7 @@ from signloom.dataset.importers import load_table
 from signloom.dataset.landmark_sources import holds_frames
 from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
 from signloom.dataset.row_tables import split_key
-from signloom.dataset.withdrawn import are_withdrawn, list_beside, read_withdrawn
+from signloom.dataset.withdrawn import are_withdrawn, withdrawn_from
 from signloom.errors import SignloomError
 from signloom.gate import is_there
 from signloom.params.dataset import ElanTiers
@@ -143,7 +143,7 @@ def best_reading(
         except SignloomError as error:
             problem = problem or str(error)
             continue
-        rows = rows[~are_withdrawn(rows, read_withdrawn(list_beside(table)))]
+        rows = rows[~are_withdrawn(rows, withdrawn_from(table))]
         there = [bool(video) and _is_there(videos / video) for video in rows["video"]]
         if any(there) and (best is None or sum(there) > len(best.present)):
             best = Corpus(importer, table, videos, persons if importer == "elan" else [], rows, rows[there])

@@ -50,6 +50,14 @@ class HashCache:
                 self._known[str(file)] = read
         write_json(self._store, self._known)
 
+    def forget(self, paths: Iterable[Path]) -> None:
+        """Take files and folders of frames out of the cache, so that it does not name them."""
+        gone = {str(file) for path in paths if path.exists() for file in files_of(path)} & self._known.keys()
+        if gone:
+            self._known = {file: known for file, known in self._known.items() if file not in gone}
+            self._asked = {file for file in self._asked if str(file) not in gone}
+            write_json(self._store, self._known)
+
     def hold(self) -> bool:
         """Return whether every file that was asked for is still as it was when it was read."""
         return all(file.exists() and self._is_fresh(file) for file in self._asked)

@@ -30,7 +30,7 @@ from signloom.dataset.forms.subtitles import SUFFIXES, read_subtitles
 from signloom.dataset.forms.video_files import on_disk
 from signloom.dataset.row_gate import PROBLEM, passed
 from signloom.dataset.row_tables import split_key
-from signloom.dataset.withdrawn import are_withdrawn, list_beside, read_withdrawn
+from signloom.dataset.withdrawn import are_withdrawn, withdrawn_from
 from signloom.errors import SignloomError
 from signloom.gate import is_hidden
 from signloom.params.dataset import DatasetParams, ElanTiers
@@ -121,7 +121,7 @@ def _form(name: str) -> Form:
 def load_rows(dataset: DatasetParams) -> pd.DataFrame:
     """Return the rows of the table of `dataset` without those of withdrawn clips; see `load_table`."""
     rows = all_rows(dataset)
-    out = are_withdrawn(rows, read_withdrawn(list_beside(dataset.table)))
+    out = are_withdrawn(rows, withdrawn_from(dataset.table))
     return rows[~out].reset_index(drop=True)
 
 

@@ -23,7 +23,7 @@ from signloom.dataset.probe import files_of, frame_times, length_s, why_unreadab
 from signloom.dataset.probes import Probes
 from signloom.dataset.row_files import ROW_SUFFIXES, RowFiles
 from signloom.dataset.row_tables import split_key
-from signloom.dataset.withdrawn import list_beside, read_withdrawn, same_parts
+from signloom.dataset.withdrawn import same_parts, withdrawn_from
 from signloom.errors import SignloomError
 from signloom.gate import FOLDER_FPS, MISSING, why_shut
 from signloom.params.dataset import DatasetParams
@@ -202,9 +202,12 @@ class Table:
         rows = load_rows(dataset)
         paths = [Path(dataset.videos) / video for video in rows["video"]]
         sources = Sources(dataset, paths, hashes)
-        if len(listed := read_withdrawn(list_beside(dataset.table))):
-            known = sources.hashes
-            out = same_parts(rows, [known.get(path, "") for path in paths], listed)
+        if len(listed := withdrawn_from(dataset.table)):
+            contents = [sources.hashes.get(path, "") for path in paths]
+            lengths = _lengths(sources, dict(zip(contents, paths, strict=True)), {*listed["video_hash"]})
+            out = same_parts(rows, contents, listed, lengths)
+            # a cache that stays in the project must not name them
+            hashes.forget(path for path, gone in zip(paths, out, strict=True) if gone)
             rows = rows[~out].reset_index(drop=True)
             paths = [path for path, gone in zip(paths, out, strict=True) if not gone]
         return cls(dataset, rows, paths, sources)
@@ -216,6 +219,17 @@ class Table:
     def refuse_ended(self) -> None:
         """Raise SignloomError if the consent to a clip has ended."""
         refuse_ended(self.dataset.table, self.rows, date.today())
+
+
+def _lengths(sources: Sources, paths: dict[str, Path], named: set[str]) -> dict[str, float | None]:
+    """Return the lengths in seconds of the contents `named`, which lie at `paths`; None if not known."""
+    lengths: dict[str, float | None] = {}
+    for content in named & paths.keys() - {""}:
+        try:
+            lengths[content] = sources.length_s(paths[content])
+        except SignloomError:  # the manifest says what is wrong with it
+            lengths[content] = None
+    return lengths
 
 
 def read_sources(dataset: DatasetParams, hashes: HashCache) -> pd.DataFrame:

@@ -1,11 +1,13 @@
 """The list of withdrawn clips, beside the table: `withdrawn.csv`, or `mine.withdrawn.csv` of a folder mine.
 
 A row names a clip (`clip_id`), or all clips of a signer (`signer_id` without `clip_id`). The command
-`signloom withdraw` writes it; its rows are left out of the table whenever that is read.
+`signloom withdraw` writes it; its rows are left out of the table whenever that is read. Tables in one folder
+are one corpus, so the folder's list and those of its tables hold for all of them.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -32,6 +34,29 @@ def list_beside(table: str | Path) -> Path:
     return table.with_name(f"{table.name}.{_NAME}" if table.is_dir() else _NAME)
 
 
+def lists_of(table: str | Path) -> list[Path]:
+    """Return the lists that hold for a table of clips and that exist, its own first.
+
+    A corpus may be named by its folder or by a file in it, and through a link.
+    """
+    found: dict[Path, None] = {}
+    for place in (Path(table), Path(table).resolve()):
+        own = list_beside(place)
+        if place.is_dir():
+            # earlier versions wrote one for all folders beside it
+            lists = [own if own.exists() else own.with_name(_NAME), place / _NAME]
+        else:
+            lists = [own, list_beside(place.parent)]
+        found |= dict.fromkeys(path for path in lists if path.exists())
+    return [*{path.resolve(): path for path in reversed(found)}.values()][::-1]
+
+
+def withdrawn_from(table: str | Path) -> pd.DataFrame:
+    """Return the columns `COLUMNS` of all lists that hold for a table of clips."""
+    lists = [read_withdrawn(path) for path in lists_of(table)]
+    return pd.concat([pd.DataFrame(columns=COLUMNS, dtype=str), *lists], ignore_index=True)
+
+
 def read_withdrawn(path: Path) -> pd.DataFrame:
     """Return the columns `COLUMNS` of the list, without a row if there is none.
 
@@ -54,20 +79,30 @@ def are_withdrawn(rows: pd.DataFrame, listed: pd.DataFrame) -> NDArray[np.bool_]
     return np.asarray(ids.isin(clips) | rows["signer_id"].str.strip().isin(signers), bool)
 
 
-def same_parts(rows: pd.DataFrame, contents: Sequence[str], listed: pd.DataFrame) -> NDArray[np.bool_]:
+def same_parts(
+    rows: pd.DataFrame,
+    contents: Sequence[str],
+    listed: pd.DataFrame,
+    lengths: Mapping[str, float | None] | None = None,
+) -> NDArray[np.bool_]:
     """Return which `rows` are parts of videos that the list names, by content hash and times.
 
     The id of a clip may change: another file of its name arrives, or a spreadsheet writes its times anew.
+    With the `lengths` of contents in seconds, a part that ends with its video is one without an end.
     """
-    named = listed[(listed["clip_id"] != "") & (listed["video_hash"] != "")]
-    parts = {(row.video_hash, *_times_of(row.clip_id)) for row in named.itertuples()}
+    named, known = listed[(listed["clip_id"] != "") & (listed["video_hash"] != "")], lengths or {}
+    parts = {
+        (row.video_hash, *_part(*_times_of(row.clip_id), known.get(row.video_hash)))
+        for row in named.itertuples()
+    }
     times = zip(contents, rows["start_s"], rows["end_s"], strict=True)
-    return np.array([(content, *_part(start, end)) in parts for content, start, end in times], bool)
+    mine = ((content, *_part(start, end, known.get(content))) for content, start, end in times)
+    return np.array([part in parts for part in mine], bool)
 
 
 def _times_of(clip_id: str) -> tuple[str, str]:
     found = _CUT.search(clip_id)
-    return _part(found[1], found[2]) if found and _is_cut(found[1], found[2]) else _part("", "")
+    return (found[1], found[2]) if found and _is_cut(found[1], found[2]) else ("", "")
 
 
 def _is_cut(start: str, end: str) -> bool:
@@ -78,9 +113,11 @@ def _is_cut(start: str, end: str) -> bool:
         return False
 
 
-def _part(start: str, end: str) -> tuple[str, str]:
-    """Return start and end of a part in one form; a start of 0 is none."""
+def _part(start: str, end: str, length_s: float | None) -> tuple[str, str]:
+    """Return start and end of a part in one form; a start of 0 is none, and so is an end after `length_s`."""
     start, end = (_number(time) for time in (start, end))
+    with suppress(ValueError):  # an empty end, or what is no number
+        end = "" if length_s is not None and float(end) >= length_s else end
     return "" if start == "0" else start, end
 
 

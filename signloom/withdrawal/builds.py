@@ -17,6 +17,7 @@ from signloom.files import read_csv
 from signloom.params.presets import PRODUCT_FOLDERS
 from signloom.progress import track
 from signloom.withdrawal.traces import Words, fingerprints, names_of
+from signloom.withdrawal.walk import files_below
 
 BUILD, METRICS = Path("build"), Path("metrics")
 # made clip by clip, so that a shard without the clips is as it would be without them
@@ -45,8 +46,11 @@ class Build:
         """Whether it has a table that tells which clips it has."""
         return any((self.folder / name).exists() for name in _TABLES)
 
-    def holds(self, clips: Set[str], hashes: Set[str]) -> bool:
-        """Return whether its tables name one of the contents `hashes`, or, if they lack them, the `clips`."""
+    def holds(self, clips: Set[str], hashes: Set[str], by_name: bool = False) -> bool:
+        """Return whether its tables name one of the contents `hashes`, or, if they lack them, the `clips`.
+
+        With `by_name`, the names of clips count anyway: a video may have changed since the build.
+        """
         for name in _TABLES:
             path = self.folder / name
             if not path.exists():
@@ -54,6 +58,8 @@ class Build:
             table = pd.read_parquet(path)
             column = next((name for name in ("video_hash", "content", "clip_id") if name in table), "clip_id")
             if not (clips if column == "clip_id" else hashes).isdisjoint(table[column]):
+                return True
+            if by_name and "clip_id" in table and not clips.isdisjoint(table["clip_id"]):
                 return True
         known = self.folder / _HASHES
         if self.is_told or not known.exists():
@@ -114,17 +120,17 @@ class Build:
         for place, own in ((self.folder, PRODUCT_FOLDERS), (self.metrics, _METRICS)):
             inner = own if self.folder == BUILD else {path.name for path in place.glob("*")}
             for path in sorted(place.glob("*")):
-                if not path.is_dir() or path.is_symlink():
+                if not path.is_dir():
                     yield path
                 elif path.name in inner:
-                    yield from (file for file in sorted(path.rglob("*")) if not file.is_dir())
+                    yield from files_below(path)
 
     def fingerprints(self, clips: Set[str]) -> Words:
         """Return the fingerprints of rows and pictures of `clips` that no other clip has."""
         mine, rest = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
         for clip_id, rows in self._rows():
             (rest if clips.isdisjoint(names_of(clip_id)) else mine).append(fingerprints(rows))
-        pages = [file for file in self.folder.rglob("*.html") if not file.is_dir()]
+        pages = [file for file in files_below(self.folder) if file.suffix == ".html"]
         for page in pages:
             mine += [
                 _of_picture(img) for img in _PICTURE.findall(page.read_text("utf-8")) if _names(img, clips)
@@ -133,14 +139,15 @@ class Build:
 
     def _rows(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """Yield clip and rows of every array that has an index, and of the embeddings."""
-        indexes = [path for path in sorted(self.folder.rglob("*.parquet")) if _array_of(path).exists()]
+        below = [*files_below(self.folder)]
+        indexes = [path for path in below if path.suffix == ".parquet" and _array_of(path).exists()]
         for index in track(indexes, "fingerprints", unit="array"):
             table = pd.read_parquet(index)
             array = np.load(_array_of(index), mmap_mode="r", allow_pickle=False)
             if {"clip_id", "offset", "length"} <= {*table}:
                 for row in table[["clip_id", "offset", "length"]].itertuples(index=False):
                     yield row.clip_id, np.array(array[row.offset : row.offset + row.length])
-        for table_file in sorted(self.folder.rglob("embeddings_map.csv")):
+        for table_file in (path for path in below if path.name == "embeddings_map.csv"):
             vectors = table_file.with_name("embeddings.npy")
             if vectors.exists():
                 named = read_csv(table_file, dtype={"clip_id": str}, keep_default_na=False)["clip_id"]

@@ -18,8 +18,11 @@ from typing import Any
 import yaml
 
 from signloom.errors import PRESETS, SignloomError
+from signloom.withdrawal.git import git
+from signloom.withdrawal.walk import files_below
 
 SNAKEMAKE, DVC = Path(".snakemake"), Path(".dvc")
+_NO_DATA = {".git", ".venv", ".dvc", ".snakemake"}  # folders without files that `dvc add` writes
 _STAYS = {"conda", "conda-archive", "metadata"}  # of Snakemake's folder; of the records only those of files
 
 
@@ -100,7 +103,7 @@ def _dvc(*words: str) -> str:
     done = subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True, check=False)
     if done.returncode:
         said = f"dvc {' '.join(words)} failed: {done.stderr.strip()}"
-        raise SignloomError(f"withdraw: {said}; mend DVC's settings, or remove .dvc")
+        raise SignloomError(f"withdraw: {said}; mend DVC's settings in .dvc/config")
     return done.stdout
 
 
@@ -110,9 +113,9 @@ def _hashes_that_stay() -> set[str]:
     for lock in _locks():
         outs = [out for stage in _yaml(lock).get("stages", {}).values() for out in stage.get("outs", [])]
         found |= {str(out.get("md5", "")) for out in outs if Path(str(out.get("path", ""))).exists()}
-    listed = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*.dvc").split("\0")
-    for file in [Path(name) for name in listed if name and Path(name).is_file()]:
-        found |= {str(out.get("md5", "")) for out in _yaml(file).get("outs", [])}
+    for file in files_below(Path(), lambda folder: folder.name not in _NO_DATA):
+        if file.suffix == ".dvc" and file.is_file():
+            found |= {str(out.get("md5", "")) for out in _yaml(file).get("outs", [])}
     return found
 
 
@@ -126,14 +129,10 @@ def _hashes_named(cache: Path) -> Iterator[str]:
     texts = [path.read_text("utf-8") for path in (cache / "runs").rglob("*") if path.is_file()]
     for lock in _locks():
         texts.append(lock.read_text("utf-8"))
-        commits = _git("rev-list", "--all", "--", str(lock)).split()
-        texts += [_git("show", f"{commit}:{lock.as_posix()}") for commit in commits]
+        commits = git("rev-list", "--all", "--", str(lock)).split()
+        texts += [git("show", f"{commit}:{lock.as_posix()}") for commit in commits]
     for text in texts:
         yield from re.findall(r"\bmd5: ['\"]?([0-9a-f]+(?:\.dir)?)", text)
-
-
-def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout
 
 
 def _yaml(path: Path) -> dict[str, Any]:

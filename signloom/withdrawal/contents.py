@@ -20,16 +20,24 @@ from signloom.withdrawal.traces import names_of
 _DEEPEST = 3  # archives in archives
 _BLOB = re.compile(rb"base64,([A-Za-z0-9+/]{64,}={0,2})")
 _ZIP, _GZIP, _PARQUET = b"PK\x03\x04", b"\x1f\x8b", b"PAR1"
+_NUMPY, _UTF16 = b"\x93NUMPY", (b"\xff\xfe", b"\xfe\xff")
+_HEADER, _CHUNK = 1 << 16, 1 << 20
+_SEPARATORS = (",", ";", "\t", "|")
+_JSON_CLIP = re.compile(rb'"clip_id"\s*:\s*"([^"\\]+)"')
 _UNREADABLE = (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError)
 
 Bytes = bytes | mmap.mmap
 
 
 class Content(NamedTuple):
-    """Bytes of a file, or of a part of it, and the clips that a column `clip_id` in it names."""
+    """Bytes of a file, or of a part of it, and the clips that a column `clip_id` in it names.
+
+    `unread` says what of it could not be read, "" if nothing.
+    """
 
     data: Bytes
     clips: frozenset[str] = frozenset()
+    unread: str = ""
 
 
 def contents(path: Path) -> Iterator[Content]:
@@ -41,21 +49,26 @@ def contents(path: Path) -> Iterator[Content]:
 
 
 def _opened(data: Bytes, source: Path | io.BytesIO, depth: int) -> Iterator[Content]:
-    """Yield `data` and what it holds; what looks like an archive and is none stays as it is."""
-    yield Content(data, _csv_clips(data, source))
+    """Yield `data` and what it holds, and what of that cannot be read."""
+    yield Content(data, _named_clips(data, source))
     if depth >= _DEEPEST:
         return
-    head = data[:4]
+    head = data[:6]
     try:
-        if head == _ZIP:
+        if head[:4] == _ZIP:
             yield from _members(source, depth)
         elif head[:2] == _GZIP:
-            inner = gzip.decompress(data[:])
-            yield from _opened(inner, io.BytesIO(inner), depth + 1)
-        elif head == _PARQUET:
+            yield from _unzipped(data, depth)
+        elif head[:4] == _PARQUET:
             yield _table(source)
-    except _UNREADABLE:
-        return
+        elif head == _NUMPY and re.search(rb"'descr': '[<>]U", data[:_HEADER]):
+            texts = np.load(io.BytesIO(data[:]), allow_pickle=False)
+            yield Content("\n".join(texts.ravel().tolist()).encode())
+        elif head[:2] in _UTF16:
+            inner = data[:].decode("utf-16").encode()
+            yield from _opened(inner, io.BytesIO(inner), depth + 1)
+    except _UNREADABLE as error:
+        yield Content(b"", unread=_cannot(error))
     for found in _BLOB.finditer(data):
         blob = found[1]
         yield Content(base64.b64decode(blob + b"=" * (-len(blob) % 4)))
@@ -64,8 +77,30 @@ def _opened(data: Bytes, source: Path | io.BytesIO, depth: int) -> Iterator[Cont
 def _members(source: Path | io.BytesIO, depth: int) -> Iterator[Content]:
     with zipfile.ZipFile(source) as archive:
         for name in archive.namelist():
-            inner = archive.read(name)
-            yield from _opened(inner, io.BytesIO(inner), depth + 1)
+            yield Content(f"\n{name}\n".encode())
+            try:
+                inner = archive.read(name)
+            except _UNREADABLE as error:  # the others may be whole
+                yield Content(b"", unread=_cannot(error))
+            else:
+                yield from _opened(inner, io.BytesIO(inner), depth + 1)
+
+
+def _unzipped(data: Bytes, depth: int) -> Iterator[Content]:
+    """Yield what a gzip file holds, as far as it can be read."""
+    inner, unread = bytearray(), ""
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        try:
+            while part := file.read1(_CHUNK):
+                inner += part
+        except _UNREADABLE as error:
+            unread = _cannot(error)
+    yield from _opened(bytes(inner), io.BytesIO(inner), depth + 1)
+    yield Content(b"", unread=unread)
+
+
+def _cannot(error: BaseException) -> str:
+    return f"cannot be read to its end: {str(error) or type(error).__name__}"
 
 
 def _table(source: Path | io.BytesIO) -> Content:
@@ -84,13 +119,20 @@ def _table(source: Path | io.BytesIO) -> Content:
     return Content(b"".join(parts), frozenset(name for clip in clips for name in names_of(clip)))
 
 
-def _csv_clips(data: Bytes, source: Path | io.BytesIO) -> frozenset[str]:
-    """Return the clips of a table as text, none if `data` is something else."""
-    header = data[: data.find(b"\n") + 1]
-    if b"clip_id" not in header.strip().split(b","):
-        return frozenset()
-    try:
-        clips = read_csv(source, dtype=str, keep_default_na=False, usecols=["clip_id"])["clip_id"]
-    except ValueError:
-        return frozenset()
-    return frozenset(name for clip in clips for name in names_of(clip))
+def _named_clips(data: Bytes, source: Path | io.BytesIO) -> frozenset[str]:
+    """Return the clips of a table as text or of JSON, none if `data` is something else."""
+    if data[:1] in (b"{", b"["):
+        found = {match[1].decode("utf-8", "replace") for match in _JSON_CLIP.finditer(data)}
+        return frozenset(name for clip in found for name in names_of(clip))
+    header = data[: min(data.find(b"\n") + 1, _HEADER)].decode("utf-8-sig", "replace").strip()
+    for separator in _SEPARATORS:
+        if "clip_id" not in [name.strip().strip('"') for name in header.split(separator)]:
+            continue
+        options = {"sep": separator, "encoding": "utf-8-sig", "skipinitialspace": True}
+        try:
+            table = read_csv(source, dtype=str, keep_default_na=False, on_bad_lines="skip", **options)
+        except ValueError:
+            return frozenset()
+        clips = table.rename(columns=lambda name: str(name).strip())["clip_id"].fillna("")
+        return frozenset(name for clip in clips for name in names_of(clip.strip()))
+    return frozenset()

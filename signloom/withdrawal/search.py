@@ -1,7 +1,6 @@
 """Search a project and its caches for traces of withdrawn clips."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,15 @@ import pandas as pd
 
 from signloom.dataset.importers import annotation_sources
 from signloom.dataset.reviewed import hash_start
-from signloom.dataset.withdrawn import list_beside, read_withdrawn
+from signloom.dataset.withdrawn import lists_of, withdrawn_from
 from signloom.params.dataset import DatasetParams
 from signloom.progress import track
 from signloom.withdrawal.builds import METRICS
 from signloom.withdrawal.caches import DvcCache
 from signloom.withdrawal.contents import contents
+from signloom.withdrawal.git import git
 from signloom.withdrawal.traces import SHORTEST, Traces, as_written
+from signloom.withdrawal.walk import files_below
 
 # programs and history, which no stage writes
 _SKIPPED = {
@@ -43,9 +44,10 @@ class Searched:
     bytes: int
 
 
-def fingerprint_file(dataset: DatasetParams) -> Path:
-    """Return the file of fingerprints beside the list of withdrawn clips."""
-    return list_beside(dataset.table).with_suffix(".npy")
+def fingerprint_files(dataset: DatasetParams) -> list[Path]:
+    """Return the files of fingerprints beside the lists of withdrawn clips."""
+    stores = [path.with_suffix(".npy") for path in lists_of(dataset.table)]
+    return [store for store in stores if store.exists()]
 
 
 def search(dataset: DatasetParams, cache: DvcCache | None, videos_left: bool) -> Searched:
@@ -54,29 +56,29 @@ def search(dataset: DatasetParams, cache: DvcCache | None, videos_left: bool) ->
     Videos are not opened; they, tables and other files in git that are no products are `aside`. So is what
     DVC remembers of source videos by their paths, as long as there are any (`videos_left`).
     """
-    listed = read_withdrawn(list_beside(dataset.table))
-    store = fingerprint_file(dataset)
-    rows = np.load(store, allow_pickle=False) if store.exists() else np.zeros(0, np.uint64)
-    traces, weak = _traces(listed, rows)
+    stores = fingerprint_files(dataset)
+    known = [np.load(store, allow_pickle=False) for store in stores]
+    traces, weak = _traces(withdrawn_from(dataset.table), np.concatenate([np.zeros(0, np.uint64), *known]))
     places = [Path(), *([cache.folder] if cache and cache.is_shared else [])]
     places += [cache.site] if cache and cache.site else []
     files = [file for place in places for file in _files(place, Path(dataset.videos))]
-    own, sources = {list_beside(dataset.table), store}, _sources(dataset)
+    own, sources = {path.resolve() for path in (*lists_of(dataset.table), *stores)}, _sources(dataset)
     found: dict[Path, set[str]] = {}
     aside: dict[Path, set[str]] = {}
     size = 0
     for file in track(files, "searching", unit="file"):
-        if file in own or file.is_symlink() or not file.is_file():
+        if not file.is_file() or file.resolve() in own:
             continue
         size += file.stat().st_size
-        what = {
-            trace
-            for content in contents(file)
-            for trace in traces.in_bytes(content.data) | {f"clip {clip}" for clip in content.clips & weak}
-        }
+        what, shut = _by_path(file, traces, weak), set[str]()
+        for content in contents(file):
+            what |= traces.in_bytes(content.data) | {f"clip {clip}" for clip in content.clips & weak}
+            shut |= {content.unread} - {""}
         if what:
-            known = videos_left and cache and cache.site in file.parents and "rows" not in what
-            (aside if known or file in sources else found)[file] = what
+            remembered = videos_left and cache and cache.site in file.parents and "rows" not in what
+            (aside if remembered or file in sources else found)[file] = what | shut
+        elif shut:
+            aside[file] = shut
     return Searched(found, aside, len(files), size)
 
 
@@ -90,14 +92,19 @@ def _traces(
     return Traces(names, rows), {clip for clip in clips if len(clip.encode()) < SHORTEST}
 
 
+def _by_path(file: Path, traces: Traces, weak: set[str]) -> set[str]:
+    """Return the clips that the name of a file is that of, such as landmarks that were exported."""
+    names = file.with_suffix("").parts
+    short = {clip for clip in weak if "/" in clip and names[-clip.count("/") - 1 :] == (*clip.split("/"),)}
+    return traces.in_bytes(b"\n" + os.fsencode(file) + b"\n") | {f"clip {clip}" for clip in short}
+
+
 def _files(place: Path, videos: Path) -> Iterator[Path]:
-    for folder, below, names in os.walk(place):
-        below[:] = sorted(
-            name for name in below if name not in _SKIPPED and not _is(Path(folder, name), videos)
-        )
-        if Path(folder) == Path(".snakemake"):
-            below[:] = [name for name in below if not name.startswith("conda")]
-        yield from (Path(folder, name) for name in sorted(names))
+    def enters(folder: Path) -> bool:
+        programs = folder.parent == Path(".snakemake") and folder.name.startswith("conda")
+        return not programs and folder.name not in _SKIPPED and not _is(folder, videos)
+
+    return files_below(place, enters)
 
 
 def _is(folder: Path, videos: Path) -> bool:
@@ -108,7 +115,6 @@ def _is(folder: Path, videos: Path) -> bool:
 def _sources(dataset: DatasetParams) -> set[Path]:
     """Return the tables of the dataset, and all files in git that no stage writes."""
     known = annotation_sources(dataset.importer, Path(dataset.table))
-    listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=False).stdout
-    in_git = {Path(name) for name in listed.split("\0") if name}
+    in_git = {Path(name) for name in git("ls-files", "-z").split("\0") if name}
     kept = {path for path in in_git if path.parts[0] not in _PRODUCTS_IN_GIT}
     return {*known, *kept, *(Path(name) for name in (dataset.review,) if name)}

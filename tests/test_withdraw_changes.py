@@ -1,0 +1,142 @@
+"""Withdrawals of clips that changed since the build, of odd tables, and what a user is told of the rest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from row_project import CLIPS
+from videos import write_video
+from withdrawals import TODAY, hash_of, run, write_built_project
+
+from signloom.dataset.hashes import HashCache
+from signloom.dataset.importers import load_rows
+from signloom.dataset.sources import Table
+from signloom.dataset.withdrawn import add_withdrawn, lists_of, withdrawn_from
+from signloom.params.dataset import DatasetParams
+from signloom.params.load import load_params
+from signloom.withdrawal.beside import beside
+
+TABLE = Path("data/own/clips.csv")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return write_built_project(tmp_path, monkeypatch)
+
+
+def dataset() -> DatasetParams:
+    return load_params(Path("params.yaml")).dataset
+
+
+def test_a_list_holds_for_a_corpus_named_by_its_folder_its_table_or_a_link(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    table = folder / "clips.csv"
+    table.touch()
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link/clips.csv").symlink_to(table)
+    clips = pd.DataFrame({"clip_id": ["A/1"], "signer_id": [""], "video_hash": ["h"]})
+    for named in (tmp_path / "mine.withdrawn.csv", folder / "withdrawn.csv"):
+        add_withdrawn(named, clips, [], TODAY)
+        for place in (folder, table, tmp_path / "link/clips.csv"):
+            assert lists_of(place) == [named] and withdrawn_from(place)["clip_id"].tolist() == ["A/1"]
+        named.unlink()
+    assert withdrawn_from(table).empty
+
+
+def test_a_video_that_changed_since_the_build_is_withdrawn_with_its_products(project: Path) -> None:
+    before = hash_of(CLIPS[4])
+    np.save(f"data/own/rows/{CLIPS[4]}.npy", np.zeros((40, 16), np.float32))
+    run("--clips", CLIPS[4], "--yes")
+    assert not Path("build/manifest.parquet").exists()
+    listed = withdrawn_from(TABLE)
+    assert {*listed["video_hash"]} == {before, hash_of(CLIPS[4])} and {*listed["clip_id"]} == {CLIPS[4]}
+    run("--verify")
+
+
+def test_a_clip_that_was_renamed_since_the_build_is_withdrawn_under_its_former_name(project: Path) -> None:
+    new = "s1/new-name"
+    Path(f"data/own/rows/{CLIPS[4]}.npy").rename(f"data/own/rows/{new}.npy")
+    TABLE.write_bytes(TABLE.read_bytes().replace(CLIPS[4].encode(), new.encode()))
+    row = np.load(f"data/own/rows/{new}.npy")[3]
+    run("--clips", new, "--yes")
+    assert not Path("build/pose_features/00.npy").exists() and Path("build/pose_features/01.npy").exists()
+    assert {*withdrawn_from(TABLE)["clip_id"]} == {CLIPS[4], new}
+    run("--verify")
+    Path("build/planted").write_bytes(row.tobytes())
+    run("--verify", code=1)
+
+
+def test_a_whole_video_stays_out_as_a_cut_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "v/a.mp4", 50)  # two seconds
+    rows = "a.mp4,,\na.mp4,0,60\na.mp4,0,1\na.mp4,1,2\n"
+    (tmp_path / "clips.csv").write_text("video,start_s,end_s,gloss\n" + rows.replace("\n", ",A\n"))
+    given = {**dataset_of_videos(), "table": "clips.csv", "videos": "v"}
+    params = DatasetParams.model_construct(**given)
+    content = HashCache(tmp_path / "h.json").hash_all([Path("v/a.mp4")])[Path("v/a.mp4")]
+    for clip, left in {"a": ["0-1", "1-2"], "a@1-60": ["-", "0-60", "0-1"]}.items():
+        named = pd.DataFrame({"clip_id": [clip], "signer_id": [""], "video_hash": [content]})
+        add_withdrawn(tmp_path / "withdrawn.csv", named, [], TODAY)
+        table = Table.read(params, HashCache(tmp_path / "h.json")).rows
+        assert (table["start_s"] + "-" + table["end_s"]).tolist() == left
+        (tmp_path / "withdrawn.csv").unlink()
+
+
+def dataset_of_videos() -> dict[str, object]:
+    params = load_params(Path(__file__).parent.parent / "params.yaml").dataset
+    return {**params.model_dump(), "importer": "csv", "review": None}
+
+
+def test_the_cache_of_hashes_does_not_keep_what_the_list_names(project: Path) -> None:
+    shutil.copy(f"data/own/rows/{CLIPS[4]}.npy", "data/own/rows/copy.npy")
+    TABLE.write_bytes(TABLE.read_bytes() + b"copy.npy,Sentence 1,s2,train,\r\n")
+    run("--clips", CLIPS[4], "--yes")
+    store = project / "build/scratch/video_hashes.json"
+    assert "copy.npy" not in {*Table.read(dataset(), HashCache(store)).rows["video"]}
+    assert hash_of("copy") not in store.read_text() and "take" in json.dumps([*json.loads(store.read_text())])
+    run("--verify")
+
+
+def test_a_table_keeps_its_mode_and_gives_it_to_the_list(project: Path) -> None:
+    TABLE.chmod(0o600)
+    Path("review.csv").chmod(0o640)
+    run("s1", "--yes")
+    modes = {path: Path(path).stat().st_mode & 0o777 for path in (TABLE, "review.csv", lists_of(TABLE)[0])}
+    assert [*modes.values()] == [0o600, 0o640, 0o600]
+
+
+def test_a_table_behind_a_link_stays_as_it_is(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "shared").mkdir()
+    TABLE.rename("shared/clips.csv")
+    TABLE.symlink_to(project / "shared/clips.csv")
+    before = Path("shared/clips.csv").read_bytes()
+    run("s1", "--yes")
+    assert TABLE.is_symlink() and Path("shared/clips.csv").read_bytes() == before
+    assert "are taken out of" not in capsys.readouterr().out
+    assert "s1" not in {*load_rows(dataset())["signer_id"]}
+
+
+def test_a_review_with_spaces_around_an_id_loses_the_row(project: Path) -> None:
+    review = Path("review.csv")
+    review.write_text(review.read_text().replace(f"{CLIPS[3]};", f" {CLIPS[3]} ;"))
+    run("s1", "--yes")
+    assert CLIPS[3] not in review.read_text() and CLIPS[0] in review.read_text()
+
+
+def test_what_stays_beside_the_clips_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data/own/other.csv").write_bytes(TABLE.read_bytes())
+    Path("config/presets/other.yaml").write_text("dataset: {table: data/own/other.csv}\n")
+    TABLE.write_bytes(TABLE.read_bytes() + b"x.npy,Sentence 1,S  1,train,\r\n")
+    run("s1")
+    said = capsys.readouterr().out
+    assert "beside    signer 'S  1' stays; if this is the same person, name it too\n" in said
+    assert "beside    the list holds for data/own/other.csv of the preset other too" in said
+    rows = pd.DataFrame({"video": ["a", "a", "b"], "clip_id": ["a@0-1", "a@1-2", "b"], "signer_id": "s"})
+    told = [*beside(dataset(), rows, {"a@0-1"}, [])]
+    assert told[0] == "1 other clip of the same videos stays, first a@1-2"
