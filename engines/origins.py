@@ -17,7 +17,7 @@ from engines.import_closure import code_of
 from engines.pipeline import Pipeline
 from engines.table_digests import Digests
 from signloom.errors import SignloomError
-from signloom.files import hash_files
+from signloom.files import file_sha256, hash_files
 from signloom.params.schema import Params
 
 
@@ -64,7 +64,8 @@ class Scattered:
 
     After a rerun job Snakemake reruns all jobs that depend on it, even if their inputs are unchanged, unless
     these inputs are `ancient`. It then no longer checks the other reasons to rerun a job. So a shard's list
-    is `ancient` only if its outputs were made from the current clips, parameters and code.
+    is `ancient` only if its outputs were made from the current clips, parameters and code, and from the list
+    that is there: `manifest` may have taken or rejected a clip for what it found in the file.
     """
 
     origins: Origins
@@ -77,8 +78,10 @@ class Scattered:
         """Return the path of the shard's list, `ancient` or not."""
         flow = self.origins.flow
         path, place = flow.product(f"shards/{wildcards.shard}.csv"), flow.local_copy(self.place(wildcards))
-        same = place.exists() and place.read_text("utf-8").strip() == self.origin(wildcards)
-        return ancient(path) if same else path
+        listed = flow.local_copy(path)
+        made_from = place.read_text("utf-8").split() if place.exists() else []
+        now = [self.origin(wildcards), *([file_sha256(listed)] if listed.exists() else made_from[1:])]
+        return ancient(path) if made_from == now else path
 
     def given(self, wildcards: Any) -> str:
         """Return the stage's parameters as sorted JSON, with a digest of its code.

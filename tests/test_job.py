@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -69,9 +70,11 @@ def test_other_parameters_or_contents_start_anew(job: Job, tmp_path: Path) -> No
 
 
 def test_a_stage_signs_its_outputs_with_what_the_rule_says_they_are_made_from(tmp_path: Path) -> None:
-    line = ["--output", f"origin={tmp_path}/00.origin", "--params", '{"origin": "abc"}']
-    assert entry_point(lambda job: None)(line) == 0
-    assert (tmp_path / "00.origin").read_text() == "abc\n"
+    (tmp_path / "00.csv").write_text("clip_id\na\n")
+    files = ["--input", f"shard={tmp_path}/00.csv", "--output", f"origin={tmp_path}/00.origin"]
+    assert entry_point(lambda job: None)([*files, "--params", '{"origin": "abc"}']) == 0
+    listed = hashlib.sha256(b"clip_id\na\n").hexdigest()
+    assert (tmp_path / "00.origin").read_text() == f"abc\n{listed}\n"
 
 
 def test_a_stage_that_fails_signs_nothing(tmp_path: Path) -> None:

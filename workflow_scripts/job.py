@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from signloom.console import run_program
 from signloom.disk import disk_error
 from signloom.errors import SignloomError
-from signloom.files import hash_files, write_text
+from signloom.files import file_sha256, hash_files, write_text
 from signloom.native_stderr import only_errors
 from signloom.params.base import Section
 from signloom.records import write_record
@@ -126,9 +126,13 @@ class Job:
         return path.relative_to(self.stored) if path.is_relative_to(self.stored) else path
 
     def sign(self) -> None:
-        """Write to the output `origin`, if there is one, what the rule says the outputs were made from."""
+        """Write to the output `origin`, if there is one, what the rule says the outputs were made from.
+
+        The digest of the shard's list stands below it: `manifest` also opens files, of which no rule knows.
+        """
         for path in self.outputs.get("origin", []):
-            write_text(path, f"{self.params.get('origin', '')}\n")
+            lists = "".join(f"{file_sha256(file)}\n" for file in self.inputs.get("shard", []))
+            write_text(path, f"{self.params.get('origin', '')}\n{lists}")
 
     def record(self) -> None:
         """Record what the job wrote, beside the folder of resumable state."""

@@ -67,7 +67,7 @@ def join_clips(manifest: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
     if strangers:
         raise SignloomError(
             f"metadata: {len(strangers)} clips are only in the manifest or only in the feature shards "
-            f"(first: {strangers[0]!r}); build the shards again"
+            f"(first: {strangers[0]!r}); build again: the shards whose lists changed are made anew"
         )
     return manifest.merge(index, on="clip_id", how="left", validate="one_to_one")
 
