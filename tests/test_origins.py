@@ -1,0 +1,51 @@
+"""A shard's products are taken for current only if they were made from the list that is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from row_project import write_project
+from snakemake.io import is_flagged
+
+from engines.origins import Origins, Scattered
+from engines.pipeline import Pipeline
+from signloom.params.load import read_yaml
+from workflow_scripts.job import entry_point
+
+
+@pytest.fixture
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scattered:
+    """The stage that imports the rows of twelve clips in two shards."""
+    write_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return Origins(Pipeline.load(read_yaml(Path("params.yaml")))).scattered(
+        "import_features", "quality", folder="pose_features"
+    )
+
+
+def is_current(rows: Scattered) -> bool:
+    return bool(is_flagged(rows.shard_list(SimpleNamespace(shard="00")), "ancient"))
+
+
+def make(rows: Scattered) -> None:
+    """Run a job that does nothing but sign its outputs, as every stage does."""
+    given = rows.given(SimpleNamespace(shard="00"))
+    files = ["--input", "shard=build/shards/00.csv", "--output", "origin=build/pose_features/00.origin"]
+    assert entry_point(lambda job: None)([*files, "--params", given]) == 0
+
+
+def test_a_shard_is_made_again_if_the_manifest_took_other_clips_of_the_same_content(rows: Scattered) -> None:
+    Path("build/shards").mkdir(parents=True)
+    shard = Path("build/shards/00.csv")
+    shard.write_text("clip_id\ns0/take-0\n")
+    assert not is_current(rows)
+    make(rows)
+    assert is_current(rows)
+    shard.write_text("clip_id\ns0/take-0\ns0/take-1\n")  # whose file could not be read before
+    assert not is_current(rows)
+    make(rows)
+    assert is_current(rows)
+    shard.unlink()  # it will be written anew
+    assert is_current(rows)
