@@ -234,6 +234,12 @@ class Pipeline:
         except SignloomError:
             return [dataset.table, *withdrawn]
 
+    @property
+    def encoder(self) -> list[str]:
+        """The files of a text encoder in a folder; none of one that a library keeps."""
+        folder = Path(self.params.text.encoder).expanduser()
+        return sorted(path.as_posix() for path in folder.rglob("*") if path.is_file())
+
     def files(self, wildcards: Any, input: Any, output: Any) -> str:
         """Return the options of a stage that name its files; Snakemake gives `input` and `output` by name.
 

@@ -36,6 +36,7 @@ rule text:
         code=code_of("text"),
         splits=rules.splits.output.splits,
         metadata=rules.metadata.output.parquet,
+        encoder=local(flow.encoder),
     output:
         tokenizer=flow.product("{fold}text/tokenizer.json"),
         glosses=flow.product("{fold}text/gloss_vocabulary.json"),

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from checkouts import link_code
 from snakemake.cli import parse_config
 from snakemake.settings.types import ConfigSettings
 
@@ -132,6 +133,20 @@ def test_values_of_the_command_line_have_their_types_and_the_last_word(root: Pat
         wrong = parse_config([text])
         with pytest.raises(SignloomError, match=f"^--config or --configfile: {said}"):
             Pipeline.load(overlay(demo, wrong), wrong)
+
+
+def test_a_text_encoder_in_a_folder_is_an_input_of_stage_text(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link_code(root, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "enc/inner").mkdir(parents=True)
+    for name in ("config.json", "inner/model.safetensors"):
+        (tmp_path / "enc" / name).touch()
+    for encoder, files in (("./enc", ["enc/config.json", "enc/inner/model.safetensors"]), ("a/b", [])):
+        with workflow(tmp_path, over={"text": {"encoder": encoder}}) as opened:
+            text = opened.get_rule("text")
+            assert [str(path) for path in text.input if str(path).startswith(("enc", "a/"))] == files
 
 
 def test_a_configfile_has_the_last_word_over_a_preset_too(root: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Train the tokenizer, build the gloss vocabulary and embed every sentence with the frozen encoder.
 
-Inputs: splits, metadata. Outputs: tokenizer, glosses (the vocabulary), gloss_lines, texts, embeddings.
+Inputs: splits, metadata, encoder (the files of its folder, if it has one).
+Outputs: tokenizer, glosses (the vocabulary), gloss_lines, texts, embeddings.
 Parameters: text.
 """
 
