@@ -367,6 +367,8 @@ def test_an_own_form_reads_a_workbook(tmp_path: Path) -> None:
 def test_the_engines_watch_an_own_form_and_folders_of_annotations(root: Path, tmp_path: Path) -> None:
     table = write(tmp_path / "t", a__eaf="", own__yaml="columns: {video: a, gloss: b}", t__csv="a,b\n")
     assert annotation_sources("elan", table) == [table]
+    episodes = write(table, subset2episode__json="{}") / "subset2episode.json"
+    assert annotation_sources("bobsl", table) == annotation_sources("bobsl", episodes) == [table]
     own = str(table / "own.yaml")
     assert annotation_sources(own, table / "t.csv") == [table / "t.csv", table / "own.yaml"]
     assert {"signloom/dataset/forms/autsl.yaml"} < set(code_of("sources", root))

@@ -16,6 +16,7 @@ from engines.pipeline import Pipeline
 from engines.table_digests import Digests, wrong_folds
 from signloom.dataset.sources import Table
 from signloom.params.load import load_params
+from tests.form_files import bobsl
 
 
 @pytest.fixture
@@ -132,6 +133,17 @@ def test_a_clip_in_a_folder_that_held_none_is_noticed(corpus: Path) -> None:
     assert before.rows and Digests.of(pipeline(**found)) == before
     np.save("rows/C/1.npy", np.zeros((4, 6), np.float32))
     assert Digests.of(pipeline(**found)) != before
+
+
+@pytest.mark.parametrize("file", ["subtitles/manually-aligned/5085.vtt", "spottings/mouthing.json"])
+def test_a_changed_file_of_a_folder_that_is_the_table_is_noticed(corpus: Path, file: str) -> None:
+    table = bobsl(corpus / "t")
+    found = {"importer": "bobsl", "table": "t"}
+    before = Digests.of(pipeline(**found))
+    assert before.rows and Digests.of(pipeline(**found)) == before
+    text = (table / file).read_text("utf-8")
+    (table / file).write_text(text.replace("New", "Old").replace("tree", "bush"))
+    assert Digests.of(pipeline(**found)).rows != before.rows
 
 
 @pytest.mark.parametrize("changed", ["clips.csv", "rows/3.npy"])

@@ -17,7 +17,7 @@ import pandas as pd
 from signloom.cells import shown
 from signloom.dataset.consent import stated
 from signloom.dataset.forms import boston104, phoenix, word_lists
-from signloom.dataset.forms.bobsl import read_bobsl
+from signloom.dataset.forms.bobsl import bobsl_files, read_bobsl
 from signloom.dataset.forms.elan import read_elan
 from signloom.dataset.forms.fairseq import read_fairseq
 from signloom.dataset.forms.folders import read_folders
@@ -37,11 +37,12 @@ from signloom.params.dataset import DatasetParams, ElanTiers
 
 
 class Importer(NamedTuple):
-    """A format's reader: of one table, of the files `names` of one folder, or of all files with a suffix."""
+    """A format's reader: of one table, of files `names` or `found` in one folder, or of all with a suffix."""
 
     read: Callable[[list[Path], Path], pd.DataFrame]
     names: Sequence[str] = ()
     suffixes: Sequence[str] = ()
+    found: Callable[[Path], list[Path]] | None = None
     searches: bool = False  # finds clips that its tables do not name by their paths
 
 
@@ -57,7 +58,7 @@ IMPORTERS: dict[str, Importer] = {
     "msasl": Importer(word_lists.read_msasl, word_lists.FILES_MSASL, searches=True),
     "elan": Importer(partial(read_elan, persons=[]), suffixes=[".eaf"], searches=True),
     "subtitles": Importer(read_subtitles, suffixes=SUFFIXES, searches=True),
-    "bobsl": Importer(read_bobsl),
+    "bobsl": Importer(read_bobsl, found=bobsl_files),
     "folders": Importer(read_folders, searches=True),
     "fairseq": Importer(partial(read_fairseq, frame_rate=None), suffixes=[".tsv"]),
 }
@@ -69,8 +70,10 @@ def annotation_sources(importer: str, table: Path) -> list[Path]:
     Raises SignloomError as `annotation_files` does.
     """
     own = [Path(importer)] if importer.endswith(".yaml") else []
-    folder = importer in IMPORTERS and IMPORTERS[importer].suffixes and table.is_dir()
-    return [*([table] if folder else annotation_files(importer, table)), *own]
+    known = IMPORTERS.get(importer)
+    if known and table.exists() and (known.found or (known.suffixes and table.is_dir())):
+        return [_folder(table)]
+    return [*annotation_files(importer, table), *own]
 
 
 def searched_folders(importer: str, videos: Path) -> list[Path]:
@@ -91,7 +94,9 @@ def annotation_files(importer: str, table: Path) -> list[Path]:
     if importer not in IMPORTERS:
         form = _form(importer)
         return _present([*form_files(form, table), *join_file(form, table)])
-    _, names, suffixes, _ = IMPORTERS[importer]
+    _, names, suffixes, found_in, _ = IMPORTERS[importer]
+    if found_in:
+        return found_in(_folder(table))
     if suffixes and table.is_dir():
         files = (file for file in table.rglob("*") if file.suffix.lower() in suffixes)
         found = sorted(file for file in files if not is_hidden(file.relative_to(table)))
@@ -102,8 +107,11 @@ def annotation_files(importer: str, table: Path) -> list[Path]:
         return [table]
     if table.is_file() and table.name not in names:
         raise SignloomError(f"dataset.table: {table}: expected a folder or one of {', '.join(names)}")
-    folder = table if table.is_dir() else table.parent
-    return _present([folder / name for name in names])
+    return _present([_folder(table) / name for name in names])
+
+
+def _folder(table: Path) -> Path:
+    return table if table.is_dir() else table.parent
 
 
 def _present(files: list[Path]) -> list[Path]:

@@ -34,21 +34,25 @@ _EPISODES = TypeAdapter(dict[str, list[str]], config=NUMBERS_AS_TEXT)
 _SPOTTINGS = TypeAdapter(dict[str, dict[str, _Spots]])
 
 
-def read_bobsl(files: list[Path], videos: Path) -> pd.DataFrame:
-    """Return a row for every subtitle; its glosses are those spotted in it, in order of their times.
-
-    A spotting is one moment, so glosses have no start and end. An episode that has several subtitle files
-    takes the last folder by name, which is `manually-aligned` in the corpus.
-    Raises SignloomError if the folder lacks its files, or a file has another structure.
-    """
-    (folder,) = files
-    folder = folder if folder.is_dir() else folder.parent
+def bobsl_files(folder: Path) -> list[Path]:
+    """Return the list of episodes, then subtitles and spottings; raises SignloomError if there is no list."""
     listed = sorted(folder.rglob(EPISODES))
     if not listed:
         raise SignloomError(f"dataset.table: {folder} holds no {EPISODES}")
-    splits = _splits(listed[0])
-    spotted = _spottings(sorted(folder.glob("spottings/*.json")))
-    subtitles = {file.stem: file for file in sorted(folder.glob("subtitles/*/*.vtt"))}
+    return [listed[0], *sorted(folder.glob("subtitles/*/*.vtt")), *sorted(folder.glob("spottings/*.json"))]
+
+
+def read_bobsl(files: list[Path], videos: Path) -> pd.DataFrame:
+    """Return a row for every subtitle of `bobsl_files`, with the glosses spotted in it, in order of time.
+
+    A spotting is one moment, so glosses have no start and end. An episode that has several subtitle files
+    takes the last folder by name, which is `manually-aligned` in the corpus.
+    Raises SignloomError if a file has another structure.
+    """
+    episodes, *others = files
+    splits = _splits(episodes)
+    spotted = _spottings([file for file in others if file.suffix == ".json"])
+    subtitles = {file.stem: file for file in others if file.suffix == ".vtt"}
     rows = []
     for episode, split in splits.items():
         if episode not in subtitles:
