@@ -99,16 +99,15 @@ def _state(flow: Pipeline, files: list[str]) -> str:
     named = [dataset.table, dataset.review, dataset.variations, dataset.importer, dataset.videos]
     folders = {str(Path(file).parent) for file in files}
     try:
-        annotations = [str(file) for file in annotation_files(dataset.importer, Path(dataset.table))]
+        annotations = annotation_files(dataset.importer, Path(dataset.table))
+        searched = searched_folders(dataset.importer, Path(dataset.videos))
     except SignloomError:
-        annotations = []
+        annotations, searched = [], []
     code = hash_files(Path(path) for stage in ("sources", "manifest") for path in code_of(stage))
     given = [dataset.model_dump_json(), flow.params.runs.model_dump_json(), str(flow.params.shards.count)]
     parts = [code, *given, date.today().isoformat()]
     watched = [
-        *annotations,
-        *map(str, searched_folders(dataset.importer, Path(dataset.videos))),
-        *map(str, [list_beside(dataset.table), *lists_of(dataset.table)]),
+        *map(str, [*annotations, *searched, list_beside(dataset.table), *lists_of(dataset.table)]),
         *sorted(folders),
         *files,
         *(str(path) for path in named if path),

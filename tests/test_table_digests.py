@@ -16,7 +16,7 @@ from engines.pipeline import Pipeline
 from engines.table_digests import Digests, wrong_folds
 from signloom.dataset.sources import Table
 from signloom.params.load import load_params
-from tests.form_files import bobsl
+from tests.form_files import bobsl, write
 
 
 @pytest.fixture
@@ -143,6 +143,27 @@ def test_a_changed_file_of_a_folder_that_is_the_table_is_noticed(corpus: Path, f
     assert before.rows and Digests.of(pipeline(**found)) == before
     text = (table / file).read_text("utf-8")
     (table / file).write_text(text.replace("New", "Old").replace("tree", "bush"))
+    assert Digests.of(pipeline(**found)).rows != before.rows
+
+
+FAIRSEQ = "id,signs_file,signs_offset,signs_length,translation\n1,/a/1.npy,0,3,One.\n2,/b/c/2.npy,0,3,Two.\n"
+
+
+@pytest.mark.parametrize(
+    ("importer", "table"),
+    [("own.yaml", "id,word\n1,One.\n2,Two.\n"), ("fairseq", FAIRSEQ.replace(",", "\t"))],
+    ids=["form", "fairseq"],
+)
+def test_a_clip_that_comes_into_another_of_its_places_is_noticed(
+    corpus: Path, importer: str, table: str
+) -> None:
+    form = "columns: {video: ['{id}.npy', 'b/c/{id}.npy'], sentence: word}"
+    write(corpus, own__yaml=form, t__csv=table)
+    Path("rows/b/c").mkdir(parents=True)
+    found = {"importer": importer, "table": "t.csv", "frame_rate": 25.0}
+    before = Digests.of(pipeline(**found))
+    assert before.rows and Digests.of(pipeline(**found)) == before
+    rewrite("rows/b/c/2.npy")
     assert Digests.of(pipeline(**found)).rows != before.rows
 
 

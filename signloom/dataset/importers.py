@@ -43,7 +43,7 @@ class Importer(NamedTuple):
     names: Sequence[str] = ()
     suffixes: Sequence[str] = ()
     found: Callable[[Path], list[Path]] | None = None
-    searches: bool = False  # finds clips that its tables do not name by their paths
+    searches: bool = False  # a clip may lie in more places than the one that its row names
 
 
 IMPORTERS: dict[str, Importer] = {
@@ -60,7 +60,7 @@ IMPORTERS: dict[str, Importer] = {
     "subtitles": Importer(read_subtitles, suffixes=SUFFIXES, searches=True),
     "bobsl": Importer(read_bobsl, found=bobsl_files),
     "folders": Importer(read_folders, searches=True),
-    "fairseq": Importer(partial(read_fairseq, frame_rate=None), suffixes=[".tsv"]),
+    "fairseq": Importer(partial(read_fairseq, frame_rate=None), suffixes=[".tsv"], searches=True),
 }
 
 
@@ -77,10 +77,13 @@ def annotation_sources(importer: str, table: Path) -> list[Path]:
 
 
 def searched_folders(importer: str, videos: Path) -> list[Path]:
-    """Return the folders in which a new file may be a new clip: those below `videos`, or none."""
-    if importer not in IMPORTERS or not IMPORTERS[importer].searches:
-        return []
-    return [Path(name) for name, _, _ in os.walk(videos)]
+    """Return the folders in which a new file may be a new clip: those below `videos`, or none.
+
+    Raises SignloomError if a form cannot be read.
+    """
+    known = IMPORTERS.get(importer)
+    searches = known.searches if known else len(_form(importer).columns["video"].texts) > 1
+    return [Path(name) for name, _, _ in os.walk(videos)] if searches else []
 
 
 def annotation_files(importer: str, table: Path) -> list[Path]:
