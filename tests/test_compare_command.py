@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from signloom.__main__ import main
+from signloom.evaluation.builds import read_build
 from signloom.evaluation.sign2text import NOT_DECODED
 from tests.report_inputs import Page
 
@@ -164,6 +165,35 @@ def test_only_the_seeds_of_the_last_build_are_read_and_figures_are_their_means(
     assert found["figures"] == [{"figure": "sign2text test chrf", "a": 100.0, "b": 70.0}]
     # the seeds of b disagree
     assert not found["rows"][0]["differs"]
+
+
+def test_models_that_the_last_build_does_not_have_are_left_out(tmp_path: Path) -> None:
+    root = write_checkout(tmp_path, RIGHT, 100)
+    answers = pd.read_csv(root / "build/predictions/sign2text.csv").drop(columns="hypothesis")
+    (root / "build/predictions/gloss").mkdir()
+    (root / "metrics/gloss").mkdir()
+    for name in ("tcn_ctc", "hybrid_pose"):
+        answers.assign(ctc_beam="A", joint="A").to_csv(root / f"build/predictions/gloss/{name}.csv")
+    ranks = answers[["clip_id", "data"]].assign(rank="1", top_sentence=RIGHT)
+    ranks.to_csv(root / "build/predictions/retrieval.csv", index=False)
+    names = ["gloss/tcn_ctc", "gloss/hybrid_pose", "alignment", "retrieval", "calibration", "features"]
+    for name in names:
+        (root / f"metrics/{name}.json").write_text('{"x": 1}')
+
+    def read(*models: str) -> tuple[set[str], set[str]]:
+        runs = pd.DataFrame({"model": models, "seed": "", "fold": ""})
+        runs.to_csv(root / "build/predictions/runs.csv", index=False)
+        found = read_build(root / "build")
+        return set(found.answers["model"]), {name.split()[0] for name in found.figures.index}
+
+    assert read("tcn_ctc") == ({"tcn_ctc"}, {"tcn_ctc", "alignment", "features"})
+    sentences = {"sign2text", "retrieval"}
+    assert read("sign2text") == (sentences, sentences | {"calibration", "features"})
+    both = read("sign2text", "tcn_ctc", "hybrid_pose")
+    (root / "build/predictions/runs.csv").unlink()
+    found = read_build(root / "build")
+    assert both == (set(found.answers["model"]), {name.split()[0] for name in found.figures.index})
+    assert len(both[0]) == 4 and len(both[1]) == 7
 
 
 def test_retrieval_is_compared_by_its_first_sentence(

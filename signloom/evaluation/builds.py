@@ -18,6 +18,9 @@ from signloom.run_names import folder_after
 RETRIEVAL = "retrieval"
 # metric files that repeat the figures of others
 _SUMMARIES = frozenset({"ablation", "runs"})
+# metric files of all models of a family
+_OF_SENTENCES = frozenset({SENTENCES, RETRIEVAL, "calibration", "inference"})
+_OF_GLOSSES = frozenset({"alignment", "spotting"})
 # entries that are no figures of their own: bounds, spreads, counts of clips and seeds
 _BESIDE = re.compile(r"(_low|_high|_std| n| n_\w+| seeds)$")
 
@@ -39,24 +42,32 @@ def read_build(folder: Path) -> Build:
 
     Raises SignloomError if a run has no predictions.
     """
-    runs = places(folder)
-    figures = pd.concat([_figures(folder, place) for place in runs])
+    runs = _runs(folder)
+    figures = pd.concat([_figures(folder, place, models) for place, models in runs.items()])
     means = figures.groupby(level=0, sort=False).mean()
     rounded = {name: meaningful(mean, str(name)) for name, mean in means.items()}
-    answers = [_answers(folder, place) for place in runs]
+    answers = [_answers(folder, place, models) for place, models in runs.items()]
     return Build(pd.concat(answers, ignore_index=True), pd.Series(rounded, dtype="float64"))
 
 
 def places(folder: Path) -> list[Path]:
-    """Return the folders of runs below the build `folder`: its own, those of variants and of further seeds.
+    """Return the folders of runs below the build `folder`: its own, those of variants and more seeds."""
+    return list(_runs(folder))
 
-    runs.csv names the runs of the last build; folders of others are left from older ones.
+
+def _runs(folder: Path) -> dict[Path, set[str]]:
+    """Return the folders of runs below the build `folder`, each with the models that it has.
+
+    runs.csv names the runs of the last build; products of others are left from older ones.
     """
     table = folder / "predictions/runs.csv"
     if not table.exists():
-        return [Path()]
+        return {Path(): {SENTENCES, *VARIANTS}}
     runs = read_csv(table, dtype=str, keep_default_na=False)
-    return list(dict.fromkeys(map(_place, runs["model"], runs["seed"])))
+    found: dict[Path, set[str]] = {}
+    for model, seed in zip(runs["model"], runs["seed"], strict=True):
+        found.setdefault(_place(model, seed), set()).add(model.partition("-")[0])
+    return found
 
 
 def _place(model: str, seed: str) -> Path:
@@ -70,15 +81,15 @@ def _suffix(place: Path) -> str:
     return f"-{variant}" if variant else ""
 
 
-def _answers(folder: Path, place: Path) -> pd.DataFrame:
+def _answers(folder: Path, place: Path, models: set[str]) -> pd.DataFrame:
     files = folder / place / "predictions"
     paths = [files / f"{SENTENCES}.csv", *(files / "gloss" / f"{name}.csv" for name in VARIANTS)]
-    found = read_answers([path for path in paths if path.exists()])
+    found = read_answers([path for path in paths if path.stem in models and path.exists()])
     if found.empty:
         raise SignloomError(f"compare: {files} has no predictions; build it first")
     # as the folder that was given says, whatever stands above it
     found["model"] = found["model"].str.partition("-")[0]
-    if (ranks := files / f"{RETRIEVAL}.csv").exists():
+    if SENTENCES in models and (ranks := files / f"{RETRIEVAL}.csv").exists():
         found = pd.concat([found, _retrieved(ranks, found[found["model"] == SENTENCES])], ignore_index=True)
     if not _decoded(folder / place):
         found = found[found["model"] != SENTENCES]
@@ -111,9 +122,10 @@ def _metrics_of(place: Path) -> Path:
     return Path(*parts[:last], "metrics", *parts[last + 1 :])
 
 
-def _figures(folder: Path, place: Path) -> pd.Series:
+def _figures(folder: Path, place: Path, models: set[str]) -> pd.Series:
     files = _metrics_of(folder / place)
-    paths = {path.stem: path for path in [*sorted(files.glob("*.json")), *files.glob("gloss/*.json")]}
+    listed = [*sorted(files.glob("*.json")), *files.glob("gloss/*.json")]
+    paths = {path.stem: path for path in listed if _is_of(path.stem, models)}
     found: dict[str, float] = {}
     # those of the models come first
     for stem in dict.fromkeys([SENTENCES, RETRIEVAL, *VARIANTS, *paths]):
@@ -123,3 +135,12 @@ def _figures(folder: Path, place: Path) -> pd.Series:
                 if not _BESIDE.search(name):
                     found[f"{stem}{_suffix(place)} {name}"] = float(value)
     return pd.Series(found, dtype="float64")
+
+
+def _is_of(stem: str, models: set[str]) -> bool:
+    """Return whether a metric file is of one of `models`, or of none such as that of the splits."""
+    if stem in VARIANTS:
+        return stem in models
+    if stem in _OF_SENTENCES:
+        return SENTENCES in models
+    return stem not in _OF_GLOSSES or not models.isdisjoint(VARIANTS)
