@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -26,6 +27,7 @@ from exported import (
     Inputs,
     clip_of,
     command,
+    export_small,
     gloss_checkpoint,
     network_rows,
 )
@@ -33,12 +35,13 @@ from safetensors.numpy import load_file
 from small_corpus import CLIPS, SEQ_LEN, arguments
 
 from signloom.decoding.ctc import greedy
-from signloom.export.outputs import FILES
+from signloom.export.outputs import FILES, GLOSS_OUTPUTS
 from signloom.export.package import code
 from signloom.features.gloss_rows import GlossRows
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
 from signloom.inference.bundle import OPTIONAL
+from signloom.inference.engine import SignEngine
 from signloom.models import checkpoints
 from signloom.models.gloss import Hybrid
 from signloom.models.trained_gloss import load_gloss
@@ -276,6 +279,17 @@ def test_the_zip_holds_what_answers_and_nothing_else(exported: Exported) -> None
         assert set(manifest["modules"]) == set(code())
         for name in data:
             assert file.read(name) == (exported.folder / name).read_bytes(), name
+
+
+def test_an_export_into_the_folder_of_an_older_one_leaves_no_file_of_it(
+    exported: Exported, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(exported.folder, tmp_path / "export")
+    inputs = {name: paths for name, paths in exported.inputs.items() if name != "gloss"}
+    made = export_small(inputs, folder, left_out=GLOSS_OUTPUTS)
+    for bundle in (folder, made.bundle):
+        answer = SignEngine.load(bundle).answer(*clip_of(exported, "b/train1"))
+        assert answer.text and answer.glosses is None
 
 
 def test_the_card_says_what_it_is_not_for_and_what_was_measured(exported: Exported) -> None:

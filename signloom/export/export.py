@@ -60,6 +60,7 @@ def export(files: ExportFiles, paths: Mapping[str, Path], params: ExportParams) 
         outputs.copy(name, getattr(files, name))
     write_json(paths["config"], model_config(params, sign, gloss, _typical_signer(files, gallery)))
     write_descriptions(files, outputs, params, sign, gloss, gallery)
+    outputs.remove_older(files.tokenizer)  # a folder with other files is no bundle
     bundle = paths["bundle"]
     digest = write_bundle(bundle, outputs.listed(), paths["manifest"])
     outputs.write("digest", f"{digest}  {ZIP}\n".encode())

@@ -66,6 +66,13 @@ class Outputs:
             if name in self.paths and name not in ("manifest", "bundle", "digest")
         }
 
+    def remove_older(self, kept: Path) -> None:
+        """Remove the files beside the manifest that only an older export wrote, but not the input `kept`."""
+        folder = self.paths["manifest"].parent
+        for name in FILES.keys() - self.paths.keys():
+            if (path := folder / FILES[name]).resolve() != kept.resolve():
+                path.unlink(missing_ok=True)
+
     def write(self, name: str, content: bytes) -> None:
         """Write a file in one step."""
         with atomic(self.paths[name]) as part:
