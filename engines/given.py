@@ -10,7 +10,7 @@ from signloom.params.features import GateParams
 from signloom.params.schema import Params
 from signloom.params.variants import SENTENCE_VARIANTS, VARIANTS
 
-BY_RULES = {"run", "fold", "origin", "code"}  # keys that rules give to stages besides parameters
+BY_RULES = {"run", "fold", "origin", "code", "stages"}  # keys that rules give to stages besides parameters
 # what judges a clip; how many clips may fail is a matter of stage metadata alone
 GATES = tuple(f"quality.{key}" for key in GateParams.model_fields)
 
@@ -21,9 +21,12 @@ class Given:
 
     params: Params
 
-    def __call__(self, *names: str) -> str:
-        """Return the parameters of a stage as sorted JSON, a plain string that Snakemake can track."""
-        return json.dumps(chosen(self.params, names), sort_keys=True)
+    def __call__(self, *names: str, **by_rule: Any) -> str:
+        """Return the parameters of a stage as sorted JSON, a plain string that Snakemake can track.
+
+        `by_rule` has what the rule gives besides, by its keys of `BY_RULES`.
+        """
+        return json.dumps(chosen(self.params, names) | by_rule, sort_keys=True)
 
     def to_run(self, *names: str, variant: str | None = None) -> Callable[[Any], str]:
         """Return a params function that gives the same, the seed, and the gloss variant.
@@ -84,3 +87,9 @@ def chosen(params: Params, names: Iterable[str]) -> dict[str, Any]:
         whole = getattr(params, section).model_dump(mode="json")
         found[section] = found.get(section, {}) | {key: whole[key]} if key else whole
     return found
+
+
+def stages_of(rules: Iterable[Any]) -> list[str]:
+    """Return the sorted stages of `rules` by the names in their benchmark files; a module renames rules."""
+    found = [re.search(r".*benchmarks/(?:\{[^}]*\})*(\w+)", str(rule.benchmark)) for rule in rules]
+    return sorted({match[1] for match in found if match})

@@ -211,13 +211,15 @@ def build(
     signs: bool = False,
     recipes: Sequence[Path] = (),
     consents: dict[str, str] | None = None,
+    params: dict[str, Any] | None = None,
     **glosses: Any,
 ) -> str:
     """Write every input of the stage, run it and return the page.
 
-    `runs` is the content of runs.json; `glosses` goes to `write_glosses`.
+    `runs` is the content of runs.json; `params` is laid over the parameters; `glosses` goes to
+    `write_glosses`.
     """
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     clips = make_clips(splits, signers, videos)
     frozen = [("frozen", "low_motion", 0.115), ("broken", "unreadable", None)] if rejects else []
     index = pd.DataFrame(
@@ -269,8 +271,9 @@ def build(
     if inference:
         given += write_inference(folder)
     task = {"task": "signs" if signs else "sentences"}
-    params = ["--params", json.dumps({"sign2text": {"width": 128, "encoder": "<gru>"} | task})]
-    assert report.main(["--input", *given, *params, "--output", f"html={folder}/report/index.html"]) == 0
+    sections = {"sign2text": {"width": 128, "encoder": "<gru>"} | task, **(params or {})}
+    said = ["--params", json.dumps(sections)]
+    assert report.main(["--input", *given, *said, "--output", f"html={folder}/report/index.html"]) == 0
     return (folder / "report/index.html").read_text("utf-8")
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import jiwer
 import numpy as np
 import pandas as pd
 import pytest
+from demo_params import section
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
+from engines.workflow import workflow
+from signloom.params.runs import RunsParams
 from signloom.report import drawing, errors, plots, provenance, sources, tables
 from signloom.report.sentences import section as sentences
+from signloom.report.times import Built, duration, stage_times
 from tests.report_inputs import (
     Page,
     build,
@@ -180,13 +184,59 @@ def test_only_the_demo_corpus_is_called_invented(html: str, tmp_path: Path) -> N
     assert "invented lexicon" in build(tmp_path / "demo", videos="data/demo/videos")
 
 
+def stage_rows(folder: Path, built: Built) -> list[list[str]]:
+    return [[cell.text for cell in row] for row in stage_times(folder, built).rows]
+
+
 def test_stage_times_add_up_the_shards_of_this_build(tmp_path: Path) -> None:
     write_benchmarks(tmp_path)
-    rows = [[cell.text for cell in row] for row in tables.stage_times(tmp_path, {"0000", "0001"}).rows]
+    rows = stage_rows(tmp_path, Built({"0000", "0001"}))
     assert rows == [
         ["landmarks", "2", "2 min 40 s", "1 min 40 s", "470 MiB"],
         ["splits", "1", "0.2 s", "0.2 s", tables.DASH],
     ]
+
+
+def test_stages_of_an_earlier_build_have_no_times(tmp_path: Path) -> None:
+    write_benchmarks(tmp_path)
+    assert [row[0] for row in stage_rows(tmp_path, Built({"0000"}, stages={"splits"}))] == ["splits"]
+
+
+@pytest.mark.parametrize(("seeds_of_folds", "jobs"), [(False, 10), (True, 16)])
+def test_stage_times_add_up_all_runs_of_this_build(tmp_path: Path, seeds_of_folds: bool, jobs: int) -> None:
+    folds = ["", "folds/s1/", "folds/s2/", "folds/s3/", "folds/earlier/"]
+    for fold, variant, seed in product(folds, ["", "variants/tcn/"], ["", "seeds/43/", "seeds/44/"]):
+        path = tmp_path / fold / variant / seed / "embed.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("s\tmax_rss\n2\t100\n", "utf-8")
+    runs = section(
+        RunsParams,
+        more_seeds=[43],
+        sign2text_variants=["tcn"],
+        folds=["s1", "s2", "s3"],
+        seeds_of_folds=seeds_of_folds,
+    )
+    expected = ["embed", str(jobs), f"{2 * jobs:.1f} s", "2.0 s", "100 MiB"]
+    assert stage_rows(tmp_path, Built(set(), runs=runs)) == [expected]
+
+
+def test_the_page_lists_the_stages_and_runs_that_its_parameters_name(tmp_path: Path) -> None:
+    for name in ("align", "folds/s1/splits"):
+        path = tmp_path / f"build/benchmarks/{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("s\tmax_rss\n100\t100\n", "utf-8")
+    runs = section(RunsParams, folds=["s1", "s2", "s3"]).model_dump()
+    page = Page(build(tmp_path / "build", params={"runs": runs, "stages": ["splits"]}))
+    # the table's header, its only row, and the text below it
+    assert "Peak memory of a job splits 2 1 min 40 s 1 min 40 s 100 MiB Times of" in page.text
+
+
+def test_the_rule_names_the_stages_of_its_families(root: Path) -> None:
+    with workflow(root, over={"pipeline": {"families": ["sign2text"]}}) as flow:
+        (rule,) = (rule for rule in flow.rules if rule.name == "report")
+        told = set(json.loads(rule.params.given)["stages"])
+    assert {"manifest", "landmarks", "train_sign2text", "runs"} <= told
+    assert not told & {"clip_features", "train_gloss", "align", "side_by_side"}
 
 
 def test_a_missing_metric_file_is_named(
@@ -294,7 +344,7 @@ def test_signers_with_odd_names_are_drawn_as_they_are_written() -> None:
     ("seconds", "text"), [(0.04, "0.0 s"), (59.9, "59.9 s"), (245, "4 min 05 s"), (7620, "2 h 07 min")]
 )
 def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
-    assert tables.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 def test_a_folder_that_is_no_checkout_has_no_commit(tmp_path: Path, root: Path) -> None:

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from signloom.errors import SignloomError
 from signloom.metrics.wer import error_stats
 from signloom.params.variants import VARIANTS
-from signloom.report import errors, sources, tables
+from signloom.report import errors, sources
 from signloom.report.glosses import alignment as gloss_alignment
 from signloom.report.glosses import plots as gloss_plots
 from signloom.report.glosses import section as gloss
 from signloom.report.glosses import spotting as gloss_spotting
 from signloom.report.glosses import tables as gloss_tables
 from signloom.report.tables import DASH
+from signloom.report.times import Built, stage_times
 from tests.report_gloss_inputs import EPOCHS, SHA
 from tests.report_inputs import Page, build
 from workflow_scripts import report
@@ -326,7 +327,7 @@ def test_gloss_runs_have_stage_times_and_checksums(html: str, tmp_path: Path) ->
         path = tmp_path / f"train_gloss/{run}.tsv"
         path.parent.mkdir(exist_ok=True)
         path.write_text("s\th:m:s\tmax_rss\n30\t0:00:30\t100\n", "utf-8")
-    (row,) = tables.stage_times(tmp_path, {"tcn_ctc", "hybrid_pose"}).rows
+    (row,) = stage_times(tmp_path, Built({"tcn_ctc", "hybrid_pose"})).rows
     assert [cell.text for cell in row][:3] == ["train_gloss", "2", "1 min 00 s"]
     for name in (
         "43/models/gloss/hybrid_pose/metrics.jsonl",

@@ -10,9 +10,9 @@ gloss family was built: metrics (ablation.json), ablation (ablation.csv), ablati
 gloss_epochs and gloss_predictions (one file per run each), clip_index (every clip-feature parquet, if a run
 reads them). If glosses were aligned: metrics (alignment.json), alignment (its times). If they were
 spotted: metrics (spotting.json), spotting (its places). recipes: tables of recipes (CSV). Output: html.
-Parameters: the sections that the page shows. Snakemake's benchmark files are read from the folder
-`benchmarks` beside the folder of html if they exist. They are not a dependency, because `dvc pull` does not
-bring them.
+Parameters: the sections that the page shows, and `stages`, the list of the build's stages. Without the list,
+every stage counts. Snakemake's benchmark files are read from the folder `benchmarks` beside the folder of
+html if they exist. They are not a dependency, because `dvc pull` does not bring them.
 """
 
 from pathlib import Path
@@ -22,9 +22,11 @@ import pandas as pd
 from signloom.errors import SignloomError
 from signloom.evaluation.datasets import EmbeddedClips
 from signloom.files import read_csv, write_text
+from signloom.params.runs import RunsParams
 from signloom.report import sources
 from signloom.report.contact_sheet import Videos, read_videos
 from signloom.report.page import render
+from signloom.report.times import Built
 from workflow_scripts.job import Job, entry_point
 
 # the page shows no checksums of indexes and of these: they are too many, or made with a file that it shows
@@ -45,11 +47,11 @@ def work(job: Job) -> None:
             clips=sources.read_clips(job.input("metadata"), job.input("splits")),
             rejects=sources.read_table(job.input("rejects")),
             index=sources.read_diagnostics(index),
-            jobs={path.stem for path in index} | set(glosses.metrics if glosses else ()),
+            built=_built(job, index, glosses),
             benchmarks=benchmarks,
             files=[path for name in shown for path in job.input_list(name)],
             page=html,
-            params=job.params,
+            params={name: section for name, section in job.params.items() if name != "stages"},
             videos=_videos(job) if "landmarks" in job.inputs else None,
             sentences=_sentences(job) if "history" in job.inputs else None,
             inference=_inference(job) if "curve" in job.inputs else None,
@@ -58,6 +60,15 @@ def work(job: Job) -> None:
         )
     )
     write_text(html, page)
+
+
+def _built(job: Job, index: list[Path], glosses: sources.GlossSources | None) -> Built:
+    variants = {sources.variant_of(run) for run in glosses.metrics} if glosses else set()
+    return Built(
+        jobs={path.stem for path in index} | variants,
+        stages=set(job.params["stages"]) if "stages" in job.params else None,
+        runs=job.section("runs", RunsParams) if "runs" in job.params else None,
+    )
 
 
 def _recipes(job: Job) -> list[Path]:

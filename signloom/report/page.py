@@ -14,6 +14,7 @@ from signloom.report.glosses import section as gloss_section
 from signloom.report.labels import DATA, TEMPLATES
 from signloom.report.sentences import section as sentence_section
 from signloom.report.sources import Sources
+from signloom.report.times import stage_times
 
 ROOT = Path(__file__).resolve().parents[2]
 # videos of the committed demo corpus, whose scores need a warning
@@ -66,7 +67,7 @@ def render(sources: Sources) -> str:
         runs=runs.describe(sources.metrics["runs"]) if "runs" in sources.metrics else None,
         recipes=recipes.describe(sources.recipes),
         learning_curve=learning_curve.describe(sources.metrics.get("runs", {})),
-        times=tables.stage_times(sources.benchmarks, sources.jobs),
+        times=stage_times(sources.benchmarks, sources.built),
         parameters=provenance.parameters(sources.params),
         commit=provenance.git_commit(ROOT),
         versions=provenance.package_versions(),

@@ -13,6 +13,7 @@ from signloom.errors import SignloomError
 from signloom.evaluation.datasets import EmbeddedClips
 from signloom.files import read_csv
 from signloom.report.contact_sheet import Videos
+from signloom.report.times import Built
 from signloom.run_names import run_name
 
 Metrics = dict[str, dict[str, Any]]
@@ -87,15 +88,15 @@ class Sources:
     """All inputs of the page; `files` are those whose checksums the page shows, `page` is where it will lie.
 
     A family that was not built is None, and so are videos if features were imported. `recipes` are tables by
-    their paths. `jobs` are the names of
-    shards and runs that stages are split into; `params` are the sections of the build's parameters.
+    their paths. `built` says which stages, jobs and runs there are; `params` are the sections of the build's
+    parameters.
     """
 
     metrics: Metrics
     clips: pd.DataFrame
     rejects: pd.DataFrame
     index: pd.DataFrame
-    jobs: set[str]
+    built: Built
     benchmarks: Path
     files: list[Path]
     page: Path

@@ -1,17 +1,14 @@
-"""The tables of the report: scores, corpus, rejects, errors by group, stage times."""
+"""The tables of the report: scores, corpus, rejects, errors by group."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from signloom.dataset.clip_names import named_signers
-from signloom.errors import SignloomError
 from signloom.metrics.bootstrap import interval, ratio
 from signloom.metrics.wer import edit_stats, words_of
 from signloom.report.labels import DATA, LABELS
@@ -222,47 +219,3 @@ def wrong_answers(retrieval: pd.DataFrame, sentences: Mapping[int, str]) -> Tabl
     ]
     columns = ["Clip", "Its sentence", "Sentence found", "Similarity", "Rank of its sentence"]
     return Table("wrong", "Most confident wrong answers, at most 10", columns, rows, numeric=3)
-
-
-def stage_times(folder: Path, jobs: set[str]) -> Table:
-    """Return time and peak memory of each stage from Snakemake's benchmark files under `folder`.
-
-    The files are `<stage>.tsv`, or `<stage>/<job>.tsv` for the shards and gloss variants in `jobs`. Those of
-    further seeds lie below `seeds/<seed>/`, if `jobs` has a run of that seed. `s` is in seconds, `max_rss` in
-    MiB. The report itself is not listed, because it is still running.
-    """
-    seeds = sorted({seed for job in jobs if (seed := job.partition("-")[2])})
-    folders = [folder, *(folder / "seeds" / seed for seed in seeds)]
-    files = [
-        path for place in folders for path in sorted(place.glob("*.tsv")) + sorted(place.glob("*/*.tsv"))
-    ]
-    single = [(path.stem, path) for path in files if path.parent in folders and path.stem != "report"]
-    many = [(path.parent.name, path) for path in files if path.parent not in folders and path.stem in jobs]
-    found = [(stage, *_benchmark(path)) for stage, path in single + many]
-    table = pd.DataFrame(found, columns=["stage", "seconds", "memory"])
-    rows = []
-    for stage, part in sorted(table.groupby("stage"), key=lambda item: -item[1]["seconds"].sum()):
-        seconds, peak = part["seconds"], part["memory"].max()
-        # a job may end before its memory is measured for the first time
-        memory = f"{peak:,.0f} MiB" if np.isfinite(peak) and peak > 0 else DASH
-        rows.append((stage, f"{len(part):,}", duration(seconds.sum()), duration(seconds.max()), memory))
-    columns = ["Stage", "Jobs", "Time, all jobs", "Longest job", "Peak memory of a job"]
-    return Table("times", "Time and peak memory of every stage, slowest first", columns, rows)
-
-
-def _benchmark(path: Path) -> tuple[float, float]:
-    """Return seconds and peak memory of one job (the mean if it was run several times)."""
-    table = pd.read_csv(path, sep="\t", na_values=["-"])
-    if "s" not in table or "max_rss" not in table:
-        raise SignloomError(f"{path}: expected Snakemake's benchmark columns s and max_rss; delete the file")
-    return float(table["s"].mean()), float(table["max_rss"].mean())
-
-
-def duration(seconds: float) -> str:
-    """Format a time span: `3.2 s`, `4 min 05 s`, `2 h 07 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
