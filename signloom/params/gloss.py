@@ -104,7 +104,8 @@ class GlossAugmentParams(Section):
     @model_validator(mode="after")
     def _one_way_a_clip(self) -> Self:
         if self.mixup_p + self.cutmix_p > 1:
-            raise ValueError("the sum of mixup_p and cutmix_p must be at most 1")
+            larger = "mixup_p" if self.mixup_p >= self.cutmix_p else "cutmix_p"
+            raise ValueError(f"{larger}: the sum of mixup_p and cutmix_p must be at most 1")
         return self
 
 

@@ -149,7 +149,12 @@ def check_params(tree: Tree, files: list[Path], elsewhere: dict[str, str] | None
             raise SignloomError(f"{_where(key, places, files)}: {key}: {said}") from error
         if first["type"] == "missing" and key in known:
             raise SignloomError(f"{files[0]}:1: missing key {key}; expected {known[key]}") from error
-        raise SignloomError(f"{_where(key, places, files)}: {key}: {complaint(error)}") from error
+        said = complaint(error)
+        # a section's own check begins with the parameter's name
+        name, colon, rest = said.partition(": ")
+        if colon and f"{key}.{name}" in known:
+            key, said = f"{key}.{name}", rest
+        raise SignloomError(f"{_where(key, places, files)}: {key}: {said}") from error
     for said in complaints(params):
         raise SignloomError(f"{_where(said.partition(': ')[0], places, files)}: {said}")
     return params
