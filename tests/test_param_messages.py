@@ -35,3 +35,21 @@ def test_what_a_section_refuses_is_named_with_the_line_of_its_key(root: Path, tm
     assert refusal(root, tmp_path, text).startswith("preset1.yaml:3: landmarks.model_complexity: expected 1")
     text = "runs:\n  seed: 42\n  more_seeds: [42]\n"
     assert refusal(root, tmp_path, text).startswith("preset1.yaml:3: runs.more_seeds: a value occurs twice")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("runs: {fold: signer}", "runs.folds (list[str])"),
+        ("runs: {more_seed: []}", "runs.more_seeds (list[int])"),
+        ("dataset: {picture_sise: null}", "dataset.picture_size (list[int] | None)"),
+        ("positions: {length: []}", "positions.lengths (list[list[str]])"),
+        ("dataset: {importr: csv}", "dataset.importer (str)"),
+        ("dataset: {point_ordr: null}", "dataset.point_order (Literal['signloom', 'mp_data'] | None)"),
+        ("landmarks: {max_fp: 5.0}", "landmarks.max_fps (float | None)"),
+    ],
+)
+def test_the_nearest_key_comes_with_its_type_in_words(
+    root: Path, tmp_path: Path, text: str, meant: str
+) -> None:
+    assert refusal(root, tmp_path, text).endswith(f"; did you mean {meant}?")

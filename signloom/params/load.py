@@ -4,7 +4,8 @@ import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -176,7 +177,21 @@ def _known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
             yield prefix + name, "a section"
             yield from _known_keys(kind, f"{prefix}{name}.")
         else:
-            yield prefix + name, kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+            yield prefix + name, _type_name(kind)
+
+
+def _type_name(kind: Any) -> str:
+    """Return the name of a type without its limits and checks, such as `list[int] | None`."""
+    outer, inner = get_origin(kind), get_args(kind)
+    if outer is Annotated:
+        return _type_name(inner[0])
+    if outer in (Union, UnionType):
+        return " | ".join(map(_type_name, inner))
+    if outer is list:
+        return f"list[{_type_name(inner[0])}]"
+    if kind is NoneType:
+        return "None"
+    return kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
 
 
 def dotted_keys(tree: Tree, prefix: str = "") -> Iterator[str]:
