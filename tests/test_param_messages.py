@@ -53,3 +53,38 @@ def test_the_nearest_key_comes_with_its_type_in_words(
     root: Path, tmp_path: Path, text: str, meant: str
 ) -> None:
     assert refusal(root, tmp_path, text).endswith(f"; did you mean {meant}?")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "gloss:\n  hypotheses:\n    - {better: hybrid_pose, worse: tcn_ctc, claim: a}\n"
+            "    - better: hybrid_both\n      wors: tcn_ctc\n      claim: b\n",
+            "5: unknown key gloss.hypotheses.wors; did you mean gloss.hypotheses.worse (Literal[",
+        ),
+        (
+            "positions:\n  points:\n    - {name: neck, columns: [0, 1]}\n    - {name: hip, column: [3, 4]}\n",
+            "4: unknown key positions.points.column; did you mean positions.points.columns (list[int])?",
+        ),
+        (
+            "gloss:\n  hypotheses:\n    - {better: hybrid_pose, worse: tcn_ctc, claim: a}\n"
+            "    - better: hybrid_both\n      claim: b\n",
+            "4: missing key gloss.hypotheses.worse; expected Literal[",
+        ),
+        (
+            "gloss:\n  hypotheses:\n    - better: hybrid_both\n      worse: tcn_ct\n      claim: b\n",
+            "4: gloss.hypotheses.worse: Input should be",
+        ),
+        ("gloss:\n  variants:\n    - tcn_ctc\n    - tcn\n", "4: gloss.variants: Input should be"),
+        (
+            "gloss:\n  hypothesis: []\n",
+            "2: unknown key gloss.hypothesis; did you mean gloss.hypotheses (list[",
+        ),
+        ("runs:\n  folds: [{a: b}]\n", "2: unknown key runs.folds.a; did you mean runs.folds (list[str])?"),
+    ],
+)
+def test_a_wrong_key_in_an_entry_of_a_list_is_named_with_its_line(
+    root: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    assert refusal(root, tmp_path, text).startswith(f"preset1.yaml:{said}")

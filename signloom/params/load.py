@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -24,6 +24,7 @@ _CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndTo
 _DEEPEST = 20
 # YAML 1.1 reads 010 as 8 and 1:30 as 90, YAML 1.2 does not
 _TWO_READINGS = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
+_ENTRY = re.compile(r"\[\d+\]")  # the number of a list's entry in a key
 # keys of earlier versions, and what to write instead
 _RENAMED = {
     "quality.min_frames": "quality.min_seconds, which is min_frames / pose.fps or less",
@@ -136,26 +137,30 @@ def check_params(tree: Tree, files: list[Path], elsewhere: dict[str, str] | None
         raise SignloomError(
             f"{_where(key, places, files)}: write {key} as a section: {section}: {{{name}: ...}}"
         )
-    for key in dotted_keys(tree):
+    for place in dotted_keys(tree):
+        key = _ENTRY.sub("", place)
         if key not in known:
             advice = f"; now {_RENAMED[key]}" if key in _RENAMED else _nearest(key, known)
-            raise SignloomError(f"{_where(key, places, files)}: unknown key {key}{advice}")
+            raise SignloomError(f"{_where(place, places, files)}: unknown key {key}{advice}")
     try:
         params = Params.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])[1:]
+        key = _ENTRY.sub("", place)
         if not key:  # a check of all sections, which names the key itself
             key, _, said = complaint(error).partition(": ")
             raise SignloomError(f"{_where(key, places, files)}: {key}: {said}") from error
         if first["type"] == "missing" and key in known:
-            raise SignloomError(f"{files[0]}:1: missing key {key}; expected {known[key]}") from error
+            # a later file may have an entry of a list without the key, and no section without it
+            where = f"{files[0]}:1" if place == key else _where(_above(place), places, files)
+            raise SignloomError(f"{where}: missing key {key}; expected {known[key]}") from error
         said = complaint(error)
         # a section's own check begins with the parameter's name
         name, colon, rest = said.partition(": ")
         if colon and f"{key}.{name}" in known:
-            key, said = f"{key}.{name}", rest
-        raise SignloomError(f"{_where(key, places, files)}: {key}: {said}") from error
+            place, key, said = f"{place}.{name}", f"{key}.{name}", rest
+        raise SignloomError(f"{_where(place, places, files)}: {key}: {said}") from error
     for said in complaints(params):
         raise SignloomError(f"{_where(said.partition(': ')[0], places, files)}: {said}")
     return params
@@ -173,11 +178,14 @@ def _known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
     """Yield every dotted key of the schema with a text for its type."""
     for name, field in model.model_fields.items():
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield prefix + name, "a section"
-            yield from _known_keys(kind, f"{prefix}{name}.")
-        else:
-            yield prefix + name, _type_name(kind)
+        entry = get_args(kind)[0] if get_origin(kind) is list else kind
+        yield prefix + name, "a section" if _is_section(kind) else _type_name(kind)
+        if _is_section(entry):
+            yield from _known_keys(entry, f"{prefix}{name}.")
+
+
+def _is_section(kind: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _type_name(kind: Any) -> str:
@@ -191,15 +199,28 @@ def _type_name(kind: Any) -> str:
         return f"list[{_type_name(inner[0])}]"
     if kind is NoneType:
         return "None"
+    if _is_section(kind):
+        return "section"
     return kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
 
 
 def dotted_keys(tree: Tree, prefix: str = "") -> Iterator[str]:
-    """Yield every key of `tree`, sections and parameters, with the names above it."""
+    """Yield every key of `tree`, sections and parameters, with the names above it.
+
+    Entries of lists are among them, by their number from 0: `gloss.hypotheses[0].better`.
+    """
     for key, value in tree.items():
-        yield f"{prefix}{key}"
-        if isinstance(value, dict):
-            yield from dotted_keys(value, f"{prefix}{key}.")
+        yield from _keys_of(value, f"{prefix}{key}")
+
+
+def _keys_of(value: Any, key: str) -> Iterator[str]:
+    """Yield `key` and the keys inside its `value`."""
+    yield key
+    if isinstance(value, dict):
+        yield from dotted_keys(value, f"{key}.")
+    elif isinstance(value, list):
+        for number, entry in enumerate(value):
+            yield from _keys_of(entry, f"{key}[{number}]")
 
 
 def _nearest(key: str, known: dict[str, str]) -> str:
@@ -216,19 +237,29 @@ def _where(key: str, places: dict[str, str], files: list[Path]) -> str:
     while key:
         if key in places:
             return places[key]
-        key = key.rpartition(".")[0]
+        key = _above(key)
     return f"{files[0]}:1"
 
 
+def _above(key: str) -> str:
+    """Return the section or list that has `key`, or ""."""
+    return key[: max(key.rfind("."), key.rfind("["), 0)]
+
+
 def _key_places(file: Path) -> dict[str, str]:
-    """Return file:line of every key in `file`."""
+    """Return file:line of every key in `file`, as `dotted_keys` names them."""
     found: dict[str, str] = {}
 
-    def walk(node: yaml.Node | None, prefix: str) -> None:
+    def walk(node: yaml.Node | None, key: str) -> None:
         if isinstance(node, yaml.MappingNode):
-            for name, value in node.value:
-                found[prefix + str(name.value)] = f"{file}:{name.start_mark.line + 1}"
-                walk(value, f"{prefix}{name.value}.")
+            inside = [(f"{key}.{name.value}".removeprefix("."), name, value) for name, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            inside = [(f"{key}[{number}]", entry, entry) for number, entry in enumerate(node.value)]
+        else:
+            return
+        for below, named, value in inside:
+            found[below] = f"{file}:{named.start_mark.line + 1}"
+            walk(value, below)
 
     walk(yaml.compose(_utf8(file), _Loader), "")
     return found
