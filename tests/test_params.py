@@ -181,8 +181,9 @@ def test_a_key_that_stands_twice_is_an_error_and_not_the_last_value(tmp_path: Pa
 def test_a_number_with_an_exponent_and_no_dot_is_a_number(root: Path, tmp_path: Path) -> None:
     # YAML 1.1 reads 3e-4 as a string
     preset = tmp_path / "mine.yaml"
-    preset.write_text("sign2text:\n  lr: 3e-4\n")
-    assert load_params(root / "params.yaml", preset).sign2text.lr == 3e-4
+    preset.write_text("sign2text:\n  lr: 3e-4\nlandmarks:\n  max_fps: 1e1\n")
+    params = load_params(root / "params.yaml", preset)
+    assert (params.sign2text.lr, params.landmarks.max_fps) == (3e-4, 10.0)
 
 
 @pytest.mark.parametrize(

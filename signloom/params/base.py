@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 
@@ -19,12 +19,13 @@ class Section(BaseModel):
     @classmethod
     def _exponent(cls, value: Any, info: ValidationInfo) -> Any:
         """Read `1e-3` as a number; YAML 1.1 reads it as text, because it has no decimal point."""
-        if info.field_name and cls.model_fields[info.field_name].annotation is float:
-            try:
-                return float(value) if isinstance(value, str) else value
-            except ValueError:
-                return value
-        return value
+        kind = cls.model_fields[info.field_name].annotation if info.field_name else None
+        if not isinstance(value, str) or float not in (kind, *get_args(kind)):
+            return value
+        try:
+            return float(value)
+        except ValueError:
+            return value
 
     @classmethod
     def only(cls, key: str) -> type[Section]:
