@@ -143,6 +143,14 @@ def test_a_file_that_parameters_name_must_be_there(root: Path, section: str, key
         demand_inputs(Pipeline(params.model_copy(update={"pipeline": unread}), []))
 
 
+@pytest.mark.parametrize("table", ["/", "."])
+def test_a_table_is_no_folder_that_holds_the_project(root: Path, table: str) -> None:
+    params = load_params(root / "params.yaml")
+    params = params.model_copy(update={"dataset": params.dataset.model_copy(update={"table": table})})
+    with pytest.raises(SignloomError, match=rf"^dataset\.table: {table} holds the project; name a file"):
+        demand_inputs(Pipeline(params, []))
+
+
 def test_videos_are_not_standardised_by_signer(root: Path) -> None:
     flow = Pipeline.load(
         {**yaml.safe_load((root / "params.yaml").read_text()), "preset": "boston104_speakers"}

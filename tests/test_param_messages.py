@@ -88,3 +88,23 @@ def test_a_wrong_key_in_an_entry_of_a_list_is_named_with_its_line(
     root: Path, tmp_path: Path, text: str, said: str
 ) -> None:
     assert refusal(root, tmp_path, text).startswith(f"preset1.yaml:{said}")
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "key"),
+    [
+        ("dataset", "table: ''", "table"),
+        ("dataset", "videos: ''", "videos"),
+        ("dataset", "variations: ''", "variations"),
+        ("dataset", "review: ''", "review"),
+        ("dataset", "elan: [{sentence: ''}]", "elan.sentence"),
+        ("report", "recipes: ['']", "recipes"),
+        ("clip_features", "weights: ''", "weights"),
+        ("text", "encoder: ''", "encoder"),
+        ("positions", "points: [{name: '', columns: [0, 1]}]", "points.name"),
+        ("positions", "centre: ''", "centre"),
+    ],
+)
+def test_an_empty_text_is_no_name(root: Path, tmp_path: Path, section: str, line: str, key: str) -> None:
+    expected = f"preset1.yaml:2: {section}.{key}: String should have at least 1 character, found ''"
+    assert refusal(root, tmp_path, f"{section}:\n  {line}\n") == expected

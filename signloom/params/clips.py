@@ -12,6 +12,7 @@ class ClipFeaturesParams(Section):
 
     backbone: Literal["i3d", "i3d_r50", "s3d", "r3d_18", "videomae", "resnet18"]
     weights: str = Field(
+        min_length=1,
         description="pretrained: the backbone's published weights; random: for tests; or the path of a file",
     )
     weights_sha256: str | None = Field(description="SHA-256 of the weight file")

@@ -31,7 +31,7 @@ def _known(name: str) -> str:
 class ElanTiers(Section):
     """One person in view of ELAN files: the tiers of this person, and the video that shows it."""
 
-    sentence: str = Field(description="tier of sentences; each of its annotations is a clip")
+    sentence: str = Field(min_length=1, description="tier of sentences; each of its annotations is a clip")
     gloss: list[str] = Field([], description="tiers of glosses, such as one for each hand")
     signer: str = Field("", description="signer_id; empty: the participant that the tier of sentences names")
     media: str = Field("", description="end of the linked video's name, such as _1a1.mp4; empty: the first")
@@ -45,10 +45,11 @@ class DatasetParams(Section):
         examples=[*IMPORTERS, *FORMS],
     )
     table: str = Field(
-        description="annotation table: .csv, .tsv or .xlsx, or the file or folder that the importer reads"
+        min_length=1,
+        description="annotation table: .csv, .tsv or .xlsx, or the file or folder that the importer reads",
     )
     elan: list[ElanTiers] = Field(description="for importer elan: one entry for each person in view")
-    videos: str = Field(description="folder to which the video paths of the table are relative")
+    videos: str = Field(min_length=1, description="folder to which the video paths of the table are relative")
     frame_rate: float | None = Field(
         gt=0,
         description="frames or rows a second of clips that do not say it; null: 25 for folders of frames, "
@@ -62,9 +63,12 @@ class DatasetParams(Section):
             description="width and height in pixels of the pictures that landmarks without a size came from"
         )
     )
-    variations: str | None = Field(description="JSON file that maps sentence_id to a list of sentences")
+    variations: str | None = Field(
+        min_length=1, description="JSON file that maps sentence_id to a list of sentences"
+    )
     review: str | None = Field(
-        description="review.csv of stage review, filled in: labels put right, clips set aside; or null"
+        min_length=1,
+        description="review.csv of stage review, filled in: labels put right, clips set aside; or null",
     )
     features: bool = Field(
         description="whether clips are feature rows instead of videos; always so with the importers "

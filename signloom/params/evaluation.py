@@ -1,5 +1,7 @@
 """Decoding, retrieval, gates, the intervals of metrics, and the report."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from signloom.params.base import LARGEST_SEED, Section
@@ -45,6 +47,6 @@ class EvaluationParams(Section):
 class ReportParams(Section):
     """Section `report`."""
 
-    recipes: list[str] = Field(
+    recipes: list[Annotated[str, Field(min_length=1)]] = Field(
         description="tables of recipes that were compared on training clips, which the report shows"
     )

@@ -77,7 +77,7 @@ class QualityParams(GateParams):
 class Point(Section):
     """A point in feature rows."""
 
-    name: str
+    name: str = Field(min_length=1)
     columns: list[Column] = Field(
         min_length=2, max_length=3, description="of x, y and, with depth, z; from 0"
     )
@@ -103,7 +103,9 @@ class PositionsParams(Section):
     )
     span: int = Field(ge=1, description="rows before and after a row that give its velocity")
     points: list[Point] = Field(description="points in feature rows; y is the vertical axis")
-    centre: str | None = Field(description="point that the others are relative to; null: they stay absolute")
+    centre: str | None = Field(
+        min_length=1, description="point that the others are relative to; null: they stay absolute"
+    )
     lengths: list[Pair] = Field(
         description="pairs of points; the sum of their distances, each the median over the clip, is 1"
     )

@@ -16,6 +16,8 @@ def missing_inputs(params: Params) -> Iterator[str]:
         yield "positions.normalise_by: signer is for feature rows; lay the preset over one that has them"
     if params.positions.groups and not params.dataset.holds_features:
         yield "positions.groups: they are made of feature rows; lay the preset over one that has them"
+    if not Path(params.dataset.table).name:
+        yield f"dataset.table: {params.dataset.table} holds the project; name a file or a folder in it"
     videos = Path(params.dataset.videos)
     if not videos.is_dir():
         yield f"dataset.videos: {videos} is not a folder; correct the parameter, or connect its disk"

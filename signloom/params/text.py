@@ -11,6 +11,7 @@ class TextParams(Section):
     """Section `text`."""
 
     encoder: str = Field(
+        min_length=1,
         description="frozen sentence encoder: minilm (from its package), or a transformers name or folder",
     )
     pooling: Literal["cls", "mean"] = Field(description="cls: the first token; mean: the mean of all tokens")
