@@ -9,7 +9,7 @@ import pytest
 from demo_params import section
 
 from signloom.errors import SignloomError
-from signloom.params.presets import check_names, load_presets
+from signloom.params.presets import PRODUCT_FOLDERS, check_names, load_presets
 from signloom.params.runs import RunsParams
 
 
@@ -19,6 +19,7 @@ from signloom.params.runs import RunsParams
         (["my corpus"], "my corpus.yaml does not exist"),
         (["../presets/gru"], "preset '../presets/gru': '.' cannot stand there in the name of a folder"),
         (["models"], "build/models/ is a folder of products"),
+        (["recipes"], "metrics/recipes/ is a folder of products"),
         (["gru", "gru"], "preset 'gru' is named twice"),
     ],
 )
@@ -28,6 +29,11 @@ def test_presets_whose_names_cannot_name_their_folders_are_refused(
     monkeypatch.chdir(root)
     with pytest.raises(SignloomError, match=said):
         load_presets(names)
+
+
+def test_no_preset_has_the_name_of_a_committed_folder_of_tables(root: Path) -> None:
+    tables = {path.parent.name for path in root.glob("metrics/*/*.csv")}
+    assert {"recipes", "few_clips"} <= tables <= PRODUCT_FOLDERS
 
 
 def test_two_presets_do_not_share_the_folder_of_a_third(

@@ -9,8 +9,11 @@ from signloom.params.load import Tree, check_params, overlay, read_yaml
 from signloom.params.schema import Params
 from signloom.preset_names import preset_file, readings
 
-# folders of products below build/; a preset of this name would write into one of them
+# folders of tables below metrics/ that no build writes
+_TABLE_FOLDERS = {"recipes", "few_clips"}
+# folders of products below build/, and those; a preset of this name would write into one of them
 PRODUCT_FOLDERS = {
+    *_TABLE_FOLDERS,
     *("shards", "landmarks", "pose_features", "clip_features", "clip_features_augmented", "text", "models"),
     *("embeddings", "inference", "predictions", "export", "report", "gloss", "seeds", "folds", "variants"),
     *("build", "logs", "benchmarks", "scratch", "records", "side_by_side", "review", "together", "code"),
@@ -27,7 +30,8 @@ def check_names(names: list[str]) -> None:
                 f"preset {name!r}: {odd[0]!r} cannot stand there in the name of a folder; rename its file"
             )
         if name in PRODUCT_FOLDERS:
-            raise SignloomError(f"preset {name!r}: build/{name}/ is a folder of products; choose another")
+            place = "metrics" if name in _TABLE_FOLDERS else "build"
+            raise SignloomError(f"preset {name!r}: {place}/{name}/ is a folder of products; choose another")
         if names.count(name) > 1:
             raise SignloomError(f"preset {name!r} is named twice; name it once")
     joined = "-".join(names)
