@@ -108,3 +108,8 @@ def test_a_wrong_key_in_an_entry_of_a_list_is_named_with_its_line(
 def test_an_empty_text_is_no_name(root: Path, tmp_path: Path, section: str, line: str, key: str) -> None:
     expected = f"preset1.yaml:2: {section}.{key}: String should have at least 1 character, found ''"
     assert refusal(root, tmp_path, f"{section}:\n  {line}\n") == expected
+
+
+def test_a_kernel_is_odd(root: Path, tmp_path: Path) -> None:
+    found = refusal(root, tmp_path, "tcn:\n  kernel: 4\n")
+    assert found == "preset1.yaml:2: tcn.kernel: expected an odd number, found 4"

@@ -1,8 +1,8 @@
 """The gloss family: variants, networks, training, augmentation, decoding."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from signloom.params.base import Augmentation, RunParams, Section
 from signloom.params.variants import VARIANTS, GlossVariant, Kind, Variant
@@ -57,12 +57,21 @@ class HybridParams(Section):
     lr: float = Field(gt=0)
 
 
+def _odd(number: int) -> int:
+    # an even kernel has no middle row
+    if number % 2 == 0:
+        raise ValueError("expected an odd number")
+    return number
+
+
 class TcnParams(Section):
     """Section `tcn`: residual dilated convolutions with a CTC head, the baseline."""
 
     input: Kind
     layers: int = Field(ge=1, description="dilation starts at 1 and doubles from layer to layer")
-    kernel: int = Field(ge=1)
+    kernel: Annotated[int, AfterValidator(_odd)] = Field(
+        ge=1, json_schema_extra={"not": {"multipleOf": 2}}, description="rows that a convolution reads; odd"
+    )
     lr: float = Field(gt=0)
 
 
