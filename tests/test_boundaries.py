@@ -62,4 +62,4 @@ def test_without_a_clip_every_figure_is_null_with_a_reason() -> None:
     for name in ("median_ms", "mean_ms", "within_80_ms", "difference_ms", "median_difference_ms"):
         assert got[name] is None
         assert got[f"{name}_reason"] == "no clip with true times in this data set"
-    assert got["p"] is None
+    assert (got["p"], got["p_reason"]) == (None, "no clip with true times in this data set")

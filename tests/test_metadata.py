@@ -213,6 +213,8 @@ def test_half_is_not_over_half_and_nobody_left_is_null(
     assert run(tmp_path, [{"a": "unreadable"}]) == 0
     metrics = json.loads((tmp_path / "features.json").read_text())["all"]
     assert metrics["motion_mean"] is None and metrics["detection_ratio_mean"] is None
+    assert metrics["motion_mean_reason"] == "no clip was kept"
+    assert metrics["detection_ratio_mean_reason"] == "no clip could be read"
     assert "unreadable rejected 1 of the 1" in capsys.readouterr().err
 
 
@@ -238,4 +240,5 @@ def test_ready_made_rows_of_another_width_have_no_motion_and_say_so(tmp_path: Pa
     metrics = json.loads((tmp_path / "features.json").read_text())["all"]
     means = ("mean_visibility_mean", "motion_mean", "motion_mean_lowest_kept")
     assert [metrics[name] for name in means] == [None, None, None]
+    assert {metrics[f"{name}_reason"] for name in means} == {"only rows of pose features have it"}
     assert metrics["kept"] == 1 and metrics["detection_ratio_mean"] == 0.9

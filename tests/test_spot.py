@@ -137,9 +137,13 @@ def test_a_gloss_of_all_clips_or_of_none_is_not_scored() -> None:
     ]
     splits = pd.DataFrame({"clip_id": ["a", "b"], "split": "test", "sentence_id": 0, "seen": 1})
     params = section(EvaluationParams, bootstrap=100, seed=1)
-    found = score_spotting(pd.DataFrame(places, columns=COLUMNS), splits, params)["test"]
+    scores = score_spotting(pd.DataFrame(places, columns=COLUMNS), splits, params)
+    found = scores["test"]
     # the only clip with B comes second
     assert (found["n"], found["n_in_all"], found["by_example"]["map"]) == (1, 1, 0.5)
+    for method in set(METHODS) - {"by_example"}:
+        none = scores["val"][method]
+        assert none["p"] is None and none["p_reason"] == none["difference_reason"]
 
 
 @pytest.fixture(scope="module")

@@ -273,7 +273,7 @@ def _compare(mine: Floats, theirs: Floats, params: EvaluationParams) -> dict[str
     pair = Pair(counted[0], counted[1], ratio)
     return {
         **mean_figure("difference", mine - theirs, *draw, NO_GLOSS),
-        "p": swap_test(pair, *draw) if len(mine) else None,
+        **({"p": swap_test(pair, *draw)} if len(mine) else {"p": None, "p_reason": NO_GLOSS}),
     }
 
 

@@ -65,7 +65,7 @@ def compare_boundaries(
         **figure("difference_ms", lower, ratio, *draw, NO_TIMES),
         **{name.replace("_by_signer", "_ms_by_signer"): value for name, value in by_signer.items()},
         **entry("median_difference_ms", _median(mine) - _median(theirs), medians, NO_TIMES),
-        "p": swap_test(pair, *draw) if len(mine) else None,
+        **({"p": swap_test(pair, *draw)} if len(mine) else {"p": None, "p_reason": NO_TIMES}),
     }
 
 

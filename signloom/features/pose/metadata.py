@@ -99,7 +99,10 @@ def all_rejects(manifest_rejects: pd.DataFrame, clips: pd.DataFrame) -> pd.DataF
 
 
 def count_features(clips: pd.DataFrame, quality: QualityParams) -> dict[str, Any]:
-    """Return the figures for the key `all` of metrics/features.json; the mean of no values is null."""
+    """Return the figures for the key `all` of metrics/features.json.
+
+    The mean of no values is null, with the reason.
+    """
     kept = clips[clips["status"] == "ok"]
     rejected = clips[clips["status"] != "ok"]["reason"].value_counts()
     flagged = kept.loc[kept["quality_flag"] != "ok", "quality_flag"].value_counts()
@@ -111,10 +114,10 @@ def count_features(clips: pd.DataFrame, quality: QualityParams) -> dict[str, Any
         "flagged": flagged.sort_index().to_dict(),
         "source_frames": int(clips["total_frames"].sum()),
         "frames": int(kept["length"].sum()),
-        "detection_ratio_mean": _known(tracked["detection_ratio"], "mean"),
-        "mean_visibility_mean": _known(kept["mean_visibility"], "mean"),
-        "motion_mean": _known(kept["motion_mean"], "mean"),
-        "motion_mean_lowest_kept": _known(kept["motion_mean"], "min"),
+        **_known("detection_ratio_mean", tracked["detection_ratio"], "mean", "no clip could be read"),
+        **_known("mean_visibility_mean", kept["mean_visibility"], "mean", "no clip was kept"),
+        **_known("motion_mean", kept["motion_mean"], "mean", "no clip was kept"),
+        **_known("motion_mean_lowest_kept", kept["motion_mean"], "min", "no clip was kept"),
         "motion_floor": quality.motion_floor,
         **({"consent": consents} if (consents := count_uses(kept["consent"])) else {}),
     }
@@ -162,7 +165,12 @@ def warn_of_harsh_gates(clips: pd.DataFrame, rejects: Path) -> None:
         reaching -= removed
 
 
-def _known(values: pd.Series, figure: Literal["mean", "min"]) -> float | None:
-    """Return a figure of the known `values`, None if there are none."""
+def _known(name: str, values: pd.Series, figure: Literal["mean", "min"], reason: str) -> dict[str, Any]:
+    """Return `name`, a figure of the known `values`; null with `name_reason` if there are none.
+
+    `reason` says why there may be no values at all.
+    """
     known = values.dropna()
-    return float(known.agg(figure)) if len(known) else None
+    if len(known):
+        return {name: float(known.agg(figure))}
+    return {name: None, f"{name}_reason": "only rows of pose features have it" if len(values) else reason}
