@@ -143,6 +143,19 @@ def test_a_file_that_parameters_name_must_be_there(root: Path, section: str, key
         demand_inputs(Pipeline(params.model_copy(update={"pipeline": unread}), []))
 
 
+@pytest.mark.parametrize(
+    "review", ["build/review/review.csv", "./build/mine.csv", str(Path("build/a").resolve())]
+)
+def test_a_filled_in_review_is_not_read_where_its_stage_deletes_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch, review: str
+) -> None:
+    monkeypatch.chdir(root)
+    params = load_params(root / "params.yaml")
+    params = params.model_copy(update={"dataset": params.dataset.model_copy(update={"review": review})})
+    with pytest.raises(SignloomError, match=r"^dataset\.review: .* is below build/, where stages write and"):
+        demand_inputs(Pipeline(params, []))
+
+
 @pytest.mark.parametrize("table", ["/", "."])
 def test_a_table_is_no_folder_that_holds_the_project(root: Path, table: str) -> None:
     params = load_params(root / "params.yaml")

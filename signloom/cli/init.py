@@ -175,7 +175,9 @@ def _free(name: str) -> Path:
             f"init: --preset {name}: expected a letter, then letters, digits and _, such as my_videos"
         )
     if name in PRODUCT_FOLDERS:
-        raise SignloomError(f"init: --preset {name}: build/{name} holds products; choose another name")
+        raise SignloomError(
+            f"init: --preset {name}: a folder of this name holds products; choose another one"
+        )
     file = preset_file(name)
     if file.exists():
         own = ", or delete it first" if file.read_text("utf-8").startswith(_WRITTEN) else ""

@@ -32,8 +32,14 @@ def missing_inputs(params: Params) -> Iterator[str]:
     }
     for key, paths in named.items():
         for path in paths:
+            if (
+                path
+                and key.startswith("dataset.")
+                and Path(path).resolve().is_relative_to(Path("build").resolve())
+            ):
+                yield f"{key}: {path} is below build/, where stages write and delete; copy it elsewhere"
             # the library of encoders takes `~` for a folder of this name
-            if path and not (Path(path) if path == encoder else Path(path).expanduser()).exists():
+            elif path and not (Path(path) if path == encoder else Path(path).expanduser()).exists():
                 yield f"{key}: {path} does not exist; correct the parameter, or put the file there"
 
 
