@@ -8,11 +8,12 @@ from itertools import pairwise
 import jiwer
 import numpy as np
 
+from signloom import letters
 from signloom.metrics.bootstrap import Floats
 
 Lines = Sequence[Sequence[str]]  # the words of each clip
 
-_JOINERS = "\u200c\u200d"  # parts of words in Persian and Indian scripts
+_JOINERS = "\u200c\u200d"
 _SELECTORS = range(0xFE00, 0xFE10)  # whether a symbol is drawn in colour
 
 WER_SIGNATURE = (
@@ -32,25 +33,20 @@ def normalise(text: str) -> str:
         mark if unicodedata.category(mark)[0] not in "PS" or _inside_word(folded, place) else " "
         for place, mark in enumerate(folded)
     ]
-    return " ".join("".join(kept).split())
+    # a joiner of a picture that was dropped joins nothing
+    return " ".join(letters.seen("".join(kept)).split())
 
 
 def seen(text: str) -> str:
     """Return `text` without marks that nobody sees; a break between words without a space is a space."""
     if text.isascii():
         return text
-    kept = [
-        mark
-        for place, mark in enumerate(text.replace("\u200b", " "))
-        if ord(mark) not in _SELECTORS
-        and (unicodedata.category(mark) != "Cf" or (mark in _JOINERS and _between_letters(text, place)))
-    ]
-    return "".join(kept)
+    return "".join(mark for mark in letters.seen(text.replace("\u200b", " ")) if not _is_formal(mark))
 
 
-def _between_letters(text: str, place: int) -> bool:
-    around = text[place - 1 : place] + text[place + 1 : place + 2]
-    return len(around) == 2 and all(unicodedata.category(mark)[0] in "LM" for mark in around)
+def _is_formal(mark: str) -> bool:
+    """Return whether a mark other than a joiner only says how others are drawn."""
+    return ord(mark) in _SELECTORS or (unicodedata.category(mark) == "Cf" and mark not in _JOINERS)
 
 
 # Thai, Lao, Tibetan, Burmese, Khmer, Chinese and Japanese do not put spaces between words

@@ -4,8 +4,8 @@ import unicodedata
 import zlib
 from collections.abc import Collection, Iterable
 
-# soft hyphen, word joiner and byte order mark, which texts copied from pages and documents carry
-_UNSEEN = dict.fromkeys(map(ord, "\u00ad\u2060\ufeff"))
+from signloom.letters import seen
+
 _BREAK = "\u200b"  # parts words in Khmer and Thai, and is nothing at the end of one
 
 
@@ -14,7 +14,7 @@ def one_form(text: str) -> str:
 
     Texts that look equal become equal strings.
     """
-    words = (word.strip(_BREAK) for word in text.translate(_UNSEEN).split())
+    words = (word.strip(_BREAK) for word in seen(text).split())
     return unicodedata.normalize("NFC", " ".join(word for word in words if word))
 
 
