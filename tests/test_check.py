@@ -123,10 +123,14 @@ def test_parts_of_a_video_that_training_shows_too_are_named(new_project: Path, s
     assert "1 clip outside training shares most frames with a training clip, first 0@-1.9 with 0" in out
 
 
-def test_signers_who_differ_in_capitals_alone_are_named(new_project: Path, said: Said) -> None:
+def test_signers_who_differ_in_capitals_or_unseen_marks_alone_are_named(
+    new_project: Path, said: Said
+) -> None:
     write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
     checked(new_project, [ROWS[0].replace("s0", "Anna"), ROWS[1].replace("s1", "anna"), *ROWS[2:]])
     assert "look at: signers 'Anna' and 'anna' count as two people" in said("check", "mine")[1]
+    checked(new_project, [ROWS[0].replace("s0", "An\u200bna"), ROWS[1].replace("s1", "anna"), *ROWS[2:]])
+    assert "look at: signers 'An\\u200bna' and 'anna' count as two" in said("check", "mine")[1]
 
 
 def test_decisions_of_a_review_that_are_not_applied_are_named(new_project: Path, said: Said) -> None:

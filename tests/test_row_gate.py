@@ -102,6 +102,14 @@ def test_two_spellings_of_a_signer_in_unicode_are_one_signer(tmp_path: Path) -> 
     assert load_table("csv", tmp_path / "t.csv", tmp_path)["signer_id"].tolist() == ["Zo\u00eb"] * 2
 
 
+def test_a_name_with_marks_that_nobody_sees_is_the_name_without_them(tmp_path: Path) -> None:
+    names = ["Noa  L", "\u200fNoa  L\u200e ", "Noa  L\u200d", " \u200bNoa \u2060 L"]
+    rows = "\n".join(f"{number}.mp4,S {number},{name},train\u200f" for number, name in enumerate(names))
+    (tmp_path / "t.csv").write_text(f"video,sentence,signer_id,split\n{rows}\n", "utf-8")
+    table = load_table("csv", tmp_path / "t.csv", tmp_path)
+    assert set(table["signer_id"]) == {"Noa  L"} and set(table["split"]) == {"train"}
+
+
 def test_variations_that_cannot_be_shown_are_refused_where_they_stand(tmp_path: Path) -> None:
     videos(tmp_path, "a.mp4", "b.mp4", "c.mp4")
     variations = ['["A \\u001b[2J"]', '["A\\tB"]', '[\n "I."]']

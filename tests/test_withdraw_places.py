@@ -9,7 +9,7 @@ import pytest
 from row_project import write_project
 
 from signloom.__main__ import main
-from signloom.dataset.withdrawn import same_parts
+from signloom.dataset.withdrawn import are_withdrawn, same_parts
 from signloom.withdrawal.builds import Build
 
 
@@ -34,6 +34,14 @@ def test_parts_of_a_video_are_compared_by_content_and_numbers() -> None:
     rows = pd.DataFrame({"start_s": ["0.5", "0.5", "", "0", "1", ""], "end_s": ["1", "2", "", "", "", ""]})
     out = same_parts(rows, ["h", "h", "h", "g", "g", ""], listed)
     assert out.tolist() == [True, False, False, True, False, False]
+
+
+def test_a_signer_is_withdrawn_whatever_unseen_marks_the_list_has_in_the_name() -> None:
+    listed = pd.DataFrame({"clip_id": "", "signer_id": ["Zoe\u0308\u200f "], "video_hash": ""})
+    rows = pd.DataFrame(
+        {"video": ["a.mp4", "b.mp4"], "start_s": "", "end_s": "", "signer_id": ["Zo\u00eb", "Z"]}
+    )
+    assert are_withdrawn(rows, listed).tolist() == [True, False]
 
 
 def test_of_a_recording_that_others_share_only_the_withdrawn_parts_are_named(tmp_path: Path) -> None:

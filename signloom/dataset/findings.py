@@ -13,6 +13,7 @@ from signloom.dataset.consent import allows
 from signloom.dataset.split_choice import SPLITS, are_isolated, unfit_task
 from signloom.dataset.splits import check_table, lopsided
 from signloom.errors import SignloomError
+from signloom.letters import seen
 from signloom.params.schema import Params
 
 _FEW_CLIPS = 3
@@ -76,10 +77,10 @@ def _about_answers(signed: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _about_names(signed: pd.DataFrame) -> Iterator[Finding]:
-    """Yield signers whose names differ only in capitals or spaces, who count as different people."""
+    """Yield signers whose names differ only in capitals, spaces and unseen marks, who count as two people."""
     names: dict[str, str] = {}
     for name in sorted(set(signed["signer_id"]) - {""}):
-        other = names.setdefault(" ".join(name.casefold().split()), name)
+        other = names.setdefault(_said(name), name)
         if other != name:
             yield Finding(
                 False, f"signers {other!r} and {name!r} count as two people; write one name alike in all rows"
@@ -201,7 +202,12 @@ def _how_to_part(signed: pd.DataFrame, params: Params) -> str:
     return "set splits.mode to sentence, or give each sentence one split"
 
 
+def _said(text: str) -> str:
+    """Return a text in small letters, with single spaces and without marks that nobody sees."""
+    return " ".join(seen(text).replace("\u200b", "").casefold().split())
+
+
 def _words(text: str) -> str:
-    """Return a text without punctuation, in small letters; marks such as vowel signs belong to words."""
-    kept = [mark if unicodedata.category(mark)[0] not in "PS" else " " for mark in text.casefold()]
+    """Return a text as `_said` does, without punctuation; marks such as vowel signs belong to words."""
+    kept = [mark if unicodedata.category(mark)[0] not in "PS" else " " for mark in _said(text)]
     return " ".join("".join(kept).split())

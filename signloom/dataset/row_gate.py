@@ -1,6 +1,5 @@
 """The gate for a table's rows, whatever its form: spaces, characters that cannot be shown, short rows."""
 
-import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +7,7 @@ import pandas as pd
 from signloom.cells import CONTROL, shown
 from signloom.dataset.forms.general import COLUMNS
 from signloom.dataset.forms.table_files import SHORT
-from signloom.dataset.forms.texts import one_form
+from signloom.dataset.forms.texts import one_form, one_name
 from signloom.gate import is_there
 
 PROBLEM = "problem"  # the column that says why a row cannot be used, "" if it can
@@ -21,8 +20,8 @@ SPECIALS = ("<pad>", "<unk>", "<blank>", "<sos>", "<eos>")
 def passed(rows: pd.DataFrame, videos: Path) -> pd.DataFrame:
     """Return the `COLUMNS` of `rows` in one form, and `PROBLEM`; a column that is missing becomes empty.
 
-    Texts have composed letters and single spaces, names composed letters and no spaces around them. A video
-    below `videos` keeps spaces that its file has. What cannot be shown is replaced by escapes.
+    Texts have their `one_form`, names their `one_name`. A video below `videos` keeps spaces that its file
+    has. What cannot be shown is replaced by escapes.
     """
     problems = rows[SHORT].tolist() if SHORT in rows else [""] * len(rows)
     clean = {"row": [shown(row) if isinstance(row, str) else row for row in rows["row"]]}
@@ -40,7 +39,7 @@ def _one_form(column: str, cell: str, videos: Path) -> str:
         return one_form(cell)
     if column == "video":
         return cell if cell == cell.strip() or is_there(videos / cell) else cell.strip()
-    return cell.strip() if column in _JSON else unicodedata.normalize("NFC", cell.strip())
+    return cell.strip() if column in _JSON else one_name(cell)
 
 
 def _problem(column: str, cell: str) -> str:

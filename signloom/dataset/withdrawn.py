@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from signloom.dataset.clip_ids import clip_ids
 from signloom.dataset.forms.table_files import read_table
-from signloom.dataset.forms.texts import seconds_text
+from signloom.dataset.forms.texts import one_name, seconds_text
 from signloom.files import write_csv
 
 _NAME = "withdrawn.csv"
@@ -74,7 +74,7 @@ def are_withdrawn(rows: pd.DataFrame, listed: pd.DataFrame) -> NDArray[np.bool_]
     if listed.empty:
         return np.zeros(len(rows), bool)
     clips = {*listed["clip_id"]} - {""}
-    signers = {*listed["signer_id"][listed["clip_id"] == ""].str.strip()} - {""}
+    signers = {one_name(name) for name in listed["signer_id"][listed["clip_id"] == ""]} - {""}
     ids = pd.Series(clip_ids(rows), index=rows.index)
     return np.asarray(ids.isin(clips) | rows["signer_id"].str.strip().isin(signers), bool)
 

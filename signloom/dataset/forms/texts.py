@@ -1,4 +1,4 @@
-"""The normal form of sentences and gloss lines, and ids for those that have none."""
+"""The normal form of sentences, gloss lines and names, and ids for texts that have none."""
 
 import unicodedata
 import zlib
@@ -16,6 +16,14 @@ def one_form(text: str) -> str:
     """
     words = (word.strip(_BREAK) for word in seen(text).split())
     return unicodedata.normalize("NFC", " ".join(word for word in words if word))
+
+
+def one_name(name: str) -> str:
+    """Return the name of a person, part or topic composed (NFC), without spaces around it and unseen marks.
+
+    Spaces inside a name stay.
+    """
+    return unicodedata.normalize("NFC", seen(name).strip().strip(_BREAK).strip())
 
 
 def one_gloss(text: str) -> str:
