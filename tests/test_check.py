@@ -93,6 +93,23 @@ def test_equal_sentences_under_two_ids_are_named_whatever_the_splits(new_project
     assert "of the test is in training under another sentence_id" not in said("check", "mine")[1]
 
 
+def test_gloss_lines_that_differ_in_a_mark_are_different_sentences(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    lines = ["GO", "GO++", "HOUSE", "HOUSE+", "IX-1 (?)", "ix-1", "TREE", "TREE-2", "#TREE"]
+    table = new_project / "data/mine/clips.csv"
+    checked(new_project, [], splits={"mode": "sentence", "val_share": 0.3, "test_share": 0.3})
+    table.write_text("\n".join(["video,gloss", *(f"{n}.mp4,{line}" for n, line in enumerate(lines)), ""]))
+    code, out, _ = said("check", "mine")
+    assert code == 0 and "under another sentence_id" not in out, out
+    # equal ones are still named
+    splits = [*["train"] * 7, "val", "test"]
+    rows = [f"{n}.mp4,{n},{lines[n % 8]},{split}" for n, split in enumerate(splits)]
+    checked(new_project, [], splits={"mode": "predefined"})
+    table.write_text("\n".join(["video,sentence_id,gloss,split", *rows, ""]))
+    out = said("check", "mine")[1]
+    assert "1 sentence of the test is in training under another sentence_id, first 'GO'" in out
+
+
 def test_texts_that_training_has_otherwise_are_named_in_val_and_as_variations(
     new_project: Path, said: Said
 ) -> None:

@@ -118,20 +118,23 @@ def _about_shared_frames(signed: pd.DataFrame) -> Iterator[Finding]:
 
 def _about_equal_texts(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
     """Yield texts of val and test that training has under another number, so that they count as unseen."""
+    keys = [
+        _key(text, text == gloss) for text, gloss in zip(signed["sentence"], signed["gloss"], strict=True)
+    ]
+    signed = signed.assign(key=keys)
     trained = signed[signed["split"] == "train"]
-    told = {_words(text): text for text in trained["sentence"]}
+    told = dict(zip(trained["key"], trained["sentence"], strict=True))
     varied = {
-        _words(text): sentence
-        for sentence, cell in zip(trained["sentence"], trained["text_variations"], strict=True)
+        _key(text, sentence == gloss): sentence
+        for sentence, gloss, cell in trained[["sentence", "gloss", "text_variations"]].to_numpy()
         for text in json.loads(cell or "[]")
     }
     for name, said in (("test", "the test"), ("val", "validation")):
         unseen = signed[(signed["split"] == name) & ~signed["sentence_id"].isin(trained["sentence_id"])]
-        words = unseen["sentence"].map(_words)
+        words = unseen["key"]
         other = unseen[words.isin(told) & (words != "")]
         if len(other):
-            first = other["sentence"].iloc[0]
-            theirs = told[_words(first)]
+            first, theirs = other["sentence"].iloc[0], told[other["key"].iloc[0]]
             mend = (
                 "give equal sentences one sentence_id, or leave the column empty"
                 if theirs == first
@@ -144,11 +147,11 @@ def _about_equal_texts(signed: pd.DataFrame, params: Params) -> Iterator[Finding
             )
         variations = unseen[words.isin(varied) & ~words.isin(told) & (words != "")]
         if len(variations):
-            first = variations["sentence"].iloc[0]
+            first, of = variations["sentence"].iloc[0], varied[variations["key"].iloc[0]]
             yield Finding(
                 False,
                 f"{_number_of_sentences(variations, said)} in training as a variation of another, "
-                f"first {first!r} of {varied[_words(first)]!r}; they count as never "
+                f"first {first!r} of {of!r}; they count as never "
                 "seen: give both the same sentence_id and sentence",
             )
 
@@ -205,6 +208,11 @@ def _how_to_part(signed: pd.DataFrame, params: Params) -> str:
 def _said(text: str) -> str:
     """Return a text in small letters, with single spaces and without marks that nobody sees."""
     return " ".join(seen(text).replace("\u200b", "").casefold().split())
+
+
+def _key(text: str, is_glosses: bool) -> str:
+    """Return what equal texts share. Every mark of a gloss counts: `GO` and `GO++` are two signs."""
+    return text if is_glosses else _words(text)
 
 
 def _words(text: str) -> str:
