@@ -155,6 +155,16 @@ def test_a_clip_whose_name_leads_out_of_the_folder_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_clip_is_named_in_either_spelling_of_unicode(built: Path, tmp_path: Path) -> None:
+    shutil.copytree(built, tmp_path / "built")
+    for name in ("landmarks/0", "manifest"):
+        path = tmp_path / "built" / f"{name}.parquet"
+        table = pd.read_parquet(path)
+        table.assign(clip_id=table["clip_id"].replace("b", "Zoe\u0308")).to_parquet(path)
+    assert export(tmp_path / "built", "--output", str(tmp_path / "out"), "Zo\u00eb") == 0
+    assert len(list((tmp_path / "out").iterdir())) == 1
+
+
 def test_two_clips_that_a_disk_takes_for_one_file_do_not_overwrite_each_other(
     built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

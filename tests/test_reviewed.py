@@ -190,6 +190,20 @@ def test_a_row_that_is_there_twice_is_set_aside_once_and_no_bad_row_gives_its_id
     assert manifest.clips.set_index("clip_id").loc["a", "sentence_id"] == 2
 
 
+def test_a_review_names_a_clip_in_either_spelling_of_unicode(tmp_path: Path) -> None:
+    for name in ("Zoe\u0308", "Rene\u0301"):  # as some disks write them
+        np.save(tmp_path / f"{name}.npy", np.full((20, 3), len(name), np.float32))
+    table = f"{TABLE}Zoe\u0308.npy,1,ball,BALL,toys,\nRene\u0301.npy,1,ball,BALL,toys,\n"
+    review = "clip_id,action,new_label\nZo\u00eb,relabel,tree\nRen\u00e9,set_aside,\n"
+    manifest = built(tmp_path, review, table)
+    assert manifest.clips.set_index("clip_id")["sentence"]["Zoe\u0308"] == "tree"
+    assert manifest.rejects["clip_id"].tolist() == ["Rene\u0301"]
+    done = settled(manifest.clips, tmp_path / "review.csv")
+    assert [it.clip_id for it in done] == ["Zoe\u0308", "Ren\u00e9"]
+    with pytest.raises(SignloomError, match="has an action in row 2 already"):
+        built(tmp_path, f"{review}Zoe\u0308,keep,\n", table)
+
+
 def test_a_label_that_a_clip_got_later_is_not_overridden(tmp_path: Path) -> None:
     table = TABLE.replace("a.npy,1,ball,BALL", "a.npy,,,")
     corpus(tmp_path, None)

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from signloom.dataset.consent import allows
+from signloom.dataset.forms.texts import spelled
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM, RAW_DIM
 from signloom.features.pose.point_names import long_table
@@ -38,12 +39,13 @@ def export_landmarks(args: argparse.Namespace) -> int:
     manifest = read_manifest(args.build)
     listed = shards.index[shards.index["clip_id"].isin(manifest["clip_id"])]  # the others were set aside
     clips = listed.set_index("clip_id", drop=False)
-    if unknown := [clip_id for clip_id in args.clips if clip_id not in clips.index]:
+    wanted = spelled(args.clips, clips.index)
+    if unknown := [clip_id for clip_id in wanted if clip_id not in clips.index]:
         raise SignloomError(
             f"export-landmarks: {args.build} has no clip {unknown[0]!r}; "
             f"expected ids such as {manifest['clip_id'].iloc[0]!r}, which processed_metadata.csv there lists"
         )
-    chosen = clips.loc[list(dict.fromkeys(args.clips))] if args.clips else clips
+    chosen = clips.loc[list(dict.fromkeys(wanted))] if wanted else clips
     private, written = withheld(manifest), dict[tuple[int, int], str]()
     for clip in track(chosen.to_dict("records"), "export"):
         if clip["status"] != "ok":

@@ -2,15 +2,15 @@
 
 import difflib
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from signloom.console import number_of
 from signloom.dataset.forms.table_files import read_table
-from signloom.dataset.forms.texts import one_form
+from signloom.dataset.forms.texts import one_form, spelled
 from signloom.errors import SignloomError
 
 ANSWER_COLUMNS = ["action", "new_label", "note"]  # what people fill in
@@ -84,11 +84,18 @@ def read_review(path: str | Path | None) -> list[Decision]:
         if not (label or content):  # typed by hand: a row of the queue has at least the content
             label = None
         decision = Decision(int(row["row"]), clip_id, action, new_label, note, label, content)
-        if problem := _problem(decision, found.get(decision.clip_id)):
+        if problem := _problem(decision, found.get(one_form(clip_id))):
             raise SignloomError(f"{table}: row {decision.row}: {problem}")
         if action:
-            found[decision.clip_id] = decision
+            found[one_form(clip_id)] = decision
     return list(found.values())
+
+
+def _about(clips: Iterable[str], path: str | Path | None) -> list[Decision]:
+    """Return what `read_review` does, with ids as `clips` spell them; a spreadsheet may compose letters."""
+    decisions = read_review(path)
+    ids = spelled([it.clip_id for it in decisions], clips)
+    return [replace(it, clip_id=clip_id) for it, clip_id in zip(decisions, ids, strict=True)]
 
 
 def _problem(it: Decision, before: Decision | None) -> str:
@@ -122,7 +129,7 @@ def relabelled(rows: pd.DataFrame, ids: Sequence[str], path: str | Path | None) 
     usable = [number for number, text in enumerate(rows["sentence_id"]) if str(text).strip().isdecimal()]
     first = {labels[number]: number for number in reversed([*usable, *range(len(labels))]) if labels[number]}
     changed = rows.copy()
-    for it in checked(read_review(path), place, path):
+    for it in checked(_about(ids, path), place, path):
         row = place[it.clip_id]
         if it.action != "relabel":
             continue
@@ -182,14 +189,14 @@ def settled(clips: pd.DataFrame, path: str | Path | None) -> list[Decision]:
     `clips` has `clip_id, sentence, video_hash`. Clips that are set aside are not among them.
     """
     changed = {it.clip_id for it, change in _with_changes(clips, path) if change}
-    return [it for it in read_review(path) if it.clip_id not in changed]
+    return [it for it in _about(clips["clip_id"], path) if it.clip_id not in changed]
 
 
 def _with_changes(clips: pd.DataFrame, path: str | Path | None) -> list[tuple[Decision, str]]:
     """Return the decisions about `clips`, which are relabelled already, and what has changed since, or ""."""
     rows = {clip.clip_id: clip for clip in clips.itertuples()}
     found = []
-    for it in read_review(path):
+    for it in _about(rows, path):
         # a clip that is not there is rejected for another reason
         if (clip := rows.get(it.clip_id)) is not None:
             found.append((it, it.since(clip.sentence, clip.video_hash)))

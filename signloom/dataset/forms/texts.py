@@ -26,6 +26,14 @@ def one_name(name: str) -> str:
     return unicodedata.normalize("NFC", seen(name).strip().strip(_BREAK).strip())
 
 
+def spelled(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Return `names` as `known` spells those that people cannot tell from them, such as a decomposed é."""
+    known = list(known)
+    # of several that look equal, the first one; but each is itself
+    forms = {one_form(name): name for name in reversed(known)} | {name: name for name in known}
+    return [forms.get(name) or forms.get(one_form(name), name) for name in names]
+
+
 def one_gloss(text: str) -> str:
     """Return the gloss `text` without spaces, which separate glosses: `BARK, TREE` becomes `BARK,_TREE`."""
     return one_form(text).replace(" ", "_")
