@@ -30,3 +30,8 @@ def _needed(found: re.Match[str]) -> str:
     kinds = "".join("S" if mark == _SELECTOR else unicodedata.category(mark)[0] for mark in before + after)
     half = before and unicodedata.combining(before) == _VIRAMA and "\u200d" in found[0]
     return "".join(dict.fromkeys(found[0])) if half or kinds in _JOINED else ""
+
+
+def small(text: str) -> str:
+    """Return `text` case-folded and composed (NFC). `İ` becomes `i`, without the dot that folding leaves."""
+    return unicodedata.normalize("NFC", text.casefold().replace("i\u0307", "i"))

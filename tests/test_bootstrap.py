@@ -112,6 +112,8 @@ def test_words_are_compared_without_capitals_and_punctuation() -> None:
         == "don't stop the big house's well known 5"
     )
     assert normalise("ß ﬁne") == "ss fine"
+    assert normalise("İstanbul ISI") == normalise("I\u0307stanbul isi") == "istanbul isi"
+    assert normalise("ısı") == "ısı"  # another letter
     assert normalise("कमला घर जाती है।") == "कमला घर जाती है"
     assert normalise(" ?! ") == ""
 

@@ -146,6 +146,8 @@ def test_signers_who_differ_in_capitals_or_unseen_marks_alone_are_named(
     write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
     checked(new_project, [ROWS[0].replace("s0", "Anna"), ROWS[1].replace("s1", "anna"), *ROWS[2:]])
     assert "look at: signers 'Anna' and 'anna' count as two people" in said("check", "mine")[1]
+    checked(new_project, [ROWS[0].replace("s0", "\u0130dil"), ROWS[1].replace("s1", "idil"), *ROWS[2:]])
+    assert "'\u0130dil' count as two people" in said("check", "mine")[1]
     checked(new_project, [ROWS[0].replace("s0", "An\u200bna"), ROWS[1].replace("s1", "anna"), *ROWS[2:]])
     assert "look at: signers 'An\\u200bna' and 'anna' count as two" in said("check", "mine")[1]
 

@@ -13,7 +13,7 @@ from signloom.dataset.consent import allows
 from signloom.dataset.split_choice import SPLITS, are_isolated, unfit_task
 from signloom.dataset.splits import check_table, lopsided
 from signloom.errors import SignloomError
-from signloom.letters import seen
+from signloom.letters import seen, small
 from signloom.params.schema import Params
 
 _FEW_CLIPS = 3
@@ -207,7 +207,7 @@ def _how_to_part(signed: pd.DataFrame, params: Params) -> str:
 
 def _said(text: str) -> str:
     """Return a text in small letters, with single spaces and without marks that nobody sees."""
-    return " ".join(seen(text).replace("\u200b", "").casefold().split())
+    return " ".join(small(seen(text)).replace("\u200b", "").split())
 
 
 def _key(text: str, is_glosses: bool) -> str:

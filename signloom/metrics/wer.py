@@ -28,7 +28,7 @@ def normalise(text: str) -> str:
     Text is NFKC-normalised and case-folded. Punctuation and symbols are dropped, except apostrophes inside a
     word. Capitals and punctuation are not signed, and BLEU and chrF score them anyway.
     """
-    folded = unicodedata.normalize("NFKC", seen(text)).replace("’", "'").casefold()
+    folded = letters.small(unicodedata.normalize("NFKC", seen(text)).replace("’", "'"))
     kept = [
         mark if unicodedata.category(mark)[0] not in "PS" or _inside_word(folded, place) else " "
         for place, mark in enumerate(folded)
