@@ -143,7 +143,7 @@ def test_a_picture_that_may_not_be_published_is_a_drawing_on_grey(tmp_path: Path
     consents = {"clip00": "train", "clip01": "train pictures", "clip02": ""}
     page = build_page(tmp_path / "build", pictures=True, consents=consents)
     tiles = re.findall(
-        r'base64,([^"]*)" width="60" height="40" alt="([^"]*)">\s*<p><strong>(.*?)</strong>', page
+        r'base64,([^"]*)" width="60" height="40" alt="([^"]*)">\s*<p><strong><bdi>(.*?)</bdi>', page
     )
     shown = {clip: (code, alt) for code, alt, clip in tiles if clip in consents}
     assert shown.keys() >= {"clip00", "clip01"}

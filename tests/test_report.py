@@ -7,6 +7,7 @@ import re
 import warnings
 from itertools import pairwise, product
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import numpy as np
@@ -20,6 +21,7 @@ from matplotlib.figure import Figure
 from engines.workflow import workflow
 from signloom.params.runs import RunsParams
 from signloom.report import drawing, errors, plots, provenance, sources, tables
+from signloom.report.page import template
 from signloom.report.sentences import section as sentences
 from signloom.report.times import Built, duration, stage_times
 from tests.report_inputs import (
@@ -362,3 +364,17 @@ def test_checksums_are_those_of_sha256sum(tmp_path: Path) -> None:
         ("a/same.csv", "../../a/same.csv", digest),
         ("b/same.csv", "../../b/same.csv", digest),
     ]
+
+
+def test_texts_of_the_corpus_have_a_direction_of_their_own() -> None:
+    said = "\u05e9\u05dc\u05d5\u05dd!"  # Hebrew, whose exclamation mark stands on the left
+    macros: Any = template("macros.html.j2").module
+    table = macros.table(tables.Table("t", "Caption", ["Clip", "Sentence"], [[said, said]]))
+    assert table.count(f"<bdi>{said}</bdi></t") == 2
+    answers = pd.DataFrame(
+        {"clip_id": said, "signer_id": said, "reference": said, "hypothesis": said, "nearest": [said]}
+    )
+    cases = macros.cases({"test": errors.choose_examples(answers)})
+    assert cases.count(f"<bdi>{said}</bdi>") == cases.count(said) == 5
+    tile = {"picture": "", "width": 1, "height": 1, "alt": "", "clip": said, "about": "test", "said": said}
+    assert f'<bdi>{said}</bdi></strong> test<span dir="auto">{said}</span>' in macros.tiles([tile])

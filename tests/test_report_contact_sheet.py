@@ -88,7 +88,7 @@ def test_the_frame_shown_is_the_fullest_and_of_those_the_middle_one(parts: list[
 
 def test_a_tile_is_the_frame_that_its_landmarks_came_from(folder: Path, html: str) -> None:
     tiles = re.findall(
-        r'base64,([^"]*)" width="60" height="40" alt="([^"]*)">\s*<p><strong>(.*?)</strong>', html
+        r'base64,([^"]*)" width="60" height="40" alt="([^"]*)">\s*<p><strong><bdi>(.*?)</bdi>', html
     )
     assert len(tiles) == 13
     for code, alt, clip in tiles:

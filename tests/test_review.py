@@ -73,6 +73,9 @@ def test_a_wrong_label_is_first_with_its_reason_and_the_right_label(
     assert first["why"] == "5 of its 5 nearest clips are `BOOK BOOK`, all by other signers"
     assert len(table) == counts["clips"] == 24 and table["rank"].tolist() == [str(n) for n in range(1, 25)]
     assert counts["reasons"]["neighbours"] == counts["with_a_reason"] == (table["reasons"] != "").sum()
+    # a label of another script has a direction of its own
+    assert f"<h3>1. <bdi>{WRONG}</bdi>: “<bdi>GIVE BOOK</bdi>”</h3>" in page
+    assert "More like “<bdi>BOOK BOOK</bdi>”" in page
     assert "5 of its 5 nearest clips" in page and 'href="review.csv"' in page
     assert not re.search(r'(src|href)="(?!data:|#|review\.csv)', page)
 
