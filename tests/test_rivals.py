@@ -98,6 +98,7 @@ def test_figures_are_those_of_the_clips_that_can_be_found_in_pairs() -> None:
 def test_without_a_gallery_there_is_a_reason() -> None:
     found = compare_rivals(np.array([math.nan]), rank_rivals(three(0), ["q0"], []), FEW)
     assert found["nearest"]["ret_top1"] is None
+    assert found["nearest"]["p"] is None and found["hands_dtw"]["p"] is None
     assert found["hands_dtw"]["difference_reason"] == "no clip of these sentences in the training gallery"
 
 
@@ -107,6 +108,10 @@ def test_the_p_of_a_rival_is_that_of_swapped_answers_and_corrected_for_two_rival
     found = compare_rivals(own, {"nearest": other, "hands_dtw": other}, FEW)
     assert [rival["p"] for rival in found.values()] == pytest.approx([0.25, 0.25], abs=0.12)
     assert compare_rivals(own, {"nearest": own}, FEW)["nearest"]["p"] == 1.0
+    # a rival that ranks no clip is none of those corrected for
+    found = compare_rivals(own, {"nearest": np.full(4, math.nan), "hands_dtw": other}, FEW)
+    alone = compare_rivals(own, {"hands_dtw": other}, FEW)["hands_dtw"]
+    assert found["nearest"]["p"] is None and found["hands_dtw"] == alone
 
 
 @pytest.mark.parametrize(("low", "p"), [(-0.1, 0.01), (0.1, 0.01), (0.1, 0.2)])

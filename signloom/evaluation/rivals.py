@@ -63,10 +63,11 @@ def compare_rivals(own: Floats, rivals: Mapping[str, Floats], params: Evaluation
 
     `own` (Q,) and those of `rank_rivals` are the ranks of the right sentence; queries without one are left
     out. `difference` is the model's share of right first sentences minus the rival's, with an interval from
-    paired resamples of clips, and `p` that of `swap_test`, corrected for the number of rivals.
+    paired resamples of clips, and `p` that of `swap_test`, corrected for the number of rivals. Without a
+    ranked clip it is None.
     """
     draw = (params.bootstrap, params.seed, "no clip of these sentences in the training gallery")
-    figures, p = {}, []
+    figures, p = {}, dict[str, float]()
     for name, ranks in rivals.items():
         known = ~(np.isnan(ranks) | np.isnan(own))
         rank = ranks[known]
@@ -75,10 +76,13 @@ def compare_rivals(own: Floats, rivals: Mapping[str, Floats], params: Evaluation
             **mean_figure("ret_top1", first, *draw),
             **mean_figure("ret_mrr", 1 / rank, *draw),
             **mean_figure("difference", (own[known] == 1) - first, *draw),
+            "p": None,
         }
+        if not len(first):
+            continue
         theirs, ours = (np.stack([right, np.ones_like(first)], 1)[None] for right in (first, own[known] == 1))
-        p.append(swap_test(Pair(theirs, ours, ratio, [""] * len(first)), params.bootstrap, params.seed))
-    for name, corrected in zip(rivals, holm(p), strict=True):
+        p[name] = swap_test(Pair(theirs, ours, ratio, [""] * len(first)), params.bootstrap, params.seed)
+    for name, corrected in zip(p, holm([*p.values()]), strict=True):
         figures[name]["p"] = corrected
     return figures
 
