@@ -150,6 +150,28 @@ def test_motion_that_was_never_measured_is_left_out() -> None:
     assert plots.motion({"imported": unknown}, 0.25) is None
 
 
+@pytest.mark.parametrize(
+    ("signers", "cells", "notes"),
+    [
+        (
+            ["ann", "bob", ""],
+            ["2", "0", "–a", "2"],
+            [("a", "the annotation table names no signers of these clips")],
+        ),
+        (["", "", ""], ["–a", "0", "–a", "–a"], [("a", "the annotation table names no signers")]),
+        (["ann", "bob", "ann"], ["2", "0", "1", "2"], []),
+    ],
+)
+def test_a_split_without_signers_has_a_dash_and_a_footnote(
+    signers: list[str], cells: list[str], notes: list[tuple[str, str]]
+) -> None:
+    clips = pd.DataFrame(
+        {"split": ["train", "train", "test"], "sentence_id": [1, 2, 1], "signer_id": signers}
+    )
+    found = tables.corpus_table(clips.assign(seen=1, num_frames=9))
+    assert [row[3].text + row[3].note for row in found.rows] == cells and found.notes == notes
+
+
 def test_names_keep_both_ends_and_signers_who_are_not_drawn_are_counted() -> None:
     assert (
         drawing.shortened("GOOD-MORNING-EVERYONE-1", 12) == "GOOD-M…ONE-1"

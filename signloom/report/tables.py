@@ -116,20 +116,22 @@ class Notes:
 def corpus_table(clips: pd.DataFrame) -> Table:
     """Return counts by split and in total; `clips` is the processed metadata with `split` and `seen`."""
     parts = [(name, clips[clips["split"] == name]) for name in ("train", "val", "test")]
-    rows = [_corpus_row(name, part) for name, part in parts] + [_corpus_row("all", clips)]
-    notes = [("a", "the annotation table names no signers")] if not _signers(clips) else []
+    whose = "of these clips" if _signers(clips) else ""
+    nameless = f"the annotation table names no signers {whose}".rstrip()
+    notes = Notes()
+    rows = [_corpus_row(name, part, nameless, notes) for name, part in [*parts, ("all", clips)]]
     caption = "Kept clips by split; frames at the feature rate"
-    return Table("corpus", caption, LABELS["corpus_columns"], rows, notes)
+    return Table("corpus", caption, LABELS["corpus_columns"], rows, notes.listed())
 
 
-def _corpus_row(name: str, clips: pd.DataFrame) -> list[str | Cell]:
+def _corpus_row(name: str, clips: pd.DataFrame, nameless: str, notes: Notes) -> list[str | Cell]:
     signed = clips[clips["sentence_id"] >= 0]
     signers = _signers(clips)
     return [
         name,
         f"{len(signed):,}",
         f"{signed['sentence_id'].nunique():,}",
-        f"{signers:,}" if signers or clips.empty else Cell(DASH, note="a"),
+        f"{signers:,}" if signers or clips.empty else Cell(DASH, note=notes.letter(nameless)),
         f"{len(clips) - len(signed):,}",
         f"{(signed['seen'] == 0).sum():,}",
         f"{int(clips['num_frames'].sum()):,}",
