@@ -1,4 +1,7 @@
-"""Letters as people see them."""
+"""Letters as people see them: without unseen marks, in small letters, and how wide they are.
+
+This module imports only the standard library, so that a bundle can answer with it.
+"""
 
 import re
 import unicodedata
@@ -35,3 +38,14 @@ def _needed(found: re.Match[str]) -> str:
 def small(text: str) -> str:
     """Return `text` case-folded and composed (NFC). `İ` becomes `i`, without the dot that folding leaves."""
     return unicodedata.normalize("NFC", text.casefold().replace("i\u0307", "i"))
+
+
+def columns(text: str) -> int:
+    """Return how many columns `text` takes: two for a wide letter of East Asia, none for a mark."""
+    return sum(map(_columns, unicodedata.normalize("NFC", text)))
+
+
+def _columns(letter: str) -> int:
+    if unicodedata.category(letter) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1

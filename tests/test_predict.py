@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -107,6 +108,21 @@ def test_the_table_is_aligned_and_shows_only_what_is_known() -> None:
     ).splitlines()
     assert ranked[3].split()[:5] == ["rank", "confidence", "similarity", "cosine", "warping"]
     assert ranked[4].split()[:5] == ["1", "0.50", "0.700", "0.800", "0.700"]
+
+
+def test_the_table_is_aligned_whatever_letters_the_names_of_clips_have() -> None:
+    # of 18 columns in a terminal, but for the third one, which has 6
+    names = [
+        "most_similar_clips",
+        "\u9ad8\u91d1\u91d1\u82b1\u6c34\u6c34\u6c34\u6c34\u6c34",
+        "e\u0301te\u0301/01",
+    ]
+    names += ["\u1112\u1161\u11ab" * 9, "\u0e17\u0e35\u0e48" * 18]  # Korean as a disk may write it, and Thai
+    found = tuple(replace(match(place), clip_id=name) for place, name in enumerate(names, 1))
+    lines = clip_table("a", Answer(True, "ok", found, 1.0, 9, None, None)).splitlines()[3:]
+    padded = [line[: line.index("the dog sleeps")] for line in lines[1:]]
+    spaces = [len(line) - len(line.rstrip()) for line in padded]
+    assert spaces == [2, 2, 2 + 18 - 6, 2, 2] and lines[0].endswith("most similar clip   sentence")
 
 
 def test_good_videos_are_answered_and_bad_ones_named(

@@ -2,7 +2,6 @@
 
 import sys
 import textwrap
-import unicodedata
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from signloom.files import atomic
 from signloom.inference.answer import Answer
 from signloom.inference.answer_text import decision
 from signloom.inference.video import VideoAnswer
+from signloom.letters import columns
 from signloom.report.overlay import LEFT_COLOUR, RIGHT_COLOUR, draw_landmarks
 from signloom.video.decode import read_frames
 
@@ -119,8 +119,7 @@ def _lines(answer: Answer) -> list[_Line]:
 
 def _per_line(line: _Line) -> int:
     """Return how many letters of `line` fit beside each other; those of East Asia are twice as wide."""
-    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in line.text)
-    return LETTERS * 11 // int(line.points) * len(line.text) // max(1, len(line.text) + wide)
+    return LETTERS * 11 // int(line.points) * len(line.text) // max(1, columns(line.text))
 
 
 def _step(line: _Line) -> float:

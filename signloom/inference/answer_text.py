@@ -1,6 +1,7 @@
 """Print an answer in words."""
 
 from signloom.inference.answer import Answer, Company, Match
+from signloom.letters import columns as width_of
 
 REASONS = {
     "no_person": "nobody is in the picture",
@@ -75,8 +76,11 @@ def _match_lines(matches: tuple[Match, ...], unit: str) -> list[str]:
     columns = {name: cells for name, cells in columns.items() if set(cells) - {NONE}}
     numbers = [[f"{cell:>{len(name)}}" for cell in (name, *cells)] for name, cells in columns.items()]
     clips = ["most similar clip", *(match.clip_id for match in matches)]
-    width = max(map(len, clips))
-    texts = [[f"{clip:<{width}}" for clip in clips], [unit, *(match.sentence for match in matches)]]
+    width = max(map(width_of, clips))
+    texts = [
+        [clip + " " * (width - width_of(clip)) for clip in clips],
+        [unit, *(match.sentence for match in matches)],
+    ]
     return ["  " + "  ".join(line) for line in zip(*numbers, *texts, strict=True)] if matches else []
 
 
