@@ -140,6 +140,21 @@ def test_parts_of_a_video_that_training_shows_too_are_named(new_project: Path, s
     assert "1 clip outside training shares most frames with a training clip, first 0@-1.9 with 0" in out
 
 
+def test_a_copy_of_a_training_video_under_another_name_is_named_in_folds_too(
+    new_project: Path, said: Said
+) -> None:
+    videos = write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    shutil.copy(videos / "0.mp4", videos / "copy.mp4")
+    checked(new_project, [*ROWS, "copy.mp4,1,sentence 1,s2,test,1.9"])
+    out = said("check", "mine")[1]
+    assert "1 clip outside training shares most frames with a training clip, first copy@-1.9 with 0" in out
+    folds = {"folds": ["s0", "s1", "s2"], "fold_by": "signer"}
+    checked(new_project, [*ROWS, "copy.mp4,1,sentence 1,s2,train,1.9"], runs=folds, splits={"test_share": 0})
+    out = said("check", "mine")[1]
+    said_of_fold = "in fold s0, 1 clip outside training shares most frames with a training clip, first 0 with"
+    assert f"{said_of_fold} copy@-1.9" in out
+
+
 def test_signers_who_differ_in_capitals_or_unseen_marks_alone_are_named(
     new_project: Path, said: Said
 ) -> None:

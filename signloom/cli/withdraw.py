@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from signloom.console import number_of
 from signloom.dataset.clip_ids import clip_ids
 from signloom.dataset.consent import has_ended
 from signloom.dataset.forms.table_files import read_table, without_rows
+from signloom.dataset.forms.texts import one_name, spelled
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import all_rows
 from signloom.dataset.sources import Sources
@@ -107,7 +107,8 @@ def find(
     rows = all_rows(dataset)
     rows = rows.assign(clip_id=clip_ids(rows), signer_id=rows["signer_id"].str.strip())
     listed = withdrawn_from(dataset.table)
-    signers, clips = ([normalize("NFC", name) for name in names] for names in (signers, clips))
+    signers = [one_name(name) for name in signers]
+    clips = spelled(clips, {*rows["clip_id"], *listed["clip_id"]} - {""})
     for column, what, names in (("signer_id", "signer", signers), ("clip_id", "clip", clips)):
         known = {*rows[column], *listed[column]} - {""}
         for name in names:
@@ -264,7 +265,8 @@ def _edit_tables(dataset: DatasetParams) -> None:
     if dataset.review and _is_text(dataset.review):
         review = Path(dataset.review)
         done = read_table(review, ["clip_id"])
-        if len(mine := done[done["clip_id"].str.strip().isin({*listed["clip_id"]} - {""})]):
+        ids, withdrawn = [clip.strip() for clip in done["clip_id"]], {*listed["clip_id"]} - {""}
+        if len(mine := done[[clip in withdrawn for clip in spelled(ids, withdrawn)]]):
             _take_out(review, {*mine["row"]}, "clip_id")
 
 

@@ -56,7 +56,7 @@ def about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Find
                 f"splits.mode or a larger splits.{name}_share",
             )
     yield from (Finding(False, words) for words in lopsided(clips, params.splits))
-    yield from _about_shared_frames(signed)
+    yield from about_shared_frames(signed)
     yield from _about_equal_texts(signed, params)
     yield from _about_classes(signed, params)
 
@@ -87,17 +87,20 @@ def _about_names(signed: pd.DataFrame) -> Iterator[Finding]:
             )
 
 
-def _about_shared_frames(signed: pd.DataFrame) -> Iterator[Finding]:
-    """Yield the clips outside training half of which a training clip shows too."""
+def about_shared_frames(signed: pd.DataFrame, where: str = "") -> Iterator[Finding]:
+    """Yield the clips outside training half of which a training clip shows too; `where` begins the words.
+
+    Copies of a video under other names are the same video.
+    """
     trained = signed["split"] == "train"
-    both = signed["video_path"][trained].unique()
-    held = signed[~trained & signed["video_path"].isin(both)]
+    both = signed["video_hash"][trained].unique()
+    held = signed[~trained & signed["video_hash"].isin(both)]
     if held.empty:
         return
     spans = signed.assign(start=signed["start_s"].fillna(0.0), end=signed["end_s"].fillna(np.inf))
-    spans = spans[spans["video_path"].isin(held["video_path"])]
+    spans = spans[spans["video_hash"].isin(held["video_hash"])]
     shared: list[tuple[str, str]] = []
-    for _, clips in spans.groupby("video_path"):
+    for _, clips in spans.groupby("video_hash"):
         mine, theirs = clips[clips["split"] == "train"], clips[clips["split"] != "train"]
         names = mine["clip_id"].to_numpy()
         start, end, length = (mine[name].to_numpy(np.float64) for name in ("start", "end", "seconds"))
@@ -108,11 +111,11 @@ def _about_shared_frames(signed: pd.DataFrame) -> Iterator[Finding]:
                 shared.append((clip_id, names[near.argmax()]))
     if shared:
         clip_id, other = shared[0]
+        many = number_of(len(shared), "clip outside training shares", "clips outside training share")
         yield Finding(
             False,
-            f"{number_of(len(shared), 'clip outside training shares', 'clips outside training share')} most "
-            f"frames with a training clip, first {clip_id} with {other}: scores will be too good; give "
-            "such clips one split in the table's column `split`",
+            f"{where}{many} most frames with a training clip, first {clip_id} with {other}: "
+            "scores will be too good; give such clips one split in the table's column `split`",
         )
 
 

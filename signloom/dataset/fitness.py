@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from signloom.console import number_of
-from signloom.dataset.findings import Finding, about_people_and_texts
+from signloom.dataset.findings import Finding, about_people_and_texts, about_shared_frames
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.headers import Header, landmarks_header, read_header, rows_header
 from signloom.dataset.landmark_sources import kind_of
@@ -71,16 +71,23 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
     ]
     try:
         check_table(manifest.clips, params.splits)
-        _check_folds(manifest.clips, params)
+        folds = _folds(manifest.clips, params)
         made = quiet_splits(manifest.clips, params.splits).set_index("clip_id")
         clips = clips.assign(**{name: clips["clip_id"].map(made[name]) for name in ("split", "seen")})
+        for name, fold in folds.items():
+            divided = clips.assign(split=clips["clip_id"].map(fold.set_index("clip_id")["split"]))
+            findings += about_shared_frames(divided[divided["sentence_id"] >= 0], f"in fold {name}, ")
     except SignloomError as error:
         findings.append(Finding(True, str(error)))
     return Facts(clips, len(rows), rejects), [*findings, *about_people_and_texts(clips, params)]
 
 
-def _check_folds(clips: pd.DataFrame, params: Params) -> None:
-    """Raise SignloomError if a fold of the runs is impossible, such as that of a signer without a clip."""
+def _folds(clips: pd.DataFrame, params: Params) -> dict[str, pd.DataFrame]:
+    """Return the splits of every fold of the runs, by its name.
+
+    Raises SignloomError if a fold is impossible, such as that of a signer without a clip.
+    """
+    found: dict[str, pd.DataFrame] = {}
     runs, counts = params.runs, dict[int, str]()
     if runs.fold_by == "share":
         whole = quiet_splits(clips, params.splits)
@@ -89,6 +96,7 @@ def _check_folds(clips: pd.DataFrame, params: Params) -> None:
         fold = FoldParams(by=runs.fold_by, name=name, all=[] if runs.fold_by == "share" else runs.folds)
         with contextlib.redirect_stderr(io.StringIO()):
             made = make_splits(clips, params.splits, fold)
+        found[name] = made
         if runs.fold_by == "share":
             check_share(made, name)
         count = int((made["split"] == "train").sum())
@@ -96,6 +104,7 @@ def _check_folds(clips: pd.DataFrame, params: Params) -> None:
             raise SignloomError(
                 f"runs.folds: {counts[count]} and {name} % are the same {count} training clips; name others"
             )
+    return found
 
 
 def _header_reader(params: Params, folder_fps: float) -> Callable[[Path], Header]:

@@ -102,7 +102,7 @@ def build_manifest(
     paths, ids = [root / video for video in rows["video"]], clip_ids(rows)
     if rows.empty:
         raise SignloomError(f"{dataset.table}: the table has no clip; add at least one row")
-    rows = relabelled(rows, ids, dataset.review)
+    rows = relabelled(rows, ids, dataset)
     variations = _load_variations(dataset.variations)
     checks = _Checks(Sources(dataset, paths, hashes, probes), variations)
     clips: list[dict[str, Any]] = []
@@ -155,7 +155,7 @@ def shard_digests(table: Table, count: int) -> dict[str, str]:
     """
     paths, ids = table.paths, clip_ids(table.rows)
     checks = _Checks(table.sources, {})
-    rows = relabelled(table.with_content(), ids, table.dataset.review)
+    rows = relabelled(table.with_content(), ids, table.dataset)
     entries: dict[str, list[str]] = {name: [] for name in shard_names(count)}
     for row, path, clip_id in zip(rows.to_dict("records"), paths, ids, strict=True):
         if clip_id:

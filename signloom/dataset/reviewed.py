@@ -11,7 +11,9 @@ import pandas as pd
 from signloom.console import number_of
 from signloom.dataset.forms.table_files import read_table
 from signloom.dataset.forms.texts import one_form, spelled
+from signloom.dataset.withdrawn import withdrawn_from
 from signloom.errors import SignloomError
+from signloom.params.dataset import DatasetParams
 
 ANSWER_COLUMNS = ["action", "new_label", "note"]  # what people fill in
 ACTIONS = ("keep", "relabel", "set_aside")
@@ -115,21 +117,23 @@ def _problem(it: Decision, before: Decision | None) -> str:
     return ""
 
 
-def relabelled(rows: pd.DataFrame, ids: Sequence[str], path: str | Path | None) -> pd.DataFrame:
+def relabelled(rows: pd.DataFrame, ids: Sequence[str], dataset: DatasetParams) -> pd.DataFrame:
     """Return the table's `rows` with the labels that the review gives; `ids` are the rows' clips.
 
     `rows` has, besides the columns of the table, `content`, the hash of what each row names.
     A new label brings the sentence_id, gloss, category and variations of the first row that has it; times of
-    glosses become unknown. A decision about a clip that has since changed is left out. Raises SignloomError
-    for a clip that the table lacks, and for a label that no clip has.
+    glosses become unknown. A decision about a clip that has since changed or was withdrawn is left out.
+    Raises SignloomError for a clip that the table lacks, and for a label that no clip has.
     """
+    path, withdrawn = dataset.review, {*withdrawn_from(dataset.table)["clip_id"]}
+    about = [it for it in _about([*ids, *withdrawn], path) if it.clip_id not in withdrawn]
     place = {clip_id: number for number, clip_id in reversed(list(enumerate(ids)))}
     labels = rows["sentence"].tolist()
     # of the rows with a label the first one with an id that can be used
     usable = [number for number, text in enumerate(rows["sentence_id"]) if str(text).strip().isdecimal()]
     first = {labels[number]: number for number in reversed([*usable, *range(len(labels))]) if labels[number]}
     changed = rows.copy()
-    for it in checked(_about(ids, path), place, path):
+    for it in checked(about, place, path):
         row = place[it.clip_id]
         if it.action != "relabel":
             continue

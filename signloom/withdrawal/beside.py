@@ -7,6 +7,7 @@ import pandas as pd
 
 from signloom.console import number_of
 from signloom.errors import PRESETS, SignloomError
+from signloom.letters import seen, small
 from signloom.params.dataset import DatasetParams
 from signloom.params.presets import load_presets
 
@@ -41,5 +42,5 @@ def beside(
 
 
 def _plain(name: str) -> str:
-    """Return a name without what people write in different ways: capitals and spaces."""
-    return "".join(name.casefold().split())
+    """Return a name without what people write in different ways: capitals, spaces and unseen marks."""
+    return "".join(small(seen(name)).split())
