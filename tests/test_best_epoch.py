@@ -75,3 +75,20 @@ def test_a_state_that_a_power_cut_destroyed_starts_the_training_again(
     assert run(corpus, cut, cut / "scratch") == 0
     assert "training starts again from the first epoch" in capsys.readouterr().err
     assert outputs(cut) == outputs(whole)
+
+
+def test_a_state_that_the_disk_fails_to_read_ends_the_training_and_is_kept(
+    corpus: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert run(corpus, whole, whole / "scratch") == 0
+    with killed_at_save(4):
+        run(corpus, cut, cut / "scratch")
+    (state,) = cut.rglob("state.pt")
+    kept = state.rename(tmp_path / "kept.pt")
+    state.symlink_to("/proc/self/mem")  # its first page cannot be read: errno EIO
+    assert run(corpus, cut, cut / "scratch") == 2
+    assert ": Input/output error; check the disk" in capsys.readouterr().err
+    kept.rename(state)
+    assert run(corpus, cut, cut / "scratch") == 0
+    assert "resuming after epoch" in capsys.readouterr().out and outputs(cut) == outputs(whole)

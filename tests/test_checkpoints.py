@@ -83,6 +83,21 @@ def test_a_checkpoint_that_was_cut_short_is_refused(tmp_path: Path) -> None:
             checkpoints.load(tmp_path / "a.pth")
 
 
+def test_a_checkpoint_that_cannot_be_read_is_not_called_a_bad_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(FileNotFoundError):
+        checkpoints.load(tmp_path / "none.pth")
+    checkpoints.save(tmp_path / "a.pth", {"epoch": 3})
+
+    def no_memory(*arguments: object, **options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(torch, "load", no_memory)
+    with pytest.raises(MemoryError):
+        checkpoints.load(tmp_path / "a.pth")
+
+
 def test_nothing_but_tensors_and_plain_data_can_be_saved(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="PosixPath"):
         checkpoints.save(tmp_path / "a.pth", {"path": tmp_path})

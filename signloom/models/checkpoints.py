@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import pickle
 import platform
 import struct
 import subprocess
@@ -32,14 +33,12 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
     """Return the content of a checkpoint; no code in the file is executed.
 
     Raises SignloomError if the file is not a checkpoint of tensors and plain data, or has changed since it
-    was saved.
+    was saved, and OSError or MemoryError if it could not be read.
     """
     try:
         _check_digest(path)
         content = torch.load(path, map_location=device, weights_only=True)
-    except SignloomError:
-        raise
-    except Exception as error:
+    except (ValueError, pickle.UnpicklingError) as error:
         reason = str(error).strip().splitlines()[0]
         raise SignloomError(
             f"{path}: not a checkpoint of tensors and plain data ({reason}); train it again"

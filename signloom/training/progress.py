@@ -53,7 +53,10 @@ class Progress:
         self.best: Row = {}
 
     def resume(self) -> int:
-        """Load the state of an interrupted run, if there is one; return how many epochs are done."""
+        """Load the state of an interrupted run, if there is one; return how many epochs are done.
+
+        A damaged state counts as none. One that cannot be read is an error: it may be whole.
+        """
         path = self.scratch / "state.pt"
         if path.exists():
             try:
