@@ -46,3 +46,12 @@ def test_changed_content_is_noticed_under_an_old_time_stamp(tmp_path: Path) -> N
     video.write_bytes(bytes(data))
     os.utime(video, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert HashCache(tmp_path / "hashes.json").hash_all([video]) != first
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\xff", b"[]", b"null", b'{"a": 1}', b'{"a": [1,'])
+def test_a_damaged_store_is_built_again(tmp_path: Path, damaged: bytes) -> None:
+    video, store = tmp_path / "a.mp4", tmp_path / "hashes.json"
+    video.write_bytes(b"new")
+    store.write_bytes(damaged)
+    assert HashCache(store).hash_all([video]) == {video: hashlib.sha256(b"new").hexdigest()}
+    assert HashCache(store).hash_all([video]) == {video: hashlib.sha256(b"new").hexdigest()}

@@ -85,13 +85,13 @@ def test_a_renamed_video_is_not_opened_unless_its_suffix_changes(corpus: Path, o
     assert set(opened) == {"b.mkv", "c.mp4"}
 
 
-@pytest.mark.parametrize("damaged", [True, False], ids=["damaged", "another PyAV"])
+@pytest.mark.parametrize("damaged", ['{"made_by": ', "\xff", "[]", "null", '{"made_by": 1}', ""])
 def test_a_store_that_is_damaged_or_of_another_pyav_counts_as_empty(
-    corpus: Path, opened: list[str], damaged: bool, monkeypatch: pytest.MonkeyPatch
+    corpus: Path, opened: list[str], damaged: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest_of(corpus)
     if damaged:
-        (corpus / "probes.json").write_text('{"made_by": ')
+        (corpus / "probes.json").write_text(damaged, "latin-1")
     else:
         monkeypatch.setattr(probes, "version", lambda name: "0")
     opened.clear()

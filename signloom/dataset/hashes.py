@@ -1,17 +1,19 @@
 """Content hashes of videos, cached by file status so that an unchanged file is read only once."""
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
 
 from signloom.dataset.probe import files_of
 from signloom.files import file_sha256, write_json
 from signloom.progress import track
 
 _SHOW_FROM_BYTES = 200_000_000
+_KNOWN = TypeAdapter(dict[str, list[int | str]])
 
 
 class HashCache:
@@ -27,8 +29,8 @@ class HashCache:
         self._asked: set[Path] = set()
         if store.exists():
             try:
-                self._known = json.loads(store.read_text("utf-8"))
-            except json.JSONDecodeError:
+                self._known = _KNOWN.validate_json(store.read_bytes())
+            except ValidationError:
                 store.unlink()
 
     def hash_all(self, paths: Iterable[Path]) -> dict[Path, str]:

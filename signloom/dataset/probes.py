@@ -1,13 +1,20 @@
 """Remember what video files were found to be, by their content, so that only new files are opened."""
 
-import json
 import math
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
 
 from signloom import gate, media
 from signloom.dataset import probe
 from signloom.files import hash_files, write_json
+
+
+class _Stored(BaseModel):
+    made_by: str
+    answers: dict[str, float]
 
 
 class Probes:
@@ -23,12 +30,10 @@ class Probes:
         self._last: dict[str, float] = {}
         self._asked: dict[str, float] = {}
         if store and store.exists():
-            try:
-                found = json.loads(store.read_text("utf-8"))
-            except json.JSONDecodeError:
-                found = {}
-            if found.get("made_by") == self._made_by:
-                self._last = found["answers"]
+            with suppress(ValidationError):
+                found = _Stored.model_validate_json(store.read_bytes())
+                if found.made_by == self._made_by:
+                    self._last = found.answers
 
     def recall(self, path: Path, content: str, question: str) -> float | None:
         """Return the answer about a source `path` with this content hash, or None if it must be asked.
