@@ -10,6 +10,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from engines.generated import write_generated
+
 PYTHON = "3.11"
 EXTRAS = ("backbones", "workflow", "dev")
 LOCKS = ("requirements.lock", "requirements-backbones.lock")
@@ -85,8 +87,7 @@ def main(argv: list[str] | None = None) -> int:
     path, text = Path("environment.yml"), render(Path())
     if "--check" in (sys.argv[1:] if argv is None else argv):
         return int(not path.exists() or path.read_text("utf-8") != text)
-    path.write_text(text, "utf-8")
-    return 0
+    return write_generated(path, text)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 from engines import code_digests
 from engines.dvc_files import target
 from engines.dvc_stage import CHECKED, command
+from engines.generated import write_generated
 from engines.given import BY_RULES
 from engines.import_closure import code_of
 from engines.pipeline import Pipeline
@@ -257,9 +258,7 @@ def main(argv: list[str] | None = None) -> int:
         diff = difflib.unified_diff(old.splitlines(True), text.splitlines(True), str(path), "the rules")
         sys.stdout.writelines(diff)
         return int(old != text)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
-    return 0
+    return write_generated(path, text)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ has only the keys that differ; loading params.yaml checks that it has every key.
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+from engines.generated import write_generated
 from signloom.params.schema import Params
 
 TARGET = Path("config/params.schema.json")
@@ -34,4 +36,4 @@ def _is_title(key: str, value: Any) -> bool:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(render(), "utf-8")
+    sys.exit(write_generated(TARGET, render()))

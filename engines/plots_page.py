@@ -11,6 +11,8 @@ from pathlib import Path
 
 from snakemake.assets import Assets
 
+from engines.generated import write_generated
+
 SCRIPTS = ("vega/vega.js", "vega-lite/vega-lite.js", "vega-embed/vega-embed.js")
 
 
@@ -29,10 +31,7 @@ def main(argv: list[str]) -> int:
     if len(argv) != 1:
         print(__doc__, file=sys.stderr)
         return 2
-    path = Path(argv[0])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(), "utf-8")
-    return 0
+    return write_generated(Path(argv[0]), page())
 
 
 if __name__ == "__main__":

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from signloom.disk import disk_error
 from signloom.errors import SignloomError
+from tests.checkouts import link_code
 from workflow_scripts.job import Job, entry_point
 
 
@@ -96,3 +99,33 @@ def test_a_thread_that_the_disk_fails_says_it_in_one_line(root: Path) -> None:
     said = subprocess.run(command, cwd=root, capture_output=True, text=True).stderr
     assert "tb: no space left on the disk" in said.splitlines()[0]
     assert said.count("Traceback") == 1 and "KeyError: 'a bug'" in said
+
+
+@pytest.mark.parametrize(
+    ("module", "file", "most"),
+    [
+        ("dvc_yaml", "dvc.yaml", 60_000),
+        ("conda_env", "environment.yml", 1000),
+        ("params_schema", "config/params.schema.json", 20_000),
+        ("plots_page", "build/plots.html", 60_000),
+    ],
+)
+def test_a_generated_file_is_written_whole_or_stays_as_it_was(
+    root: Path, tmp_path: Path, module: str, file: str, most: int
+) -> None:
+    link_code(root, tmp_path)
+    for name in ("pyproject.toml", "requirements.lock", "requirements-backbones.lock"):
+        shutil.copy(root / name, tmp_path)
+    (tmp_path / "build").mkdir()
+    (tmp_path / file).unlink(missing_ok=True)
+    (tmp_path / file).write_text("old", "utf-8")
+    command = [sys.executable, "-m", f"engines.{module}", *([file] if module == "plots_page" else [])]
+    program: dict[str, Any] = {"cwd": tmp_path, "text": True, "capture_output": True}
+    limit = (most, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    small = subprocess.run(
+        command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit), **program
+    )
+    assert small.returncode == 2 and (tmp_path / file).read_text("utf-8") == "old"
+    assert small.stderr == f"error: {file}: {Path(file).parent}: File too large; check the disk\n"
+    assert subprocess.run(command, **program).returncode == 0
+    assert len((tmp_path / file).read_text("utf-8")) > most
