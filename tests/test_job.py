@@ -178,3 +178,27 @@ entry_point(lambda job: print("0.2 \\u00b1 0.1"))
         capture_output=True,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, rb"0.2 \xb1 0.1" + b"\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("none.yaml", "--params none.yaml: No such file or directory; give a file of YAML"),
+        (".", "--params .: Is a directory; give a file of YAML"),
+        ("{bad", "--params: Expecting property name"),
+        ("broken.yaml", "--params broken.yaml: while parsing a flow mapping"),
+        ("latin.yaml", "--params latin.yaml: 'utf-8' codec can't decode"),
+        ("list.yaml", "--params list.yaml: expected sections of parameters, found list"),
+        ("empty.yaml", "--params empty.yaml: expected sections of parameters, found NoneType"),
+    ],
+)
+def test_parameters_that_cannot_be_read_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, content in {"broken": "a: {b", "latin": "a: \xff", "list": "- a", "empty": ""}.items():
+        Path(f"{name}.yaml").write_text(content, "latin-1")
+    main = entry_point(lambda job: None)
+    assert main(["--output", "a=a.npy", "--params", given]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {said}") and error.count("\n") == 1

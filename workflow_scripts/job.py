@@ -263,6 +263,14 @@ def _group(items: list[str]) -> dict[str, list[Path]]:
 
 
 def _load_params(given: str) -> dict[str, Any]:
-    if given.lstrip().startswith("{"):
-        return dict(json.loads(given))
-    return dict(yaml.safe_load(Path(given).read_text("utf-8")))
+    """Return the sections of a YAML file, or of JSON in braces; raises SignloomError for anything else."""
+    is_json = given.lstrip().startswith("{")
+    name = "--params" if is_json else f"--params {given}"
+    try:
+        tree = json.loads(given) if is_json else yaml.safe_load(Path(given).read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        said = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise SignloomError(f"{name}: {said}; give a file of YAML, or JSON in braces") from error
+    if not isinstance(tree, dict):
+        raise SignloomError(f"{name}: expected sections of parameters, found {type(tree).__name__}")
+    return tree
