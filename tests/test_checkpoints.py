@@ -114,9 +114,9 @@ def test_the_commit_is_the_last_one_that_touched_the_library(tmp_path: Path) -> 
 
     library = tmp_path / "library"
     library.mkdir()
-    assert checkpoints.git_commit(library) == "unknown"
+    assert checkpoints.library_commit(library) == "unknown"
     git("init", "-q")
-    assert checkpoints.git_commit(library) == "unknown"
+    assert checkpoints.library_commit(library) == "unknown"
     (library / "a.py").write_text("1")
     git("add", ".")
     git("commit", "-qm", "one")
@@ -124,9 +124,22 @@ def test_the_commit_is_the_last_one_that_touched_the_library(tmp_path: Path) -> 
     (tmp_path / "README").write_text("elsewhere")
     git("add", ".")
     git("commit", "-qm", "two")
-    assert checkpoints.git_commit(library) == first
+    assert checkpoints.library_commit(library) == first
     (library / "a.py").write_text("2")
-    assert checkpoints.git_commit(library) == first + "-dirty"
+    assert checkpoints.library_commit(library) == first + "-dirty"
+
+
+def test_a_commit_that_git_does_not_give_is_unknown_with_a_warning_of_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    assert checkpoints.library_commit(tmp_path) == "unknown" and not capsys.readouterr().err
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert checkpoints.library_commit(tmp_path) == "unknown"
+    assert "names no commit: fatal: detected dubious ownership" in capsys.readouterr().err
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert checkpoints.library_commit(tmp_path) == "unknown"
+    assert "names no commit: git is not installed" in capsys.readouterr().err
 
 
 def test_versions_name_what_the_numbers_depend_on() -> None:

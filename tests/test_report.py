@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import warnings
 from itertools import pairwise, product
 from pathlib import Path
@@ -372,8 +373,17 @@ def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
 
 
 def test_a_folder_that_is_no_checkout_has_no_commit(tmp_path: Path, root: Path) -> None:
-    assert provenance.git_commit(tmp_path) == "unknown: not a git checkout with a commit"
-    assert re.match(r"[0-9a-f]{40}|unknown: ", provenance.git_commit(root))
+    assert provenance.commit_of(tmp_path) == "unknown: not a git checkout with a commit"
+    assert re.match(r"[0-9a-f]{40}|unknown: ", provenance.commit_of(root))
+
+
+def test_a_commit_that_git_does_not_give_is_explained_by_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    assert provenance.commit_of(tmp_path) == "unknown: not a git checkout with a commit"
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert provenance.commit_of(tmp_path).startswith("unknown: fatal: detected dubious ownership")
 
 
 def test_checksums_are_those_of_sha256sum(tmp_path: Path) -> None:

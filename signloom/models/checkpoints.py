@@ -5,7 +5,6 @@ import io
 import pickle
 import platform
 import struct
-import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from signloom.errors import SignloomError
 from signloom.files import atomic
+from signloom.git import GitFailed, ask_git
 
 _DIGEST = b"signloom sha256 "
 PACKAGES = ("torch", "numpy", "pandas", "pyarrow", "tokenizers", "transformers", "jiwer", "sacrebleu")
@@ -99,21 +99,17 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
-def git_commit(folder: Path | None = None) -> str:
+def library_commit(folder: Path | None = None) -> str:
     """Return the last commit that changed the library, with `-dirty` appended if it was modified since.
 
-    `folder` defaults to the library's own. The answer is `unknown` outside git or before the first commit.
+    `folder` defaults to the library's own. The answer is `unknown` outside git or before the first commit. It
+    is so too where git fails, and then a warning has git's own line.
     """
     folder = folder or Path(__file__).parents[1]
-    commit = _git(folder, "log", "-1", "--format=%H", "--", ".")
-    if not commit:
-        return "unknown"
-    return commit + ("-dirty" if _git(folder, "status", "--porcelain", "--", ".") else "")
-
-
-def _git(folder: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    except FileNotFoundError:  # no git on this machine
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        commit = ask_git(folder, "log", "-1", "--format=%H", "--", ".")
+        changed = commit and ask_git(folder, "status", "--porcelain", "--", ".")
+    except GitFailed as error:
+        print(f"warning: the checkpoint names no commit: {error}", file=sys.stderr)
+        return "unknown"
+    return (commit or "unknown") + ("-dirty" if changed else "")

@@ -69,7 +69,7 @@ def render(sources: Sources) -> str:
         learning_curve=learning_curve.describe(sources.metrics.get("runs", {})),
         times=stage_times(sources.benchmarks, sources.built),
         parameters=provenance.parameters(sources.params),
-        commit=provenance.git_commit(ROOT),
+        commit=provenance.commit_of(ROOT),
         versions=provenance.package_versions(),
         checksums=provenance.checksums(sources.files, sources.page.parent),
         build=shlex.quote(sources.page.parent.parent.as_posix()),

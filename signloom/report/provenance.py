@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,28 +10,21 @@ from typing import Any
 from urllib.parse import quote
 
 from signloom.files import file_sha256
+from signloom.git import GitFailed, ask_git
 from signloom.report.labels import LABELS
 from signloom.report.tables import Table
 
 
-def git_commit(root: Path) -> str:
+def commit_of(root: Path) -> str:
     """Return the commit checked out in `root` and whether files differ from it, or why it is unknown."""
     try:
-        top = _git(root, "rev-parse", "--show-toplevel")
-        commit = _git(root, "rev-parse", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
-    except FileNotFoundError:
-        return "unknown: git is not installed"
-    except subprocess.CalledProcessError:
-        return "unknown: not a git checkout with a commit"
-    if Path(top).resolve() != root.resolve():
+        top, commit = ask_git(root, "rev-parse", "--show-toplevel"), ask_git(root, "rev-parse", "HEAD")
+        changed = ask_git(root, "status", "--porcelain", "--untracked-files=no")
+    except GitFailed as error:
+        return f"unknown: {error}"
+    if not commit or Path(top).resolve() != root.resolve():
         return "unknown: not a git checkout with a commit"
     return f"{commit}, with uncommitted changes" if changed else commit
-
-
-def _git(root: Path, *command: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def package_versions() -> list[tuple[str, str]]:

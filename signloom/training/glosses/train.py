@@ -208,6 +208,6 @@ def origin(
         "stats_hash": hash_files(getattr(files, f"{family}_stats") for family in rows.stats),
         "data_hash": hash_files(data),
         "trackers": [] if rows.pose is None else trackers(files.pose_index),
-        "git_commit": checkpoints.git_commit(),
+        "git_commit": checkpoints.library_commit(),
         "versions": checkpoints.versions(),
     }

@@ -243,6 +243,6 @@ def origin(
         "stats_hash": hash_files([files.stats]),
         "data_hash": hash_files(data),
         "trackers": trackers(files.index),
-        "git_commit": checkpoints.git_commit(),
+        "git_commit": checkpoints.library_commit(),
         "versions": checkpoints.versions(),
     }
