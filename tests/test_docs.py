@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import signloom
+from signloom.cli.commands import add_commands
 from signloom.params.schema import Params
 
 ROOT = Path(__file__).parent.parent
@@ -30,6 +30,8 @@ TARGET = re.compile(r"`make ([a-z-]+)")
 PARAMETER = re.compile(r"`(\w+)\.(\w+)(?=[`:= ])")
 FIGURES = re.compile(r"\| ([^|]+) \| `(metrics/[\w/-]+\.json)` ([\w., ]+) \|")
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+CALL = re.compile(r"\bsignloom ([a-z][a-z-]*)([^`]*)")
+OPTION = re.compile(r"--[a-z][a-z0-9-]*")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SUFFIXES = {"npy", "npz", "csv", "json", "parquet", "yaml", "md", "py", "onnx", "pth"}
 
@@ -60,7 +62,7 @@ def is_there(name: str) -> bool:
 
 
 def test_every_pattern_finds_something_on_some_page() -> None:
-    patterns = (PATH, TEST, MODULE, COMMAND, TARGET, PARAMETER, FIGURES, FENCED, LINK)
+    patterns = (PATH, TEST, MODULE, COMMAND, TARGET, PARAMETER, FIGURES, FENCED, LINK, CALL)
     text = "".join(map(text_of, PAGES))
     assert [pattern.pattern for pattern in patterns if not pattern.search(text)] == []
 
@@ -117,12 +119,9 @@ def code_of(page: str, language: str) -> list[str]:
 @pytest.fixture(scope="module")
 def options() -> dict[str, set[str]]:
     """The options of each command of `python -m signloom`, as its help lists them."""
-    found = {}
-    for command in ("predict", "align", "spot", "calibrate", "export-landmarks"):
-        call = [sys.executable, "-m", "signloom", command, "--help"]
-        text = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        found[command] = set(re.findall(r"--[a-z][a-z0-9-]*", text))
-    return found
+    commands = argparse.ArgumentParser().add_subparsers()
+    add_commands(commands)
+    return {name: set(OPTION.findall(parser.format_help())) for name, parser in commands.choices.items()}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -131,16 +130,20 @@ def test_commands_of_a_page_can_be_given(page: str, options: dict[str, set[str]]
     targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.M))
     for line in "".join(code_of(page, "sh")).replace("\\\n", " ").splitlines():
         command = line.partition("#")[0]
-        for name, rest in re.findall(
-            r"\bsignloom (predict|align|spot|calibrate|export-landmarks)\b(.*)", command
-        ):
-            assert set(re.findall(r"--[a-z][a-z0-9-]*", rest)) <= options[name], line
+        for name, rest in CALL.findall(command):
+            assert set(OPTION.findall(rest)) <= options[name], line
         assert {
             name for names in re.findall(r"preset=([\w,]+)", command) for name in names.split(",")
         } <= presets
         assert set(re.findall(r"\bmake ([a-z-]+)", command)) <= targets, line
         for section, key in re.findall(r"-S (\w+)\.(\w+)=", command):
             assert key in Params.model_fields[section].annotation.model_fields, line  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_within_a_text_can_be_given(page: str, options: dict[str, set[str]]) -> None:
+    for name, rest in re.findall(rf"`(?:python -m )?{CALL.pattern}`", FENCED.sub("", text_of(page))):
+        assert set(OPTION.findall(rest)) <= options[name], f"signloom {name}{rest}"
 
 
 @pytest.mark.parametrize("page", PAGES)
