@@ -59,7 +59,7 @@ class Stage:
         self.body, self.camera = body, Camera(body, signer)
         self.plotter: Any = pv.Plotter(off_screen=True, window_size=list(signer.size), lighting="none")
         self.plotter.set_background(signer.wall[0], top=signer.wall[1])
-        self._light(signer)
+        self._light()
         self.meshes: list[Any] = []
         colours = {"shirt": signer.shirt, "trousers": signer.trousers, "hair": signer.hair}
         if signer.hair_style == "cap":
@@ -87,7 +87,7 @@ class Stage:
         self.plotter.disable_anti_aliasing()
         self.plotter.render_window.SetMultiSamples(0)
 
-    def _light(self, signer: Signer) -> None:
+    def _light(self) -> None:
         import pyvista as pv
 
         chest = (0.0, 0.0, 0.45)

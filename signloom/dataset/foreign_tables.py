@@ -64,7 +64,7 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | str:
     }
     if not sum(map(bool, found[best])) >= _FEWEST_FOUND * len(rows):
         return ""
-    if why := _why_not(rows, best, videos, taken):
+    if why := _why_not(rows, videos, taken):
         return f"{table}: {why}"
     kept = [name for name in COLUMNS if name in rows and name not in ("row", "video", *taken)]
     others = [str(name) for name in rows if name not in ("row", SHORT, best, *taken.values())]
@@ -81,8 +81,8 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | str:
     return ours, ", ".join(f"{ours} = {theirs}" for ours, theirs in named.items())
 
 
-def _why_not(rows: pd.DataFrame, best: str, videos: list[str], taken: dict[str, str]) -> str:
-    """Return why a table that names videos in its column `best` cannot be used, "" if it can."""
+def _why_not(rows: pd.DataFrame, videos: list[str], taken: dict[str, str]) -> str:
+    """Return why a table that names videos cannot be used, "" if it can."""
     if not {"sentence", "gloss"} & {*taken}:
         names = ", ".join(str(name) for name in rows if name not in ("row", SHORT))
         return f"no column is called like a text; its columns are {names}: call one sentence or gloss"

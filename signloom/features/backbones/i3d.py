@@ -202,10 +202,6 @@ class InceptionI3d(nn.Module):
         """
         return pool_windows(self.maps(x), 2)
 
-    def class_scores(self, features: Tensor) -> Tensor:
-        """Return the class scores (N, 400) of features (N, P, 1024): the mean over P, before softmax."""
-        return F.linear(features, self.logits.conv3d.weight.flatten(1), self.logits.conv3d.bias).mean(1)
-
     def fuse(self) -> None:
         """Merge every normalisation into its convolution for inference; the state then has fewer tensors."""
         for module in self.modules():

@@ -137,7 +137,7 @@ def _timeline(clip: Signed, times: Mapping[str, Floats]) -> Picture:
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         for row, name in enumerate(shown):
-            _bars(axes, row, times[name], clip.glosses)
+            _bars(axes, row, times[name])
         axes.set_yticks(range(len(shown)), [NAMES.get(name, name) for name in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlim(0, clip.length_s)
@@ -156,7 +156,7 @@ def _timeline(clip: Signed, times: Mapping[str, Floats]) -> Picture:
     )
 
 
-def _bars(axes: Axes, row: int, times: Floats, glosses: Sequence[str]) -> None:
+def _bars(axes: Axes, row: int, times: Floats) -> None:
     """Draw the glosses of one row as numbered bars; two neighbours differ by colour."""
     for number, (start, end) in enumerate(times):
         colour = drawing.SERIES[number % 2]
