@@ -271,9 +271,8 @@ def test_a_table_of_pose_files_goes_through_the_stages_without_a_tracker(
     assert (row["fps"], row["width"], row["height"], row["frame_index"][0]) == (FPS, 640, 480, 125)
     assert row["tracker"] == "file"
     manifest.clips.to_parquet(tmp_path / "manifest.parquet")
-    sheet = contact_sheet.read_videos(
-        [tmp_path / "0.npy"], [tmp_path / "0.parquet"], [shard], tmp_path / "manifest.parquet"
-    )
+    lists = ([tmp_path / "0.npy"], [tmp_path / "0.parquet"], [shard])
+    sheet = contact_sheet.read_videos(contact_sheet.VideosFiles(*lists, tmp_path / "manifest.parquet"))
     shown = contact_sheet.describe(
         sheet,
         pd.DataFrame({"clip_id": ["b"], "split": ["train"], "sentence_id": [1], "sentence": ["One."]}),

@@ -29,8 +29,8 @@ def html(folder: Path) -> str:
 
 
 def videos(folder: Path) -> contact_sheet.Videos:
-    files = (folder / name for name in ("landmarks.npy", "landmarks.parquet", "shard.csv"))
-    return contact_sheet.read_videos(*([path] for path in files), folder / "manifest.parquet")
+    lists = ([folder / name] for name in ("landmarks.npy", "landmarks.parquet", "shard.csv"))
+    return contact_sheet.read_videos(contact_sheet.VideosFiles(*lists, folder / "manifest.parquet"))
 
 
 def many(**columns: list[object]) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from signloom.evaluation.datasets import EmbeddedClips
 from signloom.files import read_csv, write_text
 from signloom.params.runs import RunsParams
 from signloom.report import sources
-from signloom.report.contact_sheet import Videos, read_videos
+from signloom.report.contact_sheet import VideosFiles, read_videos
 from signloom.report.page import render
 from signloom.report.times import Built
 from workflow_scripts.job import Job, entry_point
@@ -52,7 +52,7 @@ def work(job: Job) -> None:
             files=[path for name in shown for path in job.input_list(name)],
             page=html,
             params={name: section for name, section in job.params.items() if name != "stages"},
-            videos=_videos(job) if "landmarks" in job.inputs else None,
+            videos=read_videos(job.input_files(VideosFiles)) if "landmarks" in job.inputs else None,
             sentences=_sentences(job) if "history" in job.inputs else None,
             inference=_inference(job) if "curve" in job.inputs else None,
             glosses=glosses,
@@ -73,11 +73,6 @@ def _built(job: Job, index: list[Path], glosses: sources.GlossSources | None) ->
 
 def _recipes(job: Job) -> list[Path]:
     return job.input_list("recipes") if "recipes" in job.inputs else []
-
-
-def _videos(job: Job) -> Videos:
-    shards, index = job.input_list("shards"), job.input_list("landmarks_index")
-    return read_videos(job.input_list("landmarks"), index, shards, job.input("manifest"))
 
 
 def _sentences(job: Job) -> sources.SentenceSources:

@@ -18,7 +18,7 @@ from signloom.features.stats import Stats
 from signloom.files import read_csv, write_csv, write_text
 from signloom.metrics.metric_files import write_metrics
 from signloom.params.features import PositionsParams
-from signloom.report.contact_sheet import Videos, read_videos
+from signloom.report.contact_sheet import VideosFiles, read_videos
 from signloom.report.review import Movements, render
 from workflow_scripts.job import Job, entry_point
 
@@ -38,7 +38,7 @@ def work(job: Job) -> None:
     rejects = read_csv(job.input("rejects"), dtype=str, keep_default_na=False)
     odd += review.twice_in_table(signed, rejects, pd.read_parquet(job.input("rows")))
     odd += [*odd_lengths(signed), *poorly_found(clips)]
-    videos = _videos(job) if "landmarks" in job.inputs else None
+    videos = read_videos(job.input_files(VideosFiles)) if "landmarks" in job.inputs else None
     if videos:
         odd += odd_hands(clips, videos.landmarks)
     table = review.queue(clips, evidence, odd, fit)
@@ -50,11 +50,6 @@ def work(job: Job) -> None:
     labels = dict(zip(clips["clip_id"], clips["sentence"], strict=True))
     write_text(job.output("page"), render(table, labels, counts, movements))
     write_metrics(job.output("metrics"), {"all": counts})
-
-
-def _videos(job: Job) -> Videos:
-    shards, index = job.input_list("shards"), job.input_list("landmarks_index")
-    return read_videos(job.input_list("landmarks"), index, shards, job.input("manifest"))
 
 
 main = entry_point(work)

@@ -41,17 +41,26 @@ class Videos:
     withheld: frozenset[str] = frozenset()
 
 
-def read_videos(
-    landmarks: Sequence[Path], index: Sequence[Path], shards: Sequence[Path], manifest: Path
-) -> Videos:
+@dataclass(frozen=True)
+class VideosFiles:
+    """Every landmark array, its parquet and its shard list, and the manifest."""
+
+    landmarks: Sequence[Path]
+    landmarks_index: Sequence[Path]
+    shards: Sequence[Path]
+    manifest: Path
+
+
+def read_videos(given: VideosFiles) -> Videos:
     """Return the landmark shards, memory-mapped, and the rows of the shard lists by clip.
 
     Withheld are clips that the manifest does not list, or whose pictures may not be published.
     """
-    files = {clip["clip_id"]: clip for path in shards for clip in read_shard_list(path)}
-    listed = pd.read_parquet(manifest, columns=["clip_id", "consent"])
+    files = {clip["clip_id"]: clip for path in given.shards for clip in read_shard_list(path)}
+    listed = pd.read_parquet(given.manifest, columns=["clip_id", "consent"])
     allowed = [allows(consent, "pictures") for consent in listed["consent"]]
-    return Videos(FeatureShards(landmarks, index), files, frozenset(files) - {*listed["clip_id"][allowed]})
+    withheld = frozenset(files) - {*listed["clip_id"][allowed]}
+    return Videos(FeatureShards(given.landmarks, given.landmarks_index), files, withheld)
 
 
 def describe(videos: Videos, clips: pd.DataFrame, rejects: pd.DataFrame) -> dict[str, Any]:
