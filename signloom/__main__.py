@@ -1,8 +1,9 @@
 """Commands for people.
 
 `init` writes a preset for a folder of videos, and `check` says what its build will do. `predict` asks a
-trained model what a video says, `calibrate` fits it to a camera, `compare` compares builds,
-`export-landmarks` writes landmarks for other programs, and `withdraw` takes signers out of a project.
+trained model what a video says, `align` when its glosses begin and end, and `spot` where a sign occurs.
+`calibrate` fits the model to a camera, `compare` compares builds, `export-landmarks` writes landmarks for
+other programs, and `withdraw` takes signers out of a project.
 """
 
 import argparse

@@ -43,6 +43,8 @@ def read_consent(cell: str) -> str:
     if words in ([NONE], []):
         return "".join(words)
     uses = USES if words == ["all"] else words
+    if lone := sorted({"all", NONE} & set(uses)):
+        raise ValueError(f"consent {cell.strip()!r}: {lone[0]} stands beside other words; write it alone")
     if unknown := sorted(set(uses) - {*USES}):
         raise ValueError(f"consent {unknown[0]!r}; expected {', '.join(USES)}, or all, or none")
     return " ".join(use for use in USES if use in uses)
@@ -79,7 +81,7 @@ def refuse_ended(table: str, rows: pd.DataFrame, today: date) -> None:
     if len(ended):
         first = ended.iloc[0]
         raise SignloomError(
-            f"{table}: the consent to {len(ended)} of {len(rows)} clips has ended; "
+            f"{table}: the consent for {len(ended)} of {len(rows)} clips has ended; "
             f"first: row {first['row']}, until {first['until'].strip()}; "
             "run `signloom withdraw --ended`, or put the new day into the table"
         )
