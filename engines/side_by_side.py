@@ -35,7 +35,7 @@ class Table(Section):
     @classmethod
     def _reads_clip_features_alone(cls, name: GlossVariant) -> GlossVariant:
         if VARIANTS[name].reads != "clip":
-            raise ValueError("the variant must read clip features alone, which the settings change")
+            raise ValueError("choose a variant that reads only clip features; the settings change only these")
         return name
 
 

@@ -380,7 +380,7 @@ def test_a_consent_that_has_ended_stops_check_as_it_stops_a_build(new_project: P
     table.write_text("\n".join(lines) + "\n")
     code, out, _ = said("check", "mine")
     assert code == 1
-    assert "must be mended: data/mine/clips.csv: the consent to 1 of 9 clips has ended; first: row 4" in out
+    assert "must be mended: data/mine/clips.csv: the consent for 1 of 9 clips has ended; first: row 4" in out
 
 
 def test_what_keeps_a_bundle_from_answering_is_said_before_the_training(

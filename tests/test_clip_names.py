@@ -11,7 +11,7 @@ from signloom.errors import SignloomError
 
 def test_no_clip_is_called_as_a_copy_of_another() -> None:
     refuse_copy_names(["hello", "take#1", "take#x", "#1", "hello#"])
-    with pytest.raises(SignloomError, match="'hello#2' is called as an augmented copy of clip 'hello' is"):
+    with pytest.raises(SignloomError, match="'hello#2' has the name that an augmented copy of clip 'hello'"):
         refuse_copy_names(["hello", "tree", copy_id("hello", 2)])
     assert copy_id("hello", 0) == "hello"
 

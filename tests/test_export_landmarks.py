@@ -151,7 +151,7 @@ def test_a_clip_whose_name_leads_out_of_the_folder_is_refused(
         table = pd.read_parquet(path)
         table.assign(clip_id=table["clip_id"].replace("b", clip_id)).to_parquet(path)
     assert export(tmp_path / "built", "--output", str(tmp_path / "out"), clip_id) == 2
-    assert f"{clip_id!r} is no name below" in capsys.readouterr().err
+    assert f"clip {clip_id!r} would be written outside" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -244,8 +244,8 @@ def test_signs_are_trained_on_a_contrastive_loss_and_have_no_variants_of_a_decod
             "8 heads cannot share sign2text.width 100",
         ),
         ("runs: {seed: 20260101123000123456}", "runs.seed"),
-        ("sign2text: {epochs: 010}", "mine.yaml:1: 010 is another number to some readers"),
-        ("sign2text:\n  lr: 1:30", "mine.yaml:2: 1:30 is another number"),
+        ("sign2text: {epochs: 010}", "mine.yaml:1: 010: YAML programs read this as different numbers"),
+        ("sign2text:\n  lr: 1:30", "mine.yaml:2: 1:30: YAML programs read"),
     ],
 )
 def test_values_that_would_train_nothing_or_mean_two_things_are_refused(

@@ -85,8 +85,8 @@ def test_rows_that_do_not_fit_the_points_are_a_clear_error(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"centre": "head"}, "'head' is no point; points has neck, hip, hand"),
-        ({"bones": [["hand", "knee"]]}, "'knee' is no point"),
+        ({"centre": "head"}, "'head' is not the name of a point; expected one of neck, hip, hand"),
+        ({"bones": [["hand", "knee"]]}, "'knee' is not the name of a point"),
         ({"points": 2 * points(neck=[3, 4, 5], hip=[6, 7, 8], hand=[0, 1, 2])}, "a name occurs twice"),
         ({"groups": ["hands"]}, r"groups: expected \[\] beside points"),
         ({"points": points(neck=[0, 1], hip=[2, 3, 4], hand=[5, 6])}, "some have two columns"),

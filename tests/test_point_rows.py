@@ -214,7 +214,7 @@ def test_a_file_under_the_name_of_another_kind_is_a_reject(tmp_path: Path) -> No
     np.save(videos / "b.npy", rows())
     made = made_of(tmp_path, ["a.npz", "b.npy"], point_order="signloom", **SIZE)
     assert made.manifest.clips["clip_id"].tolist() == ["b"]
-    assert "it is an .npy, so call it so" in made.manifest.rejects["detail"].iloc[0]
+    assert "this is an .npy file; rename it to end in .npy" in made.manifest.rejects["detail"].iloc[0]
 
 
 def test_a_part_that_is_never_seen_is_missing(tmp_path: Path) -> None:

@@ -147,5 +147,5 @@ def test_a_signer_whose_right_hand_is_never_seen_is_standardised_in_the_rest(tmp
 
 def test_no_readable_clip_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert made(tmp_path, {"gone": None}, {"gone": "x"}) == 2
-    assert "positions.normalise_by: no clip can be read" in capsys.readouterr().err
+    assert "no clip could be read; see manifest_rejects.csv" in capsys.readouterr().err
     assert not (tmp_path / "stats.npz").exists()

@@ -204,7 +204,9 @@ def test_of_many_glosses_those_in_the_most_clips_are_looked_for(
     assert len(kept) == 2 and kept.min() >= clips.drop(kept.index).max()
     expected = every[every["gloss"].isin(kept.index)].reset_index(drop=True)
     pd.testing.assert_frame_equal(some, expected)
-    assert f"spot: of {len(clips)} glosses, the 2 in the most held-out clips" in capsys.readouterr().err
+    assert (
+        f"spot: searches only the 2 (of {len(clips)}) glosses that occur in most" in capsys.readouterr().err
+    )
 
 
 def test_smoothed_features_are_found_earlier(corpus: Inputs, tmp_path: Path) -> None:

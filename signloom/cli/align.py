@@ -125,7 +125,7 @@ def eaf_paths(target: Path, lines: Sequence[Line], table: bool) -> dict[Path, Pa
     for line in lines:
         path = target / f"{line.video.stem}.eaf"
         if line.video not in paths and path in paths.values():
-            raise SignloomError(f"{line.where}: {path} would hold two videos; give videos of one name apart")
+            raise SignloomError(f"{line.where}: two videos would be written to {path}; rename one of them")
         paths[line.video] = path
     return paths
 

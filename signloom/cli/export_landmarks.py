@@ -60,8 +60,8 @@ def export_landmarks(args: argparse.Namespace) -> int:
         path = args.output / f"{clip['clip_id']}.{args.form}"
         if Path(clip["clip_id"]).is_absolute() or ".." in Path(clip["clip_id"]).parts:
             raise SignloomError(
-                f"export-landmarks: {clip['clip_id']!r} is no name below {args.output}; give its video a "
-                "path below dataset.videos"
+                f"export-landmarks: clip {clip['clip_id']!r} would be written outside {args.output}; "
+                "give its video a path below dataset.videos"
             )
         # a disk may take A and a, or two spellings of é, for one name
         if path.exists() and (other := written.get(_place(path))):

@@ -13,13 +13,14 @@ def copy_id(clip_id: str, copy: int) -> str:
 
 
 def refuse_copy_names(ids: Iterable[str]) -> None:
-    """Raise SignloomError if a clip is called as an augmented copy of another one is, whatever its number."""
+    """Raise SignloomError if a clip has the name of an augmented copy of another one, whatever its number."""
     known = set(ids)
     for clip_id in sorted(known):
         name, mark, number = clip_id.rpartition("#")
         if mark and name in known and number.isdecimal():
             raise SignloomError(
-                f"clip {clip_id!r} is called as an augmented copy of clip {name!r} is; rename one of the two"
+                f"clip {clip_id!r} has the name that an augmented copy of clip {name!r} would get; "
+                "rename one of the two"
             )
 
 

@@ -17,7 +17,7 @@ from signloom.letters import seen, small
 from signloom.params.schema import Params
 
 _FEW_CLIPS = 3
-# of the tokenizer, which stands in a room above this one
+# of the tokenizer, whose room stands beside this one
 MARKS = ("<pad>", "<unk>", "<sos>", "<eos>")
 
 
@@ -83,7 +83,9 @@ def _about_names(signed: pd.DataFrame) -> Iterator[Finding]:
         other = names.setdefault(_said(name), name)
         if other != name:
             yield Finding(
-                False, f"signers {other!r} and {name!r} count as two people; write one name alike in all rows"
+                False,
+                f"signers {other!r} and {name!r} count as two people; "
+                "spell the name the same way in all rows",
             )
 
 

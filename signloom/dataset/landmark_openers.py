@@ -82,7 +82,7 @@ def read_table(path: Path) -> NDArray[Any]:
         elif path.suffix.lower() == ".npz":
             file = np.load(path, allow_pickle=False)
             if isinstance(file, np.ndarray):
-                raise ValueError("it is an .npy, so call it so")
+                raise ValueError("this is an .npy file; rename it to end in .npy")
             with file:
                 values = file[file.files[0]]
         else:
@@ -103,7 +103,7 @@ def read_row(path: Path) -> NDArray[Any]:
         raise LandmarksUnreadable(f"{path.name}: not an array of numbers: {error}") from error
     if not isinstance(values, np.ndarray):
         values.close()
-        raise LandmarksUnreadable(f"{path.name}: not an array of numbers but an .npz, so call it so")
+        raise LandmarksUnreadable(f"{path.name}: this is an .npz file; rename it to end in .npz")
     if values.size != max(values.shape, default=0) or values.dtype.kind not in "fiu":
         raise LandmarksUnreadable(f"{path.name}: expected one row of numbers, found shape {values.shape}")
     known_width(values.size, f"{path.name}: ")

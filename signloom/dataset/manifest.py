@@ -316,7 +316,7 @@ def _consent(row: dict[str, Any]) -> dict[str, str]:
     except ValueError as error:
         raise Reject(BAD_ROW, str(error)) from None
     if not allows(consent, "train"):
-        raise Reject("no_consent", f"the consent is {consent!r}; training is not among it")
+        raise Reject("no_consent", f"the consent {consent!r} does not include train")
     return {"consent": consent, "until": until.isoformat() if until else ""}
 
 
@@ -329,7 +329,7 @@ def _sentence_id(row: dict[str, Any], signed: bool) -> int:
     if signed and not 0 <= number < 2**31:
         raise Reject(BAD_ROW, f"sentence_id {row['sentence_id']!r} is not a number from 0 to 2147483647")
     if not signed and number >= 0:
-        raise Reject(BAD_ROW, f"sentence_id {number} has neither a sentence nor glosses")
+        raise Reject(BAD_ROW, f"sentence_id is {number}, but the row has no sentence and no glosses")
     return number if signed else -1
 
 

@@ -140,7 +140,7 @@ def relabelled(rows: pd.DataFrame, ids: Sequence[str], dataset: DatasetParams) -
         if it.new_label not in first:
             raise SignloomError(
                 f"{path}: row {it.row}: no clip has the label {it.new_label!r}{_meant(it.new_label, first)}; "
-                "correct it, or put a new label where clips have theirs: a table, annotations or folders"
+                "correct it, or add the new label in the table, the annotations or the folders first"
             )
         # a table that was put right may know more of the clip than the first row with its label
         if labels[row] != it.new_label and not it.since(labels[row], rows["content"].iloc[row]):

@@ -98,7 +98,7 @@ def spot_glosses(
     `splits` is splits.csv, `lines` gloss_lines.csv; the rows are `delay_s` late. The table has `COLUMNS`. Its
     times are seconds from the clip's start, and the true ones are those of the occurrence that overlaps most.
     A clip with fewer than half as many rows as the example has no place, and the score -1. Of a larger
-    vocabulary, the `MOST_GLOSSES` glosses in the most held-out clips are looked for.
+    vocabulary, only the `MOST_GLOSSES` glosses that occur in most held-out clips are searched.
     """
     known = lines[lines["gloss"] != ""]
 
@@ -130,7 +130,8 @@ def _most_searched(examples: Sequence[Example], clips: Iterable[Signed]) -> list
     kept = sorted(found, key=lambda it: -in_clips[it.gloss])[:MOST_GLOSSES]
     if len(kept) < len(found):
         print(
-            f"spot: of {len(found)} glosses, the {len(kept)} in the most held-out clips are looked for",
+            f"spot: searches only the {len(kept)} (of {len(found)}) glosses "
+            "that occur in most held-out clips",
             file=sys.stderr,
         )
     return sorted(kept, key=lambda it: it.gloss)

@@ -107,7 +107,7 @@ def write_signer_stats(
         if rows is not None:
             found.setdefault(signer, Moments()).add(rows)
     if not found:
-        raise SignloomError("positions.normalise_by: no clip can be read; see the rejects of the manifest")
+        raise SignloomError("positions.normalise_by: no clip could be read; see manifest_rejects.csv")
     signers = sorted(found)
     means, variances = map(np.array, zip(*(found[signer].result() for signer in signers), strict=True))
     write_npz(

@@ -146,7 +146,7 @@ def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | No
 def given_mask(mask: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
     """Return the mask of a file, 0 or 1; raises ValueError for other values or another shape."""
     if mask.shape != shape:
-        raise ValueError(f"the mask has the shape {mask.shape}, and the features need {shape}")
+        raise ValueError(f"the mask has the shape {mask.shape}, expected {shape}")
     if not np.isin(mask, (0, 1)).all():
         raise ValueError("the mask has other values than 0 and 1")
     return mask.astype(np.int8)

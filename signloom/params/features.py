@@ -148,7 +148,8 @@ class PositionsParams(Section):
             raise ValueError("points: some have two columns and others three; give each as many")
         named = [*filter(None, [self.centre]), *itertools.chain(*self.lengths, *self.bones)]
         if unknown := [name for name in named if name not in names]:
-            raise ValueError(f"{unknown[0]!r} is no point; points has {', '.join(names) or 'none'}")
+            known = f"one of {', '.join(names)}" if names else "none, because points is empty"
+            raise ValueError(f"{unknown[0]!r} is not the name of a point; expected {known}")
         if self.centre and len(self.points) == 1:
             raise ValueError("centre: one point cannot be relative to itself; expected null")
         if not self.made and self.every > 1:

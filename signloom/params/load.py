@@ -87,8 +87,8 @@ def _check_tokens(file: Path, text: str, anchors: bool) -> None:
             )
         if isinstance(token, yaml.ScalarToken) and token.plain and _TWO_READINGS.fullmatch(token.value):
             raise SignloomError(
-                f"{file}:{line}: {token.value} is another number to some readers of YAML; write it without a "
-                "leading zero or colons, or in quotes if it is a name"
+                f"{file}:{line}: {token.value}: YAML programs read this as different numbers; write it "
+                "without a leading zero or colons, or in quotes if it is a name"
             )
         depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
         if depth > _DEEPEST:

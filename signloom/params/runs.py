@@ -19,7 +19,7 @@ def _fold_name(name: object) -> object:
     if isinstance(name, str) and not re.fullmatch(_NAME, name):
         raise ValueError(
             f"a fold is the name of a folder: expected letters A to Z, digits, _, . and -, found {name!r}; "
-            "a signer of another name has to be called otherwise in the table"
+            "if it is a signer, rename this signer in the table"
         )
     return name
 

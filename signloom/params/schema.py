@@ -93,7 +93,7 @@ class Params(Section):
         name = "points" if self.positions.points else "others"
         if self.positions.made and not self.dataset.holds_features:
             raise ValueError(
-                f"positions.{name}: they describe feature rows, and the clips are videos or landmarks; "
+                f"positions.{name}: only for feature rows, but the clips are videos or landmarks; "
                 f"set dataset.features to true, or positions.{name} to []"
             )
         return self

@@ -77,7 +77,7 @@ def read_whole_body(
     instances = read_instances(path)
     if (start_s or end_s is not None) and instances and min(instances) > 1:
         raise LandmarksUnreadable(
-            f"its first image_id is {min(instances)}, so nobody knows how many frames come before it; "
+            f"its first image_id is {min(instances)}, so the number of earlier frames is unknown; "
             "number the images from 0 or 1, or give the clip a file of its own"
         )
 
