@@ -32,6 +32,7 @@ from signloom.inference import (
     gloss_places,
     index,
     networks,
+    ranking,
     spotting,
 )
 from signloom.text import tokenizer, vocabulary
@@ -41,7 +42,7 @@ RUNTIME = (
     *(signloom, signloom.decoding, signloom.decoding.beam, signloom.inference, signloom.text),
     *(cells, console, errors, letters, tokenizer, vocabulary),
     *(answer, answer_text, beam, bundle, command, dtw, engine),
-    *(gates, gloss_places, index, networks, spotting),
+    *(gates, gloss_places, index, networks, ranking, spotting),
 )
 MAIN = b'''"""Answer clips of features: python sign_encoder_bundle.zip CLIP.npz"""
 

@@ -27,6 +27,7 @@ from signloom.inference.bundle import Bundle
 from signloom.inference.dtw import dtw_score
 from signloom.inference.gloss_places import Place, Spans, delay_rows, gloss_spans, in_clip, place_glosses
 from signloom.inference.networks import Array, Clip, Encoded, Networks
+from signloom.inference.ranking import Ranking, rank_sentences
 from signloom.inference.spotting import compared_rows, windows
 from signloom.text.vocabulary import SPECIALS, Symbols
 
@@ -231,60 +232,46 @@ class SignEngine:
         to_prototypes = self.gallery.to_prototypes(encoded.embeddings)
         best = min(self.config["inference"]["top_k"], cosines.shape[1])
         shown = min(self.listed or best, cosines.shape[1])
-        places = np.stack([gates.highest(row, max(best, shown)) for row in cosines])
-        # a gate needs the score of the first sentence; only re-ranking needs the others, which cost time
-        compared = places[:, :best] if rerank else places[:, :1]
-        ranking, warped = cosines, np.full(places.shape, np.nan)
-        warped[:, : compared.shape[1]] = self._warp(encoded.frames, np.take_along_axis(rows, compared, 1))
-        if rerank:
-            near = np.take_along_axis(cosines, compared, 1)
-            score = np.where(np.isfinite(near), warped[:, :best], -np.inf)
-            # the two scores have different scales, so those that were not compared have no confidence
-            ranking = np.full_like(cosines, -np.inf)
-            np.put_along_axis(ranking, compared, score.astype(np.float32), 1)
-            order = np.argsort(-score, axis=1, kind="stable")
-            for table in (places, warped):  # those that were not compared follow by their cosines
-                table[:, :best] = np.take_along_axis(table[:, :best], order, 1)
+        ranking = rank_sentences(cosines, rows, best, shown, rerank, partial(self._warp, encoded.frames))
         speed = np.array([np.nan if mean is None else mean for mean in motion])
-        evidence = gates.weigh(cosines, to_prototypes, speed, lengths, places[:, 0], warped[:, 0])
-        reasons = gates.judge(evidence, self.thresholds)
-        refused = self._refusals(evidence)
-        shares = gates.confidence(ranking, self.config["inference"]["temperature"])
-        answers = []
+        first, warped = ranking.places[:, 0], ranking.warped[:, 0]
+        evidence = gates.weigh(cosines, to_prototypes, speed, lengths, first, warped)
+        reasons, refused = gates.judge(evidence, self.thresholds), self._refusals(evidence)
+        shares = gates.confidence(ranking.scores, self.config["inference"]["temperature"])
+        answer, answers = partial(Answer, text=None, glosses=None, unit=self.unit), []
         for query, reason in enumerate(reasons):
-            matches = tuple(
-                self._match(
-                    int(rows[query, place]),
-                    rank=rank,
-                    similarity=float((ranking if rerank and rank <= best else cosines)[query, place]),
-                    raw_similarity=float(cosines[query, place]),
+            matches = self._matches(query, ranking, shown, to_prototypes, shares)
+            accepted, frames = reason == gates.OK, int(lengths[query])
+            sign = matches[0].sentence if accepted and self.unit == "sign" else None
+            about = accepted, reason, matches, motion[query], frames
+            answers.append(answer(*about, sign=sign, refusal=refused[query]))
+        return answers
+
+    def _matches(
+        self, query: int, ranking: Ranking, shown: int, to_prototypes: gates.Floats, shares: gates.Floats
+    ) -> tuple[Match, ...]:
+        """Return the first `shown` sentences of a query, the first one even where nothing was found."""
+        found = []
+        listed = zip(ranking.places[query, :shown], ranking.warped[query, :shown], strict=True)
+        for number, (place, warped) in enumerate(listed, 1):
+            cosine = float(ranking.cosines[query, place])
+            if number > 1 and not np.isfinite(cosine):
+                continue
+            clip = self.clips[int(ranking.rows[query, place])]
+            ranked = number <= ranking.compared
+            found.append(
+                Match(
+                    sentence_id=int(clip["sentence_id"]),
+                    rank=number,
+                    similarity=float(ranking.scores[query, place]) if ranked else cosine,
+                    raw_similarity=cosine,
                     confidence=float(shares[query, place]),
                     proto_similarity=_known(to_prototypes[query, place]),
-                    dtw_score=_known(score),
-                )
-                for rank, (place, score) in enumerate(
-                    zip(places[query, :shown], warped[query, :shown], strict=True), 1
-                )
-                if rank == 1 or np.isfinite(cosines[query, place])
-            )
-            frames = int(lengths[query])
-            accepted, unit = reason == gates.OK, self.unit
-            sign = matches[0].sentence if accepted and unit == "sign" else None
-            answers.append(
-                Answer(
-                    accepted,
-                    reason,
-                    matches,
-                    motion[query],
-                    frames,
-                    text=None,
-                    glosses=None,
-                    unit=unit,
-                    sign=sign,
-                    refusal=refused[query],
+                    dtw_score=_known(warped),
+                    **{name: clip[name] for name in ("clip_id", "video_file", "sentence", "category")},
                 )
             )
-        return answers
+        return tuple(found)
 
     def _refusals(self, evidence: gates.GateInputs) -> list[Refusal | None]:
         """Return the threshold that refuses each query, with the query's value."""
@@ -302,11 +289,6 @@ class SignEngine:
     def unit(self) -> str:
         """What the gallery holds: without a sentence decoder, isolated signs."""
         return "sentence" if self.config["sign2text"]["decoder_layers"] else "sign"
-
-    def _match(self, row: int, **scores: Any) -> Match:
-        clip = self.clips[row]
-        scores |= {name: clip[name] for name in ("clip_id", "video_file", "sentence", "category")}
-        return Match(sentence_id=int(clip["sentence_id"]), **scores)
 
     def _search(self, queries: Array) -> tuple[Array, npt.NDArray[np.intp]]:
         """Return the cosine (Q, S) to each sentence's best clip, and the clip's row of the map.
