@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from signloom.training.sentences.corpus import (
     warn_of_lengths,
 )
 from signloom.training.sentences.data import Batch, TrainingClips, TrainingLoader, stacked
-from signloom.training.sentences.glosses import Invented, drawing, gloss_loss
+from signloom.training.sentences.glosses import Invented, NewSentences, drawing, gloss_loss
 from signloom.training.sentences.history import COLUMNS, CONSOLE, merit
 from signloom.training.sentences.losses import (
     class_loss,
@@ -89,50 +89,19 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
     done = progress.resume()
     # TensorBoard drops the events after the last complete epoch
     events = SummaryWriter(str(scratch / "tb"), purge_step=done + 1 if done else None)
-    steps = -(-len(batches) // p.accumulation)  # optimiser steps per epoch
+    learning = _Learning(model, optimiser, batches, frozen, corpus, p, seed, invent)
 
     def train_epoch(epoch: int) -> Row:
-        sums = torch.zeros(len(Losses._fields), dtype=torch.float64, device=device)
-        for i, batch in enumerate(batches.epoch(epoch)):
-            new = None
-            if invent:
-                rng = drawing(seed, epoch, i)
-                new = invent.draw(batch.sentences, batch.views[0].lengths, p.recombine_p, rng)
-            losses = batch_losses(
-                model, batch.to(device), frozen, corpus, p, new.to(device) if new is not None else None
-            )
-            first = i - i % p.accumulation
-            last = min(first + p.accumulation, len(batches)) - 1
-            optimiser.add(losses.total / (last - first + 1))
-            sums += torch.stack(losses).detach()
-            if i == last:
-                step = epoch * steps + i // p.accumulation
-                lr = learning_rate(step, steps * p.epochs, p.lr, round(p.warmup_epochs * steps), p.restarts)
-                optimiser.step(lr)
-        total, *means = (sums / len(batches)).tolist()
-        check_finite("the training loss", epoch, total, *_GROWTH)
-        used = {
-            "ce_loss": p.task == "sentences",
-            "gloss_loss": corpus.glosses is not None,
-            "clip_loss": True,
-            "class_loss": p.lambda_class > 0,
-            "supcon_loss": p.lambda_supcon > 0,
-        }
-        kept = {name: mean if used[name] else None for name, mean in zip(used, means, strict=True)}
-        if epoch == 0 and kept["supcon_loss"] == 0:
+        losses, lr = learning.epoch(epoch)
+        check_finite("the training loss", epoch, float(losses[0]), *_GROWTH)
+        means = _shown(losses, p, corpus)
+        if epoch == 0 and means["supcon_loss"] == 0:
             print(
                 "warning: train_sign2text: no batch has two views or clips of one sentence, so lambda_supcon "
                 "teaches nothing; set dual_view to true, or instances_per_class to 2",
                 file=sys.stderr,
             )
-        decode = (epoch + 1) % p.decode_every == 0 or epoch + 1 == p.epochs
-        found = validate(model, decode)
-        # the last step may have broken the network after its loss was known
-        if found.get("val_loss") is not None:
-            check_finite("the validation loss", epoch, found["val_loss"], *_GROWTH)
-        largest = max(float(weight.detach().abs().max()) for weight in model.parameters())
-        check_finite("the largest weight", epoch, largest, *_GROWTH)
-        return {"train_loss": total, **kept, **found, "lr": lr}
+        return {**means, **_validated(validate, model, epoch, p), "lr": lr}
 
     def log(rows: Sequence[Row]) -> None:
         for name, value in rows[-1].items():
@@ -142,6 +111,72 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
     run_epochs(progress, train_epoch, log, seed, p.epochs, CONSOLE)
     events.close()
     progress.finish(trained, COLUMNS)
+
+
+@dataclass(frozen=True)
+class _Learning:
+    """What an epoch of training needs."""
+
+    model: Sign2Text
+    optimiser: Optimiser
+    batches: TrainingLoader
+    frozen: Tensor
+    corpus: Corpus
+    p: Sign2TextParams
+    seed: int
+    invent: NewSentences | None
+
+    def epoch(self, epoch: int) -> tuple[list[float], float]:
+        """Train for an epoch; return the means of `Losses` over its batches, and the last learning rate."""
+        p, count = self.p, len(self.batches)
+        steps = -(-count // p.accumulation)  # optimiser steps per epoch
+        sums = torch.zeros(len(Losses._fields), dtype=torch.float64, device=self.frozen.device)
+        for i, batch in enumerate(self.batches.epoch(epoch)):
+            losses = self._losses(epoch, i, batch)
+            first = i - i % p.accumulation
+            last = min(first + p.accumulation, count) - 1
+            self.optimiser.add(losses.total / (last - first + 1))
+            sums += torch.stack(losses).detach()
+            if i == last:
+                step = epoch * steps + i // p.accumulation
+                lr = learning_rate(step, steps * p.epochs, p.lr, round(p.warmup_epochs * steps), p.restarts)
+                self.optimiser.step(lr)
+        return (sums / count).tolist(), lr
+
+    def _losses(self, epoch: int, number: int, batch: Batch) -> "Losses":
+        new = None
+        if self.invent:
+            rng = drawing(self.seed, epoch, number)
+            drawn = self.invent.draw(batch.sentences, batch.views[0].lengths, self.p.recombine_p, rng)
+            new = None if drawn is None else drawn.to(self.frozen.device)
+        on_device = batch.to(self.frozen.device)
+        return batch_losses(self.model, on_device, self.frozen, self.corpus, self.p, new)
+
+
+def _shown(losses: Sequence[float], p: Sign2TextParams, corpus: Corpus) -> Row:
+    """Return the mean `losses` of an epoch by name, None for those that are not used."""
+    total, *means = losses
+    used = {
+        "ce_loss": p.task == "sentences",
+        "gloss_loss": corpus.glosses is not None,
+        "clip_loss": True,
+        "class_loss": p.lambda_class > 0,
+        "supcon_loss": p.lambda_supcon > 0,
+    }
+    kept = {name: mean if used[name] else None for name, mean in zip(used, means, strict=True)}
+    return {"train_loss": total, **kept}
+
+
+def _validated(validate: Validation, model: Sign2Text, epoch: int, p: Sign2TextParams) -> Row:
+    """Return the figures of validation; raises SignloomError if the network has broken."""
+    decode = (epoch + 1) % p.decode_every == 0 or epoch + 1 == p.epochs
+    found = validate(model, decode)
+    # the last step may have broken the network after its loss was known
+    if found.get("val_loss") is not None:
+        check_finite("the validation loss", epoch, found["val_loss"], *_GROWTH)
+    largest = max(float(weight.detach().abs().max()) for weight in model.parameters())
+    check_finite("the largest weight", epoch, largest, *_GROWTH)
+    return found
 
 
 class Losses(NamedTuple):
