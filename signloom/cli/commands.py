@@ -139,6 +139,31 @@ def _add_predict(commands: Any) -> None:
 
 def _run_predict(args: argparse.Namespace) -> int:
     features = [path for path in args.videos if path.suffix.lower() in FEATURES]
+    # as signloom.dataset.probe.LANDMARK_SUFFIXES, which is slow to import
+    poses = [path for path in args.videos if path.suffix.lower() == ".pose"]
+    _check_sources(args, features, poses)
+    _check_files(args, [*features, *poses])
+    if args.stream and args.stream.suffix.lower() == ".pose":
+        raise SignloomError(f"predict: --stream works for a video, and {args.stream} has landmarks alone")
+    if not features:
+        need_video("predict")
+    if poses:
+        need_points("predict")
+    _need_bundle(args.bundle)
+    sources = [*args.videos, *([args.stream] if args.stream else [])]
+    if sources and not any(is_there(source) for source in sources):
+        print("\n".join(f"error: {source}: file does not exist" for source in sources), file=sys.stderr)
+        return 2
+    if features:
+        return _answer_features(args, features)
+    # slow to import: --help and wrong arguments should not wait for it
+    from signloom.cli.predict import answer
+
+    return answer(args)
+
+
+def _check_sources(args: argparse.Namespace, features: list[Path], poses: list[Path]) -> None:
+    """Raise SignloomError unless `predict` was told to answer one kind of thing, in a way that fits it."""
     if sum([bool(args.videos), args.stream is not None, args.camera is not None]) != 1:
         raise SignloomError("predict: give videos, --stream VIDEO or --camera; see --help")
     if features and len(features) < len(args.videos):
@@ -147,10 +172,12 @@ def _run_predict(args: argparse.Namespace) -> int:
         raise SignloomError(f"predict: --top {args.top}: expected 1 or more")
     if args.picture and (features or not args.videos):
         raise SignloomError("predict: --picture works for videos, not for --stream, --camera or features")
-    # as signloom.dataset.probe.LANDMARK_SUFFIXES, which is slow to import
-    poses = [path for path in args.videos if path.suffix.lower() == ".pose"]
     if poses and args.picture:
         raise SignloomError(f"predict: --picture works for videos, and {poses[0]} has landmarks alone")
+
+
+def _check_files(args: argparse.Namespace, rows: list[Path]) -> None:
+    """Raise SignloomError for a file that `predict` cannot write; `rows` are inputs without pictures."""
     wanted = [name for name in ("eaf", "vtt", "srt") if getattr(args, name)]
     inputs = [*args.videos, args.bundle, *([args.stream] if args.stream else [])]
     for name in wanted:
@@ -165,38 +192,26 @@ def _run_predict(args: argparse.Namespace) -> int:
         check_writable("--picture", args.picture)
         for clip in inputs:
             keep_out("--picture", args.picture, clip)
-    if wanted and (rows := [*features, *poses]):
+    if wanted and rows:
         raise SignloomError(f"predict: --{wanted[0]} works for a video, and {rows[0]} has none")
     if wanted and (len(args.videos) > 1 or args.picture):
         raise SignloomError(f"predict: --{wanted[0]} works for one video, and without --picture")
-    if args.stream and args.stream.suffix.lower() == ".pose":
-        raise SignloomError(f"predict: --stream works for a video, and {args.stream} has landmarks alone")
-    if not features:
-        need_video("predict")
-    if poses:
-        need_points("predict")
-    _need_bundle(args.bundle)
-    sources = [*args.videos, *([args.stream] if args.stream else [])]
-    if sources and not any(is_there(source) for source in sources):
-        print("\n".join(f"error: {source}: file does not exist" for source in sources), file=sys.stderr)
-        return 2
+
+
+def _answer_features(args: argparse.Namespace, features: list[Path]) -> int:
     # slow to import: --help and wrong arguments should not wait for it
-    if features:
-        from signloom.inference.command import answer_files, load_engine
+    from signloom.inference.command import answer_files, load_engine
 
-        engine = load_engine(args.bundle, int8=args.int8, top=args.top)
-        recorded = None
-        positions = engine.config.get("positions", {})  # a bundle of an earlier version has none
-        if positions.get("points") or positions.get("others"):
-            need_rows("predict")
-            from signloom.inference.recorded_rows import recorded_rows
+    engine = load_engine(args.bundle, int8=args.int8, top=args.top)
+    recorded = None
+    positions = engine.config.get("positions", {})  # a bundle of an earlier version has none
+    if positions.get("points") or positions.get("others"):
+        need_rows("predict")
+        from signloom.inference.recorded_rows import recorded_rows
 
-            # .npz holds features that were made already
-            recorded = recorded_rows(engine.config, [it for it in features if it.suffix.lower() != ".npz"])
-        return answer_files(engine, features, as_json=args.json, rerank=args.rerank, recorded=recorded)
-    from signloom.cli.predict import answer
-
-    return answer(args)
+        # .npz holds features that were made already
+        recorded = recorded_rows(engine.config, [it for it in features if it.suffix.lower() != ".npz"])
+    return answer_files(engine, features, as_json=args.json, rerank=args.rerank, recorded=recorded)
 
 
 def _add_align(commands: Any) -> None:

@@ -36,11 +36,7 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | str:
     if table.suffix.lower() not in _TABLES:
         return ""
     try:
-        rows = (
-            read_table(table, [])
-            if table.suffix.lower() == ".xlsx"
-            else read_text(table, found_separator(table), [], short=True)
-        )
+        rows = _read(table)
     except SignloomError as error:
         return "" if table.suffix.lower() == ".txt" else str(error)  # most texts are no tables
     files, unclear = VideoFiles(root), dict[str, str]()
@@ -66,6 +62,20 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | str:
         return ""
     if why := _why_not(rows, videos, taken):
         return f"{table}: {why}"
+    return _ours(table, root, rows, best, videos, taken)
+
+
+def _read(table: Path) -> pd.DataFrame:
+    """Return all cells of a table as texts, with the line of each row."""
+    if table.suffix.lower() == ".xlsx":
+        return read_table(table, [])
+    return read_text(table, found_separator(table), [], short=True)
+
+
+def _ours(
+    table: Path, root: Path, rows: pd.DataFrame, best: str, videos: list[str], taken: dict[str, str]
+) -> tuple[pd.DataFrame, str]:
+    """Return `rows` with our columns, and what was taken for what: `best` and `taken` are names of theirs."""
     kept = [name for name in COLUMNS if name in rows and name not in ("row", "video", *taken)]
     others = [str(name) for name in rows if name not in ("row", SHORT, best, *taken.values())]
     # a column that nearly has one of our names, such as that of a time, must not be lost
