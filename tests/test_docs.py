@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import signloom
+import signloom.__main__
 from signloom.cli.commands import add_commands
 from signloom.params.schema import Params
 
@@ -122,6 +122,10 @@ def options() -> dict[str, set[str]]:
     commands = argparse.ArgumentParser().add_subparsers()
     add_commands(commands)
     return {name: set(OPTION.findall(parser.format_help())) for name, parser in commands.choices.items()}
+
+
+def test_the_help_of_the_program_says_what_each_command_is_for(options: dict[str, set[str]]) -> None:
+    assert [name for name in options if f"`{name}`" not in str(signloom.__main__.__doc__)] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
