@@ -16,7 +16,7 @@ def ask_git(folder: Path, *arguments: str) -> str:
     """Return what git prints in `folder`, "" outside a repository or before its first commit."""
     command, english = ["git", "-C", str(folder), *arguments], os.environ | {"LC_ALL": "C"}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=english)
+        done = subprocess.run(command, capture_output=True, text=True, errors="surrogateescape", env=english)
     except FileNotFoundError as error:
         raise GitFailed("git is not installed") from error
     if done.returncode == 0:

@@ -102,4 +102,4 @@ def test_the_page_says_how_much_of_the_variance_the_map_shows(tmp_path: Path) ->
     shares = embedding_map.project(np.load(tmp_path / "build/embeddings.npy"))[1]
     assert f"which explain {100 * shares.sum():.0f} % of the variance" in text
     assert "the other 14 dimensions" in text
-    assert re.search(r"<dt>A</dt><dd>[^<]* \(\d+ clips\)</dd>", html)
+    assert re.search(r"<dt>A</dt><dd><bdi>[^<]*</bdi> \(\d+ clips\)</dd>", html)

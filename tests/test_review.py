@@ -98,6 +98,16 @@ def test_the_table_can_be_sent_back_and_its_clips_are_not_listed_again(
     assert counts["clips"] == 23 and counts["reviewed"] == 1 and "1 more were reviewed" in page
 
 
+def test_a_decision_about_a_withdrawn_clip_is_not_written_again(
+    corpus: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    table, _, _ = run(corpus, tmp_path / "before")
+    gone = pd.DataFrame({"clip_id": ["anna/gone"], "content": ["abc"], "action": ["set_aside"]})
+    pd.concat([gone, table.head(1).assign(action="keep")]).to_csv(tmp_path / "done.csv", index=False)
+    left, page, counts = run(corpus, tmp_path / "after", reviewed=tmp_path / "done.csv")
+    assert counts["reviewed"] == 1 and "anna/gone" not in {*left["clip_id"]} and "anna/gone" not in page
+
+
 def test_the_next_table_can_replace_the_one_that_was_sent_back(
     corpus: dict[str, list[Path]], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import Manifest, shard_digests
 from signloom.dataset.reviewed import left_out, read_review, settled, short_hash
 from signloom.dataset.sources import Table
+from signloom.dataset.withdrawn import add_withdrawn
 from signloom.errors import SignloomError
 from signloom.files import file_sha256, write_csv
 from signloom.params.dataset import DatasetParams
@@ -46,6 +48,15 @@ def test_a_new_label_brings_all_that_belongs_to_it(tmp_path: Path) -> None:
     ]
     assert clips.loc["a", "gloss_times"] == ""  # the times were those of the other sign
     assert clips.loc["b", "sentence"] == "ball"
+
+
+def test_a_decision_about_a_withdrawn_clip_stops_nothing(tmp_path: Path) -> None:
+    listed = pd.DataFrame({"clip_id": ["gone"], "signer_id": [""], "video_hash": ["h"]})
+    review = "clip_id,action\ngone,set_aside\nb,set_aside\n"
+    with pytest.raises(SignloomError, match="the table has no clip 'gone'"):
+        built(tmp_path, review)
+    add_withdrawn(tmp_path / "withdrawn.csv", listed, [], date(2030, 1, 1))
+    assert built(tmp_path, review).clips["clip_id"].tolist() == ["a", "c"]
 
 
 def test_a_clip_that_is_set_aside_is_a_reject_and_stays_in_its_shard(tmp_path: Path) -> None:

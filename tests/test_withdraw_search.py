@@ -182,17 +182,22 @@ def test_folders_of_frames_and_linked_videos_that_are_still_there_are_counted(
 
 
 def test_git_that_fails_is_said_before_anything_is_removed(
-    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    project: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     subprocess.run(["git", "init", "-q"], check=True)
     before = sorted(path for path in project.rglob("*"))
-    with monkeypatch.context() as patched:
-        patched.setenv("PATH", "/nowhere")
-        run("s1", "--yes", code=2)
-        assert "this project is a git repository; install git" in capsys.readouterr().err
-    (project / ".git/HEAD").write_text("nothing")
+    monkeypatch.setenv("PATH", str(tmp_path_factory.mktemp("programs")))
     run("s1", "--yes", code=2)
-    assert "withdraw: git rev-parse failed: fatal: not a git repository" in capsys.readouterr().err
+    assert "in git, which must answer first: git is not installed" in capsys.readouterr().err
+    program = Path(os.environ["PATH"], "git")
+    # as in a container, where the project's folder is somebody else's
+    program.write_text("#!/bin/sh\necho fatal: detected dubious ownership in repository >&2; exit 128\n")
+    program.chmod(0o755)
+    run("s1", "--yes", code=2)
+    assert "must answer first: fatal: detected dubious ownership" in capsys.readouterr().err
     assert sorted(path for path in project.rglob("*")) == before
 
 

@@ -8,6 +8,7 @@ Outputs: table (the clips to look at, then the decisions), page, metrics. Parame
 
 import pandas as pd
 
+from signloom.dataset.clip_ids import clip_ids
 from signloom.dataset.reviewed import settled
 from signloom.evaluation import review
 from signloom.evaluation.datasets import EmbeddedClips
@@ -35,14 +36,17 @@ def work(job: Job) -> None:
     if "embeddings" in job.inputs:
         files = zip(job.input_list("embeddings"), job.input_list("map"), strict=True)
         evidence.append(review.held_out(signed, [EmbeddedClips(*pair) for pair in files]))
+    rows = pd.read_parquet(job.input("rows"))
     rejects = read_csv(job.input("rejects"), dtype=str, keep_default_na=False)
-    odd += review.twice_in_table(signed, rejects, pd.read_parquet(job.input("rows")))
+    odd += review.twice_in_table(signed, rejects, rows)
     odd += [*odd_lengths(signed), *poorly_found(clips)]
     videos = read_videos(job.input_files(VideosFiles)) if "landmarks" in job.inputs else None
     if videos:
         odd += odd_hands(clips, videos.landmarks)
     table = review.queue(clips, evidence, odd, fit)
+    known = {*clip_ids(rows)}  # a withdrawn clip may stand in a review that nobody could edit
     done = settled(clips, job.input("reviewed")) if "reviewed" in job.inputs else []
+    done = [it for it in done if it.clip_id in known]
     table = review.without(table, [it.clip_id for it in done])
     counts = review.count_reasons(table, len(done))
     write_csv(job.output("table"), review.with_decisions(table, done))

@@ -1,10 +1,9 @@
 """What git says of a project: nothing where there is none, and an error where it cannot answer."""
 
-import os
-import subprocess
 from pathlib import Path
 
 from signloom.errors import SignloomError
+from signloom.git import GitFailed, ask_git
 
 
 def git(*words: str) -> str:
@@ -16,10 +15,6 @@ def git(*words: str) -> str:
     if not any((folder / ".git").exists() for folder in (here, *here.parents)):
         return ""
     try:
-        done = subprocess.run(["git", *words], capture_output=True, check=False)
-    except FileNotFoundError as error:
-        raise SignloomError("withdraw: this project is a git repository; install git") from error
-    if done.returncode:
-        said = os.fsdecode(done.stderr).strip()
-        raise SignloomError(f"withdraw: git {words[0]} failed: {said or 'it says nothing'}")
-    return os.fsdecode(done.stdout)
+        return ask_git(here, *words)
+    except GitFailed as error:
+        raise SignloomError(f"withdraw: this project is in git, which must answer first: {error}") from error
