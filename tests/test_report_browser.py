@@ -96,13 +96,13 @@ def test_every_text_stands_out_from_what_is_behind_it(chromium: Browser, page: P
     assert faint == []
 
 
-def test_the_first_key_skips_to_the_scores_and_what_has_the_focus_is_seen(
+def test_the_first_key_skips_to_the_content_and_what_has_the_focus_is_seen(
     chromium: Browser, page: Path
 ) -> None:
     chromium.open(page, 390)
     chromium.press("Tab")
     active = "document.activeElement"
-    assert chromium.ask(f"{active}.textContent") == "Skip to the scores"
+    assert chromium.ask(f"{active}.textContent") == "Skip to the content"
     assert chromium.ask(f"{active}.getBoundingClientRect().left") >= 0
     chromium.press("Enter")
     assert chromium.ask("location.hash") == "#main"
