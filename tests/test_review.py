@@ -76,7 +76,10 @@ def test_a_wrong_label_is_first_with_its_reason_and_the_right_label(
     # a label of another script has a direction of its own
     assert f"<h3>1. <bdi>{WRONG}</bdi>: “<bdi>GIVE BOOK</bdi>”</h3>" in page
     assert "More like “<bdi>BOOK BOOK</bdi>”" in page
-    assert "5 of its 5 nearest clips" in page and 'href="review.csv"' in page
+    assert (
+        "<p>5 of its 5 nearest clips are “<bdi>BOOK BOOK</bdi>”, all by other signers.</p>" in page
+        and 'href="review.csv"' in page
+    )
     assert not re.search(r'(src|href)="(?!data:|#|review\.csv)', page)
 
 

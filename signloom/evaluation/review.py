@@ -222,7 +222,8 @@ def _of_neighbours(
         return f"nearer to the clips of `{names[other]}` than to the others of `{names[own]}`"
     by = int((theirs & strange).sum())
     signers = f", {'all' if by == theirs.sum() else by} by other signers" if by else ""
-    return f"{theirs.sum()} of its {len(near)} nearest clips are `{names[other]}`{signers}"
+    verb = "is" if theirs.sum() == 1 else "are"
+    return f"{theirs.sum()} of its {len(near)} nearest clips {verb} `{names[other]}`{signers}"
 
 
 def _of_models(sure: int, models: int, other: str, own: str) -> str:
