@@ -369,6 +369,21 @@ def test_a_part_without_clips_is_named_unless_none_was_wanted(new_project: Path,
     assert "no signed clip" not in said("check", "mine")[1]
 
 
+def test_a_copy_of_a_clip_whose_signer_does_not_allow_training_is_named(
+    new_project: Path, said: Said
+) -> None:
+    videos = write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    shutil.copy(videos / "3.mp4", videos / "copy.mp4")
+    checked(new_project, [*ROWS, "copy.mp4,1,sentence 1,s2,train,1.9"])
+    table = new_project / "data/mine/clips.csv"
+    lines = table.read_text().splitlines()
+    allowed = ["none" if line.startswith("3.mp4") else "all" for line in lines[1:]]
+    rows = [f"{line},{consent}" for line, consent in zip(lines[1:], allowed, strict=True)]
+    table.write_text("\n".join([f"{lines[0]},consent", *rows]) + "\n")
+    code, out, _ = said("check", "mine")
+    assert code == 1 and "row 5 does not allow training (consent), and clip copy@-1.9 shows the same" in out
+
+
 def test_a_consent_that_has_ended_stops_check_as_it_stops_a_build(new_project: Path, said: Said) -> None:
     write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
     checked(new_project, ROWS)

@@ -173,7 +173,9 @@ def test_an_unknown_importer_is_refused_with_the_names(root: Path, tmp_path: Pat
 def test_a_wrong_key_of_the_tiers_is_refused(root: Path, tmp_path: Path) -> None:
     text = (root / "params.yaml").read_text("utf-8").replace("elan: []", "elan: [{sentence: a, glos: [b]}]")
     file = write(tmp_path, params__yaml=text) / "params.yaml"
-    with pytest.raises(SignloomError, match=r"params\.yaml:\d+: dataset\.elan\.glos: Extra inputs"):
+    with pytest.raises(
+        SignloomError, match=r"params\.yaml:\d+: unknown key dataset\.elan\.glos; did you mean"
+    ):
         load_params(file)
 
 

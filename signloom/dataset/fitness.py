@@ -65,6 +65,7 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
     )
     findings += [
         *_about_rejects(len(rows), rejects, params),
+        *_about_consents(rows, rejects, clips),
         *_about_review(pd.concat([clips, manifest.aside]), params),
         *_about_times(clips, params),
         *_about_landmarks(clips, params),
@@ -138,6 +139,22 @@ def _about_rejects(rows: int, rejects: pd.DataFrame, params: Params) -> Iterator
             f"{number_of(len(part), 'row is', 'rows are')} rejected as {reason}, "
             f"first {place_of(first['row'])}: {first['detail']}; correct or delete them",
         )
+
+
+def _about_consents(rows: pd.DataFrame, rejects: pd.DataFrame, clips: pd.DataFrame) -> Iterator[Finding]:
+    """Yield clips that show frames of a clip whose signer does not allow training; `rows` have `content`."""
+    refused = rows[rows["row"].isin(rejects["row"][rejects["reason"] == "no_consent"])]
+    for row in refused[refused["content"] != ""].itertuples():
+        same = clips[clips["video_hash"] == row.content]
+        start, end = float(row.start_s or 0), float(row.end_s or "inf")
+        shared = same[(same["start_s"].fillna(0.0) < end) & (same["end_s"].fillna(np.inf) > start)]
+        if len(shared):
+            yield Finding(
+                True,
+                f"{place_of(row.row)} does not allow training (consent), and clip "
+                f"{shared['clip_id'].iloc[0]} shows the same frames and does; ask the signer, and correct "
+                "one of the two",
+            )
 
 
 def _about_review(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
