@@ -381,7 +381,8 @@ def test_a_copy_of_a_clip_whose_signer_does_not_allow_training_is_named(
     rows = [f"{line},{consent}" for line, consent in zip(lines[1:], allowed, strict=True)]
     table.write_text("\n".join([f"{lines[0]},consent", *rows]) + "\n")
     code, out, _ = said("check", "mine")
-    assert code == 1 and "row 5 does not allow training (consent), and clip copy@-1.9 shows the same" in out
+    assert code == 1 and "1 clip shows frames that another row does not allow for training (consent)" in out
+    assert "first copy@-1.9 those of row 5; ask the signer" in out
 
 
 def test_a_consent_that_has_ended_stops_check_as_it_stops_a_build(new_project: Path, said: Said) -> None:

@@ -57,6 +57,13 @@ def test_a_decision_about_a_withdrawn_clip_stops_nothing(tmp_path: Path) -> None
         built(tmp_path, review)
     add_withdrawn(tmp_path / "withdrawn.csv", listed, [], date(2030, 1, 1))
     assert built(tmp_path, review).clips["clip_id"].tolist() == ["a", "c"]
+    # a clip that came back and that is withdrawn by its signer alone
+    add_withdrawn(tmp_path / "withdrawn.csv", listed.head(0), ["anna"], date(2030, 1, 1))
+    head, *rows = TABLE.splitlines()
+    lines = [f"{head},signer_id", *(f"{row},ben" for row in rows), "d.npy,2,tree,TREE,nature,,anna"]
+    table = "\n".join(lines) + "\n"
+    clips = built(tmp_path, review + "d,set_aside\n", table).clips
+    assert clips["clip_id"].tolist() == ["a", "c"]
 
 
 def test_a_clip_that_is_set_aside_is_a_reject_and_stays_in_its_shard(tmp_path: Path) -> None:

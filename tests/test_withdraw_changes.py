@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from checkouts import change_params
 from row_project import CLIPS
 from videos import write_video
 from withdrawals import TODAY, hash_of, run, write_built_project
@@ -47,6 +48,58 @@ def test_a_list_holds_for_a_corpus_named_by_its_folder_its_table_or_a_link(tmp_p
             assert lists_of(place) == [named] and withdrawn_from(place)["clip_id"].tolist() == ["A/1"]
         named.unlink()
     assert withdrawn_from(table).empty
+
+
+def test_a_folder_has_the_list_of_older_versions_only_where_no_table_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    clips = pd.DataFrame({"clip_id": ["A/1"], "signer_id": [""], "video_hash": ["h"]})
+    add_withdrawn(tmp_path / "withdrawn.csv", clips, [], TODAY)
+    assert len(withdrawn_from(tmp_path / "mine")) == 1
+    (tmp_path / "clips.csv").touch()
+    assert withdrawn_from(tmp_path / "mine").empty and len(withdrawn_from(tmp_path / "clips.csv")) == 1
+
+
+def test_empty_files_of_others_are_not_withdrawn_with_one(project: Path) -> None:
+    Path(f"data/own/rows/{CLIPS[4]}.npy").write_bytes(b"")
+    Path(f"data/own/rows/{CLIPS[7]}.npy").write_bytes(b"")
+    run("--clips", CLIPS[4], "--yes")
+    left = Table.read(dataset(), HashCache(project / "h.json")).rows["video"].tolist()
+    assert f"{CLIPS[7]}.npy" in left and f"{CLIPS[4]}.npy" not in left
+
+
+def test_a_link_in_a_product_folder_does_not_lead_a_withdrawal_to_the_videos(project: Path) -> None:
+    before = sorted(Path("data/own/rows").rglob("*.npy"))
+    Path("build/report/videos").symlink_to(project / "data/own/rows")
+    run("s1", "--yes")
+    assert (
+        sorted(Path("data/own/rows").rglob("*.npy")) == before
+        and not Path("build/report/index.html").exists()
+    )
+
+
+def test_a_cut_to_the_end_of_a_build_is_the_whole_video_of_the_table(project: Path) -> None:
+    change_params(project, {"dataset": {"frame_rate": 25.0}})
+    old, cut = CLIPS[4], f"{CLIPS[4]}@-1.6"
+    for path in (Path("build/manifest.parquet"), Path("build/pose_features/00.parquet")):
+        rows = pd.read_parquet(path)
+        ends = {"end_s": [1.6 if clip == old else None for clip in rows["clip_id"]], "start_s": None}
+        rows.assign(clip_id=rows["clip_id"].replace(old, cut), **ends).to_parquet(path)
+    run("--clips", old, "--yes")
+    assert not Path("build/pose_features/00.npy").exists() and Path("build/pose_features/01.npy").exists()
+    assert cut in {*withdrawn_from(TABLE)["clip_id"]}
+    run("--verify")
+
+
+def test_a_video_of_which_another_part_stays_is_not_hashed_again(tmp_path: Path) -> None:
+    write_video(tmp_path / "v/a.mp4", 50)
+    (tmp_path / "clips.csv").write_text("video,start_s,end_s,gloss\na.mp4,0.000,1,A\na.mp4,1,2,A\n")
+    given = {**dataset_of_videos(), "table": str(tmp_path / "clips.csv"), "videos": str(tmp_path / "v")}
+    hashes = HashCache(tmp_path / "h.json")
+    content = hashes.hash_all([tmp_path / "v/a.mp4"])[tmp_path / "v/a.mp4"]
+    named = pd.DataFrame({"clip_id": ["a@0-1"], "signer_id": [""], "video_hash": [content]})
+    add_withdrawn(tmp_path / "withdrawn.csv", named, [], TODAY)
+    assert len(Table.read(DatasetParams.model_construct(**given), hashes).rows) == 1
+    assert content in (tmp_path / "h.json").read_text()
 
 
 def test_a_video_that_changed_since_the_build_is_withdrawn_with_its_products(project: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from checkouts import change_params
 from row_project import CLIPS
 from withdrawals import TODAY, hash_of, picture_of, run, write_built_project
 
@@ -113,6 +114,32 @@ def test_links_to_other_folders_are_searched_and_emptied(
     (disk / "round").symlink_to(disk)
     (project / "notes").symlink_to(disk)
     assert f"notes/copy.csv: clip {CLIPS[4]}" in left(capsys)
+
+
+def test_videos_of_other_corpora_are_not_opened_and_links_are_the_files_they_lead_to(
+    withdrawn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = withdrawn / f"data/two/videos/{CLIPS[4]}.mp4"
+    other.parent.mkdir(parents=True)
+    other.write_text(CLIPS[4])
+    Path("config/presets/two.yaml").write_text("dataset: {videos: data/two/videos}\n")
+    subprocess.run(["git", "init", "-q"], check=True)
+    Path("data/own/notes.txt").write_text(CLIPS[4])
+    subprocess.run(["git", "add", "data/own/notes.txt"], check=True)
+    Path("corpus").symlink_to("data")
+    said = left(capsys, code=0)
+    assert "own/notes.txt: clip" in said and "two" not in said
+
+
+def test_a_corpus_outside_the_checkout_has_no_history_there(
+    project: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path_factory.mktemp("corpus") / "own"
+    Path("data/own").rename(place)
+    change_params(project, {"dataset": {"table": f"{place}/clips.csv", "videos": f"{place}/rows"}})
+    subprocess.run(["git", "init", "-q"], check=True)
+    run("s1", "--yes")
+    assert "nothing is left" in left(capsys, code=0)
 
 
 def test_names_in_arrays_are_found(withdrawn: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from signloom.errors import SignloomError
 from signloom.withdrawal.caches import DvcCache
 
 # MD5 by what the copy is of
@@ -60,6 +61,26 @@ def test_copies_of_what_is_there_stay_those_of_other_presets_and_of_data_too(cac
 def test_data_that_dvc_knows_stays_where_there_is_no_git(cache: DvcCache) -> None:
     shutil.rmtree(".git")
     assert doomed(cache) == {"gone", "orphan"}
+
+
+def test_data_that_dvc_knows_must_be_readable(cache: DvcCache) -> None:
+    Path("far/away/videos.dvc").write_text("<<<<<<< ours\nouts: [\n")
+    with pytest.raises(SignloomError, match=r"far/away/videos\.dvc says which data of DVC stay: mend it"):
+        cache.doomed()
+
+
+def test_a_history_without_the_lock_file_and_a_project_in_a_folder_of_git_are_read(
+    cache: DvcCache, tmp_path: Path
+) -> None:
+    shutil.rmtree(".git")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "init", "-q", ".."], check=True)
+    lock = Path("dvc.lock").read_text()
+    for text in (lock, None, "stages: {}\n"):
+        Path("dvc.lock").write_text(text) if text else Path("dvc.lock").unlink()
+        subprocess.run(["git", "add", "-A", "dvc.lock"], check=True)
+        subprocess.run([*git, "commit", "-q", "-m", "a"], check=True)
+    assert doomed(fill(tmp_path / "shared")) == {"gone", "there"}
 
 
 def test_of_a_shared_cache_only_copies_go_that_this_project_names(cache: DvcCache, tmp_path: Path) -> None:

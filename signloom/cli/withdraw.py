@@ -45,6 +45,7 @@ class Asked:
     rows: pd.DataFrame  # row, signer_id, clip_id, video_hash; one for each content that a clip has or had
     signers: list[str]
     beside: list[str]  # lines about clips that stay
+    lengths: dict[str, float | None]  # of contents in seconds
 
 
 def withdraw(
@@ -75,11 +76,15 @@ def withdraw(
         print(f"no consent in {dataset.table} has ended; nothing was removed")
         return 0
     parts = pd.concat([table[["clip_id", "video_hash"]] for table in (asked.rows, listed)])
-    others = {build: build.clips_of(parts) for build in builds}
+    others = {build: build.clips_of(parts, asked.lengths) for build in builds}
     builds += [] if own.is_told else [own]  # it may have scratch files
     named = {build: {*ids, *others.get(build, ())} for build in builds}
-    files = {build: build.derived(named[build]) for build in builds}
+    # of a content whose length is not known, a cut to the end cannot be told from another
+    doubtful = {content for content in hashes if asked.lengths.get(content) is None}
+    files = {build: build.derived({*named[build], *build.clips_with(doubtful)}) for build in builds}
     cache = DvcCache.find()
+    if cache:
+        cache.doomed()  # what it cannot read must be said before anything is deleted
     print("\n".join(plan(dataset, asked, files, cache)))
     if not yes:
         print("\nnothing was removed; add --yes to remove it")
@@ -122,7 +127,10 @@ def find(
     chosen = rows[out & (rows["clip_id"] != "")]
     paths = [Path(dataset.videos) / video for video in chosen["video"]]
     with tempfile.TemporaryDirectory() as scratch:  # no cache of hashes may keep those of withdrawn videos
-        known_hashes = Sources(dataset, paths, HashCache(Path(scratch) / "hashes.json")).hashes
+        sources = Sources(dataset, paths, HashCache(Path(scratch) / "hashes.json"))
+    known_hashes = sources.hashes
+    places = {content: path for path, content in known_hashes.items()}
+    lengths = sources.lengths(places, {*places})
     built = own.hashes({*chosen["clip_id"]})
     found = [
         (row.row, row.signer_id, row.clip_id, content)
@@ -132,7 +140,7 @@ def find(
     table = pd.DataFrame(found, columns=["row", "signer_id", "clip_id", "video_hash"])
     whole = {*listed["signer_id"][listed["clip_id"] == ""]}
     stay = [*beside(dataset, rows, {*chosen["clip_id"]}, signers)] if len(chosen) else []
-    return Asked(table, [name for name in signers if name not in whole], stay)
+    return Asked(table, [name for name in signers if name not in whole], stay, lengths)
 
 
 def plan(
@@ -149,6 +157,7 @@ def plan(
     for build, its in files.items():
         size = sum(file.stat().st_size for file in its if file.exists())
         lines.append(f"build     {build.folder}: {number_of(len(its), 'file', 'files')}, {size / 1e6:.1f} MB")
+        lines += [f"          {link} leads to {there}: its files too" for link, there in build.links.items()]
     lines.append("records   Snakemake's logs, and its records of these files")
     if cache:
         lines.append(f"cache     DVC's copies in {cache.folder} of all products that do not stay")
@@ -307,7 +316,10 @@ def _videos_left(dataset: DatasetParams, hashes: set[str]) -> list[Path]:
 
 
 def _commits(table: Path) -> int:
-    """Return how many commits have changed the table, 0 without git."""
+    """Return how many commits have changed the table, 0 without git and for a table elsewhere."""
+    top = git("rev-parse", "--show-toplevel")
+    if not top or not table.resolve().is_relative_to(Path(top).resolve()):
+        return 0
     return int(git("rev-list", "--count", "--all", "--", str(table)) or 0)
 
 

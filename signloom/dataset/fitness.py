@@ -142,19 +142,23 @@ def _about_rejects(rows: int, rejects: pd.DataFrame, params: Params) -> Iterator
 
 
 def _about_consents(rows: pd.DataFrame, rejects: pd.DataFrame, clips: pd.DataFrame) -> Iterator[Finding]:
-    """Yield clips that show frames of a clip whose signer does not allow training; `rows` have `content`."""
+    """Yield clips most of whose frames are in a row that does not allow training; `rows` have `content`."""
     refused = rows[rows["row"].isin(rejects["row"][rejects["reason"] == "no_consent"])]
-    for row in refused[refused["content"] != ""].itertuples():
-        same = clips[clips["video_hash"] == row.content]
-        start, end = float(row.start_s or 0), float(row.end_s or "inf")
-        shared = same[(same["start_s"].fillna(0.0) < end) & (same["end_s"].fillna(np.inf) > start)]
-        if len(shared):
-            yield Finding(
-                True,
-                f"{place_of(row.row)} does not allow training (consent), and clip "
-                f"{shared['clip_id'].iloc[0]} shows the same frames and does; ask the signer, and correct "
-                "one of the two",
-            )
+    shown = clips[clips["video_hash"].isin({*refused["content"]} - {""})].groupby("video_hash")
+    found: list[tuple[object, str]] = []
+    for row in refused[refused["content"].isin(shown.groups)].itertuples():
+        same = shown.get_group(row.content)
+        start, end, begins = float(row.start_s or 0), float(row.end_s or "inf"), same["start_s"].fillna(0.0)
+        shared = np.minimum(begins + same["seconds"], end) - np.maximum(begins, start)
+        most = same["clip_id"][shared > 0.5 * same["seconds"].clip(upper=end - start)]
+        found += [(row.row, clip) for clip in most]
+    if found:
+        many = number_of(len({clip for _, clip in found}), "clip shows", "clips show")
+        yield Finding(
+            True,
+            f"{many} frames that another row does not allow for training (consent), first {found[0][1]} "
+            f"those of {place_of(found[0][0])}; ask the signer, and correct one of the two",
+        )
 
 
 def _about_review(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from signloom.console import number_of
+from signloom.dataset.clip_ids import clip_ids
 from signloom.dataset.forms.table_files import read_table
 from signloom.dataset.forms.texts import one_form, spelled
+from signloom.dataset.importers import all_rows
 from signloom.dataset.withdrawn import withdrawn_from
 from signloom.errors import SignloomError
 from signloom.params.dataset import DatasetParams
@@ -125,8 +127,10 @@ def relabelled(rows: pd.DataFrame, ids: Sequence[str], dataset: DatasetParams) -
     glosses become unknown. A decision about a clip that has since changed or was withdrawn is left out.
     Raises SignloomError for a clip that the table lacks, and for a label that no clip has.
     """
-    path, withdrawn = dataset.review, {*withdrawn_from(dataset.table)["clip_id"]}
-    about = [it for it in _about([*ids, *withdrawn], path) if it.clip_id not in withdrawn]
+    path, about = dataset.review, _about(ids, dataset.review)
+    if not {it.clip_id for it in about} <= {*ids} and len(listed := withdrawn_from(dataset.table)):
+        out = ({*listed["clip_id"]} | {*clip_ids(all_rows(dataset))}) - {*ids}
+        about = [it for it in _about([*ids, *out], path) if it.clip_id not in out]
     place = {clip_id: number for number, clip_id in reversed(list(enumerate(ids)))}
     labels = rows["sentence"].tolist()
     # of the rows with a label the first one with an id that can be used

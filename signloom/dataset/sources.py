@@ -142,6 +142,16 @@ class Sources:
             )
         return self._lengths[path]
 
+    def lengths(self, paths: dict[str, Path], named: set[str]) -> dict[str, float | None]:
+        """Return the lengths in seconds of the contents `named`, which lie at `paths`; None if not known."""
+        found: dict[str, float | None] = {}
+        for content in named & paths.keys() - {""}:
+            try:
+                found[content] = self.length_s(paths[content])
+            except SignloomError:  # the manifest says what is wrong with it
+                found[content] = None
+        return found
+
     def _length(self, path: Path) -> float | None:
         if path.is_dir():
             return len(files_of(path)) / (self.dataset.frame_rate or FOLDER_FPS)
@@ -204,12 +214,12 @@ class Table:
         sources = Sources(dataset, paths, hashes)
         if len(listed := withdrawn_from(dataset.table)):
             contents = [sources.hashes.get(path, "") for path in paths]
-            lengths = _lengths(sources, dict(zip(contents, paths, strict=True)), {*listed["video_hash"]})
+            lengths = sources.lengths(dict(zip(contents, paths, strict=True)), {*listed["video_hash"]})
             out = same_parts(rows, contents, listed, lengths)
-            # a cache that stays in the project must not name them
-            hashes.forget(path for path, gone in zip(paths, out, strict=True) if gone)
-            rows = rows[~out].reset_index(drop=True)
-            paths = [path for path, gone in zip(paths, out, strict=True) if not gone]
+            left = [path for path, gone in zip(paths, out, strict=True) if not gone]
+            # a cache that stays in the project must not name them; of a video, other parts may stay
+            hashes.forget({*paths} - {*left})
+            rows, paths = rows[~out].reset_index(drop=True), left
         return cls(dataset, rows, paths, sources)
 
     def with_content(self) -> pd.DataFrame:
@@ -219,17 +229,6 @@ class Table:
     def refuse_ended(self) -> None:
         """Raise SignloomError if the consent to a clip has ended."""
         refuse_ended(self.dataset.table, self.rows, date.today())
-
-
-def _lengths(sources: Sources, paths: dict[str, Path], named: set[str]) -> dict[str, float | None]:
-    """Return the lengths in seconds of the contents `named`, which lie at `paths`; None if not known."""
-    lengths: dict[str, float | None] = {}
-    for content in named & paths.keys() - {""}:
-        try:
-            lengths[content] = sources.length_s(paths[content])
-        except SignloomError:  # the manifest says what is wrong with it
-            lengths[content] = None
-    return lengths
 
 
 def read_sources(dataset: DatasetParams, hashes: HashCache) -> pd.DataFrame:

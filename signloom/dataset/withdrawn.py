@@ -5,6 +5,7 @@ A row names a clip (`clip_id`), or all clips of a signer (`signer_id` without `c
 are one corpus, so the folder's list and those of its tables hold for all of them.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +23,7 @@ from signloom.files import write_csv
 
 _NAME = "withdrawn.csv"
 _CUT = re.compile(r"@([^@-]*)-([^@-]*)$")  # of a clip's id
+_OF_NOTHING = hashlib.sha256().hexdigest()  # all empty files have it
 COLUMNS = ["clip_id", "signer_id", "video_hash", "withdrawn_on"]
 
 
@@ -43,12 +45,17 @@ def lists_of(table: str | Path) -> list[Path]:
     for place in (Path(table), Path(table).resolve()):
         own = list_beside(place)
         if place.is_dir():
-            # earlier versions wrote one for all folders beside it
-            lists = [own if own.exists() else own.with_name(_NAME), place / _NAME]
+            lists = [own if own.exists() else _of_older_version(own), place / _NAME]
         else:
             lists = [own, list_beside(place.parent)]
         found |= dict.fromkeys(path for path in lists if path.exists())
     return [*{path.resolve(): path for path in reversed(found)}.values()][::-1]
+
+
+def _of_older_version(own: Path) -> Path:
+    """Return the list that earlier versions wrote for all folders beside it, if it is not that of a table."""
+    tables = [path for path in own.parent.glob("*") if path.suffix.lower() in (".csv", ".tsv", ".xlsx")]
+    return own if any(not path.name.endswith(_NAME) for path in tables) else own.with_name(_NAME)
 
 
 def withdrawn_from(table: str | Path) -> pd.DataFrame:
@@ -63,7 +70,7 @@ def read_withdrawn(path: Path) -> pd.DataFrame:
     A folder without a list of its own has the one that earlier versions wrote for all folders beside it.
     """
     if not path.exists():
-        path = path.with_name(_NAME)
+        path = _of_older_version(path)
     if not path.exists():
         return pd.DataFrame(columns=COLUMNS, dtype=str)
     return read_table(path, COLUMNS)[COLUMNS]
@@ -90,7 +97,8 @@ def same_parts(
     The id of a clip may change: another file of its name arrives, or a spreadsheet writes its times anew.
     With the `lengths` of contents in seconds, a part that ends with its video is one without an end.
     """
-    named, known = listed[(listed["clip_id"] != "") & (listed["video_hash"] != "")], lengths or {}
+    told = (listed["clip_id"] != "") & ~listed["video_hash"].isin(["", _OF_NOTHING])
+    named, known = listed[told], lengths or {}
     parts = {
         (row.video_hash, *_part(*_times_of(row.clip_id), known.get(row.video_hash)))
         for row in named.itertuples()

@@ -3,7 +3,7 @@
 import base64
 import html
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,6 @@ from signloom.files import read_csv
 from signloom.params.presets import PRODUCT_FOLDERS
 from signloom.progress import track
 from signloom.withdrawal.traces import Words, fingerprints, names_of
-from signloom.withdrawal.walk import files_below
 
 BUILD, METRICS = Path("build"), Path("metrics")
 # made clip by clip, so that a shard without the clips is as it would be without them
@@ -76,15 +75,27 @@ class Build:
         mine = table[table["clip_id"].isin([*clips])]
         return dict(zip(mine["clip_id"], mine["video_hash"], strict=True))
 
-    def clips_of(self, listed: pd.DataFrame) -> list[str]:
-        """Return what its manifest calls the parts of videos that `listed` (`clip_id, video_hash`) names."""
+    def clips_of(self, listed: pd.DataFrame, lengths: Mapping[str, float | None] | None = None) -> list[str]:
+        """Return what its manifest calls the parts of videos that `listed` (`clip_id, video_hash`) names.
+
+        `lengths` are those of contents in seconds, as far as they are known.
+        """
         manifest = self.folder / "manifest.parquet"
         if not manifest.exists():
             return []
         table = pd.read_parquet(manifest)
         times = table.reindex(columns=["start_s", "end_s"]).astype(object)
         times = times.where(times.notna(), "")
-        return sorted(table["clip_id"][same_parts(times.astype(str), table["video_hash"].tolist(), listed)])
+        contents = table["video_hash"].tolist()
+        return sorted(table["clip_id"][same_parts(times.astype(str), contents, listed, lengths)])
+
+    def clips_with(self, hashes: Set[str]) -> list[str]:
+        """Return all clips of contents of which `clips_of` may not know the parts."""
+        manifest = self.folder / "manifest.parquet"
+        if not manifest.exists():
+            return []
+        table = pd.read_parquet(manifest, columns=["clip_id", "video_hash"])
+        return sorted(table["clip_id"][table["video_hash"].isin([*hashes])])
 
     def shards_without(self, clips: Set[str]) -> list[Path]:
         """Return the files of shards that have no row of `clips`, and the lists of such shards.
@@ -123,14 +134,21 @@ class Build:
                 if not path.is_dir():
                     yield path
                 elif path.name in inner:
-                    yield from files_below(path)
+                    # a product folder may lie on another disk; a link in it may lead to the videos
+                    yield from (file for file in sorted(path.rglob("*")) if not file.is_dir())
+
+    @property
+    def links(self) -> dict[Path, Path]:
+        """The product folders that are links, and where these lead."""
+        folders = [self.folder, *self.folder.glob("*")]
+        return {path: path.resolve() for path in sorted(folders) if path.is_symlink() and path.is_dir()}
 
     def fingerprints(self, clips: Set[str]) -> Words:
         """Return the fingerprints of rows and pictures of `clips` that no other clip has."""
         mine, rest = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
         for clip_id, rows in self._rows():
             (rest if clips.isdisjoint(names_of(clip_id)) else mine).append(fingerprints(rows))
-        pages = [file for file in files_below(self.folder) if file.suffix == ".html"]
+        pages = [file for file in self._products() if file.suffix == ".html"]
         for page in pages:
             mine += [
                 _of_picture(img) for img in _PICTURE.findall(page.read_text("utf-8")) if _names(img, clips)
@@ -139,7 +157,7 @@ class Build:
 
     def _rows(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """Yield clip and rows of every array that has an index, and of the embeddings."""
-        below = [*files_below(self.folder)]
+        below = [*self._products()]
         indexes = [path for path in below if path.suffix == ".parquet" and _array_of(path).exists()]
         for index in track(indexes, "fingerprints", unit="array"):
             table = pd.read_parquet(index)

@@ -6,6 +6,7 @@ Both keep these in plain files, so no engine is imported. DVC's command says whe
 import base64
 import binascii
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -19,7 +20,6 @@ import yaml
 
 from signloom.errors import PRESETS, SignloomError
 from signloom.withdrawal.git import git
-from signloom.withdrawal.walk import files_below
 
 SNAKEMAKE, DVC = Path(".snakemake"), Path(".dvc")
 _NO_DATA = {".git", ".venv", ".dvc", ".snakemake"}  # folders without files that `dvc add` writes
@@ -113,9 +113,10 @@ def _hashes_that_stay() -> set[str]:
     for lock in _locks():
         outs = [out for stage in _yaml(lock).get("stages", {}).values() for out in stage.get("outs", [])]
         found |= {str(out.get("md5", "")) for out in outs if Path(str(out.get("path", ""))).exists()}
-    for file in files_below(Path(), lambda folder: folder.name not in _NO_DATA):
-        if file.suffix == ".dvc" and file.is_file():
-            found |= {str(out.get("md5", "")) for out in _yaml(file).get("outs", [])}
+    for folder, below, names in os.walk("."):
+        below[:] = [name for name in below if name not in _NO_DATA]
+        for file in (Path(folder, name) for name in names if name.endswith(".dvc")):
+            found |= {str(out.get("md5", "")) for out in _yaml(file).get("outs") or []}
     return found
 
 
@@ -129,14 +130,19 @@ def _hashes_named(cache: Path) -> Iterator[str]:
     texts = [path.read_text("utf-8") for path in (cache / "runs").rglob("*") if path.is_file()]
     for lock in _locks():
         texts.append(lock.read_text("utf-8"))
-        commits = git("rev-list", "--all", "--", str(lock)).split()
-        texts += [git("show", f"{commit}:{lock.as_posix()}") for commit in commits]
+        # those that deleted the file have none to show
+        commits = git("log", "--all", "--diff-filter=AMRCT", "--format=%H", "--", str(lock)).split()
+        texts += [git("show", f"{commit}:./{lock.as_posix()}") for commit in commits]
     for text in texts:
         yield from re.findall(r"\bmd5: ['\"]?([0-9a-f]+(?:\.dir)?)", text)
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    tree = yaml.load(path.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    try:
+        tree = yaml.load(path.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise SignloomError(f"withdraw: {path} says which data of DVC stay: mend it: {said}") from error
     return tree if isinstance(tree, dict) else {}
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pandas as pd
 from signloom.dataset.importers import annotation_sources
 from signloom.dataset.reviewed import hash_start
 from signloom.dataset.withdrawn import lists_of, withdrawn_from
+from signloom.errors import PRESETS, SignloomError
 from signloom.params.dataset import DatasetParams
+from signloom.params.presets import load_presets
 from signloom.progress import track
 from signloom.withdrawal.builds import METRICS
 from signloom.withdrawal.caches import DvcCache
@@ -61,10 +64,12 @@ def search(dataset: DatasetParams, cache: DvcCache | None, videos_left: bool) ->
     traces, weak = _traces(withdrawn_from(dataset.table), np.concatenate([np.zeros(0, np.uint64), *known]))
     places = [Path(), *([cache.folder] if cache and cache.is_shared else [])]
     places += [cache.site] if cache and cache.site else []
-    files = [file for place in places for file in _files(place, Path(dataset.videos))]
+    shut_folders: list[str] = []
+    videos = _videos_of_presets() | {Path(dataset.videos).resolve()}
+    files = [file for place in places for file in _files(place, videos, shut_folders)]
     own, sources = {path.resolve() for path in (*lists_of(dataset.table), *stores)}, _sources(dataset)
     found: dict[Path, set[str]] = {}
-    aside: dict[Path, set[str]] = {}
+    aside = {Path(folder): {"this folder cannot be read"} for folder in shut_folders}
     size = 0
     for file in track(files, "searching", unit="file"):
         if not file.is_file() or file.resolve() in own:
@@ -76,7 +81,7 @@ def search(dataset: DatasetParams, cache: DvcCache | None, videos_left: bool) ->
             shut |= {content.unread} - {""}
         if what:
             remembered = videos_left and cache and cache.site in file.parents and "rows" not in what
-            (aside if remembered or file in sources else found)[file] = what | shut
+            (aside if remembered or file.resolve() in sources else found)[file] = what | shut
         elif shut:
             aside[file] = shut
     return Searched(found, aside, len(files), size)
@@ -99,17 +104,26 @@ def _by_path(file: Path, traces: Traces, weak: set[str]) -> set[str]:
     return traces.in_bytes(b"\n" + os.fsencode(file) + b"\n") | {f"clip {clip}" for clip in short}
 
 
-def _files(place: Path, videos: Path) -> Iterator[Path]:
+def _videos_of_presets() -> set[Path]:
+    """Return the folders of videos of all corpora of the project: sources, which are not opened."""
+    found = set()
+    for names in ([], *([file.stem] for file in sorted(PRESETS.glob("*.yaml")))):
+        with suppress(SignloomError):  # a preset that cannot be used
+            found.add(Path(load_presets(names).dataset.videos).resolve())
+    return found
+
+
+def _files(place: Path, videos: set[Path], shut: list[str]) -> Iterator[Path]:
     def enters(folder: Path) -> bool:
         programs = folder.parent == Path(".snakemake") and folder.name.startswith("conda")
         return not programs and folder.name not in _SKIPPED and not _is(folder, videos)
 
-    return files_below(place, enters)
+    return files_below(place, enters, lambda error: shut.append(str(error.filename)))
 
 
-def _is(folder: Path, videos: Path) -> bool:
-    """Return whether `folder` is that of the source videos, and not one that also holds the products."""
-    return folder.resolve() == videos.resolve() and not Path.cwd().is_relative_to(videos.resolve())
+def _is(folder: Path, videos: set[Path]) -> bool:
+    """Return whether `folder` is one of source videos, and not one that also holds the products."""
+    return folder.resolve() in videos and not Path.cwd().is_relative_to(folder.resolve())
 
 
 def _sources(dataset: DatasetParams) -> set[Path]:
@@ -117,4 +131,5 @@ def _sources(dataset: DatasetParams) -> set[Path]:
     known = annotation_sources(dataset.importer, Path(dataset.table))
     in_git = {Path(name) for name in git("ls-files", "-z").split("\0") if name}
     kept = {path for path in in_git if path.parts[0] not in _PRODUCTS_IN_GIT}
-    return {*known, *kept, *(Path(name) for name in (dataset.review,) if name)}
+    named = [*known, *kept, *(Path(name) for name in (dataset.review,) if name)]
+    return {path.resolve() for path in named}
