@@ -43,6 +43,10 @@ def test_a_video_gets_times_in_words_as_json_and_as_a_tier(
     assert annotated == [
         (round(1000 * one["start_s"]), round(1000 * one["end_s"]), one["gloss"]) for one in said["glosses"]
     ]
+    eaf.write_text(eaf.read_text("utf-8").replace(">BOY<", ">GIRL<"), "utf-8")  # corrected by hand
+    assert main(["align", *given, "--eaf", str(eaf)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "clip.eaf exists" in err and ">GIRL<" in eaf.read_text("utf-8")
     assert main(["align", *given]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[-1] for line in lines[2:]] == ["APPLE", "BOY"]

@@ -22,6 +22,7 @@ from pympi.Elan import Eaf
 from signloom.__main__ import main
 from signloom.cli import predict
 from signloom.dataset.importers import load_table
+from signloom.errors import SignloomError
 from signloom.features.pose.layout import RAW_PARTS
 from signloom.inference.annotations import AnsweredPassage, glosses, write_eaf, write_subtitles
 from signloom.inference.answer import Answer, Match
@@ -147,6 +148,36 @@ def test_pympi_reads_the_tiers_and_refused_passages_have_no_annotation(tmp_path:
     write_eaf(path, [], None, "sentence")  # over the first one, and with nothing to say
     assert Eaf(str(path)).media_descriptors == []
     assert [file.name for file in path.parent.iterdir()] == ["a.eaf"]
+
+
+def test_an_eaf_file_that_a_person_made_or_changed_is_never_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.eaf"
+    write_eaf(path, PASSAGES, None, "sentence")
+    saved = Eaf(str(path))  # as ELAN saves it, with other ids and a property of its own
+    saved.add_property("URN", "urn:nl-mpi-tools-elan-eaf:1")
+    saved.to_file(str(path))
+    write_eaf(path, PASSAGES, None, "sentence")
+    changed = Eaf(str(path))
+    changed.add_annotation("sentence", 10_000, 11_000, "By hand.")
+    changed.to_file(str(path))
+    own = tmp_path / "own.eaf"
+    Eaf(author="Anna").to_file(str(own))
+    (tmp_path / "broken.eaf").write_text("<x")
+    for file in (path, own, tmp_path / "broken.eaf"):
+        before = file.read_bytes()
+        with pytest.raises(SignloomError, match=rf"{file.name} exists, and Signloom did not write it, or"):
+            write_eaf(file, PASSAGES, None, "sentence")
+        assert file.read_bytes() == before
+
+
+def test_predict_ends_before_its_work_where_an_eaf_file_would_be_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.mp4").touch()
+    Eaf(author="Anna").to_file(str(tmp_path / "a.eaf"))
+    given = ["predict", str(tmp_path / "a.mp4"), "--eaf", str(tmp_path / "a.eaf")]
+    assert main([*given, "--bundle", str(tmp_path / "a.mp4")]) == 2  # not even the bundle is read
+    assert "a.eaf exists, and Signloom did not write it" in capsys.readouterr().err
 
 
 # the order of elements below the root, and the attributes that each must have, in ELAN's schema 2.8

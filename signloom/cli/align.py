@@ -12,7 +12,7 @@ from signloom.console import json_line
 from signloom.dataset.forms.table_files import read_table
 from signloom.dataset.forms.texts import one_form
 from signloom.errors import SignloomError
-from signloom.inference.annotations import GLOSSES, Annotation, annotation, write_tiers
+from signloom.inference.annotations import GLOSSES, Annotation, annotation, refuse_others, write_tiers
 from signloom.inference.engine import SignEngine
 from signloom.inference.video import (
     Tracker,
@@ -50,7 +50,8 @@ class TimedGloss(NamedTuple):
 def align(args: argparse.Namespace) -> int:
     """Print the times of the glosses of every clip; return the exit code, 2 if one has none.
 
-    Raises SignloomError if the table or the bundle cannot be used, or the bundle does not know a gloss.
+    Raises SignloomError if the table or the bundle cannot be used, the bundle does not know a gloss, or an
+    ELAN file would be lost.
     """
     table = args.glosses is None
     if table:
@@ -64,6 +65,8 @@ def align(args: argparse.Namespace) -> int:
         except SignloomError as error:
             raise SignloomError(f"{line.where or '--glosses'}: {error}") from error
     targets = eaf_paths(args.eaf, lines, table) if args.eaf else {}
+    for file in targets.values():
+        refuse_others(file)
     said: dict[Path, list[Annotation]] = {}
     failed = False
     with only_errors(), bundle_tracker(engine) as tracker:

@@ -132,7 +132,12 @@ def _add_predict(commands: Any) -> None:
     files = parser.add_argument_group(
         "files of answers, of one video, stream or camera; a video is cut into passages first"
     )
-    files.add_argument("--eaf", type=path, metavar="FILE", help="write ELAN tiers of sentences and glosses")
+    files.add_argument(
+        "--eaf",
+        type=path,
+        metavar="FILE",
+        help="write ELAN tiers of sentences and glosses; never over a file that a person made or changed",
+    )
     files.add_argument("--vtt", type=path, metavar="FILE", help="write the sentences as WebVTT subtitles")
     files.add_argument("--srt", type=path, metavar="FILE", help="write the sentences as SubRip subtitles")
 

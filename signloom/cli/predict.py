@@ -17,7 +17,7 @@ from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
 from signloom.features.pose.faces import FaceFinder
 from signloom.gate import is_hidden, why_shut
-from signloom.inference.annotations import AnsweredPassage, write_eaf, write_subtitles
+from signloom.inference.annotations import AnsweredPassage, refuse_others, write_eaf, write_subtitles
 from signloom.inference.answer import Answer
 from signloom.inference.answer_text import NONE, clip_table, decision
 from signloom.inference.command import load_engine
@@ -32,8 +32,10 @@ from signloom.video.decode import Frame, VideoUnreadable, read_frames
 def answer(args: argparse.Namespace) -> int:
     """Answer the sources that `predict` was given; return the exit code, 2 if a video cannot be read.
 
-    Raises SignloomError if the bundle, a stream or a camera cannot be opened.
+    Raises SignloomError if the bundle, a stream or a camera cannot be opened, or an ELAN file would be lost.
     """
+    if args.eaf:
+        refuse_others(args.eaf)  # before the long work
     engine = load_engine(args.bundle, int8=args.int8, top=args.top)
     with only_errors(), bundle_tracker(engine) as tracker:
         cut = bool(args.eaf or args.vtt or args.srt)
@@ -126,11 +128,11 @@ def _write_files(
     args: argparse.Namespace, passages: list[AnsweredPassage], video: Path | None, unit: str
 ) -> None:
     """Write the files of answers that `args` names."""
-    if args.eaf:
-        write_eaf(args.eaf, passages, video, unit)
     for form in ("vtt", "srt"):
         if path := getattr(args, form):
             write_subtitles(path, passages, form)
+    if args.eaf:
+        write_eaf(args.eaf, passages, video, unit)
     accepted = sum(passage.answer.accepted for passage in passages)
     for path in filter(None, (args.eaf, args.vtt, args.srt)):
         print(f"{path}: {accepted} of {len(passages)} passages answered", file=sys.stderr)

@@ -1,6 +1,8 @@
 """Write the answers to the passages of a recording as ELAN tiers and as subtitles."""
 
+import hashlib
 import html
+import json
 import mimetypes
 import os
 import re
@@ -12,10 +14,12 @@ from typing import NamedTuple
 import pysubs2
 from pympi.Elan import Eaf, to_eaf
 
+from signloom.errors import SignloomError
 from signloom.files import atomic
 from signloom.inference.answer import Answer
 
 SENTENCES, GLOSSES = "sentence", "gloss"
+_WRITTEN = "signloom"  # the property of an ELAN file that holds the digest of the tiers as they were written
 
 
 class Annotation(NamedTuple):
@@ -68,7 +72,8 @@ def glosses(passages: Sequence[AnsweredPassage]) -> list[Annotation]:
 def write_eaf(path: Path, passages: Sequence[AnsweredPassage], media: Path | None, unit: str) -> None:
     """Write an ELAN file with a tier of sentences, none if the `unit` of answers is sign, and one of glosses.
 
-    `media` is linked by its path from the folder of `path`; None links nothing.
+    `media` is linked by its path from the folder of `path`; None links nothing. Raises SignloomError as
+    `refuse_others` does.
     """
     tiers = {SENTENCES: sentences(passages), GLOSSES: glosses(passages)}
     if unit == "sign":
@@ -77,7 +82,8 @@ def write_eaf(path: Path, passages: Sequence[AnsweredPassage], media: Path | Non
 
 
 def write_tiers(path: Path, tiers: Mapping[str, Sequence[Annotation]], media: Path | None) -> None:
-    """Write an ELAN file with the annotations of each tier; `media` as for `write_eaf`."""
+    """Write an ELAN file with the annotations of each tier; `media` and errors as for `write_eaf`."""
+    refuse_others(path)
     eaf = Eaf(author="Signloom")
     eaf.remove_tier("default")
     if media is not None and media.is_file():
@@ -93,8 +99,41 @@ def write_tiers(path: Path, tiers: Mapping[str, Sequence[Annotation]], media: Pa
         eaf.add_tier(tier)
         for one in annotations:
             eaf.add_annotation(tier, *one)
+    eaf.add_property(_WRITTEN, _digest(eaf))
     with atomic(path) as part:
         to_eaf(part, eaf)
+
+
+def refuse_others(path: Path) -> None:
+    """Raise SignloomError if `path` is an ELAN file that we did not write, or that was changed since."""
+    if not path.exists():
+        return
+    try:
+        eaf = Eaf(str(path), suppress_version_warning=True)
+        ours = dict(eaf.properties).get(_WRITTEN) == _digest(eaf)
+    except Exception:  # pympi raises Exception itself for a file that is no XML
+        ours = False
+    if not ours:
+        raise SignloomError(
+            f"--eaf: {path} exists, and Signloom did not write it, or somebody changed its tiers since; "
+            "choose another name"
+        )
+
+
+def _digest(eaf: Eaf) -> str:
+    """Return a digest of all tiers: their names, people, times and texts."""
+    tiers = {
+        name: [
+            attributes.get("PARTICIPANT") or "",
+            *sorted(
+                [eaf.timeslots[begun], eaf.timeslots[ended], *text.split()]
+                for begun, ended, text, _ in aligned.values()
+            ),
+            *([text, parent] for parent, text, _, _ in referring.values()),
+        ]
+        for name, (aligned, referring, attributes, _) in eaf.tiers.items()
+    }
+    return hashlib.sha256(json.dumps(tiers, sort_keys=True).encode()).hexdigest()
 
 
 def write_subtitles(path: Path, passages: Sequence[AnsweredPassage], form: str) -> None:
