@@ -333,6 +333,14 @@ def test_a_name_that_a_url_would_change_is_found_again(tmp_path: Path) -> None:
     assert {*rows["video"]} == {video.name}
 
 
+def test_a_video_that_is_a_link_is_linked_by_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/0f3a.bin").touch()
+    (tmp_path / "talk.mp4").symlink_to("store/0f3a.bin")
+    write_eaf(tmp_path / "a.eaf", PASSAGES, tmp_path / "talk.mp4", "sentence")
+    assert Eaf(str(tmp_path / "a.eaf")).media_descriptors[0]["RELATIVE_MEDIA_URL"] == "./talk.mp4"
+
+
 def test_a_recording_without_a_passage_has_the_tiers_of_its_bundle(tmp_path: Path) -> None:
     write_eaf(tmp_path / "a.eaf", [], None, "sign")
     assert list(Eaf(tmp_path / "a.eaf").get_tier_names()) == ["gloss"]

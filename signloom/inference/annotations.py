@@ -87,7 +87,7 @@ def write_tiers(path: Path, tiers: Mapping[str, Sequence[Annotation]], media: Pa
     eaf = Eaf(author="Signloom")
     eaf.remove_tier("default")
     if media is not None and media.is_file():
-        place = Path(os.path.relpath(media.resolve(), path.resolve().parent)).as_posix()
+        place = Path(os.path.relpath(_place(media), _place(path).parent)).as_posix()
         url = place.replace("%", "%25").replace("#", "%23").replace("?", "%3F")
         kind = mimetypes.guess_type(media.name)[0] or ""
         kind = kind if kind.startswith("video/") else "video/*"  # .ts is also a suffix of texts
@@ -102,6 +102,11 @@ def write_tiers(path: Path, tiers: Mapping[str, Sequence[Annotation]], media: Pa
     eaf.add_property(_WRITTEN, _digest(eaf))
     with atomic(path) as part:
         to_eaf(part, eaf)
+
+
+def _place(file: Path) -> Path:
+    """Return the true place of `file`; a link keeps its own name."""
+    return file.parent.resolve() / file.name
 
 
 def refuse_others(path: Path) -> None:
