@@ -7,6 +7,7 @@ is the linked file, found by its name alone anywhere below `dataset.videos`.
 import json
 import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -26,6 +27,7 @@ class Annotation(NamedTuple):
     start: float | None
     end: float | None
     text: str
+    timed: bool  # whether the file gives these times, and they are not a share of others
 
 
 def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers]) -> pd.DataFrame:
@@ -90,24 +92,16 @@ def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Itera
     video = _video(file, eaf, person.media, videos)
     origin = _origin(eaf, video)
     signer = person.signer or eaf.tiers[person.sentence][2].get("PARTICIPANT", "")
-    glosses = sorted(
-        {
-            (note.start, note.end, one_gloss(note.text))
-            for tier in person.gloss
-            if tier in eaf.tiers
-            for note in _annotations_of(file, eaf, tier)
-            if note.start is not None and note.end is not None and one_form(note.text)
-        }
-    )
+    glosses = _glosses(file, eaf, person)
     for number, clip in enumerate(_annotations_of(file, eaf, person.sentence), start=1):
         start, end = (clip.start or 0.0), (clip.end or 0.0)
         # a gloss belongs to the sentence in which its middle lies
-        inside = [gloss for gloss in glosses if start <= (gloss[0] + gloss[1]) / 2 < end]
+        inside = [gloss for gloss in glosses if start <= (gloss.start + gloss.end) / 2 < end]
         times = [
-            [round(max(begun, start) - start, 3), round(min(ended, end) - start, 3)]
-            for begun, ended, _ in inside
+            [round(max(gloss.start, start) - start, 3), round(min(gloss.end, end) - start, 3)]
+            for gloss in inside
         ]
-        line = " ".join(gloss for _, _, gloss in inside)
+        line = " ".join(gloss.text for gloss in inside)
         text = one_form(clip.text) or line
         yield [
             f"{file.name}:{person.sentence}:{number}",
@@ -116,9 +110,29 @@ def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Itera
             text,
             clip.text,
             line,
-            json.dumps(times) if times else "",
+            json.dumps(times) if times and all(gloss.timed for gloss in inside) else "",
             signer,
         ]
+
+
+class _Gloss(NamedTuple):
+    """A gloss with start and end in seconds; `timed` is that of its annotation."""
+
+    start: float
+    end: float
+    text: str
+    timed: bool
+
+
+def _glosses(file: Path, eaf: Eaf, person: ElanTiers) -> list[_Gloss]:
+    """Return the glosses of a person by their start; what both hands sign at the same time counts once."""
+    found: dict[tuple[float, float, str], bool] = {}
+    for tier in (name for name in person.gloss if name in eaf.tiers):
+        for start, end, text, timed in _annotations_of(file, eaf, tier):
+            if start is not None and end is not None and one_form(text):
+                key = (start, end, one_gloss(text))
+                found[key] = found.get(key, False) or timed
+    return [_Gloss(*key, found[key]) for key in sorted(found)]
 
 
 def _origin(eaf: Eaf, video: str) -> float:
@@ -171,10 +185,9 @@ def annotations(eaf: Eaf, tier: str) -> list[Annotation]:
     An annotation that refers to another one has its time; several that refer to one share it evenly. Slots
     without a time divide the time between their neighbours in the tier evenly, as ELAN shows them.
     """
-    aligned, referring, _, _ = eaf.tiers[tier]
+    _, referring, _, _ = eaf.tiers[tier]
     if not referring:
-        slots = _slot_times(eaf, tier)
-        found = [Annotation(slots[begun], slots[ended], text) for begun, ended, text, _ in aligned.values()]
+        found = list(_aligned(eaf, tier).values())
     else:
         groups: dict[str, list[str]] = {}
         for key in _in_order(referring):
@@ -191,9 +204,7 @@ def _spans(eaf: Eaf, tier: str, wanted: dict[str, list[str]]) -> Iterator[tuple[
     ids = [*aligned, *referring]
     if not any(key in wanted for key in ids):
         return
-    slots = _slot_times(eaf, tier)
-    for key, (begun, ended, text, _) in aligned.items():
-        yield key, Annotation(slots[begun], slots[ended], text)
+    yield from _aligned(eaf, tier).items()
     groups: dict[str, list[str]] = {}
     for key in _in_order(referring):
         groups.setdefault(referring[key][0], []).append(key)
@@ -223,12 +234,21 @@ def _in_order(referring: dict[str, tuple[str, str, str | None, str | None]]) -> 
 def _shared(span: Annotation, texts: list[str]) -> list[Annotation]:
     """Return annotations with `texts` that share the time of `span` evenly."""
     if span.start is None or span.end is None:
-        return [Annotation(None, None, text) for text in texts]
-    step = (span.end - span.start) / len(texts)
-    return [
-        Annotation(round(span.start + number * step, 3), round(span.start + (number + 1) * step, 3), text)
-        for number, text in enumerate(texts)
-    ]
+        return [Annotation(None, None, text, False) for text in texts]
+    step, timed = (span.end - span.start) / len(texts), span.timed and len(texts) == 1
+    edges = [round(span.start + number * step, 3) for number in range(len(texts) + 1)]
+    return [Annotation(*edge, text, timed) for edge, text in zip(pairwise(edges), texts, strict=True)]
+
+
+def _aligned(eaf: Eaf, tier: str) -> dict[str, Annotation]:
+    """Return the annotations of a tier that lie on time slots, by id."""
+    slots = _slot_times(eaf, tier)
+    return {
+        key: Annotation(
+            slots[begun], slots[ended], text, None not in (eaf.timeslots[begun], eaf.timeslots[ended])
+        )
+        for key, (begun, ended, text, _) in eaf.tiers[tier][0].items()
+    }
 
 
 def _slot_times(eaf: Eaf, tier: str) -> dict[str, float | None]:
