@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pympi.Elan import Eaf
 
 from signloom.params.dataset import ElanTiers
 from tests.videos import write_video
@@ -73,6 +74,17 @@ def eaf(slots: dict[str, int | None], media: str, *tiers: tuple[str, str]) -> st
         + "".join(f'<TIER LINGUISTIC_TYPE_REF="x" {head}>{notes}</TIER>' for head, notes in tiers)
         + "</ANNOTATION_DOCUMENT>"
     )
+
+
+def sentences_eaf(path: Path, tiers: dict[str, list[str]]) -> None:
+    """Write an ELAN file whose tiers have annotations of 150 ms, one every 200 ms."""
+    made = Eaf()
+    for tier, texts in tiers.items():
+        made.add_tier(tier)
+        for number, text in enumerate(texts):
+            made.add_annotation(tier, 200 * number, 200 * number + 150, text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made.to_file(str(path))
 
 
 def linked(*names: str) -> str:

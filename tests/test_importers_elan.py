@@ -129,6 +129,28 @@ def test_a_tier_that_no_file_has_is_named_with_those_there_are(tmp_path: Path) -
         load_table("elan", file, tmp_path)
 
 
+def test_files_without_the_tiers_are_a_warning_of_the_stage_that_reads_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b", "c"):
+        english(tmp_path / "t", f"{name}.eaf")
+    for name, tier in (("b", "English translation"), ("c", "main gloss"), ("c", "non-dominant hand gloss")):
+        file = tmp_path / f"t/{name}.eaf"
+        file.write_text(file.read_text("utf-8").replace(f'"{tier}"', f'"{tier.upper()}"'), "utf-8")
+    for n, name in enumerate("ac"):
+        file = tmp_path / f"t/{name}.eaf"
+        file.write_text(file.read_text("utf-8").replace("story.mp4", f"{n}.mp4"), "utf-8")
+    videos = write_videos(tmp_path / "v", "0.mp4", "1.mp4", seconds=4)
+    read_corpus(tmp_path, "elan", tmp_path / "t", videos, mode="clip", elan=[ENGLISH])
+    assert [line for line in capsys.readouterr().err.splitlines() if " tier " in line] == [
+        "warning: no tier 'English translation' in 1 of 3 ELAN files, which give no clip; first "
+        f"{tmp_path}/t/b.eaf, which has: ENGLISH TRANSLATION, main gloss, non-dominant hand gloss",
+        "warning: no tier 'main gloss' or 'non-dominant hand gloss' in 1 of 3 ELAN files, which give no "
+        f"gloss; first {tmp_path}/t/c.eaf, which has: English translation, MAIN GLOSS, "
+        "NON-DOMINANT HAND GLOSS",
+    ]
+
+
 def test_a_linked_video_that_was_converted_is_found_by_its_name(tmp_path: Path) -> None:
     file = english(tmp_path / "t", "session1_AB.eaf")
     file.write_text(file.read_text("utf-8").replace("story.mp4", "story.mpg"), "utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from pympi.Elan import Eaf
 
 from engines.given import Given
 from signloom.params.load import load_params
 from signloom.params.schema import Params
-from tests.form_files import how2sign, write, write_videos
+from tests.form_files import how2sign, sentences_eaf, write, write_videos
 from tools.cut_signs import cut
 from workflow_scripts import manifest, sources, splits
 
@@ -148,70 +146,7 @@ def test_a_table_of_given_features_is_no_table_of_their_videos(new_project: Path
     assert preset("given")["dataset"]["videos"] == "data/given"
 
 
-def eaf(path: Path, tiers: dict[str, list[str]]) -> None:
-    made = Eaf()
-    for tier, texts in tiers.items():
-        made.add_tier(tier)
-        for number, text in enumerate(texts):
-            made.add_annotation(tier, 200 * number, 200 * number + 150, text)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made.to_file(str(path))
-
-
 SENTENCES = [f"the house number {n} is old" for n in range(10)]
-
-
-def test_elan_tiers_are_chosen_by_known_names(new_project: Path, said: Said) -> None:
-    tiers = {"English translation": SENTENCES, "main gloss": ["HOUSE"] * 10, "comment": ["x" * 99] * 10}
-    eaf(new_project / "data/talks/a.eaf", tiers)
-    write_videos(new_project / "data/talks", "a.mp4", seconds=3)
-    code, out, _ = said("init", "data/talks")
-    assert code == 0
-    assert preset("talks")["dataset"]["elan"] == [
-        {"sentence": "English translation", "gloss": ["main gloss"]}
-    ]
-    assert "tiers     sentences English translation; glosses main gloss" in out
-    assert "comment" in out
-
-
-def test_elan_tiers_without_known_names_are_chosen_by_their_text(new_project: Path, said: Said) -> None:
-    eaf(new_project / "data/talks/a.eaf", {"hand": ["A"] * 10, "Satz": SENTENCES})
-    write_videos(new_project / "data/talks", "a.mp4", seconds=3)
-    assert said("init", "data/talks", "--preset", "first")[0] == 0
-    given = preset("first")
-    assert given["dataset"]["elan"] == [{"sentence": "Satz"}]
-    assert given["splits"] == {"mode": "sentence"}
-    assert given["pipeline"] == {"families": ["sign2text"]}
-
-
-def test_both_people_of_an_elan_file_are_taken_with_their_cameras(new_project: Path, said: Said) -> None:
-    tiers = {f"Deutsche_Übersetzung_{person}": SENTENCES for person in "AB"}
-    glosses = {f"Lexem_Gebärde_{hand}_A": ["HAUS"] * 10 for hand in "rl"}
-    eaf(new_project / "data/dgs/eaf/12.eaf", tiers | glosses)
-    write_videos(new_project / "data/dgs/v", "12_1a1.mp4", "12_1b1.mp4", seconds=3)
-    code, out, _ = said("init", "data/dgs")
-    assert code == 0
-    assert preset("dgs")["dataset"]["elan"] == [
-        {
-            "sentence": "Deutsche_Übersetzung_A",
-            "gloss": ["Lexem_Gebärde_r_A", "Lexem_Gebärde_l_A"],
-            "media": "_1a1.mp4",
-        },
-        {"sentence": "Deutsche_Übersetzung_B", "media": "_1b1.mp4"},
-    ]
-    # one gloss in each sentence makes no isolated signs
-    assert "clips     20" in out and "sentences 10" in out
-
-
-def test_known_tiers_are_found_whatever_way_their_letters_are_composed(new_project: Path, said: Said) -> None:
-    tiers = {"Deutsche_Übersetzung_A": SENTENCES, "Lexem_Gebärde_r_A": ["HAUS"] * 10}
-    apart = {unicodedata.normalize("NFD", name): texts for name, texts in tiers.items()}
-    eaf(new_project / "data/dgs/12.eaf", {**apart, "Kommentar": ["x" * 99] * 10})
-    write_videos(new_project / "data/dgs", "12_1a1.mp4", seconds=3)
-    code, _, err = said("init", "data/dgs")
-    assert code == 0, err
-    person = preset("dgs")["dataset"]["elan"][0]
-    assert (person["sentence"], person["gloss"]) == ("Deutsche_Übersetzung_A", ["Lexem_Gebärde_r_A"])
 
 
 def test_forms_whose_files_have_equal_names_are_told_apart_by_the_videos(
@@ -370,7 +305,7 @@ FAIRSEQ = "id\tsigns_file\tsigns_offset\tsigns_length\ttranslation\na\ta.npy\t0\
             "for feature rows a preset with dataset.features true and dataset.frame_rate (docs/annotation-",
         ),
         (
-            lambda folder: eaf(write_videos(folder, "1.mp4") / "talk.eaf", {"Satz": SENTENCES}),
+            lambda folder: sentences_eaf(write_videos(folder, "1.mp4") / "talk.eaf", {"Satz": SENTENCES}),
             "looks like the form elan, but none of its videos is below data/x, first talk",
         ),
     ],

@@ -46,6 +46,7 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
     Raises SignloomError if the table cannot be read or has no clip that can be used.
     """
     table, findings = Table.read(params.dataset, hashes), list[Finding]()
+    findings += [Finding(False, line) for line in table.warnings]
     try:
         table.refuse_ended()
     except SignloomError as error:

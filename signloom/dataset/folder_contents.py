@@ -138,8 +138,9 @@ def best_reading(
     best: Corpus | None = None
     problem = ""
     for videos in roots:
+        warnings: list[str] = []
         try:
-            rows = load_table(importer, table, videos, persons)
+            rows = load_table(importer, table, videos, persons, warnings=warnings)
         except SignloomError as error:
             problem = problem or str(error)
             continue
@@ -147,6 +148,7 @@ def best_reading(
         there = [bool(video) and _is_there(videos / video) for video in rows["video"]]
         if any(there) and (best is None or sum(there) > len(best.present)):
             best = Corpus(importer, table, videos, persons if importer == "elan" else [], rows, rows[there])
+            notes |= dict.fromkeys(warnings)
             if all(there):
                 break
         problem = problem or _none_found(importer, table, roots[0], rows)

@@ -56,7 +56,7 @@ IMPORTERS: dict[str, Importer] = {
     "boston104": Importer(boston104.read_boston104, boston104.FILES),
     "wlasl": Importer(word_lists.read_wlasl, searches=True),
     "msasl": Importer(word_lists.read_msasl, word_lists.FILES_MSASL, searches=True),
-    "elan": Importer(partial(read_elan, persons=[]), suffixes=[".eaf"], searches=True),
+    "elan": Importer(partial(read_elan, persons=[], warnings=[]), suffixes=[".eaf"], searches=True),
     "subtitles": Importer(read_subtitles, suffixes=SUFFIXES, searches=True),
     "bobsl": Importer(read_bobsl, found=bobsl_files),
     "folders": Importer(read_folders, searches=True),
@@ -129,17 +129,17 @@ def _form(name: str) -> Form:
     return read_form(shipped().get(name, Path(name)))
 
 
-def load_rows(dataset: DatasetParams) -> pd.DataFrame:
+def load_rows(dataset: DatasetParams, warnings: list[str] | None = None) -> pd.DataFrame:
     """Return the rows of the table of `dataset` without those of withdrawn clips; see `load_table`."""
-    rows = all_rows(dataset)
+    rows = all_rows(dataset, warnings)
     out = are_withdrawn(rows, withdrawn_from(dataset.table))
     return rows[~out].reset_index(drop=True)
 
 
-def all_rows(dataset: DatasetParams) -> pd.DataFrame:
+def all_rows(dataset: DatasetParams, warnings: list[str] | None = None) -> pd.DataFrame:
     """Return the rows of the table of `dataset`, withdrawn clips included; see `load_table`."""
     table, videos = Path(dataset.table), Path(dataset.videos)
-    return load_table(dataset.importer, table, videos, dataset.elan, dataset.frame_rate)
+    return load_table(dataset.importer, table, videos, dataset.elan, dataset.frame_rate, warnings)
 
 
 def load_table(
@@ -148,14 +148,16 @@ def load_table(
     videos: Path,
     elan: Sequence[ElanTiers] = (),
     frame_rate: float | None = None,
+    warnings: list[str] | None = None,
 ) -> pd.DataFrame:
     """Return the rows of `table` as the importer called `importer` reads them.
 
+    Adds a line to `warnings` for whatever annotations are left out as a whole.
     Raises SignloomError if the table is missing, unreadable or lacks a column. If the table looks like one of
     another form, the error says only this.
     """
     try:
-        rows = _read(importer, table, videos, elan, frame_rate)
+        rows = _read(importer, table, videos, elan, frame_rate, warnings)
         rows = passed(stated(rows), videos)
         rows["video"] = [_on_disk(videos, video) for video in rows["video"]]
     except OSError as error:  # such as a whole sentence in place of a file name
@@ -181,11 +183,16 @@ def _on_disk(videos: Path, video: str) -> str:
 
 
 def _read(
-    importer: str, table: Path, videos: Path, elan: Sequence[ElanTiers], frame_rate: float | None
+    importer: str,
+    table: Path,
+    videos: Path,
+    elan: Sequence[ElanTiers],
+    frame_rate: float | None,
+    warnings: list[str] | None,
 ) -> pd.DataFrame:
     """Return what the importer returns; raises SignloomError as `load_table` does."""
     try:
-        rows = _reader(importer, elan, frame_rate)(annotation_files(importer, table), videos)
+        rows = _reader(importer, elan, frame_rate, warnings)(annotation_files(importer, table), videos)
     except SignloomError as error:
         if other := likely(table, importer):
             raise SignloomError(f"dataset.table: {table} {other}") from error
@@ -197,10 +204,10 @@ def _read(
 
 
 def _reader(
-    importer: str, elan: Sequence[ElanTiers], frame_rate: float | None
+    importer: str, elan: Sequence[ElanTiers], frame_rate: float | None, warnings: list[str] | None
 ) -> Callable[[list[Path], Path], pd.DataFrame]:
     if importer == "elan":
-        return partial(read_elan, persons=list(elan))
+        return partial(read_elan, persons=list(elan), warnings=[] if warnings is None else warnings)
     if importer == "fairseq":
         return partial(read_fairseq, frame_rate=frame_rate)
     return IMPORTERS[importer].read if importer in IMPORTERS else partial(read_mapped, _form(importer))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -202,6 +203,7 @@ class Table:
     rows: pd.DataFrame
     paths: list[Path]
     sources: Sources
+    warnings: list[str]  # what annotations were left out as a whole
 
     @classmethod
     def read(cls, dataset: DatasetParams, hashes: HashCache) -> Table:
@@ -209,7 +211,8 @@ class Table:
 
         Raises SignloomError if a table cannot be read.
         """
-        rows = load_rows(dataset)
+        warnings: list[str] = []
+        rows = load_rows(dataset, warnings)
         paths = [Path(dataset.videos) / video for video in rows["video"]]
         sources = Sources(dataset, paths, hashes)
         if len(listed := withdrawn_from(dataset.table)):
@@ -220,7 +223,7 @@ class Table:
             # a cache that stays in the project must not name them; of a video, other parts may stay
             hashes.forget({*paths} - {*left})
             rows, paths = rows[~out].reset_index(drop=True), left
-        return cls(dataset, rows, paths, sources)
+        return cls(dataset, rows, paths, sources, warnings)
 
     def with_content(self) -> pd.DataFrame:
         """Return the rows; `content` is the hash of the row's source, or "" if it is missing."""
@@ -232,12 +235,14 @@ class Table:
 
 
 def read_sources(dataset: DatasetParams, hashes: HashCache) -> pd.DataFrame:
-    """Return the rows of the table with their `content`.
+    """Return the rows of the table with their `content`, and print warnings.
 
     Raises SignloomError if a table cannot be read or the consent to a clip has ended.
     """
     table = Table.read(dataset, hashes)
     table.refuse_ended()
+    for line in table.warnings:
+        print(f"warning: {line}", file=sys.stderr)
     return table.with_content()
 
 

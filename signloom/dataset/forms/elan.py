@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import pandas as pd
 from pympi.Elan import Eaf
 
+from signloom.console import number_of
 from signloom.dataset.forms.texts import one_form, one_gloss, seconds_text, text_numbers
 from signloom.dataset.forms.video_files import VideoFiles
 from signloom.errors import SignloomError
@@ -30,9 +31,10 @@ class Annotation(NamedTuple):
     timed: bool  # whether the file gives these times, and they are not a share of others
 
 
-def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers]) -> pd.DataFrame:
+def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warnings: list[str]) -> pd.DataFrame:
     """Return a row for every sentence of every person; a sentence without text and glosses has a bad id.
 
+    Adds a line to `warnings` for files that lack a tier.
     Raises SignloomError if no tiers are given, a file cannot be read, or no file has one of the sentence
     tiers.
     """
@@ -44,17 +46,19 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers]) -> pd.D
     persons = [_composed(person) for person in persons]
     found_videos = VideoFiles(videos)
     rows: list[list[str]] = []
-    seen: set[str] = set()
+    tiers: dict[Path, list[str]] = {}
     for file in files:
         eaf = parsed(file)
         for person in persons:
             if person.sentence in eaf.tiers:
                 rows.extend(_clips(file, eaf, person, found_videos))
-        seen |= set(eaf.tiers)
+        tiers[file] = list(eaf.tiers)
+    seen = {name for names in tiers.values() for name in names}
     for person in persons:
         if missing := [name for name in (person.sentence, *person.gloss) if name not in seen]:
             names = ", ".join(sorted(seen)) or "no tiers"
             raise SignloomError(f"dataset.elan: no file has the tier {missing[0]!r}; the files have: {names}")
+        warnings += _missing_tiers(person, tiers)
     table = pd.DataFrame(
         rows,
         columns=[
@@ -65,6 +69,23 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers]) -> pd.D
     numbers = pd.Series(text_numbers(table["sentence_id"].tolist()), table.index, dtype=str)
     table["sentence_id"] = numbers.where(table["sentence_id"] != "", "an annotation without text")
     return table
+
+
+def _missing_tiers(person: ElanTiers, tiers: dict[Path, list[str]]) -> Iterator[str]:
+    """Yield a line about files without the sentences of a person, and one about those without its glosses."""
+    here = {file: names for file, names in tiers.items() if person.sentence in names}
+    without = [file for file, names in here.items() if person.gloss and not {*person.gloss} & {*names}]
+    for files, wanted, lost in (
+        ([file for file in tiers if file not in here], [person.sentence], "give no clip"),
+        (without, person.gloss, "give no gloss"),
+    ):
+        if files:
+            count = f"{len(files)} of {number_of(len(tiers), 'ELAN file', 'ELAN files')}"
+            has = ", ".join(tiers[files[0]]) or "no tier"
+            yield (
+                f"no tier {' or '.join(map(repr, wanted))} in {count}, which {lost}; "
+                f"first {files[0]}, which has: {has}"
+            )
 
 
 def parsed(file: Path) -> Eaf:

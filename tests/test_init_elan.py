@@ -1,0 +1,86 @@
+"""`signloom init` and ELAN files: which tiers it takes, and what it says about the others."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.form_files import sentences_eaf, write_videos
+
+Said = Callable[..., tuple[int, str, str]]
+SENTENCES = [f"the house number {n} is old" for n in range(10)]
+
+
+def preset(name: str) -> dict[str, Any]:
+    return dict(yaml.safe_load(Path(f"config/presets/{name}.yaml").read_text("utf-8")))
+
+
+def test_elan_tiers_are_chosen_by_known_names(new_project: Path, said: Said) -> None:
+    tiers = {"English translation": SENTENCES, "main gloss": ["HOUSE"] * 10, "comment": ["x" * 99] * 10}
+    sentences_eaf(new_project / "data/talks/a.eaf", tiers)
+    write_videos(new_project / "data/talks", "a.mp4", seconds=3)
+    code, out, _ = said("init", "data/talks")
+    assert code == 0
+    assert preset("talks")["dataset"]["elan"] == [
+        {"sentence": "English translation", "gloss": ["main gloss"]}
+    ]
+    assert "tiers     sentences English translation; glosses main gloss" in out
+    assert "comment" in out
+
+
+def test_elan_tiers_without_known_names_are_chosen_by_their_text(new_project: Path, said: Said) -> None:
+    sentences_eaf(new_project / "data/talks/a.eaf", {"hand": ["A"] * 10, "Satz": SENTENCES})
+    write_videos(new_project / "data/talks", "a.mp4", seconds=3)
+    assert said("init", "data/talks", "--preset", "first")[0] == 0
+    given = preset("first")
+    assert given["dataset"]["elan"] == [{"sentence": "Satz"}]
+    assert given["splits"] == {"mode": "sentence"}
+    assert given["pipeline"] == {"families": ["sign2text"]}
+
+
+def test_both_people_of_an_elan_file_are_taken_with_their_cameras(new_project: Path, said: Said) -> None:
+    tiers = {f"Deutsche_Übersetzung_{person}": SENTENCES for person in "AB"}
+    glosses = {f"Lexem_Gebärde_{hand}_A": ["HAUS"] * 10 for hand in "rl"}
+    sentences_eaf(new_project / "data/dgs/eaf/12.eaf", tiers | glosses)
+    write_videos(new_project / "data/dgs/v", "12_1a1.mp4", "12_1b1.mp4", seconds=3)
+    code, out, _ = said("init", "data/dgs")
+    assert code == 0
+    assert preset("dgs")["dataset"]["elan"] == [
+        {
+            "sentence": "Deutsche_Übersetzung_A",
+            "gloss": ["Lexem_Gebärde_r_A", "Lexem_Gebärde_l_A"],
+            "media": "_1a1.mp4",
+        },
+        {"sentence": "Deutsche_Übersetzung_B", "media": "_1b1.mp4"},
+    ]
+    # one gloss in each sentence makes no isolated signs
+    assert "clips     20" in out and "sentences 10" in out
+
+
+def test_known_tiers_are_found_whatever_way_their_letters_are_composed(new_project: Path, said: Said) -> None:
+    tiers = {"Deutsche_Übersetzung_A": SENTENCES, "Lexem_Gebärde_r_A": ["HAUS"] * 10}
+    apart = {unicodedata.normalize("NFD", name): texts for name, texts in tiers.items()}
+    sentences_eaf(new_project / "data/dgs/12.eaf", {**apart, "Kommentar": ["x" * 99] * 10})
+    write_videos(new_project / "data/dgs", "12_1a1.mp4", seconds=3)
+    code, _, err = said("init", "data/dgs")
+    assert code == 0, err
+    person = preset("dgs")["dataset"]["elan"][0]
+    assert (person["sentence"], person["gloss"]) == ("Deutsche_Übersetzung_A", ["Lexem_Gebärde_r_A"])
+
+
+def test_init_and_check_say_which_files_lack_the_tier(new_project: Path, said: Said) -> None:
+    for name in "abc":
+        sentences_eaf(new_project / f"data/talks/{name}.eaf", {"Satz" if name < "c" else "satz": SENTENCES})
+    write_videos(new_project / "data/talks", "a.mp4", "b.mp4", "c.mp4", seconds=3)
+    lacking = (
+        "no tier 'Satz' in 1 of 3 ELAN files, which give no clip; first data/talks/c.eaf, which has: "
+        "default, satz"
+    )
+    code, out, err = said("init", "data/talks")
+    assert code == 0, err
+    assert f"not used  {lacking}" in out
+    assert f"look at: {lacking}" in said("check", "talks")[1]
