@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,26 @@ def test_files_without_the_tiers_are_a_warning_of_the_stage_that_reads_them(
         f"gloss; first {tmp_path}/t/c.eaf, which has: English translation, MAIN GLOSS, "
         "NON-DOMINANT HAND GLOSS",
     ]
+
+
+def test_two_files_for_one_part_of_a_video_are_an_error_that_names_both(tmp_path: Path) -> None:
+    first, second = english(tmp_path / "t", "a.eaf"), english(tmp_path / "t", "a_corrected.eaf")
+    videos = write_videos(tmp_path / "v", "story.mp4", seconds=4)
+    said = r"a\.eaf and \S+/a_corrected\.eaf both have the tier 'English translation' of story\.mp4 at 0.04 s"
+    corrected = second.read_text("utf-8").replace('"0"', '"40"').replace("Come &amp; see", "Come and see")
+    second.write_text(corrected, "utf-8")
+    with pytest.raises(SignloomError, match=said):
+        load_table("elan", tmp_path / "t", videos, tiers(ENGLISH))
+    # the file of another person
+    second.write_text(corrected.replace('"anna"', '"ben"'), "utf-8")
+    assert len(load_table("elan", tmp_path / "t", videos, tiers(ENGLISH))) == 6
+    # the rest of the video, which begins a little before the end of the first part
+    later = {str(time): str(time + 1900) for time in (0, 400, 500, 900, 1000, 1400, 1500, 1900, 2000, 3000)}
+    text = re.sub(
+        r'TIME_VALUE="(\d+)"', lambda found: f'TIME_VALUE="{later[found[1]]}"', first.read_text("utf-8")
+    )
+    second.write_text(text, "utf-8")
+    assert len(load_table("elan", tmp_path / "t", videos, tiers(ENGLISH))) == 6
 
 
 def test_a_linked_video_that_was_converted_is_found_by_its_name(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from signloom.console import number_of
 from signloom.dataset.forms.texts import one_form, one_gloss, seconds_text, text_numbers
 from signloom.dataset.forms.video_files import VideoFiles
 from signloom.errors import SignloomError
+from signloom.gate import is_there
 from signloom.params.dataset import ElanTiers
 
 
@@ -35,8 +36,8 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warning
     """Return a row for every sentence of every person; a sentence without text and glosses has a bad id.
 
     Adds a line to `warnings` for files that lack a tier.
-    Raises SignloomError if no tiers are given, a file cannot be read, or no file has one of the sentence
-    tiers.
+    Raises SignloomError if no tiers are given, a file cannot be read, no file has one of the sentence
+    tiers, or two files annotate one part of a video.
     """
     if not persons:
         raise SignloomError(
@@ -45,13 +46,13 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warning
         )
     persons = [_composed(person) for person in persons]
     found_videos = VideoFiles(videos)
-    rows: list[list[str]] = []
+    clips: list[tuple[Path, str, list[str]]] = []
     tiers: dict[Path, list[str]] = {}
     for file in files:
         eaf = parsed(file)
         for person in persons:
             if person.sentence in eaf.tiers:
-                rows.extend(_clips(file, eaf, person, found_videos))
+                clips += [(file, person.sentence, row) for row in _clips(file, eaf, person, found_videos)]
         tiers[file] = list(eaf.tiers)
     seen = {name for names in tiers.values() for name in names}
     for person in persons:
@@ -59,8 +60,9 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warning
             names = ", ".join(sorted(seen)) or "no tiers"
             raise SignloomError(f"dataset.elan: no file has the tier {missing[0]!r}; the files have: {names}")
         warnings += _missing_tiers(person, tiers)
+    _refuse_copies(clips, videos)
     table = pd.DataFrame(
-        rows,
+        [row for _, _, row in clips],
         columns=[
             *("row", "video", "start_s", "end_s", "sentence_id", "sentence", "gloss", "gloss_times"),
             "signer_id",
@@ -69,6 +71,31 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warning
     numbers = pd.Series(text_numbers(table["sentence_id"].tolist()), table.index, dtype=str)
     table["sentence_id"] = numbers.where(table["sentence_id"] != "", "an annotation without text")
     return table
+
+
+def _refuse_copies(clips: list[tuple[Path, str, list[str]]], videos: Path) -> None:
+    """Raise SignloomError if two files annotate one part of a video in one tier and name no two people.
+
+    Each of `clips` is a file, its tier and a row. Annotations of different parts may touch a little.
+    """
+    spans: dict[tuple[str, str], list[tuple[float, float, Path, str]]] = {}
+    for file, tier, (_, video, first, last, text, *_, who) in clips:
+        if text and "no time" not in (first, last):
+            spans.setdefault((video, tier), []).append((float(first), float(last), file, who))
+    for (video, tier), found in spans.items():
+        if len({file for _, _, file, _ in found}) == 1 or not is_there(videos / video):
+            continue
+        found.sort()
+        for place, (start, end, file, signer) in enumerate(found, start=1):
+            for begun, ended, other, who in found[place:]:
+                if begun >= end:
+                    break
+                much = min(end, ended) - begun > 0.5 * min(end - start, ended - begun)
+                if file != other and much and len({signer, who} - {""}) < 2:
+                    raise SignloomError(
+                        f"{file} and {other} both have the tier {tier!r} of {video} at {begun:g} s; keep one "
+                        "of them in dataset.table, and move the other away"
+                    )
 
 
 def _missing_tiers(person: ElanTiers, tiers: dict[Path, list[str]]) -> Iterator[str]:
