@@ -152,6 +152,21 @@ def test_files_without_the_tiers_are_a_warning_of_the_stage_that_reads_them(
     ]
 
 
+def test_glosses_that_lie_in_no_sentence_are_counted(tmp_path: Path) -> None:
+    file = tmp_path / "x.eaf"
+    sentence = ('TIER_ID="s"', aligned(("a", "b", "Hi."), first=1))
+    glosses = ('TIER_ID="g"', aligned(("a", "b", "HI"), ("b", "c", "LATER"), ("c", "d", "MORE"), first=2))
+    slots = {"a": 0, "b": 1500, "c": 2000, "d": 3000}
+    file.write_text(eaf(slots, linked("x.mp4"), sentence, glosses), "utf-8")
+    warnings: list[str] = []
+    given = tiers({"sentence": "s", "gloss": ["g"]})
+    rows = load_table("elan", file, tmp_path, given, warnings=warnings)
+    assert rows["gloss"].tolist() == ["HI"]
+    assert warnings == [
+        f"2 glosses lie in no annotation of tier 's', so no clip has them; first {file} at 1.5 s"
+    ]
+
+
 def test_two_files_for_one_part_of_a_video_are_an_error_that_names_both(tmp_path: Path) -> None:
     first, second = english(tmp_path / "t", "a.eaf"), english(tmp_path / "t", "a_corrected.eaf")
     videos = write_videos(tmp_path / "v", "story.mp4", seconds=4)

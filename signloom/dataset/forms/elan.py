@@ -35,7 +35,7 @@ class Annotation(NamedTuple):
 def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warnings: list[str]) -> pd.DataFrame:
     """Return a row for every sentence of every person; a sentence without text and glosses has a bad id.
 
-    Adds a line to `warnings` for files that lack a tier.
+    Adds a line to `warnings` for files that lack a tier, and for glosses outside of sentences.
     Raises SignloomError if no tiers are given, a file cannot be read, no file has one of the sentence
     tiers, or two files annotate one part of a video.
     """
@@ -48,11 +48,14 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warning
     found_videos = VideoFiles(videos)
     clips: list[tuple[Path, str, list[str]]] = []
     tiers: dict[Path, list[str]] = {}
+    outside: dict[str, list[str]] = {person.sentence: [] for person in persons}
     for file in files:
         eaf = parsed(file)
         for person in persons:
-            if person.sentence in eaf.tiers:
-                clips += [(file, person.sentence, row) for row in _clips(file, eaf, person, found_videos)]
+            tier = person.sentence
+            if tier in eaf.tiers:
+                rows = _clips(file, eaf, person, found_videos, outside[tier])
+                clips += [(file, tier, row) for row in rows]
         tiers[file] = list(eaf.tiers)
     seen = {name for names in tiers.values() for name in names}
     for person in persons:
@@ -60,6 +63,12 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warning
             names = ", ".join(sorted(seen)) or "no tiers"
             raise SignloomError(f"dataset.elan: no file has the tier {missing[0]!r}; the files have: {names}")
         warnings += _missing_tiers(person, tiers)
+    for tier, lost in outside.items():
+        if lost:
+            count = number_of(len(lost), "gloss lies", "glosses lie")
+            warnings.append(
+                f"{count} in no annotation of tier {tier!r}, so no clip has them; first {lost[0]}"
+            )
     _refuse_copies(clips, videos)
     table = pd.DataFrame(
         [row for _, _, row in clips],
@@ -135,16 +144,22 @@ def _nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Iterator[list[str]]:
-    """Yield the rows of one person in one file; the text of a row stands in place of its number."""
+def _clips(
+    file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles, outside: list[str]
+) -> Iterator[list[str]]:
+    """Yield the rows of one person in one file; the text of a row stands in place of its number.
+
+    At the end, the places of glosses that lie in no sentence are added to `outside`.
+    """
     video = _video(file, eaf, person.media, videos)
     origin = _origin(eaf, video)
     signer = person.signer or eaf.tiers[person.sentence][2].get("PARTICIPANT", "")
-    glosses = _glosses(file, eaf, person)
+    glosses, placed = _glosses(file, eaf, person), set[_Gloss]()
     for number, clip in enumerate(_annotations_of(file, eaf, person.sentence), start=1):
         start, end = (clip.start or 0.0), (clip.end or 0.0)
         # a gloss belongs to the sentence in which its middle lies
         inside = [gloss for gloss in glosses if start <= (gloss.start + gloss.end) / 2 < end]
+        placed.update(inside)
         times = [
             [round(max(gloss.start, start) - start, 3), round(min(gloss.end, end) - start, 3)]
             for gloss in inside
@@ -161,6 +176,7 @@ def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles) -> Itera
             json.dumps(times) if times and all(gloss.timed for gloss in inside) else "",
             signer,
         ]
+    outside += [f"{file} at {gloss.start:g} s" for gloss in glosses if gloss not in placed]
 
 
 class _Gloss(NamedTuple):
