@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.form_files import sentences_eaf, write_videos
+from tests.form_files import sentences_eaf, write, write_videos
 
 Said = Callable[..., tuple[int, str, str]]
 SENTENCES = [f"the house number {n} is old" for n in range(10)]
@@ -84,3 +84,13 @@ def test_init_and_check_say_which_files_lack_the_tier(new_project: Path, said: S
     assert code == 0, err
     assert f"not used  {lacking}" in out
     assert f"look at: {lacking}" in said("check", "talks")[1]
+
+
+def test_a_damaged_elan_file_beside_a_table_is_named_and_not_used(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine", *(f"{n}.mp4" for n in range(10)))
+    lines = ["video,sentence,signer_id", *(f"{n}.mp4,We go {n % 2}.,s{n % 5}" for n in range(10))]
+    write(new_project / "data/mine", clips__csv="\n".join(lines) + "\n", old__eaf="<broken")
+    code, out, err = said("init", "data/mine")
+    assert code == 0, err
+    assert preset("mine")["dataset"]["table"] == "data/mine/clips.csv"
+    assert "not used  data/mine/old.eaf: not a readable ELAN file" in out

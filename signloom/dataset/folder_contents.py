@@ -106,7 +106,7 @@ def understand(contents: Contents) -> Understood:
     The first kind that has a clip wins, and of this kind the reading with most clips.
     """
     notes: dict[str, None] = {}
-    tiers = _tiers(contents.elan)
+    tiers = _tiers(contents.elan, notes)
     persons = chosen_tiers(tiers)
     kinds: list[tuple[list[tuple[str, Path]], list[Path]]] = [
         (list(_tables(contents)), contents.folders_above([*contents.clips, *contents.rows])[:_MOST_ROOTS]),
@@ -193,11 +193,16 @@ def _folders_of_signs(contents: Contents) -> list[Path]:
     return sorted(inside, key=lambda folder: (len(folder.parts), folder))
 
 
-def _tiers(files: Sequence[Path]) -> dict[str, int]:
-    """Return the number of letters in each tier of all files, most first."""
+def _tiers(files: Sequence[Path], notes: dict[str, None]) -> dict[str, int]:
+    """Return the number of letters in each tier of all files, most first; note files that cannot be read."""
     letters: dict[str, int] = {}
     for file in files:
-        for name, (aligned, referring, _, _) in parsed(file).tiers.items():
+        try:
+            found = parsed(file).tiers
+        except SignloomError as error:
+            notes[str(error)] = None
+            continue
+        for name, (aligned, referring, _, _) in found.items():
             texts = [note[2] for note in aligned.values()] + [note[1] for note in referring.values()]
             letters[name] = letters.get(name, 0) + sum(len(text or "") for text in texts)
     return dict(sorted(letters.items(), key=lambda one: -one[1]))
