@@ -94,3 +94,26 @@ def test_a_damaged_elan_file_beside_a_table_is_named_and_not_used(new_project: P
     assert code == 0, err
     assert preset("mine")["dataset"]["table"] == "data/mine/clips.csv"
     assert "not used  data/mine/old.eaf: not a readable ELAN file" in out
+
+
+def test_a_few_files_with_known_tiers_do_not_hide_a_corpus_with_tiers_of_its_own(
+    new_project: Path, said: Said
+) -> None:
+    for n in range(6):
+        answered = {"sentence": SENTENCES * 9, "gloss": ["HOUSE"]} if n < 2 else {}
+        by_hand = {"Translation": SENTENCES, "notes": ["x"]} if n else {"notes": ["x"]}
+        sentences_eaf(new_project / f"data/talks/{n}.eaf", by_hand | answered)
+    write_videos(new_project / "data/talks", *(f"{n}.mp4" for n in range(6)), seconds=3)
+    code, out, err = said("init", "data/talks")
+    assert code == 0, err
+    assert preset("talks")["dataset"]["elan"] == [{"sentence": "Translation"}]
+    assert "not used  no tier 'Translation' in 1 of 6 ELAN files" in out
+
+
+def test_a_file_without_its_translation_leaves_the_known_tiers_chosen(new_project: Path, said: Said) -> None:
+    for n in range(3):
+        translated = {"English translation": SENTENCES} if n else {}
+        sentences_eaf(new_project / f"data/talks/{n}.eaf", {**translated, "notes": ["ok"]})
+    write_videos(new_project / "data/talks", "0.mp4", "1.mp4", "2.mp4", seconds=3)
+    assert said("init", "data/talks")[0] == 0
+    assert preset("talks")["dataset"]["elan"] == [{"sentence": "English translation"}]

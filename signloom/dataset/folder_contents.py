@@ -91,13 +91,20 @@ class Corpus(NamedTuple):
     present: pd.DataFrame
 
 
+class Tier(NamedTuple):
+    """How many letters of text a tier has in all files, and how many files have some."""
+
+    letters: int
+    files: int
+
+
 @dataclass
 class Understood:
     """The reading that finds most clips, and one line for whatever was tried and could not be used."""
 
     corpus: Corpus | None
     notes: list[str]
-    tiers: dict[str, int] = field(default_factory=dict)  # of ELAN files: letters of text in each tier
+    tiers: dict[str, Tier] = field(default_factory=dict)  # of ELAN files
 
 
 def understand(contents: Contents) -> Understood:
@@ -193,9 +200,9 @@ def _folders_of_signs(contents: Contents) -> list[Path]:
     return sorted(inside, key=lambda folder: (len(folder.parts), folder))
 
 
-def _tiers(files: Sequence[Path], notes: dict[str, None]) -> dict[str, int]:
-    """Return the number of letters in each tier of all files, most first; note files that cannot be read."""
-    letters: dict[str, int] = {}
+def _tiers(files: Sequence[Path], notes: dict[str, None]) -> dict[str, Tier]:
+    """Return the tiers of all files, those with most text first; note files that cannot be read."""
+    tiers: dict[str, Tier] = {}
     for file in files:
         try:
             found = parsed(file).tiers
@@ -204,16 +211,30 @@ def _tiers(files: Sequence[Path], notes: dict[str, None]) -> dict[str, int]:
             continue
         for name, (aligned, referring, _, _) in found.items():
             texts = [note[2] for note in aligned.values()] + [note[1] for note in referring.values()]
-            letters[name] = letters.get(name, 0) + sum(len(text or "") for text in texts)
-    return dict(sorted(letters.items(), key=lambda one: -one[1]))
+            letters, before = sum(len(text or "") for text in texts), tiers.get(name, Tier(0, 0))
+            tiers[name] = Tier(before.letters + letters, before.files + bool(letters))
+    return dict(sorted(tiers.items(), key=lambda one: -one[1].letters))
 
 
-def chosen_tiers(tiers: dict[str, int]) -> list[ElanTiers]:
-    """Return the tiers of each person: by the names of public corpora, else the tier with most text."""
-    filled = [name for name, letters in tiers.items() if letters]
+def chosen_tiers(tiers: dict[str, Tier]) -> list[ElanTiers]:
+    """Return the tiers of each person: by the names of public corpora, else the tier with most text.
+
+    The tier with most text also wins over known names in far fewer files.
+    """
+    filled = [name for name, tier in tiers.items() if tier.letters]
     known = [
         person.model_copy(update={"gloss": [name for name in person.gloss if name in tiers]})
         for person in _KNOWN_TIERS
         if person.sentence in filled
     ]
-    return known or [ElanTiers(sentence=name, gloss=[]) for name in filled[:1]]
+    names = {name for person in known for name in (person.sentence, *person.gloss)}
+    others = [name for name in filled if name not in names]
+    if known and not (others and _is_fuller(tiers[others[0]], [tiers[one.sentence] for one in known])):
+        return known
+    return [ElanTiers(sentence=name, gloss=[]) for name in others[:1]]
+
+
+def _is_fuller(tier: Tier, known: list[Tier]) -> bool:
+    """Return whether `tier` is in twice as many files as each of `known`, or in more and has more text."""
+    letters, files = max(one.letters for one in known), max(one.files for one in known)
+    return tier.files > 2 * files or (tier.files > files and tier.letters > letters)
