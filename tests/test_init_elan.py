@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from signloom.inference.annotations import Annotation, write_tiers
 from tests.form_files import sentences_eaf, write, write_videos
 
 Said = Callable[..., tuple[int, str, str]]
@@ -117,3 +118,21 @@ def test_a_file_without_its_translation_leaves_the_known_tiers_chosen(new_projec
     write_videos(new_project / "data/talks", "0.mp4", "1.mp4", "2.mp4", seconds=3)
     assert said("init", "data/talks")[0] == 0
     assert preset("talks")["dataset"]["elan"] == [{"sentence": "English translation"}]
+
+
+def test_files_of_answers_with_glosses_alone_are_a_corpus_of_signs(new_project: Path, said: Said) -> None:
+    for n in range(6):
+        # the first is one answer, and the others are glosses one after the other, as align finds them
+        line = ["TREE", "BARK", "GO", "THANK YOU"] if n else ["TREE"]
+        write_tiers(
+            new_project / f"data/signs/{n}.eaf",
+            {"gloss": [Annotation(500 * k, 500 * k + 400, sign) for k, sign in enumerate(line)]},
+            None,
+        )
+    write_videos(new_project / "data/signs", *(f"{n}.mp4" for n in range(6)), seconds=3)
+    code, out, err = said("init", "data/signs")
+    assert code == 0, err
+    given = preset("signs")
+    assert given["dataset"]["elan"] == [{"sentence": "gloss", "gloss": ["gloss"]}]
+    assert given["sign2text"]["task"] == "signs" and given["pipeline"] == {"families": ["sign2text"]}
+    assert "signs     4: TREE, BARK, GO, THANK YOU" in out

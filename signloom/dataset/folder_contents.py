@@ -40,6 +40,8 @@ _KNOWN_TIERS = [
     ElanTiers(sentence="English translation", gloss=["main gloss", "non-dominant hand gloss"]),
     ElanTiers(sentence="sentence", gloss=["both", "right", "left", "gloss"]),
 ]
+# single signs, as `signloom predict --eaf` and `signloom align --eaf` write them
+_SIGNS = ElanTiers(sentence="gloss", gloss=["gloss"])
 
 
 @dataclass
@@ -219,7 +221,8 @@ def _tiers(files: Sequence[Path], notes: dict[str, None]) -> dict[str, Tier]:
 def chosen_tiers(tiers: dict[str, Tier]) -> list[ElanTiers]:
     """Return the tiers of each person: by the names of public corpora, else the tier with most text.
 
-    The tier with most text also wins over known names in far fewer files.
+    The tier with most text also wins over known names in far fewer files. Where only the tier `gloss` has
+    text, each of its annotations is a sign.
     """
     filled = [name for name, tier in tiers.items() if tier.letters]
     known = [
@@ -231,6 +234,8 @@ def chosen_tiers(tiers: dict[str, Tier]) -> list[ElanTiers]:
     others = [name for name in filled if name not in names]
     if known and not (others and _is_fuller(tiers[others[0]], [tiers[one.sentence] for one in known])):
         return known
+    if filled == [_SIGNS.sentence]:
+        return [_SIGNS]
     return [ElanTiers(sentence=name, gloss=[]) for name in others[:1]]
 
 
