@@ -214,7 +214,9 @@ def test_a_table_with_other_columns_is_written_again_below_data(
         "v/0.mp4,tea,s0",
         "v/1.mp4,ice_cream,s1",
     ]
-    assert "gloss = Label, signer_id = Signer; copied to data/recordings/clips.csv" in out
+    assert (
+        "gloss = Label, signer_id = Signer; not taken: File, Ort; copied to data/recordings/clips.csv" in out
+    )
     Path("config/presets/recordings.yaml").unlink()
     code, _, err = said("init", "recordings")
     assert code == 2 and "data/recordings/clips.csv exists" in err

@@ -147,6 +147,36 @@ def test_times_under_other_names_are_not_left_out(folder: Path, said: Said) -> N
     assert "`start_time` is not read; did you mean `start_s`" in out + err
 
 
+@pytest.mark.parametrize(
+    ("names", "cells"),
+    [
+        ("Begin Time - ss.msec;End Time - ss.msec", "0.1;0.9"),
+        ("start_frame;end_frame", "3;21"),
+        ("Onset;Offset", "0,1;0,9"),
+        ("von;bis", "00:00:01.2;00:00:02"),
+    ],
+)
+def test_times_of_any_name_are_named_and_not_left_out(
+    folder: Path, said: Said, names: str, cells: str
+) -> None:
+    lines = [f"file;label;{names}", *(f"{name};{'ABC'[n % 3]};{cells}" for n, name in enumerate(NAMES))]
+    (folder / "list.csv").write_text("\n".join(lines) + "\n")
+    code, _, err = said("init", "data/own")
+    begin, end = names.split(";")
+    assert (
+        code == 2 and f"list.csv: columns {begin!r} and {end!r} are not read, and look like the times" in err
+    )
+    assert not Path("data/own/clips.csv").exists()
+
+
+def test_columns_that_are_not_taken_are_named(folder: Path, said: Said) -> None:
+    head = "file;label;Informant;start_frame;end_frame;start_s"
+    lines = [head, *(f"{n};{'ABC'[i % 3]};anna;0;25;0.1" for i, n in enumerate(NAMES))]
+    (folder / "list.csv").write_text("\n".join(lines) + "\n")
+    code, out, _ = said("init", "data/own")
+    assert code == 0 and "start_s = start_s; not taken: Informant, start_frame, end_frame; copied to" in out
+
+
 def test_a_column_that_only_sounds_like_times_is_left_alone(folder: Path, said: Said) -> None:
     lines = ["file;label;start_time", *(f"{name};{'ABC'[n % 3]};2024-03-01" for n, name in enumerate(NAMES))]
     (folder / "list.csv").write_text("\n".join(lines) + "\n")

@@ -1,5 +1,6 @@
 """Tables whose columns have names that no importer knows: find the videos and the texts in them."""
 
+import re
 from pathlib import Path, PureWindowsPath
 
 import pandas as pd
@@ -23,6 +24,12 @@ _NAMES = {
     "split": {"split", "subset", "partition"},
 }
 _FEWEST_FOUND = 0.5
+# how columns that say where a clip begins and ends are called
+_BEGINS = re.compile(
+    r"(begin|beginn|start|onset|from|von|anfang|d[ée]but|inicio)(?![a-z])|start(time|frame|zeit)"
+)
+_ENDS = re.compile(r"(end|ende|stop|offset|to|bis|fin)(?![a-z])|end(time|frame|zeit)")
+_TIME = re.compile(r"[\d:.,]*\d")  # a number or a clock
 
 
 def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | str:
@@ -31,7 +38,7 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | str:
     Videos are in the column most of whose values name one below the root, by path or by name alone. A table
     that names a video twice is not used: its times need a form of its own. Returns why a table cannot be
     used; "" if it says nothing about videos. Raises SignloomError with the line of a row that has too few
-    fields or cannot be shown, because the copy would hide it.
+    fields or cannot be shown, because the copy would hide it, and for columns of times with other names.
     """
     if table.suffix.lower() not in _TABLES:
         return ""
@@ -80,6 +87,8 @@ def _ours(
     others = [str(name) for name in rows if name not in ("row", SHORT, best, *taken.values())]
     # a column that nearly has one of our names, such as that of a time, must not be lost
     check_names(table, ["video", *taken, *others], rows)
+    if not {"start_s", "end_s"} & {*kept}:
+        _refuse_times(table, rows[[name for name in others if name not in kept]])
     ours = pd.DataFrame({"video": videos} | {ours: rows[name].to_numpy() for ours, name in taken.items()})
     ours = stated(ours.assign(**{name: rows[name].to_numpy() for name in kept}))
     if taken.get("gloss", "").lower() in ("sign", "label", "word", "class"):
@@ -88,7 +97,9 @@ def _ours(
     if len(bad := checked[checked[PROBLEM] != ""]):
         raise SignloomError(f"{table}: line {bad['row'].iloc[0]}: {bad[PROBLEM].iloc[0]}")
     named = {"video": best, **taken, **dict(zip(kept, kept, strict=True))}
-    return ours, ", ".join(f"{ours} = {theirs}" for ours, theirs in named.items())
+    left = ", ".join(name for name in others if name not in kept)
+    said = ", ".join(f"{ours} = {theirs}" for ours, theirs in named.items())
+    return ours, said + (f"; not taken: {left}" if left else "")
 
 
 def _why_not(rows: pd.DataFrame, videos: list[str], taken: dict[str, str]) -> str:
@@ -105,6 +116,20 @@ def _why_not(rows: pd.DataFrame, videos: list[str], taken: dict[str, str]) -> st
             )
         first[video] = row
     return ""
+
+
+def _refuse_times(table: Path, rows: pd.DataFrame) -> None:
+    """Raise SignloomError for two columns that look like begin and end of clips and have other names."""
+    filled = {str(name): [cell.strip() for cell in rows[name] if cell.strip()] for name in rows}
+    times = [name for name, cells in filled.items() if cells and all(map(_TIME.fullmatch, cells))]
+    begin, end = (
+        next((name for name in times if kind.match(name.lower().strip())), None) for kind in (_BEGINS, _ENDS)
+    )
+    if begin and end:
+        raise SignloomError(
+            f"{table}: columns {begin!r} and {end!r} are not read, and look like the times of clips; call "
+            "them start_s and end_s and give seconds, or delete them if each video is one clip"
+        )
 
 
 def _videos(
