@@ -50,6 +50,19 @@ TABLES = {
 GIVEN = ("csv", "how2sign", "asl_citizen", "elan", "wlasl", "processed", "signtalk_sampled")
 
 
+def test_a_table_with_semicolons_that_lacks_a_column_gets_its_name(tmp_path: Path) -> None:
+    file = write(tmp_path, clips__csv="datei;sentence\na.mp4;Hi, you.\n") / "clips.csv"
+    with pytest.raises(SignloomError, match=r"column 'video' is missing; the table has: datei, sentence"):
+        load_table("csv", file, tmp_path)
+
+
+def test_a_line_that_tells_a_spreadsheet_the_separator_is_no_header(tmp_path: Path) -> None:
+    file = write(tmp_path, clips__csv="sep=;\r\nvideo;sentence\r\na.mp4;Hi, you.\r\n") / "clips.csv"
+    assert values(load_table("csv", file, tmp_path), "row", "video", "sentence") == [
+        ["3", "a.mp4", "Hi, you."]
+    ]
+
+
 @pytest.mark.parametrize(
     ("likely", "given"), [(likely, given) for likely in TABLES for given in GIVEN if given != likely]
 )

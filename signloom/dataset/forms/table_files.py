@@ -1,6 +1,7 @@
 """Read delimited text and workbooks as strings; every row keeps its line number in the file."""
 
 import csv
+import re
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from signloom.errors import SignloomError
 
 csv.field_size_limit(2**31 - 1)  # a cell may hold the times of a long gloss line
 SHORT = "problem of the row"  # the column that says which rows have too few fields; no table has this name
+_SEP = re.compile(r"sep=.", re.IGNORECASE)
 # raised for a missing sheet, a file that is no archive, one that is encrypted or packed in an unknown way,
 # and damaged archives, XML and cells
 _BAD_WORKBOOK = (
@@ -46,19 +48,23 @@ def found_separator(table: Path) -> str:
 
 
 def first_line(table: Path) -> str:
-    """Return the first line of a text file without its end and byte-order mark; "" if it is no text."""
+    """Return the first line of a text file without its end and byte-order mark; "" if it is no text.
+
+    A line `sep=;`, with which a spreadsheet is told the separator, does not count.
+    """
     try:
         with table.open(encoding="utf-8-sig") as file:
-            return file.readline(100_000).rstrip("\n")
+            line = file.readline(100_000).rstrip("\n")
+            return file.readline(100_000).rstrip("\n") if _SEP.fullmatch(line) else line
     except (OSError, UnicodeDecodeError):
         return ""
 
 
 def _separator(table: Path, usual: str, columns: list[str]) -> str:
-    """Return `usual`, or the character that separates the first line if only it shows all `columns`."""
-    found = found_separator(table)
-    names = {name.strip().strip('"') for name in first_line(table).split(found)}
-    return found if columns and names >= set(columns) else usual
+    """Return `usual`, or the one of the first line if that shows all `columns`, or has no usual one."""
+    found, line = found_separator(table), first_line(table)
+    names = {name.strip().strip('"') for name in line.split(found)}
+    return found if columns and (names >= set(columns) or usual not in line) else usual
 
 
 def read_workbook(table: Path, sheet: str | int, columns: list[str]) -> pd.DataFrame:
@@ -164,6 +170,8 @@ def _lines(
     rows: list[list[str | int]] = []
     try:
         header = [*names] or [name.strip() for name in next(reader, [])]
+        if _SEP.fullmatch(separator.join(header)):
+            header = [name.strip() for name in next(reader, [])]
         named = max((place for place, name in enumerate(header, 1) if name), default=0)
         line = reader.line_num + 1
         for fields in reader:
