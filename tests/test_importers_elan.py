@@ -228,6 +228,14 @@ def test_two_videos_of_the_linked_name_are_an_error(tmp_path: Path) -> None:
         load_table("elan", file, videos, tiers(ENGLISH))
 
 
+def test_a_file_that_names_no_schema_is_read(tmp_path: Path) -> None:
+    file = english(tmp_path)
+    whole = load_table("elan", file, tmp_path, tiers(ENGLISH))
+    text, count = re.subn(r'xsi:noNamespaceSchemaLocation="[^"]*"', "", file.read_text("utf-8"))
+    file.write_text(text, "utf-8")
+    assert count == 1 and load_table("elan", file, tmp_path, tiers(ENGLISH)).equals(whole)
+
+
 def test_a_damaged_file_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "x.eaf").write_text("<ANNOTATION_DOCUMENT")
     with pytest.raises(SignloomError, match=r"x\.eaf: not a readable ELAN file") as error:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 import pandas as pd
-from pympi.Elan import Eaf
+from pympi.Elan import Eaf, parse_eaf
 
 from signloom.console import number_of
 from signloom.dataset.forms.texts import one_form, one_gloss, seconds_text, text_numbers
@@ -21,6 +21,8 @@ from signloom.dataset.forms.video_files import VideoFiles
 from signloom.errors import SignloomError
 from signloom.gate import is_there
 from signloom.params.dataset import ElanTiers
+
+_SCHEMA = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
 
 
 class Annotation(NamedTuple):
@@ -127,7 +129,10 @@ def _missing_tiers(person: ElanTiers, tiers: dict[Path, list[str]]) -> Iterator[
 def parsed(file: Path) -> Eaf:
     """Return the ELAN file, whose tiers have composed names (NFC); raises SignloomError if it is none."""
     try:
-        eaf = Eaf(str(file), suppress_version_warning=True)
+        eaf = Eaf()
+        eaf.remove_tier("default")
+        eaf.adocument[_SCHEMA] = ""  # pympi deletes it, and a file need not have it
+        parse_eaf(str(file), eaf, suppress_version_warning=True)
     except Exception as error:  # pympi raises Exception itself for a file that is no XML
         raise SignloomError(f"{file}: not a readable ELAN file: {error}") from error
     eaf.tiers = {_nfc(name): tier for name, tier in eaf.tiers.items()}
