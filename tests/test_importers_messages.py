@@ -50,6 +50,14 @@ TABLES = {
 GIVEN = ("csv", "how2sign", "asl_citizen", "elan", "wlasl", "processed", "signtalk_sampled")
 
 
+def test_a_time_with_a_decimal_comma_is_told_the_point(tmp_path: Path) -> None:
+    write_videos(tmp_path / "videos", "a.mp4", "b.mp4")
+    manifest = build(tmp_path, "video;sentence;start_s\na.mp4;One.;0,5\nb.mp4;Two.;\n")
+    assert manifest.rejects["detail"].tolist() == [
+        "start_s '0,5' is not a time in seconds; write 0.5, with a point"
+    ]
+
+
 def test_a_table_with_semicolons_that_lacks_a_column_gets_its_name(tmp_path: Path) -> None:
     file = write(tmp_path, clips__csv="datei;sentence\na.mp4;Hi, you.\n") / "clips.csv"
     with pytest.raises(SignloomError, match=r"column 'video' is missing; the table has: datei, sentence"):

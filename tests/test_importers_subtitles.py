@@ -53,9 +53,9 @@ def test_of_two_videos_of_one_name_the_one_beside_the_subtitles_is_meant(tmp_pat
         load_table("subtitles", write(tmp_path / "t", **{"1__srt": SRT}), videos)
 
 
-def test_a_file_that_is_no_subtitles_is_one_clear_error(tmp_path: Path) -> None:
-    write(tmp_path, a__srt=b"\xff\xfe\x00")
-    with pytest.raises(SignloomError, match=r"a\.srt: not a readable subtitle file"):
+def test_subtitles_in_another_encoding_are_told_to_be_saved_as_utf_8(tmp_path: Path) -> None:
+    write(tmp_path, a__srt=SRT.encode("cp1252", "ignore"))
+    with pytest.raises(SignloomError, match=r"a\.srt: it is no UTF-8 text; save it as UTF-8$"):
         load_table("subtitles", tmp_path / "a.srt", tmp_path)
 
 

@@ -109,3 +109,10 @@ def test_a_long_clip_has_a_row_for_each_of_its_rows(exported: Exported) -> None:
     engine.config["gloss"] = None
     with pytest.raises(SignloomError, match="no gloss network"):
         engine.sign_rows((features, mask))
+
+
+@pytest.mark.parametrize("option", ["--start", "--end"])
+def test_a_decimal_comma_is_told_the_point(option: str, capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        main(["spot", "a.mp4", "b.mp4", option, "1,35"])
+    assert f"{option}: expected seconds with a point, such as 1.35, found '1,35'" in capsys.readouterr().err

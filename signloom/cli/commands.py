@@ -7,7 +7,7 @@ from typing import Any
 
 from signloom.cli.build_commands import add_compare, add_export_landmarks, add_withdraw
 from signloom.cli.extras import need_corpora, need_points, need_rows, need_video
-from signloom.cli.given import camera, check_output, check_writable, keep_out, path
+from signloom.cli.given import camera, check_output, check_writable, keep_out, path, seconds
 from signloom.cli.new_command import new_command
 from signloom.errors import PARAMS_FILE, SignloomError
 from signloom.gate import is_there
@@ -280,9 +280,9 @@ def _add_spot(commands: Any) -> None:
     parser.add_argument("example", type=path, metavar="EXAMPLE", help="a video that shows the sign")
     parser.add_argument("videos", nargs="+", type=path, metavar="VIDEO", help="a video to search")
     parser.add_argument(
-        "--start", type=float, metavar="S", help="where the sign begins in EXAMPLE, in seconds"
+        "--start", type=seconds, metavar="S", help="where the sign begins in EXAMPLE, in seconds"
     )
-    parser.add_argument("--end", type=float, metavar="S", help="where it ends (default: with EXAMPLE)")
+    parser.add_argument("--end", type=seconds, metavar="S", help="where it ends (default: with EXAMPLE)")
     parser.add_argument("--top", type=int, default=10, metavar="K", help="places to list (default: 10)")
     parser.add_argument("--json", action="store_true", help="print one JSON object per line, for programs")
 

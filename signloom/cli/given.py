@@ -23,6 +23,16 @@ def camera(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """Return a time in seconds."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected seconds with a point, such as 1.35, found {text!r}"
+        ) from None
+
+
 def check_output(option: str, output: Path, suffix: str, inputs: Iterable[Path]) -> None:
     """Raise SignloomError if `output` is no file name with `suffix`, or is or lies in one of the `inputs`.
 

@@ -65,7 +65,7 @@ def cues(file: Path) -> Iterator[tuple[int, str, str, str]]:
         # some tools end a line with one mark too many, which would be an empty line
         lines = file.read_bytes().decode("utf-8-sig").replace("\r\r\n", "\n").splitlines()
     except UnicodeDecodeError as error:
-        raise SignloomError(f"{file}: not a readable subtitle file: {error}") from error
+        raise SignloomError(f"{file}: it is no UTF-8 text; save it as UTF-8") from error
     found: list[tuple[str, str, list[str]]] = []
     inside = False
     for place, line in enumerate(lines, 1):

@@ -1,5 +1,6 @@
 """The normal form of sentences, gloss lines and names, and ids for texts that have none."""
 
+import re
 import unicodedata
 import zlib
 from collections.abc import Collection, Iterable
@@ -42,6 +43,11 @@ def one_gloss(text: str) -> str:
 def seconds_text(seconds: float) -> str:
     """Return a time as a table writes it: to the microsecond, and without zeros at the end."""
     return f"{round(seconds, 6):.12g}"
+
+
+def point_hint(text: str) -> str:
+    """Return how a number with a decimal comma is written, or "" for another text."""
+    return f"; write {text.replace(',', '.')}, with a point" if re.fullmatch(r"\d*,\d+", text) else ""
 
 
 def sentence_number(sentence: str) -> int:
