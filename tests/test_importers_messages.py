@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
 
 import av
 import numpy as np
@@ -159,6 +161,21 @@ def test_a_table_without_names_of_columns_is_told_so(tmp_path: Path) -> None:
     file = write(tmp_path, clips__csv="a.mp4,One.\nb.mp4,Two.\n") / "clips.csv"
     with pytest.raises(SignloomError, match=r"clips\.csv has no first line that names the columns"):
         load_table("csv", file, tmp_path)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_columns_of_a_form_are_found_however_their_letters_are_composed(
+    tmp_path: Path, ours: Literal["NFC", "NFD"], theirs: Literal["NFC", "NFD"]
+) -> None:
+    form = """
+columns: {video: "{Gebärde}.mp4", sentence: Übersetzung}
+join: {file: texte.csv, column: Gebärde, key: Schlüssel}
+"""
+    write(tmp_path, own__yaml=normalize(ours, form))
+    write(tmp_path, t__csv=normalize(theirs, "Gebärde,Ort\na,x\n"))
+    write(tmp_path, texte__csv=normalize(theirs, "Schlüssel,Übersetzung\na,Hi.\n"))
+    rows = load_table(str(tmp_path / "own.yaml"), tmp_path / "t.csv", tmp_path)
+    assert values(rows, "video", "sentence") == [["a.mp4", "Hi."]]
 
 
 @pytest.mark.parametrize("separator", ["\t", ";", "|"])

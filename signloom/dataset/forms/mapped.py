@@ -9,8 +9,15 @@ import pandas as pd
 
 from signloom.dataset.consent import named, stated
 from signloom.dataset.forms.mapping import Column, Form, Join, Times, filled, names_in
-from signloom.dataset.forms.table_files import SHORT, first_line, found_separator, read_table, read_text
-from signloom.dataset.forms.texts import id_numbers, one_form, seconds_text, sentence_ids
+from signloom.dataset.forms.table_files import (
+    SHORT,
+    first_line,
+    found_separator,
+    need_columns,
+    read_table,
+    read_text,
+)
+from signloom.dataset.forms.texts import id_numbers, one_form, seconds_text, sentence_ids, spelled
 from signloom.dataset.forms.video_files import on_disk
 from signloom.errors import SignloomError
 from signloom.gate import is_there
@@ -39,11 +46,12 @@ def read_mapped(form: Form, files: list[Path], videos: Path) -> pd.DataFrame:
     have the shape that the form expects.
     """
     tables, joined = (files[:-1], files[-1]) if form.join else (files, None)
-    extra = _entries(form.join, joined) if form.join and joined else {}
+    extra = _entries(form.join, joined, form.needed) if form.join and joined else {}
     splits = {name: split for split, name in form.files.items()}
     found: list[dict[str, Any]] = []
     for table in tables:
         rows = _rows(form, table)
+        rows.columns = spelled(map(str, rows.columns), form.needed)
         rows = rows if {*_CONSENT} & {*form.columns} else named(rows)
         _need(form, table, rows, extra)
         for record in rows.to_dict("records"):
@@ -94,9 +102,14 @@ def _need(form: Form, table: Path, rows: pd.DataFrame, extra: dict[str, dict[str
         raise SignloomError(f"{table}: column {missing[0]!r} is missing; the table has: {has}")
 
 
-def _entries(join: Join, file: Path) -> dict[str, dict[str, str]]:
-    """Return the columns of the joined table, by key; raises SignloomError if two lines of a key differ."""
-    rows = read_text(file, found_separator(file), [] if join.header else [join.key], header=join.header)
+def _entries(join: Join, file: Path, names: list[str]) -> dict[str, dict[str, str]]:
+    """Return the columns of the joined table, by key, as `names` spells them.
+
+    Raises SignloomError if two lines of a key differ.
+    """
+    rows = read_text(file, found_separator(file), [], header=join.header)
+    rows.columns = spelled(map(str, rows.columns), [join.key, *names])
+    need_columns(file, rows, [join.key])
     found: dict[str, dict[str, str]] = {}
     for record in rows.to_dict("records"):
         key = str(record[join.key]).strip()

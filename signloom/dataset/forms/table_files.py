@@ -76,7 +76,7 @@ def read_workbook(table: Path, sheet: str | int, columns: list[str]) -> pd.DataF
         raise SignloomError(f"{table}: not a readable workbook: {error}") from error
     rows.columns = [str(column).strip() for column in rows.columns]
     rows = rows.map(plain)
-    _need(table, rows, columns)
+    need_columns(table, rows, columns)
     return rows
 
 
@@ -97,7 +97,8 @@ def _fill_merged(table: Path, sheet: str | int, rows: pd.DataFrame) -> None:
             rows.iloc[first : last + 1, column] = rows.iloc[first, column]
 
 
-def _need(table: Path, rows: pd.DataFrame, columns: list[str]) -> None:
+def need_columns(table: Path, rows: pd.DataFrame, columns: list[str]) -> None:
+    """Raise SignloomError if `rows` lacks one of `columns`."""
     missing = [column for column in columns if column not in rows]
     if missing:
         has = ", ".join(str(column) for column in rows.columns if column not in ("row", SHORT))
@@ -125,7 +126,7 @@ def read_text(
     except UnicodeDecodeError as error:
         line = _undecodable_line(table)
         raise SignloomError(f"{table}: line {line} is no UTF-8 text; save the file as CSV UTF-8") from error
-    _need(table, rows, columns)
+    need_columns(table, rows, columns)
     return rows
 
 
