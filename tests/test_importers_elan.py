@@ -167,6 +167,24 @@ def test_glosses_that_lie_in_no_sentence_are_counted(tmp_path: Path) -> None:
     ]
 
 
+def test_a_video_that_is_taken_in_place_of_the_first_linked_one_is_named(tmp_path: Path) -> None:
+    sentence = ('TIER_ID="s"', aligned(("a", "b", "Hi."), first=1))
+    media = linked("sound.mp3", "front.mp4", "side.mp4")
+    file = tmp_path / "x.eaf"
+    file.write_text(eaf({"a": 0, "b": 1500}, media, sentence), "utf-8")
+    write_videos(tmp_path, "side.mov")
+    warnings: list[str] = []
+    rows = load_table("elan", file, tmp_path, tiers({"sentence": "s"}), warnings=warnings)
+    assert rows["video"].tolist() == ["side.mov"]
+    assert warnings == [
+        "1 ELAN file links a video that is not there, and another one is taken; "
+        f"first {file}: side.mov in place of front.mp4"
+    ]
+    write_videos(tmp_path, "front.mov")
+    load_table("elan", file, tmp_path, tiers({"sentence": "s"}), warnings=warnings)
+    assert len(warnings) == 1
+
+
 def test_two_files_for_one_part_of_a_video_are_an_error_that_names_both(tmp_path: Path) -> None:
     first, second = english(tmp_path / "t", "a.eaf"), english(tmp_path / "t", "a_corrected.eaf")
     videos = write_videos(tmp_path / "v", "story.mp4", seconds=4)

@@ -7,6 +7,7 @@ is the linked file, found by its name alone anywhere below `dataset.videos`.
 import json
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from pympi.Elan import Eaf, parse_eaf
 from signloom.console import number_of
 from signloom.dataset.forms.texts import one_form, one_gloss, seconds_text, text_numbers
 from signloom.dataset.forms.video_files import VideoFiles
+from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
 from signloom.gate import is_there
 from signloom.params.dataset import ElanTiers
@@ -37,7 +39,8 @@ class Annotation(NamedTuple):
 def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warnings: list[str]) -> pd.DataFrame:
     """Return a row for every sentence of every person; a sentence without text and glosses has a bad id.
 
-    Adds a line to `warnings` for files that lack a tier, and for glosses outside of sentences.
+    Adds a line to `warnings` for files that lack a tier, glosses outside of sentences, and videos taken in
+    place of others.
     Raises SignloomError if no tiers are given, a file cannot be read, no file has one of the sentence
     tiers, or two files annotate one part of a video.
     """
@@ -50,13 +53,13 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warning
     found_videos = VideoFiles(videos)
     clips: list[tuple[Path, str, list[str]]] = []
     tiers: dict[Path, list[str]] = {}
-    outside: dict[str, list[str]] = {person.sentence: [] for person in persons}
+    left = {person.sentence: _Left() for person in persons}
     for file in files:
         eaf = parsed(file)
         for person in persons:
             tier = person.sentence
             if tier in eaf.tiers:
-                rows = _clips(file, eaf, person, found_videos, outside[tier])
+                rows = _clips(file, eaf, person, found_videos, left[tier])
                 clips += [(file, tier, row) for row in rows]
         tiers[file] = list(eaf.tiers)
     seen = {name for names in tiers.values() for name in names}
@@ -65,12 +68,7 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warning
             names = ", ".join(sorted(seen)) or "no tiers"
             raise SignloomError(f"dataset.elan: no file has the tier {missing[0]!r}; the files have: {names}")
         warnings += _missing_tiers(person, tiers)
-    for tier, lost in outside.items():
-        if lost:
-            count = number_of(len(lost), "gloss lies", "glosses lie")
-            warnings.append(
-                f"{count} in no annotation of tier {tier!r}, so no clip has them; first {lost[0]}"
-            )
+    warnings += [line for tier, lost in left.items() for line in lost.lines(tier)]
     _refuse_copies(clips, videos)
     table = pd.DataFrame(
         [row for _, _, row in clips],
@@ -82,6 +80,23 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warning
     numbers = pd.Series(text_numbers(table["sentence_id"].tolist()), table.index, dtype=str)
     table["sentence_id"] = numbers.where(table["sentence_id"] != "", "an annotation without text")
     return table
+
+
+@dataclass
+class _Left:
+    """What is left out of the files: glosses in no sentence, and links to videos that are not there."""
+
+    glosses: list[str] = field(default_factory=list)
+    videos: list[str] = field(default_factory=list)
+
+    def lines(self, tier: str) -> Iterator[str]:
+        """Yield a line about each kind that there is, of the sentences in `tier`."""
+        if self.glosses:
+            count = number_of(len(self.glosses), "gloss lies", "glosses lie")
+            yield f"{count} in no annotation of tier {tier!r}, so no clip has them; first {self.glosses[0]}"
+        if self.videos:
+            count = number_of(len(self.videos), "ELAN file links", "ELAN files link")
+            yield f"{count} a video that is not there, and another one is taken; first {self.videos[0]}"
 
 
 def _refuse_copies(clips: list[tuple[Path, str, list[str]]], videos: Path) -> None:
@@ -149,14 +164,12 @@ def _nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _clips(
-    file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles, outside: list[str]
-) -> Iterator[list[str]]:
+def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles, left: _Left) -> Iterator[list[str]]:
     """Yield the rows of one person in one file; the text of a row stands in place of its number.
 
-    At the end, the places of glosses that lie in no sentence are added to `outside`.
+    Adds to `left` what is left out.
     """
-    video = _video(file, eaf, person.media, videos)
+    video = _video(file, eaf, person.media, videos, left)
     origin = _origin(eaf, video)
     signer = person.signer or eaf.tiers[person.sentence][2].get("PARTICIPANT", "")
     glosses, placed = _glosses(file, eaf, person), set[_Gloss]()
@@ -181,7 +194,7 @@ def _clips(
             json.dumps(times) if times and all(gloss.timed for gloss in inside) else "",
             signer,
         ]
-    outside += [f"{file} at {gloss.start:g} s" for gloss in glosses if gloss not in placed]
+    left.glosses += [f"{file} at {gloss.start:g} s" for gloss in glosses if gloss not in placed]
 
 
 class _Gloss(NamedTuple):
@@ -215,10 +228,11 @@ def _origin(eaf: Eaf, video: str) -> float:
     return 0.0
 
 
-def _video(file: Path, eaf: Eaf, suffix: str, videos: VideoFiles) -> str:
+def _video(file: Path, eaf: Eaf, suffix: str, videos: VideoFiles, left: _Left) -> str:
     """Return the linked video whose name ends with `suffix`, or the one called like it or like the file.
 
-    A linked video may have another suffix here, because it was converted.
+    A linked video may have another suffix here, because it was converted. Adds to `left` if another linked
+    one is taken than the first.
     """
     urls = [
         media[key]
@@ -231,8 +245,12 @@ def _video(file: Path, eaf: Eaf, suffix: str, videos: VideoFiles) -> str:
     linked = [name for name in names if name.endswith(_nfc(suffix)) and not name.lower().endswith(".wav")]
     stems = [PureWindowsPath(name).stem for name in linked]
     wanted = [*linked, *stems, f"{file.stem}{suffix}", *([] if suffix else [file.stem])]
-    found = (videos.find(name, file) for name in wanted)
-    return next((video for video in found if video), wanted[0])
+    found = next((video for video in (videos.find(name, file) for name in wanted) if video), None)
+    first = next((name for name in linked if PureWindowsPath(name).suffix.lower() in VIDEO_SUFFIXES), None)
+    taken = _nfc(PureWindowsPath(found).stem) if found else ""
+    if first and taken in stems and taken != PureWindowsPath(first).stem:
+        left.videos.append(f"{file}: {found} in place of {first}")
+    return found or wanted[0]
 
 
 def _annotations_of(file: Path, eaf: Eaf, tier: str) -> list[Annotation]:
