@@ -14,7 +14,9 @@ from form_stages import read_corpus
 
 from signloom.dataset.importers import load_table
 from signloom.errors import SignloomError
+from signloom.inference.annotations import Annotation, write_tiers
 from tests.form_files import aligned, eaf, english, linked, tiers, values, write_videos
+from tests.videos import write_frames
 
 ENGLISH = {"sentence": "English translation", "gloss": ["main gloss", "non-dominant hand gloss"]}
 GERMAN = [
@@ -203,6 +205,21 @@ def test_two_files_for_one_part_of_a_video_are_an_error_that_names_both(tmp_path
     )
     second.write_text(text, "utf-8")
     assert len(load_table("elan", tmp_path / "t", videos, tiers(ENGLISH))) == 6
+
+
+def test_landmarks_and_folders_of_pictures_are_found_as_videos_are(tmp_path: Path) -> None:
+    (tmp_path / "v/deep").mkdir(parents=True)
+    (tmp_path / "v/deep/talk.pose").touch()
+    write_frames(tmp_path / "v/deep/walk")
+    for name in ("talk.pose", "walk"):
+        said = {"sentence": [Annotation(0, 1000, "Hi.")]}
+        write_tiers(tmp_path / f"t/{Path(name).stem}.eaf", said, tmp_path / "v/deep" / name)
+    given = tiers({"sentence": "sentence"})
+    rows = load_table("elan", tmp_path / "t", tmp_path / "v", given)
+    assert rows["video"].tolist() == ["deep/talk.pose", "deep/walk"]
+    write_videos(tmp_path / "v", "talk.mp4", "walk.mp4")  # a video of the name comes first
+    rows = load_table("elan", tmp_path / "t", tmp_path / "v", given)
+    assert rows["video"].tolist() == ["deep/talk.pose", "walk.mp4"]
 
 
 def test_a_linked_video_that_was_converted_is_found_by_its_name(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warning
             "gloss: [main gloss, non-dominant hand gloss]}]"
         )
     persons = [_composed(person) for person in persons]
-    found_videos = VideoFiles(videos)
+    found_videos = VideoFiles(videos, others=True)
     clips: list[tuple[Path, str, list[str]]] = []
     tiers: dict[Path, list[str]] = {}
     left = {person.sentence: _Left() for person in persons}

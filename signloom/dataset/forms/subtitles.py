@@ -36,7 +36,7 @@ def read_subtitles(files: list[Path], videos: Path) -> pd.DataFrame:
 
     Raises SignloomError if a file cannot be read, or if two files belong to one video.
     """
-    found = VideoFiles(videos)
+    found = VideoFiles(videos, others=True)
     of_video: dict[str, Path] = {}
     rows: list[list[str]] = []
     for file in files:

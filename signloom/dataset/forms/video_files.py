@@ -3,7 +3,7 @@
 import unicodedata
 from pathlib import Path
 
-from signloom.dataset.probe import VIDEO_SUFFIXES
+from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
 from signloom.errors import SignloomError
 from signloom.gate import is_hidden, is_there
 
@@ -28,15 +28,30 @@ def on_disk(root: Path, video: str) -> str:
 class VideoFiles:
     """The videos at any depth below a folder, by name."""
 
-    def __init__(self, root: Path) -> None:
-        """List the videos below `root`, apart from hidden files and folders."""
+    def __init__(self, root: Path, others: bool = False) -> None:
+        """List the videos below `root`, apart from hidden files and folders.
+
+        With `others`, `.pose` files and folders of pictures take the place of videos that are not there.
+        """
         self._root = root
         self._named: dict[str, list[str]] = {}
+        self._others: dict[str, list[str]] = {}
+        wanted = {*VIDEO_SUFFIXES, *((".pose", *FRAME_SUFFIXES) if others else ())}
+        folders = set[Path]()
         for path in sorted(root.rglob("*")):
-            if path.suffix.lower() in VIDEO_SUFFIXES and not is_hidden(path.relative_to(root)):
-                for name in {path.name, path.stem}:
-                    key = unicodedata.normalize("NFC", name)
-                    self._named.setdefault(key, []).append(path.relative_to(root).as_posix())
+            suffix = path.suffix.lower()
+            if suffix not in wanted or is_hidden(path.relative_to(root)):
+                continue
+            if suffix in FRAME_SUFFIXES:
+                folders.add(path.parent)
+            else:
+                self._add(self._others if suffix == ".pose" else self._named, path, path.name, path.stem)
+        for folder in sorted(folders - {root}):
+            self._add(self._others, folder, folder.name)
+
+    def _add(self, names: dict[str, list[str]], path: Path, *called: str) -> None:
+        for name in {unicodedata.normalize("NFC", name) for name in called}:
+            names.setdefault(name, []).append(path.relative_to(self._root).as_posix())
 
     def find(self, name: str, file: Path | None = None) -> str | None:
         """Return the path below the root of the video `name`, with or without its suffix, or None.
@@ -44,7 +59,8 @@ class VideoFiles:
         Of several videos of this name, the one in the folder of the annotation `file` is taken. Raises
         SignloomError if there is none in it.
         """
-        found = self._named.get(unicodedata.normalize("NFC", name), [])
+        name = unicodedata.normalize("NFC", name)
+        found = self._named.get(name) or self._others.get(name, [])
         if len(found) > 1 and file:
             found = [video for video in found if (self._root / video).parent == file.parent] or found
         if len(found) > 1:
