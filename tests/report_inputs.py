@@ -295,11 +295,11 @@ def write_videos(folder: Path, index: pd.DataFrame, consents: dict[str, str] | N
             path = folder / f"videos/{clip_id}/{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), np.full((40, 60, 3), 20 * number, np.uint8))
-        rows.append((clip_id, start, length, list(range(0, 2 * length, 2)), 60, 40))
+        rows.append((clip_id, start, length, 25.0, list(range(0, 2 * length, 2)), 60, 40))
         shard.append((clip_id, f"{folder}/videos/{clip_id}", None, None, ""))
         start += length
     np.save(folder / "landmarks.npy", np.tile(raw, (start // len(raw), 1)))
-    columns = ["clip_id", "offset", "length", "frame_index", "width", "height"]
+    columns = ["clip_id", "offset", "length", "fps", "frame_index", "width", "height"]
     pd.DataFrame(rows, columns=columns).to_parquet(folder / "landmarks.parquet")
     columns = ["clip_id", "video_path", "start_s", "end_s", "video_hash"]
     pd.DataFrame(shard, columns=columns).to_csv(folder / "shard.csv", index=False)

@@ -126,6 +126,16 @@ def test_pictures_of_people_come_with_a_word_of_warning(html: str, tmp_path: Pat
     assert Page(text).images == []
 
 
+def test_frames_of_a_cut_are_found_in_a_folder_of_another_rate(tmp_path: Path) -> None:
+    build(tmp_path / "build", pictures=True)
+    index, shard = tmp_path / "build/landmarks.parquet", tmp_path / "build/shard.csv"
+    frames = [list(range(6, 12))] * len(pd.read_parquet(index))  # of 10 a second, from 0.6 to 1.2 s
+    pd.read_parquet(index).assign(fps=10.0, frame_index=frames).to_parquet(index)
+    pd.read_csv(shard).assign(start_s=0.6, end_s=1.2).to_csv(shard, index=False)
+    drawn = contact_sheet.drawn_frames(videos(tmp_path / "build"), "clip00", [0, 5], 360)
+    assert [int(image[1, 1, 0]) for image in drawn] == [20 * 6, 20 * 11]
+
+
 def test_large_and_upright_frames_are_made_small() -> None:
     image = np.zeros((1280, 720, 3), np.uint8)
     assert contact_sheet.shrink(image, 360).shape == (360, 202, 3)

@@ -170,11 +170,11 @@ def _frames(videos: Videos, clip_id: str, rows: Sequence[int]) -> list[NDArray[n
     if holds_landmarks(path) or clip_id in videos.withheld:
         height, width = index.loc[index["clip_id"] == clip_id, ["height", "width"]].iloc[0]
         return [np.full((height, width, 3), _NO_PICTURE, np.uint8)] * len(rows)
-    frame_index = index.loc[index["clip_id"] == clip_id, "frame_index"].iloc[0]
+    frame_index, fps = index.loc[index["clip_id"] == clip_id, ["frame_index", "fps"]].iloc[0]
     numbers = [int(frame_index[row]) for row in rows]
     found: dict[int, NDArray[np.uint8]] = {}
     try:
-        with open_video(path) as video:
+        with open_video(path, fps) as video:  # a folder of pictures does not say its rate
             for frame in video.frames(clip["start_s"], clip["end_s"]):
                 if frame.number in numbers:
                     found[frame.number] = frame.image
