@@ -107,7 +107,10 @@ rule export:
         runtime=60,
     params:
         files=flow.files,
-        given=given("pose", "positions", *GATES, "landmarks", "decoding", "retrieval", "inference", "text"),
+        given=given(
+            *("pose", "positions", *GATES, "landmarks", "decoding", "retrieval", "inference", "text"),
+            "dataset.frame_rate",
+        ),
     message:
         "export: {output.bundle}"
     shell:

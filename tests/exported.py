@@ -38,6 +38,7 @@ PARAMS: dict[str, dict[str, object]] = {
     "retrieval": {},
     "inference": {"max_false_accept_rate": 0.05},
     "text": {},
+    "dataset": {"frame_rate": 25.0},
 }
 
 

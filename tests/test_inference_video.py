@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,8 @@ import pytest
 from demo_params import params_json
 from exported import Exported
 
+from signloom.__main__ import main
+from signloom.cli import align, predict, spot
 from signloom.features.pose.layout import RAW_PARTS
 from signloom.features.pose.pose_features import landmarks_to_features
 from signloom.features.pose.raw_clip import RawClip
@@ -133,6 +137,30 @@ def test_a_folder_of_its_pictures_is_answered_like_the_file(
     for frame in read_frames(clip):
         cv2.imwrite(str(tmp_path / f"{frame.number:04d}.png"), frame.image[..., ::-1])
     assert answer_video(engine, tmp_path, tracker=tracker).answer == seen.answer
+
+
+def test_every_command_takes_folders_of_pictures_at_the_rate_of_training(
+    engine: SignEngine,
+    tracker: HolisticTracker,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for frame in itertools.islice(read_frames(clip), 20):
+        cv2.imwrite(str(tmp_path / f"{frame.number:04d}.png"), frame.image[..., ::-1])
+    monkeypatch.delitem(engine.config, "dataset")
+    assert answer_video(engine, tmp_path, tracker=tracker).raw.times[-1] == pytest.approx(19 / 25)
+    monkeypatch.setitem(engine.config, "dataset", {"frame_rate": 50.0})
+    answered = answer_video(engine, tmp_path, 0.1, tracker=tracker).raw
+    assert (answered.frame_index[0], answered.times[-1]) == (5, pytest.approx(14 / 50))
+    assert spot.see(engine, tracker, tmp_path).length_s == pytest.approx(20 / 50)
+    (gloss,) = align.align_clip(engine, tracker, align.Line(tmp_path, ("APPLE",)))
+    assert 0 < gloss.end_s <= 20 / 50
+    monkeypatch.setattr(predict, "load_engine", lambda *given, **named: engine)
+    (tmp_path / "bundle.zip").touch()
+    assert main(["predict", "--stream", str(tmp_path), "--bundle", f"{tmp_path}/bundle.zip", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["end_s"] == pytest.approx(19 / 50)
 
 
 def test_start_and_end_choose_the_frames_and_a_tracker_is_built_where_none_is_given(

@@ -252,7 +252,7 @@ def film(monkeypatch: pytest.MonkeyPatch) -> Film:
     """A recording with two passages, in the place of every video, and an engine that answers it."""
     film = Film(8, [(0.5, 1.5), (4.0, 5.5)])
     frames = [predict.Frame(n, float(time_s), film.picture(n)) for n, time_s in enumerate(film.times)]
-    monkeypatch.setattr(predict, "read_frames", lambda video: iter(frames))
+    monkeypatch.setattr(predict, "read_frames", lambda video, folder_fps: iter(frames))
     monkeypatch.setattr(predict, "bundle_tracker", lambda engine: nullcontext(film))
     monkeypatch.setattr(predict, "load_engine", lambda *given, **named: SayingEngine())
     return film
@@ -270,8 +270,8 @@ def test_what_was_answered_before_a_damaged_frame_is_written(
 ) -> None:
     read = predict.read_frames
 
-    def damaged(video: Path) -> Iterator[predict.Frame]:
-        yield from itertools.takewhile(lambda frame: frame.time_s < 7, read(video))
+    def damaged(video: Path, folder_fps: float | None) -> Iterator[predict.Frame]:
+        yield from itertools.takewhile(lambda frame: frame.time_s < 7, read(video, folder_fps))
         raise VideoUnreadable("the frame at 7.00 s is damaged")
 
     monkeypatch.setattr(predict, "read_frames", damaged)

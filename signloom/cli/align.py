@@ -16,6 +16,7 @@ from signloom.inference.annotations import GLOSSES, Annotation, annotation, refu
 from signloom.inference.engine import SignEngine
 from signloom.inference.video import (
     Tracker,
+    bundle_frame_rate,
     bundle_landmarks,
     bundle_tracker,
     timed_clip,
@@ -149,7 +150,8 @@ def align_clip(engine: SignEngine, tracker: Tracker, line: Line) -> list[TimedGl
 
     Raises VideoUnreadable if a frame cannot be read, SignloomError if too few frames show a person.
     """
-    raw = track_video(tracker, line.video, line.start_s, line.end_s, max_fps=bundle_landmarks(engine).max_fps)
+    max_fps, folder_fps = bundle_landmarks(engine).max_fps, bundle_frame_rate(engine)
+    raw = track_video(tracker, line.video, line.start_s, line.end_s, max_fps=max_fps, folder_fps=folder_fps)
     seen = timed_clip(engine, raw)
     places = engine.align(seen.clip, line.glosses) if len(seen.times) else None
     if places is None or any(place.end <= place.start for place in places):

@@ -23,10 +23,10 @@ from signloom.inference.answer_text import NONE, clip_table, decision
 from signloom.inference.command import load_engine
 from signloom.inference.engine import SignEngine
 from signloom.inference.stream import EVERY_S, SignStream, StreamEvent
-from signloom.inference.video import Tracker, answer_video, bundle_tracker
+from signloom.inference.video import Tracker, answer_video, bundle_frame_rate, bundle_tracker
 from signloom.native_stderr import only_errors
 from signloom.video.camera import camera_frames
-from signloom.video.decode import Frame, VideoUnreadable, read_frames
+from signloom.video.decode import Frame, VideoUnreadable, open_video
 
 
 def answer(args: argparse.Namespace) -> int:
@@ -43,7 +43,10 @@ def answer(args: argparse.Namespace) -> int:
             with FaceFinder() as faces:
                 return _answer_clips(args, engine, tracker, faces)
         video = _one_video(args.videos[0]) if args.videos else args.stream
-        frames = frame_bar(video.name, video)(read_frames(video)) if video else camera_frames(args.camera)
+        if video:
+            frames = frame_bar(video.name, video)(read_frames(video, bundle_frame_rate(engine)))
+        else:
+            frames = camera_frames(args.camera)
         # of a video that is answered into a file, only what goes into the file is printed
         every_s = math.inf if args.videos else EVERY_S
         stream = SignStream(engine, tracker, every_s=every_s, rerank=args.rerank, cut=cut)
@@ -56,6 +59,12 @@ def answer(args: argparse.Namespace) -> int:
             raise SignloomError(f"{video}: {error}") from error
         _write_files(args, passages, video, engine.unit)
     return 0
+
+
+def read_frames(video: Path, folder_fps: float | None) -> Iterator[Frame]:
+    """Yield the frames of a video; see `open_video`."""
+    with open_video(video, folder_fps) as opened:
+        yield from opened.frames()
 
 
 def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker, faces: FaceFinder) -> int:

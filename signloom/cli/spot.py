@@ -16,6 +16,7 @@ from signloom.inference.spotting import rows_within, spot
 from signloom.inference.video import (
     TimedClip,
     Tracker,
+    bundle_frame_rate,
     bundle_landmarks,
     bundle_tracker,
     timed_clip,
@@ -73,7 +74,7 @@ def example_rows(
     first_s = max((start_s or 0.0) - around_s, 0.0)
     nowhere = f"{path}: no frame shows a person between --start and --end; correct them"
     try:
-        seen = _see(engine, tracker, path, first_s, None if end_s is None else end_s + around_s)
+        seen = see(engine, tracker, path, first_s, None if end_s is None else end_s + around_s)
     except VideoUnreadable as error:
         if start_s is None and end_s is None:
             raise
@@ -95,7 +96,7 @@ def spot_video(
 
     Raises VideoUnreadable if a frame cannot be read, SignloomError if none shows a person.
     """
-    seen = _see(engine, tracker, video)
+    seen = see(engine, tracker, video)
     if not len(seen.times):
         raise SignloomError(NOBODY)
     places = spot(example, engine.sign_rows(seen.clip), most)
@@ -108,15 +109,17 @@ def spot_video(
     ]
 
 
-def _see(
+def see(
     engine: SignEngine,
     tracker: Tracker,
     video: Path,
     start_s: float | None = None,
     end_s: float | None = None,
 ) -> TimedClip:
+    """Return the rows of a part of a video; raises VideoUnreadable if a frame cannot be read."""
     watch, max_fps = frame_bar(video.name, video), bundle_landmarks(engine).max_fps
-    return timed_clip(engine, track_video(tracker, video, start_s, end_s, watch, max_fps))
+    folder_fps = bundle_frame_rate(engine)
+    return timed_clip(engine, track_video(tracker, video, start_s, end_s, watch, max_fps, folder_fps))
 
 
 def as_text(one: Spotted) -> str:

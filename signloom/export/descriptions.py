@@ -44,10 +44,12 @@ def model_config(
     sign: Sign2TextSource,
     gloss: GlossSource | None,
     signer: dict[str, list[float]] | None,
+    frame_rate: float | None = None,
 ) -> dict[str, Any]:
     """Return model_config.json: sizes, token ids, feature layout, and how features are made and decoded.
 
-    `signer` are mean and deviation of the columns of a training signer.
+    `signer` are mean and deviation of the columns of a training signer, `frame_rate` is that of parameter
+    `dataset.frame_rate`.
     """
     c = sign.model.config
     tokens = {"pad": c.pad_id, "start": c.bos_id, "end": c.eos_id, "longest": c.max_tokens}
@@ -61,6 +63,7 @@ def model_config(
         "gloss": None if gloss is None else gloss_config(gloss),
         "signer": signer,
         **params.model_dump(),
+        **({} if frame_rate is None else {"dataset": {"frame_rate": frame_rate}}),
     }
 
 

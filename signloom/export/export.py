@@ -40,8 +40,10 @@ _SAME = 0.999  # lowest cosine of a clip's new embedding to the gallery's; devic
 _TRIED = 3  # how many clips of the gallery are embedded again
 
 
-def export(files: ExportFiles, paths: Mapping[str, Path], params: ExportParams) -> None:
-    """Write every output; `paths` are theirs by the names of FILES.
+def export(
+    files: ExportFiles, paths: Mapping[str, Path], params: ExportParams, frame_rate: float | None = None
+) -> None:
+    """Write every output; `paths` are theirs by the names of FILES, `frame_rate` is `dataset.frame_rate`.
 
     Raises SignloomError if inputs do not belong together or an exported network disagrees with its original.
     """
@@ -58,7 +60,8 @@ def export(files: ExportFiles, paths: Mapping[str, Path], params: ExportParams) 
     tokenizer = ("tokenizer",) if sign.decodes else ()
     for name in ("stats", *tokenizer, "glosses", "prototypes", "thresholds"):
         outputs.copy(name, getattr(files, name))
-    write_json(paths["config"], model_config(params, sign, gloss, _typical_signer(files, gallery)))
+    typical = _typical_signer(files, gallery)
+    write_json(paths["config"], model_config(params, sign, gloss, typical, frame_rate))
     write_descriptions(files, outputs, params, sign, gloss, gallery)
     outputs.remove_older(files.tokenizer)  # a folder with other files is no bundle
     bundle = paths["bundle"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -100,6 +101,13 @@ def bundle_landmarks(engine: SignEngine) -> LandmarksParams:
         return LandmarksParams.model_validate({"engine": "mediapipe"} | engine.config["landmarks"])
 
 
+def bundle_frame_rate(engine: SignEngine) -> float | None:
+    """Return how many frames a second training took folders of pictures to have; None: `FOLDER_FPS`."""
+    with engine.bundle.fits(CONFIG):
+        rate = engine.config.get("dataset", {}).get("frame_rate")
+        return None if rate is None else float(rate)
+
+
 def bundle_params(engine: SignEngine) -> tuple[PoseParams, GateParams]:
     """Return the parameters that made the bundle's features and judged its clips."""
     with engine.bundle.fits(CONFIG):
@@ -129,14 +137,15 @@ def answer_video(
     its mirror image. With `faces`, the answer says whom it read where several people are in the picture.
     Raises VideoUnreadable if a frame cannot be read.
     """
-    max_fps = bundle_landmarks(engine).max_fps
+    max_fps, folder_fps = bundle_landmarks(engine).max_fps, bundle_frame_rate(engine)
     with nullcontext(tracker) if tracker else bundle_tracker(engine) as used:
         look = Look(faces, path, start_s, end_s)
-        raw = track_video(used, path, start_s, end_s, lambda frames: look.through(watch(frames)), max_fps)
+        seen = partial(track_video, used, path, start_s, end_s, max_fps=max_fps, folder_fps=folder_fps)
+        raw = seen(watch=lambda frames: look.through(watch(frames)))
         answer = answer_landmarks(engine, raw, rerank=rerank, decode=decode)
         answer = replace(answer, company=look.company(raw))
         if check_mirror and answer.matches and not answer.accepted:
-            twin = track_video(used, path, start_s, end_s, mirror_images, max_fps)
+            twin = seen(watch=mirror_images)
             accepted = answer_landmarks(engine, twin, rerank=rerank, decode=False).accepted
             answer = replace(answer, mirrored=accepted)
     return VideoAnswer(answer, raw)
@@ -209,10 +218,12 @@ def track_video(
     end_s: float | None = None,
     watch: Callable[[Iterable[Frame]], Iterable[Frame]] = iter,
     max_fps: float | None = None,
+    folder_fps: float | None = None,
 ) -> RawClip:
     """Track a video with a restarted tracker and return its landmarks; arguments as for `answer_video`.
 
-    At most `max_fps` frames a second are tracked (None: every frame). A landmark file needs no tracker.
+    At most `max_fps` frames a second are tracked (None: every frame). A landmark file needs no tracker. A
+    folder of pictures has `folder_fps` frames a second; see `open_video`.
     """
     if holds_landmarks(path):
         if path.suffix.lower() != ".pose":
@@ -221,7 +232,7 @@ def track_video(
     tracker.restart()
     seen: list[TrackedFrame] = []
     shape: tuple[int, ...] = (0, 0)
-    with open_video(path) as video:
+    with open_video(path, folder_fps) as video:
         for frame in thinned(watch(video.frames(start_s, end_s)), max_fps):
             seen.append(TrackedFrame(tracker.landmarks(frame.image), frame.time_s, frame.number))
             shape = frame.image.shape
