@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 
 from signloom.video.decode import Frame
 
-# share of a frame, because times in files are rounded
-_SLACK = 1e-3
+# two times that a file rounds to milliseconds are up to 1 ms too near to each other
+ROUNDING_S = 1.1e-3
 
 
 class Thinner:
@@ -23,7 +23,7 @@ class Thinner:
             return True
         if self._first_s is None:
             self._first_s = time_s
-        place = (time_s - self._first_s) * self._max_fps + _SLACK
+        place = (time_s - self._first_s + ROUNDING_S) * self._max_fps
         if place < self._due:
             return False
         self._due = math.floor(place) + 1

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signloom.video.decode import Frame
+from signloom.video.thinning import ROUNDING_S
 
 T = TypeVar("T")
 Picture = NDArray[np.uint8]
-# share of a frame, because times in files are rounded; pose features use the same value
-_SLACK = 1e-3
 
 
 def resampled(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
@@ -38,7 +37,7 @@ def resampled(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
                 time_s = start + count / fps
         before = frame
     if before is not None:
-        last = math.floor((before.time_s - start) * fps + _SLACK)
+        last = math.floor((before.time_s - start + ROUNDING_S) * fps)
         for _ in range(count, last + 1):
             yield before
 

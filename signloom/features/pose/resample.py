@@ -3,16 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from signloom.video.thinning import ROUNDING_S
+
 Array = NDArray[np.float64]
-# share of a frame, because times in files are rounded
-_SLACK = 1e-3
 
 
 def time_grid(times: Array, fps: float) -> Array:
     """Return times (T,), 1 / `fps` s apart, from the first to the last of `times` (n,) in seconds."""
     if not len(times):
         return np.empty(0)
-    count = int(np.floor((times[-1] - times[0]) * fps + _SLACK)) + 1
+    count = int(np.floor((times[-1] - times[0] + ROUNDING_S) * fps)) + 1
     return np.asarray(times[0] + np.arange(count) / fps, np.float64)
 
 
