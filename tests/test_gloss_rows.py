@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from demo_params import section
 
+from signloom.features.clip.clip_shard import OpenClip
 from signloom.features.gloss_rows import GlossRows, Rows
+from signloom.features.partial_shard import ClipTask
 from signloom.features.stats import Stats
+from signloom.params.clips import ClipFeaturesParams
+from signloom.video.decode import Frame
+from signloom.video.windows import resampled
 from tests.synthetic_gloss import Inputs, write_corpus
 from tests.test_gloss_data import files
 
@@ -53,3 +60,33 @@ def test_a_clip_is_as_long_as_its_frames_are_shown(inputs: Inputs, tmp_path: Pat
     for kind in ("clip", "both"):
         rows = GlossRows.open(files({**inputs, "clip_index": clip}, tmp_path), kind, 150)
         assert rows.length_s(first["clip_id"]) == pytest.approx(96 / 25)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [*np.arange(240) / 60, *(4 + np.arange(20) / 10)],  # the light goes down
+        [*np.arange(120) / 30, *(4 + np.arange(30) / 15)],
+        [*np.arange(60) / 30, *(2 + np.arange(6) / 2)],
+        [*np.arange(20) / 2, *(10 + np.arange(60) / 30)],
+        [*np.arange(90) / 30],
+    ],
+)
+def test_a_clip_whose_rate_varies_lasts_to_its_last_frame(
+    inputs: Inputs, tmp_path: Path, times: list[float]
+) -> None:
+    index = inputs["clip_index"][0]
+    table, clip = pd.read_parquet(index), OpenClip(ClipTask("a", Path("a.mp4"), None, None, tmp_path))
+    frames = (Frame(number, time_s, np.zeros((0, 0, 3), np.uint8)) for number, time_s in enumerate(times))
+    for frame in resampled(frames, 25):
+        clip.note(frame)
+    clip.fps = (len(times) - 1) / times[-1]
+    clip.finish(section(ClipFeaturesParams, stack_size=16, step_size=4, extraction_fps=25.0))
+    found = json.loads(clip.task.journal.read_text())
+    for name in ("frame_index", "first_frame", "last_frame", "time_s"):
+        table[name] = [found[name], *table[name][1:]]
+    table.loc[0, "fps"] = found["fps"]
+    table.to_parquet(tmp_path / "windows.parquet", index=False)
+    inputs = {**inputs, "clip_index": [tmp_path / "windows.parquet"]}
+    length = GlossRows.open(files(inputs, tmp_path), "clip", 150).length_s(table["clip_id"][0])
+    assert times[-1] <= length <= 2 * times[-1] - times[-2] + 1e-9

@@ -15,6 +15,7 @@ from signloom.features.stats import Stats
 from signloom.params.variants import Kind
 
 Array = npt.NDArray[np.float32]
+_EVEN_S = 2e-3  # times and rates of files are rounded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,8 +165,8 @@ class GlossRows:
             return float(times[-1]) + shown
         if self._after is None:
             index = self.clip.index
-            ends = zip(index["frame_index"], index["last_frame"], index["fps"], strict=True)
-            after = [(last[-1] + 1 - row[-1]) / fps if len(row) else 0.0 for row, last, fps in ends]
+            columns = (index[name] for name in ("frame_index", "time_s", "last_frame", "fps"))
+            after = map(_shown_after, *columns)
             self._after = dict(zip(index["clip_id"], after, strict=True))
         return float(times[-1] + self._after[clip_id])
 
@@ -241,6 +242,22 @@ class GlossRows:
         """Return standardised rows (T, dim), 0 where a value is missing or its column never varied."""
         values = np.where(self._varies, np.nan_to_num(rows.values, nan=0.0), np.float32(0))
         return np.concatenate([values, rows.mask], axis=1)
+
+
+def _shown_after(frames: Sequence[int], times: Sequence[float], last: Sequence[int], fps: float) -> float:
+    """Return for how many seconds the frames from the middle of a clip's last window on are shown.
+
+    `frames` are the middle frames of its windows, `times` theirs, and `last` the last frames. `fps` is the
+    mean rate of the file. Where the rate varies, equally many frames before say how long they are shown.
+    """
+    if not len(frames):
+        return 0.0
+    count = last[-1] + 1 - frames[-1]
+    begin, even = max(frames[-1] - count, frames[0]), count / fps
+    if begin == frames[-1]:
+        return float(even)
+    near = (times[-1] - np.interp(begin, frames, times)) * count / (frames[-1] - begin)
+    return float(even if abs(near - even) < _EVEN_S else near)
 
 
 def _spaced(rows: int, most: int) -> npt.NDArray[np.intp]:
