@@ -18,7 +18,7 @@ from signloom.params.load import load_params
 from signloom.text import tokenizer
 from signloom.video.decode import read_frames
 from tests.form_files import SRT, write, write_videos
-from tests.videos import write_frames, write_video
+from tests.videos import write_frames, write_varying, write_video
 
 ROOT = Path(__file__).parent.parent
 Said = Callable[..., tuple[int, str, str]]
@@ -212,6 +212,20 @@ def test_a_cut_past_the_end_of_a_folder_of_pictures_is_a_reject(new_project: Pat
     )
     _, out, _ = said("check", "mine")
     assert "1 row is rejected as past_end, first row 12: begins after the end of the video" in out, out
+
+
+def test_a_cut_whose_frames_are_there_although_the_header_says_less_is_right(
+    new_project: Path, said: Said
+) -> None:
+    videos = new_project / "data/mine/videos"
+    write_videos(videos, *(f"{n}.mp4" for n in range(9)))
+    write_varying(videos / "t.mp4")
+    checked(new_project, [*ROWS, "t.mp4,1,sentence 1,s2,test,5.0"])
+    _, out, _ = said("check", "mine")
+    assert "clip ends after its video" not in out and "past_end" not in out
+    checked(new_project, [*ROWS, "t.mp4,1,sentence 1,s2,test,9.0"])
+    _, out, _ = said("check", "mine")
+    assert "1 clip ends after its video, first t@-9.0 at 9 s of 5.08 s" in out, out
 
 
 def test_two_files_of_subtitles_for_one_video_are_named(new_project: Path, said: Said) -> None:

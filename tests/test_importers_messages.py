@@ -36,6 +36,7 @@ from tests.form_files import (
     write_videos,
 )
 from tests.manifests import build
+from tests.videos import write_varying
 
 TABLES = {
     "how2sign": HOW2SIGN + "a\ta\ta\ta\t0\t1\tHi!\n",
@@ -232,6 +233,16 @@ def test_a_cut_beyond_the_end_is_rejected_or_said(tmp_path: Path, capsys: pytest
     ]
     said = "warning: 1 clip ends after its video; first: clip a@3-9.5: cut 3 s to 9.5 s, video 4.00 s"
     assert said in capsys.readouterr().err.splitlines()
+
+
+def test_a_cut_is_kept_whose_frames_are_there_although_the_header_says_less(tmp_path: Path) -> None:
+    length = length_s(write_varying(tmp_path / "videos/a.mp4"))
+    assert length and length < 2
+    rows = ["a.mp4,One.,5,5.05", "a.mp4,One.,1.2,4", "a.mp4,One.,1.2,5.02", "a.mp4,One.,5.3,6"]
+    manifest = build(tmp_path, "video,sentence,start_s,end_s\n" + "\n".join(rows) + "\n")
+    assert manifest.clips["clip_id"].tolist() == ["a@1.2-4", "a@1.2-5.02", "a@5-5.05"]
+    assert values(manifest.rejects, "row", "reason") == [["5", "past_end"]]
+    assert "video 5.08 s" in manifest.rejects["detail"][0]
 
 
 CODECS = {

@@ -171,6 +171,20 @@ def test_a_picture_that_was_cut_off_is_not_filled_with_grey(tmp_path: Path, suff
         list(read_frames(frames))
 
 
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm", "a.wmv", "a.mp4", "a.ts"])
+def test_the_length_of_a_film_counts_from_its_first_picture(tmp_path: Path, name: str) -> None:
+    codec = {".webm": "libvpx", ".wmv": "wmv2"}.get(Path(name).suffix, "libx264")
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        frames = [av.VideoFrame.from_ndarray(picture(number), format="rgb24") for number in range(30)]
+        for packet in [packet for frame in [*frames, None] for packet in stream.encode(frame)]:
+            packet.pts, packet.dts = (time + round(2 / packet.time_base) for time in (packet.pts, packet.dts))
+            container.mux(packet)
+    times, length = frame_times(tmp_path / name), length_s(tmp_path / name)
+    assert times[0] == 0 and length == pytest.approx(times[-1] + 0.04, abs=0.01)
+
+
 def test_the_length_of_a_program_stream_is_that_of_its_pictures(tmp_path: Path) -> None:
     file = tmp_path / "camera.mpg"
     with av.open(str(file), "w", format="mpeg") as container:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -30,6 +31,24 @@ def write_pictures(path: Path, pictures: Iterable[np.ndarray], fps: int = 25) ->
             if not stream.codec_context.is_open:
                 stream.height, stream.width = picture.shape[:2]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def write_varying(path: Path) -> Path:
+    """Write an H.264 file of twelve frames from 0 to 5.04 s, whose header says that it ends before 2 s.
+
+    The header of an MP4 counts decoding times, and these are earlier where frames are made of later ones.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base, stream.codec_context.max_b_frames = Fraction(1, 1000), 2
+        for number, time_ms in enumerate([0, 40, 45, 50, 200, 240, 1240, 1241, 1300, 1400, 5000, 5040]):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 20 * number, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = time_ms, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
 

@@ -59,7 +59,10 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
     header = _header_reader(params, folder_fps)
     read = {path.as_posix(): header(path) for path in track(sorted(paths), "headers", unit="file")}
     headers = pd.DataFrame([read[path] for path in clips["video_path"]], index=clips.index)
-    length = headers["seconds"]
+    late = clips["end_s"] > headers["seconds"]  # a header may say less than its frames
+    claimed = zip(clips["video_path"][late], clips["end_s"][late], strict=True)
+    length = headers["seconds"].copy()
+    length[late] = [table.sources.length_s(Path(path), end) for path, end in claimed]
     cut = clips["end_s"].fillna(np.inf).clip(upper=length.fillna(np.inf)) - clips["start_s"].fillna(0.0)
     clips = clips.assign(
         **headers.assign(seconds=cut.where(np.isfinite(cut)), whole_s=length), split="", seen=0

@@ -215,7 +215,7 @@ class _Checks:
 
     def _check_cut(self, path: Path, clip_id: str, start: float, end: float) -> None:
         """Reject a clip that begins after the end of its video; note one that ends after it."""
-        length = self.sources.length_s(path) if start or end else None
+        length = self.sources.length_s(path, max(start, end)) if start or end else None
         if length is None or max(start, end) <= length + LENGTH_SLACK_S:
             return
         cut = f"cut {start:g} s to {f'{end:g} s' if end else 'the end'}, video {length:.2f} s"
@@ -225,7 +225,7 @@ class _Checks:
 
     def _last_s(self, path: Path, end: float) -> float:
         """Return the end of a cut in seconds; infinity for one that goes to the end of its video."""
-        length = None if math.isnan(end) else self.sources.length_s(path)
+        length = None if math.isnan(end) else self.sources.length_s(path, end)
         return math.inf if math.isnan(end) or (length is not None and end >= length) else end
 
     def would_accept(self, row: dict[str, Any], path: Path, clip_id: str) -> bool:

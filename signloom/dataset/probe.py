@@ -18,6 +18,8 @@ VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".3gp", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"),
     *(".m2ts", ".flv", ".ogv", ".gif"),
 )
+# forms whose length counts from 0, wherever the film begins
+_FROM_ZERO = ("matroska,webm", "asf")
 FRAME_SUFFIXES = (".png", ".jpg", ".jpeg")
 KEYPOINTS_END = "_keypoints.json"
 # the files of a folder, one for each frame: pictures, else rows of landmarks, else OpenPose's
@@ -52,6 +54,11 @@ def frame_times(path: Path) -> NDArray[np.float64]:
         return _ask(path, _times)
     except (av.FFmpegError, IndexError, OSError):
         return np.empty(0)  # `why_unreadable` says what is wrong with the file
+
+
+def end_of(times: NDArray[np.float64]) -> float | None:
+    """Return when a film with frames at `times` ends, in seconds, or None if it has less than two frames."""
+    return float(times[-1] + np.median(np.diff(times))) if len(times) > 1 else None
 
 
 def skipped_pictures(path: Path) -> str | None:
@@ -108,8 +115,9 @@ def _ask(path: Path, read: Callable[[InputContainer], T]) -> T:
 def _length_s(container: InputContainer) -> float | None:
     stream = container.streams.video[0]
     if container.format.name == "mpeg":  # has no header, and FFmpeg guesses the length by the bytes
-        times = _times(container)
-        return float(times[-1] + np.median(np.diff(times))) if len(times) > 1 else None
+        return end_of(_times(container))
+    if container.format.name in _FROM_ZERO and container.duration and stream.time_base:
+        return float(container.duration / av.time_base - origin_of(container) * stream.time_base)
     if stream.duration and stream.time_base:
         late = (stream.start_time or 0) - origin_of(container)
         return float((stream.duration + late) * stream.time_base)

@@ -20,7 +20,7 @@ from signloom.dataset.consent import refuse_ended
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import load_rows
 from signloom.dataset.landmark_sources import Settings, kind_of
-from signloom.dataset.probe import files_of, frame_times, length_s, why_unreadable
+from signloom.dataset.probe import end_of, files_of, frame_times, length_s, why_unreadable
 from signloom.dataset.probes import Probes
 from signloom.dataset.row_files import ROW_SUFFIXES, RowFiles
 from signloom.dataset.row_tables import split_key
@@ -130,8 +130,11 @@ class Sources:
             return table.size(key)
         return sum(file.stat().st_size for file in files_of(path))
 
-    def length_s(self, path: Path) -> float | None:
-        """Return the length of a video, of rows or of landmarks in seconds, or None if it is not known."""
+    def length_s(self, path: Path, claimed_s: float = 0.0) -> float | None:
+        """Return the length of a video, of rows or of landmarks in seconds, or None if it is not known.
+
+        A header that says less than `claimed_s` is compared with the frames: it may count decoding times.
+        """
         if self.dataset.holds_features:
             rate = self.dataset.frame_rate
             return self.shape(path)[0] / rate if rate else None
@@ -141,7 +144,11 @@ class Sources:
                 if self._holds_landmarks(path)
                 else self._length(path)
             )
-        return self._lengths[path]
+        length = self._lengths[path]
+        if length is not None and length < claimed_s:
+            end = self._asked(path, "end", lambda: end_of(self._frame_times(path)))
+            self._lengths[path] = length = max(length, round(end or 0.0, 3))
+        return length
 
     def lengths(self, paths: dict[str, Path], named: set[str]) -> dict[str, float | None]:
         """Return the lengths in seconds of the contents `named`, which lie at `paths`; None if not known."""
@@ -167,11 +174,14 @@ class Sources:
         return math.nan if gap is None else gap
 
     def _gap(self, path: Path, start_s: float, end_s: float) -> float:
-        if path not in self._times:
-            self._times[path] = frame_times(path)
-        times = self._times[path]
+        times = self._frame_times(path)
         inside = times[(times >= start_s) & (times < end_s)]
         return float(np.diff(inside, prepend=start_s).max()) if len(inside) else math.nan
+
+    def _frame_times(self, path: Path) -> NDArray[np.float64]:
+        if path not in self._times:
+            self._times[path] = frame_times(path)
+        return self._times[path]
 
     def _asked(self, path: Path, question: str, ask: Callable[[], float | None]) -> float | None:
         """Return the answer about a video, which is opened only if its content is new."""
