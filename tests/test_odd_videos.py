@@ -10,11 +10,13 @@ import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from signloom.dataset.headers import read_header
 from signloom.dataset.probe import frame_times, length_s, why_unreadable
 from signloom.video.decode import VideoUnreadable, read_frames
-from tests.test_decode import picture, write_video
-from tests.videos import write_frames
+from tests.test_decode import picture, rotate_by_metadata, write_video
+from tests.videos import write_frames, write_pictures
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,20 @@ def test_pixels_that_are_not_square_are_shown_as_wide_as_players_show_them(tmp_p
     wide = written("wide.mp4", Fraction(4, 3))
     assert wide.shape == (64, 128, 3)
     np.testing.assert_array_equal(wide, cv2.resize(plain, (128, 64), interpolation=cv2.INTER_LINEAR))
+
+
+def test_the_size_of_a_clip_is_that_of_its_upright_pictures(tmp_path: Path) -> None:
+    turned = write_pictures(tmp_path / "turned.mp4", [np.zeros((48, 96, 3), np.uint8)] * 2)
+    assert read_header(turned, 25.0).size == "96x48"
+    rotate_by_metadata(turned, 90)
+    assert read_header(turned, 25.0).size == "48x96"
+    (tmp_path / "photos").mkdir()
+    turn = Image.Exif()
+    turn[0x0112] = 6  # the tag for orientation; 6 is a quarter turn
+    Image.new("RGB", (96, 48)).save(tmp_path / "photos/1.jpg", exif=turn)
+    assert read_header(tmp_path / "photos", 25.0).size == "48x96"
+    (tmp_path / "photos/1.jpg").write_bytes(b"no picture")
+    assert read_header(tmp_path / "photos", 25.0).size == ""
 
 
 def test_times_count_from_where_the_file_begins_as_in_players(video: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the header of a clip's file says, without decoding it: length, frame rate and picture size."""
+"""What the header of a clip's file and its first picture say: length, frame rate and picture size."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,12 +8,13 @@ from signloom.dataset.probe import files_of, length_s
 from signloom.dataset.row_files import RowFiles
 from signloom.media import open_media
 from signloom.params.dataset import DatasetParams
+from signloom.video.decode import VideoUnreadable, open_video
 
 _NONE = (float("nan"), float("nan"), "")
 
 
 class Header(NamedTuple):
-    """Length in seconds, frames a second (both NaN if not known), and picture size ("" if not known).
+    """Length in seconds, frames a second (both NaN if not known), and size shown ("" if not known).
 
     `columns` is the width of feature rows, and 0 for all others.
     """
@@ -33,8 +34,7 @@ def rows_header(rows: RowFiles, path: Path, fps: float) -> Header:
 def read_header(path: Path, folder_fps: float) -> Header:
     """Return the header of a video, or of a folder of frames with `folder_fps` frames a second."""
     if path.is_dir():
-        frames = files_of(path)
-        return Header(len(frames) / folder_fps, folder_fps, _video_header(frames[0]).size)
+        return Header(len(files_of(path)) / folder_fps, folder_fps, _size(path))
     return _video_header(path) if path.is_file() else Header(*_NONE)
 
 
@@ -49,5 +49,14 @@ def _video_header(path: Path) -> Header:
     with open_media(path) as container:
         stream = container.streams.video[0]
         fps = float(stream.average_rate or stream.guessed_rate or "nan")
-        size = f"{stream.width}x{stream.height}"
-    return Header(length_s(path) or float("nan"), fps, size)
+    return Header(length_s(path) or float("nan"), fps, _size(path))
+
+
+def _size(path: Path) -> str:
+    """Return the size at which the first picture is shown, upright and with square pixels."""
+    try:
+        with open_video(path) as video:
+            height, width = next(video.frames()).image.shape[:2]
+    except VideoUnreadable:
+        return ""
+    return f"{width}x{height}"
