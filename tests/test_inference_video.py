@@ -110,6 +110,14 @@ def test_glosses_are_as_late_as_the_person_who_signs_them(engine: SignEngine, se
     np.testing.assert_allclose(found, seconds_of(raw, early), atol=1e-6)
 
 
+@pytest.mark.parametrize("begins_s", [-30.0, -0.4, 7.0])
+def test_gloss_times_do_not_depend_on_where_times_begin(
+    engine: SignEngine, seen: VideoAnswer, begins_s: float
+) -> None:
+    moved = answer_landmarks(engine, replace(seen.raw, times=seen.raw.times + begins_s))
+    np.testing.assert_allclose(moved.gloss_spans, seen.answer.gloss_spans, atol=1e-6)
+
+
 def test_the_frames_that_max_fps_leaves_are_those_that_the_stage_tracks(
     engine: SignEngine, tracker: HolisticTracker, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -176,11 +176,11 @@ def _spans_in_time(engine: SignEngine, raw: RawClip, spans: Spans | None) -> Spa
     begins, length = raw.times[0], raw.times[-1] - raw.times[0]
     if not spans or not length > 0:
         return spans
-    seen = timed_clip(engine, raw)
+    seen = timed_clip(engine, replace(raw, times=raw.times - begins))  # times may begin anywhere
     count = len(seen.times)
     late = engine.delay_rows
     rows = [Place(count * start + late, count * end + late, 0.0) for start, end in spans]
-    shares = np.clip((seen.seconds(rows) - begins) / length, 0.0, 1.0)
+    shares = np.clip(seen.seconds(rows) / length, 0.0, 1.0)
     return tuple((float(start), float(end)) for start, end in shares)
 
 
