@@ -139,6 +139,38 @@ def test_a_view_that_is_not_contiguous_gives_the_same_bytes(
     assert rows(own, views).tobytes() == rows(own, pictures[:3]).tobytes()
 
 
+@pytest.mark.parametrize("engine", ["own", "graph"])
+def test_a_picture_that_is_not_rgb_of_uint8_is_refused(
+    engine: str, pictures: list[np.ndarray], request: pytest.FixtureRequest
+) -> None:
+    tracker: HolisticTracker = request.getfixturevalue(engine)
+    first = pictures[0]
+    rows(tracker, [first])
+    for other in (
+        np.dstack([first, first[..., :1]]),
+        first[..., 0],
+        first[..., :1],
+        first.astype(np.float32),
+        first.astype(np.uint16) * 257,
+        first.transpose(2, 0, 1),
+        first[:0],
+    ):
+        with pytest.raises(SignloomError, match=r"convert it to RGB, uint8 \(height, width, 3\)") as caught:
+            tracker.landmarks(other)
+        assert f"{other.dtype} of shape {other.shape}" in str(caught.value)
+
+
+def test_a_cut_never_shows_the_picture_before() -> None:
+    cutter = Cutter(32)
+    assert (cutter(np.full((64, 64, 3), 200, np.uint8), None).picture == 200).all()
+    for black in (
+        np.zeros((64, 64, 4), np.uint8),
+        np.zeros((64, 64), np.uint8),
+        np.zeros((64, 64, 3), float),
+    ):
+        assert not cutter(black, None).picture.any()
+
+
 def sampled(image: np.ndarray, x: float, y: float, black: bool) -> np.ndarray:
     """Bilinear, at 1/32 of a pixel."""
     x, y = round(x * 32) / 32, round(y * 32) / 32

@@ -153,6 +153,18 @@ def test_a_picture_of_another_size_and_a_time_that_goes_back_are_refused() -> No
     assert film.tracked == 1
 
 
+def test_a_picture_of_another_kind_is_refused_before_it_is_tracked() -> None:
+    film = Film(1, [])
+    stream = SignStream(ListeningEngine(), film)
+    for image in (np.zeros((480, 640, 4), np.uint8), np.zeros((480, 640), np.uint8), np.zeros((9, 9, 3))):
+        with pytest.raises(
+            SignloomError, match=r"frame 0 of the stream is \w+ of shape .*; convert it to RGB"
+        ):
+            stream.push(image, 0.0)
+    assert film.tracked == 0
+    stream.push(film.picture(0), 0.0)
+
+
 class Clock:
     """Time that passes only in the work that is given seconds of its own."""
 

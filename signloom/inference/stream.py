@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from signloom.errors import SignloomError
 from signloom.features.pose.layout import FEATURE_DIM, PARTS
 from signloom.features.pose.raw_clip import RawClip
+from signloom.features.pose.tracker import check_picture
 from signloom.inference import video
 from signloom.inference.answer import Answer
 from signloom.inference.engine import SignEngine
@@ -94,8 +95,8 @@ class SignStream:
     def push(self, image: NDArray[np.uint8], time_s: float) -> list[StreamEvent]:
         """Take an RGB picture (height, width, 3) shown at `time_s`; return the answer due now, if any.
 
-        Raises SignloomError if the picture's size differs from the first one's, ValueError if `time_s` is
-        earlier than the last one.
+        Raises SignloomError if the picture is of another kind or its size differs from the first one's,
+        ValueError if `time_s` is earlier than the last one.
         """
         handed_over = perf_counter()
         self._check(image, time_s)
@@ -132,6 +133,7 @@ class SignStream:
         return self._tracked == len(self._passages.rows) and self._passages.fits(self._last_s)
 
     def _check(self, image: NDArray[np.uint8], time_s: float) -> None:
+        check_picture(image, f"frame {self._frames} of the stream")
         self._shape = self._shape or image.shape
         if image.shape != self._shape:
             raise SignloomError(

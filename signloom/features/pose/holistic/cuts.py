@@ -95,8 +95,9 @@ class Cutter:
         np.left_shift(np.bitwise_and(rows, 31, out=rows), 5, out=rows)
         np.bitwise_or(columns, rows, out=self._parts, casting="unsafe")
         maps = (self._whole, self._parts)
-        cv2.remap(image, *maps, cv2.INTER_LINEAR, dst=self._picture, borderMode=self._border)
-        return Cut(self._picture, region, size, *pads)
+        # a picture of another kind than `_picture` gets an array of its own
+        picture = cv2.remap(image, *maps, cv2.INTER_LINEAR, dst=self._picture, borderMode=self._border)
+        return Cut(np.asarray(picture, np.uint8), region, size, *pads)
 
     def _fill(self, fixed: NDArray[np.int32], line: NDArray[np.float64]) -> None:
         """Write one coordinate of every place of the cut in 32nds of a pixel into `fixed` (side, width)."""
