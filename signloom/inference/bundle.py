@@ -36,14 +36,17 @@ _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, 
 
 
 class Bundle:
-    """The files of a bundle by name; `names` lists them."""
+    """The files of a bundle by name; `names` lists them.
+
+    A file is read when it is asked for, and compared with the manifest that the bundle was opened with.
+    """
 
     def __init__(self, path: Path) -> None:
         """Compare every file with the manifest.
 
         Raises SignloomError with the file's name if it is changed, missing or not in the manifest.
         """
-        self.path = path
+        self.path, self._place = path, path.absolute()  # messages name the path as it was given
         if not path.exists():
             raise SignloomError(f"{path} does not exist; give sign_encoder_bundle.zip, or its folder")
         self._zipped = path.is_file()
@@ -59,10 +62,25 @@ class Bundle:
             raise SignloomError(f"{self.path}: {name} is missing; export the bundle again")
 
     def read(self, name: str) -> bytes:
-        """Return the content of file `name`; raises SignloomError if the bundle has none."""
+        """Return the content of file `name`.
+
+        Raises SignloomError if the bundle has none, or if it cannot be read or has changed since the bundle
+        was opened.
+        """
         self.need(name)
-        with self._open(name) as file:
-            return file.read()
+        entry = (self.manifest["files"] | self.manifest["modules"]).get(name)
+        try:
+            with self._open(name) as file:
+                content = file.read(entry["bytes"] + 1 if entry else -1)
+        except (*_UNREADABLE, KeyError) as error:
+            raise SignloomError(
+                f"{self.path}: {name} cannot be read any more ({error}); put the bundle back"
+            ) from error
+        if entry and hashlib.sha256(content).hexdigest() != entry["sha256"]:
+            raise SignloomError(
+                f"{self.path}: {name} has changed since the bundle was opened; open the bundle again"
+            )
+        return content
 
     def json(self, name: str) -> Any:
         """Return the content of the JSON file `name`; raises SignloomError if it is none."""
@@ -118,11 +136,11 @@ class Bundle:
 
     def _list(self) -> frozenset[str]:
         if not self._zipped:
-            files = (path for path in self.path.rglob("*") if path.is_file())
-            names = [path.relative_to(self.path) for path in files]
+            files = (path for path in self._place.rglob("*") if path.is_file())
+            names = [path.relative_to(self._place) for path in files]
             return frozenset(name.as_posix() for name in names if "__pycache__" not in name.parts)
         try:
-            with zipfile.ZipFile(self.path) as file:
+            with zipfile.ZipFile(self._place) as file:
                 listed = [name for name in file.namelist() if not name.endswith("/")]  # folders hold nothing
         except _UNREADABLE as error:
             raise SignloomError(f"{self.path} is not a complete zip file ({error}); copy it again") from error
@@ -134,10 +152,10 @@ class Bundle:
     @contextmanager
     def _open(self, name: str) -> Iterator[IO[bytes]]:
         if not self._zipped:
-            with (self.path / name).open("rb") as plain:
+            with (self._place / name).open("rb") as plain:
                 yield plain
             return
-        with zipfile.ZipFile(self.path) as archive, archive.open(name) as file:
+        with zipfile.ZipFile(self._place) as archive, archive.open(name) as file:
             yield file
 
     def _manifest(self) -> dict[str, Any]:
