@@ -12,6 +12,7 @@ from exported import Exported, clip_of
 from signloom.errors import SignloomError
 from signloom.inference.bundle import MANIFEST
 from signloom.inference.engine import SignEngine
+from signloom.inference.networks import checked
 from tests.test_bundle import content_of, with_content, zipped
 
 
@@ -79,3 +80,29 @@ def test_a_bundle_that_is_gone_is_named_with_its_file(
     zipped({name: content[name] for name in content if name == MANIFEST}, copied)
     with pytest.raises(SignloomError, match=r"copied\.zip: \S+ cannot be read any more .*no item named"):
         engine.answer(*clip)
+
+
+def test_a_part_with_a_nan_is_missing_whatever_the_mask_says(
+    exported: Exported, clip: tuple[np.ndarray, np.ndarray]
+) -> None:
+    engine, (features, mask) = SignEngine.load(exported.bundle), clip
+    nothing, everywhere = np.full_like(features, np.nan), np.ones_like(mask)
+    assert engine.answer(nothing, everywhere).reason == "no_person"
+    hand = features.copy()
+    hand[3:20, 140] = np.nan  # one number of the left hand
+    said, known = mask.copy(), mask.copy()
+    said[3:20, 1], known[3:20, 1] = 1, 0
+    assert engine.answer(hand, said) == engine.answer(features, known)
+    np.testing.assert_array_equal(engine.embed([(hand, said)]), engine.embed([(features, known)]))
+    np.testing.assert_array_equal(engine.sign_rows((hand, said)), engine.sign_rows((features, known)))
+    glosses = (engine.answer(*clip).glosses or "").split()[:1]
+    assert glosses and engine.align((hand, said), glosses) == engine.align((features, known), glosses)
+    assert said[3:20, 1].all()  # the caller's own
+
+
+def test_given_rows_may_lack_numbers_but_not_all_of_them() -> None:
+    rows = np.array([[1, np.nan, 0], [np.nan, np.nan, np.nan], [1, 2, 3]], np.float32)
+    for kind in (np.int8, np.float64, bool):
+        clip, parts = (rows, np.ones((3, 4), kind)), {name: [0, 3] for name in "abcd"}
+        assert (checked(clip, parts)[1] == 1).all()
+        assert not checked((rows * np.nan, clip[1]), parts)[1].any()

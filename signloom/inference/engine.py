@@ -26,12 +26,11 @@ from signloom.inference.beam import NextLogProbs, beam_search
 from signloom.inference.bundle import Bundle
 from signloom.inference.dtw import dtw_score
 from signloom.inference.gloss_places import Place, Spans, delay_rows, gloss_spans, in_clip, place_glosses
-from signloom.inference.networks import Array, Clip, Encoded, Networks
+from signloom.inference.networks import Array, Clip, Encoded, Networks, checked
 from signloom.inference.ranking import Ranking, rank_sentences
 from signloom.inference.spotting import compared_rows, windows
 from signloom.text.vocabulary import SPECIALS, Symbols
 
-MASK_DIM = 4
 LANDMARK_DIM = 540  # columns of features that Signloom makes of landmarks
 
 
@@ -83,7 +82,9 @@ class SignEngine:
         rerank: bool = False,
         decode: bool = True,
     ) -> Answer:
-        """Answer a clip of `features` (T, 540), NaN where missing, with `mask` (T, 4).
+        """Answer a clip of `features` (T, 540), NaN where missing, with `mask` (T, 4), 1 where present.
+
+        A part of the body with a NaN is missing, whatever the mask says.
 
         `motion_mean` is in shoulder widths a second. `rerank` compares the best sentences' clips with this
         one by time warping; `decode` also decodes the sentence and the gloss line.
@@ -105,8 +106,7 @@ class SignEngine:
         """
         if len(motion_means) != len(clips) or len(left_out) not in (0, len(clips)):
             raise ValueError(f"{len(clips)} clips need as many motion_means and left_out, or no left_out")
-        for clip in clips:
-            self._check(clip)
+        clips = [self._checked(clip) for clip in clips]
         motion_means = [None if motion is None else float(motion) for motion in motion_means]
         # without a visible part in any frame there is no person
         seen = [place for place, (_, mask) in enumerate(clips) if (mask > 0).any()]
@@ -129,10 +129,9 @@ class SignEngine:
 
     def embed(self, clips: Sequence[Clip]) -> Array:
         """Return the embeddings (N, E), unit rows, of clips that have at least one frame."""
-        for clip in clips:
-            self._check(clip)
-            if not len(clip[0]):
-                raise SignloomError("a clip without frames has no embedding")
+        clips = [self._checked(clip) for clip in clips]
+        if not all(len(features) for features, _ in clips):
+            raise SignloomError("a clip without frames has no embedding")
         return self._encode(clips).embeddings
 
     def align(self, clip: Clip, glosses: Sequence[str]) -> list[Place] | None:
@@ -140,7 +139,7 @@ class SignEngine:
 
         The rows are late by `delay_rows`. Raises SignloomError as `gloss_ids` does.
         """
-        self._check(clip)
+        clip = self._checked(clip)
         ids = self.gloss_ids(glosses)
         found = self._networks.glosses(clip) if len(clip[0]) else None
         places = place_glosses(found.log_probs, ids, self._blank) if found else None
@@ -169,9 +168,8 @@ class SignEngine:
 
         The rows are late by `delay_rows`. Raises SignloomError if the bundle has no gloss network.
         """
-        self._check(clip)
+        features, mask = self._checked(clip)
         self._need_glosses()
-        features, mask = clip
         width = min(self.config["seq_len"], self.config["gloss"]["max_frames"])
         parts = []
         for window, kept in windows(len(features), width):
@@ -197,19 +195,8 @@ class SignEngine:
     def _blank(self) -> int:
         return int(self.config["gloss"]["tokens"]["blank"])
 
-    def _check(self, clip: Clip) -> None:
-        """Raise SignloomError if the layout of a clip differs from the bundle's."""
-        features, mask = clip
-        width = self.config["features"]["dim"]
-        if features.ndim != 2 or features.shape[1] != width or mask.shape != (len(features), MASK_DIM):
-            raise SignloomError(
-                f"features of shape {features.shape} with a mask of shape {mask.shape}; expected "
-                f"(frames, {width}) and (frames, {MASK_DIM})"
-            )
-        if not ((mask == 0) | (mask == 1)).all():
-            raise SignloomError("a mask has other values than 0 (missing) and 1 (present)")
-        if np.isinf(features).any():
-            raise SignloomError("a feature is infinite; use NaN for missing values")
+    def _checked(self, clip: Clip) -> Clip:
+        return checked(clip, self.config["features"]["parts"])
 
     def _encode(self, clips: Sequence[Clip]) -> Encoded:
         encoded = self._networks.encode(clips)

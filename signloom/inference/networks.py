@@ -14,6 +14,7 @@ from signloom.inference.bundle import Bundle
 Array = npt.NDArray[np.float32]
 Clip = tuple[npt.NDArray[np.floating], npt.NDArray[np.integer]]  # features (T, 540), mask (T, 4)
 
+MASK_DIM = 4
 _BATCH = 16
 _PADDING = -1  # value of the mask in padded frames
 
@@ -125,6 +126,30 @@ def pad(clips: Sequence[Clip]) -> dict[str, npt.NDArray[Any]]:
         sequence[row, : len(features)] = features
         mask[row, : len(features)] = present
     return {"sequence": sequence, "mask": mask}
+
+
+def checked(clip: Clip, parts: dict[str, list[int]]) -> Clip:
+    """Return a clip whose mask says 0 for a part with a NaN; `parts` has first and end column of each.
+
+    Rows that are no landmarks may lack numbers, as in training; a clip of them without a number has no part.
+    Raises SignloomError if the layout of the clip differs from the bundle's.
+    """
+    features, mask = clip
+    width = max(end for _, end in parts.values())
+    if features.ndim != 2 or features.shape[1] != width or mask.shape != (len(features), MASK_DIM):
+        raise SignloomError(
+            f"features of shape {features.shape} with a mask of shape {mask.shape}; expected "
+            f"(frames, {width}) and (frames, {MASK_DIM})"
+        )
+    if not ((mask == 0) | (mask == 1)).all():
+        raise SignloomError("a mask has other values than 0 (missing) and 1 (present)")
+    if np.isinf(features).any():
+        raise SignloomError("a feature is infinite; use NaN for missing values")
+    missing = np.isnan(features)
+    if [0, width] in parts.values():
+        return features, mask * (not missing.all())
+    broken = [missing[:, first:end].any(axis=1) for first, end in parts.values()]
+    return features, mask * ~np.stack(broken, axis=1)
 
 
 def _over(decoder: _Network, frames: Array) -> NextLogProbs:
