@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -106,3 +107,14 @@ def test_given_rows_may_lack_numbers_but_not_all_of_them() -> None:
         clip, parts = (rows, np.ones((3, 4), kind)), {name: [0, 3] for name in "abcd"}
         assert (checked(clip, parts)[1] == 1).all()
         assert not checked((rows * np.nan, clip[1]), parts)[1].any()
+
+
+@pytest.mark.parametrize("motion", [np.nan, np.inf, np.float32(np.nan)])
+def test_motion_that_is_no_number_is_unknown(
+    exported: Exported, clip: tuple[np.ndarray, np.ndarray], motion: float
+) -> None:
+    engine = SignEngine.load(exported.bundle)
+    for features, mask in (clip, (clip[0], 0 * clip[1])):
+        answer = engine.answer(features, mask, motion)
+        assert answer == engine.answer(features, mask)
+        json.dumps(answer.to_dict(), allow_nan=False)

@@ -84,10 +84,9 @@ class SignEngine:
     ) -> Answer:
         """Answer a clip of `features` (T, 540), NaN where missing, with `mask` (T, 4), 1 where present.
 
-        A part of the body with a NaN is missing, whatever the mask says.
-
-        `motion_mean` is in shoulder widths a second. `rerank` compares the best sentences' clips with this
-        one by time warping; `decode` also decodes the sentence and the gloss line.
+        A part of the body with a NaN is missing, whatever the mask says. `motion_mean` is in shoulder widths
+        a second, None or NaN if it is not known. `rerank` compares the best sentences' clips with this one by
+        time warping; `decode` also decodes the sentence and the gloss line.
         """
         return self.answer_batch([(features, mask)], [motion_mean], rerank=rerank, decode=decode)[0]
 
@@ -107,7 +106,7 @@ class SignEngine:
         if len(motion_means) != len(clips) or len(left_out) not in (0, len(clips)):
             raise ValueError(f"{len(clips)} clips need as many motion_means and left_out, or no left_out")
         clips = [self._checked(clip) for clip in clips]
-        motion_means = [None if motion is None else float(motion) for motion in motion_means]
+        motion_means = [_finite(motion) for motion in motion_means]
         # without a visible part in any frame there is no person
         seen = [place for place, (_, mask) in enumerate(clips) if (mask > 0).any()]
         nobody = partial(Answer, False, gates.REASONS[0], (), unit=self.unit)
@@ -376,6 +375,10 @@ class SignEngine:
 
         with self.bundle.fits("tokenizer.json"):
             return TextTokenizer(Tokenizer.from_str(self.bundle.read("tokenizer.json").decode()))
+
+
+def _finite(motion: float | None) -> float | None:
+    return None if motion is None or not np.isfinite(motion) else float(motion)
 
 
 def _known(value: float) -> float | None:
