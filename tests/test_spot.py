@@ -75,6 +75,11 @@ def test_a_clip_shorter_than_half_the_example_has_no_place() -> None:
     assert best_places(np.ones((1, 1))) == [(0, 1, 0)]
 
 
+@pytest.mark.parametrize("width", [0, 5])
+def test_a_clip_without_rows_has_no_place(width: int) -> None:
+    assert spot(np.ones((3, 5)), np.empty((0, width))) == []
+
+
 def test_rows_are_compared_by_states_and_probabilities_alike() -> None:
     rng = np.random.default_rng(1)
     states, logits = rng.normal(size=(4, 8)), rng.normal(size=(4, 5))

@@ -39,6 +39,8 @@ def spot(
     """
     if not len(example):
         raise ValueError("an example without rows cannot be found")
+    if not len(frames):  # rows of no width either
+        return []
     return best_places(1 - unit_rows(example) @ unit_rows(frames).T, most)
 
 
