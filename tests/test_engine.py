@@ -234,6 +234,7 @@ def test_embeddings_are_those_of_the_clips_in_their_order(exported: Exported, en
     clips = [clip_of(exported, clip_id) for clip_id in QUERIES * 3]  # more than one batch
     expected = np.stack([embedding(exported, clip_id) for clip_id in QUERIES] * 3)
     np.testing.assert_allclose(engine.embed(clips), expected, atol=2e-6)
+    assert engine.embed([]).shape == (0, expected.shape[1])
     with pytest.raises(SignloomError, match="without frames"):
         engine.embed([(clips[0][0][:0], clips[0][1][:0])])
 

@@ -131,7 +131,7 @@ class SignEngine:
         clips = [self._checked(clip) for clip in clips]
         if not all(len(features) for features, _ in clips):
             raise SignloomError("a clip without frames has no embedding")
-        return self._encode(clips).embeddings
+        return self._encode(clips).embeddings.reshape(len(clips), self.gallery.embeddings.shape[1])
 
     def align(self, clip: Clip, glosses: Sequence[str]) -> list[Place] | None:
         """Return the place of each of `glosses` in rows of a clip, None if it has too few rows for them.
