@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -118,3 +121,15 @@ def test_motion_that_is_no_number_is_unknown(
         answer = engine.answer(features, mask, motion)
         assert answer == engine.answer(features, mask)
         json.dumps(answer.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("copy_of", [copy.deepcopy, lambda engine: pickle.loads(pickle.dumps(engine))])
+def test_an_engine_that_has_answered_can_be_copied_to_another_process(
+    exported: Exported, clip: tuple[np.ndarray, np.ndarray], copy_of: Callable[[SignEngine], SignEngine]
+) -> None:
+    engine = SignEngine.load(exported.bundle)
+    engine.config["retrieval"]["exact_limit"] = 1
+    answer = engine.answer(*clip, 1.5, rerank=True)
+    assert answer.text and answer.glosses
+    assert copy_of(engine).answer(*clip, 1.5, rerank=True) == answer
+    assert engine.answer(*clip, 1.5, rerank=True) == answer

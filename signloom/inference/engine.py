@@ -56,6 +56,11 @@ class SignEngine:
         self.listed: int | None = None  # sentences in an answer; None: as many as are compared
         self.bundle, self._networks = bundle, networks
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out of a copy what is loaded on first use: it can be pickled only in part."""
+        lazy = {name for name, value in vars(SignEngine).items() if isinstance(value, cached_property)}
+        return {name: value for name, value in self.__dict__.items() if name not in lazy}
+
     @classmethod
     def load(
         cls, path: Path, *, threads: int = 1, int8: bool = False, thresholds: gates.Thresholds | None = None

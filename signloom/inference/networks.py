@@ -44,6 +44,10 @@ class Networks:
         self._batch = 1 if int8 else _BATCH
         self._loaded: dict[str, _Network] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the loaded networks out of a copy, as they cannot be pickled."""
+        return self.__dict__ | {"_loaded": {}}
+
     def encode(self, clips: Sequence[Clip]) -> Encoded:
         """Encode clips that have at least one frame, in batches of similar lengths."""
         lengths = [len(features) for features, _ in clips]
