@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 import json
+import tracemalloc
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -71,6 +72,28 @@ def test_a_passage_that_is_too_long_is_cut_without_a_gap_where_it_moves_least() 
     # a short rest, too short for a pause, is where the cut goes
     rest, _ = cut(Film(5, [(0.0, 1.3), (1.6, 4.0)]))
     assert 1.3 <= rest[0].end_s <= 1.75
+
+
+@pytest.mark.parametrize("pause_s", [0.5, np.inf])
+@pytest.mark.parametrize("split", [False, True])
+def test_a_long_gap_between_frames_ends_a_passage_and_costs_no_memory(split: bool, pause_s: float) -> None:
+    film = Film(4, [(0.5, 4.0)])
+    pose = section(PoseParams, fps=FPS, max_gap=5, smoothing=0.2)
+    passages = Passages(pose, section(QualityParams), 100, split=split, pause_s=pause_s)
+    found, windows = [], []
+    tracemalloc.start()
+    for number, (row, time_s) in enumerate(zip(film.raw.rows, film.times, strict=True)):
+        shown_s = float(time_s) + (1e9 if number >= 50 else 0.0)
+        if ended := passages.push(TrackedFrame(row, shown_s, number), (480, 640, 3)):
+            found.append((number, ended))
+            windows.append(passages.window(ended.start_s, ended.end_s).frame_index)
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
+    ((number, passage),) = found
+    assert (number, passage.ended, passage.end_s) == (50, "pause", film.times[49])
+    assert windows[0][-1] == 49 and abs(passage.start_s - 0.5) < 0.33
+    assert passages.begun_s is not None and passages.begun_s >= 1e9 + 1.7
+    assert passages.rows[0].number == 50 and passages.rows[-1].number == 99
 
 
 def test_hands_that_rest_at_the_hips_do_not_sign() -> None:

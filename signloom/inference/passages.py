@@ -10,6 +10,7 @@ from signloom.features.pose import layout
 from signloom.features.pose.pose_features import landmarks_to_features
 from signloom.features.pose.raw_clip import RawClip
 from signloom.features.pose.resample import time_grid
+from signloom.gate import LONGEST_GAP_S
 from signloom.inference.video import TrackedFrame, raw_clip
 from signloom.params.features import GateParams, PoseParams
 
@@ -35,9 +36,9 @@ class Passages:
     """Tracked frames of one stream, of which only the last are kept: `push` each of them.
 
     Motion above `quality.motion_floor` opens a passage, which starts `pre_roll_s` earlier; `pause_s` without
-    motion closes it, and it ends with the last frame that moved. Hands at rest do not move. With `split`, a
-    passage that makes more than `longest` rows of features is cut where it moves least in its second half;
-    without, its first frames are dropped.
+    motion closes it, and it ends with the last frame that moved. A gap of more than a minute between two
+    frames closes it, too. Hands at rest do not move. With `split`, a passage that makes more than `longest`
+    rows of features is cut where it moves least in its second half; without, its first frames are dropped.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Passages:
         self.rows: deque[TrackedFrame] = deque()
         self.begun_s: float | None = None  # of the open passage
         self.moved_s = -np.inf
+        self._gap = False  # whether one lies before the last frame
 
     def push(self, row: TrackedFrame, shape: tuple[int, ...]) -> Passage | None:
         """Take the next frame, of pictures of `shape`; return the passage that it ends, if any.
@@ -64,6 +66,7 @@ class Passages:
         The frames of that passage are kept until the next push.
         """
         self._shape = shape
+        self._gap = bool(self.rows) and row.time_s - self.rows[-1].time_s > LONGEST_GAP_S
         self.rows.append(row)
         self._follow(row)
         if ended := self._too_long():
@@ -80,15 +83,18 @@ class Passages:
         return raw_clip([row for row in self.rows if from_s <= row.time_s <= to_s], self._shape)
 
     def _fit(self, first_s: float, last_s: float) -> bool:
-        return len(time_grid(np.array([first_s, last_s]), self._pose.fps)) <= self._longest
+        fps = self._pose.fps
+        if (last_s - first_s) * fps > self._longest + 1:  # a grid over hours would fill the memory
+            return False
+        return len(time_grid(np.array([first_s, last_s]), fps)) <= self._longest
 
     def _follow(self, row: TrackedFrame) -> None:
         """Check whether the person moves, and open a passage if so."""
-        # motion needs two frames, and a slow camera shows fewer in that time
-        recent_s = min(row.time_s - SMOOTH_S, self.rows[max(len(self.rows) - 2, 0)].time_s)
-        motion = recent_motion(self.window(recent_s), self._pose, self._quality)
-        if hands_rest(row.landmarks):
-            motion = 0.0
+        motion = 0.0
+        if not self._gap and not hands_rest(row.landmarks):
+            # motion needs two frames, and a slow camera shows fewer in that time
+            recent_s = min(row.time_s - SMOOTH_S, self.rows[max(len(self.rows) - 2, 0)].time_s)
+            motion = recent_motion(self.window(recent_s), self._pose, self._quality)
         self._motion.append((row.time_s, motion))
         if motion < self._quality.motion_floor * (1.0 if self.begun_s is None else STILL):
             return
@@ -110,8 +116,8 @@ class Passages:
         return Passage(begun_s, self.begun_s, "long")
 
     def _after_pause(self, time_s: float) -> Passage | None:
-        """Return the open passage and close it if a pause has ended it."""
-        if self.begun_s is None or time_s - self.moved_s < self._pause_s:
+        """Return the open passage and close it if a pause or a gap has ended it."""
+        if self.begun_s is None or (time_s - self.moved_s < self._pause_s and not self._gap):
             return None
         begun_s, self.begun_s = self.begun_s, None
         return Passage(begun_s, self.moved_s, "pause")
