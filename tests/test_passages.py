@@ -74,6 +74,17 @@ def test_a_passage_that_is_too_long_is_cut_without_a_gap_where_it_moves_least() 
     assert 1.3 <= rest[0].end_s <= 1.75
 
 
+@pytest.mark.parametrize("pre_roll_s", [0.2, 2.0, 20.0])
+def test_a_passage_is_cut_in_its_second_half_however_long_the_pre_roll(pre_roll_s: float) -> None:
+    film = Film(6, [(2.0, 2.3), (2.6, 6.0)])
+    pose = section(PoseParams, fps=FPS, max_gap=5, smoothing=0.2)
+    passages = Passages(pose, section(QualityParams), SEQ_LEN, split=True, pre_roll_s=pre_roll_s)
+    for number, (row, time_s) in enumerate(zip(film.raw.rows, film.times, strict=True)):
+        if ended := passages.push(TrackedFrame(row, float(time_s), number), (480, 640, 3)):
+            window = passages.window(ended.start_s, ended.end_s)
+            assert ended.ended == "long" and SEQ_LEN / 2 <= len(window.rows) <= SEQ_LEN
+
+
 @pytest.mark.parametrize("pause_s", [0.5, np.inf])
 @pytest.mark.parametrize("split", [False, True])
 def test_a_long_gap_between_frames_ends_a_passage_and_costs_no_memory(split: bool, pause_s: float) -> None:

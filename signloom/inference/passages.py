@@ -107,9 +107,10 @@ class Passages:
         if not self._split or self.begun_s is None:
             return None
         begun_s = self.begun_s
-        if self._fit(max(begun_s, self.rows[0].time_s), self.moved_s):
+        first_s = max(begun_s, self.rows[0].time_s)  # the pre-roll may reach beyond the kept frames
+        if self._fit(first_s, self.moved_s):
             return None
-        halfway = (begun_s + self.moved_s) / 2
+        halfway = (first_s + self.moved_s) / 2
         later = [(motion, at_s) for at_s, motion in self._motion if halfway <= at_s < self.moved_s]
         # no frame may lie in the second half of a window of two frames
         self.begun_s = min(later)[1] if later else self.moved_s
