@@ -74,6 +74,11 @@ def test_a_passage_that_is_too_long_is_cut_without_a_gap_where_it_moves_least() 
     assert 1.3 <= rest[0].end_s <= 1.75
 
 
+def test_before_the_first_frame_the_window_is_empty() -> None:
+    window = Passages(section(PoseParams, fps=FPS), section(QualityParams), SEQ_LEN).window()
+    assert (window.rows.shape, len(window.times), window.width, window.height) == ((0, 1662), 0, 0, 0)
+
+
 @pytest.mark.parametrize("pre_roll_s", [0.2, 2.0, 20.0])
 def test_a_passage_is_cut_in_its_second_half_however_long_the_pre_roll(pre_roll_s: float) -> None:
     film = Film(6, [(2.0, 2.3), (2.6, 6.0)])

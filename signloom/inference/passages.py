@@ -53,7 +53,7 @@ class Passages:
     ) -> None:
         self._pose, self._quality, self._longest = pose, quality, longest
         self._pause_s, self._pre_roll_s, self._split = pause_s, pre_roll_s, split
-        self._shape: tuple[int, ...] = ()
+        self._shape: tuple[int, ...] = (0, 0)
         self._motion: deque[tuple[float, float]] = deque()  # time and motion of the kept frames
         self.rows: deque[TrackedFrame] = deque()
         self.begun_s: float | None = None  # of the open passage
