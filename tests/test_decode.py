@@ -303,6 +303,8 @@ def test_what_cannot_be_read_says_why(tmp_path: Path, video: Path) -> None:
             list(read_frames(path))
     with pytest.raises(VideoUnreadable, match="no frame between 7 s and 8 s"):
         list(read_frames(video, 7, 8))
+    with pytest.raises(VideoUnreadable, match="no frame between 0 s and 0 s"):
+        list(read_frames(video, 0.0, 0.0))
 
 
 def test_a_damaged_frame_is_no_shorter_clip(tmp_path: Path) -> None:

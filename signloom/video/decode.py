@@ -207,9 +207,8 @@ def _within(
             empty, before = False, time_s
             yield Frame(index, time_s - start, picture())
     if empty:
-        inside = (
-            "" if start_s is None and end_s is None else f" between {start:g} s and {end_s or math.inf:g} s"
-        )
+        until = math.inf if end_s is None else end_s
+        inside = "" if start_s is None and end_s is None else f" between {start:g} s and {until:g} s"
         raise VideoUnreadable(f"no frame{inside}")
 
 
