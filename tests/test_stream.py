@@ -150,6 +150,9 @@ def test_a_picture_of_another_size_and_a_time_that_goes_back_are_refused() -> No
         stream.push(np.zeros((640, 480, 3), np.uint8), 0.04)
     with pytest.raises(ValueError, match="before the last one"):
         stream.push(film.picture(1), -0.04)
+    for time_s in (np.nan, np.inf, -np.inf):
+        with pytest.raises(ValueError, match=f"frame 1 is shown at {time_s} s; give its time in seconds"):
+            stream.push(film.picture(1), time_s)
     assert film.tracked == 1
 
 

@@ -1,5 +1,6 @@
 """Answer a live stream: frames in, partial and final answers out."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,7 @@ class SignStream:
         """Take an RGB picture (height, width, 3) shown at `time_s`; return the answer due now, if any.
 
         Raises SignloomError if the picture is of another kind or its size differs from the first one's,
-        ValueError if `time_s` is earlier than the last one.
+        ValueError if `time_s` is no finite number or earlier than the last one.
         """
         handed_over = perf_counter()
         self._check(image, time_s)
@@ -140,6 +141,8 @@ class SignStream:
                 f"frame {self._frames} of the stream is {image.shape[1]}x{image.shape[0]} pixels, the first "
                 f"{self._shape[1]}x{self._shape[0]}; start another stream"
             )
+        if not math.isfinite(time_s):
+            raise ValueError(f"frame {self._frames} is shown at {time_s} s; give its time in seconds")
         if time_s < self._last_s:
             raise ValueError(f"frame {self._frames} is shown at {time_s} s, before the last one")
 
