@@ -15,6 +15,7 @@ from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderD
 from pose_format.utils.holistic import load_holistic
 
 from signloom.dataset.landmark_sources import UNSET, why_unreadable
+from signloom.errors import SignloomError
 from signloom.features.pose.landmark_files import read_landmarks
 from signloom.features.pose.layout import RAW_PARTS
 from signloom.features.pose.pose_files import read_pose, write_pose
@@ -305,6 +306,26 @@ def test_multimodalhugs_tables_name_pose_files_whole_or_cut(tmp_path: Path) -> N
     np.testing.assert_allclose(made.landmarks.clip("poses/a"), raw.rows, atol=1e-6)
     np.testing.assert_allclose(made.landmarks.clip("poses/a@2-4"), raw.rows[50:100], atol=1e-6)
     assert made.features.index["status"].tolist() == ["ok"] * 3
+
+
+@pytest.mark.parametrize(
+    ("count", "fps", "width", "said"),
+    [
+        (0, FPS, 640, "0 frames of 640x480 pixels at 25 frames/s"),
+        (9, 0.0, 640, "9 frames of 640x480 pixels at 0 frames/s"),
+        (9, np.nan, 640, "at nan frames/s"),
+        (9, np.inf, 640, "at inf frames/s"),
+        (9, FPS, 0, "9 frames of 0x480 pixels"),
+    ],
+)
+def test_what_no_pose_file_can_hold_is_refused(
+    tmp_path: Path, count: int, fps: float, width: int, said: str
+) -> None:
+    raw = clip()
+    raw = RawClip(raw.rows[:count], raw.times[:count], raw.frame_index[:count], width, raw.height)
+    with pytest.raises(SignloomError, match=f"a.pose: .*{said}.*; a .pose file needs more than 0 of each"):
+        write_pose(tmp_path / "a.pose", raw, fps)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["mediapipe", "mediapipe_long"])

@@ -20,6 +20,7 @@ from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderD
 from pose_format.utils.reader import BufferReader
 
 from signloom.cells import shown
+from signloom.errors import SignloomError
 from signloom.features.pose import layout
 from signloom.features.pose.lacking_points import whole_pose
 from signloom.features.pose.point_names import POINT_NAMES, named_points
@@ -76,7 +77,10 @@ def read_pose(path: Path, start_s: float | None = None, end_s: float | None = No
 
 
 def write_pose(path: Path, raw: RawClip, fps: float) -> None:
-    """Write the landmarks `raw` as a `.pose` file of `fps` frames a second."""
+    """Write the landmarks `raw` as a `.pose` file of `fps` frames a second.
+
+    Raises SignloomError for what no `.pose` file can hold: a clip without frames or size, or no rate.
+    """
     _write(path, raw.rows, (raw.width, raw.height), fps)
 
 
@@ -89,6 +93,11 @@ def write_feature_pose(path: Path, features: NDArray[np.float32], fps: float) ->
 
 
 def _write(path: Path, rows: NDArray[np.float32], size: tuple[int, int], fps: float) -> None:
+    if not (len(rows) and min(size) > 0 and 0 < fps < math.inf):
+        raise SignloomError(
+            f"{path}: {len(rows)} frames of {size[0]}x{size[1]} pixels at {fps:g} frames/s; a .pose file "
+            "needs more than 0 of each"
+        )
     points, confidence, components = [], [], []
     named = named_points(rows)
     for part, (name, bones) in _COMPONENTS.items():
