@@ -113,3 +113,18 @@ def test_an_empty_text_is_no_name(root: Path, tmp_path: Path, section: str, line
 def test_a_kernel_is_odd(root: Path, tmp_path: Path) -> None:
     found = refusal(root, tmp_path, "tcn:\n  kernel: 4\n")
     assert found == "preset1.yaml:2: tcn.kernel: expected an odd number, found 4"
+
+
+def test_without_a_file_the_key_is_named(root: Path) -> None:
+    tree = read_yaml(root / "params.yaml")
+    for change, said in (
+        ({"pose": {"fsp": 3}}, "the parameters: unknown key pose.fsp; did you mean pose.fps (float)?"),
+        ({"pose": {"fps": "x"}}, "the parameters: pose.fps: "),
+        ({"pose.fps": 3}, "the parameters: write pose.fps as a section"),
+    ):
+        with pytest.raises(SignloomError) as caught:
+            check_params(overlay(tree, change), [])
+        assert str(caught.value).startswith(said)
+    with pytest.raises(SignloomError, match=r"^the parameters: missing key"):
+        check_params({}, [])
+    assert check_params(tree, []) == check_params(tree, [root / "params.yaml"])

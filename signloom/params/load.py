@@ -153,7 +153,7 @@ def check_params(tree: Tree, files: list[Path], elsewhere: dict[str, str] | None
             raise SignloomError(f"{_where(key, places, files)}: {key}: {said}") from error
         if first["type"] == "missing" and key in known:
             # a later file may have an entry of a list without the key, and no section without it
-            where = f"{files[0]}:1" if place == key else _where(_above(place), places, files)
+            where = _top(files) if place == key else _where(_above(place), places, files)
             raise SignloomError(f"{where}: missing key {key}; expected {known[key]}") from error
         said = complaint(error)
         # a section's own check begins with the parameter's name
@@ -238,7 +238,11 @@ def _where(key: str, places: dict[str, str], files: list[Path]) -> str:
         if key in places:
             return places[key]
         key = _above(key)
-    return f"{files[0]}:1"
+    return _top(files)
+
+
+def _top(files: list[Path]) -> str:
+    return f"{files[0]}:1" if files else "the parameters"
 
 
 def _above(key: str) -> str:
