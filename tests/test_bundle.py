@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -381,6 +382,18 @@ def test_without_its_two_packages_a_bundle_says_what_it_needs(
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(SystemExit, match="pip install numpy onnxruntime"):
         runpy.run_path(str(exported.bundle), run_name="__main__")
+
+
+def test_an_older_python_is_told_which_one_a_bundle_needs(root: Path, exported: Exported) -> None:
+    oldest = re.search(r'requires-python = ">=3\.(\d+)', (root / "pyproject.toml").read_text("utf-8"))
+    assert oldest
+    needs = f"Python 3.{oldest[1]} or later"
+    older = f"sys.version_info = (3, {int(oldest[1]) - 1}); runpy.run_path(sys.argv[1], run_name='__main__')"
+    command = [sys.executable, "-c", f"import runpy, sys; {older}", str(exported.bundle)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"error: a bundle needs {needs}, and this is 3.{int(oldest[1]) - 1}\n"
+    assert needs in (exported.folder / "MODEL_CARD.md").read_text("utf-8")
 
 
 def test_the_example_in_the_documentation_runs(

@@ -49,6 +49,9 @@ MAIN = b'''"""Answer clips of features: python sign_encoder_bundle.zip CLIP.npz"
 import sys
 from pathlib import Path
 
+if sys.version_info < (3, 11):
+    sys.exit("error: a bundle needs Python 3.11 or later, and this is %d.%d" % sys.version_info[:2])
+
 try:
     from signloom.inference.command import main
 except ModuleNotFoundError as error:
