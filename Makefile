@@ -92,7 +92,7 @@ pull: setup ## fetch products from the DVC remote (PRESET=name: of a preset), an
 	@diff=$$(python -m engines.dvc_yaml --check $(if $(PRESET),--preset $(PRESET))) || { test -z "$$diff" || echo "error: $(PRESET_FILE) is not what the rules give now; run make dvc$(if $(PRESET), PRESET=$(PRESET))" >&2; exit 1; }
 	dvc pull $(PRESET_FILE)
 	@dvc status --quiet $(PRESET_FILE) || { dvc status $(PRESET_FILE); echo "error: products differ from dvc.lock; put back what is deleted, or run dvc repro $(PRESET_FILE) instead" >&2; exit 1; }
-	@snakemake --cores 1 --touch --forceall --quiet all $(if $(PRESET),--config preset=$(PRESET))
+	@python -m engines.restored $(if $(PRESET),--preset $(PRESET))
 
 verify: setup ## compare all products with what their stages wrote
 	python -m engines.verify

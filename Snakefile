@@ -16,7 +16,7 @@ from engines.build_folder import (
     notice_replaced,
 )
 from engines.given import GATES, Given, stages_of
-from engines.import_closure import WORKFLOW, in_workflow
+from engines.import_closure import WORKFLOW, digest_of, in_workflow
 from engines.import_closure import local_code_of as code_of
 from engines.machine import emulation_warnings, gpus_per_job
 from engines.origins import Origins

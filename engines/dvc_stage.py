@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     if not _has_its_code(own, args.preset):
         return _CODE_CHANGED
     all_asked = asks_for_all(called, file)
-    code = _build_with_others(own, file, args.preset) if all_asked else snakemake([own], args.preset)
+    code = _build_or_say(own, file, args.preset) if all_asked else snakemake([own], args.preset)
     if not code and not _has_its_code(own, args.preset):
         return _CODE_CHANGED
     if code and not all_asked:
@@ -151,6 +151,16 @@ def snakemake_call(wanted: Sequence[Wanted], preset: str | None, *options: str) 
         *(*call, "--cores", "all", *options, "--allowed-rules", *rules, "--"),
         *(output for _, output in wanted),
     ]
+
+
+def _build_or_say(own: Wanted, file: str, preset: str | None) -> int:
+    from dvc.exceptions import DvcException
+
+    try:
+        return _build_with_others(own, file, preset)
+    except DvcException as error:  # a job of a DVC that was killed may still hold its outputs
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
 
 
 def _build_with_others(own: Wanted, file: str, preset: str | None) -> int:

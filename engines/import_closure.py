@@ -7,12 +7,15 @@ module's name.
 """
 
 import ast
+import hashlib
 import json
 import os
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from signloom.files import file_sha256
 
 # where the workflow stands; a project that uses it as a Snakemake module has another working folder
 WORKFLOW = Path(__file__).parent.parent
@@ -47,6 +50,23 @@ def local_code_of(stage: str) -> list[str]:
     from snakemake.io import local
 
     return list(local(code_of(stage)))
+
+
+def digest_of(stage: str) -> str:
+    """Return one digest of the modules that `stage` uses.
+
+    As a parameter of a rule it is what the code was when a job was planned: the time of a module that was
+    edited while the job ran is older than that of its products.
+    """
+    total = hashlib.sha256()
+    for path in code_of(stage):
+        total.update(bytes.fromhex(_digest(path)))
+    return total.hexdigest()
+
+
+@cache
+def _digest(path: str) -> str:
+    return file_sha256(Path(path))
 
 
 @cache

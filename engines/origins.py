@@ -7,17 +7,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from snakemake.io import ancient
 
 from engines.given import chosen
-from engines.import_closure import code_of
+from engines.import_closure import digest_of
 from engines.pipeline import Pipeline
 from engines.table_digests import Digests
 from signloom.errors import SignloomError
-from signloom.files import file_sha256, hash_files
+from signloom.files import file_sha256
 from signloom.params.schema import Params
 
 
@@ -102,4 +101,4 @@ class Scattered:
 
     @cached_property
     def _code(self) -> str:
-        return hash_files(Path(file) for file in code_of(self.stage))
+        return digest_of(self.stage)

@@ -4,6 +4,8 @@ DVC restores products of earlier parameters from its run cache without a job. Sn
 name the parameters of the last job.
 """
 
+import argparse
+import base64
 import logging
 import os
 import subprocess
@@ -21,6 +23,7 @@ from signloom.products import BUILD
 
 # set where the workflow is only read, and in the call that tells Snakemake
 _READ_ONLY = "SIGNLOOM_READS_WORKFLOW"
+_LONGEST = 255  # bytes of a file's name
 _KNOWN = Path(".snakemake/signloom_dvc")
 
 
@@ -116,9 +119,37 @@ def unchanged(file: Path) -> list[Wanted] | None:
 
 
 def _touched(kept: Sequence[Wanted], preset: str) -> bool:
-    """Let Snakemake record products as up to date, those alone that it would build; False if it could not."""
+    """Let Snakemake record products as up to date; False if it could not.
+
+    They are those alone that it would build, and those that it has no record of.
+    """
     if not kept:
         return True
-    call = snakemake_call(kept, preset, "--touch", "--quiet", "all")
+    # Snakemake would not build what has no record either, so it would never see a change of its parameters
+    unknown = [output for _, output in kept if not _has_record(output)]
+    force = ["--forcerun", *unknown] if unknown else []
+    call = snakemake_call(kept, preset, "--touch", "--quiet", "all", *force)
     with read_only():
         return subprocess.run(call, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).returncode == 0
+
+
+def _has_record(output: str) -> bool:
+    """Return whether Snakemake recorded how a product was made; a long name counts as none."""
+    name = base64.urlsafe_b64encode(output.encode()).decode()
+    return len(name) < _LONGEST and Path(".snakemake/metadata", name).exists()
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Record in Snakemake what DVC holds for unchanged.")
+    parser.add_argument("--preset", metavar="NAME", default="")
+    preset = parser.parse_args(argv).preset
+    kept = unchanged(target(Path(), preset or None))
+    if kept is None or not _touched(kept, preset):
+        print("error: another DVC or Snakemake is at work; wait for it, and run this again", file=sys.stderr)
+        return 2
+    remember(preset)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -22,6 +22,7 @@ rule clip_features:
         runtime=480,
         gpu=gpus,
     params:
+        code=digest_of("clip_features"),
         files=flow.files,
         given=windows.given,
     message:
@@ -60,6 +61,7 @@ if flow.reading("copies"):
             runtime=480,
             gpu=gpus,
         params:
+            code=digest_of("clip_features_augmented"),
             files=flow.files,
             given=copies.given,
         message:
@@ -89,6 +91,7 @@ rule stats_clip:
         mem_mb=1000,
         runtime=60,
     params:
+        code=digest_of("stats_clip"),
         files=flow.files,
         given=given(),
     message:

@@ -17,6 +17,7 @@ rule sources:
         mem_mb=1000,
         runtime=60,
     params:
+        code=digest_of("sources"),
         files=flow.files,
         given=given("dataset"),
         contents=origins.sources,
@@ -50,6 +51,7 @@ rule manifest:
         mem_mb=1000,
         runtime=60,
     params:
+        code=digest_of("manifest"),
         files=flow.files,
         given=given("dataset", "manifest", "shards", "splits", *flow.if_family("sign2text", "sign2text.task")),
     message:
@@ -83,6 +85,7 @@ rule metadata:
         mem_mb=1000,
         runtime=20,
     params:
+        code=digest_of("metadata"),
         files=flow.files,
         given=given("quality"),
     message:
@@ -112,6 +115,7 @@ rule splits:
         mem_mb=1000,
         runtime=20,
     params:
+        code=digest_of("splits"),
         files=flow.files,
         given=given.to_fold("splits"),
     message:

@@ -62,6 +62,7 @@ rule report:
         mem_mb=2000,
         runtime=30,
     params:
+        code=digest_of("report"),
         files=flow.files,
         # the stages whose times it shows; those of tables side by side are defined later
         given=given(*type(flow.params).model_fields, stages=stages_of(workflow.rules)),

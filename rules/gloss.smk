@@ -33,6 +33,7 @@ rule train_gloss:
         runtime=720,
         gpu=gpus,
     params:
+        code=digest_of("train_gloss"),
         files=flow.files,
         given=given.to_training,
     message:
@@ -73,6 +74,7 @@ rule evaluate_gloss:
         runtime=120,
         gpu=gpus,
     params:
+        code=digest_of("evaluate_gloss"),
         files=flow.files,
         given=given.to_run("decode_gloss", "evaluation"),
     message:
@@ -105,6 +107,7 @@ rule align:
         mem_mb=2000,
         runtime=60,
     params:
+        code=digest_of("align"),
         files=flow.files,
         given=given.to_run(
             *("decode_gloss.batch_size", "evaluation"),
@@ -142,6 +145,7 @@ rule spot:
         mem_mb=2000,
         runtime=60,
     params:
+        code=digest_of("spot"),
         files=flow.files,
         given=given.to_run(
             *("decode_gloss.batch_size", "evaluation"),
@@ -181,6 +185,7 @@ rule ablation:
         mem_mb=1000,
         runtime=30,
     params:
+        code=digest_of("ablation"),
         files=flow.files,
         given=given("gloss", "evaluation", "runs.seed", "runs.more_seeds"),
     message:

@@ -23,6 +23,7 @@ if flow.params.positions.normalise_by == "signer":
             mem_mb=1000,
             runtime=60,
         params:
+            code=digest_of("signer_stats"),
             files=flow.files,
             given=given("positions", "dataset.frame_rate", "pose.fps"),
         message:
@@ -57,6 +58,7 @@ rule pose_features:
         mem_mb=1000,
         runtime=60,
     params:
+        code=digest_of("import_features"),
         files=flow.files,
         given=ready.given,
     message:

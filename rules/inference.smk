@@ -30,6 +30,7 @@ rule calibrate:
         runtime=120,
         gpu=gpus,
     params:
+        code=digest_of("calibrate"),
         files=flow.files,
         given=given(
             "inference.max_false_accept_rate",
@@ -106,6 +107,7 @@ rule export:
         mem_mb=6000,
         runtime=60,
     params:
+        code=digest_of("export"),
         files=flow.files,
         given=given(
             *("pose", "positions", *GATES, "landmarks", "decoding", "retrieval", "inference", "text"),
@@ -143,6 +145,7 @@ rule evaluate_inference:
         mem_mb=3000,
         runtime=60,
     params:
+        code=digest_of("evaluate_inference"),
         files=flow.files,
         given=given("inference.seed", "pose", "evaluation"),
     message:

@@ -22,6 +22,7 @@ rule landmarks:
         mem_mb=lambda wildcards, threads: 800 + 500 * threads,
         runtime=240,
     params:
+        code=digest_of("landmarks"),
         files=flow.files,
         given=tracked.given,
     message:
@@ -55,6 +56,7 @@ rule pose_features:
         mem_mb=1500,
         runtime=60,
     params:
+        code=digest_of("pose_features"),
         files=flow.files,
         given=given("pose", *GATES),
     message:

@@ -21,6 +21,7 @@ rule stats_pose:
         mem_mb=1000,
         runtime=60,
     params:
+        code=digest_of("stats_pose"),
         files=flow.files,
         given=given(),
     message:
@@ -57,6 +58,7 @@ rule text:
         runtime=60,
         gpu=gpus,
     params:
+        code=digest_of("text"),
         files=flow.files,
         given=given("text"),
     message:

@@ -39,6 +39,7 @@ rule review:
         mem_mb=4000,
         runtime=120,
     params:
+        code=digest_of("review"),
         files=flow.files,
         given=given("runs", "positions"),
     message:

@@ -26,6 +26,7 @@ rule runs:
         mem_mb=1000,
         runtime=30,
     params:
+        code=digest_of("runs"),
         files=flow.files,
         given=given("runs", "evaluation", "gloss.hypotheses"),
     message:

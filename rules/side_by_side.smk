@@ -24,6 +24,7 @@ use rule clip_features as side_clip_features with:
     benchmark:
         flow.product("benchmarks/side_by_side/{table}/{setting}/clip_features/{shard}.tsv")
     params:
+        code=digest_of("clip_features"),
         given=side_windows.given,
     message:
         "clip_features: {wildcards.table} {wildcards.setting}, shard {wildcards.shard}"
@@ -66,6 +67,7 @@ use rule train_gloss as side_train_gloss with:
     benchmark:
         flow.product("benchmarks/side_by_side/{table}/{setting}/train_gloss/{seed}{variant}.tsv")
     params:
+        code=digest_of("train_gloss"),
         given=side.given_to_training,
     message:
         "train_gloss: {output[0]}"
@@ -90,6 +92,7 @@ use rule evaluate_gloss as side_evaluate_gloss with:
     benchmark:
         flow.product("benchmarks/side_by_side/{table}/{setting}/evaluate_gloss/{seed}{variant}.tsv")
     params:
+        code=digest_of("evaluate_gloss"),
         given=side.given_to_run("decode_gloss", "evaluation"),
     message:
         "evaluate_gloss: {output[0]}"
@@ -120,6 +123,7 @@ rule side_by_side:
         mem_mb=1000,
         runtime=30,
     params:
+        code=digest_of("side_by_side"),
         files=flow.files,
         given=side.given_to_table("evaluation"),
     message:
@@ -156,6 +160,7 @@ if flow.reading("copies"):
         benchmark:
             flow.product("benchmarks/side_by_side/{table}/{setting}/clip_features_augmented/{shard}.tsv")
         params:
+            code=digest_of("clip_features_augmented"),
             given=side_copies.given,
         message:
             "clip_features_augmented: {wildcards.table} {wildcards.setting}, shard {wildcards.shard}"

@@ -35,6 +35,7 @@ rule train_sign2text:
         runtime=720,
         gpu=gpus,
     params:
+        code=digest_of("train_sign2text"),
         files=flow.files,
         given=given.to_run("sign2text", "augment", "text", "positions"),
     message:
@@ -72,6 +73,7 @@ rule embed:
         runtime=120,
         gpu=gpus,
     params:
+        code=digest_of("embed"),
         files=flow.files,
         given=given(),
     message:
@@ -102,6 +104,7 @@ rule prototypes:
         mem_mb=1000,
         runtime=20,
     params:
+        code=digest_of("prototypes"),
         files=flow.files,
         given=given("retrieval.prototype_min_clips"),
     message:
@@ -146,6 +149,7 @@ rule evaluate_sign2text:
         runtime=120,
         gpu=gpus,
     params:
+        code=digest_of("evaluate_sign2text"),
         files=flow.files,
         given=given("decoding", "evaluation"),
     message:
@@ -186,6 +190,7 @@ rule evaluate_retrieval:
         runtime=60,
         gpu=gpus,
     params:
+        code=digest_of("evaluate_retrieval"),
         files=flow.files,
         given=given("evaluation", "sign2text.task"),
     message:

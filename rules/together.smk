@@ -32,6 +32,7 @@ rule gloss_together:
         runtime=120,
         gpu=gpus,
     params:
+        code=digest_of("gloss_together"),
         files=flow.files,
         given=given.to_run("decode_gloss", "evaluation", "runs.more_seeds"),
     message:

@@ -20,7 +20,7 @@ from snakemake.settings.types import ConfigSettings
 from engines import conda_env, dvc_yaml
 from engines.dvc_stage import wanted_by
 from engines.given import BY_RULES, Given
-from engines.import_closure import code_of, has_code
+from engines.import_closure import code_of, digest_of, has_code
 from engines.machine import cluster_has_gpus
 from engines.pipeline import Pipeline
 from engines.workflow import workflow
@@ -133,6 +133,17 @@ def test_values_of_the_command_line_have_their_types_and_the_last_word(root: Pat
         wrong = parse_config([text])
         with pytest.raises(SignloomError, match=f"^--config or --configfile: {said}"):
             Pipeline.load(overlay(demo, wrong), wrong)
+
+
+def test_the_code_of_a_planned_job_is_one_of_its_parameters(root: Path) -> None:
+    with workflow(root) as opened:
+        stages = {rule.name: rule for rule in opened.rules if rule.input.get("code")}
+        assert len(stages) > 25
+        for name, rule in stages.items():
+            entry = next(str(path) for path in rule.input.code if str(path).startswith("workflow_scripts/"))
+            stage = Path(entry).stem
+            others = {Path(str(path)).stem for path in rule.input.code if "workflow_scripts" in str(path)}
+            assert rule.params.code in {digest_of(one) for one in others - {"__init__", "job"}}, (name, stage)
 
 
 def test_a_text_encoder_in_a_folder_is_an_input_of_stage_text(

@@ -77,6 +77,24 @@ def test_a_stage_signs_its_outputs_with_what_the_rule_says_they_are_made_from(tm
     assert (tmp_path / "00.origin").read_text() == f"abc\n{listed}\n"
 
 
+def test_a_job_that_outlived_its_engine_keeps_another_off_its_outputs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["--output", f"model={tmp_path}/best.pth", "--scratch", str(tmp_path / "scratch")]
+    inner = []
+
+    def work(job: Job) -> None:
+        if not inner:
+            inner.append(entry_point(work)(line))  # of another open file, as of another process
+        (tmp_path / "best.pth").write_text("whole")
+
+    assert entry_point(work)(line) == 0 and inner == [2]
+    said = capsys.readouterr().err
+    assert f"test_job: process {os.getpid()} on " in said
+    assert f" is at work on {tmp_path}/best.pth; wait, or end it" in said
+    assert entry_point(lambda job: None)(line) == 0
+
+
 def test_a_stage_that_fails_signs_nothing(tmp_path: Path) -> None:
     def fail(job: Job) -> None:
         raise SignloomError("no")

@@ -5,12 +5,15 @@
 """
 
 import argparse
+import fcntl
 import hashlib
 import json
+import os
+import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
@@ -125,6 +128,30 @@ class Job:
         """Return the name of a product, which is not where its local copy is if it is in object storage."""
         return path.relative_to(self.stored) if path.is_relative_to(self.stored) else path
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes off the outputs meanwhile: a job may outlive the engine that started it.
+
+        Raises SignloomError if one is at work on them.
+        """
+        first = self.name_of(next(iter(self.outputs.values()))[0])
+        place = self.scratch_root / "locks" / hashlib.sha256(first.as_posix().encode()).hexdigest()[:16]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                raise SignloomError(
+                    f"{self.stage}: {file.read() or 'another process'} is at work on {first}; wait, or end it"
+                ) from error
+            except OSError:  # some file systems of clusters have no locks
+                pass
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
+
     def sign(self) -> None:
         """Write to the output `origin`, if there is one, what the rule says the outputs were made from.
 
@@ -188,10 +215,11 @@ def entry_point(work: Callable[[Job], None]) -> Callable[..., int]:
             job = parse(stage, argv, module.__doc__)
             if argv is None:
                 threading.excepthook = _hook(stage, job.folder())
-            with only_errors() if argv is None else nullcontext():
-                work(job)
-            job.sign()
-            job.record()
+            with job.alone():
+                with only_errors() if argv is None else nullcontext():
+                    work(job)
+                job.sign()
+                job.record()
         except SignloomError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
