@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from checkouts import change_params, run, start_engines
 from row_project import write_project
 from snakemake.io import is_flagged
 
@@ -49,3 +51,18 @@ def test_a_shard_is_made_again_if_the_manifest_took_other_clips_of_the_same_cont
     assert is_current(rows)
     shard.unlink()  # it will be written anew
     assert is_current(rows)
+
+
+@pytest.mark.long
+def test_a_changed_parameter_of_what_dvc_put_back_is_seen(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    start_engines(tmp_path)
+    run(tmp_path, "dvc", "repro", "splits")
+    for gone in ("build", ".snakemake"):  # as `make clean` does
+        shutil.rmtree(tmp_path / gone)
+    assert "is cached" in run(tmp_path, "dvc", "repro", "splits")
+    plan = ("snakemake", "-n", "--cores", "1", "--quiet", "rules", "reason", "--", "build/splits.csv")
+    assert "Nothing to be done" in run(tmp_path, *plan)
+    change_params(tmp_path, {"splits": {"seed": 7}})
+    said = run(tmp_path, *plan)
+    assert "splits" in said and "Nothing to be done" not in said
