@@ -67,7 +67,7 @@ def follow(preset: str, table_digest: Callable[[Any], str]) -> None:
         remember(preset)
         return
     kept = unchanged(lock.with_suffix(".yaml"))
-    if kept is not None and _touched(kept, preset):  # else another process is at work
+    if kept is not None and not _touch(kept, preset):  # else another process is at work
         remember(preset)
 
 
@@ -118,19 +118,20 @@ def unchanged(file: Path) -> list[Wanted] | None:
     return [wanted for wanted in found.values() if wanted]
 
 
-def _touched(kept: Sequence[Wanted], preset: str) -> bool:
-    """Let Snakemake record products as up to date; False if it could not.
+def _touch(kept: Sequence[Wanted], preset: str) -> str:
+    """Let Snakemake record products as up to date; return what it said if it could not, else "".
 
     They are those alone that it would build, and those that it has no record of.
     """
     if not kept:
-        return True
+        return ""
     # Snakemake would not build what has no record either, so it would never see a change of its parameters
     unknown = [output for _, output in kept if not _has_record(output)]
     force = ["--forcerun", *unknown] if unknown else []
     call = snakemake_call(kept, preset, "--touch", "--quiet", "all", *force)
     with read_only():
-        return subprocess.run(call, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).returncode == 0
+        done = subprocess.run(call, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.stdout.strip() or "Snakemake failed" if done.returncode else ""
 
 
 def _has_record(output: str) -> bool:
@@ -144,8 +145,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--preset", metavar="NAME", default="")
     preset = parser.parse_args(argv).preset
     kept = unchanged(target(Path(), preset or None))
-    if kept is None or not _touched(kept, preset):
-        print("error: another DVC or Snakemake is at work; wait for it, and run this again", file=sys.stderr)
+    said = "another DVC is at work; wait for it, and run this again" if kept is None else _touch(kept, preset)
+    if said:
+        print(f"error: {said}", file=sys.stderr)
         return 2
     remember(preset)
     return 0

@@ -6,6 +6,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
+from signloom.dataset import fitness
 from tests.checked_tables import ROWS, checked
 from tests.form_files import write_videos
 
@@ -60,6 +64,16 @@ def test_a_copy_of_a_clip_whose_signer_does_not_allow_training_is_named(
     code, out, _ = said("check", "mine")
     assert code == 1 and "1 clip shows frames that another row does not allow for training (consent)" in out
     assert "first copy@-1.9 those of row 5; ask the signer" in out
+
+
+def test_frames_of_a_refused_clip_count_where_no_length_is_known_and_not_where_cuts_touch() -> None:
+    rejects = pd.DataFrame({"row": [2], "reason": ["no_consent"]})
+    spans = [("", "", np.nan, np.nan), ("0", "2", 1.95, 4.0), ("0", "2", 1.5, 31.5), ("", "2", 2.0, np.nan)]
+    for start, end, begins, ends, found in zip(*zip(*spans, strict=True), [1, 0, 1, 0], strict=True):
+        rows = pd.DataFrame({"row": [2], "content": ["h"], "start_s": [start], "end_s": [end]})
+        seconds = [ends - begins if begins == begins else np.nan]
+        clips = pd.DataFrame({"clip_id": ["a"], "video_hash": ["h"], "start_s": [begins], "seconds": seconds})
+        assert len([*fitness._about_consents(rows, rejects, clips)]) == found
 
 
 def test_a_consent_that_has_ended_stops_check_as_it_stops_a_build(new_project: Path, said: Said) -> None:

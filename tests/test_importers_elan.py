@@ -169,6 +169,21 @@ def test_glosses_that_lie_in_no_sentence_are_counted(tmp_path: Path) -> None:
     ]
 
 
+def test_glosses_of_people_who_share_a_tier_are_in_the_sentences_of_one(tmp_path: Path) -> None:
+    file = tmp_path / "x.eaf"
+    one = ('TIER_ID="one"', aligned(("a", "b", "Hi."), first=1))
+    two = ('TIER_ID="two"', aligned(("b", "c", "Later."), first=2))
+    glosses = ('TIER_ID="g"', aligned(("a", "b", "HI"), ("b", "c", "LATER"), ("c", "d", "MORE"), first=3))
+    slots = {"a": 0, "b": 1500, "c": 2000, "d": 3000}
+    file.write_text(eaf(slots, linked("x.mp4"), one, two, glosses), "utf-8")
+    warnings: list[str] = []
+    given = tiers({"sentence": "one", "gloss": ["g"]}, {"sentence": "two", "gloss": ["g"]})
+    rows = load_table("elan", file, tmp_path, given, warnings=warnings)
+    assert rows["gloss"].tolist() == ["HI", "LATER"]
+    assert [line.partition(" in no")[0] for line in warnings] == ["1 gloss lies"] * 2
+    assert all(line.endswith("at 2 s") for line in warnings)
+
+
 def test_a_video_that_is_taken_in_place_of_the_first_linked_one_is_named(tmp_path: Path) -> None:
     sentence = ('TIER_ID="s"', aligned(("a", "b", "Hi."), first=1))
     media = linked("sound.mp3", "front.mp4", "side.mp4")
@@ -220,6 +235,16 @@ def test_landmarks_and_folders_of_pictures_are_found_as_videos_are(tmp_path: Pat
     write_videos(tmp_path / "v", "talk.mp4", "walk.mp4")  # a video of the name comes first
     rows = load_table("elan", tmp_path / "t", tmp_path / "v", given)
     assert rows["video"].tolist() == ["deep/talk.pose", "walk.mp4"]
+
+
+def test_several_landmarks_or_folders_of_a_name_are_no_video(tmp_path: Path) -> None:
+    write_tiers(tmp_path / "t/walk.eaf", {"sentence": [Annotation(0, 1000, "Hi.")]}, tmp_path / "walk.mp4")
+    write_frames(tmp_path / "v/one/walk")
+    write_frames(tmp_path / "v/two/walk")
+    given = tiers({"sentence": "sentence"})
+    assert load_table("elan", tmp_path / "t", tmp_path / "v", given)["video"].tolist() == ["walk"]
+    (tmp_path / "v/walk.pose").touch()
+    assert load_table("elan", tmp_path / "t", tmp_path / "v", given)["video"].tolist() == ["walk.pose"]
 
 
 def test_a_linked_video_that_was_converted_is_found_by_its_name(tmp_path: Path) -> None:

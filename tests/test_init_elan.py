@@ -101,7 +101,7 @@ def test_a_few_files_with_known_tiers_do_not_hide_a_corpus_with_tiers_of_its_own
     new_project: Path, said: Said
 ) -> None:
     for n in range(6):
-        answered = {"sentence": SENTENCES * 9, "gloss": ["HOUSE"]} if n < 2 else {}
+        answered = {"sentence": SENTENCES * 2, "gloss": ["HOUSE"]} if n < 2 else {}
         by_hand = {"Translation": SENTENCES, "notes": ["x"]} if n else {"notes": ["x"]}
         sentences_eaf(new_project / f"data/talks/{n}.eaf", by_hand | answered)
     write_videos(new_project / "data/talks", *(f"{n}.mp4" for n in range(6)), seconds=3)
@@ -118,6 +118,17 @@ def test_a_file_without_its_translation_leaves_the_known_tiers_chosen(new_projec
     write_videos(new_project / "data/talks", "0.mp4", "1.mp4", "2.mp4", seconds=3)
     assert said("init", "data/talks")[0] == 0
     assert preset("talks")["dataset"]["elan"] == [{"sentence": "English translation"}]
+
+
+def test_short_comments_in_all_files_are_no_sentences(new_project: Path, said: Said) -> None:
+    for n in range(5):
+        translated = {"sentence": SENTENCES} if n < 2 else {}
+        sentences_eaf(
+            new_project / f"data/talks/{n}.eaf", {**translated, "gloss": ["HOUSE"], "comment": ["ok"]}
+        )
+    write_videos(new_project / "data/talks", *(f"{n}.mp4" for n in range(5)), seconds=3)
+    assert said("init", "data/talks")[0] == 0
+    assert preset("talks")["dataset"]["elan"] == [{"sentence": "sentence", "gloss": ["gloss"]}]
 
 
 def test_files_of_answers_with_glosses_alone_are_a_corpus_of_signs(new_project: Path, said: Said) -> None:

@@ -154,6 +154,8 @@ def test_times_under_other_names_are_not_left_out(folder: Path, said: Said) -> N
         ("start_frame;end_frame", "3;21"),
         ("Onset;Offset", "0,1;0,9"),
         ("von;bis", "00:00:01.2;00:00:02"),
+        ("clip_start;clip_end", "1;2"),
+        ("starttime;endtime", "1;2"),
     ],
 )
 def test_times_of_any_name_are_named_and_not_left_out(
@@ -177,8 +179,19 @@ def test_columns_that_are_not_taken_are_named(folder: Path, said: Said) -> None:
     assert code == 0 and "start_s = start_s; not taken: Informant, start_frame, end_frame; copied to" in out
 
 
-def test_a_column_that_only_sounds_like_times_is_left_alone(folder: Path, said: Said) -> None:
-    lines = ["file;label;start_time", *(f"{name};{'ABC'[n % 3]};2024-03-01" for n, name in enumerate(NAMES))]
+@pytest.mark.parametrize(
+    ("names", "cells"),
+    [
+        ("start_time", "2024-03-01"),
+        ("start_date;end_date", "01.02.2020;03.02.2020"),
+        ("start_page;end_page", "3;4"),
+        ("from;to", "9;3"),
+    ],
+)
+def test_columns_that_only_sound_like_times_are_left_alone(
+    folder: Path, said: Said, names: str, cells: str
+) -> None:
+    lines = [f"file;label;{names}", *(f"{name};{'ABC'[n % 3]};{cells}" for n, name in enumerate(NAMES))]
     (folder / "list.csv").write_text("\n".join(lines) + "\n")
     code, out, _ = said("init", "data/own")
     assert code == 0 and "video = file, gloss = label" in out

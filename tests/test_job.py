@@ -6,7 +6,9 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -77,22 +79,40 @@ def test_a_stage_signs_its_outputs_with_what_the_rule_says_they_are_made_from(tm
     assert (tmp_path / "00.origin").read_text() == f"abc\n{listed}\n"
 
 
-def test_a_job_that_outlived_its_engine_keeps_another_off_its_outputs(
+def test_a_job_waits_for_one_that_outlived_its_engine_and_writes_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = ["--output", f"model={tmp_path}/best.pth", "--scratch", str(tmp_path / "scratch")]
-    inner = []
+    begun, may_end = threading.Event(), threading.Event()
 
-    def work(job: Job) -> None:
-        if not inner:
-            inner.append(entry_point(work)(line))  # of another open file, as of another process
-        (tmp_path / "best.pth").write_text("whole")
+    def outlive(job: Job) -> None:
+        begun.set()
+        assert may_end.wait(60)
+        job.output("model").write_text("old")
 
-    assert entry_point(work)(line) == 0 and inner == [2]
-    said = capsys.readouterr().err
-    assert f"test_job: process {os.getpid()} on " in said
-    assert f" is at work on {tmp_path}/best.pth; wait, or end it" in said
-    assert entry_point(lambda job: None)(line) == 0
+    def write(job: Job) -> None:
+        job.output("model").write_text("new")
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(entry_point(outlive), line)
+        assert begun.wait(60)
+        second = pool.submit(entry_point(write), line)
+        with pytest.raises(TimeoutError):
+            second.result(0.5)
+        assert not (tmp_path / "best.pth").exists()
+        may_end.set()
+        assert first.result(60) == second.result(60) == 0
+    assert (tmp_path / "best.pth").read_text() == "new"
+    said = f"test_job: waiting for process {os.getpid()} on "
+    assert said in (told := capsys.readouterr().err) and f"at work on {tmp_path}/best.pth" in told
+
+
+def test_outputs_that_another_build_deleted_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["--output", f"model={tmp_path}/best.pth", "--scratch", str(tmp_path / "scratch")]
+    assert entry_point(lambda job: None)(line) == 2
+    assert f"error: test_job: {tmp_path}/best.pth was deleted while the job ran" in capsys.readouterr().err
 
 
 def test_a_stage_that_fails_signs_nothing(tmp_path: Path) -> None:
@@ -187,7 +207,7 @@ print(found.hexdigest())
 def test_a_stage_says_what_a_terminal_of_another_encoding_cannot_show(root: Path, tmp_path: Path) -> None:
     program = """
 from workflow_scripts.job import entry_point
-entry_point(lambda job: print("0.2 \\u00b1 0.1"))
+entry_point(lambda job: job.output("csv").touch() or print("0.2 \\u00b1 0.1"))
 """
     done = subprocess.run(
         [sys.executable, "-c", program, "--output", f"csv={tmp_path}/a.csv"],

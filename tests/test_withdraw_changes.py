@@ -50,15 +50,6 @@ def test_a_list_holds_for_a_corpus_named_by_its_folder_its_table_or_a_link(tmp_p
     assert withdrawn_from(table).empty
 
 
-def test_a_folder_has_the_list_of_older_versions_only_where_no_table_lies_beside_it(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    clips = pd.DataFrame({"clip_id": ["A/1"], "signer_id": [""], "video_hash": ["h"]})
-    add_withdrawn(tmp_path / "withdrawn.csv", clips, [], TODAY)
-    assert len(withdrawn_from(tmp_path / "mine")) == 1
-    (tmp_path / "clips.csv").touch()
-    assert withdrawn_from(tmp_path / "mine").empty and len(withdrawn_from(tmp_path / "clips.csv")) == 1
-
-
 def test_empty_files_of_others_are_not_withdrawn_with_one(project: Path) -> None:
     Path(f"data/own/rows/{CLIPS[4]}.npy").write_bytes(b"")
     Path(f"data/own/rows/{CLIPS[7]}.npy").write_bytes(b"")
@@ -185,11 +176,14 @@ def test_a_review_with_spaces_around_an_id_loses_the_row(project: Path) -> None:
 def test_what_stays_beside_the_clips_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("data/own/other.csv").write_bytes(TABLE.read_bytes())
     Path("config/presets/other.yaml").write_text("dataset: {table: data/own/other.csv}\n")
+    Path("data/own/folder").mkdir()
+    Path("config/presets/signs.yaml").write_text("dataset: {table: data/own/folder}\n")
     TABLE.write_bytes(TABLE.read_bytes() + b"x.npy,Sentence 1,S  1,train,\r\n")
     run("s1")
     said = capsys.readouterr().out
     assert "beside    signer 'S  1' stays; if this is the same person, name it too\n" in said
     assert "beside    the list holds for data/own/other.csv of the preset other too" in said
+    assert "beside    the list holds for data/own/folder of the preset signs too" in said
     rows = pd.DataFrame({"video": ["a", "a", "b"], "clip_id": ["a@0-1", "a@1-2", "b"], "signer_id": "s"})
     told = [*beside(dataset(), rows, {"a@0-1"}, [])]
     assert told[0] == "1 other clip of the same videos stays, first a@1-2"

@@ -130,23 +130,23 @@ class Job:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other processes off the outputs meanwhile: a job may outlive the engine that started it.
+        """Wait until no other process is at work on the outputs, and keep others off them meanwhile.
 
-        Raises SignloomError if one is at work on them.
+        A job may outlive the engine that started it. What it writes at its end may be of other parameters, so
+        the next one waits and writes its own.
         """
         first = self.name_of(next(iter(self.outputs.values()))[0])
         place = self.scratch_root / "locks" / hashlib.sha256(first.as_posix().encode()).hexdigest()[:16]
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                file.seek(0)
-                raise SignloomError(
-                    f"{self.stage}: {file.read() or 'another process'} is at work on {first}; wait, or end it"
-                ) from error
-            except OSError:  # some file systems of clusters have no locks
-                pass
+            with suppress(OSError):  # some file systems of clusters have no locks
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    file.seek(0)
+                    who = file.read() or "another process"
+                    print(f"{self.stage}: waiting for {who}, which is at work on {first}", file=sys.stderr)
+                    fcntl.flock(file, fcntl.LOCK_EX)
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
@@ -164,6 +164,8 @@ class Job:
     def record(self) -> None:
         """Record what the job wrote, beside the folder of resumable state."""
         outputs = [path for paths in self.outputs.values() for path in paths]
+        if gone := [path for path in outputs if not path.exists()]:
+            raise SignloomError(f"{self.stage}: {gone[0]} was deleted while the job ran; build again")
         write_record(self.scratch_root.with_name("records"), self.stage, outputs)
 
     def setting(self) -> str | None:

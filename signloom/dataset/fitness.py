@@ -30,6 +30,7 @@ from signloom.params.variants import VARIANTS
 from signloom.progress import track
 
 _SHOWN = 5
+_TOUCH_S = 0.2  # cuts beside each other may overlap so much
 
 
 class Facts(NamedTuple):
@@ -146,16 +147,20 @@ def _about_rejects(rows: int, rejects: pd.DataFrame, params: Params) -> Iterator
 
 
 def _about_consents(rows: pd.DataFrame, rejects: pd.DataFrame, clips: pd.DataFrame) -> Iterator[Finding]:
-    """Yield clips most of whose frames are in a row that does not allow training; `rows` have `content`."""
+    """Yield clips that show frames of a row that does not allow training; `rows` have `content`.
+
+    Cuts that only touch do not count.
+    """
     refused = rows[rows["row"].isin(rejects["row"][rejects["reason"] == "no_consent"])]
     shown = clips[clips["video_hash"].isin({*refused["content"]} - {""})].groupby("video_hash")
     found: list[tuple[object, str]] = []
     for row in refused[refused["content"].isin(shown.groups)].itertuples():
         same = shown.get_group(row.content)
         start, end, begins = float(row.start_s or 0), float(row.end_s or "inf"), same["start_s"].fillna(0.0)
-        shared = np.minimum(begins + same["seconds"], end) - np.maximum(begins, start)
-        most = same["clip_id"][shared > 0.5 * same["seconds"].clip(upper=end - start)]
-        found += [(row.row, clip) for clip in most]
+        length = same["seconds"].fillna(np.inf)  # of some films nobody knows it
+        shared = np.minimum(begins + length, end) - np.maximum(begins, start)
+        least = np.minimum(0.5 * length.clip(upper=end - start), _TOUCH_S)
+        found += [(row.row, clip) for clip in same["clip_id"][shared > least]]
     if found:
         many = number_of(len({clip for _, clip in found}), "clip shows", "clips show")
         yield Finding(

@@ -240,6 +240,10 @@ def chosen_tiers(tiers: dict[str, Tier]) -> list[ElanTiers]:
 
 
 def _is_fuller(tier: Tier, known: list[Tier]) -> bool:
-    """Return whether `tier` is in twice as many files as each of `known`, or in more and has more text."""
-    letters, files = max(one.letters for one in known), max(one.files for one in known)
-    return tier.files > 2 * files or (tier.files > files and tier.letters > letters)
+    """Return whether `tier` is in more files than each of `known` and has more text, or as long ones.
+
+    A tier of short comments does not stand above sentences that are still few.
+    """
+    more = all(tier.files > one.files and tier.letters > one.letters for one in known)
+    alike = all(tier.letters / tier.files >= 0.5 * one.letters / one.files for one in known)
+    return more or (alike and all(tier.files > 2 * one.files for one in known))

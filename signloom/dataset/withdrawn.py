@@ -45,17 +45,12 @@ def lists_of(table: str | Path) -> list[Path]:
     for place in (Path(table), Path(table).resolve()):
         own = list_beside(place)
         if place.is_dir():
-            lists = [own if own.exists() else _of_older_version(own), place / _NAME]
+            # earlier versions wrote one for all folders beside it
+            lists = [own if own.exists() else own.with_name(_NAME), place / _NAME]
         else:
             lists = [own, list_beside(place.parent)]
         found |= dict.fromkeys(path for path in lists if path.exists())
     return [*{path.resolve(): path for path in reversed(found)}.values()][::-1]
-
-
-def _of_older_version(own: Path) -> Path:
-    """Return the list that earlier versions wrote for all folders beside it, if it is not that of a table."""
-    tables = [path for path in own.parent.glob("*") if path.suffix.lower() in (".csv", ".tsv", ".xlsx")]
-    return own if any(not path.name.endswith(_NAME) for path in tables) else own.with_name(_NAME)
 
 
 def withdrawn_from(table: str | Path) -> pd.DataFrame:
@@ -70,7 +65,7 @@ def read_withdrawn(path: Path) -> pd.DataFrame:
     A folder without a list of its own has the one that earlier versions wrote for all folders beside it.
     """
     if not path.exists():
-        path = _of_older_version(path)
+        path = path.with_name(_NAME)
     if not path.exists():
         return pd.DataFrame(columns=COLUMNS, dtype=str)
     return read_table(path, COLUMNS)[COLUMNS]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from signloom.console import number_of
+from signloom.dataset.withdrawn import list_beside
 from signloom.errors import PRESETS, SignloomError
 from signloom.letters import seen, small
 from signloom.params.dataset import DatasetParams
@@ -36,8 +37,9 @@ def beside(
             table = load_presets([file.stem]).dataset.table
         except SignloomError:  # a preset that cannot be used
             continue
-        is_beside = Path(table).is_file() and Path(table).parent == Path(dataset.table).parent
-        if is_beside and table != dataset.table:
+        place = Path(table)
+        shares = place.is_file() or (place.is_dir() and not list_beside(place).exists())
+        if shares and place.parent == Path(dataset.table).parent and table != dataset.table:
             yield f"the list holds for {table} of the preset {file.stem} too, which lies in the same folder"
 
 

@@ -54,12 +54,13 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warning
     clips: list[tuple[Path, str, list[str]]] = []
     tiers: dict[Path, list[str]] = {}
     left = {person.sentence: _Left() for person in persons}
+    placed: set[tuple[Path, _Gloss]] = set()
     for file in files:
         eaf = parsed(file)
         for person in persons:
             tier = person.sentence
             if tier in eaf.tiers:
-                rows = _clips(file, eaf, person, found_videos, left[tier])
+                rows = _clips(file, eaf, person, found_videos, left[tier], placed)
                 clips += [(file, tier, row) for row in rows]
         tiers[file] = list(eaf.tiers)
     seen = {name for names in tiers.values() for name in names}
@@ -68,7 +69,7 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warning
             names = ", ".join(sorted(seen)) or "no tiers"
             raise SignloomError(f"dataset.elan: no file has the tier {missing[0]!r}; the files have: {names}")
         warnings += _missing_tiers(person, tiers)
-    warnings += [line for tier, lost in left.items() for line in lost.lines(tier)]
+    warnings += [line for tier, lost in left.items() for line in lost.lines(tier, placed)]
     _refuse_copies(clips, videos)
     table = pd.DataFrame(
         [row for _, _, row in clips],
@@ -82,18 +83,34 @@ def read_elan(files: list[Path], videos: Path, persons: list[ElanTiers], warning
     return table
 
 
+class _Gloss(NamedTuple):
+    """A gloss with start and end in seconds; `timed` is that of its annotation."""
+
+    start: float
+    end: float
+    text: str
+    timed: bool
+
+
 @dataclass
 class _Left:
     """What is left out of the files: glosses in no sentence, and links to videos that are not there."""
 
-    glosses: list[str] = field(default_factory=list)
+    glosses: list[tuple[Path, _Gloss]] = field(default_factory=list)
     videos: list[str] = field(default_factory=list)
 
-    def lines(self, tier: str) -> Iterator[str]:
-        """Yield a line about each kind that there is, of the sentences in `tier`."""
-        if self.glosses:
-            count = number_of(len(self.glosses), "gloss lies", "glosses lie")
-            yield f"{count} in no annotation of tier {tier!r}, so no clip has them; first {self.glosses[0]}"
+    def lines(self, tier: str, placed: set[tuple[Path, _Gloss]]) -> Iterator[str]:
+        """Yield a line about each kind that there is, of the sentences in `tier`.
+
+        `placed` are the glosses that a sentence of any person has.
+        """
+        if lost := [one for one in self.glosses if one not in placed]:
+            file, gloss = lost[0]
+            count = number_of(len(lost), "gloss lies", "glosses lie")
+            yield (
+                f"{count} in no annotation of tier {tier!r}, so no clip has them; first {file} at "
+                f"{gloss.start:g} s"
+            )
         if self.videos:
             count = number_of(len(self.videos), "ELAN file links", "ELAN files link")
             yield f"{count} a video that is not there, and another one is taken; first {self.videos[0]}"
@@ -164,20 +181,27 @@ def _nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles, left: _Left) -> Iterator[list[str]]:
+def _clips(
+    file: Path,
+    eaf: Eaf,
+    person: ElanTiers,
+    videos: VideoFiles,
+    left: _Left,
+    placed: set[tuple[Path, _Gloss]],
+) -> Iterator[list[str]]:
     """Yield the rows of one person in one file; the text of a row stands in place of its number.
 
-    Adds to `left` what is left out.
+    Adds to `left` what is left out, and to `placed` the glosses that a row has.
     """
     video = _video(file, eaf, person.media, videos, left)
     origin = _origin(eaf, video)
     signer = person.signer or eaf.tiers[person.sentence][2].get("PARTICIPANT", "")
-    glosses, placed = _glosses(file, eaf, person), set[_Gloss]()
+    glosses, mine = _glosses(file, eaf, person), set[_Gloss]()
     for number, clip in enumerate(_annotations_of(file, eaf, person.sentence), start=1):
         start, end = (clip.start or 0.0), (clip.end or 0.0)
         # a gloss belongs to the sentence in which its middle lies
         inside = [gloss for gloss in glosses if start <= (gloss.start + gloss.end) / 2 < end]
-        placed.update(inside)
+        mine.update(inside)
         times = [
             [round(max(gloss.start, start) - start, 3), round(min(gloss.end, end) - start, 3)]
             for gloss in inside
@@ -194,16 +218,8 @@ def _clips(file: Path, eaf: Eaf, person: ElanTiers, videos: VideoFiles, left: _L
             json.dumps(times) if times and all(gloss.timed for gloss in inside) else "",
             signer,
         ]
-    left.glosses += [f"{file} at {gloss.start:g} s" for gloss in glosses if gloss not in placed]
-
-
-class _Gloss(NamedTuple):
-    """A gloss with start and end in seconds; `timed` is that of its annotation."""
-
-    start: float
-    end: float
-    text: str
-    timed: bool
+    placed.update((file, gloss) for gloss in mine)
+    left.glosses += [(file, gloss) for gloss in glosses if gloss not in mine]
 
 
 def _glosses(file: Path, eaf: Eaf, person: ElanTiers) -> list[_Gloss]:

@@ -35,7 +35,8 @@ class VideoFiles:
         """
         self._root = root
         self._named: dict[str, list[str]] = {}
-        self._others: dict[str, list[str]] = {}
+        self._poses: dict[str, list[str]] = {}
+        self._folders: dict[str, list[str]] = {}
         wanted = {*VIDEO_SUFFIXES, *((".pose", *FRAME_SUFFIXES) if others else ())}
         folders = set[Path]()
         for path in sorted(root.rglob("*")):
@@ -45,9 +46,9 @@ class VideoFiles:
             if suffix in FRAME_SUFFIXES:
                 folders.add(path.parent)
             else:
-                self._add(self._others if suffix == ".pose" else self._named, path, path.name, path.stem)
+                self._add(self._poses if suffix == ".pose" else self._named, path, path.name, path.stem)
         for folder in sorted(folders - {root}):
-            self._add(self._others, folder, folder.name)
+            self._add(self._folders, folder, folder.name)
 
     def _add(self, names: dict[str, list[str]], path: Path, *called: str) -> None:
         for name in {unicodedata.normalize("NFC", name) for name in called}:
@@ -57,12 +58,15 @@ class VideoFiles:
         """Return the path below the root of the video `name`, with or without its suffix, or None.
 
         Of several videos of this name, the one in the folder of the annotation `file` is taken. Raises
-        SignloomError if there is none in it.
+        SignloomError if there is none in it. Several `.pose` files or folders count as none.
         """
         name = unicodedata.normalize("NFC", name)
-        found = self._named.get(name) or self._others.get(name, [])
+        kinds = (self._named, self._poses, self._folders)
+        found = next((files[name] for files in kinds if name in files), [])
         if len(found) > 1 and file:
             found = [video for video in found if (self._root / video).parent == file.parent] or found
+        if len(found) > 1 and name not in self._named:
+            return None
         if len(found) > 1:
             raise SignloomError(
                 f"{self._root}: {found[0]} and {found[1]} are both called {name}; an annotation names its "
