@@ -124,6 +124,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         f"{searched} tokenizer glosses frames frames_index prototypes thresholds metrics",
         {name: f"export/{file}" for name, file in FILES.items() if name not in left_out},
         **given,
+        dataset={"frame_rate": None},
     )
     made.run(
         evaluate_inference,
