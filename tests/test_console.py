@@ -119,10 +119,11 @@ def test_nothing_that_a_stage_prints_steers_the_terminal(root: Path) -> None:
     assert not CONTROL.search((done.stdout + done.stderr).replace("\n", "").replace("\t", ""))
 
 
-def test_a_bar_still_moves_the_cursor_of_a_terminal(root: Path) -> None:
-    program = STAGE.format("from signloom.progress import track\n    list(track([1, 2], 'bar'))")
+def test_a_bar_still_moves_the_cursor_of_a_terminal(root: Path, tmp_path: Path) -> None:
+    shown = "from signloom.progress import track\n    list(track([1, 2], 'bar'))"
+    program = STAGE.format(f"{shown}\n    job.output('csv').touch()")
     ours, theirs = os.openpty()
-    command = [sys.executable, "-c", program, "--output", f"csv={root}/build/x.csv"]
+    command = [sys.executable, "-c", program, "--output", f"csv={tmp_path}/x.csv"]
     done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, stderr=theirs, timeout=120)
     os.close(theirs)
     said = os.read(ours, 65536)
