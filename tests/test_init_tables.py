@@ -147,6 +147,12 @@ def test_times_under_other_names_are_not_left_out(folder: Path, said: Said) -> N
     assert "`start_time` is not read; did you mean `start_s`" in out + err
 
 
+def write_list(folder: Path, names: str, cells: str) -> None:
+    """A table of the videos with a label and further columns `names`, which hold `cells` in every row."""
+    lines = [f"file;label;{names}", *(f"{name};{'ABC'[n % 3]};{cells}" for n, name in enumerate(NAMES))]
+    (folder / "list.csv").write_text("\n".join(lines) + "\n")
+
+
 @pytest.mark.parametrize(
     ("names", "cells"),
     [
@@ -161,8 +167,7 @@ def test_times_under_other_names_are_not_left_out(folder: Path, said: Said) -> N
 def test_times_of_any_name_are_named_and_not_left_out(
     folder: Path, said: Said, names: str, cells: str
 ) -> None:
-    lines = [f"file;label;{names}", *(f"{name};{'ABC'[n % 3]};{cells}" for n, name in enumerate(NAMES))]
-    (folder / "list.csv").write_text("\n".join(lines) + "\n")
+    write_list(folder, names, cells)
     code, _, err = said("init", "data/own")
     begin, end = names.split(";")
     assert (
@@ -191,7 +196,6 @@ def test_columns_that_are_not_taken_are_named(folder: Path, said: Said) -> None:
 def test_columns_that_only_sound_like_times_are_left_alone(
     folder: Path, said: Said, names: str, cells: str
 ) -> None:
-    lines = [f"file;label;{names}", *(f"{name};{'ABC'[n % 3]};{cells}" for n, name in enumerate(NAMES))]
-    (folder / "list.csv").write_text("\n".join(lines) + "\n")
+    write_list(folder, names, cells)
     code, out, _ = said("init", "data/own")
     assert code == 0 and "video = file, gloss = label" in out
