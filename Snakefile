@@ -10,6 +10,7 @@ from snakemake.utils import min_version
 from engines.build_folder import (
     bring_to_now,
     demand_inputs,
+    demand_no_brace,
     demand_space,
     demand_writable,
     hold,
@@ -49,6 +50,7 @@ if store:
 
 
 try:
+    demand_no_brace(WORKFLOW)
     demand_writable(Path(".snakemake"), Path("build"), Path("metrics"))
     flow = Pipeline.load(config, workflow.config_settings.overwrite_config, stored)
     given, origins = Given(flow.params), Origins(flow)

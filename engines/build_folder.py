@@ -38,6 +38,14 @@ def demand_writable(*places: Path) -> None:
             )
 
 
+def demand_no_brace(project: Path) -> None:
+    """Raise SignloomError for a project whose path has a brace, which Snakemake reads as its own."""
+    if set(str(project)) & {*"{}"}:
+        raise SignloomError(
+            f"{project}: Snakemake cannot work in a folder with a brace in its path; rename the folder"
+        )
+
+
 def demand_inputs(flow: Pipeline) -> None:
     """Raise SignloomError for a file that parameters name, that is read, and that is not there.
 

@@ -18,6 +18,7 @@ import yaml
 from engines.build_folder import (
     bring_to_now,
     demand_inputs,
+    demand_no_brace,
     demand_space,
     demand_writable,
     hold,
@@ -52,6 +53,12 @@ def test_a_folder_that_cannot_be_made_is_named_by_the_one_above(
     demand_writable(tmp_path / "build")
     with pytest.raises(SignloomError, match=rf"{tmp_path}: user"):
         demand_writable(tmp_path / "metrics")
+
+
+def test_a_project_with_a_brace_in_its_path_is_refused(tmp_path: Path) -> None:
+    demand_no_brace(tmp_path / "we'ird 50% ñ日")
+    with pytest.raises(SignloomError, match=r"my \{old\} videos: .* rename the folder"):
+        demand_no_brace(tmp_path / "my {old} videos")
 
 
 class Usage(NamedTuple):

@@ -327,3 +327,12 @@ def test_a_name_that_a_build_cannot_have_is_refused(name: str, new_project: Path
     write_videos(new_project / "data/x", "A/1.mp4")
     code, _, err = said("init", "data/x", "--preset", name)
     assert code == 2 and f"init: --preset {name}" in err
+
+
+def test_a_folder_with_a_brace_is_refused_before_a_build_stumbles_over_it(
+    new_project: Path, said: Said
+) -> None:
+    write_videos(new_project / "data/my {old} clips", "A/1.mp4")
+    code, _, err = said("init", "data/my {old} clips")
+    assert code == 2 and err.startswith("error: init: data/my {old} clips has a brace")
+    assert not list(Path("config/presets").iterdir())

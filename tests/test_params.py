@@ -334,6 +334,8 @@ def test_a_stage_takes_parameters_as_a_file_or_as_json(root: Path, tmp_path: Pat
         ("pose:\n  fps: .inf", r"mine\.yaml:2: pose\.fps: expected a finite number, found inf"),
         ("sign2text:\n  lr: .nan", r"mine\.yaml:2: sign2text\.lr: .*, found nan"),
         ("augment:\n  noise: .inf", r"mine\.yaml:2: augment\.noise: expected a finite number, found inf"),
+        ("dataset:\n  table: data/{x}/t.csv", r"mine\.yaml:2: dataset\.table: data/\{x\}/t\.csv has a brace"),
+        ("dataset:\n  videos: data/{x}", r"mine\.yaml:2: dataset\.videos: data/\{x\} has a brace"),
         ("sign2text:\n  batch_size: 100000000000", r"mine\.yaml:2: sign2text\.batch_size: .* 10,000,000"),
     ],
 )  # fmt: skip

@@ -14,6 +14,7 @@ _LARGEST_RATE = 1000.0  # frames a second; above it, a slip of a digit is likeli
 def complaints(params: Params) -> Iterator[str]:
     """Yield `key: what is wrong and what to do` for every value that cannot work beside the others."""
     yield from _numbers(params.model_dump())
+    yield from _braces(params)
     yield from _rates(params)
     yield from _repeated(params)
     yield from _heads(params)
@@ -46,6 +47,14 @@ def _numbers(tree: Any, key: str = "") -> Iterator[str]:
         yield f"{key}: expected a finite number, found {tree}"
     elif isinstance(tree, int) and tree > _LARGEST and "seed" not in key.rpartition(".")[2]:
         yield f"{key}: expected at most {_LARGEST:,}, found {tree:,}"
+
+
+def _braces(params: Params) -> Iterator[str]:
+    """Yield a complaint for every path with a brace, which Snakemake would take for one of its wildcards."""
+    for name in ("importer", "table", "videos", "variations", "review"):
+        path = getattr(params.dataset, name)
+        if path and set(path) & {*"{}"}:
+            yield f"dataset.{name}: {path} has a brace, which Snakemake reads as its own; rename it without"
 
 
 def _rates(params: Params) -> Iterator[str]:
