@@ -381,3 +381,18 @@ def test_check_lays_presets_over_each_other_and_names_an_unknown_one(new_project
 def test_the_rate_of_this_machine_is_measured_within_seconds() -> None:
     params = load_params(ROOT / "params.yaml").landmarks
     assert 0.1 < check_command.measured_rate(ROOT / "data/demo/videos/s1/001_1.mp4", params) < 10_000
+
+
+def test_check_names_rates_that_cost_accuracy_or_time(new_project: Path, said: Said) -> None:
+    pose, videos = {"fps": 25.0, "max_gap": 5, "smoothing": 0.2}, new_project / "data/mine/videos"
+    checked(new_project, ROWS, pose=pose, landmarks={"max_fps": None})
+    for n in range(9):
+        write_video(videos / f"{n}.mp4", frames=15, fps=15 if n < 6 else 60 + n, seed=n, size=16)
+    _, out, _ = said("check", "mine")
+    assert "rates     15 fps: 6, 66 fps: 1, 67 fps: 1, 68 fps: 1" in out
+    assert "set pose.fps 15, pose.max_gap 3 and pose.smoothing 0.31" in out
+    for n in range(9):
+        write_video(videos / f"{n}.mp4", frames=60, fps=60 + n, seed=n, size=16)
+    _, out, _ = said("check", "mine")
+    assert "64 fps: 1 and 4 more" in out
+    assert "up to 68 frames a second" in out and "landmarks.max_fps 30 tracks 4" in out

@@ -33,6 +33,7 @@ from signloom.video.decode import VideoUnreadable, read_frames
 
 _FLOAT = 4  # bytes of a float32
 _WARM_FRAMES, _MEASURE_S = 3, 1.5
+_SHOWN = 5
 _TRIED = 5  # videos, until one can be read
 
 
@@ -180,8 +181,9 @@ def measured_rate(video: Path, params: LandmarksParams) -> float:
 
 def _counted(values: Sequence[str]) -> str:
     """Return each value with its number of clips, the most frequent first."""
-    counts = Counter(values).most_common(5)
-    return ", ".join(f"{value}: {count}" for value, count in counts) or "unknown"
+    counts = Counter(values).most_common()
+    shown = ", ".join(f"{value}: {count}" for value, count in counts[:_SHOWN]) or "unknown"
+    return shown + (f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else "")
 
 
 def _size(count: float) -> str:

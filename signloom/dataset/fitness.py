@@ -30,6 +30,8 @@ from signloom.params.variants import VARIANTS
 from signloom.progress import track
 
 _SHOWN = 5
+# of pose.fps: a rate that is nearly as good, and one that is as good as any; what makes a limit worth setting
+_NEARLY, _ENOUGH, _WORTH = 0.9, 1.2, 0.8
 _TOUCH_S = 0.2  # cuts beside each other may overlap so much
 
 
@@ -73,6 +75,7 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
         *_about_consents(rows, rejects, clips),
         *_about_review(pd.concat([clips, manifest.aside]), params),
         *_about_times(clips, params),
+        *_about_rates(clips, params),
         *_about_landmarks(clips, params),
     ]
     try:
@@ -195,6 +198,32 @@ def _about_times(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
             f"{len(short)} of {number_of(len(clips), 'clip is', 'clips are')} shorter than "
             f"quality.min_seconds {quality.min_seconds:g} and will be rejected{more}, "
             f"first {short['clip_id'].iloc[0]}; lower it, or leave them out",
+        )
+
+
+def _about_rates(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
+    """Yield what is wrong with frames a second: rows that are made up, or frames tracked for nothing."""
+    pose, limit = params.pose, params.landmarks.max_fps or np.inf
+    rates = clips["fps"].clip(upper=limit)
+    usual = float(rates.median())
+    if params.dataset.holds_features:
+        return
+    if usual < _NEARLY * pose.fps:
+        every = pose.fps / usual
+        smoothing = 1 - (1 - pose.smoothing) ** every  # the same in seconds
+        yield Finding(
+            False,
+            f"most clips have {usual:.4g} frames a second and pose.fps is {pose.fps:g}: rows in between are "
+            f"made up, which costs accuracy; set pose.fps {usual:.4g}, pose.max_gap "
+            f"{round(pose.max_gap / every)} and pose.smoothing {smoothing:.2f}",
+        )
+    enough = _ENOUGH * pose.fps
+    frames, needed = (float((clips["seconds"] * rate).sum()) for rate in (rates, rates.clip(upper=enough)))
+    if needed < _WORTH * frames:
+        yield Finding(
+            False,
+            f"clips have up to {rates.max():.4g} frames a second, and pose.fps {pose.fps:g} makes little of "
+            f"them: landmarks.max_fps {enough:.4g} tracks {needed / frames:.0%} of the frames",
         )
 
 
