@@ -38,6 +38,15 @@ def test_a_copy_of_a_training_video_under_another_name_is_named_in_folds_too(
     assert f"{said_of_fold} copy@-1.9" in out
 
 
+def test_training_clips_that_a_share_leaves_out_share_no_frames(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    parts = [f"{n}.mp4,{n % 2},sentence {n % 2},s{n % 3},train,1.9" for n in range(8)]
+    shares = {"folds": ["30", "60"], "fold_by": "share"}
+    checked(new_project, [*ROWS, *parts], runs=shares, splits={"test_share": 0})
+    code, out, _ = said("check", "mine")
+    assert code == 0 and "most frames" not in out
+
+
 def test_signers_who_differ_in_capitals_or_unseen_marks_alone_are_named(
     new_project: Path, said: Said
 ) -> None:

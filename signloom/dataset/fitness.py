@@ -85,7 +85,8 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
         clips = clips.assign(**{name: clips["clip_id"].map(made[name]) for name in ("split", "seen")})
         for name, fold in folds.items():
             divided = clips.assign(split=clips["clip_id"].map(fold.set_index("clip_id")["split"]))
-            findings += about_shared_frames(divided[divided["sentence_id"] >= 0], f"in fold {name}, ")
+            used = divided["split"].notna() & (divided["sentence_id"] >= 0)  # a share leaves clips out
+            findings += about_shared_frames(divided[used], f"in fold {name}, ")
     except SignloomError as error:
         findings.append(Finding(True, str(error)))
     return Facts(clips, len(rows), rejects), [*findings, *about_people_and_texts(clips, params)]
