@@ -36,7 +36,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DvcCache:
     Path("far/away/videos.dvc").write_text(f"outs:\n- md5: {COPIES['data']}.dir\n  path: videos\n")
     Path("build/mine").mkdir(parents=True)
     for name in ("there", "mine/kept"):
-        Path("build", name).touch()
+        Path("build", name).write_text(Path(name).name.replace("kept", "preset"))
     return fill(Path(".dvc/cache"))
 
 
@@ -56,6 +56,11 @@ def doomed(cache: DvcCache) -> set[str]:
 
 def test_copies_of_what_is_there_stay_those_of_other_presets_and_of_data_too(cache: DvcCache) -> None:
     assert doomed(cache) == {"gone", "orphan"}
+
+
+def test_a_copy_of_what_has_another_content_now_goes(cache: DvcCache) -> None:
+    Path("build/there").write_text("what Snakemake made of other clips")
+    assert doomed(cache) == {"gone", "there", "orphan"}
 
 
 def test_data_that_dvc_knows_stays_where_there_is_no_git(cache: DvcCache) -> None:

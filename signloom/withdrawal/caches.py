@@ -5,6 +5,7 @@ Both keep these in plain files, so no engine is imported. DVC's command says whe
 
 import base64
 import binascii
+import filecmp
 import json
 import os
 import re
@@ -52,16 +53,21 @@ class DvcCache:
     def doomed(self) -> list[Path]:
         """Return the copies to delete: all but those of files that are still there, and of data in git.
 
-        Of a shared cache only copies that a lock file or a run of this project names are deleted.
+        A lock file may be older than what Snakemake has built. Of a shared cache only copies that a lock file
+        or a run of this project names are deleted.
         """
-        stay, named = _hashes_that_stay(), set(_hashes_named(self.folder)) if self.is_shared else set()
+        stay, named = _hashes_of_data(), set(_hashes_named(self.folder)) if self.is_shared else set()
         for folder in [digest for digest in stay if digest.endswith(".dir")]:
-            copy = self.folder / "files/md5" / folder[:2] / folder[2:]
+            copy = self._copy(folder)
             stay |= {*_members_of(copy)} if copy.exists() else set()
+        stay |= {digest for digest, file in _outputs() if _are_same(self._copy(digest), file)}
         objects = [path for path in (self.folder / "files/md5").glob("??/*") if not path.is_dir()]
         mine = [path for path in objects if not self.is_shared or _hash_of(path) in named]
         runs = [path for path in (self.folder / "runs").rglob("*") if not path.is_dir()]
         return [path for path in mine if _hash_of(path) not in stay] + sorted(runs)
+
+    def _copy(self, md5: str) -> Path:
+        return self.folder / "files/md5" / md5[:2] / md5[2:]
 
 
 def find_stores() -> list[str]:
@@ -107,12 +113,20 @@ def _dvc(*words: str) -> str:
     return done.stdout
 
 
-def _hashes_that_stay() -> set[str]:
-    """Return the MD5 of outputs in dvc.lock that are still there, and of data that `.dvc` files name."""
-    found: set[str] = set()
+def _outputs() -> Iterator[tuple[str, Path]]:
+    """Yield the MD5 and the path of every output in the lock files; none is a folder."""
     for lock in _locks():
         outs = [out for stage in _yaml(lock).get("stages", {}).values() for out in stage.get("outs", [])]
-        found |= {str(out.get("md5", "")) for out in outs if Path(str(out.get("path", ""))).exists()}
+        yield from ((str(out.get("md5", "")), Path(str(out.get("path", "")))) for out in outs)
+
+
+def _are_same(copy: Path, file: Path) -> bool:
+    return copy.is_file() and file.is_file() and filecmp.cmp(copy, file, shallow=False)
+
+
+def _hashes_of_data() -> set[str]:
+    """Return the MD5 of data that `.dvc` files name."""
+    found: set[str] = set()
     for folder, below, names in os.walk("."):
         below[:] = [name for name in below if name not in _NO_DATA]
         for file in (Path(folder, name) for name in names if name.endswith(".dvc")):
