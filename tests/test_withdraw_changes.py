@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from signloom.dataset.withdrawn import add_withdrawn, lists_of, withdrawn_from
 from signloom.params.dataset import DatasetParams
 from signloom.params.load import load_params
 from signloom.withdrawal.beside import beside
+from workflow_scripts.job import Job
 
 TABLE = Path("data/own/clips.csv")
 
@@ -48,6 +50,19 @@ def test_a_list_holds_for_a_corpus_named_by_its_folder_its_table_or_a_link(tmp_p
             assert lists_of(place) == [named] and withdrawn_from(place)["clip_id"].tolist() == ["A/1"]
         named.unlink()
     assert withdrawn_from(table).empty
+
+
+def test_a_job_at_work_would_write_what_a_withdrawal_removes(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = Job("train", {}, {"model": [Path("build/models/a.pt")]}, {}, 1, Path("build/scratch"))
+    with job.alone():
+        run("s1")
+        run("s1", "--yes", code=2)
+        said = capsys.readouterr().err
+        assert f"process {os.getpid()} on " in said and "is at work in build; wait for it, or end it" in said
+        assert not lists_of(TABLE) and Path("build/manifest.parquet").exists()
+    run("s1", "--yes")
 
 
 def test_empty_files_of_others_are_not_withdrawn_with_one(project: Path) -> None:

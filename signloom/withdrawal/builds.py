@@ -1,9 +1,10 @@
 """The builds of a project: which of them hold clips, what was derived from these, and their fingerprints."""
 
 import base64
+import fcntl
 import html
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from signloom.dataset.withdrawn import same_parts
+from signloom.errors import SignloomError
 from signloom.files import read_csv
 from signloom.params.presets import PRODUCT_FOLDERS
 from signloom.progress import track
@@ -203,6 +205,22 @@ def find_builds() -> list[Build]:
         if any((path / name).exists() for name in (*_TABLES, _HASHES))
     ]
     return [Build(folder) for folder in (BUILD, *below)]
+
+
+def refuse_jobs(builds: Iterable[Build]) -> None:
+    """Raise SignloomError if a job is at work in one of `builds`: it would write after a removal.
+
+    Jobs on other machines are seen where the file system has locks for all of them.
+    """
+    for build in builds:
+        for place in (build.folder / "scratch/locks").glob("*"):
+            with suppress(OSError), place.open("r+", encoding="utf-8") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    raise SignloomError(
+                        f"withdraw: {file.read()} is at work in {build.folder}; wait for it, or end it"
+                    ) from error
 
 
 def remove(files: list[Path]) -> None:
