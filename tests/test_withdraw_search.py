@@ -161,6 +161,7 @@ def test_a_file_with_the_name_of_a_clip_is_found(withdrawn: Path, capsys: pytest
         "gloss;clip_id\nA;s/1\n",
         '"clip_id","gloss"\n"s/1","A"\n',
         "gloss\tclip_id\nA\ts/1\n",
+        "\ufeffsep=;\r\ngloss;clip_id\r\nA;s/1\r\n",
         '[{"gloss": "A", "clip_id": "s/1"}]',
     ],
 )

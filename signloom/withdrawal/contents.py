@@ -23,6 +23,8 @@ _ZIP, _GZIP, _PARQUET = b"PK\x03\x04", b"\x1f\x8b", b"PAR1"
 _NUMPY, _UTF16 = b"\x93NUMPY", (b"\xff\xfe", b"\xfe\xff")
 _HEADER, _CHUNK = 1 << 16, 1 << 20
 _SEPARATORS = (",", ";", "\t", "|")
+# a line that tells a spreadsheet the separator, as signloom.dataset.forms.table_files reads it
+_TELLS_SEPARATOR = re.compile(rb'(\xef\xbb\xbf)?"?sep=."?\r?\n', re.IGNORECASE)
 _JSON_CLIP = re.compile(rb'"clip_id"\s*:\s*"([^"\\]+)"')
 _UNREADABLE = (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError)
 
@@ -124,11 +126,13 @@ def _named_clips(data: Bytes, source: Path | io.BytesIO) -> frozenset[str]:
     if data[:1] in (b"{", b"["):
         found = {match[1].decode("utf-8", "replace") for match in _JSON_CLIP.finditer(data)}
         return frozenset(name for clip in found for name in names_of(clip))
-    header = data[: min(data.find(b"\n") + 1, _HEADER)].decode("utf-8-sig", "replace").strip()
+    first = told.end() if (told := _TELLS_SEPARATOR.match(data)) else 0
+    header = data[first : min(data.find(b"\n", first) + 1, _HEADER)].decode("utf-8-sig", "replace").strip()
+    lines = int(first > 0)
     for separator in _SEPARATORS:
         if "clip_id" not in [name.strip().strip('"') for name in header.split(separator)]:
             continue
-        options = {"sep": separator, "encoding": "utf-8-sig", "skipinitialspace": True}
+        options = {"sep": separator, "encoding": "utf-8-sig", "skipinitialspace": True, "skiprows": lines}
         try:
             table = read_csv(source, dtype=str, keep_default_na=False, on_bad_lines="skip", **options)
         except ValueError:
