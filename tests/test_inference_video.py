@@ -220,6 +220,8 @@ def test_a_clip_that_training_would_have_rejected_is_refused_for_the_same_reason
     answer = answer_landmarks(engine, raw)
     assert (answer.accepted, answer.reason, answer.matches) == (False, reason, ())
     assert reason in clip_table("clip", answer)
+    # a long rest before signing is no reason to give up
+    assert ("cut the clip to the signing" in clip_table("clip", answer)) == (reason == "low_motion")
     # what training only flagged is answered too
     monkeypatch.setitem(engine.config, "quality", engine.config["quality"] | {"keep_low": True})
     assert answer_landmarks(engine, raw).matches

@@ -272,6 +272,16 @@ def test_every_gate_closes_on_its_own_clip(reason: str) -> None:
     assert landmarks_to_features(broken(reason), SMOOTH, GATES).verdict.reason == reason
 
 
+def test_a_clip_that_rests_long_before_signing_is_told_to_be_cut() -> None:
+    times = np.arange(500) / 25
+    resting = as_tracked(moving_body(np.maximum(times - 18, 0)), times)
+    verdict = landmarks_to_features(resting, SMOOTH, GATES).verdict
+    assert verdict.reason == "low_motion" and verdict.detail.endswith(
+        "cut it to the signing with start_s and end_s"
+    )
+    assert "cut" not in landmarks_to_features(broken("low_motion"), SMOOTH, GATES).verdict.detail
+
+
 def write_landmarks(folder: Path, clips: dict[str, RawClip | None]) -> tuple[Path, Path]:
     rows, npy, index = [], folder / "raw.npy", folder / "raw.parquet"
     with append_npy(npy, 1662, np.float32) as array:

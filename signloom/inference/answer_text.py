@@ -16,6 +16,10 @@ MIRRORED = (
     "its mirror image would be accepted: the camera may mirror, as selfie cameras do, or the signer is "
     "left-handed"
 )
+STILL = (
+    "stillness before and after signing counts too: cut the clip to the signing, or answer it with "
+    "signloom predict --stream"
+)
 # what each threshold bounds, in the words of the table
 MEASURED = {
     "motion_floor": "motion",
@@ -47,6 +51,8 @@ def clip_table(name: str, answer: Answer) -> str:
     for label, text in (("decoded", answer.text), ("glosses", answer.glosses)):
         if text is not None:
             lines.append(f"  {label}: {text or NONE}")
+    if answer.reason == "low_motion":
+        lines.append(f"  {STILL}")
     if answer.mirrored:
         lines.append(f"  {MIRRORED}")
     if answer.company:

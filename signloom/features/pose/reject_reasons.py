@@ -12,6 +12,7 @@ from signloom.params.features import GateParams
 REJECT_REASONS = ("unreadable", "no_person", "low_detection", "too_few_frames", "low_motion")
 # quality.keep_low only flags clips that fail one of the other gates
 _ALWAYS_REJECTED = ("unreadable", "no_person")
+_STILL_PART = "it moves in parts: cut it to the signing with start_s and end_s"
 
 
 class Gate(NamedTuple):
@@ -46,6 +47,8 @@ def judge_landmarks(has_pose: bool, diagnostics: dict[str, float], quality: Gate
         return Verdict("no_person", f"no pose in any of {diagnostics['total_frames']} frames")
     for reason in GATES:
         verdict = _judge(reason, diagnostics, quality)
+        if verdict.reason == "low_motion" and diagnostics["motion_max"] > quality.motion_keep:
+            return verdict._replace(detail=f"{verdict.detail}; {_STILL_PART}")
         if verdict.reason:
             return verdict
     return Verdict()
