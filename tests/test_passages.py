@@ -310,7 +310,7 @@ def test_what_was_answered_before_a_damaged_frame_is_written(
     read = predict.read_frames
 
     def damaged(video: Path, folder_fps: float | None) -> Iterator[predict.Frame]:
-        yield from itertools.takewhile(lambda frame: frame.time_s < 7, read(video, folder_fps))
+        yield from itertools.takewhile(lambda frame: frame.time_s < 7, read(video, folder_fps=folder_fps))
         raise VideoUnreadable("the frame at 7.00 s is damaged")
 
     monkeypatch.setattr(predict, "read_frames", damaged)

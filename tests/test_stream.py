@@ -215,12 +215,21 @@ def test_latencies_of_videos_are_percentiles_of_what_the_stream_took(
 ) -> None:
     film = Film(1.9, [(0.3, 1.9)])
     frames = [Frame(n, float(time_s), film.picture(n)) for n, time_s in enumerate(film.times)]
-    monkeypatch.setattr("signloom.inference.stream.read_frames", lambda video: iter(frames))
+    rates: list[float | None] = []
+
+    def read(video: Path, folder_fps: float | None) -> Iterator[Frame]:
+        rates.append(folder_fps)
+        return iter(frames)
+
+    monkeypatch.setattr("signloom.inference.stream.read_frames", read)
     monkeypatch.setattr("signloom.inference.video.bundle_tracker", lambda engine: nullcontext(film))
     partials = [event for event in film.stream()[0] if event.kind == "partial"]
     clock.slow(monkeypatch, film, "landmarks", *np.arange(1, len(frames) + 1) / 1000)
     clock.slow(monkeypatch, ListeningEngine, "answer", 0.5)  # the first of them loads the networks
-    found = stream_latency(ListeningEngine(), [Path("a.mp4"), Path("b.mp4")])
+    engine = ListeningEngine()
+    engine.config = engine.config | {"dataset": {"frame_rate": 50.0}}
+    found = stream_latency(engine, [Path("a.mp4"), Path("b.mp4")])
+    assert rates == [50.0, 50.0]  # a folder of pictures has the rate of the training
     assert (found["videos"], found["frames"], found["finals"]) == (2, 2 * len(frames), 2)
     tracked = [*range(1, len(frames) + 1)] * 2
     assert found["tracking_ms_p50"] == pytest.approx(np.percentile(tracked, 50))

@@ -26,7 +26,7 @@ from signloom.inference.stream import EVERY_S, SignStream, StreamEvent
 from signloom.inference.video import Tracker, answer_video, bundle_frame_rate, bundle_tracker
 from signloom.native_stderr import only_errors
 from signloom.video.camera import camera_frames
-from signloom.video.decode import Frame, VideoUnreadable, open_video
+from signloom.video.decode import Frame, VideoUnreadable, read_frames
 
 
 def answer(args: argparse.Namespace) -> int:
@@ -44,7 +44,8 @@ def answer(args: argparse.Namespace) -> int:
                 return _answer_clips(args, engine, tracker, faces)
         video = _one_video(args.videos[0]) if args.videos else args.stream
         if video:
-            frames = frame_bar(video.name, video)(read_frames(video, bundle_frame_rate(engine)))
+            rate = bundle_frame_rate(engine)
+            frames = frame_bar(video.name, video)(read_frames(video, folder_fps=rate))
         else:
             frames = camera_frames(args.camera)
         # of a video that is answered into a file, only what goes into the file is printed
@@ -59,12 +60,6 @@ def answer(args: argparse.Namespace) -> int:
             raise SignloomError(f"{video}: {error}") from error
         _write_files(args, passages, video, engine.unit)
     return 0
-
-
-def read_frames(video: Path, folder_fps: float | None) -> Iterator[Frame]:
-    """Yield the frames of a video; see `open_video`."""
-    with open_video(video, folder_fps) as opened:
-        yield from opened.frames()
 
 
 def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker, faces: FaceFinder) -> int:

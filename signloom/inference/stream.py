@@ -181,7 +181,7 @@ def stream_latency(engine: SignEngine, videos: Iterable[Path], *, rerank: bool =
             count += 1
             stream = SignStream(engine, tracker, rerank=rerank)
             events: list[StreamEvent] = []
-            for frame in read_frames(path):
+            for frame in read_frames(path, folder_fps=video.bundle_frame_rate(engine)):
                 events += stream.push(frame.image, frame.time_s)
                 if stream.tracking_s is not None:
                     ms["tracking"].append(1000 * stream.tracking_s)

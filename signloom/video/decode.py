@@ -177,9 +177,11 @@ def open_video(path: Path, folder_fps: float | None = None) -> Iterator[_File | 
         raise VideoUnreadable(f"cannot be decoded: {error.strerror}") from error
 
 
-def read_frames(path: Path, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
+def read_frames(
+    path: Path, start_s: float | None = None, end_s: float | None = None, folder_fps: float | None = None
+) -> Iterator[Frame]:
     """Yield the frames of `path` from `start_s` to `end_s` (None: first or last frame); see `open_video`."""
-    with open_video(path) as video:
+    with open_video(path, folder_fps) as video:
         yield from video.frames(start_s, end_s)
 
 
