@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 
 import numpy as np
@@ -44,6 +45,19 @@ def test_chances_of_words_are_those_of_plain_expectation_maximisation() -> None:
     for (word, gloss), chance in found.items():
         assert chance == pytest.approx(p[words.index(word), glosses.index(gloss)], rel=1e-9)
     assert sum(chance for (_, gloss), chance in found.items() if gloss == "CHILD") == pytest.approx(1)
+
+
+def test_long_texts_with_long_lines_of_glosses_take_no_minutes() -> None:
+    lines = [
+        Pair(tuple(f"G{line}-{n}" for n in range(60)), tuple(f"w{n}" for n in range(500)))
+        for line in range(10)
+    ]
+    begun = time.process_time()
+    found = word_chances([*lines, Pair(("A", "A"), ("a", "b")), Pair(("B",), ())])
+    assert time.process_time() - begun < 3, (
+        "the work grows with words times glosses, not times glosses squared"
+    )
+    assert len(found) == 10 * 60 * 500 + 2 and found["a", "A"] == 0.5
 
 
 def test_the_words_of_each_gloss_are_found_though_no_lexicon_is_given() -> None:

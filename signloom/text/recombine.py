@@ -7,6 +7,7 @@ Compositional Data Augmentation, section 3).
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -64,18 +65,26 @@ class Recombination:
 
 def word_chances(pairs: Sequence[Pair]) -> dict[tuple[str, str], float]:
     """Return P(word | gloss) by (word, gloss): IBM model 1 without an empty gloss."""
-    chances: dict[tuple[str, str], float] = {}
+    numbers: dict[tuple[str, str], int] = {}
+    places = [
+        [numbers.setdefault((word, gloss), len(numbers)) for gloss in glosses]
+        for glosses, words in pairs
+        for word in words
+    ]
+    if not numbers:
+        return {}
+    # the words one after the other, each with all glosses of its line
+    which = np.fromiter(chain.from_iterable(places), np.intp)
+    word = np.repeat(np.arange(len(places)), [len(its) for its in places])
+    glosses = {gloss: number for number, gloss in enumerate({gloss: None for _, gloss in numbers})}
+    gloss = np.array([glosses[gloss] for _, gloss in numbers])
+    chances = np.ones(len(numbers))
     for _ in range(_ROUNDS):
-        counts: dict[tuple[str, str], float] = defaultdict(float)
-        totals: dict[str, float] = defaultdict(float)
-        for glosses, words in pairs:
-            for word in words:
-                shares = [chances.get((word, gloss), 1.0) for gloss in glosses]
-                for gloss, share in zip(glosses, shares, strict=True):
-                    counts[word, gloss] += share / sum(shares)
-                    totals[gloss] += share / sum(shares)
-        chances = {key: count / totals[key[1]] for key, count in counts.items()}
-    return chances
+        shares = chances[which]
+        shares /= np.bincount(word, shares)[word]
+        counts = np.bincount(which, shares)
+        chances = counts / np.bincount(gloss[which], shares)[gloss]
+    return dict(zip(numbers, chances.tolist(), strict=True))
 
 
 def word_spans(pair: Pair, chances: dict[tuple[str, str], float]) -> list[range | None]:
