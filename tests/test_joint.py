@@ -347,6 +347,16 @@ def test_the_language_model_is_interpolated_witten_bell(order: int) -> None:
             assert got[[PAD, BLANK, SOS]].tolist() == [0, 0, 0]
 
 
+def test_a_language_model_of_many_glosses_is_no_larger_than_its_lines() -> None:
+    labels = range(5, 3005)
+    lm = GlossNgram([[label, 3009 - label, 5 + label % 7] for label in labels], 3005, 3)
+    parts = [lm.unigram, *(part for table in lm.tables for part in table)]
+    assert sum(part.numel() * part.element_size() for part in parts) < 1e6
+    got = lm.scores(torch.tensor([[7, 3002], [8, 8]])).exp()
+    assert got.sum(1).tolist() == pytest.approx([1, 1])
+    assert got[0].argmax() == 5, "the only label that follows 7 and 3002"
+
+
 def test_a_language_model_of_no_line_is_uniform() -> None:
     for order in (2, 3):
         got = GlossNgram([], V, order).scores(torch.zeros(2, 0, dtype=torch.long)).exp()

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -34,44 +34,68 @@ class GlossNgram(Scorer):
                     counts[length][tuple(padded[place - length : place])][padded[place]] += 1
         uniform = torch.ones(vocabulary, dtype=torch.float64)
         uniform[[PAD, BLANK, SOS]] = 0
-        unigram = _interpolate(counts[0].get((), {}), uniform / uniform.sum())
-        self.bigram = unigram.expand(vocabulary, -1).clone()
-        for (label,), after in counts[1].items():
-            self.bigram[label] = _interpolate(after, unigram)
-        # trigram histories that occur, as sorted numbers, and a padded table of their successors
-        seen = sorted(counts[2]) if order == 3 else []
-        self.histories = torch.tensor([a * vocabulary + b for a, b in seen], dtype=torch.long)
-        longest = max((len(counts[2][key]) for key in seen), default=1)
-        self.successors = torch.full((len(seen), longest), PAD)
-        self.counts = torch.zeros(len(seen), longest, dtype=torch.float64)
-        for row, key in enumerate(seen):
-            after = counts[2][key]
-            self.successors[row, : len(after)] = torch.tensor(list(after))
-            self.counts[row, : len(after)] = torch.tensor(list(after.values()), dtype=torch.float64)
+        self.unigram = _interpolate(counts[0].get((), {}), uniform / uniform.sum())
+        self.tables = [_Table.of(counts[length], vocabulary) for length in range(1, order)]
 
     def to(self, device: torch.device) -> Self:
         """Move the tables to `device`."""
-        for name in ("bigram", "histories", "successors", "counts"):
-            setattr(self, name, getattr(self, name).to(device))
+        self.unigram = self.unigram.to(device)
+        self.tables = [_Table(*(part.to(device) for part in table)) for table in self.tables]
         return self
 
     def scores(self, prefixes: Tensor) -> Tensor:
         """Return (..., V): log P(v | prefix) after each of the label sequences `prefixes` (..., n)."""
         start = prefixes.new_full((*prefixes.shape[:-1], self.order - 1), SOS)
-        recent = torch.cat([start, prefixes], -1)[..., -(self.order - 1) :]
-        p = self.bigram[recent[..., -1]]
-        if len(self.histories):
-            p = self._trigram(recent[..., 0] * self.size + recent[..., 1], p)
+        recent = torch.cat([start, prefixes], -1)
+        p = self.unigram.expand(*recent.shape[:-1], -1)
+        key = torch.zeros_like(recent[..., 0])
+        for length, table in enumerate(self.tables, 1):
+            key = key + recent[..., -length] * self.size ** (length - 1)
+            p = table.interpolate(key, p)
         return p.log()
 
-    def _trigram(self, key: Tensor, lower: Tensor) -> Tensor:
+
+class _Table(NamedTuple):
+    """The successors of histories of one length, those of one history after the other.
+
+    Few histories have many successors, so a table with a row of equal length for each would be mostly empty.
+    """
+
+    keys: Tensor  # (H,) histories that occur, as ascending numbers
+    start: Tensor  # (H,) place of a history's first successor
+    kinds: Tensor  # (H,) distinct successors
+    successors: Tensor  # (N,)
+    counts: Tensor  # (N,) float64
+
+    @classmethod
+    def of(cls, counts: dict[tuple[int, ...], dict[int, int]], vocabulary: int) -> Self:
+        """Return the table of `counts`; the last label of a history is the last digit of its number."""
+        seen = sorted(counts)
+        kinds = torch.tensor([len(counts[key]) for key in seen], dtype=torch.long)
+        keys = [sum(label * vocabulary**n for n, label in enumerate(reversed(key))) for key in seen]
+        return cls(
+            torch.tensor(keys, dtype=torch.long),
+            kinds.cumsum(0) - kinds,
+            kinds,
+            torch.tensor([label for key in seen for label in counts[key]], dtype=torch.long),
+            torch.tensor([times for key in seen for times in counts[key].values()], dtype=torch.float64),
+        )
+
+    def interpolate(self, key: Tensor, lower: Tensor) -> Tensor:
         """Return (..., V) for histories `key` (...), and `lower` (..., V) for those that never occurred."""
-        row = torch.searchsorted(self.histories, key).clamp(max=len(self.histories) - 1)
-        known = (self.histories[row] == key)[..., None]
-        counts = self.counts[row] * known
-        kinds = (counts > 0).sum(-1, keepdim=True)
-        upper = (lower * kinds).scatter_add(-1, self.successors[row], counts)
-        return torch.where(known, upper / (counts.sum(-1, keepdim=True) + kinds).clamp(min=1), lower)
+        if not len(self.keys):
+            return lower
+        row = torch.searchsorted(self.keys, key).clamp(max=len(self.keys) - 1)
+        known = self.keys[row] == key
+        kinds = (self.kinds[row] * known)[..., None]
+        place = torch.arange(int(kinds.max()), device=key.device)
+        inside = place < kinds
+        at = torch.where(inside, self.start[row][..., None] + place, 0)
+        counts = self.counts[at] * inside
+        upper = (lower * kinds).scatter_add(-1, self.successors[at], counts)
+        return torch.where(
+            known[..., None], upper / (counts.sum(-1, keepdim=True) + kinds).clamp(min=1), lower
+        )
 
 
 def _interpolate(after: dict[int, int], lower: Tensor) -> Tensor:
