@@ -325,6 +325,16 @@ def test_padding_and_company_do_not_change_an_embedding(minilm: SentenceEncoder,
     assert encoder.embed([]).shape == (0, 384)
 
 
+def test_many_texts_show_progress_and_long_ones_no_warning_of_errors(
+    minilm: SentenceEncoder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    minilm.tokenizer.deprecation_warnings.clear()  # it warns once
+    minilm.embed(["we " * 600, "we"])
+    shown = capfd.readouterr().err
+    assert "text: 100%" in shown and "1/1" in shown
+    assert "indexing errors" not in shown
+
+
 def test_random_weights_are_seeded_and_leave_the_global_generator_alone() -> None:
     torch.manual_seed(123)
     expected = torch.rand(3)

@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from signloom.errors import SignloomError
 from signloom.params.text import TextParams
+from signloom.progress import batches
 from signloom.text.tokenizer import TextTokenizer
 
 _BATCH = 64
@@ -37,12 +38,11 @@ class SentenceEncoder:
         Texts are encoded longest first, so that batches need little padding; padding has no weight in
         attention or pooling. A text over the encoder's own limit is cut.
         """
-        lengths = [len(ids) for ids in self.tokenizer(texts)["input_ids"]] if texts else []
+        lengths = [len(ids) for ids in self._ids(texts)]
         order = sorted(range(len(texts)), key=lambda row: (-lengths[row], texts[row]))
         out = np.empty((len(texts), self.dim), np.float32)
         device = next(self.model.parameters()).device
-        for start in range(0, len(order), _BATCH):
-            rows = order[start : start + _BATCH]
+        for rows in batches(order, _BATCH, "text"):
             batch = self.tokenizer(
                 [texts[row] for row in rows],
                 padding=True,
@@ -61,11 +61,16 @@ class SentenceEncoder:
         It does so with two texts of a script that it does not know, whose words all become `[UNK]`, and with
         texts that differ in what its tokenizer drops, such as accents.
         """
-        ids = self.tokenizer(texts["text"].tolist())["input_ids"] if len(texts) else []
+        ids = self._ids(texts["text"].tolist())
         sentences: dict[tuple[int, ...], set[int]] = {}
         for tokens, sentence in zip(ids, texts["sentence_id"], strict=True):
             sentences.setdefault(tuple(tokens), set()).add(sentence)
         return np.array([len(sentences[tuple(tokens)]) > 1 for tokens in ids], bool)
+
+    def _ids(self, texts: list[str]) -> list[list[int]]:
+        """Return the token ids of `texts`, whole."""
+        # not verbose: it would warn of long texts as if no batch cut them
+        return self.tokenizer(texts, verbose=False)["input_ids"] if texts else []
 
     def own_tokenizer(self) -> TextTokenizer:
         """Return the encoder's tokenizer for the decoder; its CLS and SEP tokens start and end a sentence."""
