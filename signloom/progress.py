@@ -20,11 +20,13 @@ def track(
     total: int | None = None,
     unit: str = "clip",
     note: Callable[[], str] | None = None,
+    after_s: float = 0.0,
 ) -> Iterator[T]:
     """Yield `items` and show the progress, the speed and the remaining time.
 
     `note` is called every second on a terminal, and every five in a log, for what to show behind the bar: how
-    far the work is within an item that takes long.
+    far the work is within an item that takes long. With `after_s` nothing is shown before so many seconds,
+    and nothing stays on a terminal: for what a line of its own reports when it is done.
     """
     terminal = sys.stderr.isatty()
     bar = tqdm(
@@ -36,6 +38,8 @@ def track(
         mininterval=0.2 if terminal else 5.0,
         ascii=not terminal,
         ncols=None if terminal else 96,
+        delay=after_s,
+        leave=not after_s,
     )
     with _noted(bar, note, 1.0 if terminal else 5.0):
         yield from bar

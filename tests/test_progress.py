@@ -7,10 +7,12 @@ import itertools
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from signloom.progress import track
+from signloom.training.epochs import shown_batches
 
 
 @pytest.mark.parametrize("note", [None, lambda: "7 frames"])
@@ -44,3 +46,21 @@ def test_the_note_is_written_while_an_item_takes_long_and_by_no_one_after(
             assert time.monotonic() < until, "no note within half a minute"
             time.sleep(0.01)
     assert set(threading.enumerate()) <= before
+
+
+def test_what_is_shown_late_says_nothing_if_it_is_short(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(track(range(3), "epoch 1", 3, after_s=60)) == [0, 1, 2]
+    assert capsys.readouterr().err == ""
+
+
+def test_an_epoch_that_takes_long_shows_its_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signloom.training.epochs._LONG_S", 0.01)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+
+    def slow() -> Iterator[int]:
+        for number in range(4):
+            time.sleep(0.3)
+            yield number
+
+    assert list(shown_batches(slow(), 6, 4)) == [0, 1, 2, 3]
+    assert "epoch 7:  75%" in sys.stderr.getvalue()  # type: ignore[attr-defined]

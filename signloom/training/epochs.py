@@ -3,19 +3,23 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import deterministic
 
 from signloom.errors import SignloomError
+from signloom.progress import track
 from signloom.training.progress import Progress, Row, console_line
 
 _FIXED_ORDER = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 _STRIDE = 1_000_003  # a prime, so that seeds of epochs and of runs rarely meet
+_LONG_S = 20.0  # of an epoch without a line
+
+T = TypeVar("T")
 
 
 def run_epochs(
@@ -40,6 +44,11 @@ def run_epochs(
         seconds = time.monotonic() - started
         print(console_line(progress.rows[-1], epochs, seconds, best, shown), flush=True)
         after_epoch(progress.rows)
+
+
+def shown_batches(batches: Iterable[T], epoch: int, count: int) -> Iterator[T]:
+    """Yield the `count` batches of an epoch, numbered from 0; one that takes long shows its progress."""
+    return track(batches, f"epoch {epoch + 1}", count, unit="batch", after_s=_LONG_S)
 
 
 def check_finite(name: str, epoch: int, loss: float | None, lr: str, precision: str) -> None:

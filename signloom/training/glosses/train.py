@@ -28,7 +28,7 @@ from signloom.params.gloss import (
 from signloom.params.sign2text import AugmentParams
 from signloom.params.variants import Kind
 from signloom.precision import warn_if_emulated
-from signloom.training.epochs import check_finite, reproducible, run_epochs
+from signloom.training.epochs import check_finite, reproducible, run_epochs, shown_batches
 from signloom.training.glosses.corpus import GlossCorpus, GlossFiles
 from signloom.training.glosses.data import TrainingGlosses
 from signloom.training.glosses.history import COLUMNS, collapse_warning, merit
@@ -132,7 +132,7 @@ class Trainer:
         blanks = torch.zeros(2, dtype=torch.int64, device=self.loss.device)
         steps = len(self.batches)
         warmup = round(self.p.warmup_epochs * steps)
-        for i, batch in enumerate(self.batches.epoch(epoch)):
+        for i, batch in enumerate(shown_batches(self.batches.epoch(epoch), epoch, steps)):
             rate = learning_rate(epoch * steps + i, steps * self.p.epochs, self.lr, warmup)
             sums = self.loss(self.model, batch.to(self.loss.device)).sums
             parts = torch.stack([self.loss.total(sums), *sums.means()])

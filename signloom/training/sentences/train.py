@@ -20,7 +20,7 @@ from signloom.params.features import PositionsParams
 from signloom.params.sign2text import AugmentParams, Sign2TextParams
 from signloom.params.text import TextParams
 from signloom.precision import autocast, warn_if_emulated
-from signloom.training.epochs import check_finite, reproducible, run_epochs
+from signloom.training.epochs import check_finite, reproducible, run_epochs, shown_batches
 from signloom.training.optimiser import Optimiser, learning_rate, warn_of_warmup
 from signloom.training.progress import Progress, Row, TrainedFiles
 from signloom.training.sentences.corpus import (
@@ -131,7 +131,7 @@ class _Learning:
         p, count = self.p, len(self.batches)
         steps = -(-count // p.accumulation)  # optimiser steps per epoch
         sums = torch.zeros(len(Losses._fields), dtype=torch.float64, device=self.frozen.device)
-        for i, batch in enumerate(self.batches.epoch(epoch)):
+        for i, batch in enumerate(shown_batches(self.batches.epoch(epoch), epoch, count)):
             losses = self._losses(epoch, i, batch)
             first = i - i % p.accumulation
             last = min(first + p.accumulation, count) - 1
