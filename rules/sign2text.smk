@@ -186,8 +186,8 @@ rule evaluate_retrieval:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=4000,
+        runtime=120,
         gpu=gpus,
     params:
         code=digest_of("evaluate_retrieval"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,17 @@ def test_whole_clips_are_as_near_as_their_euclidean_distance() -> None:
     np.testing.assert_allclose(nearest(a, b), plain, rtol=1e-9, atol=1e-6)
 
 
+def test_a_large_gallery_is_compared_in_parts() -> None:
+    clips = list(np.random.default_rng(1).normal(size=(2500, 32, 60)).astype(np.float32))
+    tracemalloc.start()
+    found = nearest(clips[:2], clips)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.9 * len(clips) * clips[0].size * 8, "not the whole gallery in double precision"
+    plain = [[-float(((a.astype(np.float64) - b) ** 2).sum()) for b in clips] for a in clips[:2]]
+    np.testing.assert_allclose(found, plain, rtol=1e-9, atol=1e-6)
+
+
 def test_a_clip_signed_at_another_pace_is_nearest_to_itself_by_warping() -> None:
     walk = np.cumsum(clip(1), axis=0)
     # the first half slowly and the second one fast, within the band of a tenth
@@ -70,6 +82,7 @@ def test_missing_parts_are_zero_and_rows_are_resampled(tmp_path: Path) -> None:
     shards = FeatureShards(files["features"], files["index"], files["mask"])
     longest = max(CLIPS, key=lambda one: one[4])[0]
     found = raw_clips(shards, stats, [longest])[longest]
+    assert found.dtype == np.float32, "a corpus is held in memory"
     assert found.shape == (FRAMES, 540) and np.isfinite(found).all()
     rows, present = shards.read(longest)
     # the first row has all parts or lacks the left hand

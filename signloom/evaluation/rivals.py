@@ -13,7 +13,7 @@ import numpy.typing as npt
 from signloom.features.pose.layout import ARM_JOINTS, FEATURE_DIM, FEATURE_PARTS, PARTS
 from signloom.features.shards import FeatureShards
 from signloom.features.stats import Stats
-from signloom.inference.dtw import dtw_score
+from signloom.inference.dtw import score_of_units, unit_rows
 from signloom.metrics.bootstrap import Floats, mean_figure, ratio
 from signloom.metrics.paired import Pair, holm, swap_test
 from signloom.params.evaluation import EvaluationParams
@@ -31,16 +31,18 @@ HAND_COLUMNS = np.concatenate(
     ]
 )
 Ids = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.float32]
+_PART = 1024  # clips of the gallery that are compared at a time
 
 
 @dataclass(frozen=True)
 class Clips:
     """Clips by id, each with its standardised features (FRAMES, D) and its sentence."""
 
-    features: Mapping[str, Floats]
+    features: Mapping[str, Rows]
     sentences: Mapping[str, int]
 
-    def of(self, ids: Sequence[str]) -> tuple[list[Floats], Ids]:
+    def of(self, ids: Sequence[str]) -> tuple[list[Rows], Ids]:
         """Return features and sentences of the clips `ids`, in their order."""
         return [self.features[clip] for clip in ids], np.array(
             [self.sentences[clip] for clip in ids], np.int64
@@ -87,10 +89,11 @@ def compare_rivals(own: Floats, rivals: Mapping[str, Floats], params: Evaluation
     return figures
 
 
-def raw_clips(shards: FeatureShards, stats: Stats, clips: Sequence[str]) -> dict[str, Floats]:
+def raw_clips(shards: FeatureShards, stats: Stats, clips: Sequence[str]) -> dict[str, Rows]:
     """Return the standardised pose features (FRAMES, D) of `clips`, resampled in time; missing is 0."""
     return {
-        clip: resampled(standardised(*shards.read(clip), stats), FRAMES) for clip in track(clips, "rivals")
+        clip: resampled(standardised(*shards.read(clip), stats), FRAMES).astype(np.float32)
+        for clip in track(clips, "rivals")
     }
 
 
@@ -115,20 +118,28 @@ def resampled(rows: Floats, frames: int) -> Floats:
     return np.asarray((1 - share) * rows[low] + share * rows[high])
 
 
-def nearest(queries: Sequence[Floats], gallery: Sequence[Floats]) -> Floats:
+def nearest(queries: Sequence[Rows], gallery: Sequence[Rows]) -> Floats:
     """Return the similarity (Q, G): minus the squared Euclidean distance of whole clips."""
-    if not (queries and gallery):
-        return np.zeros((len(queries), len(gallery)))
-    a, b = (np.array([clip.ravel() for clip in clips]) for clips in (queries, gallery))
-    return np.asarray(2 * a @ b.T - (a * a).sum(1)[:, None] - (b * b).sum(1))
+    similarity = np.zeros((len(queries), len(gallery)))
+    if not queries:
+        return similarity
+    a = _flat(queries)
+    # a part at a time, because all of the gallery in one array would double the memory of the clips
+    for start in track(range(0, len(gallery), _PART), "nearest", unit="part"):
+        b = _flat(gallery[start : start + _PART])
+        similarity[:, start : start + _PART] = 2 * a @ b.T - (a * a).sum(1)[:, None] - (b * b).sum(1)
+    return similarity
 
 
-def hands_dtw(queries: Sequence[Floats], gallery: Sequence[Floats]) -> Floats:
-    """Return the similarity (Q, G) of hands and arms by dynamic time warping (`dtw_score`)."""
-    known = [clip[:, HAND_COLUMNS] for clip in gallery]
-    scores = [
-        [dtw_score(query[:, HAND_COLUMNS], clip) for clip in known] for query in track(queries, "hands_dtw")
-    ]
+def _flat(clips: Sequence[Rows]) -> Floats:
+    """Return a row of double precision for each clip, so that sums do not depend on threads."""
+    return np.array([clip.ravel() for clip in clips], np.float64)
+
+
+def hands_dtw(queries: Sequence[Rows], gallery: Sequence[Rows]) -> Floats:
+    """Return the similarity (Q, G) of hands and arms by dynamic time warping (`dtw.dtw_score`)."""
+    asked, known = ([unit_rows(clip[:, HAND_COLUMNS]) for clip in clips] for clips in (queries, gallery))
+    scores = [[score_of_units(query, clip) for clip in known] for query in track(asked, "hands_dtw")]
     return np.array(scores, np.float64).reshape(len(queries), len(gallery))
 
 

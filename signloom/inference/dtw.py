@@ -17,16 +17,20 @@ def dtw_score(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> float
     a tenth of the longer sequence. dtaidistance computes it if installed, else NumPy, which is slower
     and gives the same result. Raises ValueError without frames.
     """
+    return score_of_units(unit_rows(a), unit_rows(b))
+
+
+def score_of_units(a: Floats, b: Floats) -> float:
+    """Return `dtw_score` of sequences that are `unit_rows` already."""
     if not len(a) or not len(b):
         raise ValueError("a sequence without frames cannot be compared")
     window = math.ceil(BAND * max(len(a), len(b)))
-    first, second = unit_rows(a), unit_rows(b)
     try:
         from dtaidistance import dtw_ndim
     except ImportError:
-        squared = banded(first, second, window)
+        squared = banded(a, b, window)
     else:
-        squared = float(dtw_ndim.distance_fast(first, second, window=window)) ** 2
+        squared = float(dtw_ndim.distance_fast(a, b, window=window)) ** 2
     return 1 - squared / (2 * (len(a) + len(b)))
 
 
