@@ -295,6 +295,19 @@ def test_check_counts_the_clips_of_a_sign_that_training_has(new_project: Path, s
     assert "1 of 2 signs have fewer than 3 clips in training, such as 'B' with 1; record more" in out
 
 
+def test_check_counts_the_glosses_of_the_test_that_training_lacks(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    lines = [f"{n}.mp4,{('a,A', 'a b,A B')[n % 2]},{'test' if n > 5 else 'train'}" for n in range(8)] + [
+        "8.mp4,b c,B C C,test"
+    ]
+    table = "video,sentence,gloss,split\n" + "\n".join(lines)
+    for families, shown in ((["gloss"], True), (["sign2text"], False)):
+        checked(new_project, [], splits={"mode": "predefined"}, pipeline={"families": families})
+        write(new_project / "data/mine", clips__csv=table)
+        words = "1 gloss of the test is in no training clip, first 'C': 2 of 6 glosses there cannot be right"
+        assert (f"look at: {words}" in said("check", "mine")[1]) == shown
+
+
 @pytest.mark.parametrize("mode", ["predefined", "clip", "signer"])
 def test_check_says_which_sentences_of_the_test_are_in_training(
     new_project: Path, said: Said, mode: str

@@ -59,6 +59,10 @@ def about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Find
     yield from about_shared_frames(signed)
     yield from _about_equal_texts(signed, params)
     yield from _about_classes(signed, params)
+    # other rules of scoring may make two glosses one
+    plain = params.decode_gloss.normalisation == "none"
+    if "gloss" in params.pipeline.families and plain and not are_isolated(signed):
+        yield from _about_glosses(signed)
 
 
 def _about_answers(signed: pd.DataFrame) -> Iterator[Finding]:
@@ -197,6 +201,25 @@ def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
             f"{len(few)} of {len(counts)} signs have fewer than {_FEW_CLIPS} clips in training, such as "
             f"{name!r} with {few[name]}; record more, or leave them out",
         )
+
+
+def _about_glosses(signed: pd.DataFrame) -> Iterator[Finding]:
+    """Yield which glosses of val and test no network can read, because training has none of them."""
+    lines = {
+        name: [line.split() for line in signed["gloss"][signed["split"] == name]]
+        for name in ("train", "val", "test")
+    }
+    known = {gloss for line in lines["train"] for gloss in line}
+    for name, said in (("test", "the test"), ("val", "validation")):
+        times = [gloss for line in lines[name] for gloss in line]
+        unknown = [gloss for gloss in times if gloss not in known]
+        if known and unknown:
+            glosses = number_of(len(set(unknown)), f"gloss of {said} is", f"glosses of {said} are")
+            yield Finding(
+                False,
+                f"{glosses} in no training clip, first {unknown[0]!r}: {len(unknown)} of {len(times)} "
+                "glosses there cannot be right; record more clips with them, or move some to training",
+            )
 
 
 def _how_to_part(signed: pd.DataFrame, params: Params) -> str:
