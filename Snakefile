@@ -57,10 +57,10 @@ try:
     if workflow.is_main_process and not is_read_only():
         demand_inputs(flow)
         origins.demand_folds()
+    if workflow.is_main_process and not stored:
+        follow(",".join(flow.presets), origins.sources)
 except SignloomError as error:
     sys.exit(f"error: {error}")
-if workflow.is_main_process and not stored:
-    follow(",".join(flow.presets), origins.sources)
 # a job of a cluster has its GPU already, and asks nobody
 gpus = gpus_per_job() if workflow.local_exec else 0
 

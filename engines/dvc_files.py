@@ -16,8 +16,17 @@ def target(root: Path, preset: str | None) -> Path:
 
 def stages_of(preset: str | None) -> dict[str, Any]:
     """Return the stages in the dvc.yaml of `preset` by name, none if it is not there or damaged."""
+    return _stages(target(Path(), preset))
+
+
+def locked_of(preset: str | None) -> dict[str, Any]:
+    """Return the stages in the dvc.lock of `preset` by name, none if it is not there or damaged."""
+    return _stages(target(Path(), preset).with_name("dvc.lock"))
+
+
+def _stages(file: Path) -> dict[str, Any]:
     try:
-        content = target(Path(), preset).read_bytes()
+        content = file.read_bytes()
         # the file has thousands of lines; PyYAML's own parser would take seconds
         tree = yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (FileNotFoundError, yaml.YAMLError):

@@ -1,29 +1,33 @@
 """Tell Snakemake which products DVC has put back, so that it does not build them again.
 
-DVC restores products of earlier parameters from its run cache without a job. Snakemake's records then still
-name the parameters of the last job.
+DVC restores products of earlier parameters from its cache without a job. Snakemake's records then still name
+the parameters of the last job, and it takes what it has no record of for current. So it is told what DVC
+holds for unchanged, and builds the other products that are not what their last job wrote.
 """
 
 import argparse
 import base64
 import logging
 import os
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engines import code_digests
-from engines.dvc_files import target
+from engines.dvc_files import locked_of, target
 from engines.dvc_stage import Wanted, is_old, snakemake_call, wanted_by
-from signloom.files import write_text
-from signloom.products import BUILD
+from signloom.errors import SignloomError
+from signloom.files import file_sha256, write_text
+from signloom.preset_names import folder_of
+from signloom.products import BUILD, Build, Made
 
 # set where the workflow is only read, and in the call that tells Snakemake
 _READ_ONLY = "SIGNLOOM_READS_WORKFLOW"
-_LONGEST = 255  # bytes of a file's name
+_LONGEST = 254  # characters of a name, as Snakemake cuts it
 _KNOWN = Path(".snakemake/signloom_dvc")
 
 
@@ -44,7 +48,7 @@ def is_read_only() -> bool:
 
 
 def follow(preset: str, table_digest: Callable[[Any], str]) -> None:
-    """Record in Snakemake what DVC holds for unchanged, if DVC has written dvc.lock since the last time.
+    """Record in Snakemake what DVC holds for unchanged, if DVC has written files since the last time.
 
     `preset` has the presets as `--config preset=` names them. `table_digest` returns "" for a table that
     cannot be built from: DVC does not see that a consent has ended.
@@ -54,7 +58,7 @@ def follow(preset: str, table_digest: Callable[[Any], str]) -> None:
         return
     if not (lock.exists() and lock.with_suffix(".yaml").exists()):
         return
-    if known.exists() and known.read_text("utf-8") == _written(lock):
+    if known.exists() and _is_known(known.read_text("utf-8"), lock):
         return
     if not table_digest(None):
         return
@@ -66,15 +70,14 @@ def follow(preset: str, table_digest: Callable[[Any], str]) -> None:
         )
         remember(preset)
         return
-    kept = unchanged(lock.with_suffix(".yaml"))
-    if kept is not None and not _touch(kept, preset):  # else another process is at work
-        remember(preset)
+    _tell(preset)  # what it returns, another process at work, is tried again at the next start
 
 
 def remember(preset: str) -> None:
-    """Note that Snakemake knows of all products that dvc.lock has now."""
+    """Note that Snakemake knows of all products that dvc.lock has now, and which of them are not there."""
     lock, known = _files(preset)
-    write_text(known, _written(lock))
+    outputs = [shlex.split(stage["cmd"], comments=True)[-1] for stage in locked_of(preset or None).values()]
+    write_text(known, _written(lock) + "".join(f"{path}\n" for path in outputs if not Path(path).exists()))
 
 
 def _files(preset: str) -> tuple[Path, Path]:
@@ -87,35 +90,79 @@ def _written(lock: Path) -> str:
     return "".join(f"{status.st_size} {status.st_mtime_ns} {status.st_ino}\n" for status in found)
 
 
-def unchanged(file: Path) -> list[Wanted] | None:
-    """Return what those stages of the dvc.yaml `file` build that DVC holds for unchanged, with all they need.
+def _is_known(text: str, lock: Path) -> bool:
+    """Return whether `remember` wrote `text`, and `dvc checkout` has put back nothing new since."""
+    written = _written(lock)
+    lost = text.removeprefix(written).splitlines()
+    return text.startswith(written) and not any(Path(path).exists() for path in lost if _has_no_record(path))
 
-    None if another DVC process is at work.
-    """
+
+def _tell(preset: str) -> str:
+    """Let Snakemake know which products are current and which are not; return why it could not, else ""."""
+    found = asked(target(Path(), preset or None))
+    if found is None:
+        return "another DVC is at work; wait for it, and run this again"
+    if said := _touch([stage.wanted for stage in found if stage.same], preset):
+        return said
+    jobs = Build(folder_of(preset)).jobs
+    for stage in found:
+        outputs = [path for path in stage.outputs if Path(path).is_file()]
+        if stage.changed and any(_has_no_record(path) or not _is_as_made(path, jobs) for path in outputs):
+            write_text(_record("incomplete", stage.wanted.output), '{"external_jobid": null}')
+    remember(preset)
+    return ""
+
+
+def _is_as_made(path: str, jobs: Mapping[str, Sequence[Made]]) -> bool:
+    """Return whether a file is what the last job wrote there."""
+    return file_sha256(Path(path)) in [made.digest for made in jobs.get(path, ())]
+
+
+class Asked(NamedTuple):
+    """What a stage builds: whether it has changed for DVC, or is the same with all it needs; its outputs."""
+
+    wanted: Wanted
+    changed: bool
+    same: bool
+    outputs: list[str]
+
+
+def asked(file: Path) -> list[Asked] | None:
+    """Return what DVC says of the stages of the dvc.yaml `file`; None if another DVC process is at work."""
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo
     from networkx import dfs_postorder_nodes
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
-    found: dict[Any, Wanted | None] = {}
+    changed: dict[Any, bool] = {}
+    same: set[Any] = set()
     try:
         with Repo() as repo, repo.lock:
             graph = repo.index.graph
             for stage in dfs_postorder_nodes(graph):  # what a stage needs comes before it
-                if stage.path_in_repo != file.as_posix() or not found.keys() >= set(graph[stage]):
+                if stage.path_in_repo != file.as_posix():
                     continue
-                if stage.name == code_digests.STAGE:
-                    found[stage] = None  # each stage's code is looked at below
-                    continue
+                # each stage's code is looked at by itself, not in the stage of all code
                 code = [dep for dep in stage.deps if code_digests.is_digests(dep.def_path)]
-                same = all(map(code_digests.is_recorded, code)) and not stage.changed()
-                if same and (wanted := wanted_by(stage)):
-                    found[stage] = wanted
+                changed[stage] = stage.name != code_digests.STAGE and (
+                    not all(map(code_digests.is_recorded, code)) or stage.changed()
+                )
+                if not changed[stage] and same >= set(graph[stage]):
+                    same.add(stage)
     except NotDvcRepoError:
         return []
     except DvcException:
         return None
-    return [wanted for wanted in found.values() if wanted]
+    here = Path().resolve()
+    return [
+        Asked(wanted, changed[stage], stage in same, [_below(here, out.fs_path) for out in stage.outs])
+        for stage in changed
+        if (wanted := wanted_by(stage))
+    ]
+
+
+def _below(here: Path, path: str) -> str:
+    return Path(path).relative_to(here).as_posix()
 
 
 def _touch(kept: Sequence[Wanted], preset: str) -> str:
@@ -126,7 +173,7 @@ def _touch(kept: Sequence[Wanted], preset: str) -> str:
     if not kept:
         return ""
     # Snakemake would not build what has no record either, so it would never see a change of its parameters
-    unknown = [output for _, output in kept if not _has_record(output)]
+    unknown = [output for _, output in kept if _has_no_record(output)]
     force = ["--forcerun", *unknown] if unknown else []
     call = snakemake_call(kept, preset, "--touch", "--quiet", "all", *force)
     with read_only():
@@ -134,23 +181,29 @@ def _touch(kept: Sequence[Wanted], preset: str) -> str:
     return done.stdout.strip() or "Snakemake failed" if done.returncode else ""
 
 
-def _has_record(output: str) -> bool:
-    """Return whether Snakemake recorded how a product was made; a long name counts as none."""
+def _has_no_record(output: str) -> bool:
+    """Return whether Snakemake neither recorded how a product was made nor marked it as unfinished."""
+    return not any(_record(kind, output).exists() for kind in ("metadata", "incomplete"))
+
+
+def _record(kind: str, output: str) -> Path:
+    """Return the file that Snakemake has of a product; a long name of one is cut into folders."""
     name = base64.urlsafe_b64encode(output.encode()).decode()
-    return len(name) < _LONGEST and Path(".snakemake/metadata", name).exists()
+    pieces = [name[at : at + _LONGEST] for at in range(0, len(name), _LONGEST)]
+    return Path(".snakemake", kind, *(f"@{piece}" for piece in pieces[:-1]), pieces[-1])
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Record in Snakemake what DVC holds for unchanged.")
     parser.add_argument("--preset", metavar="NAME", default="")
     preset = parser.parse_args(argv).preset
-    kept = unchanged(target(Path(), preset or None))
-    said = "another DVC is at work; wait for it, and run this again" if kept is None else _touch(kept, preset)
+    try:
+        said = _tell(preset)
+    except SignloomError as error:
+        said = str(error)
     if said:
         print(f"error: {said}", file=sys.stderr)
-        return 2
-    remember(preset)
-    return 0
+    return 2 if said else 0
 
 
 if __name__ == "__main__":

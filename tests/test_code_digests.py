@@ -1,14 +1,16 @@
 """DVC's stage `code` says of each stage what code it has."""
 
+import base64
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from engines import code_digests, dvc_stage
+from engines import code_digests, dvc_stage, restored
 from engines.dvc_stage import certainly_differs
-from engines.restored import unchanged
+from engines.restored import asked
+from signloom.records import write_record
 from tests.test_import_closure import forget, project
 
 __all__ = ["project"]
@@ -98,7 +100,34 @@ def test_a_dvc_yaml_without_the_stage_writes_nothing(project: Path, text: str | 
 def test_changed_code_is_found_by_the_stages_that_have_it_and_by_no_others(built: Path) -> None:
     dvc("status", "--quiet")
     change(built / "signloom/two.py")
-    assert [wanted.rule for wanted in unchanged(Path("dvc.yaml")) or []] == ["rest"]
+    found = asked(Path("dvc.yaml")) or []
+    assert {stage.wanted.rule: stage.same for stage in found} == {"work": False, "rest": True}
+
+
+def test_what_dvc_put_back_of_other_code_is_marked_as_unfinished_and_what_a_job_made_is_not(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restored, "_touch", lambda kept, preset: "")
+    for stage in ("work", "rest"):
+        (built / f"workflow_scripts/{stage}.py").write_text("import json\n")
+    forget()
+    write_record(Path("build/records"), "rest", [Path("left.txt")])
+    metadata, unfinished = Path(".snakemake/metadata"), Path(".snakemake/incomplete")
+    metadata.mkdir(parents=True)
+    for name in ("made.txt", "left.txt"):  # of the last job, whose code was the same as now
+        (metadata / base64.urlsafe_b64encode(name.encode()).decode()).write_text("{}")
+    assert restored.main([]) == 0
+    marks = [base64.urlsafe_b64decode(path.name).decode() for path in unfinished.iterdir()]
+    assert marks == ["made.txt"]
+
+
+def test_a_product_that_dvc_puts_back_later_is_looked_at(built: Path) -> None:
+    lock, known = Path("dvc.lock"), Path(".snakemake/signloom_dvc/demo.txt")
+    (built / "made.txt").unlink()
+    restored.remember("")
+    assert restored._is_known(known.read_text(), lock)
+    dvc("checkout", "made.txt")
+    assert not restored._is_known(known.read_text(), lock)
 
 
 def test_what_other_code_made_is_not_recorded(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,7 +170,7 @@ def test_a_module_that_cannot_be_read_is_one_line(built: Path, capsys: pytest.Ca
 def test_asking_what_is_unchanged_writes_nothing(built: Path) -> None:
     before = (built / "build/code/work.txt").read_bytes()
     change(built / "signloom/two.py")
-    unchanged(Path("dvc.yaml"))
+    asked(Path("dvc.yaml"))
     assert (built / "build/code/work.txt").read_bytes() == before
 
 

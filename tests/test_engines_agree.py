@@ -163,6 +163,33 @@ def test_products_of_an_earlier_parameter_come_back_from_dvc_and_no_engine_makes
     assert_nothing_to_do(project)
 
 
+def test_an_older_product_that_dvc_puts_back_is_made_again_with_the_parameters_of_now(
+    project: Path,
+) -> None:
+    lock, model = project / "dvc.lock", project / "build/models/gloss/tcn_ctc/best.pth"
+    before, older = lock.read_bytes(), model.read_bytes()
+    change_params(project, {"train_gloss": {"epochs": 2}})
+    run(project, "snakemake", "--cores", "all")
+    adopt(project)
+    lock.write_bytes(before)
+    run(project, "dvc", "checkout")
+    assert model.read_bytes() == older
+    jobs = jobs_of(project)
+    assert jobs["train_gloss"] == 1 and "pose_features" not in jobs
+
+
+def test_a_changed_table_is_noticed_where_snakemake_has_no_record_of_what_dvc_put_back(
+    project: Path,
+) -> None:
+    shutil.rmtree(project / ".snakemake")
+    shutil.rmtree(project / "build")
+    run(project, "dvc", "checkout")
+    table = pd.read_csv(project / TABLE, dtype=str)
+    table[1:].to_csv(project / TABLE, index=False)
+    jobs = jobs_of(project)
+    assert (jobs["sources"], jobs["manifest"], jobs["pose_features"]) == (1, 1, 1)
+
+
 def test_a_list_of_withdrawn_clips_that_arrives_is_noticed_by_both_engines(project: Path) -> None:
     listed = (project / TABLE).with_name("withdrawn.csv")
     listed.write_text("clip_id,signer_id,video_hash,withdrawn_on\n,s0,,2026-01-01\n", "utf-8")
