@@ -67,7 +67,7 @@ def notice_replaced(rules: Iterable[Any]) -> list[str]:
     known, warnings, now = _known_inputs(), [], time.time_ns()
     looked, files = known.get("looked", now), known.get("files", {})
     for path in paths:
-        mark, digest = _mark(path), files.get(path, [None, ""])[1]
+        mark, digest = mark_of(path), files.get(path, [None, ""])[1]
         if not mark or files.get(path, [None])[0] == mark:
             continue
         new = file_sha256(Path(path)) if Path(path).is_file() else ""
@@ -76,7 +76,7 @@ def notice_replaced(rules: Iterable[Any]) -> list[str]:
                 warnings.append(f"{path} was replaced by a file with an older time; `touch` it")
                 continue
             os.utime(path)
-        files[path] = [_mark(path), new]
+        files[path] = [mark_of(path), new]
     if _INPUTS.parent.is_dir():
         write_text(_INPUTS, json.dumps({"looked": now, "files": files}))
     return warnings
@@ -90,7 +90,8 @@ def _known_inputs() -> dict[str, Any]:
     return {}
 
 
-def _mark(path: str) -> list[int]:
+def mark_of(path: str) -> list[int]:
+    """Return what changes if a file is replaced: its time, its size and its inode; nothing if it is gone."""
     try:
         s = os.stat(path)  # noqa: PTH116, a Path for each of many files takes longer than the call
     except OSError:

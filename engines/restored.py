@@ -7,17 +7,18 @@ holds for unchanged, and builds the other products that are not what their last 
 
 import argparse
 import base64
+import json
 import logging
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from engines import code_digests
+from engines.build_folder import mark_of
 from engines.dvc_files import locked_of, target
 from engines.dvc_stage import Wanted, is_old, snakemake_call, wanted_by
 from signloom.errors import SignloomError
@@ -48,7 +49,7 @@ def is_read_only() -> bool:
 
 
 def follow(preset: str, table_digest: Callable[[Any], str]) -> None:
-    """Record in Snakemake what DVC holds for unchanged, if DVC has written files since the last time.
+    """Record in Snakemake what DVC holds for unchanged, if dvc.lock or products are others since last time.
 
     `preset` has the presets as `--config preset=` names them. `table_digest` returns "" for a table that
     cannot be built from: DVC does not see that a consent has ended.
@@ -58,7 +59,7 @@ def follow(preset: str, table_digest: Callable[[Any], str]) -> None:
         return
     if not (lock.exists() and lock.with_suffix(".yaml").exists()):
         return
-    if known.exists() and _is_known(known.read_text("utf-8"), lock):
+    if _is_known(known):
         return
     if not table_digest(None):
         return
@@ -74,27 +75,23 @@ def follow(preset: str, table_digest: Callable[[Any], str]) -> None:
 
 
 def remember(preset: str) -> None:
-    """Note that Snakemake knows of all products that dvc.lock has now, and which of them are not there."""
+    """Note that Snakemake knows of all products as they are, and of what dvc.lock has now."""
     lock, known = _files(preset)
-    outputs = [shlex.split(stage["cmd"], comments=True)[-1] for stage in locked_of(preset or None).values()]
-    write_text(known, _written(lock) + "".join(f"{path}\n" for path in outputs if not Path(path).exists()))
+    outputs = [out["path"] for stage in locked_of(preset or None).values() for out in stage.get("outs", [])]
+    # the times, because DVC may go back to what a file had before; dvc.yaml, because it may have been old
+    marks = {path: mark_of(path) for path in [str(lock), str(lock.with_suffix(".yaml")), *outputs]}
+    write_text(known, json.dumps(marks))
 
 
 def _files(preset: str) -> tuple[Path, Path]:
-    return target(Path(), preset or None).with_name("dvc.lock"), _KNOWN / f"{preset or 'demo'}.txt"
+    return target(Path(), preset or None).with_name("dvc.lock"), _KNOWN / f"{preset or 'demo'}.json"
 
 
-def _written(lock: Path) -> str:
-    # the time, because DVC may go back to what the file had before; dvc.yaml, because it may have been old
-    found = [path.stat() for path in (lock, lock.with_suffix(".yaml"))]
-    return "".join(f"{status.st_size} {status.st_mtime_ns} {status.st_ino}\n" for status in found)
-
-
-def _is_known(text: str, lock: Path) -> bool:
-    """Return whether `remember` wrote `text`, and `dvc checkout` has put back nothing new since."""
-    written = _written(lock)
-    lost = text.removeprefix(written).splitlines()
-    return text.startswith(written) and not any(Path(path).exists() for path in lost if _has_no_record(path))
+def _is_known(known: Path) -> bool:
+    """Return whether all files are those of the last `remember`; a damaged note of it counts as none."""
+    with suppress(OSError, ValueError):
+        return all(mark_of(path) == mark for path, mark in json.loads(known.read_bytes()).items())
+    return False
 
 
 def _tell(preset: str) -> str:

@@ -170,12 +170,21 @@ def test_an_older_product_that_dvc_puts_back_is_made_again_with_the_parameters_o
     before, older = lock.read_bytes(), model.read_bytes()
     change_params(project, {"train_gloss": {"epochs": 2}})
     run(project, "snakemake", "--cores", "all")
-    adopt(project)
-    lock.write_bytes(before)
-    run(project, "dvc", "checkout")
+    run(project, "dvc", "checkout", "--force")  # to what dvc.lock has, below records of two epochs
     assert model.read_bytes() == older
+    assert jobs_of(project)["train_gloss"] == 1
+    run(project, "snakemake", "--cores", "all")
+    adopt(project)
+    after = lock.read_bytes()
+    lock.write_bytes(before)
+    assert jobs_of(project) == {}
+    run(project, "dvc", "checkout")
     jobs = jobs_of(project)
     assert jobs["train_gloss"] == 1 and "pose_features" not in jobs
+    lock.write_bytes(after)
+    jobs_of(project)  # a look, before DVC puts back what that lock has
+    run(project, "dvc", "checkout")
+    assert_nothing_to_do(project)
 
 
 def test_a_changed_table_is_noticed_where_snakemake_has_no_record_of_what_dvc_put_back(
