@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from engines.import_closure import code_of
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of three modules, in which nothing is remembered yet."""
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project of three modules, in which nothing is remembered yet, and of which nothing is later."""
     files = {
         "workflow_scripts/__init__.py": "",
         "workflow_scripts/work.py": "from signloom.one import f\n\nf()\n",
@@ -28,7 +29,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / ".snakemake").mkdir()
     monkeypatch.chdir(tmp_path)
     forget()
-    return tmp_path
+    yield tmp_path
+    forget()
 
 
 def forget() -> None:
