@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from signloom.evaluation import misfit
 from signloom.evaluation.misfit import (
@@ -137,3 +141,22 @@ def test_clips_of_every_length_become_as_many_frames(length: int) -> None:
     times = np.linspace(0, length - 1, 16)
     expected = np.stack([np.interp(times, range(length), column) for column in rows.T], axis=1)
     np.testing.assert_allclose(resampled(rows, 16), expected)
+
+
+def test_labels_of_one_clip_are_compared_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[int] = []
+    real = misfit._nearest_mean
+    monkeypatch.setattr(misfit, "_nearest_mean", lambda apart: called.append(1) or real(apart))
+    points = np.random.default_rng(0).normal(size=(200, 3))
+    labels = np.r_[np.arange(150), np.arange(50)]
+    fit = fit_of(points, labels, points, labels, np.arange(200))
+    assert len(called) == 2, "once for labels of one clip, once for those of two"
+    apart = np.linalg.norm(points[:, None] - points, axis=2)
+    np.testing.assert_allclose(fit.own[:50], np.diag(apart[:50, 150:]), atol=1e-9)
+
+
+@given(values=st.lists(st.sampled_from([0.0, 1.0, 2.0, math.inf]), max_size=12), count=st.integers(1, 14))
+def test_the_first_of_equal_distances_comes_first(values: list[float], count: int) -> None:
+    distances = np.array(values)
+    want = np.argsort(distances, kind="stable")[:count]
+    assert misfit._first(distances, count).tolist() == want.tolist()

@@ -80,8 +80,7 @@ def fit_of(
     `frames`, the nearest CANDIDATES, and the nearest of the own label, are compared by warping, the others
     not at all.
     """
-    count, names = len(queries), np.unique(gallery_labels)
-    members = [np.flatnonzero(gallery_labels == name) for name in names]
+    count, (names, members) = len(queries), _members(gallery_labels)
     own, other, first = np.full((3, count), np.nan)
     label, nearest = np.full(count, -1, np.int64), np.full((count, SHOWN), -1, np.intp)
     own_clip, other_clip = np.full((2, count), -1, np.intp)
@@ -95,13 +94,15 @@ def fit_of(
             apart[np.arange(len(rows)), own_rows[rows]] = np.inf
         if frames:
             apart = _warped(queries[rows], labels[rows], gallery, gallery_labels, apart, frames)
-        to_label = np.stack([_nearest_mean(apart[:, these]) for these in members], axis=1)
+        to_label = np.empty((len(rows), len(names)))
+        for places, these in members:
+            to_label[:, places] = _nearest_mean(apart[:, these])
         right = labels[rows][:, None] == names
         mine = np.where(right, to_label, np.inf).min(1)
         rest = np.where(right, np.inf, to_label)
         own[rows], other[rows] = _known(mine), _known(rest.min(1))
         label[rows] = np.where(np.isfinite(rest.min(1)), names[rest.argmin(1)], -1)
-        shown = np.argsort(apart, axis=1, kind="stable")[:, :SHOWN]
+        shown = np.stack([_first(row, SHOWN) for row in apart])
         near = np.take_along_axis(apart, shown, axis=1)
         nearest[rows, : shown.shape[1]] = np.where(np.isfinite(near), shown, -1)
         first[rows] = near[:, 0]
@@ -146,8 +147,8 @@ def _warped(
     found = np.full(apart.shape, np.inf)
     for row, (query, label) in enumerate(zip(queries.astype(np.float64), labels, strict=True)):
         mine = np.flatnonzero(gallery_labels == label)
-        mine = mine[np.argsort(apart[row, mine], kind="stable")[: NEAREST + 1]]
-        near = np.union1d(np.argsort(apart[row], kind="stable")[:CANDIDATES], mine)
+        mine = mine[_first(apart[row, mine], NEAREST + 1)]
+        near = np.union1d(_first(apart[row], CANDIDATES), mine)
         near = near[np.isfinite(apart[row, near])]
         if not len(near):  # the clip itself is all there is
             continue
@@ -171,12 +172,38 @@ def _distances(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> Floa
     return result
 
 
+def _members(labels: Ids) -> tuple[Ids, list[tuple[Rows, Rows]]]:
+    """Return the distinct `labels` (N,), and for each number n of clips that labels have, two arrays.
+
+    They are the places (K,) of those labels among the distinct ones, and the rows (K, n) of their clips. Most
+    sentences of a large corpus have one clip, so that to go through labels one by one would take long.
+    """
+    order = np.argsort(labels, kind="stable")
+    names, start, sizes = np.unique(labels[order], return_index=True, return_counts=True)
+    found = []
+    for size in np.unique(sizes):
+        places = np.flatnonzero(sizes == size)
+        found.append((places, order[start[places][:, None] + np.arange(size)]))
+    return names, found
+
+
+def _first(distances: Floats, count: int) -> Rows:
+    """Return the places of the `count` smallest of `distances` (N,), of all if there are fewer, in order.
+
+    Of equal ones the first comes first, as if all were sorted.
+    """
+    if count >= len(distances):
+        return np.argsort(distances, kind="stable")
+    near = np.flatnonzero(distances <= np.partition(distances, count - 1)[count - 1])
+    return near[np.argsort(distances[near], kind="stable")[:count]]
+
+
 def _nearest_mean(apart: Floats) -> Floats:
-    """Return the mean (Q,) of the up to NEAREST smallest finite distances in `apart` (Q, M), inf if none."""
-    few = np.sort(apart, axis=1)[:, :NEAREST]
+    """Return the mean (...) of the up to NEAREST smallest finite of `apart` (..., M), inf if none."""
+    few = np.sort(apart, axis=-1)[..., :NEAREST]
     there = np.isfinite(few)
-    total = np.where(there, few, 0.0).sum(1)
-    return np.where(there.any(1), total / np.maximum(there.sum(1), 1), np.inf)
+    total = np.where(there, few, 0.0).sum(-1)
+    return np.where(there.any(-1), total / np.maximum(there.sum(-1), 1), np.inf)
 
 
 def _nearest_of(apart: Floats, labels: Ids, to: Ids) -> Rows:
