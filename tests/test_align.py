@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,33 @@ from signloom.params.evaluation import EvaluationParams
 from workflow_scripts import align as stage
 
 RIVALS = ["equal_shares", "mean_lengths"]
+
+
+MANY_CLIPS = """
+import numpy as np, pandas as pd, resource, torch
+from types import SimpleNamespace
+from signloom.evaluation import align
+names = [f"clip{number:04}" for number in range(1600)]
+def batches(rows, clips, size, label):
+    for start in range(0, 1600, 16):  # every batch needs more room than the one before it
+        yield range(start, start + 16), None, torch.full((16,), 10 + start // 16)
+def scores(trained, features, lengths):
+    heads = torch.randn(16, int(lengths[0]), 2000).index_fill(2, torch.tensor([0]), -9.0)
+    return SimpleNamespace(log_probs=heads.log_softmax(2))
+align.clip_batches, align.Encoded = batches, SimpleNamespace(by=scores)
+rows = SimpleNamespace(length_s=lambda clip: 4.0, input_times=lambda clip: np.linspace(0, 4, 9))
+splits = pd.DataFrame({"clip_id": names, "sentence_id": 0, "split": "train"})
+lines = pd.DataFrame({"gloss": "A B A B", "signer_id": "s", "gloss_times": ""}, index=names)
+trained = SimpleNamespace(vocabulary=["", "", "", "A", "B"])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+align.align_clips(trained, rows, splits, lines, 16, 0.0)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1000)
+"""
+
+
+def test_memory_does_not_grow_with_the_number_of_clips() -> None:
+    done = subprocess.run([sys.executable, "-c", MANY_CLIPS], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 250, "MB; the scores of all clips are 770 MB, those of the largest batch 14"
 
 
 @pytest.fixture(scope="module")

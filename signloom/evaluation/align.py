@@ -56,22 +56,19 @@ def align_clips(
     known = lines[lines["gloss"] != ""]
     number_of = {gloss: number for number, gloss in enumerate(trained.vocabulary)}
     names = [clip for clip in sorted(split_of) if clip in known.index]
-    tables = []
+    # plain rows: small arrays that stay would keep the room between them, once large scores, from being used
+    found: list[tuple[Any, ...]] = []
     for places, features, lengths in clip_batches(rows, names, batch_size, "align"):
         log_probs = Encoded.by(trained, features, lengths).log_probs.cpu().numpy()
-        for place, length, found in zip(places, lengths.tolist(), log_probs, strict=True):
+        for place, length, heard in zip(places, lengths.tolist(), log_probs, strict=True):
             clip = signed_clip(names[place], known.loc[names[place]], rows)
             ids = [number_of.get(gloss, UNK) for gloss in clip.glosses]
-            signed = place_glosses(found[:length], ids, BLANK)
-            table = _table(clip, signed, rows.input_times(clip.clip_id), delay_s)
-            if signed is None:
-                table["reason"] = f"too_short: {length} rows, needs {rows_needed(tuple(ids))}"
-            table.insert(1, "split", split_of[clip.clip_id])
-            table.insert(2, "signer_id", known.loc[clip.clip_id, "signer_id"])
-            tables.append(table)
-    empty = pd.DataFrame(columns=COLUMNS)
-    joined = pd.concat(tables, ignore_index=True)[COLUMNS] if tables else empty
-    return joined.sort_values(["clip_id", "number"], ignore_index=True)
+            signed = place_glosses(heard[:length], ids, BLANK)
+            reason = f"too_short: {length} rows, needs {rows_needed(tuple(ids))}" if signed is None else ""
+            about = split_of[clip.clip_id], known.loc[clip.clip_id, "signer_id"]
+            found += _rows(clip, about, signed, rows.input_times(clip.clip_id), delay_s, reason)
+    table = pd.DataFrame(found, columns=COLUMNS)
+    return table.sort_values(["clip_id", "number"], ignore_index=True)
 
 
 def signed_clip(clip_id: str, line: pd.Series[str], rows: GlossRows) -> Signed:
@@ -85,20 +82,27 @@ def signed_clip(clip_id: str, line: pd.Series[str], rows: GlossRows) -> Signed:
     return Signed(clip_id, glosses, truth, rows.length_s(clip_id))
 
 
-def _table(clip: Signed, places: list[Place] | None, times: Floats, delay_s: float) -> pd.DataFrame:
-    """Return the rows of a clip in the table, without split and signer."""
+def _rows(
+    clip: Signed,
+    about: tuple[str, str],
+    places: list[Place] | None,
+    times: Floats,
+    delay_s: float,
+    reason: str,
+) -> list[tuple[Any, ...]]:
+    """Return the rows of a clip in the table; `about` is its split and its signer."""
     count = len(clip.glosses)
     found = np.full((count, 2), np.nan)
     if places is not None:
         found = to_seconds(places, times, clip.length_s, delay_s)
     scores = [np.nan] * count if places is None else [place.score for place in places]
     truth = clip.truth if len(clip.truth) else np.full((count, 2), np.nan)
-    columns = {"start_s": found[:, 0], "end_s": found[:, 1], "score": scores}
-    columns |= {"true_start_s": truth[:, 0], "true_end_s": truth[:, 1], "length_s": [clip.length_s] * count}
     # what differs between processors is far below a millisecond
-    numbers = {name: np.round(np.asarray(values, np.float64), 4) for name, values in columns.items()}
-    about = {"clip_id": clip.clip_id, "number": range(count), "gloss": clip.glosses}
-    return pd.DataFrame({**about, **numbers, "reason": ""})
+    numbers = np.round(np.column_stack([found, scores, truth, np.full(count, clip.length_s)]), 4).tolist()
+    return [
+        (clip.clip_id, *about, number, gloss, *values, reason)
+        for number, (gloss, values) in enumerate(zip(clip.glosses, numbers, strict=True))
+    ]
 
 
 def score_times(table: pd.DataFrame, splits: pd.DataFrame, params: EvaluationParams) -> dict[str, Any]:
