@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from demo_params import section
 from timed_glosses import Inputs, run_stage, write_timed
 
 from signloom.evaluation.align import COLUMNS, score_times
-from signloom.evaluation.gloss_shares import MeanLengths, Signed, equal_shares
+from signloom.evaluation.gloss_shares import MeanLengths, Signed, equal_shares, signed_clips
 from signloom.params.evaluation import EvaluationParams
 from workflow_scripts import align as stage
 
@@ -46,6 +47,19 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1000)
 def test_memory_does_not_grow_with_the_number_of_clips() -> None:
     done = subprocess.run([sys.executable, "-c", MANY_CLIPS], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 250, "MB; the scores of all clips are 770 MB, those of the largest batch 14"
+
+
+def test_the_clips_of_a_large_table_are_read_within_a_second() -> None:
+    count = 5000
+    table = pd.DataFrame({"clip_id": [f"{n // 2:04}" for n in range(2 * count)], "gloss": ["A", "B"] * count})
+    table = table.assign(true_start_s=0.5, true_end_s=np.nan, length_s=2.0)
+    table.loc[:1, "true_end_s"] = 1.0
+    begun = time.process_time()
+    found = signed_clips(table)
+    assert time.process_time() - begun < 1
+    assert list(found) == sorted(found) and len(found) == count
+    assert found["0000"].glosses == found["4999"].glosses == ("A", "B")
+    assert found["0000"].truth.tolist() == [[0.5, 1.0]] * 2 and found["4999"].truth.shape == (0, 2)
 
 
 @pytest.fixture(scope="module")

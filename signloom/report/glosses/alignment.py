@@ -84,10 +84,12 @@ def _all_times(table: pd.DataFrame, clips: Mapping[str, Signed]) -> Times:
     training = [clip for clip in clips.values() if split[clip.clip_id] == "train" and len(clip.truth)]
     lengths = MeanLengths(training) if training else None
     found: Times = {}
-    for clip_id, rows in table[table["start_s"].notna()].groupby("clip_id"):
+    aligned = table[table["start_s"].notna()]
+    edges = aligned[["start_s", "end_s"]].to_numpy(np.float64)
+    for clip_id, rows in sorted(aligned.groupby("clip_id").indices.items()):
         clip = clips[str(clip_id)]
         times = {TRUTH: clip.truth} if len(clip.truth) else {}
-        times[ALIGNED] = rows[["start_s", "end_s"]].to_numpy(np.float64)
+        times[ALIGNED] = edges[rows]
         if lengths is not None:
             times[BY_LENGTH] = lengths.share(clip)
         found[str(clip_id)] = {**times, EQUAL: equal_shares(clip)}
