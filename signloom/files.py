@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import io
 import json
@@ -29,9 +30,7 @@ _UNIX = 3  # of the systems that a zip file can name
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success the file is synced and renamed to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    name = os.fsencode(path.name)
-    short = path.name if len(name) < _LONG_NAME else hashlib.sha256(name).hexdigest()
-    part = path.with_name(f".{short}.{os.getpid()}.part")
+    part = path.with_name(f".{_short(path)}.{os.getpid()}.part")
     try:
         yield part
         with part.open("rb") as written:
@@ -39,6 +38,17 @@ def atomic(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_parts(path: Path) -> None:
+    """Delete what killed processes left of `path`; nobody else may be at work on it."""
+    for part in path.parent.glob(f".{glob.escape(_short(path))}.[0-9]*.part"):
+        part.unlink()
+
+
+def _short(path: Path) -> str:
+    name = os.fsencode(path.name)
+    return path.name if len(name) < _LONG_NAME else hashlib.sha256(name).hexdigest()
 
 
 def remove_folder(folder: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from signloom.errors import SignloomError
-from signloom.files import remove_folder
+from signloom.files import remove_folder, write_text
 from signloom.params.base import RunParams, Section
 from signloom.params.evaluation import RetrievalParams
 from signloom.params.gloss import TcnParams
@@ -105,6 +105,21 @@ def test_a_job_waits_for_one_that_outlived_its_engine_and_writes_its_own(
     assert (tmp_path / "best.pth").read_text() == "new"
     said = f"test_job: waiting for process {os.getpid()} on "
     assert said in (told := capsys.readouterr().err) and f"at work on {tmp_path}/best.pth" in told
+
+
+def test_what_a_kill_left_of_an_output_is_deleted_and_of_others_is_not(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom signloom.files import atomic\n"
+        "with atomic(Path(sys.argv[1])) as part:\n    part.write_text('half')\n    os.kill(os.getpid(), 9)\n"
+    )
+    names = ["[s1] 0*.npy", "0.npy", "n" * 240]
+    for name in names:
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], check=False)
+    assert len(list(tmp_path.glob(".*.part"))) == 3
+    for name in (names[0], names[2]):
+        line = ["--output", f"rows={tmp_path / name}", "--scratch", str(tmp_path / "scratch")]
+        assert entry_point(lambda job: write_text(job.output("rows"), "whole"))(line) == 0
+    assert [part.name.split(".")[1] for part in tmp_path.glob(".*.part")] == ["0"]
 
 
 def test_outputs_that_another_build_deleted_are_named(

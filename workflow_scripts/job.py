@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from signloom.console import run_program
 from signloom.disk import disk_error
 from signloom.errors import SignloomError
-from signloom.files import file_sha256, hash_files, write_text
+from signloom.files import file_sha256, hash_files, remove_parts, write_text
 from signloom.native_stderr import only_errors
 from signloom.params.base import Section
 from signloom.records import write_record
@@ -150,6 +150,9 @@ class Job:
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
+            # a kill leaves what it cut off, which may be as large as a product
+            for path in (path for paths in self.outputs.values() for path in paths):
+                remove_parts(path)
             yield
 
     def sign(self) -> None:
