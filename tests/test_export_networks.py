@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -23,7 +24,7 @@ from signloom.export.clip_networks import (
     spread,
 )
 from signloom.export.metrics import headlines
-from signloom.export.network_files import Port, to_onnx, to_torchscript
+from signloom.export.network_files import Port, to_int8, to_onnx, to_torchscript
 from signloom.export.sources import relative
 from signloom.features.gloss_rows import GlossRows, Rows
 from signloom.features.pose.position_features import presence
@@ -93,6 +94,24 @@ def test_the_recurrent_encoder_is_exported_for_every_length(
         found = session.run(None, {"sequence": features[None], "mask": mask[None].astype(np.int8)})
         np.testing.assert_allclose(found[0], encoded.embedding.numpy(), atol=1e-6)
         np.testing.assert_allclose(found[1], encoded.frames.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("encoder", ["transformer", "gru_attention", "tcn"])
+def test_weights_in_8_bits_are_of_the_kind_that_every_runtime_multiplies(encoder: str) -> None:
+    torch.manual_seed(0)
+    config = Sign2TextConfig(
+        vocab_size=9, pad_id=0, bos_id=1, eos_id=2, text_dim=4, encoder=encoder, width=32, heads=2, layers=1,
+        feedforward=32, decoder_layers=2, embedding_dim=16, seq_len=8,
+    )  # fmt: skip
+    network = EncoderNetwork(Sign2Text(config), torch.randn(540), torch.rand(540) + 0.5).eval()
+    outputs = [Port("embedding", ("batch", 16)), Port("frames", ("batch", "kept", network.model.frame_dim))]
+    exact = to_onnx(for_onnx(network), EXAMPLE, CLIPS, outputs)
+    small = to_int8(exact)
+    assert "cosine to 32 bits" in checks.check_int8("int8", small, exact, [batch([3]), batch([1, 5, 30])])
+    graph = onnx.load_from_string(small).graph
+    kind = {weights.name: weights.data_type for weights in graph.initializer}
+    read = [node.input[1] for node in graph.node if node.op_type in ("MatMulInteger", "ConvInteger")]
+    assert read and {kind[name] for name in read} == {onnx.TensorProto.UINT8}
 
 
 def test_a_decoder_of_glosses_is_exported_with_what_finds_them() -> None:

@@ -69,7 +69,8 @@ def to_int8(model: bytes) -> bytes:
     """Return the ONNX file `model` with the weights of its matrix products in 8 bits.
 
     Activations are quantised at run time. One bit of the weights stays unused, because processors without
-    VNNI add products in 16 bits and would overflow.
+    VNNI add products in 16 bits and would overflow. Weights are unsigned, because ONNX Runtime before 1.24
+    has no convolution with signed ones.
     """
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "int8.onnx"
@@ -78,7 +79,7 @@ def to_int8(model: bytes) -> bytes:
             path,
             per_channel=True,
             reduce_range=True,
-            weight_type=QuantType.QInt8,
+            weight_type=QuantType.QUInt8,
         )
         return _clean(onnx.load(path))
 
