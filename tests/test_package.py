@@ -116,7 +116,7 @@ def test_the_bare_package_says_which_extra_videos_need(
     done = run(bare / "signloom", *command, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ") and 'pip install "signloom[video]"' in line
+    assert line.startswith("error: ") and 'pip install ".[video]" in a clone of Signloom' in line
 
 
 def test_the_version_stands_once(bare: Path, root: Path, tmp_path: Path) -> None:

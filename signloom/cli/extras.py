@@ -61,5 +61,5 @@ def _need(command: str, what: str, modules: tuple[str, ...], extra: str) -> None
     if missing:
         raise SignloomError(
             f"{command}: {what} need packages that are not installed ({', '.join(missing)}); "
-            f'run pip install "signloom[{extra}]"'
+            f'run pip install ".[{extra}]" in a clone of Signloom'
         )

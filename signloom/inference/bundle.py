@@ -41,11 +41,12 @@ class Bundle:
     A file is read when it is asked for, and compared with the manifest that the bundle was opened with.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         """Compare every file with the manifest.
 
         Raises SignloomError with the file's name if it is changed, missing or not in the manifest.
         """
+        path = Path(path)
         self.path, self._place = path, path.absolute()  # messages name the path as it was given
         if not path.exists():
             raise SignloomError(f"{path} does not exist; give sign_encoder_bundle.zip, or its folder")
@@ -138,7 +139,9 @@ class Bundle:
         if not self._zipped:
             files = (path for path in self._place.rglob("*") if path.is_file())
             names = [path.relative_to(self._place) for path in files]
-            return frozenset(name.as_posix() for name in names if "__pycache__" not in name.parts)
+            # a desktop leaves hidden files in a folder that somebody looks at
+            own = [name for name in names if "__pycache__" not in name.parts and name.name[0] != "."]
+            return frozenset(name.as_posix() for name in own)
         try:
             with zipfile.ZipFile(self._place) as file:
                 listed = [name for name in file.namelist() if not name.endswith("/")]  # folders hold nothing

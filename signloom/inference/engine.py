@@ -63,7 +63,12 @@ class SignEngine:
 
     @classmethod
     def load(
-        cls, path: Path, *, threads: int = 1, int8: bool = False, thresholds: gates.Thresholds | None = None
+        cls,
+        path: Path | str,
+        *,
+        threads: int = 1,
+        int8: bool = False,
+        thresholds: gates.Thresholds | None = None,
     ) -> Self:
         """Open a bundle, a zip file or a folder; `thresholds` replace its own.
 
@@ -372,14 +377,13 @@ class SignEngine:
     def _tokenizer(self) -> Any:
         """Return the tokenizer; without its package, print a note once and return None."""
         try:
-            from tokenizers import Tokenizer
+            from signloom.text.tokenizer import TextTokenizer
         except ImportError:
             print("no decoded sentences: install the package tokenizers to get them", file=sys.stderr)
             return None
-        from signloom.text.tokenizer import TextTokenizer
-
         with self.bundle.fits("tokenizer.json"):
-            return TextTokenizer(Tokenizer.from_str(self.bundle.read("tokenizer.json").decode()))
+            content = self.bundle.read("tokenizer.json").decode()
+            return TextTokenizer.parse(content, f"{self.bundle.path}: tokenizer.json")
 
 
 def _finite(motion: float | None) -> float | None:

@@ -5,7 +5,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Self
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, __version__, decoders, models, pre_tokenizers, processors, trainers
 
 from signloom.errors import SignloomError
 
@@ -37,7 +37,18 @@ class TextTokenizer:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read tokenizer.json."""
-        return cls(Tokenizer.from_str(path.read_text("utf-8")))
+        return cls.parse(path.read_text("utf-8"), str(path))
+
+    @classmethod
+    def parse(cls, text: str, name: str) -> Self:
+        """Return the tokenizer of the `text` of file `name`; raises SignloomError if it cannot be read."""
+        try:
+            tokenizer = Tokenizer.from_str(text)
+        except Exception as error:  # the package has no class of its own for its errors
+            raise SignloomError(
+                f"{name} cannot be read by tokenizers {__version__} ({error}); install a newer version of it"
+            ) from error
+        return cls(tokenizer)
 
     def to_json(self) -> str:
         """Return the text of tokenizer.json; equal training sets give equal text."""
