@@ -412,6 +412,27 @@ def test_an_older_python_is_told_which_one_a_bundle_needs(root: Path, exported: 
     assert needs in (exported.folder / "MODEL_CARD.md").read_text("utf-8")
 
 
+def test_the_model_card_in_a_bundle_says_how_to_use_it(root: Path, exported: Exported, clip: Path) -> None:
+    shutil.copy(exported.bundle, clip.parent / "sign_encoder_bundle.zip")
+    shutil.copy(clip, clip.parent / "CLIP.npz")
+    card = bytes(content_of(exported.bundle)["MODEL_CARD.md"]).decode()  # type: ignore[arg-type]
+    (example,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    (clip.parent / "own.py").write_text(example, "utf-8")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "own.py"],
+        capture_output=True,
+        text=True,
+        cwd=clip.parent,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("True ok ['Anna drinks tea.'")
+    oldest = re.search(r"onnxruntime>=([\d.]+)", (root / "pyproject.toml").read_text("utf-8"))
+    assert oldest and f"ONNX Runtime {oldest[1]} or later" in card
+
+
 def test_the_example_in_the_documentation_runs(
     exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
