@@ -16,8 +16,15 @@ import pytest
 
 from signloom.__main__ import main
 from signloom.evaluation.builds import read_build
-from signloom.evaluation.sign2text import NOT_DECODED
+from signloom.metrics.bootstrap import NOT_DECODED
 from tests.report_inputs import Page
+
+
+def test_builds_are_compared_without_pytorch() -> None:
+    code = "import sys; sys.modules['torch'] = None; import signloom.cli.compare"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
 
 RIGHT = "we drink water today"
 WRONG = "we drink tea today"

@@ -9,8 +9,8 @@ import pandas as pd
 
 from signloom.errors import SignloomError
 from signloom.evaluation.runs import SENTENCES, read_answers
-from signloom.evaluation.sign2text import NOT_DECODED
 from signloom.files import read_csv
+from signloom.metrics.bootstrap import NOT_DECODED
 from signloom.metrics.metric_files import meaningful
 from signloom.params.variants import VARIANTS
 from signloom.run_names import folder_after

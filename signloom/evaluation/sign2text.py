@@ -17,7 +17,7 @@ from signloom.evaluation.embed import encode_clips
 from signloom.features.shards import FeatureShards
 from signloom.metrics.alignment import alignment
 from signloom.metrics.bleu_and_chrf import bleu_score, bleu_stats, chrf_score, chrf_stats, signatures
-from signloom.metrics.bootstrap import NO_CLIP, Floats, entry, figure, mean_figure, ratio
+from signloom.metrics.bootstrap import NO_CLIP, NOT_DECODED, Floats, entry, figure, mean_figure, ratio
 from signloom.metrics.retrieval import rank_sentences
 from signloom.metrics.wer import WER_SIGNATURE, wer_multi_stats, wer_stats, words_of
 from signloom.models.trained_sign2text import TrainedEncoder
@@ -27,7 +27,6 @@ from signloom.text.vocabulary import Symbols
 
 Unit = npt.NDArray[np.float32]
 
-NOT_DECODED = "sign2text.task is signs: no sentence decoder is trained"
 _DECODED = ("wer", "wer_multi", "bleu4", "chrf", "exact", "nearest_wer", "nearest_bleu4", "wer_gain")
 _ALIGNED = ("inst_top1", "pos_sim", "neg_sim")
 

@@ -10,6 +10,7 @@ Floats = npt.NDArray[np.float64]
 Score = Callable[[Floats], Floats]
 
 NO_CLIP = "no clip in this data set"  # the reason of a figure without clips
+NOT_DECODED = "sign2text.task is signs: no sentence decoder is trained"  # of a figure of sentences
 _LEVEL = (2.5, 97.5)
 _CHUNK = 4_000_000  # resampled clips in memory at a time
 
