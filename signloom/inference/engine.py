@@ -377,10 +377,12 @@ class SignEngine:
     def _tokenizer(self) -> Any:
         """Return the tokenizer; without its package, print a note once and return None."""
         try:
-            from signloom.text.tokenizer import TextTokenizer
+            import tokenizers  # noqa: F401
         except ImportError:
             print("no decoded sentences: install the package tokenizers to get them", file=sys.stderr)
             return None
+        from signloom.text.tokenizer import TextTokenizer
+
         with self.bundle.fits("tokenizer.json"):
             content = self.bundle.read("tokenizer.json").decode()
             return TextTokenizer.parse(content, f"{self.bundle.path}: tokenizer.json")
