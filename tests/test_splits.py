@@ -60,6 +60,20 @@ def test_the_order_of_the_table_does_not_matter() -> None:
     assert make_splits(table, params).equals(make_splits(shuffled, params))
 
 
+@pytest.mark.parametrize("mode", ["clip", "sentence", "signer"])
+def test_a_clip_or_signer_that_comes_brings_no_old_clip_from_the_test_into_training(mode: str) -> None:
+    table, params = clips(200, 40, 8), section(SplitsParams, mode=mode)
+    before = make_splits(table, params).set_index("clip_id")["split"]
+    for new in range(1, 6):
+        come = clips(new * 5, 40, 1).assign(signer_id=f"new-{new}")
+        come["clip_id"] = [f"{clip}-{new}" for clip in come["clip_id"]]
+        come.loc[0, "sentence_id"] = 1000 + new
+        after = make_splits(pd.concat([table, come]), params).set_index("clip_id")["split"][before.index]
+        assert not ((before == "test") & (after == "train")).any()
+        # what is left of the old test is most of it, whichever names the new ones have
+        assert ((before == "test") & (after == "test")).sum() >= (before == "test").sum() * 0.5
+
+
 def test_unsigned_clips_never_train() -> None:
     table = clips(8)
     table.loc[0:3, "sentence_id"] = -1

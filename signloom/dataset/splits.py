@@ -1,5 +1,6 @@
 """Divide clips into train, val and test, and mark the sentences that training has seen."""
 
+import hashlib
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -253,9 +254,10 @@ def _share(
 
 
 def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsParams) -> Names:
-    """Assign shuffled sentences, signers or clips to test, then to val, until each has its share of clips.
+    """Assign sentences, signers or clips to test, then to val, until each has its share of clips.
 
-    A group with most of the clips that are left stays for training, which keeps at least one group.
+    Their order is that of a hash of their names and the seed, so that a new one moves few of the others. A
+    group with most of the clips that are left stays for training, which keeps at least one group.
     """
     key = f"{params.mode}_id"
     if params.mode == "signer":
@@ -269,7 +271,7 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
     split = np.full(len(clips), "train", dtype=object)
     groups = clips[key][signed].unique()
     sizes = clips[key][signed].value_counts().to_dict()
-    queue = np.random.default_rng(params.seed).permutation(sorted(groups)).tolist()
+    queue = sorted(groups, key=lambda group: hashlib.sha256(f"{params.seed}/{group}".encode()).digest())
     wanted = {name: round(share * signed.sum()) for name, share in _shares(params).items()}
     for number, (name, count) in enumerate(wanted.items(), 1):
         later = sum(count > 0 for count in list(wanted.values())[number:])
