@@ -368,6 +368,35 @@ def test_an_experiment_is_compared_with_a_folder(
     assert [clip["answer_b"] for clip in found["clips"]] == ["we drink juice today"] * 5
 
 
+def test_a_preset_at_a_revision_is_fetched_with_its_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def of_preset(text: str) -> str:
+        for place in ("build", "metrics"):
+            text = re.sub(rf"\b{place}(?=[/\"])", f"{place}/mine", text)
+        return text
+
+    root, dvc = tmp_path / "repository", (sys.executable, "-m", "dvc")
+    (root / "config/presets/mine").mkdir(parents=True)
+    run(root, "git", "init", "--quiet")
+    run(root, *dvc, "init", "--quiet")
+    (root / ".gitignore").write_text("/build\n")
+    (root / "say.py").write_text(of_preset(STAGE))
+    stages = of_preset(PIPELINE).replace("    deps", "    wdir: ../../..\n    deps")
+    (root / "config/presets/mine/dvc.yaml").write_text(stages)
+    for word in ("water", "tea"):
+        (root / "params.yaml").write_text(f"word: {word}\n")
+        run(root, *dvc, "repro", "--quiet", "config/presets/mine/dvc.yaml")
+        run(root, "git", "add", "--all")
+        run(root, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--message", word)
+    (root / "config/presets/mine.yaml").write_text("{}\n")
+    monkeypatch.chdir(root)
+    found = compared(capsys, "HEAD~1:mine", "mine")
+    row = found["rows"][0]
+    assert (row["metric"], row["a"], row["b"], row["seeds"]) == ("wer", 0.0, 0.2344, [2, 2])
+    assert found["figures"] == [{"figure": "sign2text test chrf", "a": 5.0, "b": 3.0}]
+
+
 def test_products_that_no_cache_has_are_named(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

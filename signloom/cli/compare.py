@@ -44,6 +44,7 @@ def as_tree(a: str, b: str, found: Comparison) -> dict[str, Any]:
 def find_build(name: str) -> Build:
     """Read the build `name`: a folder, a preset, or a revision or experiment, which DVC fetches.
 
+    The build of a preset at a revision is `revision:preset`.
     Raises SignloomError if there is none.
     """
     if Path(name).is_dir():
@@ -52,18 +53,20 @@ def find_build(name: str) -> Build:
     joined = folder_of(name)
     if preset_file(name).exists() or (Path("build") / joined / "predictions").is_dir():
         return read_build(Path("build") / joined)
+    # no revision of git has a colon
+    revision, _, preset = name.partition(":")
     with tempfile.TemporaryDirectory() as scratch:
-        return _fetched(name, Path(scratch))
+        return _fetched(revision, folder_of(preset), Path(scratch))
 
 
-def _fetched(revision: str, scratch: Path) -> Build:
-    folder = scratch / "build"
-    for path in ("metrics", "build/predictions"):
-        _dvc_get(path, revision, scratch)
-    for place in places(folder):
+def _fetched(revision: str, preset: str, scratch: Path) -> Build:
+    build = Path("build", preset)
+    for path in (Path("metrics", preset), build / "predictions"):
+        _dvc_get(path.as_posix(), revision, scratch)
+    for place in places(scratch / build):
         if place != Path():
-            _dvc_get(f"build/{place.as_posix()}/predictions", revision, scratch)
-    return read_build(folder)
+            _dvc_get((build / place / "predictions").as_posix(), revision, scratch)
+    return read_build(scratch / build)
 
 
 def _dvc_get(path: str, revision: str, scratch: Path) -> None:
@@ -75,5 +78,6 @@ def _dvc_get(path: str, revision: str, scratch: Path) -> None:
         said = re.search(r"^ERROR: (.*)", done.stderr, re.MULTILINE)
         raise SignloomError(
             f"compare: {revision}: {path}: {said[1] if said else done.stderr.strip()}; expected a folder, a "
-            "preset, or a git revision or DVC experiment with products in DVC's cache or remote (dvc push)"
+            "preset, or a git revision or DVC experiment (REVISION:PRESET for a preset's build) with "
+            "products in DVC's cache or remote (dvc push)"
         )
