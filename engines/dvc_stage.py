@@ -26,6 +26,7 @@ from engines.dvc_files import stages_of, target
 
 _MODULE = "engines.dvc_stage"
 _CODE_CHANGED = 2
+_INTERRUPTED = 130  # as shells count Ctrl-C
 # options that do not change which stages DVC runs
 _WITH_VALUE = {"-S", "--set-param", "-n", "--name", "-m", "--message"}
 _HARMLESS = {"-q", "--quiet", "-v", "-vv", "--verbose", "-k", "--keep-going"}
@@ -139,8 +140,18 @@ def asks_for_all(words: Sequence[str], file: str) -> bool:
 
 
 def snakemake(wanted: Sequence[Wanted], preset: str | None, *options: str) -> int:
-    """Build `wanted` with no rules but theirs, and return the exit status."""
-    return subprocess.run(snakemake_call(wanted, preset, *options)).returncode
+    """Build `wanted` with no rules but theirs, and return the exit status.
+
+    Ctrl-C reaches Snakemake too. It is waited for: it ends its jobs, and only then gives up its lock.
+    """
+    interrupted = False
+    with subprocess.Popen(snakemake_call(wanted, preset, *options)) as process:
+        while process.returncode is None:
+            try:
+                process.wait()
+            except KeyboardInterrupt:
+                interrupted = True
+    return _INTERRUPTED if interrupted else process.returncode
 
 
 def snakemake_call(wanted: Sequence[Wanted], preset: str | None, *options: str) -> list[str]:
@@ -183,6 +194,8 @@ def _build_with_others(own: Wanted, file: str, preset: str | None) -> int:
                     others = [stage for what, stage in done.items() if what != own]
                     record([stage for stage in others if _code_is_current(stage)])
             built.update(wanted)
+            if status == _INTERRUPTED:
+                return status
             if status and own in wanted:
                 return _status_of(own, own in done, wanted, preset, status)
             if status or not waiting:  # the error of another stage comes when its turn does
@@ -298,4 +311,7 @@ def _held(repo: Any, stages: Sequence[Any]) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)

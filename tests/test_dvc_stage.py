@@ -25,6 +25,15 @@ STAGES = {
     "both": ("two", ["b", "c"], ["e"]),
 }
 
+# Ctrl-C ends what started it, and itself only after a while
+SLOW_TO_END = """
+import os, pathlib, signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+os.kill(os.getppid(), signal.SIGINT)
+time.sleep(1)
+pathlib.Path("ended").touch()
+"""
+
 CODE = "build/code/one.txt"  # what DVC's stage `code` writes of a stage's modules
 
 
@@ -210,6 +219,29 @@ def test_what_waited_is_not_built_if_nothing_has_changed(repo: Repo, snakemake: 
     build(repo, *STAGES)
     assert dvc_stage.main(["one", "a"]) == 0  # DVC was asked for all, and a has the same content again
     assert snakemake.calls == [(["a"],)]
+
+
+def test_ctrl_c_waits_until_snakemake_has_ended_its_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def call(wanted: Sequence[Wanted], preset: str | None, *options: str) -> list[str]:
+        return [sys.executable, "-c", SLOW_TO_END]
+
+    monkeypatch.setattr(dvc_stage, "snakemake_call", call)
+    assert dvc_stage.snakemake([Wanted("one", "a")], None) == 130
+    assert Path("ended").exists()
+
+
+def test_ctrl_c_keeps_what_was_built_and_ends_without_a_further_call(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, snakemake: SimpleNamespace
+) -> None:
+    build_all = dvc_stage.snakemake
+    monkeypatch.setattr(dvc_stage, "snakemake", lambda *given: build_all(*given) and 130)
+    snakemake.failing = {"d", "e"}
+    assert dvc_stage.main(["one", "a"]) == 130
+    assert len(snakemake.calls) == 1 and unchanged(repo) == ["alone", "other"]
 
 
 @pytest.mark.parametrize(
