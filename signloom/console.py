@@ -5,21 +5,26 @@ import json
 import os
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Any, TextIO
 
 from signloom.cells import shown_lines
 
+_STDOUT = "standard output"
 _CLOSED_PIPE = 141  # as shells count a program that writes to a closed pipe: 128 + SIGPIPE
+_DISK = 2
+_STDERR = 2  # its descriptor
 
 
 def run_program(work: Callable[[], int]) -> int:
     """Return the exit code of `work`, a program that owns the standard streams of its process.
 
     What the encoding of standard output lacks is printed as an escape, and so is what would steer the
-    terminal. A reader that stops reading (`| head -1`) ends the program quietly.
+    terminal. A reader that stops reading (`| head -1`) ends the program quietly, and a full disk with a line.
     """
+    _open_closed()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
         sys.stdout = Visible(sys.stdout)
@@ -29,16 +34,37 @@ def run_program(work: Callable[[], int]) -> int:
         try:
             code = work()
         except SystemExit:  # as --help ends
-            _flush()
+            sys.stdout.flush()
             raise
-        _flush()
+        sys.stdout.flush()
     except BrokenPipeError:
         if not reader_gone():
             raise
-        # the interpreter flushes once more when it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_rest()
         return _CLOSED_PIPE
+    except OSError as error:
+        if error.filename != _STDOUT:
+            raise
+        print(f"error: {_STDOUT}: {error.strerror}; what was printed is not whole", file=sys.stderr)
+        _drop_rest()
+        return _DISK
     return code
+
+
+def _open_closed() -> None:
+    """Open standard streams that are closed to nothing: the next file would get their number, and chatter."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(number, True)
+    os.close(number)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(_STDERR, "w", encoding="utf-8", closefd=False)
+
+
+def _drop_rest() -> None:
+    # the interpreter flushes once more when it ends
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Visible(TextIOWrapper):
@@ -59,8 +85,22 @@ class Visible(TextIOWrapper):
 
     def write(self, text: str) -> int:
         """Write `text`; line feeds and tabs stay."""
-        super().write(shown_lines(text))
+        with self._named():
+            super().write(shown_lines(text))
         return len(text)
+
+    def flush(self) -> None:
+        """Write what is held back; an OSError names the stream."""
+        with self._named():
+            super().flush()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            error.filename = _STDOUT if self.fileno() == 1 else "standard error"
+            raise
 
 
 def bar_stream() -> TextIO:
@@ -85,8 +125,3 @@ def json_line(value: Any) -> str:
 def number_of(number: int, one: str, many: str) -> str:
     """Return `number` and the words that fit it: `1 row is`, `2 rows are`."""
     return f"{number} {one if number == 1 else many}"
-
-
-def _flush() -> None:
-    if sys.stdout is not None:  # as it is where a program is started with it closed
-        sys.stdout.flush()

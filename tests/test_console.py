@@ -167,6 +167,33 @@ def test_a_program_runs_with_standard_output_closed(root: Path) -> None:
     assert subprocess.run(program, cwd=root, capture_output=True).returncode == 0
 
 
+def test_a_program_whose_error_stream_is_closed_prints_no_errors_into_its_answer(root: Path) -> None:
+    code = STAGE.format("open(os.devnull).fileno() > 2 or os.abort(); raise SignloomError('wrong')")
+    code = code.replace("import os", "import os\nfrom signloom.errors import SignloomError")
+    program = [
+        "sh",
+        "-c",
+        '"$0" "$@" 2>&-',
+        sys.executable,
+        "-c",
+        code,
+        "--output",
+        f"csv={root}/build/x.csv",
+    ]
+    done = subprocess.run(program, cwd=root, stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout) == (2, "said\n")
+
+
+@pytest.mark.parametrize("print_it", ["print('more')", "print('more', flush=True)"])
+def test_an_answer_that_a_full_disk_cuts_off_is_one_line(root: Path, print_it: str) -> None:
+    code = STAGE.replace('    print("said", flush=True)\n', "").format(print_it)
+    command = ["-c", code, "--output", f"csv={root}/build/x.csv"]
+    with Path("/dev/full").open("wb") as full:
+        done = started(root, *command, stdout=full.fileno())
+    assert done.returncode == 2 and "error: " in done.stderr and "Traceback" not in done.stderr
+    assert "standard output: " in done.stderr
+
+
 def test_signloom_without_a_command_lists_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     said = capsys.readouterr()
