@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import shutil
 import threading
 import time
@@ -181,6 +183,20 @@ def downloadable(server: Server, content: bytes) -> BackboneSpec:
     server.content = content
     source = replace(BACKBONES["s3d"].weights, url=server.url, sha256=hashlib.sha256(content).hexdigest()[:8])
     return replace(BACKBONES["s3d"], weights=source)
+
+
+def test_a_folder_without_locks_does_for_several_readers(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    target = tmp_path / "weights.bin"
+    others = tmp_path / "weights.bin.part"
+    others.write_bytes(b"of a reader that is at work")
+    assert fetched(server, target) == SHA
+    assert target.read_bytes() == CONTENT and others.exists()
 
 
 def test_public_weights_are_downloaded_checked_and_cached(

@@ -31,8 +31,8 @@ def download(url: str, target: Path, sha256: str, pause_s: float = 1.0) -> str:
     if target.exists() and (digest := file_sha256(target)).startswith(sha256):
         return digest  # without the lock, because the folder may be read-only
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    with _lock(target.with_name(target.name + ".lock")):
+    with _lock(target.with_name(target.name + ".lock")) as locked:
+        part = target.with_name(target.name + (".part" if locked else f".{os.getpid()}.part"))
         if target.exists() and (digest := file_sha256(target)).startswith(sha256):
             return digest
         resumed = part.exists()
@@ -52,10 +52,15 @@ def download(url: str, target: Path, sha256: str, pause_s: float = 1.0) -> str:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def _lock(path: Path) -> Iterator[bool]:
+    """Hold the lock `path`; yield whether it holds: some file systems of clusters have no locks."""
     with path.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            locked = True
+        except OSError:
+            locked = False
+        yield locked
 
 
 def _complete(url: str, part: Path, target: Path, pause_s: float) -> str:
