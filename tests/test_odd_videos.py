@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -120,6 +121,51 @@ def test_a_file_of_matroska_that_was_cut_off_is_no_shorter_clip(tmp_path: Path, 
     assert why_unreadable(tmp_path / f"cut_{name}") == said
     with pytest.raises(VideoUnreadable, match=said):
         list(read_frames(tmp_path / f"cut_{name}"))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mp4", "libx264"), ("a.mov", "libx264"), ("a.avi", "mpeg4"), ("a.wmv", "wmv2")],
+)
+def test_a_file_that_was_cut_off_between_two_frames_is_no_shorter_clip(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    whole = write_beginning_with_its_header(tmp_path / name, 30, codec)
+    assert why_unreadable(whole) is None and len(list(read_frames(whole))) == 30
+    with av.open(str(whole)) as container:
+        ends = max(packet.pos for packet in container.demux(video=0) if packet.size)
+    data = whole.read_bytes()
+    cut = tmp_path / f"cut_{name}"
+    # as after a copy that was broken off, where what comes next would have been sound
+    cut.write_bytes(data[:ends])
+    said = rf"ends after {ends:,} of [0-9,]+ bytes; copy it again"
+    assert re.fullmatch(said, str(why_unreadable(cut)))
+    with pytest.raises(VideoUnreadable, match=said):
+        list(read_frames(cut))
+
+
+def test_a_film_whose_recorder_wrote_no_size_and_one_with_more_behind_it_are_whole(tmp_path: Path) -> None:
+    for name, codec in (("a.avi", "mpeg4"), ("a.mp4", "libx264"), ("a.wmv", "wmv2")):
+        path = write_beginning_with_its_header(tmp_path / name, 5, codec)
+        path.write_bytes(path.read_bytes() + b"\x00\x00\x10\x00free" + bytes(50))
+        assert why_unreadable(path) is None and len(list(read_frames(path))) == 5
+    avi = tmp_path / "a.avi"
+    for size in (b"\xff" * 4, bytes(4)):
+        data = avi.read_bytes()
+        avi.write_bytes(data[:4] + size + data[8:])
+        assert why_unreadable(avi) is None and len(list(read_frames(avi))) == 5
+
+
+def write_beginning_with_its_header(path: Path, count: int, codec: str) -> Path:
+    header = {"movflags": "faststart"} if path.suffix in (".mp4", ".mov") else {}
+    with av.open(str(path), "w", options=header) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.codec_context.max_b_frames = 0
+        for number in range(count):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
+        container.mux(stream.encode())
+    return path
 
 
 @pytest.mark.parametrize(("suffix", "packet"), [(".ts", 188), (".m2ts", 192)])
