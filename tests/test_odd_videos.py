@@ -15,7 +15,7 @@ from PIL import Image
 
 from signloom.dataset.headers import read_header
 from signloom.dataset.probe import frame_times, length_s, why_unreadable
-from signloom.video.decode import VideoUnreadable, read_frames
+from signloom.video.decode import VideoUnreadable, open_video, read_frames
 from tests.test_decode import picture, rotate_by_metadata, write_video
 from tests.videos import write_frames, write_pictures
 
@@ -257,3 +257,27 @@ def test_the_length_of_a_program_stream_is_that_of_its_pictures(tmp_path: Path) 
         container.mux(stream.encode())
     times = frame_times(file)
     assert length_s(file) == pytest.approx(times[-1] + 0.04, abs=1e-3) and len(times) == 100
+
+
+def test_a_recording_of_a_browser_has_the_rate_and_the_length_of_its_frames(tmp_path: Path) -> None:
+    # it says neither, and FFmpeg guesses 1000 frames a second
+    file = tmp_path / "recorded.webm"
+    times = np.cumsum([0, *np.random.default_rng(0).integers(20, 55, 59)])
+    with av.open(str(file), "w", options={"live": "1"}) as container:
+        stream = container.add_stream("libvpx", options={"deadline": "realtime"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.codec_context.time_base, stream.codec_context.framerate = Fraction(1, 1000), Fraction(0)
+        for number, time_ms in enumerate(times.tolist()):
+            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+            frame.pts, frame.time_base = time_ms, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with av.open(str(file)) as container:
+        assert container.duration is None and container.streams.video[0].guessed_rate == 1000
+    shown = float(np.median(np.diff(times)))
+    seconds, fps, size, _ = read_header(file, 25.0)
+    assert seconds == pytest.approx((times[-1] + shown) / 1000) and size == "96x64"
+    assert fps == pytest.approx(59_000 / times[-1])
+    with open_video(file) as video:
+        assert video.fps == fps
+        assert [frame.time_s for frame in video.frames()] == pytest.approx(times / 1000)

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from signloom.dataset.landmark_sources import Settings, kind_of, length_and_rate
 from signloom.dataset.probe import files_of, length_s
 from signloom.dataset.row_files import RowFiles
-from signloom.media import open_media
 from signloom.params.dataset import DatasetParams
 from signloom.video.decode import VideoUnreadable, open_video
 
@@ -34,8 +33,8 @@ def rows_header(rows: RowFiles, path: Path, fps: float) -> Header:
 def read_header(path: Path, folder_fps: float) -> Header:
     """Return the header of a video, or of a folder of frames with `folder_fps` frames a second."""
     if path.is_dir():
-        return Header(len(files_of(path)) / folder_fps, folder_fps, _size(path))
-    return _video_header(path) if path.is_file() else Header(*_NONE)
+        return Header(len(files_of(path)) / folder_fps, folder_fps, _first(path)[1])
+    return Header(length_s(path) or float("nan"), *_first(path)) if path.is_file() else Header(*_NONE)
 
 
 def landmarks_header(path: Path, dataset: DatasetParams) -> Header | None:
@@ -45,18 +44,11 @@ def landmarks_header(path: Path, dataset: DatasetParams) -> Header | None:
     return Header(*length_and_rate(path, Settings.of(dataset)), "")
 
 
-def _video_header(path: Path) -> Header:
-    with open_media(path) as container:
-        stream = container.streams.video[0]
-        fps = float(stream.average_rate or stream.guessed_rate or "nan")
-    return Header(length_s(path) or float("nan"), fps, _size(path))
-
-
-def _size(path: Path) -> str:
-    """Return the size at which the first picture is shown, upright and with square pixels."""
+def _first(path: Path) -> tuple[float, str]:
+    """Return the frame rate, and the size at which the first picture is shown: upright, of square pixels."""
     try:
         with open_video(path) as video:
             height, width = next(video.frames()).image.shape[:2]
+            return video.fps, f"{width}x{height}"
     except VideoUnreadable:
-        return ""
-    return f"{width}x{height}"
+        return float("nan"), ""

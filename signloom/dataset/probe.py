@@ -36,7 +36,10 @@ def why_unreadable(path: Path) -> str | None:
 
 
 def length_s(path: Path) -> float | None:
-    """Return the length of a video file in seconds as its header says it, or None if that is not known."""
+    """Return the length of a video file in seconds, or None if it is not known.
+
+    The header says it, or else the times of the frames.
+    """
     if not _is_video_file(path):
         return None
     try:
@@ -121,7 +124,8 @@ def _length_s(container: InputContainer) -> float | None:
     if stream.duration and stream.time_base:
         late = (stream.start_time or 0) - origin_of(container)
         return float((stream.duration + late) * stream.time_base)
-    return container.duration / av.time_base if container.duration else None
+    # a browser's recording does not say how long it is
+    return container.duration / av.time_base if container.duration else end_of(_times(container))
 
 
 def _times(container: InputContainer) -> NDArray[np.float64]:

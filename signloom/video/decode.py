@@ -23,6 +23,8 @@ from signloom.media import LACKS_END, cut_off, lacks_end, open_media, origin_of
 TIME_SLACK_S = 5e-4
 
 
+# of a recording that says no rate, as browsers make them, FFmpeg guesses a frame for every millisecond
+_TICKS = 1000
 _SLANT = 0.01  # of a matrix whose numbers were rounded, and of pixels that are nearly square
 
 
@@ -55,8 +57,7 @@ class _File:
         self._stream = container.streams.video[0]
         # several processes read clips in parallel; threads of the decoder would only compete with them
         self._stream.codec_context.thread_count = 1
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        self.fps = float(rate) if rate else math.nan
+        self.fps = self._rate()
         self._pixel = self._stream.sample_aspect_ratio
 
     def frames(self, start_s: float | None = None, end_s: float | None = None) -> Iterator[Frame]:
@@ -67,6 +68,15 @@ class _File:
         first_index, decoded = self._seek(packets, start_s) if packets and start_s else (0, self._decoded())
         shown = packets.times if packets and avi else []
         yield from _same_size(_within(self._timed(decoded, first_index, shown), start_s, end_s))
+
+    def _rate(self) -> float:
+        """Return the mean number of frames a second, or NaN if it is not known."""
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        if rate and rate < _TICKS:
+            return float(rate)
+        packets = self._packets()
+        lasts = (packets.times[-1] - packets.times[0]) * self._stream.time_base if packets else 0
+        return float((len(packets.times) - 1) / lasts) if packets and lasts else math.nan
 
     def _decoded(self) -> Iterator[Any]:
         return iter(self._container.decode(self._stream))
