@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from signloom.dataset.headers import read_header
-from signloom.dataset.probe import frame_times, length_s, why_unreadable
+from signloom.dataset.probe import end_of, frame_times, length_s, why_unreadable
 from signloom.video.decode import VideoUnreadable, open_video, read_frames
 from tests.test_decode import picture, rotate_by_metadata, write_video
 from tests.videos import write_frames, write_pictures
@@ -281,3 +282,27 @@ def test_a_recording_of_a_browser_has_the_rate_and_the_length_of_its_frames(tmp_
     with open_video(file) as video:
         assert video.fps == fps
         assert [frame.time_s for frame in video.frames()] == pytest.approx(times / 1000)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.0, 1.2), (0.6, 2.4), (0.96, 2.0)])
+def test_frames_that_a_phone_trimmed_away_do_not_count(tmp_path: Path, start: float, end: float) -> None:
+    # it changes the edit list alone (ISO 14496-12, section 8.6.6): length, and where it begins in the media
+    film = write_video(tmp_path / "film.mov", 75)
+    data = bytearray(film.read_bytes())
+    of_film, of_track = (
+        struct.unpack_from(">I", data, data.index(name) + 16)[0] for name in (b"mvhd", b"mdhd")
+    )
+    place = data.index(b"elst") + 12
+    _, begins = struct.unpack_from(">2I", data, place)
+    edit = round((end - start) * of_film), begins + round(start * of_track)
+    struct.pack_into(">2I", data, place, *edit)
+    film.write_bytes(bytes(data))
+    whole = list(read_frames(film))
+    assert len(whole) == round((end - start) * 25) == len(frame_times(film))
+    np.testing.assert_allclose(frame_times(film), [frame.time_s for frame in whole], atol=1e-6)
+    assert [length_s(film), end_of(frame_times(film))] == pytest.approx([end - start] * 2)
+    for begin in np.arange(0.03, end - start - 0.2, 0.19).tolist():
+        part = list(read_frames(film, begin, begin + 0.2))
+        expected = [frame for frame in whole if begin - 5e-4 <= frame.time_s < begin + 0.2 - 5e-4]
+        assert [frame.number for frame in part] == [frame.number for frame in expected]
+        assert all(np.array_equal(one.image, two.image) for one, two in zip(part, expected, strict=True))

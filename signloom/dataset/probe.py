@@ -130,7 +130,9 @@ def _length_s(container: InputContainer) -> float | None:
 
 def _times(container: InputContainer) -> NDArray[np.float64]:
     stream = container.streams.video[0]
-    times = [packet.pts for packet in container.demux(stream) if packet.size]
+    # a frame that was trimmed away is still there, and is not shown
+    shown = (packet for packet in container.demux(stream) if packet.size and not packet.is_discard)
+    times = [packet.pts for packet in shown]
     if any(time is None for time in times) or not stream.time_base:
         return np.empty(0)
     return np.sort((np.array(times, float) - origin_of(container)) * float(stream.time_base))
