@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,27 @@ def test_a_folder_for_each_sign_names_its_clips(tmp_path: Path) -> None:
         ["guten Tag/b", "guten Tag", "guten_Tag"],
         ["guten Tag/c", "guten Tag", "guten_Tag"],
     ]
+
+
+def test_signs_and_films_that_folders_leave_out_are_said(
+    new_project: Path, said: Callable[..., tuple[int, str, str]]
+) -> None:
+    names = [f"{sign}/{number}.mp4" for sign in ("book", "cat") for number in range(4)]
+    videos = write_videos(new_project / "data/mine", *names, "cat/session/9.mp4")
+    (videos / "dog").mkdir()
+    for name in ("dog/1.webp", "book/2.VOB", "book/notes.txt"):
+        (videos / name).write_bytes(b"x")
+    warnings: list[str] = []
+    rows = load_table("folders", videos, videos, warnings=warnings)
+    assert rows["video"].tolist() == names
+    sign = f"1 folder of a sign holds no clip, so the sign is left out; first {videos / 'dog'}"
+    films = f"3 films or folders are left out, first {videos / 'book/2.VOB'}; make it a video such as .mp4"
+    assert warnings[0] == sign and warnings[1].startswith(films) and len(warnings) == 2
+    code, out, _ = said("init", "data/mine")
+    assert code == 0
+    assert "not used  1 folder of a sign holds no clip, so the sign is left out; first data/mine/dog" in out
+    _, out, _ = said("check", "mine")
+    assert "look at: 1 folder of a sign holds no clip" in out and "look at: 3 films or folders" in out
 
 
 def test_folders_outside_the_videos_or_without_clips_are_refused(tmp_path: Path) -> None:

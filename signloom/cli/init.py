@@ -75,7 +75,7 @@ def init(folder: Path, name: str | None) -> int:
     contents = Contents.of(folder)
     found = understand(contents)
     own = None if found.corpus or not contents.clips else _rewritten(contents, name, found)
-    corpus = found.corpus or (own.corpus if own else understand_folders(contents))
+    corpus = found.corpus or (own.corpus if own else understand_folders(contents, found.notes))
     if corpus is None:
         raise SignloomError(_why_not(contents, found))
     tree, why = _preset(corpus, base)

@@ -131,13 +131,20 @@ def understand(contents: Contents) -> Understood:
     return Understood(None, list(notes), tiers)
 
 
-def understand_folders(contents: Contents) -> Corpus | None:
-    """Read the folder as folders named after signs; one folder alone names no signs, but holds videos."""
-    readings = [
-        best_reading("folders", folder, [contents.root], [], {}) for folder in _folders_of_signs(contents)
-    ]
-    corpora = [one for one in readings if one and len(set(one.present["sentence"])) > 1]
-    return max(corpora, key=lambda one: len(one.present), default=None)
+def understand_folders(contents: Contents, notes: list[str]) -> Corpus | None:
+    """Read the folder as folders named after signs; one folder alone names no signs, but holds videos.
+
+    Adds to `notes` what the reading leaves out.
+    """
+    best, left = None, dict[str, None]()
+    for folder in _folders_of_signs(contents):
+        said: dict[str, None] = {}
+        one = best_reading("folders", folder, [contents.root], [], said)
+        more = one and (best is None or len(one.present) > len(best.present))
+        if one and more and len(set(one.present["sentence"])) > 1:
+            best, left = one, said
+    notes += left
+    return best
 
 
 def best_reading(

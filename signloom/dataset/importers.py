@@ -59,7 +59,7 @@ IMPORTERS: dict[str, Importer] = {
     "elan": Importer(partial(read_elan, persons=[], warnings=[]), suffixes=[".eaf"], searches=True),
     "subtitles": Importer(read_subtitles, suffixes=SUFFIXES, searches=True),
     "bobsl": Importer(read_bobsl, found=bobsl_files),
-    "folders": Importer(read_folders, searches=True),
+    "folders": Importer(partial(read_folders, warnings=[]), searches=True),
     "fairseq": Importer(partial(read_fairseq, frame_rate=None), suffixes=[".tsv"], searches=True),
 }
 
@@ -152,7 +152,7 @@ def load_table(
 ) -> pd.DataFrame:
     """Return the rows of `table` as the importer called `importer` reads them.
 
-    Adds a line to `warnings` for whatever annotations are left out as a whole.
+    Adds a line to `warnings` for whatever annotations or clips are left out as a whole.
     Raises SignloomError if the table is missing, unreadable or lacks a column. If the table looks like one of
     another form, the error says only this.
     """
@@ -206,8 +206,11 @@ def _read(
 def _reader(
     importer: str, elan: Sequence[ElanTiers], frame_rate: float | None, warnings: list[str] | None
 ) -> Callable[[list[Path], Path], pd.DataFrame]:
+    said = [] if warnings is None else warnings
     if importer == "elan":
-        return partial(read_elan, persons=list(elan), warnings=[] if warnings is None else warnings)
+        return partial(read_elan, persons=list(elan), warnings=said)
+    if importer == "folders":
+        return partial(read_folders, warnings=said)
     if importer == "fairseq":
         return partial(read_fairseq, frame_rate=frame_rate)
     return IMPORTERS[importer].read if importer in IMPORTERS else partial(read_mapped, _form(importer))

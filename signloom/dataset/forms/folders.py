@@ -1,20 +1,30 @@
 """A folder with a subfolder for each sign: its name is the gloss, and all in it are clips."""
 
 import unicodedata
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from signloom.console import number_of
 from signloom.dataset.forms.texts import one_form, one_gloss, text_numbers
 from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
 from signloom.errors import SignloomError
 
+Entry = tuple[Path, Path]  # the folder of a sign, and what lies in it
+# films and pictures that move, of kinds that are not read
+_OTHER_FILMS = (
+    *(".webp", ".apng", ".avif", ".heic", ".vob", ".mxf", ".asf", ".divx", ".f4v", ".3g2", ".qt", ".dv"),
+    *(".rm", ".rmvb", ".m2v", ".mpe", ".ogm", ".h264", ".h265", ".hevc"),
+)
 
-def read_folders(files: list[Path], videos: Path) -> pd.DataFrame:
+
+def read_folders(files: list[Path], videos: Path, warnings: list[str]) -> pd.DataFrame:
     """Return a row for every video, or folder of frames, in the subfolders of `dataset.table`.
 
-    Where there are none, all files and folders of landmarks count.
+    Where there are none, all files and folders of landmarks count. Adds a line to `warnings` for signs
+    without a clip, and one for films and folders that are left out.
 
     Raises SignloomError if the folder is not inside `dataset.videos` or holds no such clip.
     """
@@ -41,11 +51,27 @@ def read_folders(files: list[Path], videos: Path) -> pd.DataFrame:
     ]
     if not rows:
         raise SignloomError(f"dataset.table: {table} holds no subfolder with videos or landmarks")
+    warnings += _left_out(inside, clips)
     found = pd.DataFrame(rows, columns=["video", "sentence", "gloss"])
     return found.assign(
         row=[unicodedata.normalize("NFC", video) for video in found["video"]],
         sentence_id=text_numbers(found["sentence"].tolist()),
     )
+
+
+def _left_out(inside: Sequence[Entry], clips: Sequence[Entry]) -> Iterator[str]:
+    """Yield a line about signs of which no entry is one of `clips`, and one about films that are not read."""
+    with_clips = {sign for sign, _ in clips}
+    if bare := sorted({sign for sign, _ in inside} - with_clips):
+        count = number_of(len(bare), "folder of a sign holds", "folders of signs hold")
+        yield f"{count} no clip, so the sign is left out; first {bare[0]}"
+    left = sorted({clip for _, clip in inside} - {clip for _, clip in clips})
+    if lost := [clip for clip in left if clip.is_dir() or clip.suffix.lower() in _OTHER_FILMS]:
+        count = number_of(len(lost), "film or folder is", "films or folders are")
+        yield (
+            f"{count} left out, first {lost[0]}; make it a video such as .mp4, or a folder of pictures, "
+            "directly in the folder of its sign"
+        )
 
 
 def is_clip(path: Path) -> bool:
