@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_corpus import CLIPS, write_corpus
 
+from signloom.evaluation import rivals
+from signloom.evaluation.found_in_folds import found_in_folds, read_found
 from signloom.evaluation.rivals import (
     FRAMES,
     RIVALS,
@@ -98,6 +100,38 @@ def three(gallery: int) -> Clips:
     return Clips(features, sentences)
 
 
+def test_of_too_many_pairs_only_evenly_spaced_queries_are_warped(monkeypatch: pytest.MonkeyPatch) -> None:
+    warped: list[int] = []
+
+    def count(a: list[np.ndarray], b: list[np.ndarray]) -> np.ndarray:
+        warped.append(len(a) * len(b))
+        return hands_dtw(a, b)
+
+    monkeypatch.setattr(rivals, "RIVALS", {**RIVALS, "hands_dtw": count})
+    monkeypatch.setattr(rivals, "MOST_WARPED", 6)
+    queries, gallery = [f"q{n}" for n in range(7)], ["g0", "g1", "g2"]
+    features = {name: clip(int(name[1:])) for name in [*queries, *gallery]}
+    # the last two queries have a sentence that cannot be found
+    clips = Clips(features, {name: 0 if name not in ("q5", "q6") else 9 for name in features})
+    ranks = rank_rivals(clips, queries, gallery)
+    assert sum(warped) == 6
+    np.testing.assert_equal(ranks["nearest"], [1.0] * 5 + [math.nan] * 2)
+    np.testing.assert_equal(ranks["hands_dtw"], [1.0, math.nan, math.nan, math.nan, 1.0, math.nan, math.nan])
+    own = np.array([1.0] * 5 + [math.nan] * 2)
+    found = compare_rivals(own, ranks, FEW)
+    assert (found["hands_dtw"]["n"], found["hands_dtw"]["ret_top1"]) == (2, 1.0)
+    assert "n" not in found["nearest"], "all clips that the model was scored on"
+    table = rivals_table({"test": {"n_ranked": 5, "ret_top1": 1.0, "rivals": found}})
+    assert table is not None
+    assert [row[0].interval for row in table.rows] == ["untrained", "untrained; only 2 clips"]
+
+
+def test_queries_are_ranked_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = rank_rivals(three(2), ["q0", "q1", "q2"], ["g0", "g1"])
+    monkeypatch.setattr(rivals, "_ASKED", 1)
+    np.testing.assert_equal(rank_rivals(three(2), ["q0", "q1", "q2"], ["g0", "g1"]), whole)
+
+
 def test_figures_are_those_of_the_clips_that_can_be_found_in_pairs() -> None:
     ranks = rank_rivals(three(2), ["q0", "q1", "q2"], ["g0", "g1"])
     found = compare_rivals(np.array([1.0, 2.0, math.nan]), ranks, FEW)
@@ -146,3 +180,14 @@ def test_the_report_says_whether_training_helps(low: float, p: float) -> None:
 def test_the_gallery_in_another_order_gives_the_same_ranks() -> None:
     one, other = (rank_rivals(three(2), ["q0", "q1"], order) for order in (["g0", "g1"], ["g1", "g0"]))
     np.testing.assert_equal(one, other)
+
+
+def test_over_folds_a_rival_is_scored_on_the_clips_that_it_was_asked_about(tmp_path: Path) -> None:
+    table = tmp_path / "folds/f1/retrieval.csv"
+    table.parent.mkdir(parents=True)
+    lines = ["clip_id,data,sentence_id,signer_id,rank,rank_nearest,rank_hands_dtw"]
+    table.write_text("\n".join([*lines, "a,test,0,s1,1,1,2", "b,test,0,s2,1,2,", ""]))
+    found = found_in_folds(read_found([table]), FEW)["sign2text"]
+    assert found["n"] == 2
+    assert {name: rival["n"] for name, rival in found["rivals"].items()} == {"nearest": 2, "hands_dtw": 1}
+    assert found["rivals"]["hands_dtw"]["ret_top1"] == 0.0

@@ -45,7 +45,7 @@ def read_found(predictions: Sequence[Path]) -> pd.DataFrame:
 
 def _found(path: Path) -> pd.DataFrame:
     texts = {"clip_id": str, "signer_id": str}
-    empty = {"rank": [""], f"rank_{ADAPTED}": [""]}
+    empty = {column: [""] for column in _RANKS.values()}
     table = read_csv(path, dtype=texts, keep_default_na=False, na_values=empty)
     variant = folder_after(path, "variants")
     run = {

@@ -1,6 +1,6 @@
 """The landmarks-to-sentence section of the page: scores, training, errors, examples, retrieval."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -73,7 +73,7 @@ def rivals_table(retrieval: Mapping[str, Any]) -> Table | None:
     notes = Notes()
     rows = [
         [
-            Cell(label, "untrained"),
+            Cell(label, _asked([retrieval[data]["rivals"][name] for data in shown])),
             *(
                 tables.score_cell(retrieval[data]["rivals"][name], metric, notes)
                 for data in shown
@@ -86,6 +86,12 @@ def rivals_table(retrieval: Mapping[str, Any]) -> Table | None:
     columns = ["Rival", *(column for data in shown for column in (DATA[data], "the model has more"))]
     caption = f"{_FIRST.label} by untrained rivals, and the model's share minus theirs"
     return Table("rivals", caption, columns, rows, notes.listed()) if shown else None
+
+
+def _asked(figures: Sequence[Mapping[str, Any]]) -> str:
+    """Return what stands below a rival's name: how many clips it was asked about, if not about all."""
+    counts = [str(one["n"]) for one in figures if "n" in one]
+    return f"untrained; only {' and '.join(counts)} clips" if counts else "untrained"
 
 
 def verdict_on_rivals(retrieval: Mapping[str, Any], units: str = "sentences") -> str:
