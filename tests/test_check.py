@@ -340,6 +340,47 @@ def test_check_names_a_task_that_does_not_fit_the_texts(new_project: Path, said:
     assert "look at: sign2text.task is signs, and not every text is one gloss" in said("check", "mine")[1]
 
 
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ("A,THANK YOU", "19 of 20 signed clips have one gloss, and 'THANK YOU' is not one"),
+        (
+            "A B,",
+            "19 of 20 signed clips have one gloss, and 'A B' is not one; "
+            "if each clip shows one sign, write A_B",
+        ),
+        ("other,A", "every clip has one gloss, and A has the sentences 'A' and 'other'"),
+        (
+            "A,A-2",
+            "2 glosses share their sentence with others, first A and A-2 with 'A', and count as one sign",
+        ),
+        ("C,C", ""),
+        ("a whole sentence of words,A B C", "19 of 20 signed clips"),
+    ],
+)
+def test_check_init_and_build_name_what_makes_a_dictionary_sentences_or_two_signs_one(
+    new_project: Path, said: Said, odd: str, words: str
+) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(20)))
+    checked(new_project, [], splits={"mode": "clip"})
+    rows = [f"{n}.mp4,{'AB'[n % 2]},{'AB'[n % 2]},s{n % 3}" for n in range(19)]
+    table = "\n".join(["video,sentence,gloss,signer_id", *rows, f"19.mp4,{odd},s1"])
+    write(new_project / "data/mine", clips__csv=table)
+    shown = said("check", "mine")[1]
+    assert f"look at: {words}" in shown if words else "if each" not in shown and "as one sign" not in shown
+    (new_project / "config/presets/mine.yaml").unlink()
+    shown = said("init", "data/mine")[1]
+    assert f"look at   {words}" in shown if words else "look at" not in shown
+
+
+def test_lines_of_glosses_are_taken_for_no_dictionary(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(20)))
+    checked(new_project, [], splits={"mode": "clip"})
+    rows = [f"{n}.mp4,a sentence of words {n},{'AB'[n % 2]},s{n % 3}" for n in range(20)]
+    write(new_project / "data/mine", clips__csv="\n".join(["video,sentence,gloss,signer_id", *rows]))
+    assert "shows one sign" not in said("check", "mine")[1], "one gloss was annotated in each sentence"
+
+
 def test_a_part_without_clips_is_named_unless_none_was_wanted(new_project: Path, said: Said) -> None:
     write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
     rows = [row.replace(",val,", ",test,") for row in ROWS]

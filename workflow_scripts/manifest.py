@@ -13,7 +13,7 @@ from signloom.dataset.hashes import HashCache
 from signloom.dataset.manifest import build_manifest
 from signloom.dataset.probes import Probes
 from signloom.dataset.shard_names import shard_names
-from signloom.dataset.split_choice import unfit_task
+from signloom.dataset.split_choice import odd_signs, unfit_task
 from signloom.dataset.splits import check_table
 from signloom.errors import SignloomError
 from signloom.files import write_csv, write_parquet
@@ -46,6 +46,8 @@ def work(job: Job) -> None:
     task = job.value("sign2text.task", Sign2TextParams) if "sign2text" in job.params else None
     if task and (unfit := unfit_task(manifest.clips, task)):
         print(f"warning: manifest: {unfit}", file=sys.stderr)
+    if odd := odd_signs(manifest.clips):
+        print(f"warning: manifest: {odd}", file=sys.stderr)
     for name, path in zip(shard_names(count), job.output_list("shards"), strict=True):
         write_csv(path, manifest.shard(name, count))
     write_csv(job.output("rejects"), manifest.rejects)

@@ -26,7 +26,7 @@ from signloom.dataset.foreign_tables import read_foreign
 from signloom.dataset.forms.likely import likely_forms
 from signloom.dataset.landmark_openers import LANDMARK_WIDTHS, LandmarksUnreadable, table_shape
 from signloom.dataset.landmark_sources import kind_of
-from signloom.dataset.split_choice import are_isolated, choose_mode, clips_of_rows, quiet_splits
+from signloom.dataset.split_choice import are_isolated, choose_mode, clips_of_rows, odd_signs, quiet_splits
 from signloom.dataset.withdrawn import are_withdrawn, read_withdrawn, same_parts, withdrawn_from
 from signloom.errors import SignloomError
 from signloom.files import file_sha256, write_csv, write_text
@@ -336,6 +336,7 @@ def _summary(found: Understood, corpus: Corpus, contents: Contents, params: Para
         f"splits    {params.splits.mode}: {why}; "
         + ", ".join(f"{split} {sizes[split]}" for split in ("train", "val", "test")),
         f"models    {', '.join(params.pipeline.families)}{_TASK[params.sign2text.task]}",
+        *([f"look at   {odd}"] if (odd := odd_signs(rows)) else []),
         *_about_tiers(found, corpus),
         *_about_landmarks(corpus),
         *(f"not used  {line}" for line in _left_out(found, corpus, contents)),

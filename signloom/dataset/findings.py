@@ -10,7 +10,7 @@ import pandas as pd
 
 from signloom.console import number_of
 from signloom.dataset.consent import allows
-from signloom.dataset.split_choice import SPLITS, are_isolated, unfit_task
+from signloom.dataset.split_choice import SPLITS, are_isolated, odd_signs, unfit_task
 from signloom.dataset.splits import check_table, lopsided
 from signloom.errors import SignloomError
 from signloom.letters import seen, small
@@ -43,6 +43,8 @@ def about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Find
         )
     if "sign2text" in params.pipeline.families and (unfit := unfit_task(signed, params.sign2text.task)):
         yield Finding(False, unfit)
+    if odd := odd_signs(signed):
+        yield Finding(False, odd)
     if "sign2text" in params.pipeline.families:
         yield from _about_answers(signed)
     if clips["split"].eq("").all():

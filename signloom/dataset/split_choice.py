@@ -12,6 +12,8 @@ from signloom.params.splits import SplitsParams
 
 SPLITS = ("train", "val", "test")
 _FEWEST_SIGNERS = 5
+_NEARLY = 0.9  # of the clips: so many single glosses are most likely a corpus of single signs
+_WORDS = 3  # the most in the name of a sign
 
 
 def clips_of_rows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -43,12 +45,51 @@ def unfit_task(rows: pd.DataFrame, task: str) -> str:
             "every text is one gloss, and sign2text.task is sentences: it would train a sentence decoder, "
             "which has nothing to learn here; set it to signs, or lay your preset over isolated_signs"
         )
-    if not isolated and task == "signs" and (rows["sentence"] != "").any():
+    if not isolated and task == "signs" and (rows["sentence"] != "").any() and not odd_signs(rows):
         return (
             "sign2text.task is signs, and not every text is one gloss: whole sentences would be answered as "
             "if each were a sign; set it to sentences"
         )
     return ""
+
+
+def odd_signs(rows: pd.DataFrame) -> str:
+    """Return what keeps `rows` from being isolated signs, or makes several of them one, in a line, or "".
+
+    Without it, a dictionary is taken for sentences because of one name, or its variants are one class.
+    """
+    signed = rows[rows["sentence"] != ""]
+    if are_isolated(rows):
+        glosses = signed.groupby("sentence_id", sort=False)["gloss"].unique()
+        several = glosses[glosses.str.len() > 1]
+        if several.empty:
+            return ""
+        text = signed["sentence"][signed["sentence_id"] == several.index[0]].iloc[0]
+        return (
+            f"{sum(map(len, several))} glosses share their sentence with others, first "
+            f"{' and '.join(several.iloc[0][:2])} with {text!r}, and count as one sign; to tell them apart, "
+            "give each gloss a sentence of its own, or leave the column `sentence` out"
+        )
+    single = (signed["gloss"].str.split().str.len() == 1) & (
+        signed["sentence"].str.split().str.len() <= _WORDS
+    )
+    if not len(signed) or single.mean() < _NEARLY:
+        return ""
+    if not single.all():
+        gloss, text = signed.loc[~single, ["gloss", "sentence"]].iloc[0]
+        name = gloss or text
+        return (
+            f"{single.sum()} of {len(signed)} signed clips have one gloss, and {name!r} is not one; if each "
+            f"clip shows one sign, write {'_'.join(name.split())} into the column `gloss`, and lay your "
+            "preset over isolated_signs"
+        )
+    texts = signed.groupby("gloss", sort=False)["sentence"].unique()
+    gloss, (one, other, *_) = next(iter(texts[texts.str.len() > 1].items()))
+    return (
+        f"every clip has one gloss, and {gloss} has the sentences {one!r} and {other!r}, which are two signs "
+        "to a model; if each clip shows one sign, give each gloss one sentence, and lay your preset over "
+        "isolated_signs"
+    )
 
 
 def quiet_splits(clips: pd.DataFrame, params: SplitsParams) -> pd.DataFrame:
