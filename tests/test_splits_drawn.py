@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from demo_params import section
+from hypothesis import given
+from hypothesis import strategies as st
 
 from signloom.dataset.splits import make_splits
 from signloom.params.splits import FoldParams, SplitsParams
@@ -86,3 +88,19 @@ def test_who_is_held_out_is_held_out_with_the_clips_that_are_no_signing() -> Non
         # those of training are divided, as clips to refuse
         assert split == signed[signer] or signed[signer] == "train"
     assert {*unsigned["split"]} == {"val", "test"}
+
+
+@given(st.lists(st.integers(0, 12), min_size=8, max_size=60), st.integers(0, 30))
+def test_drawn_clips_leave_each_sentence_one_for_training(sentences: list[int], seed: int) -> None:
+    table = clips(len(sentences)).assign(sentence_id=sentences)
+    params = section(SplitsParams, mode="clip", val_share=0.15, test_share=0.15, seed=seed)
+    made = make_splits(table, params)
+    held = (made["split"] != "train").sum()
+    assert held == sum(max(1, round(0.15 * len(sentences))) for _ in range(2))
+    if held <= len(sentences) - len(set(sentences)):
+        assert (made["seen"] == 1).all()
+
+
+def test_clips_are_drawn_too_where_each_sentence_has_one() -> None:
+    params = section(SplitsParams, mode="clip", val_share=0.0, test_share=0.2)
+    assert (make_splits(clips(20).assign(sentence_id=range(20)), params)["split"] == "test").sum() == 4

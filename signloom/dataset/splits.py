@@ -257,7 +257,8 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
     """Assign sentences, signers or clips to test, then to val, until each has its share of clips.
 
     Their order is that of a hash of their names and the seed, so that a new one moves few of the others. A
-    group with most of the clips that are left stays for training, which keeps at least one group.
+    group with most of the clips that are left stays for training, which keeps at least one group. In mode
+    clip, the last clip of each sentence comes after all others, so that training has the sentence.
     """
     key = f"{params.mode}_id"
     if params.mode == "signer":
@@ -272,6 +273,10 @@ def _drawn(clips: pd.DataFrame, signed: npt.NDArray[np.bool_], params: SplitsPar
     groups = clips[key][signed].unique()
     sizes = clips[key][signed].value_counts().to_dict()
     queue = sorted(groups, key=lambda group: hashlib.sha256(f"{params.seed}/{group}".encode()).digest())
+    if params.mode == "clip":
+        sentence = dict(zip(clips[key], clips["sentence_id"], strict=True))
+        last = {sentence[clip]: clip for clip in queue}
+        queue.sort(key=lambda clip: last[sentence[clip]] == clip)  # stable
     wanted = {name: round(share * signed.sum()) for name, share in _shares(params).items()}
     for number, (name, count) in enumerate(wanted.items(), 1):
         later = sum(count > 0 for count in list(wanted.values())[number:])
