@@ -13,9 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_corpus import CLIPS, arguments, run_embed, run_prototypes, write_corpus
 
-from signloom.evaluation.calibration import GATES, OPEN, Calibrated, calibrate, choose, search, staircase
+from signloom.evaluation.calibration import (
+    GATES,
+    OPEN,
+    Calibrated,
+    calibrate,
+    choose,
+    curve_table,
+    search,
+    staircase,
+)
 from signloom.evaluation.outofset import KINDS
-from signloom.inference.gates import OK, GateInputs, Thresholds, judge
+from signloom.inference import gates
+from signloom.inference.gates import OK, GateInputs, Thresholds, accepted, judge
 from workflow_scripts import calibrate as stage
 
 PARAMS = {
@@ -112,6 +122,24 @@ def test_with_one_sort_of_clips_there_is_nothing_to_choose_by(inside: int, lacki
     result = chosen(gate_inputs_of((0.9, 0.9, 0.9, 0.9), (0.5, 0.5, 0.5, 0.5)), inside, 0.05)
     assert result.thresholds == Thresholds(0.6, 0.05, OPEN, OPEN, 0.45)
     assert lacking in result.reason and result.points == []
+
+
+def test_the_curve_of_many_clips_is_counted_without_a_word_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    evidence, right = random_evidence(rng, 300, 40), np.arange(300) < 80
+    kinds = np.where(np.arange(300) < 100, "in_set", "reversed")
+    for at in rng.random((20, 4)):
+        thresholds = Thresholds(*at, motion_floor=0.3)
+        words = np.array(judge(evidence, thresholds)) == OK
+        np.testing.assert_array_equal(accepted(evidence, thresholds), words)
+    found = calibrate(evidence, right, kinds != "in_set", 0.3, 0.1)
+    # a dictionary has thousands of thresholds and tens of thousands of clips
+    monkeypatch.setattr(gates, "refusals", lambda *_: pytest.fail("a word for each clip and threshold"))
+    table = curve_table(found, evidence, right, kinds)
+    chosen = table[(table["chosen"] == 1) & (table["kind"] == "all")].iloc[0]
+    passed = accepted(evidence, found.thresholds)
+    assert chosen["false_accept_rate"] == passed[100:].mean()
+    assert chosen["accepted_and_right"] == (passed & right)[:100].mean()
 
 
 def test_the_staircase_only_rises() -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from signloom.evaluation.outofset import IN_SET, KINDS
-from signloom.inference.gates import OK, GateInputs, Thresholds, judge
+from signloom.inference.gates import GateInputs, Thresholds, accepted
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -140,14 +140,14 @@ def curve_table(
     rows = []
     ends = [calibrated.thresholds, _thresholds([OPEN] * len(GATES), floor)]
     for thresholds in dict.fromkeys([*tried, *ends]):
-        accepted = np.array(judge(gate_inputs, thresholds)) == OK
-        share = (accepted & right)[kinds == IN_SET]
+        passed = accepted(gate_inputs, thresholds)
+        share = (passed & right)[kinds == IN_SET]
         values = [getattr(thresholds, gate) for gate in GATES]
         for kind in ("all", *KINDS):
             which = kinds == kind if kind != "all" else kinds != IN_SET
             if which.any() and len(share):
                 chosen = int(thresholds == calibrated.thresholds)
-                rows.append([kind, accepted[which].mean(), share.mean(), chosen, *values])
+                rows.append([kind, passed[which].mean(), share.mean(), chosen, *values])
     table = pd.DataFrame(rows, columns=columns)
     order = ["kind", "accepted_and_right", "false_accept_rate"]
     return table.sort_values(order, kind="stable").reset_index(drop=True)

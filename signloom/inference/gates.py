@@ -133,6 +133,12 @@ def judge(gate_inputs: GateInputs, thresholds: Thresholds) -> list[str]:
     ]
 
 
+def accepted(gate_inputs: GateInputs, thresholds: Thresholds) -> npt.NDArray[np.bool_]:
+    """Return (Q,): whether `judge` says `ok`, for many thresholds in a row."""
+    closed = [_closed(gate, gate_inputs, thresholds) for gate in GATES]
+    return np.asarray((gate_inputs.frames > 0) & ~np.logical_or.reduce(closed))
+
+
 def _closed(gate: Gate, gate_inputs: GateInputs, thresholds: Thresholds) -> npt.NDArray[np.bool_]:
     values, minimum = getattr(gate_inputs, gate.value), getattr(thresholds, gate.minimum)
     return np.asarray(~(values >= minimum) if gate.value in _NEEDED else values < minimum)
