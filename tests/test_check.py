@@ -295,6 +295,14 @@ def test_check_counts_the_clips_of_a_sign_that_training_has(new_project: Path, s
     assert "1 of 2 signs have fewer than 3 clips in training, such as 'B' with 1; record more" in out
 
 
+def test_glosses_that_end_with_a_comma_are_named(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(8)))
+    lines = [f'{n}.mp4,a b {n},"A, B",{"test" if n > 5 else "train"}' for n in range(8)]
+    checked(new_project, [], splits={"mode": "predefined"}, pipeline={"families": ["gloss"]})
+    write(new_project / "data/mine", clips__csv="video,sentence,gloss,split\n" + "\n".join(lines))
+    assert "8 of 16 glosses end with a comma or semicolon, first 'A,'" in said("check", "mine")[1]
+
+
 def test_check_counts_the_glosses_of_the_test_that_training_lacks(new_project: Path, said: Said) -> None:
     write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
     lines = [f"{n}.mp4,{('a,A', 'a b,A B')[n % 2]},{'test' if n > 5 else 'train'}" for n in range(8)] + [

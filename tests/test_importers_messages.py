@@ -59,6 +59,8 @@ def test_a_time_with_a_decimal_comma_is_told_the_point(tmp_path: Path) -> None:
     assert manifest.rejects["detail"].tolist() == [
         "start_s '0,5' is not a time in seconds; write 0.5, with a point"
     ]
+    clock = build(tmp_path, "video;sentence;start_s\na.mp4;One.;0:01:02.5\nb.mp4;Two.;\n").rejects["detail"]
+    assert clock.item().startswith("start_s '0:01:02.5' is not a time in seconds; write 62.5, or a form")
 
 
 def test_a_table_with_semicolons_that_lacks_a_column_gets_its_name(tmp_path: Path) -> None:
@@ -291,6 +293,26 @@ def test_a_column_with_nearly_a_known_name_is_not_passed_over(tmp_path: Path, na
         SignloomError, match=f"column `{name}` is not read; did you mean `{meant}`[?] rename it"
     ):
         load_table("csv", file, tmp_path)
+
+
+def test_frames_are_not_passed_over_where_seconds_are_read(tmp_path: Path) -> None:
+    lines = "video,sentence,start_frame,end_frame\na.mp4,One.,10,50\na.mp4,Two.,60,90\n"
+    file = write(tmp_path, clips__csv=lines) / "clips.csv"
+    with pytest.raises(SignloomError, match="'start_frame' and 'end_frame' are not read"):
+        load_table("csv", file, tmp_path)
+
+
+def test_ids_that_are_names_become_numbers_and_a_slip_among_numbers_does_not(tmp_path: Path) -> None:
+    def ids(*cells: str) -> list[str]:
+        lines = "".join(f"{n}.mp4,Text {n}.,{cell}\n" for n, cell in enumerate(cells))
+        file = write(tmp_path, clips__csv="video,sentence,sentence_id\n" + lines) / "clips.csv"
+        return load_table("csv", file, tmp_path)["sentence_id"].tolist()
+
+    named = ids("S1", "S2", "S1", "")
+    assert all(number.isdecimal() for number in named)
+    assert named[0] == named[2] and len({*named}) == 3
+    assert ids("1.0", "2.0", "10", "-1") == ["1", "2", "10", "-1"]
+    assert ids("1", "2", "1O") == ["1", "2", "1O"]
 
 
 def test_columns_of_ones_own_are_left_alone(tmp_path: Path) -> None:

@@ -49,9 +49,10 @@ def test_a_table_that_cannot_be_used_is_named_with_the_reason(
     folder: Path, said: Said, lines: list[str], encoding: str, why: str
 ) -> None:
     (folder / "list.csv").write_bytes("\n".join([*lines, ""]).encode(encoding))
-    code, out, _ = said("init", "data/own")
-    assert code == 0 and "folders named after signs" in out
-    assert f"not used  data/own/list.csv: {why}".replace("list.csv: list.csv", "list.csv") in out
+    code, _, err = said("init", "data/own")
+    assert code == 2 and not Path("config/presets/own.yaml").exists()  # the folders are those of people
+    assert f"init: data/own/list.csv: {why}".replace("list.csv: list.csv", "list.csv") in err
+    assert "signs instead (anna, ben, cem, dora), move the file out of data/own" in err
 
 
 def test_without_folders_the_reason_is_the_error(new_project: Path, said: Said) -> None:
@@ -71,6 +72,19 @@ def test_names_as_windows_writes_them_are_found(
     assert code == 0 and "columns   video = file, sentence = translation, signer_id = participant" in out
     assert "copied to data/own/clips.csv: from now on, correct that copy" in out
     assert pd.read_csv("data/own/clips.csv")["video"].tolist() == NAMES
+
+
+@pytest.mark.parametrize(
+    "change", [lambda name: "C:\\Ann\\" + name.replace("/", "\\"), lambda name: name[:-4]]
+)
+def test_of_videos_with_one_name_the_one_in_the_named_folder_is_found(
+    new_project: Path, said: Said, change: Callable[[str], str]
+) -> None:
+    write_videos(new_project / "data/own/films/new", *NAMES)
+    write(new_project / "data/own", list__csv="\n".join(rows(names=[change(name) for name in NAMES])) + "\n")
+    code, _, err = said("init", "data/own")
+    assert code == 0, err
+    assert pd.read_csv("data/own/clips.csv")["video"].tolist() == [f"films/new/{name}" for name in NAMES]
 
 
 def test_a_suffix_in_capitals_is_the_same_video(new_project: Path, said: Said) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from signloom.dataset.forms.table_files import read_table
-from signloom.dataset.forms.texts import point_hint
+from signloom.dataset.forms.texts import seconds_hint
 from signloom.errors import SignloomError
 from signloom.evaluation.calibration import GATES
 from signloom.evaluation.outofset import IN_SET
@@ -215,6 +215,6 @@ def read_seconds(text: str, column: str, where: str) -> float | None:
         value = math.nan
     if not 0 <= value < math.inf:
         raise SignloomError(
-            f"{where}: {column} {text!r}: expected seconds from the start of the video{point_hint(text)}"
+            f"{where}: {column} {text!r}: expected seconds from the start of the video{seconds_hint(text)}"
         )
     return value

@@ -75,7 +75,7 @@ def init(folder: Path, name: str | None) -> int:
     contents = Contents.of(folder)
     found = understand(contents)
     own = None if found.corpus or not contents.clips else _rewritten(contents, name, found)
-    corpus = found.corpus or (own.corpus if own else understand_folders(contents, found.notes))
+    corpus = found.corpus or (own.corpus if own else _by_folders(contents, found))
     if corpus is None:
         raise SignloomError(_why_not(contents, found))
     tree, why = _preset(corpus, base)
@@ -125,7 +125,7 @@ def _rewritten(contents: Contents, name: str, found: Understood) -> Rewritten | 
             if target.exists():
                 raise SignloomError(
                     f"init: {target} exists, and a table made from {table} would be written there; "
-                    "choose another name with --preset NAME"
+                    "call its columns as docs/your-videos.md says, or choose another name with --preset NAME"
                 )
             with tempfile.TemporaryDirectory() as scratch:
                 copy = Path(scratch, "clips.csv")
@@ -196,6 +196,22 @@ def _short(folder: Path) -> Path:
         )
     here, there = Path.cwd(), folder.absolute()
     return there.relative_to(here) if there.is_relative_to(here) else folder
+
+
+def _by_folders(contents: Contents, found: Understood) -> Corpus | None:
+    """Return the reading by names of folders, which are signs only where no annotation says otherwise.
+
+    Raises SignloomError for annotations that cannot be used: their folders may be those of people.
+    """
+    unusable = found.notes[:1]
+    corpus = understand_folders(contents, found.notes)
+    if corpus and unusable:
+        names = _some(sorted(set(corpus.present["sentence"])))
+        raise SignloomError(
+            f"init: {unusable[0]}. If the names of the folders are the signs instead ({names}), "
+            f"move the file out of {contents.root}"
+        )
+    return corpus
 
 
 def _why_not(contents: Contents, found: Understood) -> str:

@@ -17,6 +17,7 @@ from signloom.letters import seen, small
 from signloom.params.schema import Params
 
 _FEW_CLIPS = 3
+_SEPARATORS = ",;、，；"
 # of the tokenizer, whose room stands beside this one
 MARKS = ("<pad>", "<unk>", "<sos>", "<eos>")
 
@@ -64,6 +65,7 @@ def about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Find
     # other rules of scoring may make two glosses one
     plain = params.decode_gloss.normalisation == "none"
     if "gloss" in params.pipeline.families and plain and not are_isolated(signed):
+        yield from _about_commas(signed)
         yield from _about_glosses(signed)
 
 
@@ -202,6 +204,18 @@ def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
             False,
             f"{len(few)} of {len(counts)} signs have fewer than {_FEW_CLIPS} clips in training, such as "
             f"{name!r} with {few[name]}; record more, or leave them out",
+        )
+
+
+def _about_commas(signed: pd.DataFrame) -> Iterator[Finding]:
+    """Yield glosses that end with a comma or semicolon, which makes `BOOK,` and `BOOK` two glosses."""
+    glosses = [gloss for line in signed["gloss"] for gloss in line.split()]
+    ends = [gloss for gloss in glosses if gloss[-1] in _SEPARATORS and gloss.rstrip(_SEPARATORS)]
+    if ends:
+        yield Finding(
+            False,
+            f"{len(ends)} of {len(glosses)} glosses end with a comma or semicolon, first {ends[0]!r}: with "
+            "and without it they count as two signs; separate glosses by spaces alone",
         )
 
 

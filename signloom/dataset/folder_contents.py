@@ -175,7 +175,8 @@ def best_reading(
 
 def _none_found(importer: str, table: Path, root: Path, rows: pd.DataFrame) -> str:
     named = next((f", first {video}" for video in rows["video"] if video), "")
-    return f"{table} looks like the form {importer}, but none of its videos is below {root}{named}"
+    whole = "; expected paths relative to a folder there, with the suffix" if importer == "csv" else ""
+    return f"{table} looks like the form {importer}, but none of its videos is below {root}{named}{whole}"
 
 
 def _is_there(path: Path) -> bool:

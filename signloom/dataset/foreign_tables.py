@@ -1,6 +1,5 @@
 """Tables whose columns have names that no importer knows: find the videos and the texts in them."""
 
-import re
 from pathlib import Path, PureWindowsPath
 
 import pandas as pd
@@ -9,6 +8,7 @@ from signloom.dataset.consent import stated
 from signloom.dataset.forms.general import COLUMNS, check_names
 from signloom.dataset.forms.table_files import SHORT, found_separator, read_table, read_text
 from signloom.dataset.forms.texts import one_gloss
+from signloom.dataset.forms.time_columns import refuse_times
 from signloom.dataset.forms.video_files import VideoFiles
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.dataset.row_gate import PROBLEM, passed
@@ -24,12 +24,6 @@ _NAMES = {
     "split": {"split", "subset", "partition"},
 }
 _FEWEST_FOUND = 0.5
-# how columns that say where a clip begins and ends are called
-_BEGINS = {"begin", "beginn", "start", "onset", "from", "von", "anfang", "debut", "début", "inicio", "in"}
-_ENDS = {"end", "ende", "stop", "offset", "to", "bis", "fin", "out"}
-_NO_TIMES = {"date", "datum", "day", "year", "page", "seite", "city", "signer", "line", "id"}
-_WORD = re.compile(r"[^\W\d_]+?(?=time|frame|zeit|[\W\d_]|$)|time|frame|zeit")
-_CLOCK = re.compile(r"(?:(\d+):)?(?:(\d+):)?(\d+(?:[.,]\d+)?)")  # a number, or hours, minutes and seconds
 
 
 def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | str:
@@ -88,7 +82,7 @@ def _ours(
     # a column that nearly has one of our names, such as that of a time, must not be lost
     check_names(table, ["video", *taken, *others], rows)
     if not {"start_s", "end_s"} & {*kept}:
-        _refuse_times(table, rows[[name for name in others if name not in kept]])
+        refuse_times(table, rows[[name for name in others if name not in kept]])
     ours = pd.DataFrame({"video": videos} | {ours: rows[name].to_numpy() for ours, name in taken.items()})
     ours = stated(ours.assign(**{name: rows[name].to_numpy() for name in kept}))
     if taken.get("gloss", "").lower() in ("sign", "label", "word", "class"):
@@ -118,30 +112,6 @@ def _why_not(rows: pd.DataFrame, videos: list[str], taken: dict[str, str]) -> st
     return ""
 
 
-def _refuse_times(table: Path, rows: pd.DataFrame) -> None:
-    """Raise SignloomError for two columns that look like begin and end of clips and have other names."""
-    times = {str(name): found for name in rows if (found := _seconds(rows[name]))}
-    words = {name: {*_WORD.findall(name.lower())} for name in times}
-    begin, end = (
-        next((name for name, its in words.items() if its & kind and not its & _NO_TIMES), None)
-        for kind in (_BEGINS, _ENDS)
-    )
-    if begin and end and all(one <= other for one, other in zip(times[begin], times[end], strict=False)):
-        raise SignloomError(
-            f"{table}: columns {begin!r} and {end!r} are not read, and look like the times of clips; call "
-            "them start_s and end_s and give seconds, or delete them if each video is one clip"
-        )
-
-
-def _seconds(cells: pd.Series) -> list[float]:
-    """Return the numbers of a column, clocks in seconds; none if a cell holds something else."""
-    found = [_CLOCK.fullmatch(cell.strip()) for cell in cells if cell.strip()]
-    if not all(found):
-        return []
-    parts = [[float(part.replace(",", ".")) for part in match.groups() if part] for match in found if match]
-    return [sum(part * 60**place for place, part in enumerate(reversed(one))) for one in parts]
-
-
 def _videos(
     name: str, cells: pd.Series, root: Path, files: VideoFiles, unclear: dict[str, str]
 ) -> list[str | None]:
@@ -165,4 +135,5 @@ def _video(cell: str, root: Path, files: VideoFiles) -> str | None:
             return path
     name = PureWindowsPath(cell)
     # the same video may have been converted, or its suffix written in capitals
-    return files.find(name.name) or (files.find(name.stem) if name.suffix.lower() in VIDEO_SUFFIXES else None)
+    names = [name.name, *([name.stem] if name.suffix.lower() in VIDEO_SUFFIXES else [])]
+    return next((video for one in names if (video := files.find(one, folders=name.parts[:-1]))), None)

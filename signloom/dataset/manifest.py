@@ -17,7 +17,7 @@ from signloom.dataset.clip_ids import clip_ids
 from signloom.dataset.clip_names import named_signers, refuse_copy_names
 from signloom.dataset.consent import allows, read_consent, read_until
 from signloom.dataset.forms.general import ANNOTATIONS
-from signloom.dataset.forms.texts import one_form, point_hint
+from signloom.dataset.forms.texts import one_form, seconds_hint
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.probe import skipped_pictures
 from signloom.dataset.probes import Probes
@@ -298,7 +298,7 @@ def _time(row: dict[str, Any], column: str) -> float:
     except ValueError:
         value = math.nan
     if not value >= 0 or math.isinf(value):
-        raise Reject(BAD_ROW, f"{column} {row[column]!r} is not a time in seconds{point_hint(row[column])}")
+        raise Reject(BAD_ROW, f"{column} {row[column]!r} is not a time in seconds{seconds_hint(row[column])}")
     return value
 
 

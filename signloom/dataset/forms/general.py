@@ -1,13 +1,15 @@
 """Signloom's own table formats: a folder of clips with a CSV, and ready-made features with their metadata."""
 
 import difflib
+import re
 from pathlib import Path
 
 import pandas as pd
 
 from signloom.dataset.consent import named, stated
 from signloom.dataset.forms.table_files import read_table
-from signloom.dataset.forms.texts import one_form, sentence_ids
+from signloom.dataset.forms.texts import id_numbers, one_form, sentence_ids
+from signloom.dataset.forms.time_columns import refuse_times
 from signloom.errors import SignloomError
 
 # the columns that describe a clip; the manifest keeps these names
@@ -46,20 +48,26 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
     """Read a table with the columns `video` and `sentence` or `gloss`; all other columns are optional.
 
     A row without `sentence_id` takes the id of another row with the same text, or else a number made from the
-    text. The text is the sentence, or the gloss line if there is no sentence.
+    text. The text is the sentence, or the gloss line if there is no sentence. Where all ids are names, each
+    becomes a number.
     `consent` and `until` are as in `signloom.dataset.consent`.
     `gloss_times` is a JSON list of [start_s, end_s], one pair per gloss, in seconds from the clip's start.
     """
     (table,) = files
     rows = read_table(table, ["video"], short=True)
     check_names(table, [str(name) for name in rows], rows)
+    if not {"start_s", "end_s"} & {*rows}:
+        refuse_times(table, rows.drop(columns=[name for name in COLUMNS if name in rows]))
     if "sentence" not in rows and "gloss" not in rows:
         raise SignloomError(f"{table}: column `sentence` or `gloss` is missing; add at least one of them")
     for column in ("sentence", "gloss", "sentence_id"):
         if column not in rows:
             rows[column] = ""
     texts = [one_form(s) or one_form(g) for s, g in zip(rows["sentence"], rows["gloss"], strict=True)]
-    numbers = [number.strip() for number in rows["sentence_id"]]
+    # a column with empty cells comes out of pandas as 1.0
+    numbers = [re.sub(r"^(\d+)\.0+$", r"\1", number.strip()) for number in rows["sentence_id"]]
+    if pd.to_numeric(pd.Series(numbers), errors="coerce").isna().all():  # a single name is a slip
+        numbers = id_numbers(numbers)
     rows["sentence_id"] = sentence_ids(numbers, texts)
     return stated(rows)
 

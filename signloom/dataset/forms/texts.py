@@ -45,9 +45,15 @@ def seconds_text(seconds: float) -> str:
     return f"{round(seconds, 6):.12g}"
 
 
-def point_hint(text: str) -> str:
-    """Return how a number with a decimal comma is written, or "" for another text."""
-    return f"; write {text.replace(',', '.')}, with a point" if re.fullmatch(r"\d*,\d+", text) else ""
+def seconds_hint(text: str) -> str:
+    """Return how a number with a decimal comma, or a clock, is written in seconds; "" for another text."""
+    if re.fullmatch(r"\d*,\d+", text):
+        return f"; write {text.replace(',', '.')}, with a point"
+    if clock := re.fullmatch(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)", text):
+        hours, minutes, seconds = (float((part or "0").replace(",", ".")) for part in clock.groups())
+        whole = seconds_text(3600 * hours + 60 * minutes + seconds)
+        return f"; write {whole}, or a form with the unit `clock` (docs/annotation-forms.md)"
+    return ""
 
 
 def sentence_number(sentence: str) -> int:

@@ -1,6 +1,7 @@
 """Find the videos that annotations name: by name alone, and whatever way their letters are composed."""
 
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
@@ -54,17 +55,21 @@ class VideoFiles:
         for name in {unicodedata.normalize("NFC", name) for name in called}:
             names.setdefault(name, []).append(path.relative_to(self._root).as_posix())
 
-    def find(self, name: str, file: Path | None = None) -> str | None:
+    def find(self, name: str, file: Path | None = None, folders: Sequence[str] = ()) -> str | None:
         """Return the path below the root of the video `name`, with or without its suffix, or None.
 
-        Of several videos of this name, the one in the folder of the annotation `file` is taken. Raises
-        SignloomError if there is none in it. Several `.pose` files or folders count as none.
+        Of several videos of this name, the one in the folder of the annotation `file` is taken, or the one
+        with most of the `folders` above it that the annotation names. Raises SignloomError if that leaves
+        several. Several `.pose` files or folders count as none.
         """
         name = unicodedata.normalize("NFC", name)
         kinds = (self._named, self._poses, self._folders)
         found = next((files[name] for files in kinds if name in files), [])
         if len(found) > 1 and file:
             found = [video for video in found if (self._root / video).parent == file.parent] or found
+        if len(found) > 1 and folders:
+            alike = [_alike(Path(video).parts[:-1], folders) for video in found]
+            found = [video for video, parts in zip(found, alike, strict=True) if parts == max(alike)]
         if len(found) > 1 and name not in self._named:
             return None
         if len(found) > 1:
@@ -73,3 +78,9 @@ class VideoFiles:
                 "video by this name alone, so keep one of them below dataset.videos"
             )
         return found[0] if found else None
+
+
+def _alike(folders: Sequence[str], others: Sequence[str]) -> int:
+    """Return how many folders two paths have in common, counted from the last."""
+    same = [one == other for one, other in zip(reversed(folders), reversed(others), strict=False)]
+    return (*same, False).index(False)
