@@ -43,6 +43,18 @@ def test_elan_tiers_without_known_names_are_chosen_by_their_text(new_project: Pa
     assert given["pipeline"] == {"families": ["sign2text"]}
 
 
+def test_tiers_that_are_called_glosses_are_taken_with_the_sentences(new_project: Path, said: Said) -> None:
+    glosses = {
+        name: ["POINT-TO-HOUSE-OVER-THERE"] * 10 for name in ("Gloss_RH_A", "Gloss_LH_A", "Gloss_RH_B")
+    }
+    sentences_eaf(new_project / "data/talks/a.eaf", {**glosses, "Translation_A": SENTENCES, "notes": ["x"]})
+    write_videos(new_project / "data/talks", "a.mp4", seconds=3)
+    assert said("init", "data/talks")[0] == 0
+    given = preset("talks")
+    assert given["dataset"]["elan"] == [{"sentence": "Translation_A", "gloss": ["Gloss_RH_A", "Gloss_LH_A"]}]
+    assert "pipeline" not in given  # both families
+
+
 def test_both_people_of_an_elan_file_are_taken_with_their_cameras(new_project: Path, said: Said) -> None:
     tiers = {f"Deutsche_Übersetzung_{person}": SENTENCES for person in "AB"}
     glosses = {f"Lexem_Gebärde_{hand}_A": ["HAUS"] * 10 for hand in "rl"}

@@ -1,6 +1,7 @@
 """What lies in a folder that somebody wants to train on, and which importer reads most of it."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ _TABLES = (".csv", ".tsv", ".txt", ".json", ".xlsx")
 # a folder with more of them holds data, one file for each clip, and no tables
 _MOST_TABLES = 20
 _MOST_ROOTS = 40
+_SHARE_OF_GLOSSES = 1 / 3
 # forms whose files have the same names
 _TWINS = {"how2sign": ["how2sign_clips"], "phoenix2014t": ["phoenix2014t_videos"]}
 # tiers by the names of public corpora and of our own files: DGS Corpus (one person for each camera), NCSLGR,
@@ -229,8 +231,8 @@ def _tiers(files: Sequence[Path], notes: dict[str, None]) -> dict[str, Tier]:
 def chosen_tiers(tiers: dict[str, Tier]) -> list[ElanTiers]:
     """Return the tiers of each person: by the names of public corpora, else the tier with most text.
 
-    The tier with most text also wins over known names in far fewer files. Where only the tier `gloss` has
-    text, each of its annotations is a sign.
+    Tiers that are called glosses are taken with that one. It also wins over known names in far fewer files.
+    Where only the tier `gloss` has text, each of its annotations is a sign.
     """
     filled = [name for name, tier in tiers.items() if tier.letters]
     known = [
@@ -244,7 +246,23 @@ def chosen_tiers(tiers: dict[str, Tier]) -> list[ElanTiers]:
         return known
     if filled == [_SIGNS.sentence]:
         return [_SIGNS]
-    return [ElanTiers(sentence=name, gloss=[]) for name in others[:1]]
+    return [_by_text(tiers, others)] if others else []
+
+
+def _by_text(tiers: dict[str, Tier], others: list[str]) -> ElanTiers:
+    """Return the tier of `others` with most text, and the tiers that are called glosses beside it.
+
+    Glosses may be longer than the sentences, so a tier of them is one of sentences only for want of another.
+    Where glosses have a person's mark such as `_A` or ` S1` at their end, those of the same person are taken.
+    """
+    glosses = [name for name in others if "gloss" in name.lower()]
+    enough = _SHARE_OF_GLOSSES * tiers[others[0]].letters
+    texts = [name for name in others if name not in glosses and tiers[name].letters >= enough]
+    if not texts:
+        return ElanTiers(sentence=others[0], gloss=[])
+    last = re.split(r"[\W_]", texts[0])[-1]
+    same = [name for name in glosses if re.split(r"[\W_]", name)[-1] == last]
+    return ElanTiers(sentence=texts[0], gloss=same or glosses)
 
 
 def _is_fuller(tier: Tier, known: list[Tier]) -> bool:
