@@ -418,9 +418,10 @@ def test_what_keeps_a_bundle_from_answering_is_said_before_the_training(
     assert list(findings.MARKS) == tokenizer.SPECIALS
 
 
-def test_a_folder_in_place_of_a_preset_lists_the_presets(new_project: Path, said: Said) -> None:
+@pytest.mark.parametrize("given", ["data/mine", "data/mine/", "config/presets/mine.yaml"])
+def test_a_path_in_place_of_a_preset_lists_the_presets(new_project: Path, said: Said, given: str) -> None:
     checked(new_project, ROWS)
-    code, _, err = said("check", "data/mine")
+    code, _, err = said("check", given)
     assert (
         code == 2
         and "did you mean mine? expected one of" in err

@@ -293,6 +293,14 @@ def test_what_does_not_go_together_or_is_not_there_is_one_line(
     assert line.startswith("error: ") and said in line
 
 
+def test_a_table_of_clips_is_no_clip_of_landmarks(
+    exported: Exported, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "clips.csv").write_text("video,gloss\na.mp4,A\n")
+    assert main(["predict", str(tmp_path / "clips.csv"), "--bundle", str(exported.bundle)]) == 2
+    assert "it is no video, but a table or rows of landmarks; give videos or" in capsys.readouterr().err
+
+
 def test_a_bundle_that_was_not_built_is_said_with_the_command_that_builds_it(
     new_project: Path, capsys: Capture
 ) -> None:

@@ -74,6 +74,10 @@ def test_a_video_too_short_for_the_example_is_named(
         (["clip.mp4", "none.mp4"], "none.mp4 does not exist"),
         (["none.mp4", "clip.mp4"], "none.mp4 does not exist"),
         (["clip.mp4", "clip.mp4", "--bundle", "none.zip"], "none.zip does not exist"),
+        (
+            ["DEMO", "clip.mp4", "--start", "1.3", "--end", "178"],
+            "--end 178 is after the end of the video, 2.",
+        ),
         (["DEMO", "clip.mp4", "--start", "9"], "no frame shows a person between --start and --end"),
     ],
 )

@@ -172,6 +172,8 @@ def test_a_name_that_is_nobodys_is_an_error_that_names_the_nearest(
 ) -> None:
     run("s11", code=2)
     assert "has no signer 's11'; did you mean 's1'?" in capsys.readouterr().err
+    run("S2", code=2)
+    assert "has no signer 'S2'; did you mean 's2'?" in capsys.readouterr().err
     run("--clips", "s1/take-44", code=2)
     run(code=2)
     run("--verify", code=2)

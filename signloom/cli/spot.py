@@ -29,6 +29,9 @@ NOBODY = "no frame shows a person"
 TOO_SHORT = "the frames that show a person are fewer than half of those of the example"
 
 
+_PAST_END_S = 0.5  # a time further behind the end of a video is a slip, such as 178 for 1.78
+
+
 class Spotted(NamedTuple):
     """A place in a video, in seconds from its start, and how like the example it is (-1 to 1)."""
 
@@ -81,7 +84,10 @@ def example_rows(
         raise SignloomError(f"{nowhere} ({error})") from error
     times = seen.times + first_s
     start = first_s if start_s is None else start_s
-    end = seen.length_s + first_s if end_s is None else end_s
+    length_s = seen.length_s + first_s
+    if end_s is not None and len(seen.times) and end_s > length_s + _PAST_END_S:
+        raise SignloomError(f"{path}: --end {end_s:g} is after the end of the video, {length_s:.2f} s")
+    end = length_s if end_s is None else end_s
     shown_s = 1 / engine.config["pose"]["fps"]  # each row
     if not ((times + shown_s > start) & (times < end)).any():
         raise SignloomError(f"{path}: {NOBODY}" if start_s is None and end_s is None else nowhere)

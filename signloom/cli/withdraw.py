@@ -119,8 +119,9 @@ def find(
         known = {*rows[column], *listed[column]} - {""}
         for name in names:
             if name not in known:
-                close = difflib.get_close_matches(name, sorted(known), n=1)
-                meant = f"; did you mean {close[0]!r}?" if close else ""
+                folded = {one.casefold(): one for one in sorted(known)}
+                close = difflib.get_close_matches(name.casefold(), folded, n=1)
+                meant = f"; did you mean {folded[close[0]]!r}?" if close else ""
                 raise SignloomError(f"withdraw: {dataset.table} has no {what} {name!r}{meant}")
     out = rows["signer_id"].isin([*signers]) | rows["clip_id"].isin([*clips])
     if ended:

@@ -227,7 +227,9 @@ def track_video(
     """
     if holds_landmarks(path):
         if path.suffix.lower() != ".pose":
-            raise SignloomError("it holds landmarks, of which only .pose files can be answered")
+            raise SignloomError(
+                "it is no video, but a table or rows of landmarks; give videos or .pose files"
+            )
         return read_landmarks(path, start_s, end_s, max_fps)[0]
     tracker.restart()
     seen: list[TrackedFrame] = []

@@ -58,7 +58,8 @@ def read_preset(file: Path) -> Tree:
         known = sorted(
             path.stem for path in (file.parent if file.parent.is_dir() else PRESETS).glob("*.yaml")
         )
-        close = difflib.get_close_matches(file.stem, known, n=1)
+        typed = next(part for part in reversed(file.parts) if part != ".yaml")  # of `data/mine/`
+        close = difflib.get_close_matches(typed.replace(".yaml", ""), known, n=1)
         meant = f"did you mean {close[0]}? " if close else ""
         raise SignloomError(
             f"{shown} does not exist; {meant}expected one of {', '.join(known)}, or make one: signloom init"

@@ -52,7 +52,7 @@ def seconds_hint(text: str) -> str:
     if clock := re.fullmatch(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)", text):
         hours, minutes, seconds = (float((part or "0").replace(",", ".")) for part in clock.groups())
         whole = seconds_text(3600 * hours + 60 * minutes + seconds)
-        return f"; write {whole}, or a form with the unit `clock` (docs/annotation-forms.md)"
+        return f"; write {whole}"
     return ""
 
 
