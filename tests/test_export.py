@@ -298,6 +298,8 @@ def test_the_card_says_what_it_is_not_for_and_what_was_measured(exported: Export
         "no interpreter",
         "health, law, safety",
         "knows 3 sentences",
+        "decoded sentence, word by word. That may be one that nobody signed",
+        "- `wer`: words or glosses that are wrong",
         "13 of 14 clips",
         "| train | 5 | 3 | 2 |",
         "| sign2text | test | wer | 0.250 | 0.100 to 0.400 | 3 |",
