@@ -71,7 +71,7 @@ EXTRAS = {
 
 
 def code() -> dict[str, bytes]:
-    """Return the bundle's code by file name, and its licence, which whoever passes it on has to pass on too."""
+    """Return the bundle's code and its licence by file name; who passes the code on passes both on."""
     root = Path(__file__).parents[2]
     files = [*(Path(str(module.__file__)) for module in RUNTIME), root / "LICENSE"]
     return {file.relative_to(root).as_posix(): file.read_bytes() for file in files} | {"__main__.py": MAIN}
