@@ -295,6 +295,17 @@ def test_check_counts_the_clips_of_a_sign_that_training_has(new_project: Path, s
     assert "1 of 2 signs have fewer than 3 clips in training, such as 'B' with 1; record more" in out
 
 
+def test_clips_without_a_text_and_glosses_in_other_capitals_are_named(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    lines = [f"{n}.mp4,{('a b,A B', ',', 'a b,a B')[n % 3]},{'test' if n > 5 else 'train'}" for n in range(9)]
+    checked(new_project, [], splits={"mode": "predefined"}, pipeline={"families": ["gloss"]})
+    write(new_project / "data/mine", clips__csv="video,sentence,gloss,split\n" + "\n".join(lines))
+    out = said("check", "mine")[1]
+    assert "unsigned  3" in out
+    assert "look at: 3 of 9 clips have neither a sentence nor a gloss, first 1, and count as clips in" in out
+    assert "look at: 1 gloss differs from another only in capitals, first 'A' and 'a': they count" in out
+
+
 def test_glosses_that_end_with_a_comma_are_named(new_project: Path, said: Said) -> None:
     write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(8)))
     lines = [f'{n}.mp4,a b {n},"A, B",{"test" if n > 5 else "train"}' for n in range(8)]

@@ -147,6 +147,11 @@ def test_a_column_of_numbers_does_not_hide_the_one_that_names_the_videos(folder:
     assert code == 0 and "video = file, gloss = label" in out
 
 
+def test_clips_without_a_text_are_counted(folder: Path, said: Said) -> None:
+    write(folder, list__csv="\n".join(rows()).replace("anna/1.mp4;I go 1.", "anna/1.mp4;") + "\n")
+    assert "clips     12, 1 of them without a text" in said("init", "data/own")[1]
+
+
 def test_a_review_beside_the_videos_is_no_corpus(folder: Path, said: Said) -> None:
     (folder / "list.csv").write_text("\n".join(rows()) + "\n")
     (folder / "review.csv").write_text("clip_id,content,action,new_label\nanna/0,h-1,keep,\n")

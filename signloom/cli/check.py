@@ -83,6 +83,7 @@ def about_corpus(facts: Facts, params: Params) -> list[str]:
     return [
         f"clips     {len(clips)} of {facts.rows} rows, {known.sum() / 3600:.2f} hours",
         *([f"rejected  {rejected}"] if rejected else []),
+        *([f"unsigned  {len(clips) - len(signed)}"] if len(signed) < len(clips) else []),
         f"signers   {signers or 'not named'}",
         f"{kind:<9} {len(per_class)}, {(per_class == 1).sum()} of them with only one clip",
         f"lengths   {quantiles} s: shortest, 5 %, median, 95 %, longest"

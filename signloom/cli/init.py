@@ -338,6 +338,7 @@ def _summary(found: Understood, corpus: Corpus, contents: Contents, params: Para
     """Return what was understood, one line for each thing."""
     rows = corpus.present
     signed = rows[rows["sentence"] != ""]
+    lacking = len(rows) - len(signed)
     kind = "signs" if are_isolated(rows) else "sentences"
     names = Counter(signed["sentence"])
     signers = sorted(set(rows["signer_id"]) - {""})
@@ -346,7 +347,7 @@ def _summary(found: Understood, corpus: Corpus, contents: Contents, params: Para
     what = _WHAT.get(corpus.importer) or ("a table" if corpus.importer in FORMS else "the corpus's files")
     lines = [
         f"form      {what}: importer {corpus.importer}, table {corpus.table}, videos {corpus.videos}",
-        f"clips     {len(rows)}",
+        f"clips     {len(rows)}" + (f", {lacking} of them without a text" if lacking else ""),
         f"{kind:<9} {len(names)}: {_some(list(names))}",
         f"signers   {f'{len(signers)}: {_some(signers)}' if signers else 'not named'}",
         f"splits    {params.splits.mode}: {why}; "
