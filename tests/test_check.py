@@ -295,6 +295,19 @@ def test_check_counts_the_clips_of_a_sign_that_training_has(new_project: Path, s
     assert "1 of 2 signs have fewer than 3 clips in training, such as 'B' with 1; record more" in out
 
 
+@pytest.mark.parametrize(("sentence", "shown"), [(2, True), (1, False)])
+def test_a_validation_that_cannot_choose_thresholds_is_named(
+    new_project: Path, said: Said, sentence: int, shown: bool
+) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
+    checked(
+        new_project,
+        [*ROWS[:7], "7.mp4,1,sentence 1,s2,test,", f"8.mp4,{sentence},sentence {sentence},s2,val,"],
+    )
+    words = "look at: no validation clip has a sentence or sign of training, so no thresholds can be chosen"
+    assert (words in said("check", "mine")[1]) == shown
+
+
 def test_clips_without_a_text_and_glosses_in_other_capitals_are_named(new_project: Path, said: Said) -> None:
     write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
     lines = [f"{n}.mp4,{('a b,A B', ',', 'a b,a B')[n % 3]},{'test' if n > 5 else 'train'}" for n in range(9)]

@@ -309,6 +309,15 @@ def test_the_card_says_what_it_is_not_for_and_what_was_measured(exported: Export
     assert "invented lexicon" not in card
 
 
+def test_the_card_says_why_thresholds_were_not_chosen(exported: Exported, tmp_path: Path) -> None:
+    assert "thresholds hold for clips like those" in (exported.folder / FILES["card"]).read_text()
+    reason = {"reason": "no validation clip of a sentence that training saw"}
+    (tmp_path / "thresholds.json").write_text(json.dumps(THRESHOLDS | reason))
+    export_small(exported.inputs | {"thresholds": [tmp_path / "thresholds.json"]}, tmp_path / "export")
+    card = (tmp_path / "export" / FILES["card"]).read_text()
+    assert f"not chosen on this corpus** ({reason['reason']})" in card and "thresholds hold" not in card
+
+
 def refused(exported: Exported, folder: Path, capsys: pytest.CaptureFixture[str], **changed: Path) -> str:
     """Run the stage with some inputs `changed` and return what it says; nothing is written."""
     inputs = exported.inputs | {name: [path] for name, path in changed.items()}

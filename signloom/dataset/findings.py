@@ -61,6 +61,13 @@ def about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Find
                 f"{name} has no signed clip; mark some in the table's column `split`, or choose another "
                 f"splits.mode or a larger splits.{name}_share",
             )
+    checked = signed[signed["split"] == "val"]
+    if "sign2text" in params.pipeline.families and len(checked) and (checked["seen"] == 0).all():
+        yield Finding(
+            False,
+            "no validation clip has a sentence or sign of training, so no thresholds can be chosen for "
+            "answers: what is refused is a guess; use splits.mode clip or signer, or record sentences again",
+        )
     yield from (Finding(False, words) for words in lopsided(clips, params.splits))
     yield from about_shared_frames(signed)
     yield from _about_equal_texts(signed, params)

@@ -1,5 +1,6 @@
 """The files that describe an export: configuration, manifest and model card."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -101,6 +102,7 @@ def write_descriptions(
         sentences=gallery.table["sentence_id"].nunique(),
         unit="sentence" if sign.decodes else "sign",
         demo=demo,
+        not_chosen=json.loads(files.thresholds.read_text("utf-8")).get("reason"),
     )
     outputs.write("card", card.encode())
     write_json(outputs.paths["manifest"], make_manifest(about, outputs.listed()))
@@ -110,8 +112,8 @@ def write_card(about: Tree, corpus: dict[str, Tree], **more: Any) -> str:
     """Return MODEL_CARD.md: intended use, limits and measured scores of a bundle.
 
     `about` are the entries of the manifest, `corpus` the metric files on the data. `more` are `networks` (a
-    line each), the number of `sentences`, their `unit` (sentence or sign), and whether the corpus is the
-    `demo`.
+    line each), the number of `sentences`, their `unit` (sentence or sign), whether the corpus is the `demo`,
+    and why thresholds were `not_chosen`, if so.
     """
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     card = environment.from_string(Path(__file__).with_name("model_card.md.j2").read_text("utf-8"))
