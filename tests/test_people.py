@@ -16,7 +16,7 @@ import yaml
 from signloom.cli.check import about_people
 from signloom.features.pose import people
 from signloom.features.pose.faces import FaceFinder, count_large, first_company
-from signloom.features.pose.hands import hand_share, other_handed
+from signloom.features.pose.hands import hand_share, left_handed, other_handed
 from signloom.features.pose.layout import SHOULDERS, WRISTS
 from signloom.features.shards import append_npy
 from signloom.files import file_sha256
@@ -91,6 +91,27 @@ def test_a_clip_is_named_where_its_signer_clearly_uses_the_other_hand_elsewhere(
 ) -> None:
     clips = pd.DataFrame({"clip_id": map(str, range(len(shares))), "signer_id": [*signers], "share": shares})
     assert list(other_handed(clips)) == odd
+
+
+def test_signers_whose_clips_show_the_left_hand_are_left_handed_or_mirrored() -> None:
+    shares = [-0.5, -0.6, 0.3, -0.4, -0.5, -0.6, -0.4, 0.5, 0.6, 0.5, 0.1, *[-0.5] * 4]
+    clips = pd.DataFrame({"clip_id": range(15), "signer_id": [*"aaaabbbcccc", *[" "] * 4], "share": shares})
+    assert left_handed(clips) == ["a"]
+    assert left_handed(clips.assign(share=np.nan)) == left_handed(clips[:0]) == []
+
+
+def test_check_says_whose_videos_may_all_be_mirrored(
+    new_project: Path, demo: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signloom.cli.check.about_people", about_people)
+    monkeypatch.setattr(people, "_LIMIT_S", 0.0)
+    names = ["001_1", "004_1", "008_1", "009_1"]
+    table(new_project, demo / "s1", [f"{name}.mp4,anna" for name in names])
+    built(new_project / "build/mine/landmarks", demo / "s1", **dict.fromkeys(names, (0.1, 0.0)))
+    code, out, _ = said("check", "mine")
+    assert code == 0, out
+    (line,) = [line for line in out.splitlines() if line.startswith("people ")]
+    assert line.endswith(" s; left-handed, or all videos mirrored: anna")
 
 
 def test_tiny_faces_do_not_count() -> None:

@@ -52,3 +52,13 @@ def other_handed(clips: pd.DataFrame) -> Iterator[tuple[str, str]]:
                 continue
             if np.sign(share) * np.median(others) <= -CLEAR:
                 yield clip_id, "right" if share > 0 else "left"
+
+
+def left_handed(clips: pd.DataFrame) -> list[str]:
+    """Return the signers whose clips clearly show the left hand signing, of those with at least four clips.
+
+    `clips` is as for `other_handed`. They are left-handed, or all their videos are mirrored.
+    """
+    named = clips[(clips["signer_id"].str.strip() != "") & clips["share"].notna()]
+    shares = named.groupby("signer_id")["share"].agg(["size", "median"])
+    return [str(name) for name in shares.index[(shares["size"] > _OTHERS) & (shares["median"] <= -CLEAR)]]

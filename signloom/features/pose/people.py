@@ -17,7 +17,7 @@ from signloom.dataset.findings import Finding
 from signloom.dataset.landmark_sources import Settings
 from signloom.dataset.shard_names import shard_names
 from signloom.features.pose.faces import FaceFinder, first_company
-from signloom.features.pose.hands import hand_share, other_handed
+from signloom.features.pose.hands import hand_share, left_handed, other_handed
 from signloom.features.pose.landmark_files import holds_landmarks, read_landmarks
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.features.shards import FeatureShards
@@ -66,15 +66,17 @@ def about_people(clips: pd.DataFrame, params: Params, landmarks: Path) -> tuple[
             )
         )
     shares = shares or {clip: look.share for clip, look in seen.items()}
-    findings += _about_hands(signed, shares)
+    known = signed.assign(share=signed["clip_id"].map(shares).astype(float))
+    findings += _about_hands(known)
     hands = f", hands in the landmarks of {len(shares)} clips" if shards else ""
     line = f"{len(seen)} of {len(chosen)} clips looked at{hands}, in {time.perf_counter() - begun:.1f} s"
+    if left := left_handed(known):
+        line += f"; left-handed, or all videos mirrored: {_named(left)}"
     return line, findings
 
 
-def _about_hands(signed: pd.DataFrame, shares: dict[str, float]) -> list[Finding]:
-    """Return what looks wrong with the hands of the clips in `shares`."""
-    known = signed.assign(share=signed["clip_id"].map(shares).astype(float))
+def _about_hands(known: pd.DataFrame) -> list[Finding]:
+    """Return what looks wrong with the hands of clips, whose `share` is known or NaN."""
     odd = [f"{clip} ({hand})" for clip, hand in other_handed(known)]
     if not odd:
         return []
@@ -85,8 +87,8 @@ def _about_hands(signed: pd.DataFrame, shares: dict[str, float]) -> list[Finding
     return [Finding(False, text)]
 
 
-def _named(clips: Sequence[str]) -> str:
-    return ", ".join(clips[:_SHOWN])
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN])
 
 
 def spread(clips: pd.DataFrame) -> pd.DataFrame:
