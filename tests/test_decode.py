@@ -320,7 +320,8 @@ def test_a_damaged_frame_is_no_shorter_clip(tmp_path: Path) -> None:
 def test_pictures_of_two_sizes_are_unreadable(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "0.png"), picture(0))
     cv2.imwrite(str(tmp_path / "1.png"), picture(1)[:32])
-    with pytest.raises(VideoUnreadable, match="frame 1 is 96x32 pixels, the first 96x64"):
+    said = "frame 1 is 96x32 pixels, the first 96x64; write the film again with pictures of one size"
+    with pytest.raises(VideoUnreadable, match=said):
         list(read_frames(tmp_path))
 
 

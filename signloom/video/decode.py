@@ -232,7 +232,7 @@ def _same_size(frames: Iterator[Frame]) -> Iterator[Frame]:
         if frame.image.shape != size:
             raise VideoUnreadable(
                 f"frame {frame.number} is {frame.image.shape[1]}x{frame.image.shape[0]} pixels, "
-                f"the first {size[1]}x{size[0]}"
+                f"the first {size[1]}x{size[0]}; write the film again with pictures of one size"
             )
         yield frame
 
