@@ -150,7 +150,8 @@ def test_a_broken_first_clip_does_not_keep_check_from_its_findings(
     checked(new_project, [row.replace(".mp4", "") for row in rows], dataset=FOLDERS)
     code, out, err = said("check", "mine")
     assert code == 0, err
-    assert "warning: data/mine/videos/0: frame 8 is 99x48 pixels, the first 64x48; this clip" in err
+    assert "warning: data/mine/videos/0: frame 8 is 99x48 pixels, the first 64x48; " in err
+    assert "of one size; this clip" in err
     assert "50.0 a second measured here" in out
 
 

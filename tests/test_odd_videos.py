@@ -306,3 +306,21 @@ def test_frames_that_a_phone_trimmed_away_do_not_count(tmp_path: Path, start: fl
         expected = [frame for frame in whole if begin - 5e-4 <= frame.time_s < begin + 0.2 - 5e-4]
         assert [frame.number for frame in part] == [frame.number for frame in expected]
         assert all(np.array_equal(one.image, two.image) for one, two in zip(part, expected, strict=True))
+
+
+@pytest.mark.parametrize(("name", "sound"), [("a.mkv", "pcm_s16le"), ("a.flv", "pcm_s16le")])
+def test_sound_that_goes_on_is_no_film(tmp_path: Path, video: Path, name: str, sound: str) -> None:
+    with av.open(str(video)) as source, av.open(str(tmp_path / name), "w") as container:
+        heard = container.add_stream(sound, rate=44100, layout="mono")
+        copied = container.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = copied
+                container.mux(packet)
+        quiet = av.AudioFrame.from_ndarray(np.zeros((1, 132300), np.int16), format="s16", layout="mono")
+        quiet.sample_rate, quiet.pts = 44100, 0
+        container.mux(heard.encode(quiet))
+        container.mux(heard.encode())
+    with av.open(str(tmp_path / name)) as container:
+        assert container.duration and container.duration >= 2_900_000
+    assert length_s(tmp_path / name) == pytest.approx(1.6, abs=2e-3)

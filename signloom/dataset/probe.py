@@ -117,8 +117,10 @@ def _ask(path: Path, read: Callable[[InputContainer], T]) -> T:
 
 def _length_s(container: InputContainer) -> float | None:
     stream = container.streams.video[0]
-    if container.format.name == "mpeg":  # has no header, and FFmpeg guesses the length by the bytes
-        return end_of(_times(container))
+    # MPEG has no header, and FFmpeg guesses the length by the bytes; others give that of the sound as well
+    guessed = container.format.name == "mpeg" or (not stream.duration and container.streams.audio)
+    if guessed and (end := end_of(_times(container))):
+        return end
     if container.format.name in _FROM_ZERO and container.duration and stream.time_base:
         return float(container.duration / av.time_base - origin_of(container) * stream.time_base)
     if stream.duration and stream.time_base:
