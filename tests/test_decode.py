@@ -37,7 +37,11 @@ def write_video(
 ) -> Path:
     """Write `count` pictures; `times` are their presentation times in milliseconds where they are uneven."""
     with av.open(str(path), "w") as container:
-        options = {"g": "8", "bf": "2", "crf": "10"} if codec == "libx264" else {}
+        options = {
+            "libx264": {"g": "8", "bf": "2", "crf": "10"},
+            # its frames before a key frame may need others before that
+            "libx265": {"x265-params": "log-level=0:keyint=12:open-gop=1:bframes=3"},
+        }.get(codec, {})
         stream = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height = WIDTH, HEIGHT
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"

@@ -93,13 +93,15 @@ class _File:
 
     def _packets(self) -> _Packets | None:
         """Return the times of all packets, by a pass without decoding, or None if some are not known."""
-        times, keys, broken = [], [], False
+        times, keys, broken, trimmed = [], [], False, 0
         for packet in self._container.demux(self._stream):
             if packet.size:
                 broken |= packet.pts is None or packet.is_discard or packet.is_corrupt
                 times.append(packet.pts)
                 keys += [packet.pts] if packet.is_keyframe else []
-        self._container.seek(0)
+                # what was trimmed away lies before 0, and the first frame that is shown may need it
+                trimmed = min(trimmed, packet.dts or 0) if packet.is_discard else trimmed
+        self._container.seek(trimmed, stream=self._stream)
         return None if broken else _Packets(sorted(times), sorted(keys))
 
     def _undecodable(self, packets: _Packets) -> int:
