@@ -22,7 +22,7 @@ from engines.import_closure import local_code_of as code_of
 from engines.machine import emulation_warnings, gpus_per_job
 from engines.origins import Origins
 from engines.pipeline import Pipeline
-from engines.restored import follow, is_read_only
+from engines.restored import follow, forget_lost, is_read_only
 from engines.scheduling import sleep_between_jobs
 from signloom.errors import PARAMS_FILE, SignloomError
 from signloom.params.load import read_yaml
@@ -171,6 +171,11 @@ onsuccess:
         if "sign2text" in flow.params.pipeline.families:
             bundle = flow.product("export/sign_encoder_bundle.zip")
             print(f"predict: signloom predict VIDEO --bundle {bundle}", file=sys.stderr)
+
+
+onerror:
+    if workflow.is_main_process:
+        forget_lost(str(path) for job in workflow.dag.needrun_jobs() for path in job.output)
 
 
 rule all:

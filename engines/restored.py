@@ -12,7 +12,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -176,6 +176,18 @@ def _touch(kept: Sequence[Wanted], preset: str) -> str:
     with read_only():
         done = subprocess.run(call, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return done.stdout.strip() or "Snakemake failed" if done.returncode else ""
+
+
+def forget_lost(outputs: Iterable[str]) -> None:
+    """Let the next build make those of `outputs`, of jobs that did not finish, which are gone.
+
+    Snakemake records the new parameters with what a failed job has written, and then removes that. Nothing
+    would have changed any more, and what was made of the earlier inputs would count as up to date.
+    """
+    for output in outputs:
+        record = _record("metadata", output)
+        if record.exists() and not Path(output).exists():
+            write_text(record, json.dumps(json.loads(record.read_bytes()) | {"params": ["unfinished"]}))
 
 
 def _has_no_record(output: str) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from checkouts import change_params, run, start_engines
 from row_project import write_project
@@ -51,6 +53,20 @@ def test_a_shard_is_made_again_if_the_manifest_took_other_clips_of_the_same_cont
     assert is_current(rows)
     shard.unlink()  # it will be written anew
     assert is_current(rows)
+
+
+def test_a_job_that_failed_after_it_had_written_is_tried_again(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    manifest, table = tmp_path / "build/manifest.parquet", tmp_path / "data/own/clips.csv"
+    build = ("snakemake", "--cores", "1", "--", "build/manifest.parquet")
+    run(tmp_path, *build)
+    table.write_bytes(table.read_bytes().replace(b"take-7.npy", b"gone.npy"))
+    os.utime(table, (4e9, 4e9))  # of a clock that was ahead, at which Snakemake fails the job that reads it
+    assert "Removing output files of failed job sources" in run(tmp_path, *build, ok=False)
+    os.utime(table)
+    assert len(pd.read_parquet(manifest)) == 12
+    run(tmp_path, *build)
+    assert len(pd.read_parquet(manifest)) == 11
 
 
 @pytest.mark.long
