@@ -406,6 +406,15 @@ def test_check_init_and_build_name_what_makes_a_dictionary_sentences_or_two_sign
     assert f"look at   {words}" in shown if words else "look at" not in shown
 
 
+def test_a_dictionary_of_sentences_of_one_word_is_named(new_project: Path, said: Said) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(20)))
+    checked(new_project, [], splits={"mode": "clip"})
+    rows = [f"{n}.mp4,{('house', 'thank you')[n == 9]},s{n % 3}" for n in range(20)]
+    write(new_project / "data/mine", clips__csv="\n".join(["video,sentence,signer_id", *rows]))
+    words = "no clip has a gloss, and the sentences of 19 of 20 signed clips are one word; if each clip"
+    assert f"look at: {words}" in said("check", "mine")[1]
+
+
 def test_lines_of_glosses_are_taken_for_no_dictionary(new_project: Path, said: Said) -> None:
     write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(20)))
     checked(new_project, [], splits={"mode": "clip"})

@@ -62,6 +62,13 @@ def test_confusions_are_counted_by_hand() -> None:
     ]
 
 
+def test_of_signs_that_are_never_found_those_with_more_clips_come_first() -> None:
+    own, taken = np.array([1, 2, 2, 2, 3]), np.array([3, 3, 3, 3, 3])
+    names = {1: "A", 2: "B", 3: "C"}
+    table = class_table(own, taken, names, {1: 1, 2: 1, 3: 1})
+    assert [row[0].text for row in table.rows] == ["B", "A", "C"]
+
+
 def test_the_sign_with_the_lowest_accuracy_comes_first_with_its_counts() -> None:
     assert cells(class_table(OWN, TAKEN, NAMES, {3: 4, 5: 6})) == [
         ["TREE", "0", "1", "0", "0.000", "BARK"],

@@ -70,10 +70,19 @@ def odd_signs(rows: pd.DataFrame) -> str:
             f"{' and '.join(several.iloc[0][:2])} with {text!r}, and count as one sign; to tell them apart, "
             "give each gloss a sentence of its own, or leave the column `sentence` out"
         )
+    if (signed["gloss"] == "").all():
+        words = signed["sentence"].str.split().str.len() == 1
+        if not len(signed) or words.mean() < _NEARLY:
+            return ""
+        return (
+            f"no clip has a gloss, and the sentences of {words.sum()} of {len(signed)} signed clips are one "
+            "word; if each clip shows one sign, call the column `gloss`, write THANK_YOU for THANK YOU, and "
+            "lay your preset over isolated_signs"
+        )
     single = (signed["gloss"].str.split().str.len() == 1) & (
         signed["sentence"].str.split().str.len() <= _WORDS
     )
-    if not len(signed) or single.mean() < _NEARLY:
+    if single.mean() < _NEARLY:
         return ""
     if not single.all():
         gloss, text = signed.loc[~single, ["gloss", "sentence"]].iloc[0]

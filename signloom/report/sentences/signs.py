@@ -87,15 +87,15 @@ def _mistakes(counts: Counts) -> list[tuple[int, int, int]]:
 
 
 def class_table(own: Counts, taken: Counts, names: Mapping[int, str], training: Mapping[int, int]) -> Table:
-    """Return the accuracy of every sign with its numbers of clips, the lowest first."""
+    """Return the accuracy of every sign with its numbers of clips, the lowest first, then most clips."""
     right = (own == taken).astype(np.float64)
     found = []
     for sign, share, clips in zip(*class_accuracies(right, own), strict=True):
         others = pd.Series(taken[(own == sign) & (taken != sign)]).map(names).value_counts()
         instead = min(others[others == others.max()].index, default=DASH)
         row = (names[int(sign)], training.get(int(sign), 0), clips, round(share * clips), f"{share:.3f}")
-        found.append((float(share), row[0], (*row, instead)))
-    rows = [row for _, _, row in sorted(found)[:_MOST_ROWS]]
+        found.append((float(share), -int(clips), row[0], (*row, instead)))
+    rows = [row for *_, row in sorted(found)[:_MOST_ROWS]]
     more = f", the first {len(rows)} of {len(found)}" if len(found) > len(rows) else ""
     columns = ["Sign", "Training clips", "Clips", "Found first", "Accuracy", "Most often taken for"]
     return Table("signs-by-accuracy", f"Accuracy of every sign, lowest first{more}", columns, rows)
