@@ -163,6 +163,8 @@ def test_figures_of_decoded_texts_are_null_with_a_reason_and_those_of_signs_are_
     assert not [name for name in scores if name.endswith("signature")]
     answers = pd.read_csv(built.folder / "sign2text.csv")
     assert answers["hypothesis"].equals(answers["nearest"])
+    assert answers["wer"].equals((answers["nearest_id"] != answers["sentence_id"]).astype(float))
+    assert len(answers[["nearest", "nearest_id"]].drop_duplicates()) == len(set(answers["nearest"]))
     ranks = read(built, "retrieval.json")["test"]
     assert ranks["classes"] == 3
     # each sign has one clip, so all classes weigh as their clips do

@@ -77,6 +77,15 @@ def test_a_gloss_variant_is_scored_by_its_headline_decoder(tmp_path: Path) -> No
     assert found["hybrid_pose"]["test"]["wer"] == 0.0
 
 
+def test_a_sign_is_right_or_wrong_whatever_words_its_name_has(tmp_path: Path) -> None:
+    names = ["HOUSE-1", "HOUSE-1", "ICE CREAM", "?"]
+    path = sentences(tmp_path / "predictions/sign2text.csv", "test", dict.fromkeys("1234", "x"))
+    table = pd.read_csv(path).assign(reference=names, hypothesis=["HOUSE-2", "house-1", *names[2:]])
+    table.assign(sentence_id=[1, 1, 2, 3], nearest_id=[4, 5, 2, 3]).to_csv(path, index=False)
+    found = read_answers([path])
+    assert found[["errors", "words"]].to_numpy().tolist() == [[1, 1], [1, 1], [0, 1], [0, 1]]
+
+
 def test_a_clip_whose_reference_has_no_word_is_left_out(tmp_path: Path) -> None:
     path = sentences(tmp_path / "predictions/sign2text.csv", "test", {"1": "a b", "2": "a"})
     pd.read_csv(path).assign(reference=["a b", ""]).to_csv(path, index=False)

@@ -33,7 +33,7 @@ def read_answers(predictions: Sequence[Path]) -> pd.DataFrame:
 
     A gloss variant is represented by its headline decoder. A variant of sign2text has the model
     `sign2text-<variant>`. `seed` and `fold` are "" for the first seed and without a fold, as in the paths.
-    Clips without a word in the reference are left out.
+    Clips without a word in the reference are left out. An isolated sign is one word.
     """
     columns = ["model", "seed", "fold", *_KEPT, "errors", "words"]
     tables = [_answers(path) for path in predictions]
@@ -45,6 +45,9 @@ def _answers(path: Path) -> pd.DataFrame:
     if path.stem == SENTENCES:
         table = table.rename(columns={"hypothesis": "answer"})
         errors, words = wer_stats(table["reference"].tolist(), table["answer"].tolist()).T
+        if "nearest_id" in table:  # a sign is right or wrong, whatever words its name has
+            wrong = table["nearest_id"] != table["sentence_id"]
+            errors, words = wrong.to_numpy(np.float64), np.ones(len(table))
     else:
         table = table.rename(columns={VARIANTS[path.stem].headline: "answer"})
         errors, words = edit_stats(table["reference"].str.split(), table["answer"].str.split()).T

@@ -71,7 +71,8 @@ def evaluate(
 
     `clips` are all embedded clips. The answers are `clip_id, data, sentence_id, reference, hypothesis,
     nearest, wer`, where `nearest` is the sentence of the nearest training clip. Without a decoder, it is the
-    hypothesis, too, and figures of texts are null.
+    hypothesis, too, and figures of texts are null. Then `nearest_id` is its sentence_id, and `wer` is 1 where
+    that is another sign: names such as HOUSE-1 and HOUSE-2 have a word in common.
     """
     tables, metrics, decodes = [], {}, trained.model.config.decoder_layers > 0
     for name, clip_ids in sets.items():
@@ -79,7 +80,8 @@ def evaluate(
         answers = clips.table.iloc[rows][["clip_id", "sentence_id"]].reset_index(drop=True)
         answers.insert(1, "data", name)
         spoken = [references.texts[sentence][0] for sentence in answers["sentence_id"]]
-        found = nearest_sentences(clips, rows)
+        nearest = clips.table.iloc[nearest_rows(clips, rows)]
+        found = nearest["sentence"].tolist()
         decoded = decode_clips(trained, tokenizer, shards, clip_ids, decoding, name) if decodes else found
         answers = answers.assign(reference=spoken, hypothesis=decoded, nearest=found)
         projected = references.project(trained, answers["sentence_id"].tolist())
@@ -87,6 +89,9 @@ def evaluate(
         figures = score_translations(answers, references.texts, aligned, params)
         metrics[name] = figures if decodes else figures_without_decoder(figures)
         answers["wer"] = ratio(wer_stats(spoken, decoded)).round(6)
+        if not decodes:
+            answers["nearest_id"] = nearest["sentence_id"].to_numpy(np.int64)
+            answers["wer"] = (answers["nearest_id"] != answers["sentence_id"]).astype(np.float64)
         tables.append(answers)
     return pd.concat(tables, ignore_index=True), metrics
 
@@ -128,14 +133,14 @@ def decode_clips(
     return decoded
 
 
-def nearest_sentences(clips: EmbeddedClips, rows: npt.NDArray[np.intp]) -> list[str]:
-    """Return, for each of `rows`, the sentence of the training clip with the most similar embedding."""
+def nearest_rows(clips: EmbeddedClips, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Return, for each of `rows`, the row of the training clip with the most similar embedding."""
     gallery = clips.gallery()
     if not len(gallery):
         raise SignloomError("no signed training clip has an embedding; run stage embed again")
     sentences = clips.table["sentence_id"].to_numpy(np.int64)
     ranked = rank_sentences(clips.vectors[rows], sentences[rows], clips.vectors[gallery], sentences[gallery])
-    return list(clips.table["sentence"].iloc[gallery[ranked.top]])
+    return np.asarray(gallery[ranked.top])
 
 
 def score_translations(
