@@ -55,6 +55,15 @@ def test_a_table_that_cannot_be_used_is_named_with_the_reason(
     assert "signs instead (anna, ben, cem, dora), move the file out of data/own" in err
 
 
+def test_files_that_name_no_video_do_not_keep_folders_from_being_signs(folder: Path, said: Said) -> None:
+    pd.DataFrame({"name": ["Ann"], "age": [33]}).to_excel(folder / "people.xlsx", index=False)
+    write(folder, notes__csv="Notes of May\nAnn, 2, left-handed\n")
+    write(folder, labels__csv="label,number\nanna,0\nben,1\ncem,2\ndora,3\n")  # the names of videos too
+    (folder / "~$people.xlsx").write_bytes(b"\5Ann")  # as Excel marks a workbook that is open
+    code, out, err = said("init", "data/own")
+    assert code == 0 and "folders named after signs" in out and "not used" not in out, err
+
+
 def test_without_folders_the_reason_is_the_error(new_project: Path, said: Said) -> None:
     names = write_videos(new_project / "data/own", *(name.replace("/", "_") for name in NAMES)) and NAMES
     lines = rows(names=[name.replace("/", "_") for name in names])

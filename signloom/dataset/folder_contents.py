@@ -64,7 +64,8 @@ class Contents:
         for name, folders, files in os.walk(root):
             folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
             place = Path(name)
-            paths = [place / file for file in sorted(files) if not file.startswith(".")]
+            # `~$` begins the name of what Excel lays beside a workbook that is open
+            paths = [place / file for file in sorted(files) if not file.startswith((".", "~$"))]
             kinds = {path: path.suffix.lower() for path in paths}
             if any(kind in FRAME_SUFFIXES for kind in kinds.values()) or holds_frames(place):
                 found.clips.append(place)
@@ -195,8 +196,7 @@ def _tables(contents: Contents) -> Iterator[tuple[str, Path]]:
             yield from ((one, folder) for one in (name, *_TWINS.get(name, [])))
             read |= {file for file in contents.tables if file.parent == folder}
     for file in contents.tables:
-        name = _likely(file) or ("csv" if file.suffix.lower() == ".xlsx" else None)
-        if file not in read and name:
+        if file not in read and (name := _likely(file)):
             yield name, file
 
 

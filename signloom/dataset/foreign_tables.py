@@ -1,5 +1,6 @@
 """Tables whose columns have names that no importer knows: find the videos and the texts in them."""
 
+import re
 from pathlib import Path, PureWindowsPath
 
 import pandas as pd
@@ -24,6 +25,7 @@ _NAMES = {
     "split": {"split", "subset", "partition"},
 }
 _FEWEST_FOUND = 0.5
+_BEGINNING = 100_000  # bytes
 
 
 def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | str:
@@ -36,13 +38,16 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | str:
     """
     if table.suffix.lower() not in _TABLES:
         return ""
+    files, unclear = VideoFiles(root), dict[str, str]()
     try:
         rows = _read(table)
     except SignloomError as error:
-        return "" if table.suffix.lower() == ".txt" else str(error)  # most texts are no tables
-    files, unclear = VideoFiles(root), dict[str, str]()
+        if table.suffix.lower() == ".txt":  # most texts are no tables
+            return ""
+        return str(error) if table.suffix.lower() == ".xlsx" or _names_a_video(table, root, files) else ""
+    takes = len(rows) >= _FEWEST_FOUND * files.count
     found = {
-        str(name): _videos(str(name), rows[name], root, files, unclear)
+        str(name): _videos(str(name), rows[name], root, files, unclear, takes)
         for name in rows.columns.drop(["row", SHORT], errors="ignore")
     }
     if not found or not len(rows):
@@ -71,6 +76,15 @@ def _read(table: Path) -> pd.DataFrame:
     if table.suffix.lower() == ".xlsx":
         return read_table(table, [])
     return read_text(table, found_separator(table), [], short=True)
+
+
+def _names_a_video(table: Path, root: Path, files: VideoFiles) -> bool:
+    """Return whether the beginning of a text that is no table, in whatever encoding, names a video."""
+    with table.open("rb") as file:
+        text = file.read(_BEGINNING).replace(b"\0", b"").decode("latin-1")
+    cells = [cell.strip() for cell in re.split(r'[\t|;,"\r\n]', text)]
+    unclear: dict[str, str] = {}
+    return any(_videos("", pd.Series(cells, dtype=str), root, files, unclear, False)) or bool(unclear)
 
 
 def _ours(
@@ -113,15 +127,19 @@ def _why_not(rows: pd.DataFrame, videos: list[str], taken: dict[str, str]) -> st
 
 
 def _videos(
-    name: str, cells: pd.Series, root: Path, files: VideoFiles, unclear: dict[str, str]
+    name: str, cells: pd.Series, root: Path, files: VideoFiles, unclear: dict[str, str], takes: bool
 ) -> list[str | None]:
-    """Return what `_video` does for each cell of a column; say in `unclear` if a name has several videos."""
+    """Return what `_video` does for each cell of a column; say in `unclear` if a name has several videos.
+
+    A number alone is such a name if `takes`: in a short list beside many videos it counts something else.
+    """
     found: list[str | None] = []
     for cell in cells:
         try:
             found.append(_video(cell.strip(), root, files))
         except SignloomError as error:
-            unclear.setdefault(name, str(error))
+            if takes or not cell.strip().isdecimal():
+                unclear.setdefault(name, str(error))
             found.append(None)
     return found
 

@@ -34,7 +34,7 @@ class VideoFiles:
 
         With `others`, `.pose` files and folders of pictures take the place of videos that are not there.
         """
-        self._root = root
+        self._root, self.count = root, 0  # how many videos there are
         self._named: dict[str, list[str]] = {}
         self._poses: dict[str, list[str]] = {}
         self._folders: dict[str, list[str]] = {}
@@ -47,6 +47,7 @@ class VideoFiles:
             if suffix in FRAME_SUFFIXES:
                 folders.add(path.parent)
             else:
+                self.count += suffix != ".pose"
                 self._add(self._poses if suffix == ".pose" else self._named, path, path.name, path.stem)
         for folder in sorted(folders - {root}):
             self._add(self._folders, folder, folder.name)
