@@ -296,7 +296,7 @@ def test_a_column_with_nearly_a_known_name_is_not_passed_over(tmp_path: Path, na
 
 
 def test_frames_are_not_passed_over_where_seconds_are_read(tmp_path: Path) -> None:
-    lines = "video,sentence,start_frame,end_frame\na.mp4,One.,10,50\na.mp4,Two.,60,90\n"
+    lines = "video,sentence,start_frame,end_frame\na.mp4,One.,,50\na.mp4,Two.,60,90\n"
     file = write(tmp_path, clips__csv=lines) / "clips.csv"
     with pytest.raises(SignloomError, match="'start_frame' and 'end_frame' are not read"):
         load_table("csv", file, tmp_path)

@@ -219,6 +219,10 @@ def test_columns_that_are_not_taken_are_named(folder: Path, said: Said) -> None:
         ("start_date;end_date", "01.02.2020;03.02.2020"),
         ("start_page;end_page", "3;4"),
         ("from;to", "9;3"),
+        ("signal_start;signal_end", "0;0"),
+        ("age_start;age_end", "20;25"),
+        ("session_start;session_end", "14:05;15:10"),
+        ("box_start_x;box_end_x", "10;90"),
     ],
 )
 def test_columns_that_only_sound_like_times_are_left_alone(
