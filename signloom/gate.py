@@ -10,6 +10,8 @@ FOLDER_FPS = 25.0  # of a folder of pictures whose rate is not known
 PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 # macOS leaves files of this name beside real ones on foreign disks
 HIDDEN = "._"
+# what disks of a network, archives of macOS and Windows lay beside real files
+_OF_SYSTEMS = ("@eaDir", "#recycle", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 # a longer pause between two frames is a damaged time, and work grows with the time that a clip claims to last
 LONGEST_GAP_S = 60.0
 PROBE_S = 30.0  # for the answer of a disk or server that holds a file
@@ -17,7 +19,7 @@ PROBE_S = 30.0  # for the answer of a disk or server that holds a file
 
 def is_hidden(path: Path) -> bool:
     """Return whether a file, given from the folder that is read, or a folder on the way to it is hidden."""
-    return any(part.startswith(".") for part in path.parts)
+    return any(part.startswith(".") or part in _OF_SYSTEMS for part in path.parts)
 
 
 def why_shut(path: Path, root: Path | None = None, folders: dict[Path, Path] | None = None) -> str | None:

@@ -120,7 +120,8 @@ def test_signs_and_films_that_folders_leave_out_are_said(
 ) -> None:
     names = [f"{sign}/{number}.mp4" for sign in ("book", "cat") for number in range(4)]
     videos = write_videos(new_project / "data/mine", *names, "cat/session/9.mp4")
-    (videos / "dog").mkdir()
+    for name in ("dog", "@eaDir", "cat/@eaDir"):  # as disks of a network make
+        (videos / name).mkdir()
     for name in ("dog/1.webp", "book/2.VOB", "book/notes.txt"):
         (videos / name).write_bytes(b"x")
     warnings: list[str] = []

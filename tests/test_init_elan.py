@@ -47,7 +47,8 @@ def test_tiers_that_are_called_glosses_are_taken_with_the_sentences(new_project:
     glosses = {
         name: ["POINT-TO-HOUSE-OVER-THERE"] * 10 for name in ("Gloss_RH_A", "Gloss_LH_A", "Gloss_RH_B")
     }
-    sentences_eaf(new_project / "data/talks/a.eaf", {**glosses, "Translation_A": SENTENCES, "notes": ["x"]})
+    remarks = {"Gloss_comments_A": ["both hands?"] * 10, "Notes_A": ["looks at the camera, " * 9] * 10}
+    sentences_eaf(new_project / "data/talks/a.eaf", {**glosses, "Translation_A": SENTENCES, **remarks})
     write_videos(new_project / "data/talks", "a.mp4", seconds=3)
     assert said("init", "data/talks")[0] == 0
     given = preset("talks")

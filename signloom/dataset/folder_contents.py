@@ -18,7 +18,7 @@ from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
 from signloom.dataset.row_tables import split_key
 from signloom.dataset.withdrawn import are_withdrawn, withdrawn_from
 from signloom.errors import SignloomError
-from signloom.gate import is_there
+from signloom.gate import is_hidden, is_there
 from signloom.params.dataset import ElanTiers
 
 _TABLES = (".csv", ".tsv", ".txt", ".json", ".xlsx")
@@ -26,6 +26,7 @@ _TABLES = (".csv", ".tsv", ".txt", ".json", ".xlsx")
 _MOST_TABLES = 20
 _MOST_ROOTS = 40
 _SHARE_OF_GLOSSES = 1 / 3
+_REMARKS = re.compile(r"comment|notes?\b|remark|kommentar|bemerkung", re.IGNORECASE)
 # forms whose files have the same names
 _TWINS = {"how2sign": ["how2sign_clips"], "phoenix2014t": ["phoenix2014t_videos"]}
 # tiers by the names of public corpora and of our own files: DGS Corpus (one person for each camera), NCSLGR,
@@ -62,7 +63,7 @@ class Contents:
         """List what is below `root`, apart from hidden files and folders."""
         found = cls(root)
         for name, folders, files in os.walk(root):
-            folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
+            folders[:] = sorted(folder for folder in folders if not is_hidden(Path(folder)))
             place = Path(name)
             # `~$` begins the name of what Excel lays beside a workbook that is open
             paths = [place / file for file in sorted(files) if not file.startswith((".", "~$"))]
@@ -254,7 +255,9 @@ def _by_text(tiers: dict[str, Tier], others: list[str]) -> ElanTiers:
 
     Glosses may be longer than the sentences, so a tier of them is one of sentences only for want of another.
     Where glosses have a person's mark such as `_A` or ` S1` at their end, those of the same person are taken.
+    Remarks are neither, unless there is nothing else.
     """
+    others = [name for name in others if not _REMARKS.search(name.replace("_", " "))] or others
     glosses = [name for name in others if "gloss" in name.lower()]
     enough = _SHARE_OF_GLOSSES * tiers[others[0]].letters
     texts = [name for name in others if name not in glosses and tiers[name].letters >= enough]

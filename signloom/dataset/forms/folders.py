@@ -11,6 +11,7 @@ from signloom.dataset.forms.texts import one_form, one_gloss, text_numbers
 from signloom.dataset.landmark_sources import kind_of
 from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
 from signloom.errors import SignloomError
+from signloom.gate import is_hidden
 
 Entry = tuple[Path, Path]  # the folder of a sign, and what lies in it
 # films and pictures that move, of kinds that are not read
@@ -37,9 +38,9 @@ def read_folders(files: list[Path], videos: Path, warnings: list[str]) -> pd.Dat
     inside = [
         (sign, clip)
         for sign in sorted(table.iterdir())
-        if sign.is_dir() and not sign.name.startswith(".")  # such as a folder of deleted files
+        if sign.is_dir() and not is_hidden(Path(sign.name))  # such as a folder of deleted files
         for clip in sorted(sign.iterdir())
-        if not clip.name.startswith(".")
+        if not is_hidden(Path(clip.name))
     ]
     # beside videos, such files may be anything
     clips = [(sign, clip) for sign, clip in inside if is_clip(clip)] or [
