@@ -383,6 +383,7 @@ def test_check_names_a_task_that_does_not_fit_the_texts(new_project: Path, said:
             "if each clip shows one sign, write A_B",
         ),
         ("other,A", "every clip has one gloss, and A has the sentences 'A' and 'other'"),
+        ("this is not A,A", "every clip has one gloss, and A has the sentences 'A' and 'this is not A'"),
         (
             "A,A-2",
             "2 glosses share their sentence with others, first A and A-2 with 'A', and count as one sign",

@@ -79,10 +79,9 @@ def odd_signs(rows: pd.DataFrame) -> str:
             "word; if each clip shows one sign, call the column `gloss`, write THANK_YOU for THANK YOU, and "
             "lay your preset over isolated_signs"
         )
-    single = (signed["gloss"].str.split().str.len() == 1) & (
-        signed["sentence"].str.split().str.len() <= _WORDS
-    )
-    if single.mean() < _NEARLY:
+    single = signed["gloss"].str.split().str.len() == 1
+    short = signed["sentence"].str.split().str.len() <= _WORDS
+    if (single & short).mean() < _NEARLY:
         return ""
     if not single.all():
         gloss, text = signed.loc[~single, ["gloss", "sentence"]].iloc[0]
