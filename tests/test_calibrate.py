@@ -275,6 +275,27 @@ def test_two_runs_and_any_order_of_clips_give_the_same_bytes(
         assert again[name].read_bytes() == path.read_bytes(), name
 
 
+def test_questions_are_weighed_a_batch_at_a_time(
+    corpus: dict[str, list[Path]],
+    outputs: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weighed, weigh = [], gates.weigh
+
+    def count(best: np.ndarray, *rest: object, **more: object) -> GateInputs:
+        weighed.append(len(best))
+        return weigh(best, *rest, **more)
+
+    monkeypatch.setattr("signloom.evaluation.gate_inputs.weigh", count)
+    monkeypatch.setattr("signloom.evaluation.gate_inputs._BATCH", 3)
+    again = run(tmp_path, corpus)
+    assert max(weighed) == 3
+    table, before = (pd.read_csv(made["predictions"]) for made in (again, outputs))
+    # other batches pad clips otherwise, which moves the last digits
+    pd.testing.assert_frame_equal(table, before, atol=1e-4)
+
+
 @pytest.mark.parametrize("kept", [["e/unsigned_val", "c/val2"], []])
 def test_without_clips_to_choose_by_the_thresholds_are_the_design_documents(
     corpus: dict[str, list[Path]],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,7 @@ from signloom.evaluation.inference import fixed_figures, gate_inputs_of, int8_fi
 from signloom.evaluation.outofset import KINDS, Questions
 from signloom.features.shards import FeatureShards
 from signloom.inference.engine import SignEngine
+from signloom.inference.gates import Gallery
 from signloom.models.trained_sign2text import load_trained
 from signloom.params.evaluation import EvaluationParams
 from signloom.text.sentences import read_splits
@@ -125,6 +128,40 @@ def test_fixed_thresholds_compare_clips_whatever_their_sentences(
     assert fixed["false_accept_rate"] == pytest.approx(np.array(accepted)[out].mean())
     both = np.array(accepted) & np.array(right)
     assert fixed["accepted_and_right"] == pytest.approx(both[~out].mean())
+
+
+def test_the_memory_of_comparing_many_questions_is_that_of_a_part_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    clips, asked = (rng.normal(size=(count, 4)).astype(np.float32) for count in (8000, 4000))
+    nothing = np.zeros(0, np.int64)
+    gallery = Gallery(clips, np.arange(8000) % 3000, nothing, clips[:0])
+    questions = SimpleNamespace(
+        kinds=np.array(["in_set", "left_out"] * 2000),
+        left_out=np.arange(4000) % 3000 * (np.arange(4000) % 2) - (np.arange(4000) % 2 == 0),
+        right=lambda found: found == 0,
+    )
+    engine = SimpleNamespace(gallery=gallery)
+    tracemalloc.start()
+    figures = fixed_figures(engine, questions, asked, FEW)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100e6  # all at once took 160 MB
+    monkeypatch.setattr("signloom.evaluation.inference._COMPARED", 5000)
+    assert fixed_figures(engine, questions, asked, FEW) == figures
+
+
+def test_the_gallery_is_compared_with_parts_of_the_questions(
+    exported: Exported, outputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, compare = [], Gallery.by_sentence
+    monkeypatch.setattr(Gallery, "by_sentence", lambda self, q: asked.append(len(q)) or compare(self, q))
+    monkeypatch.setattr("signloom.evaluation.inference._COMPARED", 1)
+    monkeypatch.setattr("signloom.evaluation.inference._BATCH", 1)
+    again = run(exported, tmp_path)
+    assert max(asked) == 1
+    assert again["metrics"].read_bytes() == outputs["metrics"].read_bytes()
 
 
 def test_the_share_in_common_of_fp32_and_int8_by_hand() -> None:

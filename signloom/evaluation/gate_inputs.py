@@ -47,19 +47,24 @@ class TrainedGallery:
     def ask(self, trained: TrainedEncoder, questions: Questions) -> GateInputs:
         """Return the evidence for all questions, in their order."""
         names = questions.names
-        best = np.full((len(names), len(self.gallery.sentences)), -np.inf, np.float32)
-        prototypes, score = np.full(best.shape, np.nan, np.float32), np.full(len(names), np.nan)
-        left_out = questions.left_out[:, None] == self.gallery.sentences
+        lengths = np.array([questions.length(name) for name in names], np.int64)
+        nothing = np.zeros((0, len(self.gallery.sentences)), np.float32)
+        order, parts = list[int](), [weigh(nothing, nothing, questions.motion_means[:0], lengths[:0])]
+        # a batch at a time: cosines of all questions to all sentences would grow with the square of a corpus
         for rows, encoded in encode_clips(trained, questions, names, _BATCH, "embed questions"):
             embeddings = encoded.embedding.float().cpu().numpy()
-            best[rows], clips = self.gallery.by_sentence(embeddings)
-            prototypes[rows] = self.gallery.to_prototypes(embeddings)
-            best[rows] = np.where(left_out[rows], -np.inf, best[rows])
-            lengths = encoded.valid.sum(1).tolist()
-            for row, states, length, near in zip(
-                rows, encoded.frames.float().cpu().numpy(), lengths, clips, strict=True
-            ):
-                offset, count = self._places[near[best[row].argmax()]]
-                score[row] = dtw_score(states[:length], np.asarray(self._states[offset : offset + count]))
-        frames = np.array([questions.length(name) for name in names], np.int64)
-        return weigh(best, prototypes, questions.motion_means, frames, dtw_score=score)
+            best, clips = self.gallery.by_sentence(embeddings)
+            best[questions.left_out[rows][:, None] == self.gallery.sentences] = -np.inf
+            nearest = clips[np.arange(len(rows)), best.argmax(1)]
+            states = encoded.frames.float().cpu().numpy()
+            rows_of = zip(states, encoded.valid.sum(1).tolist(), self._places[nearest], strict=True)
+            score = [
+                dtw_score(own[:length], np.asarray(self._states[offset : offset + count]))
+                for own, length, (offset, count) in rows_of
+            ]
+            about = questions.motion_means[rows], lengths[rows]
+            to_prototypes = self.gallery.to_prototypes(embeddings)
+            parts.append(weigh(best, to_prototypes, *about, dtw_score=np.array(score)))
+            order += rows
+        back = np.argsort(order)
+        return GateInputs(*(np.concatenate(values)[back] for values in zip(*parts, strict=True)))

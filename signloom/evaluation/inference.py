@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ FIXED_SIMILARITY, FIXED_MARGIN = 0.6, 0.05
 TOP = 5
 _NOBODY = Match(1, "", "", -1, "", "", math.nan, math.nan, math.nan, None, None)
 _BATCH = 16
+_COMPARED = 1024  # questions that are compared with the gallery at a time
 _TIMED = 50  # how many clips are timed
 _STREAMED = 8  # videos that are tracked again as a stream
 _PERCENTILES = (50, 95, 99)
@@ -48,15 +49,13 @@ def evaluate(
     reasons = [answer.reason for answer in answers]
     table = answer_table(questions, gate_inputs, sentences[gate_inputs.place], reasons)
     embeddings = embed_questions(engine, questions, every)
-    cosines, small = (
-        engine.gallery.by_sentence(part)[0]
-        for part in (embeddings[inside], embed_questions(int8, questions, inside))
-    )
+    small = embed_questions(int8, questions, inside)
+    cosines = _to_sentences(engine, embeddings[inside]), _to_sentences(engine, small)
     reranked = answer_questions(engine, questions, inside, rerank=True)
     return table, {
         **acceptance_figures(table, params),
         "fixed_thresholds": fixed_figures(engine, questions, embeddings, params),
-        "int8": int8_figures(sentences, own, (cosines, small), params),
+        "int8": int8_figures(sentences, own, cosines, params),
         "rerank": rerank_figures(own, [answers[row] for row in inside], reranked, params),
     }
 
@@ -114,27 +113,41 @@ def fixed_figures(
     engine: SignEngine, questions: Questions, embeddings: Vectors, params: EvaluationParams
 ) -> dict[str, Any]:
     """Return the acceptance figures of all questions with the design document's fixed thresholds."""
-    gallery = engine.gallery
-    cosine = embeddings @ gallery.embeddings.T
+    gallery, found, passed = engine.gallery, list[Rows](), list[npt.NDArray[np.bool_]]()
     own = gallery.sentences[gallery.place]
-    cosine[questions.left_out[:, None] == own] = -np.inf
-    first = cosine.argmax(1)
-    best = cosine[np.arange(len(cosine)), first]
-    cosine[np.arange(len(cosine)), first] = -np.inf
-    accepted = (best >= FIXED_SIMILARITY) & (best - cosine.max(1) >= FIXED_MARGIN)
+    for part in _parts(embeddings):
+        cosine = embeddings[part] @ gallery.embeddings.T
+        cosine[questions.left_out[part][:, None] == own] = -np.inf
+        first = cosine.argmax(1)
+        best = cosine[np.arange(len(cosine)), first]
+        cosine[np.arange(len(cosine)), first] = -np.inf
+        found.append(first)
+        passed.append((best >= FIXED_SIMILARITY) & (best - cosine.max(1) >= FIXED_MARGIN))
+    first, accepted = np.concatenate(found), np.concatenate(passed)
     answers = {"kind": questions.kinds, "accepted": accepted, "right": questions.right(own[first])}
     return acceptance_figures(pd.DataFrame(answers), params)
+
+
+def _to_sentences(engine: SignEngine, embeddings: Vectors) -> Iterator[Vectors]:
+    """Yield the cosines (S,) of each of `embeddings` (Q, E) to the sentences of the gallery."""
+    for part in _parts(embeddings):
+        yield from engine.gallery.by_sentence(embeddings[part])[0]
+
+
+def _parts(embeddings: Vectors) -> list[Rows]:
+    """Return the rows of `embeddings` in parts, so that memory does not grow with the square of a corpus."""
+    return np.array_split(np.arange(len(embeddings)), len(embeddings) // _COMPARED + 1)
 
 
 def int8_figures(
     sentences: npt.NDArray[np.integer],
     own: npt.NDArray[np.int64],
-    cosines: tuple[Vectors, Vectors],
+    cosines: tuple[Iterable[Vectors], Iterable[Vectors]],
     params: EvaluationParams,
 ) -> dict[str, Any]:
     """Return how well the int8 encoder agrees with fp32, and how often each is right.
 
-    `cosines` (Q, S) are those of fp32 and of int8 to `sentences` (S,); `own` (Q,) are the clips' sentences.
+    `cosines` are rows (S,) of fp32 and of int8 to `sentences` (S,); `own` (Q,) are the clips' sentences.
     `top1_agreement` is the share of clips with the same first sentence. `top5_agreement` is the mean share of
     the first five sentences that both have.
     """
