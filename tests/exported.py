@@ -54,9 +54,9 @@ class Exported:
         return self.folder / FILES["bundle"]
 
 
-def write_inputs(folder: Path) -> Inputs:
+def write_inputs(folder: Path, glosses: int = 0) -> Inputs:
     """Write every input of stage export; embeddings and prototypes come from their own stages."""
-    inputs = write_corpus(folder)
+    inputs = write_corpus(folder, glosses=glosses)
     content = checkpoints.load(inputs["checkpoint"][0])
     hashes = {f"{name}_hash": name[0] * 64 for name in ("data", "stats", "vocabulary")}
     checkpoints.save(

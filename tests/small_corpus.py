@@ -41,7 +41,7 @@ CLIPS = [
 ]
 
 
-def write_corpus(folder: Path, order: int = 1) -> dict[str, list[Path]]:
+def write_corpus(folder: Path, order: int = 1, glosses: int = 0) -> dict[str, list[Path]]:
     """Write all inputs of stages embed and evaluate_sign2text; `order` -1 turns every table round."""
     folder.mkdir(parents=True, exist_ok=True)
     files = _write_shards(folder, CLIPS[::order])
@@ -57,7 +57,7 @@ def write_corpus(folder: Path, order: int = 1) -> dict[str, list[Path]]:
     np.save(folder / "text_embeddings.npy", rng.normal(size=(len(texts), 6)).astype(np.float32))
     tokenizer = train_tokenizer(texts["text"], 200)
     (folder / "tokenizer.json").write_text(tokenizer.to_json())
-    checkpoints.save(folder / "best.pth", _checkpoint(tokenizer.size, mean, std))
+    checkpoints.save(folder / "best.pth", _checkpoint(tokenizer.size, mean, std, glosses))
     names = {
         "checkpoint": "best.pth",
         "stats": "stats.npz",
@@ -139,10 +139,11 @@ def _clip(clip_id: str, frames: int) -> np.ndarray:
     return features
 
 
-def _checkpoint(vocabulary: int, mean: np.ndarray, std: np.ndarray) -> dict[str, object]:
+def _checkpoint(vocabulary: int, mean: np.ndarray, std: np.ndarray, glosses: int) -> dict[str, object]:
     config = Sign2TextConfig(
         vocab_size=vocabulary, pad_id=0, bos_id=2, eos_id=3, text_dim=6, width=16, layers=1, heads=2,
         feedforward=32, decoder_layers=1, embedding_dim=8, seq_len=SEQ_LEN, max_tokens=10,
+        glosses=glosses,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)

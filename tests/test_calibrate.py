@@ -275,6 +275,11 @@ def test_two_runs_and_any_order_of_clips_give_the_same_bytes(
         assert again[name].read_bytes() == path.read_bytes(), name
 
 
+def test_clips_are_warped_without_the_probabilities_of_glosses(tmp_path: Path) -> None:
+    made = run(tmp_path, write_corpus(tmp_path / "corpus", glosses=30))
+    assert pd.read_csv(made["predictions"])["dtw_score"].notna().all()
+
+
 def test_questions_are_weighed_a_batch_at_a_time(
     corpus: dict[str, list[Path]],
     outputs: dict[str, Path],

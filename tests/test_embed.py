@@ -83,6 +83,11 @@ def test_the_frames_are_those_of_the_signed_training_clips(
         np.testing.assert_allclose(frames[offset : offset + length], alone(corpus, clip_id)[1], atol=2e-3)
 
 
+def test_probabilities_of_glosses_are_no_frames_of_the_gallery(tmp_path: Path) -> None:
+    made = run_embed(write_corpus(tmp_path, glosses=30), tmp_path / "out")
+    assert np.load(made["frames"]).shape[1] == 16
+
+
 def test_two_runs_and_any_order_of_clips_give_the_same_bytes(
     outputs: dict[str, Path], tmp_path: Path
 ) -> None:

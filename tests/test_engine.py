@@ -22,6 +22,7 @@ from exported import (
     export_small,
     gloss_checkpoint,
     network_rows,
+    write_inputs,
 )
 from small_corpus import CLIPS
 
@@ -262,6 +263,15 @@ def test_reranking_orders_by_the_warping_and_gates_by_the_cosine(
     )
     # another sentence has the higher cosine
     assert plain.accepted and answer.reason in ("low_similarity", "ambiguous_top2")
+
+
+def test_the_gallery_of_a_network_that_reads_glosses_is_warped_without_them(tmp_path: Path) -> None:
+    made = export_small(write_inputs(tmp_path, glosses=30), tmp_path / "bundle")
+    engine = SignEngine.load(made.bundle)
+    assert engine.bundle.array("frames.npy").shape[1] == 16
+    clip_id = next(clip[0] for clip in CLIPS if clip[2] == "train")
+    best = engine.answer(*clip_of(made, clip_id)).matches[0]
+    assert (best.clip_id, best.dtw_score) == (clip_id, pytest.approx(1, abs=1e-5))
 
 
 def test_the_frames_that_are_warped_are_the_clips_own(

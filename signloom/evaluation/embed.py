@@ -91,6 +91,7 @@ def write_embeddings(
 ) -> pd.DataFrame:
     """Write unit rows float32 (N, E) for all `clips` and float16 frames (rows, D) for the gallery.
 
+    Frames are the encoder's, without the probabilities of glosses, which warping does not compare.
     `clips` is an embedding map. The gallery is as `in_gallery` says; its clips' frame sequences follow one
     another in the order of `clips`. Returns the table `clip_id, offset, length` of the gallery.
     """
@@ -100,7 +101,7 @@ def write_embeddings(
     place = dict(zip(gallery.index, zip(offset, length, strict=True), strict=True))
     vectors = np.empty((len(clips), trained.model.config.embedding_dim), np.float32)
     with atomic(frames) as part:
-        shape = (sum(length), trained.model.frame_dim)
+        shape = (sum(length), trained.model.encoder.frame_dim)
         # a memory map cannot be empty, so an empty file is written as an array
         sequences = (
             np.lib.format.open_memmap(part, "w+", np.float16, shape)
@@ -109,7 +110,7 @@ def write_embeddings(
         )
         for rows, encoded in encode_clips(trained, shards, clips["clip_id"].tolist(), _BATCH, "embed"):
             vectors[rows] = encoded.embedding.float().cpu().numpy()
-            states = encoded.frames.to(torch.float16).cpu().numpy()
+            states = encoded.frames[..., : shape[1]].to(torch.float16).cpu().numpy()
             for row, state in zip(rows, states, strict=True):
                 if row in place:
                     first, count = place[row]

@@ -56,7 +56,7 @@ class TrainedGallery:
             best, clips = self.gallery.by_sentence(embeddings)
             best[questions.left_out[rows][:, None] == self.gallery.sentences] = -np.inf
             nearest = clips[np.arange(len(rows)), best.argmax(1)]
-            states = encoded.frames.float().cpu().numpy()
+            states = encoded.frames[..., : self._states.shape[1]].float().cpu().numpy()
             rows_of = zip(states, encoded.valid.sum(1).tolist(), self._places[nearest], strict=True)
             score = [
                 dtw_score(own[:length], np.asarray(self._states[offset : offset + count]))
