@@ -25,7 +25,7 @@ from signloom.errors import SignloomError
 from signloom.params.text import TextParams
 from signloom.text.encoders import SentenceEncoder, load_encoder
 from signloom.text.glosses import gather_gloss_lines, gloss_times, read_gloss_lines
-from signloom.text.sentences import gather_texts
+from signloom.text.sentences import gather_texts, warn_of_lost
 from signloom.text.tokenizer import TextTokenizer, train_tokenizer
 from signloom.text.vocabulary import build_vocabulary
 from workflow_scripts import text as stage
@@ -241,6 +241,34 @@ def test_the_encoders_own_tokenizer_starts_with_cls_and_ends_with_sep(minilm: Se
     assert len(ids) < 64, "padding stored in the file leaked into the ids"
     assert own.decode(ids[1:]) == "don't stop, anna!"
     assert TextTokenizer(type(own.raw).from_str(own.to_json())).encode(["a b"], 64) == own.encode(["a b"], 64)
+
+
+@pytest.mark.parametrize("text", ["Die Übung fällt aus.", "मैं घर जा रहा हूँ।", "كِتَابٌ", "ฉันไป", "Hallo 👍"])
+def test_texts_that_the_encoders_tokens_do_not_give_back_are_named(
+    minilm: SentenceEncoder, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, texts = minilm.own_tokenizer(), ["Don't  STOP, Anna!", text]
+    ids = own.encode(texts, 64)
+    assert own.lost(texts, ids) == [(text, own.decode(ids[1][1:]))]
+    warn_of_lost(own.lost(texts, ids), 2)
+    assert f"cannot write 1 of 2 training texts: {text!r} becomes" in capsys.readouterr().err
+
+
+def test_the_stage_warns_of_letters_that_the_encoders_tokens_lack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / "english", tokenizer="encoder") == 0
+    assert "training texts" not in capsys.readouterr().err
+    monkeypatch.setitem(SENTENCES, 0, ("Schöne Übung.", "BOY APPLE LIKE", []))
+    assert run(tmp_path / "german", tokenizer="encoder") == 0
+    assert "1 of 2 training texts: 'Schöne Übung.' becomes 'schone ubung.'" in capsys.readouterr().err
+
+
+def test_korean_syllables_come_back_composed(minilm: SentenceEncoder) -> None:
+    own, texts = minilm.own_tokenizer(), ["학교에 갑니다"]
+    ids = own.encode(texts, 64)
+    assert own.decode(ids[0][1:]) == texts[0]
+    assert not own.lost(texts, ids)
 
 
 def test_glosses_are_sorted_after_the_special_tokens() -> None:

@@ -14,7 +14,7 @@ from signloom.files import write_csv, write_json, write_npy, write_parquet, writ
 from signloom.params.text import TextParams
 from signloom.text.encoders import load_encoder, own_vectors
 from signloom.text.glosses import gather_gloss_lines
-from signloom.text.sentences import gather_texts, read_training_clips, warn_of_cut
+from signloom.text.sentences import gather_texts, read_training_clips, warn_of_cut, warn_of_lost
 from signloom.text.tokenizer import train_tokenizer
 from signloom.text.vocabulary import build_vocabulary
 from workflow_scripts.job import Job, entry_point
@@ -34,6 +34,8 @@ def work(job: Job) -> None:
     tokenizer = encoder.own_tokenizer() if own else train_tokenizer(trained_on, params.vocab_size)
     whole = tokenizer.encode(trained_on.tolist(), sys.maxsize)
     warn_of_cut([len(ids) for ids in whole], params.max_tokens)
+    if own:
+        warn_of_lost(tokenizer.lost(trained_on.tolist(), whole), len(whole))
     glosses = metadata["gloss"][metadata["clip_id"].isin(training["clip_id"])].fillna("")
     write_text(job.output("tokenizer"), tokenizer.to_json())
     write_json(job.output("glosses"), build_vocabulary(glosses))

@@ -64,6 +64,17 @@ def warn_of_cut(lengths: Sequence[int], max_tokens: int) -> None:
         )
 
 
+def warn_of_lost(lost: Sequence[tuple[str, str]], texts: int) -> None:
+    """Warn of the `lost` ones of so many `texts` of training, each with what its tokens give back."""
+    if lost:
+        text, back = lost[0]
+        print(
+            f"warning: text.tokenizer encoder cannot write {len(lost)} of {texts} training texts: {text!r} "
+            f"becomes {back!r}, and decoded sentences are spelled like that; set text.tokenizer to trained",
+            file=sys.stderr,
+        )
+
+
 def read_splits(path: Path) -> pd.DataFrame:
     """Return splits.csv (`clip_id, split, sentence_id, seen`), sorted by clip."""
     splits = read_csv(path, dtype={"clip_id": str, "split": str}, keep_default_na=False)

@@ -1,5 +1,6 @@
 """Convert text to token ids and back, in the Hugging Face tokenizers format."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Self
 from tokenizers import Tokenizer, __version__, decoders, models, pre_tokenizers, processors, trainers
 
 from signloom.errors import SignloomError
+from signloom.letters import small
 
 SPECIALS = ["<pad>", "<unk>", "<sos>", "<eos>"]
 # padding, start and end tokens: ours, those of BERT, and those of RoBERTa
@@ -68,8 +70,23 @@ class TextTokenizer:
         """Return the text of `ids` up to the first end token; special tokens are left out."""
         kept = [int(token) for token in takewhile(lambda token: token != self.end, ids)]
         text = str(self.raw.decode(kept, skip_special_tokens=True))
-        # WordPiece puts spaces around an apostrophe, and the ids do not say whether the text had them
-        return text.replace(" ' ", "'") if isinstance(self.raw.decoder, decoders.WordPiece) else text
+        if not isinstance(self.raw.decoder, decoders.WordPiece):
+            return text
+        # WordPiece puts spaces around an apostrophe, and the ids do not say whether the text had them;
+        # tokenizers of BERT's kind take Korean syllables apart
+        return unicodedata.normalize("NFC", text.replace(" ' ", "'"))
+
+    def lost(self, texts: Sequence[str], ids: Sequence[list[int]]) -> list[tuple[str, str]]:
+        """Return those of `texts` that their whole `ids` do not give back, each with what they give.
+
+        Capitals and spaces do not count.
+        """
+        back = [self.decode(line[1:]) for line in ids]
+        return [pair for pair in zip(texts, back, strict=True) if len({*map(_letters, pair)}) > 1]
+
+
+def _letters(text: str) -> str:
+    return "".join(small(text).split())
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> TextTokenizer:
