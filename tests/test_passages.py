@@ -364,10 +364,22 @@ def test_files_of_answers_are_for_one_video(tmp_path: Path, capsys: pytest.Captu
     assert not (tmp_path / "a.eaf").exists()
 
 
-def test_a_name_that_a_url_would_change_is_found_again(tmp_path: Path) -> None:
-    video = tmp_path / "my%20talk#1?.mp4"
+@pytest.mark.parametrize(
+    "name",
+    [
+        "my%20talk#1?.mp4",
+        "Screen Recording at 10.02.03\u202fPM.mov",  # as macOS names them
+        "می\u200cروم.mp4",
+        "東京\u3000一.mp4",
+    ],
+)
+def test_a_name_that_a_url_would_change_or_a_terminal_escape_is_found_again(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = tmp_path / name
     video.write_bytes(b"")
     write_eaf(tmp_path / "a.eaf", PASSAGES, video, "sentence")
+    assert not capsys.readouterr().err
     rows = load_table("elan", tmp_path / "a.eaf", tmp_path, [ElanTiers(sentence="sentence", gloss=["gloss"])])
     assert {*rows["video"]} == {video.name}
 

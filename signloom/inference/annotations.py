@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pysubs2
 from pympi.Elan import Eaf, to_eaf
 
+from signloom.cells import CONTROL
 from signloom.errors import SignloomError
 from signloom.files import atomic
 from signloom.inference.answer import Answer
@@ -91,7 +92,7 @@ def write_tiers(path: Path, tiers: Mapping[str, Sequence[Annotation]], media: Pa
         url = place.replace("%", "%25").replace("#", "%23").replace("?", "%3F")
         kind = mimetypes.guess_type(media.name)[0] or ""
         kind = kind if kind.startswith("video/") else "video/*"  # .ts is also a suffix of texts
-        if url.isprintable():
+        if not CONTROL.search(url):
             eaf.add_linked_file(f"./{url}", relpath=f"./{url}", mimetype=kind)
         else:
             print(f"warning: {path}: no XML can hold the name of {str(media)!r}; rename it", file=sys.stderr)
