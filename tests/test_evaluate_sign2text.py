@@ -180,6 +180,14 @@ def test_exact_sentences_are_those_without_an_error_of_words() -> None:
     assert (found["wer"], found["exact"]) == (0.0, 1.0)
 
 
+@pytest.mark.parametrize(("hypothesis", "exact"), [("👍", 1.0), ("", 0.0), ("👎", 0.0)])
+def test_an_emoji_is_exact_only_if_it_is_the_same(hypothesis: str, exact: float) -> None:
+    answers = pd.DataFrame({"sentence_id": [1], "reference": "👍", "hypothesis": hypothesis, "nearest": ""})
+    ones = dict.fromkeys(("inst_top1", "pos_sim", "neg_sim"), np.ones(1))
+    found = score_translations(answers, {1: ["👍"]}, ones, section(EvaluationParams, bootstrap=100))
+    assert found["exact"] == exact
+
+
 def test_the_beam_search_is_that_of_the_parameters(
     evaluated: tuple[bytes, bytes, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,8 +36,8 @@ def test_one_wrong_character_is_one_error() -> None:
 
 
 def test_bleu_is_that_of_sacrebleu_for_chinese() -> None:
-    references = ["我明天去学校上课。", "他喜欢喝绿茶,不喜欢咖啡。"]
-    hypotheses = ["我今天去学校上课。", "他喜欢喝红茶,不喜欢咖啡。"]
+    references = ["我明天去学校上课。", "他喜欢喝绿茶,不喜欢咖啡。", "他说：“你好……”——真的★"]
+    hypotheses = ["我今天去学校上课。", "他喜欢喝红茶,不喜欢咖啡。", "她说：“你好……”——是吗★"]
     ours = bleu_score(bleu_stats(references, hypotheses).sum(0)[None])[0]
     theirs = BLEU(tokenize="zh").corpus_score(hypotheses, [references]).score
     assert ours == pytest.approx(theirs, abs=1e-6)

@@ -19,7 +19,7 @@ from signloom.metrics.alignment import alignment
 from signloom.metrics.bleu_and_chrf import bleu_score, bleu_stats, chrf_score, chrf_stats, signatures
 from signloom.metrics.bootstrap import NO_CLIP, NOT_DECODED, Floats, entry, figure, mean_figure, ratio
 from signloom.metrics.retrieval import rank_sentences
-from signloom.metrics.wer import WER_SIGNATURE, wer_multi_stats, wer_stats, words_of
+from signloom.metrics.wer import WER_SIGNATURE, seen, wer_multi_stats, wer_stats, words_of
 from signloom.models.trained_sign2text import TrainedEncoder
 from signloom.params.evaluation import DecodingParams, EvaluationParams
 from signloom.text.tokenizer import TextTokenizer
@@ -162,7 +162,11 @@ def score_translations(
     references = [texts[sentence_id] for sentence_id in answers["sentence_id"]]
     multi = wer_multi_stats(references, hypothesis)
     gain = np.stack([rival_words[:, 0] - words[:, 0], words[:, 1]], 1)
-    exact = [words_of(r) == words_of(h) for r, h in zip(reference, hypothesis, strict=True)]
+    # a text of symbols alone, such as an emoji, has no words
+    exact = [
+        (words_of(right) or seen(right)) == (words_of(said) or seen(said))
+        for right, said in zip(reference, hypothesis, strict=True)
+    ]
     return {
         "n": len(answers),
         **figure("wer", words, ratio, *draw, why),

@@ -52,27 +52,33 @@ def _is_formal(mark: str) -> bool:
 # Thai, Lao, Tibetan, Burmese, Khmer, Chinese and Japanese do not put spaces between words
 _UNSPACED = (
     *((0x0E00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0x312F), (0x31A0, 0x4DBF)),
-    *((0x4E00, 0x9FFF), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F), (0xF900, 0xFAFF), (0xFF00, 0xFFEF)),
-    (0x20000, 0x3FFFF),
+    *((0x4E00, 0x9FFF), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F), (0xF900, 0xFAFF), (0xFE30, 0xFE4F)),
+    *((0xFF00, 0xFFEF), (0x20000, 0x3FFFF)),
 )
+_PARTED = (*_UNSPACED, (0x2010, 0x2A6D))  # with symbols such as “ … —, as sacreBLEU's `zh` does
 
 
 def spaced(text: str) -> str:
     """Return `text` with spaces around each character of a script that has none between words.
 
-    The characters then count as words, as is usual for Chinese; marks stay with the letter before them.
+    The characters then count as words, as is usual for Chinese, and so do the symbols of such a text; marks
+    stay with the letter before them.
     """
-    if text.isascii():
+    if text.isascii() or not any(_within(mark, _UNSPACED) for mark in text):
         return text
     found = ""
     for mark in text:
-        if not any(low <= ord(mark) <= high for low, high in _UNSPACED):
+        if not _within(mark, _PARTED):
             found += mark
         elif unicodedata.category(mark)[0] == "M":
             found = f"{found.removesuffix(' ')}{mark} "
         else:
             found += f" {mark} "
     return found
+
+
+def _within(mark: str, ranges: Sequence[tuple[int, int]]) -> bool:
+    return any(low <= ord(mark) <= high for low, high in ranges)
 
 
 def _inside_word(text: str, place: int) -> bool:
