@@ -16,7 +16,7 @@ from signloom.params.load import overlay, read_yaml
 # what a build reads besides parameters and data
 CODE = (
     *("Snakefile", "rules", "workflow_scripts", "signloom", "engines", "profiles"),
-    *("environment.yml", ".dvcignore"),
+    *("environment.yml", ".dvcignore", "LICENSE"),
 )
 
 

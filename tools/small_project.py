@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 # what a build reads besides parameters and data
 CODE = (
     *("Snakefile", "rules", "workflow_scripts", "signloom", "engines", "config", "profiles"),
-    *("environment.yml", ".dvcignore"),
+    *("environment.yml", ".dvcignore", "LICENSE"),
 )
 SMALL: dict[str, Any] = {
     "shards": {"count": 2},
