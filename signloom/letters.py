@@ -6,8 +6,9 @@ This module imports only the standard library, so that a bundle can answer with 
 import re
 import unicodedata
 
-# soft hyphen, grapheme joiner, marks of direction, word joiner and its kin, byte order mark
-_UNSEEN = re.compile("[\u00ad\u034f\u061c\u200e\u200f\u2060-\u2064\u206a-\u206f\ufeff]")
+# soft hyphen, grapheme joiner, marks of direction, word joiner and its kin, byte order mark; subtitles in
+# Arabic and Hebrew have U+202B and U+202C around each line, but overrides (U+202D, U+202E) change the order
+_UNSEEN = re.compile("[\u00ad\u034f\u061c\u200e\u200f\u202a-\u202c\u2060-\u2064\u2066-\u206f\ufeff]")
 _JOINERS = re.compile("[\u200c\u200d]+")
 # kinds of what stands before and after a joiner that is seen: letters and their marks, or parts of a picture
 _JOINED = {"LL", "LM", "ML", "MM", "SS"}

@@ -102,6 +102,23 @@ def test_two_spellings_of_a_signer_in_unicode_are_one_signer(tmp_path: Path) -> 
     assert load_table("csv", tmp_path / "t.csv", tmp_path)["signer_id"].tolist() == ["Zo\u00eb"] * 2
 
 
+def test_marks_around_lines_of_right_to_left_scripts_are_left_out(tmp_path: Path) -> None:
+    videos(tmp_path, "a.mp4", "b.mp4")
+    variations = '"[""\u202bشكرا\u202c""]"'
+    header = "video,split,sentence,gloss,text_variations"
+    found = read(
+        tmp_path,
+        f"a.mp4,train,\u202bشكرا جزيلا\u202c,\u2067شكرا\u2069,{variations}",
+        "b.mp4,train,\u2068Ayşe\u2069 geldi,AYŞE GELMEK,",
+        header=header,
+    )
+    assert found.clips["sentence"].tolist() == ["شكرا جزيلا", "Ayşe geldi"]
+    assert found.clips["gloss"].tolist() == ["شكرا", "AYŞE GELMEK"]
+    assert found.clips["text_variations"].tolist() == ['["شكرا"]', "[]"]
+    rows = pd.read_parquet(tmp_path / "stages/rows.parquet")
+    assert not any(CONTROL.search(str(cell)) for cell in rows.to_numpy().ravel())
+
+
 def test_a_name_with_marks_that_nobody_sees_is_the_name_without_them(tmp_path: Path) -> None:
     names = ["Noa  L", "\u200fNoa  L\u200e ", "Noa  L\u200d", " \u200bNoa \u2060 L"]
     rows = "\n".join(f"{number}.mp4,S {number},{name},train\u200f" for number, name in enumerate(names))

@@ -9,6 +9,7 @@ from signloom.dataset.forms.general import COLUMNS
 from signloom.dataset.forms.table_files import SHORT
 from signloom.dataset.forms.texts import one_form, one_name
 from signloom.gate import is_there
+from signloom.letters import seen
 
 PROBLEM = "problem"  # the column that says why a row cannot be used, "" if it can
 _TEXTS = ("sentence", "gloss")
@@ -39,7 +40,7 @@ def _one_form(column: str, cell: str, videos: Path) -> str:
         return one_form(cell)
     if column == "video":
         return cell if cell == cell.strip() or is_there(videos / cell) else cell.strip()
-    return cell.strip() if column in _JSON else one_name(cell)
+    return seen(cell).strip() if column in _JSON else one_name(cell)
 
 
 def _problem(column: str, cell: str) -> str:
