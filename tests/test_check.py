@@ -328,6 +328,23 @@ def test_glosses_that_end_with_a_comma_are_named(new_project: Path, said: Said) 
     assert "8 of 16 glosses end with a comma or semicolon, first 'A,'" in said("check", "mine")[1]
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "named"),
+    [("Haus", "HAUS", True), ("说（2）", "说(2)", True), ("IŞIK", "işik", True), ("GO", "GO++", False)],
+)
+@pytest.mark.parametrize("line", ["{}", "{} X"])
+def test_signs_that_differ_only_in_capitals_or_wide_letters_are_named(
+    new_project: Path, said: Said, one: str, other: str, named: bool, line: str
+) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(8)))
+    lines = [f"{n}.mp4,{line.format((one, other)[n % 2])}" for n in range(8)]
+    checked(new_project, [], splits={"mode": "clip"}, pipeline={"families": ["sign2text", "gloss"]})
+    write(new_project / "data/mine", clips__csv="video,gloss\n" + "\n".join(lines))
+    words = "1 sign differs from another only in capitals or wide letters, first "
+    pair = " from ".join(map(repr, sorted((one, other), reverse=True)))
+    assert (f"{words}{pair}: they count as two signs" in said("check", "mine")[1]) == named
+
+
 def test_check_counts_the_glosses_of_the_test_that_training_lacks(new_project: Path, said: Said) -> None:
     write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(9)))
     lines = [f"{n}.mp4,{('a,A', 'a b,A B')[n % 2]},{'test' if n > 5 else 'train'}" for n in range(8)] + [

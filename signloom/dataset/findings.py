@@ -51,6 +51,9 @@ def about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Find
         yield Finding(False, odd)
     if "sign2text" in params.pipeline.families:
         yield from _about_answers(signed)
+    isolated = are_isolated(signed)
+    if isolated or "gloss" in params.pipeline.families:
+        yield from _about_capitals(set(signed["sentence"]) if isolated else _glosses_of(signed))
     if clips["split"].eq("").all():
         return
     wanted = {"train": 1.0, "val": params.splits.val_share, "test": params.splits.test_share}
@@ -74,7 +77,7 @@ def about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Find
     yield from _about_classes(signed, params)
     # other rules of scoring may make two glosses one
     plain = params.decode_gloss.normalisation == "none"
-    if "gloss" in params.pipeline.families and plain and not are_isolated(signed):
+    if "gloss" in params.pipeline.families and plain and not isolated:
         yield from _about_commas(signed)
         yield from _about_glosses(signed)
 
@@ -243,6 +246,23 @@ def _about_classes(signed: pd.DataFrame, params: Params) -> Iterator[Finding]:
             f"{len(few)} of {len(counts)} signs have fewer than {_FEW_CLIPS} clips in training, such as "
             f"{name!r} with {few[name]}; record more, or leave them out",
         )
+
+
+def _about_capitals(signs: set[str]) -> Iterator[Finding]:
+    """Yield names of signs that differ only in capitals, or in wide letters of Chinese keyboards."""
+    names: dict[str, str] = {}
+    forms = [(names.setdefault(small(unicodedata.normalize("NFKC", one)), one), one) for one in sorted(signs)]
+    if twins := [(first, other) for first, other in forms if first != other]:
+        yield Finding(
+            False,
+            f"{number_of(len(twins), 'sign differs from another', 'signs differ from others')} only in "
+            f"capitals or wide letters, first {twins[0][1]!r} from {twins[0][0]!r}: they count as two signs; "
+            "if they are one, write them alike",
+        )
+
+
+def _glosses_of(signed: pd.DataFrame) -> set[str]:
+    return {gloss for line in signed["gloss"] for gloss in line.split()}
 
 
 def _about_commas(signed: pd.DataFrame) -> Iterator[Finding]:
