@@ -19,6 +19,7 @@ from signloom.evaluation.oddities import Oddity, odd_lengths, poorly_found, swap
 from signloom.evaluation.review import Evidence, held_out, neighbours, queue, twice_in_table
 from signloom.features.pose.layout import POSE_POINTS, RAW_DIM, SHOULDERS, WRISTS
 from signloom.features.shards import FeatureShards
+from signloom.letters import columns
 from signloom.report.review import _wrapped
 from workflow_scripts import review, stats_pose
 
@@ -31,6 +32,7 @@ def test_long_labels_fit_above_the_paths_of_a_clip() -> None:
     )
     assert len(long.splitlines()) == 3 and max(map(len, long.splitlines())) <= 28 and long.endswith("…")
     assert _wrapped("") == ""
+    assert all(columns(line) <= 28 for line in _wrapped("今天天气很好我们一起去公园" * 4).split("\n"))
 
 
 @pytest.fixture(scope="module")

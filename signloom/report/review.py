@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from signloom.features.pose.layout import FEATURE_DIM, WRISTS
 from signloom.features.shards import FeatureShards
+from signloom.letters import columns
 from signloom.params.features import PositionsParams
 from signloom.report.contact_sheet import WITHHELD, Videos, drawn_frames, webp
 from signloom.report.drawing import SERIES, picture
@@ -121,7 +122,8 @@ def _paths(
 
 def _wrapped(text: str) -> str:
     """Return `text` in at most three lines that fit above the paths of a clip."""
-    return textwrap.fill(text, _LETTERS, max_lines=3, placeholder=" …")
+    letters = _LETTERS * len(text) // max(1, columns(text))  # those of East Asia are twice as wide
+    return textwrap.fill(text, max(3, letters), max_lines=3, placeholder=" …")
 
 
 def paths_of(rows: NDArray[np.float32], positions: PositionsParams) -> Paths:
