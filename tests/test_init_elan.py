@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from signloom.inference.annotations import Annotation, write_tiers
@@ -54,6 +55,25 @@ def test_tiers_that_are_called_glosses_are_taken_with_the_sentences(new_project:
     given = preset("talks")
     assert given["dataset"]["elan"] == [{"sentence": "Translation_A", "gloss": ["Gloss_RH_A", "Gloss_LH_A"]}]
     assert "pipeline" not in given  # both families
+
+
+@pytest.mark.parametrize("gloss", ["Glosa_DH S1", "Glose MD", "GlossL S1", "Глоссы"])
+def test_tiers_are_called_glosses_in_other_languages_too(new_project: Path, said: Said, gloss: str) -> None:
+    tiers = {gloss: ["POINT-TO-HOUSE-OVER-THERE"] * 10, "Översättning S1": SENTENCES}
+    sentences_eaf(new_project / "data/talks/a.eaf", tiers)
+    write_videos(new_project / "data/talks", "a.mp4", seconds=3)
+    assert said("init", "data/talks")[0] == 0
+    assert preset("talks")["dataset"]["elan"] == [{"sentence": "Översättning S1", "gloss": [gloss]}]
+
+
+def test_sentences_in_chinese_are_not_too_short_beside_glosses_in_latin(
+    new_project: Path, said: Said
+) -> None:
+    tiers = {"gloss": ["POINT-TO-HOUSE-OVER-THERE"] * 10, "翻译": [f"第{n}号房子旧了" for n in range(10)]}
+    sentences_eaf(new_project / "data/talks/a.eaf", tiers)
+    write_videos(new_project / "data/talks", "a.mp4", seconds=3)
+    assert said("init", "data/talks")[0] == 0
+    assert preset("talks")["dataset"]["elan"] == [{"sentence": "翻译", "gloss": ["gloss"]}]
 
 
 def test_both_people_of_an_elan_file_are_taken_with_their_cameras(new_project: Path, said: Said) -> None:

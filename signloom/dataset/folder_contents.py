@@ -19,6 +19,7 @@ from signloom.dataset.row_tables import split_key
 from signloom.dataset.withdrawn import are_withdrawn, withdrawn_from
 from signloom.errors import SignloomError
 from signloom.gate import is_hidden, is_there
+from signloom.letters import columns
 from signloom.params.dataset import ElanTiers
 
 _TABLES = (".csv", ".tsv", ".txt", ".json", ".xlsx")
@@ -27,6 +28,7 @@ _MOST_TABLES = 20
 _MOST_ROOTS = 40
 _SHARE_OF_GLOSSES = 1 / 3
 _REMARKS = re.compile(r"comment|notes?\b|remark|kommentar|bemerkung", re.IGNORECASE)
+_GLOSSES = re.compile("glos|глос", re.IGNORECASE)  # gloss, Glosse, glose, glosa, glos, глосса
 # forms whose files have the same names
 _TWINS = {"how2sign": ["how2sign_clips"], "phoenix2014t": ["phoenix2014t_videos"]}
 # tiers by the names of public corpora and of our own files: DGS Corpus (one person for each camera), NCSLGR,
@@ -98,7 +100,7 @@ class Corpus(NamedTuple):
 
 
 class Tier(NamedTuple):
-    """How many letters of text a tier has in all files, and how many files have some."""
+    """How many letters of text a tier has in all files, wide ones twice, and how many files have some."""
 
     letters: int
     files: int
@@ -224,7 +226,7 @@ def _tiers(files: Sequence[Path], notes: dict[str, None]) -> dict[str, Tier]:
             continue
         for name, (aligned, referring, _, _) in found.items():
             texts = [note[2] for note in aligned.values()] + [note[1] for note in referring.values()]
-            letters, before = sum(len(text or "") for text in texts), tiers.get(name, Tier(0, 0))
+            letters, before = sum(columns(text or "") for text in texts), tiers.get(name, Tier(0, 0))
             tiers[name] = Tier(before.letters + letters, before.files + bool(letters))
     return dict(sorted(tiers.items(), key=lambda one: -one[1].letters))
 
@@ -258,7 +260,7 @@ def _by_text(tiers: dict[str, Tier], others: list[str]) -> ElanTiers:
     Remarks are neither, unless there is nothing else.
     """
     others = [name for name in others if not _REMARKS.search(name.replace("_", " "))] or others
-    glosses = [name for name in others if "gloss" in name.lower()]
+    glosses = [name for name in others if _GLOSSES.search(name)]
     enough = _SHARE_OF_GLOSSES * tiers[others[0]].letters
     texts = [name for name in others if name not in glosses and tiers[name].letters >= enough]
     if not texts:
