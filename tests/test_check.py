@@ -317,7 +317,7 @@ def test_clips_without_a_text_and_glosses_in_other_capitals_are_named(new_projec
     out = said("check", "mine")[1]
     assert "unsigned  3" in out
     assert "look at: 3 of 9 clips have neither a sentence nor a gloss, first 1, and count as clips in" in out
-    assert "look at: 1 gloss differs from another only in capitals, first 'A' and 'a': they count" in out
+    assert "look at: 1 sign differs from another only in capitals or wide letters, first 'a' from 'A'" in out
 
 
 def test_glosses_that_end_with_a_comma_are_named(new_project: Path, said: Said) -> None:

@@ -39,7 +39,6 @@ def about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Find
         yield Finding(False, f"{who}: scores will not say how others are understood; add or name signers")
     yield from _about_names(signed)
     yield from _about_unsigned(clips)
-    yield from _about_capitals(signed)
     if "gloss" in params.pipeline.families and (signed["gloss"] == "").all():
         yield Finding(
             True,
@@ -119,22 +118,6 @@ def _about_unsigned(clips: pd.DataFrame) -> Iterator[Finding]:
             f"{len(unsigned)} of {len(clips)} clips have neither a sentence nor a gloss, first "
             f"{unsigned['clip_id'].iloc[0]}, and count as clips in which nobody signs; fill in what is "
             "signed (of merged cells of a spreadsheet, only the first row has the text)",
-        )
-
-
-def _about_capitals(signed: pd.DataFrame) -> Iterator[Finding]:
-    """Yield glosses that differ only in capitals, which count as two signs."""
-    spelled: dict[str, str] = {}
-    pairs = []
-    for gloss in sorted({gloss for line in signed["gloss"] for gloss in line.split()}):
-        other = spelled.setdefault(small(gloss), gloss)
-        pairs += [(other, gloss)] if other != gloss else []
-    if pairs:
-        yield Finding(
-            False,
-            f"{number_of(len(pairs), 'gloss differs', 'glosses differ')} from another only in capitals, "
-            f"first {pairs[0][0]!r} and {pairs[0][1]!r}: they count as two signs; spell a gloss the same way "
-            "in all rows",
         )
 
 
