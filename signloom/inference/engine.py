@@ -326,9 +326,8 @@ class SignEngine:
     def _warp(self, frames: Sequence[Array], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
         """Return the dtw_score (Q, K) of each clip's frames and those of the gallery clips `rows` (Q, K)."""
         states, index = self._frames
-        width = states.shape[
-            1
-        ]  # of the encoder; probabilities of glosses, which may follow, are not compared
+        # probabilities of glosses, which may follow the encoder's frames, are not compared
+        width = states.shape[1]
         scores = np.empty(rows.shape)
         for query, own in enumerate(frames):
             for rank, row in enumerate(rows[query].tolist()):
