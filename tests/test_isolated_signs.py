@@ -151,6 +151,7 @@ def test_no_sentence_decoder_is_trained_or_exported(built: Built) -> None:
     assert not {"sign_decoder.onnx", "tokenizer.json"} & names
     card = built.files["card"][0].read_text("utf-8")
     assert "which finds signs by retrieval" in card and "It knows 3 signs" in card
+    assert "decode" not in card and "BLEU" not in card, "a bundle of signs has no sentence decoder"
 
 
 def test_figures_of_decoded_texts_are_null_with_a_reason_and_those_of_signs_are_there(built: Built) -> None:
