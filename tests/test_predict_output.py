@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -72,6 +73,20 @@ def test_letters_that_no_font_has_are_said_in_one_line(capsys: pytest.CaptureFix
     families = picture._families("\U0001fbf9 \u4f60\u597d")
     (said,) = capsys.readouterr().err.splitlines() or [""]
     assert families[0] == "sans-serif" and (not said or "letters of the picture are in no font" in said)
+
+
+def test_letters_of_two_scripts_are_drawn_with_two_fonts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fonts = {"Han": "你好a", "Geez": "ሰላም", "Usual": "abc "}
+    listed = [SimpleNamespace(name=name, fname=name) for name in fonts]
+    monkeypatch.setattr(picture.font_manager, "findfont", lambda _: "Usual")
+    monkeypatch.setattr(picture.font_manager.fontManager, "ttflist", listed)
+    monkeypatch.setattr(picture, "_letters_of", lambda file: set(fonts[file]))
+    assert picture._families("a 你好 ሰላ") == ["sans-serif", "Geez", "Han"]
+    assert capsys.readouterr().err == ""
+    assert picture._families("你 ሰላ\u0e01") == ["sans-serif", "Geez", "Han"]
+    assert "1 letter of the picture is in no font of this machine, first 'ก'" in capsys.readouterr().err
 
 
 def test_lines_of_wide_letters_are_half_as_long() -> None:

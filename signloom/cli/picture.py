@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from signloom.cells import shown
+from signloom.console import number_of
 from signloom.features.pose.raw_clip import RawClip
 from signloom.files import atomic
 from signloom.inference.answer import Answer
@@ -59,9 +60,9 @@ def write_picture(path: Path, video: Path, seen: VideoAnswer) -> None:
 
 
 def _families(text: str) -> list[str]:
-    """Return the font families to draw `text` with: the usual one, and one for letters that it lacks.
+    """Return the font families to draw `text` with: the usual one, and others for the letters that it lacks.
 
-    Prints a warning if no font has them.
+    Prints a warning if no font has some of them.
     """
     usual = font_manager.findfont(font_manager.FontProperties(family=["sans-serif"]))
     missing = {letter for letter in text if letter.isprintable()} - _letters_of(usual)
@@ -69,14 +70,22 @@ def _families(text: str) -> list[str]:
         return ["sans-serif"]
     fonts = sorted({(font.name, font.fname) for font in font_manager.fontManager.ttflist})
     fonts = [font for font in fonts if "Last Resort" not in font[0]]  # it has every letter, as a box
-    lacking, family = min((len(missing - _letters_of(file)), name) for name, file in fonts)
-    if lacking:
+    having = {name: missing & _letters_of(file) for name, file in fonts}
+    families = ["sans-serif"]
+    while missing:
+        family = min(having, key=lambda name: (-len(having[name] & missing), name))
+        if not having[family] & missing:
+            break
+        families.append(family)
+        missing = missing - having[family]
+    if missing:
+        letters = number_of(len(missing), "letter of the picture is", "letters of the picture are")
         print(
-            f"warning: {lacking} letters of the picture are in no font of this machine; install one that has "
-            "them, such as Noto Sans CJK",
+            f"warning: {letters} in no font of this machine, first {min(missing)!r}; install one that has "
+            "them, such as a Noto font of their script",
             file=sys.stderr,
         )
-    return ["sans-serif", family]
+    return families
 
 
 def _letters_of(font: str) -> set[str]:
