@@ -37,8 +37,11 @@ def _needed(found: re.Match[str]) -> str:
 
 
 def small(text: str) -> str:
-    """Return `text` case-folded and composed (NFC). `İ` becomes `i`, without the dot that folding leaves."""
-    return unicodedata.normalize("NFC", text.casefold().replace("i\u0307", "i"))
+    """Return `text` case-folded and composed (NFC), without strokes (U+0640) that only stretch Arabic words.
+
+    `İ` becomes `i`, without the dot that folding leaves.
+    """
+    return unicodedata.normalize("NFC", text.casefold().replace("i\u0307", "i").replace("\u0640", ""))
 
 
 def columns(text: str) -> int:
