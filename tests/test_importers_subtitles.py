@@ -53,6 +53,19 @@ def test_of_two_videos_of_one_name_the_one_beside_the_subtitles_is_meant(tmp_pat
         load_table("subtitles", write(tmp_path / "t", **{"1__srt": SRT}), videos)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<c.japanese><ruby>東<rt>とう</rt>京<rt>きょう</rt></ruby>へ</c>",
+        "<ruby>東<rp>(</rp><rt>とう</rt><rp>)</rp>京<rt>きょう</ruby>へ",
+        "<ruby>東京<RT class='x'>とうきょう\n</RT></ruby>へ",
+    ],
+)
+def test_how_characters_are_read_is_no_part_of_a_sentence(tmp_path: Path, text: str) -> None:
+    table = write(tmp_path, a__vtt=f"WEBVTT\n\n00:00.000 --> 00:01.000\n{text}\n")
+    assert load_table("subtitles", table, tmp_path)["sentence"].tolist() == ["東京へ"]
+
+
 def test_subtitles_in_another_encoding_are_told_to_be_saved_as_utf_8(tmp_path: Path) -> None:
     write(tmp_path, a__srt=SRT.encode("cp1252", "ignore"))
     with pytest.raises(SignloomError, match=r"a\.srt: it is no UTF-8 text; save it as UTF-8$"):

@@ -19,6 +19,8 @@ SUFFIXES = (".srt", ".vtt")
 _LANGUAGE = re.compile(r"\.[A-Za-z]{2,3}([-_][A-Za-z0-9]+)?$")
 # of HTML, and of other subtitle formats that tools leave in these
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|<\d+:[\d:.]+>|\{\\[^{}]*\}")
+# how characters of Japanese and Chinese are read, which stands in small letters above them
+_READING = re.compile(r"<r[tp]\b[^<>]*>.*?(</r[tp]>|(?=</ruby|<r[tp]\b)|$)", re.IGNORECASE | re.DOTALL)
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
 _EXACT = _TIME.removesuffix("?")
@@ -88,7 +90,8 @@ def cues(file: Path) -> Iterator[tuple[int, str, str, str]]:
     if not found and not all(block.lstrip().startswith(_NO_CUES) for block in blocks if block):
         raise SignloomError(f"{file}: it has no line of times {_LIKE}")
     for number, (start, end, texts) in enumerate(found, start=1):
-        text = one_form(html.unescape(_MARKUP.sub("", _BREAK.sub(" ", "\n".join(texts)))))
+        plain = _MARKUP.sub("", _READING.sub("", _BREAK.sub(" ", "\n".join(texts))))
+        text = one_form(html.unescape(plain))
         if text:
             yield number, start, end, text
 
