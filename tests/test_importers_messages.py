@@ -313,6 +313,7 @@ def test_ids_that_are_names_become_numbers_and_a_slip_among_numbers_does_not(tmp
     assert named[0] == named[2] and len({*named}) == 3
     assert ids("1.0", "2.0", "10", "-1") == ["1", "2", "10", "-1"]
     assert ids("1", "2", "1O") == ["1", "2", "1O"]
+    assert ids("NA", "NA") == ids("", ""), "as R writes what is missing"
 
 
 def test_columns_of_ones_own_are_left_alone(tmp_path: Path) -> None:

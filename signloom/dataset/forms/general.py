@@ -67,7 +67,9 @@ def read_csv_form(files: list[Path], videos: Path) -> pd.DataFrame:
     # a column with empty cells comes out of pandas as 1.0
     numbers = [re.sub(r"^(\d+)\.0+$", r"\1", number.strip()) for number in rows["sentence_id"]]
     if pd.to_numeric(pd.Series(numbers), errors="coerce").isna().all():  # a single name is a slip
-        numbers = id_numbers(numbers)
+        # one name alone for several texts marks what is missing, such as NA
+        missing = len({*numbers}) == 1 < len({*texts})
+        numbers = [""] * len(numbers) if missing else id_numbers(numbers)
     rows["sentence_id"] = sentence_ids(numbers, texts)
     return stated(rows)
 
