@@ -64,6 +64,14 @@ def test_files_that_name_no_video_do_not_keep_folders_from_being_signs(folder: P
     assert code == 0 and "folders named after signs" in out and "not used" not in out, err
 
 
+def test_numbers_of_takes_that_several_people_have_are_named(folder: Path, said: Said) -> None:
+    write(folder, list__csv="\n".join(["person,take,Satz", *(f"p,{n % 3},Ich gehe." for n in range(9)), ""]))
+    assert "list.csv: data/own: anna/0.mp4 and ben/0.mp4 are both called 0" in said("init", "data/own")[2]
+    write(folder, list__csv="person,take,sentence\nanna,0,I go.\nben,1,You go.\n")
+    code, _, err = said("init", "data/own")
+    assert code == 2 and "list.csv: data/own: anna/0.mp4 and ben/0.mp4 are both called 0" in err
+
+
 def test_without_folders_the_reason_is_the_error(new_project: Path, said: Said) -> None:
     names = write_videos(new_project / "data/own", *(name.replace("/", "_") for name in NAMES)) and NAMES
     lines = rows(names=[name.replace("/", "_") for name in names])

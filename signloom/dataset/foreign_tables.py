@@ -8,7 +8,7 @@ import pandas as pd
 from signloom.dataset.consent import stated
 from signloom.dataset.forms.general import COLUMNS, check_names
 from signloom.dataset.forms.table_files import SHORT, found_separator, read_table, read_text
-from signloom.dataset.forms.texts import one_gloss
+from signloom.dataset.forms.texts import one_form, one_gloss
 from signloom.dataset.forms.time_columns import refuse_times
 from signloom.dataset.forms.video_files import VideoFiles
 from signloom.dataset.probe import VIDEO_SUFFIXES
@@ -45,7 +45,7 @@ def read_foreign(table: Path, root: Path) -> tuple[pd.DataFrame, str] | str:
         if table.suffix.lower() == ".txt":  # most texts are no tables
             return ""
         return str(error) if table.suffix.lower() == ".xlsx" or _names_a_video(table, root, files) else ""
-    takes = len(rows) >= _FEWEST_FOUND * files.count
+    takes = _says_what_is_signed(rows, files)
     found = {
         str(name): _videos(str(name), rows[name], root, files, unclear, takes)
         for name in rows.columns.drop(["row", SHORT], errors="ignore")
@@ -76,6 +76,18 @@ def _read(table: Path) -> pd.DataFrame:
     if table.suffix.lower() == ".xlsx":
         return read_table(table, [])
     return read_text(table, found_separator(table), [], short=True)
+
+
+def _says_what_is_signed(rows: pd.DataFrame, files: VideoFiles) -> bool:
+    """Return whether a table has texts, and other ones than the names of folders, as a list of labels has.
+
+    Where no column is called like a text, one of them may still be one if the table is long enough.
+    """
+    columns = [rows[name] for name in rows if str(name).lower() in _NAMES["sentence"] | _NAMES["gloss"]]
+    texts = [{one_form(cell).casefold() for cell in cells} for cells in columns]
+    if not texts:
+        return len(rows) >= _FEWEST_FOUND * files.folders.total()
+    return not any(each <= files.folders.keys() for each in texts)
 
 
 def _names_a_video(table: Path, root: Path, files: VideoFiles) -> bool:
@@ -131,7 +143,7 @@ def _videos(
 ) -> list[str | None]:
     """Return what `_video` does for each cell of a column; say in `unclear` if a name has several videos.
 
-    A number alone is such a name if `takes`: in a short list beside many videos it counts something else.
+    A number alone is such a name only if `takes`: it may count anything.
     """
     found: list[str | None] = []
     for cell in cells:

@@ -1,9 +1,11 @@
 """Find the videos that annotations name: by name alone, and whatever way their letters are composed."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from signloom.dataset.forms.texts import one_form
 from signloom.dataset.probe import FRAME_SUFFIXES, VIDEO_SUFFIXES
 from signloom.errors import SignloomError
 from signloom.gate import is_hidden, is_there
@@ -34,7 +36,8 @@ class VideoFiles:
 
         With `others`, `.pose` files and folders of pictures take the place of videos that are not there.
         """
-        self._root, self.count = root, 0  # how many videos there are
+        self._root = root
+        self.folders = Counter[str]()  # how many videos are in folders of a name, in small letters
         self._named: dict[str, list[str]] = {}
         self._poses: dict[str, list[str]] = {}
         self._folders: dict[str, list[str]] = {}
@@ -47,7 +50,7 @@ class VideoFiles:
             if suffix in FRAME_SUFFIXES:
                 folders.add(path.parent)
             else:
-                self.count += suffix != ".pose"
+                self.folders[one_form(path.parent.name).casefold()] += 1
                 self._add(self._poses if suffix == ".pose" else self._named, path, path.name, path.stem)
         for folder in sorted(folders - {root}):
             self._add(self._folders, folder, folder.name)
