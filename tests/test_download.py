@@ -197,6 +197,11 @@ def test_a_folder_without_locks_does_for_several_readers(
     others.write_bytes(b"of a reader that is at work")
     assert fetched(server, target) == SHA
     assert target.read_bytes() == CONTENT and others.exists()
+    target.unlink()
+    server.cut_after = [1_000_000, *[0] * 9]
+    with pytest.raises(SignloomError):
+        fetched(server, target)
+    assert [*tmp_path.glob("*.part")] == [others], "what nobody completes would stay for ever"
 
 
 def test_public_weights_are_downloaded_checked_and_cached(
@@ -254,7 +259,7 @@ def test_a_right_file_is_taken_from_a_folder_that_nobody_may_write_into(
     def refused(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(download_module, "_lock", refused)
+    monkeypatch.setattr(download_module, "_locked_part", refused)
     assert download(UNREACHABLE, target, digest[:8]) == digest
     with pytest.raises(PermissionError):
         download(UNREACHABLE, target, "0" * 8)

@@ -31,8 +31,7 @@ def download(url: str, target: Path, sha256: str, pause_s: float = 1.0) -> str:
     if target.exists() and (digest := file_sha256(target)).startswith(sha256):
         return digest  # without the lock, because the folder may be read-only
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(target.with_name(target.name + ".lock")) as locked:
-        part = target.with_name(target.name + (".part" if locked else f".{os.getpid()}.part"))
+    with _locked_part(target) as part:
         if target.exists() and (digest := file_sha256(target)).startswith(sha256):
             return digest
         resumed = part.exists()
@@ -52,15 +51,22 @@ def download(url: str, target: Path, sha256: str, pause_s: float = 1.0) -> str:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[bool]:
-    """Hold the lock `path`; yield whether it holds: some file systems of clusters have no locks."""
-    with path.open("wb") as file:
+def _locked_part(target: Path) -> Iterator[Path]:
+    """Hold the lock of `target` and yield the file for its data.
+
+    Some file systems of clusters have no locks. There each process has its own, which does not stay.
+    """
+    with target.with_name(target.name + ".lock").open("wb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
-            locked = True
         except OSError:
-            locked = False
-        yield locked
+            part = target.with_name(f"{target.name}.{os.getpid()}.part")
+            try:
+                yield part
+            finally:
+                part.unlink(missing_ok=True)
+        else:
+            yield target.with_name(target.name + ".part")
 
 
 def _complete(url: str, part: Path, target: Path, pause_s: float) -> str:
