@@ -62,5 +62,5 @@ def test_an_epoch_that_takes_long_shows_its_batches(monkeypatch: pytest.MonkeyPa
             time.sleep(0.3)
             yield number
 
-    assert list(shown_batches(slow(), 6, 4)) == [0, 1, 2, 3]
+    assert list(shown_batches(slow(), "epoch 7", 4)) == [0, 1, 2, 3]
     assert "epoch 7:  75%" in sys.stderr.getvalue()  # type: ignore[attr-defined]

@@ -53,6 +53,15 @@ def outputs(folder: Path) -> list[bytes]:
     return [(folder / name).read_bytes() for name in FILES]
 
 
+def test_a_validation_that_takes_long_shows_its_batches(
+    corpus: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(epochs, "track", lambda items, label, *_, **__: shown.append(label) or items)
+    assert run(corpus, tmp_path, tmp_path / "scratch", epochs=1, decode_every=1) == 0
+    assert shown == ["epoch 1", "validate", "decode"]
+
+
 @pytest.fixture(scope="module")
 def undisturbed(corpus: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("undisturbed")

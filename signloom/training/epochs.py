@@ -46,9 +46,9 @@ def run_epochs(
         after_epoch(progress.rows)
 
 
-def shown_batches(batches: Iterable[T], epoch: int, count: int) -> Iterator[T]:
-    """Yield the `count` batches of an epoch, numbered from 0; one that takes long shows its progress."""
-    return track(batches, f"epoch {epoch + 1}", count, unit="batch", after_s=_LONG_S)
+def shown_batches(batches: Iterable[T], label: str, count: int) -> Iterator[T]:
+    """Yield the `count` batches of an epoch or its validation; what takes long shows its progress."""
+    return track(batches, label, count, unit="batch", after_s=_LONG_S)
 
 
 def check_finite(name: str, epoch: int, loss: float | None, lr: str, precision: str) -> None:

@@ -132,7 +132,7 @@ class Trainer:
         blanks = torch.zeros(2, dtype=torch.int64, device=self.loss.device)
         steps = len(self.batches)
         warmup = round(self.p.warmup_epochs * steps)
-        for i, batch in enumerate(shown_batches(self.batches.epoch(epoch), epoch, steps)):
+        for i, batch in enumerate(shown_batches(self.batches.epoch(epoch), f"epoch {epoch + 1}", steps)):
             rate = learning_rate(epoch * steps + i, steps * self.p.epochs, self.lr, warmup)
             sums = self.loss(self.model, batch.to(self.loss.device)).sums
             parts = torch.stack([self.loss.total(sums), *sums.means()])

@@ -8,6 +8,7 @@ from signloom.decoding.ctc import greedy
 from signloom.models.gloss import Hybrid, TcnCtc
 from signloom.precision import autocast
 from signloom.text.vocabulary import SYMBOLS
+from signloom.training.epochs import shown_batches
 from signloom.training.glosses.corpus import GlossCorpus
 from signloom.training.glosses.data import plain_batches
 from signloom.training.glosses.losses import Loss, LossSums
@@ -38,7 +39,7 @@ class GlossValidation:
         model.eval()
         totals = torch.zeros(len(LossSums._fields), dtype=torch.float64)
         decoded: list[list[int]] = []
-        for held in self.batches:
+        for held in shown_batches(self.batches, "validate", len(self.batches)):
             batch = held.to(self.loss.device)
             passed = self.loss(model, batch)
             if isinstance(model, Hybrid):

@@ -131,7 +131,7 @@ class _Learning:
         p, count = self.p, len(self.batches)
         steps = -(-count // p.accumulation)  # optimiser steps per epoch
         sums = torch.zeros(len(Losses._fields), dtype=torch.float64, device=self.frozen.device)
-        for i, batch in enumerate(shown_batches(self.batches.epoch(epoch), epoch, count)):
+        for i, batch in enumerate(shown_batches(self.batches.epoch(epoch), f"epoch {epoch + 1}", count)):
             losses = self._losses(epoch, i, batch)
             first = i - i % p.accumulation
             last = min(first + p.accumulation, count) - 1

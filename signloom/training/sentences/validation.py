@@ -16,6 +16,7 @@ from signloom.models.sign2text import Sign2Text
 from signloom.params.sign2text import Sign2TextParams
 from signloom.precision import autocast
 from signloom.text.vocabulary import Symbols
+from signloom.training.epochs import shown_batches
 from signloom.training.progress import Row
 from signloom.training.sentences.corpus import Corpus
 from signloom.training.sentences.data import PlainClips, plain_loader
@@ -67,7 +68,7 @@ class Validation:
         embeddings, ce, tokens, gloss, labelled = [], 0.0, 0, 0.0, 0
         with autocast(c.mean.device, p.precision):
             texts = model.project_text(self.frozen[rows])
-            for batch in self.batches:
+            for batch in shown_batches(self.batches, "validate", len(self.batches)):
                 batch = batch.to(c.mean.device)
                 encoded = model.encode(*batch.views[0].inputs(c.mean, c.std))
                 embeddings.append(encoded.embedding)
@@ -126,7 +127,7 @@ class Validation:
         symbols = Symbols(c.tokenizer.pad, c.tokenizer.start, c.tokenizer.end)
         decoded: list[str] = []
         with autocast(c.mean.device, self.params.precision):
-            for batch in self.batches:
+            for batch in shown_batches(self.batches, "decode", len(self.batches)):
                 encoded = model.encode(*batch.to(c.mean.device).views[0].inputs(c.mean, c.std))
                 best = attention_beam(
                     model, encoded.frames, encoded.valid, symbols, beam=1, max_tokens=model.config.max_tokens
