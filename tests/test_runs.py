@@ -87,9 +87,13 @@ def test_a_sign_is_right_or_wrong_whatever_words_its_name_has(tmp_path: Path) ->
 
 
 def test_a_clip_whose_reference_has_no_word_is_left_out(tmp_path: Path) -> None:
+def test_a_clip_whose_reference_has_no_word_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = sentences(tmp_path / "predictions/sign2text.csv", "test", {"1": "a b", "2": "a"})
     pd.read_csv(path).assign(reference=["a b", ""]).to_csv(path, index=False)
     assert read_answers([path])["clip_id"].tolist() == ["1"]
+    assert "answers: 100%" in capsys.readouterr().err
 
 
 def test_folds_pool_the_clips_that_each_left_out(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from signloom.metrics.wer import edit_stats, wer_stats
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.splits import FoldBy
 from signloom.params.variants import VARIANTS
+from signloom.progress import track
 from signloom.run_names import folder_after
 
 SENTENCES = "sign2text"
@@ -36,7 +37,7 @@ def read_answers(predictions: Sequence[Path]) -> pd.DataFrame:
     Clips without a word in the reference are left out. An isolated sign is one word.
     """
     columns = ["model", "seed", "fold", *_KEPT, "errors", "words"]
-    tables = [_answers(path) for path in predictions]
+    tables = [_answers(path) for path in track(predictions, "answers", unit="run")]
     return pd.concat([pd.DataFrame(columns=columns), *tables], ignore_index=True)
 
 
