@@ -15,6 +15,7 @@ from signloom.cli.align import read_lines, split_line
 from signloom.errors import SignloomError
 from signloom.inference.engine import SignEngine
 from signloom.inference.gloss_places import delay_rows
+from signloom.text.vocabulary import SPECIALS
 
 Capture = pytest.CaptureFixture[str]
 CLIP = "s6/001_1.mp4"
@@ -137,6 +138,16 @@ def test_the_engine_places_glosses_on_the_rows_of_the_clip(exported: Exported) -
     engine.config["gloss"] = None
     with pytest.raises(SignloomError, match="no gloss network"):
         engine.align(clip, ["BOY"])
+
+
+def test_the_engine_knows_a_gloss_whose_letters_are_decomposed(
+    exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = SignEngine.load(exported.bundle)
+    monkeypatch.setitem(engine.__dict__, "_vocabulary", [*SPECIALS, "CAF\u00c9"])
+    assert engine.gloss_ids(["CAFE\u0301"]) == engine.gloss_ids(["CAF\u00c9"]) == [len(SPECIALS)]
+    with pytest.raises(SignloomError, match="similar ones are CAF\u00c9"):
+        engine.gloss_ids(["caf\u00e9"])
 
 
 def test_glosses_have_the_form_that_the_vocabulary_has(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@
 """
 
 import sys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -157,13 +158,14 @@ class SignEngine:
         return in_clip(places, len(found.log_probs), len(clip[0]))
 
     def gloss_ids(self, glosses: Sequence[str]) -> list[int]:
-        """Return the numbers of `glosses` in the bundle's vocabulary.
+        """Return the numbers of `glosses` in the bundle's vocabulary, also if their letters are decomposed.
 
         Raises SignloomError if it lacks one, or if the bundle has no gloss network.
         """
         self._need_glosses()
         words = self._vocabulary[len(SPECIALS) :]
         number_of = {gloss: number for number, gloss in enumerate(words, len(SPECIALS))}
+        glosses = [unicodedata.normalize("NFC", gloss) for gloss in glosses]
         for gloss in glosses:
             if gloss not in number_of:
                 folded = {word.casefold(): word for word in words}
