@@ -187,6 +187,13 @@ def test_a_file_whose_cues_nobody_can_read_is_an_error(tmp_path: Path, text: str
         load_table("subtitles", tmp_path / "a.srt", tmp_path)
 
 
+def test_music_and_dots_are_no_sentences(tmp_path: Path) -> None:
+    said = ["♪♪", "...", "- 好", "नमस्ते", "3!"]
+    text = "\n\n".join(f"00:00:0{n},0 --> 00:00:0{n + 1},0\n{one}" for n, one in enumerate(said))
+    rows = load_table("subtitles", write(tmp_path, a__srt=text) / "a.srt", tmp_path)
+    assert rows["sentence"].tolist() == said[2:]
+
+
 def test_only_tags_are_no_text(tmp_path: Path) -> None:
     text = "1\n00:00:01,0 --> 00:00:02,0\nHello<br>world, <i>I</i> <3 you and > <00:00:01.500>me\n"
     rows = load_table("subtitles", write(tmp_path, a__srt=text) / "a.srt", tmp_path)

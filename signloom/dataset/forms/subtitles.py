@@ -34,7 +34,7 @@ _LIKE = "such as 00:00:03,000 --> 00:00:05,000"
 
 
 def read_subtitles(files: list[Path], videos: Path) -> pd.DataFrame:
-    """Return a row for every cue that has a text.
+    """Return a row for every cue that has a word.
 
     Raises SignloomError if a file cannot be read, or if two files belong to one video.
     """
@@ -57,7 +57,7 @@ def read_subtitles(files: list[Path], videos: Path) -> pd.DataFrame:
 
 
 def cues(file: Path) -> Iterator[tuple[int, str, str, str]]:
-    """Yield number, start and end in seconds, and text of every cue that has a text.
+    """Yield number, start and end in seconds, and text of every cue that has a word.
 
     A cue is a line of times and the lines up to the next empty one. Other blocks, such as notes and styles,
     and the name of a cue are no text. Raises SignloomError for a file of texts without times, and for a time
@@ -92,7 +92,7 @@ def cues(file: Path) -> Iterator[tuple[int, str, str, str]]:
     for number, (start, end, texts) in enumerate(found, start=1):
         plain = _MARKUP.sub("", _READING.sub("", _BREAK.sub(" ", "\n".join(texts))))
         text = one_form(html.unescape(plain))
-        if text:
+        if any(map(str.isalnum, text)):  # `♪` and `...` say nothing
             yield number, start, end, text
 
 
