@@ -224,6 +224,23 @@ def test_a_text_that_is_too_long_keeps_its_end_token() -> None:
     assert tokenizer.decode(ids[1:]) == "one two"
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("मैं घर जा रहा हूँ।", 6),
+        ("كِتَابٌ جَدِيدٌ", 2),
+        ("ที่นี่ดี", 1),
+        ("نمی\u200cدانم", 1),  # a joiner stands in the word
+        ("I don't, 3 apples", 7),  # as for GPT-2: I, don, 't, a comma, 3, apples
+    ],
+)
+def test_words_with_vowel_signs_and_joiners_are_single_tokens(text: str, words: int) -> None:
+    tokenizer = train_tokenizer([text], 400)
+    (ids,) = TextTokenizer.parse(tokenizer.to_json(), "t").encode([text], 64)
+    assert len(ids) - 2 <= words
+    assert tokenizer.decode(ids[1:]) == text
+
+
 def test_characters_that_training_never_saw_are_unknown() -> None:
     tokenizer = train_tokenizer(["abc"], 400)
     assert tokenizer.encode(["abz"], 64)[0].count(tokenizer.raw.token_to_id("<unk>")) == 1

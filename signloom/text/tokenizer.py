@@ -6,7 +6,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Self
 
-from tokenizers import Tokenizer, __version__, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, __version__, decoders, models, pre_tokenizers, processors, trainers
 
 from signloom.errors import SignloomError
 from signloom.letters import small
@@ -14,6 +14,9 @@ from signloom.letters import small
 SPECIALS = ["<pad>", "<unk>", "<sos>", "<eos>"]
 # padding, start and end tokens: ours, those of BERT, and those of RoBERTa
 _ROLES = [("<pad>", "<sos>", "<eos>"), ("[PAD]", "[CLS]", "[SEP]"), ("<pad>", "<s>", "</s>")]
+# words that merges may reach, as in GPT-2; there, each vowel sign and joiner (Hindi, Arabic, Thai) ends one
+_IN_WORDS = r"\p{L}\p{M}\x{200C}\x{200D}"
+_WORDS = rf"'s|'t|'re|'ve|'m|'ll|'d| ?[{_IN_WORDS}]+| ?\p{{N}}+| ?[^\s{_IN_WORDS}\p{{N}}]+|\s+(?!\S)|\s+"
 
 
 class TextTokenizer:
@@ -106,7 +109,12 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> TextTokenizer:
                 f"the sentence {text!r} has {taken[0]}, a mark of the tokenizer; write it otherwise"
             )
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_WORDS), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(
         corpus,
