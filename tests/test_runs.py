@@ -86,7 +86,6 @@ def test_a_sign_is_right_or_wrong_whatever_words_its_name_has(tmp_path: Path) ->
     assert found[["errors", "words"]].to_numpy().tolist() == [[1, 1], [1, 1], [0, 1], [0, 1]]
 
 
-def test_a_clip_whose_reference_has_no_word_is_left_out(tmp_path: Path) -> None:
 def test_a_clip_whose_reference_has_no_word_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
