@@ -22,12 +22,13 @@ from signloom.metrics.metric_files import meaningful, write_metrics
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.gloss import GlossParams
 from signloom.params.runs import RunsParams
+from signloom.progress import track
 from signloom.run_names import folder_after
 from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
-    answers = read_answers(job.input_list("predictions"))
+    answers = read_answers(track(job.input_list("predictions"), "answers", unit="run"))
     params = job.section("runs", RunsParams)
     evaluation = job.section("evaluation", EvaluationParams)
     found = summarise(answers, params.fold_by, evaluation)

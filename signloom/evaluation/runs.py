@@ -1,6 +1,6 @@
 """What seeds and folds say about every model: means, spreads, and pooled scores of clips left out in turn."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from signloom.metrics.wer import edit_stats, wer_stats
 from signloom.params.evaluation import EvaluationParams
 from signloom.params.splits import FoldBy
 from signloom.params.variants import VARIANTS
-from signloom.progress import track
 from signloom.run_names import folder_after
 
 SENTENCES = "sign2text"
@@ -29,7 +28,7 @@ _LEFT_OUT = {
 }
 
 
-def read_answers(predictions: Sequence[Path]) -> pd.DataFrame:
+def read_answers(predictions: Iterable[Path]) -> pd.DataFrame:
     """Return `model, seed, fold, data, clip_id, signer_id, reference, answer, errors, words` by run and clip.
 
     A gloss variant is represented by its headline decoder. A variant of sign2text has the model
@@ -37,7 +36,7 @@ def read_answers(predictions: Sequence[Path]) -> pd.DataFrame:
     Clips without a word in the reference are left out. An isolated sign is one word.
     """
     columns = ["model", "seed", "fold", *_KEPT, "errors", "words"]
-    tables = [_answers(path) for path in track(predictions, "answers", unit="run")]
+    tables = [_answers(path) for path in predictions]
     return pd.concat([pd.DataFrame(columns=columns), *tables], ignore_index=True)
 
 
