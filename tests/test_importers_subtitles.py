@@ -188,7 +188,7 @@ def test_a_file_whose_cues_nobody_can_read_is_an_error(tmp_path: Path, text: str
 
 
 def test_music_and_dots_are_no_sentences(tmp_path: Path) -> None:
-    said = ["♪♪", "...", "- 好", "नमस्ते", "3!"]
+    said = ["♪♪", "...", "- 好", "नमस्ते", "3!", "\U00040001\U00040d31"]
     text = "\n\n".join(f"00:00:0{n},0 --> 00:00:0{n + 1},0\n{one}" for n, one in enumerate(said))
     rows = load_table("subtitles", write(tmp_path, a__srt=text) / "a.srt", tmp_path)
     assert rows["sentence"].tolist() == said[2:]

@@ -271,6 +271,7 @@ def test_why_a_split_of_its_own_is_not_used_is_said(new_project: Path, said: Sai
     )
 
 
+MUSIC = "1\n00:00:00,0 --> 00:00:01,0\n♪♪\n"
 FAIRSEQ = "id\tsigns_file\tsigns_offset\tsigns_length\ttranslation\na\ta.npy\t0\t40\tOne.\n"
 
 
@@ -309,6 +310,10 @@ FAIRSEQ = "id\tsigns_file\tsigns_offset\tsigns_length\ttranslation\na\ta.npy\t0\
         (
             lambda folder: sentences_eaf(write_videos(folder, "1.mp4") / "talk.eaf", {"Satz": SENTENCES}),
             "looks like the form elan, but none of its videos is below data/x, first talk",
+        ),
+        (
+            lambda folder: write(write_videos(folder, "1.mp4"), **{"1__srt": MUSIC}),
+            "data/x looks like the form subtitles, but has no clip with a text",
         ),
     ],
 )

@@ -57,9 +57,20 @@ def test_tiers_that_are_called_glosses_are_taken_with_the_sentences(new_project:
     assert "pipeline" not in given  # both families
 
 
-@pytest.mark.parametrize("gloss", ["Glosa_DH S1", "Glose MD", "GlossL S1", "Глоссы"])
-def test_tiers_are_called_glosses_in_other_languages_too(new_project: Path, said: Said, gloss: str) -> None:
+@pytest.mark.parametrize(
+    ("gloss", "remarks"),
+    [
+        ("Glosa_DH S1", "Comentarios"),
+        ("Glose MD", "Commentaires"),
+        ("GlossL S1", "Kommentarer S1"),
+        ("Глоссы", "notes"),
+    ],
+)
+def test_tiers_are_called_glosses_and_comments_in_other_languages_too(
+    new_project: Path, said: Said, gloss: str, remarks: str
+) -> None:
     tiers = {gloss: ["POINT-TO-HOUSE-OVER-THERE"] * 10, "Översättning S1": SENTENCES}
+    tiers[remarks] = ["looks at the camera, " * 9] * 10
     sentences_eaf(new_project / "data/talks/a.eaf", tiers)
     write_videos(new_project / "data/talks", "a.mp4", seconds=3)
     assert said("init", "data/talks")[0] == 0

@@ -27,7 +27,7 @@ _TABLES = (".csv", ".tsv", ".txt", ".json", ".xlsx")
 _MOST_TABLES = 20
 _MOST_ROOTS = 40
 _SHARE_OF_GLOSSES = 1 / 3
-_REMARKS = re.compile(r"comment|notes?\b|remark|kommentar|bemerkung", re.IGNORECASE)
+_REMARKS = re.compile(r"[ck]omm?ent|notes?\b|remark|remarque|bemerkung", re.IGNORECASE)
 _GLOSSES = re.compile("glos|глос", re.IGNORECASE)  # gloss, Glosse, glose, glosa, glos, глосса
 # forms whose files have the same names
 _TWINS = {"how2sign": ["how2sign_clips"], "phoenix2014t": ["phoenix2014t_videos"]}
@@ -180,6 +180,8 @@ def best_reading(
 
 
 def _none_found(importer: str, table: Path, root: Path, rows: pd.DataFrame) -> str:
+    if not len(rows):
+        return f"{table} looks like the form {importer}, but has no clip with a text"
     named = next((f", first {video}" for video in rows["video"] if video), "")
     whole = "; expected paths relative to a folder there, with the suffix" if importer == "csv" else ""
     return f"{table} looks like the form {importer}, but none of its videos is below {root}{named}{whole}"

@@ -6,6 +6,7 @@ file, with or without a language before the suffix: `talk.mp4` for `talk.srt` an
 
 import html
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,7 +93,8 @@ def cues(file: Path) -> Iterator[tuple[int, str, str, str]]:
     for number, (start, end, texts) in enumerate(found, start=1):
         plain = _MARKUP.sub("", _READING.sub("", _BREAK.sub(" ", "\n".join(texts))))
         text = one_form(html.unescape(plain))
-        if any(map(str.isalnum, text)):  # `♪` and `...` say nothing
+        # `♪` and `...` say nothing; symbols of SignWriting that Unicode has not taken are no marks and do
+        if any(unicodedata.category(mark)[0] not in "MPSZ" for mark in text):
             yield number, start, end, text
 
 
