@@ -70,7 +70,9 @@ def _families(text: str) -> list[str]:
         return ["sans-serif"]
     fonts = sorted({(font.name, font.fname) for font in font_manager.fontManager.ttflist})
     fonts = [font for font in fonts if "Last Resort" not in font[0]]  # it has every letter, as a box
-    having = {name: missing & _letters_of(file) for name, file in fonts}
+    having: dict[str, set[str]] = {}
+    for name, file in fonts:  # a family has several: those that are slanted lack scripts of the upright one
+        having[name] = having.get(name, set()) | (missing & _letters_of(file))
     families = ["sans-serif"]
     while missing:
         family = min(having, key=lambda name: (-len(having[name] & missing), name))
