@@ -34,6 +34,15 @@ def test_elan_tiers_are_chosen_by_known_names(new_project: Path, said: Said) -> 
     assert "comment" in out
 
 
+def test_long_comments_in_more_files_do_not_stand_above_known_tiers(new_project: Path, said: Said) -> None:
+    more = {"comment": ["looks at the camera, " * 9] * 10, "hand": ["A"] * 10}
+    sentences_eaf(new_project / "data/talks/a.eaf", {"English translation": SENTENCES, **more})
+    sentences_eaf(new_project / "data/talks/b.eaf", more)
+    write_videos(new_project / "data/talks", "a.mp4", "b.mp4", seconds=3)
+    assert said("init", "data/talks")[0] == 0
+    assert preset("talks")["dataset"]["elan"] == [{"sentence": "English translation"}]
+
+
 def test_elan_tiers_without_known_names_are_chosen_by_their_text(new_project: Path, said: Said) -> None:
     sentences_eaf(new_project / "data/talks/a.eaf", {"hand": ["A"] * 10, "Satz": SENTENCES})
     write_videos(new_project / "data/talks", "a.mp4", seconds=3)
@@ -181,7 +190,10 @@ def test_files_of_answers_with_glosses_alone_are_a_corpus_of_signs(new_project: 
         line = ["TREE", "BARK", "GO", "THANK YOU"] if n else ["TREE"]
         write_tiers(
             new_project / f"data/signs/{n}.eaf",
-            {"gloss": [Annotation(500 * k, 500 * k + 400, sign) for k, sign in enumerate(line)]},
+            {
+                "gloss": [Annotation(500 * k, 500 * k + 400, sign) for k, sign in enumerate(line)],
+                "comment": [Annotation(0, 400, "is this the same sign as yesterday?")],  # a person's
+            },
             None,
         )
     write_videos(new_project / "data/signs", *(f"{n}.mp4" for n in range(6)), seconds=3)

@@ -237,7 +237,8 @@ def chosen_tiers(tiers: dict[str, Tier]) -> list[ElanTiers]:
     """Return the tiers of each person: by the names of public corpora, else the tier with most text.
 
     Tiers that are called glosses are taken with that one. It also wins over known names in far fewer files.
-    Where only the tier `gloss` has text, each of its annotations is a sign.
+    Remarks are neither, unless there is nothing else. Where else only the tier `gloss` has text, each of its
+    annotations is a sign.
     """
     filled = [name for name, tier in tiers.items() if tier.letters]
     known = [
@@ -246,12 +247,13 @@ def chosen_tiers(tiers: dict[str, Tier]) -> list[ElanTiers]:
         if person.sentence in filled
     ]
     names = {name for person in known for name in (person.sentence, *person.gloss)}
-    others = [name for name in filled if name not in names]
+    rest = [name for name in filled if name not in names]
+    others = [name for name in rest if not _REMARKS.search(name.replace("_", " "))]
     if known and not (others and _is_fuller(tiers[others[0]], [tiers[one.sentence] for one in known])):
         return known
-    if filled == [_SIGNS.sentence]:
+    if others == [_SIGNS.sentence]:
         return [_SIGNS]
-    return [_by_text(tiers, others)] if others else []
+    return [_by_text(tiers, others or rest)] if rest else []
 
 
 def _by_text(tiers: dict[str, Tier], others: list[str]) -> ElanTiers:
@@ -259,9 +261,7 @@ def _by_text(tiers: dict[str, Tier], others: list[str]) -> ElanTiers:
 
     Glosses may be longer than the sentences, so a tier of them is one of sentences only for want of another.
     Where glosses have a person's mark such as `_A` or ` S1` at their end, those of the same person are taken.
-    Remarks are neither, unless there is nothing else.
     """
-    others = [name for name in others if not _REMARKS.search(name.replace("_", " "))] or others
     glosses = [name for name in others if _GLOSSES.search(name)]
     enough = _SHARE_OF_GLOSSES * tiers[others[0]].letters
     texts = [name for name in others if name not in glosses and tiers[name].letters >= enough]
