@@ -14,8 +14,8 @@ from signloom.video.decode import open_video
 CORPUS = Path("data/demo")
 # these open sentences, so a clip shows the sign from rest, and only the beginning of the next one
 SIGNS = ("CHILD", "MOTHER", "TEACHER", "TODAY", "YESTERDAY")
-# left-handed s3 is left out: with so few clips, one in four would be mirrored
-SIGNERS = ("s1", "s2", "s4", "s5")
+# left-handed s3 is left out: with so few clips, one in six would be mirrored
+SIGNERS = ("s1", "s2", "s4", "s5", "s6")
 AFTER_S = 0.45  # seconds that are kept after the sign
 
 
