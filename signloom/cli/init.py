@@ -191,9 +191,7 @@ def _short(folder: Path) -> Path:
         found = "is a file" if folder.exists() else "does not exist"
         raise SignloomError(f"init: {folder} {found}; expected a folder of videos")
     if set(str(folder)) & {*"{}"}:
-        raise SignloomError(
-            f"init: {folder} has a brace, which Snakemake reads as its own; rename it without"
-        )
+        raise SignloomError(f"init: {folder} has a brace, which Snakemake takes for its own; rename it")
     here, there = Path.cwd(), folder.absolute()
     return there.relative_to(here) if there.is_relative_to(here) else folder
 

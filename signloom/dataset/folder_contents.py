@@ -27,7 +27,7 @@ _TABLES = (".csv", ".tsv", ".txt", ".json", ".xlsx")
 _MOST_TABLES = 20
 _MOST_ROOTS = 40
 _SHARE_OF_GLOSSES = 1 / 3
-_REMARKS = re.compile(r"[ck]omm?ent|notes?\b|remark|remarque|bemerkung", re.IGNORECASE)
+_REMARKS = re.compile(r"[ck]omm?ent|\bnotes?\b|remark|remarque|bemerkung", re.IGNORECASE)
 _GLOSSES = re.compile("glos|глос", re.IGNORECASE)  # gloss, Glosse, glose, glosa, glos, глосса
 # forms whose files have the same names
 _TWINS = {"how2sign": ["how2sign_clips"], "phoenix2014t": ["phoenix2014t_videos"]}
