@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import functools
 import hashlib
 import io
 import json
@@ -271,6 +272,29 @@ def test_a_file_whose_digest_fits_and_whose_content_does_not_is_named_in_one_lin
             assert "\n" not in str(error.value), name
 
 
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("thresholds.json", ["min_dtw_score"], float("nan")),
+        ("model_config.json", ["inference", "temperature"], -1),
+        ("model_config.json", ["inference", "temperature"], float("nan")),
+        ("model_config.json", ["inference", "top_k"], 2.5),
+        ("model_config.json", ["retrieval", "exact_limit"], None),
+        ("model_config.json", ["features", "parts", "pose"], [0]),
+        ("model_config.json", ["features", "parts", "face"], None),
+    ],
+)
+def test_a_number_that_no_export_writes_is_refused(
+    exported: Exported, tmp_path: Path, name: str, place: list[str], value: object
+) -> None:
+    tree = json.loads(content_of(exported.bundle)[name])
+    *way, last = place
+    functools.reduce(dict.__getitem__, way, tree)[last] = value
+    path = with_content(exported, name, json.dumps(tree).encode(), tmp_path / "changed.zip")
+    with pytest.raises(SignloomError, match=rf"^{path}: {name} is not what this Signloom expects"):
+        SignEngine.load(path).answer(*clip_of(exported, "b/train1"), 1.5)
+
+
 def npy(array: np.ndarray) -> bytes:
     file = io.BytesIO()
     np.save(file, array)
@@ -338,7 +362,11 @@ def test_a_name_that_is_there_twice_is_refused(exported: Exported, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "manifest", [b"{", b"[]", b"null", b'{"format": 1}', b'{"format": 1, "files": {"a": 1}, "modules": {}}']
+    "manifest",
+    [
+        *(b"{", b"[]", b"null", b'{"format": 1}', b'{"format": 1, "files": {"a": 1}, "modules": {}}'),
+        b'{"format": 1, "files": {"a": {"sha256": "", "bytes": "9"}}, "modules": {}}',
+    ],
 )
 def test_a_manifest_that_is_none_is_refused(exported: Exported, tmp_path: Path, manifest: bytes) -> None:
     path = zipped({**content_of(exported.bundle), MANIFEST: manifest}, tmp_path / "changed.zip")

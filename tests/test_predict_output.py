@@ -32,6 +32,8 @@ def test_pictures_beside_videos_do_not_make_a_folder_one_clip(tmp_path: Path) ->
         (["--eaf", "folder"], "folder is a folder; name a file"),
         (["--eaf", "same", "--vtt", "same"], "same: expected a name that ends in .eaf"),
         (["--picture", "folder.png"], "folder.png is a folder"),
+        (["--vtt", "own.vtt"], "--vtt: own.vtt exists; move it, or choose another name"),
+        (["--srt", "own.srt"], "--srt: own.srt exists; move it, or choose another name"),
     ],
 )
 def test_what_cannot_be_written_is_said_before_the_work(
@@ -44,6 +46,8 @@ def test_what_cannot_be_written_is_said_before_the_work(
     monkeypatch.chdir(tmp_path)
     for name in ("folder", "folder.png"):
         Path(name).mkdir()
+    for name in ("own.vtt", "own.srt"):
+        Path(name).touch()
     assert main(["predict", "none.mp4", *given]) == 2
     assert said in capsys.readouterr().err
 

@@ -138,8 +138,8 @@ def _add_predict(commands: Any) -> None:
         metavar="FILE",
         help="write ELAN tiers of sentences and glosses; never over a file that a person made or changed",
     )
-    files.add_argument("--vtt", type=path, metavar="FILE", help="write the sentences as WebVTT subtitles")
-    files.add_argument("--srt", type=path, metavar="FILE", help="write the sentences as SubRip subtitles")
+    files.add_argument("--vtt", type=path, metavar="FILE", help="write new WebVTT subtitles")
+    files.add_argument("--srt", type=path, metavar="FILE", help="write new SubRip subtitles")
 
 
 def _run_predict(args: argparse.Namespace) -> int:
@@ -187,6 +187,11 @@ def _check_files(args: argparse.Namespace, rows: list[Path]) -> None:
     inputs = [*args.videos, args.bundle, *([args.stream] if args.stream else [])]
     for name in wanted:
         check_output(f"predict: --{name}", getattr(args, name), f".{name}", inputs)
+        # what a person made is not told from our own, as it is in an ELAN file
+        if name != "eaf" and getattr(args, name).exists():
+            raise SignloomError(
+                f"predict: --{name}: {getattr(args, name)} exists; move it, or choose another name"
+            )
     if args.picture and args.picture.suffix.lower() == ".png":
         check_output("predict: --picture", args.picture, ".png", inputs)
     elif args.picture and args.picture.suffix and not args.picture.is_dir():

@@ -98,6 +98,11 @@ class Bundle:
                     value = value[key]
             if found["inference"]["top_k"] < 1:
                 raise ValueError("inference.top_k is below 1")
+            if not 0 < found["inference"]["temperature"] < math.inf:
+                raise ValueError("inference.temperature is no number above 0")
+            # a range takes whole numbers alone
+            whole = (found["inference"]["top_k"], found["retrieval"]["exact_limit"])
+            _ = [range(first, end) for first, end in (whole, *found["features"]["parts"].values())]
             if found["gloss"] is not None:
                 _ = found["gloss"]["tokens"]["blank"]
         return dict(found)
@@ -170,7 +175,7 @@ class Bundle:
             manifest = json.loads(text)
             known = manifest["format"] == FORMAT
             for entry in (*manifest["files"].values(), *manifest["modules"].values()):
-                _ = entry["sha256"], entry["bytes"]
+                _ = entry["sha256"], range(entry["bytes"])
         except (*_UNREADABLE, KeyError, TypeError, AttributeError) as error:
             raise SignloomError(f"{self.path}: {MANIFEST} cannot be read; copy the bundle again") from error
         if not known:

@@ -1,5 +1,6 @@
 """Find the gallery sentence of a clip and decide whether to accept it; needs NumPy alone."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,6 +41,12 @@ class Thresholds:
     min_proto_similarity: float
     min_dtw_score: float
     motion_floor: float
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for NaN, which would let every clip through its gate."""
+        for name, minimum in vars(self).items():
+            if math.isnan(minimum):
+                raise ValueError(f"{name} is NaN; expected a number")
 
 
 class Gallery:
