@@ -346,6 +346,19 @@ def test_predict_writes_every_accepted_passage_of_a_file_and_of_a_stream(
     assert f"{tmp_path}/a.vtt: 1 of 2 passages answered" in said.err
 
 
+@pytest.mark.parametrize("option", [[], ["--stream"]])
+@pytest.mark.usefixtures("film")
+def test_whom_a_long_video_of_several_people_was_read_from_is_said_once(
+    option: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(predict.FaceFinder, "count", lambda self, image: 2)
+    video = tmp_path / "a.mp4"
+    video.touch()
+    assert run(tmp_path, *option, str(video)) == 0
+    said = capsys.readouterr()
+    assert said.err.count("2 faces in the picture at 0.0 s; the person in the middle was read") == 1
+
+
 @pytest.mark.usefixtures("film")
 def test_files_of_answers_are_for_one_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a.mp4", "b.mp4"):

@@ -19,8 +19,9 @@ from signloom.features.pose.faces import FaceFinder
 from signloom.gate import is_hidden, why_shut
 from signloom.inference.annotations import AnsweredPassage, refuse_others, write_eaf, write_subtitles
 from signloom.inference.answer import Answer
-from signloom.inference.answer_text import NONE, clip_table, decision
+from signloom.inference.answer_text import NONE, clip_table, company_text, decision
 from signloom.inference.command import load_engine
+from signloom.inference.company import Look
 from signloom.inference.engine import SignEngine
 from signloom.inference.stream import EVERY_S, SignStream, StreamEvent
 from signloom.inference.video import Tracker, answer_video, bundle_frame_rate, bundle_tracker
@@ -37,15 +38,15 @@ def answer(args: argparse.Namespace) -> int:
     if args.eaf:
         refuse_others(args.eaf)  # before the long work
     engine = load_engine(args.bundle, int8=args.int8, top=args.top)
-    with only_errors(), bundle_tracker(engine) as tracker:
+    with only_errors(), bundle_tracker(engine) as tracker, FaceFinder() as faces:
         cut = bool(args.eaf or args.vtt or args.srt)
         if args.videos and not cut:
-            with FaceFinder() as faces:
-                return _answer_clips(args, engine, tracker, faces)
+            return _answer_clips(args, engine, tracker, faces)
         video = _one_video(args.videos[0]) if args.videos else args.stream
-        if video:
+        look = Look(faces, video, None, None) if video else None
+        if video and look:
             rate = bundle_frame_rate(engine)
-            frames = frame_bar(video.name, video)(read_frames(video, folder_fps=rate))
+            frames = look.through(frame_bar(video.name, video)(read_frames(video, folder_fps=rate)))
         else:
             frames = camera_frames(args.camera)
         # of a video that is answered into a file, only what goes into the file is printed
@@ -53,7 +54,7 @@ def answer(args: argparse.Namespace) -> int:
         stream = SignStream(engine, tracker, every_s=every_s, rerank=args.rerank, cut=cut)
         passages: list[AnsweredPassage] = []
         try:
-            _answer_stream(args, stream, frames, passages)
+            _answer_stream(args, stream, frames, passages, look)
         except VideoUnreadable as error:
             if passages:  # what was understood before a damaged frame is kept
                 _write_files(args, passages, video, engine.unit)
@@ -106,9 +107,13 @@ def _one_video(given: Path) -> Path:
 
 
 def _answer_stream(
-    args: argparse.Namespace, stream: SignStream, frames: Iterable[Frame], passages: list[AnsweredPassage]
+    args: argparse.Namespace,
+    stream: SignStream,
+    frames: Iterable[Frame],
+    passages: list[AnsweredPassage],
+    look: Look | None,
 ) -> None:
-    """Print every answer as it comes, and add the final ones to `passages`.
+    """Print every answer as it comes, and add the final ones to `passages`; then say whom `look` saw read.
 
     Ctrl-C ends the stream as if its last frame had been read. So does a damaged frame, and then
     VideoUnreadable is raised.
@@ -116,12 +121,14 @@ def _answer_stream(
     answers, damaged = 0, None
     try:
         for frame in frames:
-            answers += _print_events(args, stream.push(frame.image, frame.time_s), passages)
+            answers += _print_events(args, stream.push(frame.image, frame.time_s), passages, look)
     except KeyboardInterrupt:
         pass
     except VideoUnreadable as error:
         damaged = error
-    answers += _print_events(args, stream.finish(), passages)
+    answers += _print_events(args, stream.finish(), passages, look)
+    if look and (company := look.company()):
+        print(f"warning: {company_text(company)}", file=sys.stderr)
     if damaged:
         raise damaged
     if not answers:
@@ -143,12 +150,17 @@ def _write_files(
 
 
 def _print_events(
-    args: argparse.Namespace, events: list[StreamEvent], passages: list[AnsweredPassage]
+    args: argparse.Namespace,
+    events: list[StreamEvent],
+    passages: list[AnsweredPassage],
+    look: Look | None,
 ) -> int:
     """Print `events`, and add the final ones to `passages`; return their number."""
     for event in events:
         if event.kind != "partial":
             passages.append(AnsweredPassage(*event.span_s, event.answer))
+            if look:
+                look.keep(event.raw)
         if args.json:
             begun_s, ended_s = event.span_s
             times = {"start_s": begun_s, "end_s": ended_s, "latency_s": event.latency_s}

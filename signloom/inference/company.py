@@ -38,6 +38,7 @@ class Look:
         self._thinner = Thinner(1 / max(_AT_LEAST_S, length / _FRAMES))
         self._times: list[float] = []
         self._counts: list[int] = []
+        self._passage: RawClip | None = None
 
     def through(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Yield `frames`, and count the faces in some of them."""
@@ -47,10 +48,15 @@ class Look:
                 self._counts.append(self._faces.count(frame.image))
             yield frame
 
-    def company(self, raw: RawClip) -> Company | None:
-        """Return the first company that was seen; `raw` are the landmarks of the same clip."""
-        frame = first_company(self._counts)
-        if frame is None:
+    def keep(self, passage: RawClip) -> None:
+        """Keep the landmarks of the first passage of a long video that ends after several faces were seen."""
+        if self._passage is None and any(count > 1 for count in self._counts):
+            self._passage = passage
+
+    def company(self, raw: RawClip | None = None) -> Company | None:
+        """Return the first company that was seen; `raw` are the clip's landmarks, else the kept passage's."""
+        frame, raw = first_company(self._counts), raw or self._passage
+        if frame is None or raw is None:
             return None
         time_s = self._times[frame]
         nose = raw.rows[np.abs(raw.times - time_s).argmin(), _NOSE_X]
