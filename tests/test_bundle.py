@@ -315,6 +315,15 @@ def test_an_array_that_claims_more_than_its_file_holds_is_never_made(
         SignEngine.load(path)
 
 
+def test_packed_arrays_are_never_unpacked(exported: Exported, tmp_path: Path) -> None:
+    whole = np.load(io.BytesIO(content_of(exported.bundle)["prototypes.npz"]))
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **whole, more=np.zeros(100_000))
+    path = with_content(exported, "prototypes.npz", packed.getvalue(), tmp_path / "packed.zip")
+    with pytest.raises(SignloomError, match=r"prototypes\.npz is not what .*its arrays are packed"):
+        SignEngine.load(path)
+
+
 def test_a_file_longer_than_its_manifest_says_is_not_read_to_its_end(
     exported: Exported, tmp_path: Path
 ) -> None:
