@@ -138,6 +138,7 @@ def test_an_input_that_was_replaced_by_an_older_file_gets_the_time_of_now(
         ("clip_features", "weights", "~/no-such-weights.pt"),
         ("text", "encoder", "data/none/encoder"),
         ("text", "encoder", "./encoder"),
+        ("text", "encoder", "~/no-such-encoder"),
     ],
 )
 def test_a_file_that_parameters_name_must_be_there(root: Path, section: str, key: str, value: object) -> None:
@@ -148,6 +149,20 @@ def test_a_file_that_parameters_name_must_be_there(root: Path, section: str, key
     if key == "weights":
         unread = params.pipeline.model_copy(update={"families": ["sign2text"]})
         demand_inputs(Pipeline(params.model_copy(update={"pipeline": unread}), []))
+
+
+def test_the_home_folder_may_hold_a_model_but_no_file_that_snakemake_reads(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "clips.csv").touch()
+    params = load_params(root / "params.yaml")
+    text = params.text.model_copy(update={"encoder": "~/encoder"})
+    demand_inputs(Pipeline(params.model_copy(update={"text": text}), []))
+    dataset = params.dataset.model_copy(update={"table": "~/clips.csv"})
+    with pytest.raises(SignloomError, match=r"dataset.table: ~/clips.csv .* whole path in place of ~"):
+        demand_inputs(Pipeline(params.model_copy(update={"dataset": dataset}), []))
 
 
 @pytest.mark.parametrize(

@@ -408,6 +408,13 @@ def _saved(folder: Path, config: PretrainedConfig, padding: str | None) -> TextP
     return section(TextParams, encoder=str(folder), weights="random")
 
 
+def test_an_encoder_may_lie_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    sizes = {"vocab_size": 5, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    saved = _saved(tmp_path / "encoder", RobertaConfig(**sizes, intermediate_size=8), "<pad>")
+    assert load_encoder(saved.model_copy(update={"encoder": "~/encoder"})).dim == 8
+
+
 def test_a_long_text_is_cut_where_a_network_of_robertas_kind_ends(tmp_path: Path) -> None:
     sizes = {"vocab_size": 5, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
     config = RobertaConfig(**sizes, intermediate_size=8, max_position_embeddings=18, pad_token_id=1)

@@ -21,14 +21,18 @@ def missing_inputs(params: Params) -> Iterator[str]:
     videos = Path(params.dataset.videos)
     if not videos.is_dir():
         yield f"dataset.videos: {videos} is not a folder; correct the parameter, or connect its disk"
-    weights, encoder = params.clip_features.weights, params.text.encoder
+    # files beside a model may be in the home folder; Snakemake takes no `~` for files of its own
+    weights, encoder = (
+        str(Path(path).expanduser()) for path in (params.clip_features.weights, params.text.encoder)
+    )
+    own_encoder = "sign2text" in params.pipeline.families and _is_folder(params.text.encoder)
     named: dict[str, Sequence[str | None]] = {
         "dataset.table": [params.dataset.table],
         "dataset.review": [params.dataset.review],
         "dataset.variations": [params.dataset.variations],
         "report.recipes": params.report.recipes,
         "clip_features.weights": [weights] if _reads_windows(params) else [],
-        "text.encoder": [encoder] if "sign2text" in params.pipeline.families and _is_folder(encoder) else [],
+        "text.encoder": [encoder] if own_encoder else [],
     }
     for key, paths in named.items():
         for path in paths:
@@ -38,9 +42,9 @@ def missing_inputs(params: Params) -> Iterator[str]:
                 and Path(path).resolve().is_relative_to(Path("build").resolve())
             ):
                 yield f"{key}: {path} is below build/, where stages write and delete; copy it elsewhere"
-            # the library of encoders takes `~` for a folder of this name
-            elif path and not (Path(path) if path == encoder else Path(path).expanduser()).exists():
-                yield f"{key}: {path} does not exist; correct the parameter, or put the file there"
+            elif path and not Path(path).exists():
+                whole = "write the whole path in place of ~" if path.startswith("~") else "put the file there"
+                yield f"{key}: {path} does not exist; correct the parameter, or {whole}"
 
 
 def _reads_windows(params: Params) -> bool:

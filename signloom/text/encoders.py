@@ -115,7 +115,7 @@ def load_encoder(params: TextParams) -> SentenceEncoder:
 
     Raises SignloomError if the package, folder or model cannot be found.
     """
-    folder = _minilm_folder() if params.encoder == "minilm" else Path(params.encoder)
+    folder = _minilm_folder() if params.encoder == "minilm" else Path(params.encoder).expanduser()
     local = folder.is_dir()
     name = str(folder) if local else params.encoder
     try:
