@@ -53,6 +53,13 @@ def test_the_table_by_diagonals_is_the_plain_one_within_every_band(
     assert banded(a, b, window) == pytest.approx(plain(a, b, window), rel=1e-9, abs=1e-9)
 
 
+def test_a_band_of_one_is_the_diagonal_however_alike_its_neighbours_are() -> None:
+    a, _ = sequences(3, 12, 1)
+    late = np.roll(a, 1, axis=0)
+    for one, other in ((a, late), (late, a)):
+        assert banded(one, other, 1) == pytest.approx(((one - other) ** 2).sum())
+
+
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 3), (3, 1), (57, 75), (128, 120)])
 def test_scores_are_the_same_without_the_library(
     monkeypatch: pytest.MonkeyPatch, rows: int, columns: int

@@ -47,6 +47,7 @@ def test_a_fit_equals_that_of_plain_loops(clips: int) -> None:
         own, other, label, near = plain_fit(points[row], labels[row], points, labels, row)
         np.testing.assert_allclose([fit.own[row], fit.other[row]], [own, other], rtol=1e-6)
         assert fit.label[row] == label
+        np.testing.assert_allclose(fit.misfit[row], own / (own + other), rtol=1e-6)
         assert fit.nearest[row][fit.nearest[row] >= 0].tolist() == near
 
 
@@ -111,6 +112,20 @@ def test_warping_compares_the_nearest_clips_and_those_of_the_own_label() -> None
         assert fit.own[row] == pytest.approx(means.pop(labels[row]), rel=0.1)
         assert fit.other[row] == pytest.approx(min(means.values()))
         assert fit.nearest[row].tolist() == sorted(apart, key=lambda n: apart[n])[:SHOWN]
+
+
+def test_labels_with_many_clips_have_a_misfit_by_warping_too() -> None:
+    rng = np.random.default_rng(4)
+    many = CANDIDATES + 20
+    labels = np.repeat([0, 1], many)
+    points = rng.normal(size=(2, 4 * 2))[labels] + 0.1 * rng.normal(size=(2 * many, 4 * 2))
+    labels[3] = 1  # by mistake
+    fit = fit_of(points, labels, points, labels, np.arange(2 * many), frames=4)
+    assert np.isfinite(fit.misfit).all() and (fit.label == 1 - labels).all()
+    assert p_values(fit.misfit)[3] == 1 / (2 * many)
+    theirs = points[labels == 1].reshape(-1, 4, 2)
+    apart = sorted(np.sqrt(banded(points[7].reshape(4, 2), it, BAND + 1)) for it in theirs)
+    assert fit.other[7] == pytest.approx(np.mean(apart[:NEAREST]), rel=0.05)
 
 
 def test_an_empty_gallery_says_nothing() -> None:

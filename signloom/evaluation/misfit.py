@@ -77,8 +77,8 @@ def fit_of(
 
     `own_rows` (Q,) are the gallery's rows that are the queries themselves and are left out. The distance is
     Euclidean; that to a label is the mean over its up to NEAREST nearest clips. If points are so many
-    `frames`, the nearest CANDIDATES, and the nearest of the own label, are compared by warping, the others
-    not at all.
+    `frames`, the nearest CANDIDATES, and the nearest of the own label and of the others, are compared by
+    warping, all further ones not at all.
     """
     count, (names, members) = len(queries), _members(gallery_labels)
     own, other, first = np.full((3, count), np.nan)
@@ -146,9 +146,11 @@ def _warped(
     """Return `apart` (Q, G) with the distances of candidates by warping, and inf for all others."""
     found = np.full(apart.shape, np.inf)
     for row, (query, label) in enumerate(zip(queries.astype(np.float64), labels, strict=True)):
-        mine = np.flatnonzero(gallery_labels == label)
-        mine = mine[_first(apart[row, mine], NEAREST + 1)]
-        near = np.union1d(_first(apart[row], CANDIDATES), mine)
+        own = gallery_labels == label
+        # without clips of both sides there is no misfit, and a label may have more than CANDIDATES clips
+        sides = [np.flatnonzero(side) for side in (own, ~own)]
+        nearest = [side[_first(apart[row, side], NEAREST + 1)] for side in sides]
+        near = np.unique(np.concatenate([_first(apart[row], CANDIDATES), *nearest]))
         near = near[np.isfinite(apart[row, near])]
         if not len(near):  # the clip itself is all there is
             continue
