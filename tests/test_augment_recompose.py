@@ -52,6 +52,10 @@ def test_cuts_count_rows_where_rows_are_not_all_frames() -> None:
     assert cut_places([0, 1.0, 2.0], [0.9, 1.9, 2.9], [row / 10 for row in range(0, 30, 3)]) == (0, 4, 7, 10)
 
 
+def test_a_row_in_the_middle_belongs_to_the_later_gloss_although_its_time_was_rounded_down() -> None:
+    assert cut_places([0, 1 / 3], [1 / 3, 1], [round(row / 3, 6) for row in range(3)]) == (0, 1, 3)
+
+
 def test_a_sentence_of_one_gloss_is_cut_at_its_ends_only() -> None:
     assert cut_places([2], [6], range(9)) == (0, 9)
 

@@ -110,6 +110,20 @@ def test_the_rate_is_used_where_more_clips_can_be_accepted_rightly() -> None:
     assert chosen(evidence, 2, 1.0).thresholds.min_similarity == OPEN
 
 
+def test_a_rate_that_allows_a_whole_number_of_clips_allows_all_of_them() -> None:
+    # 0.29 * 100 is 28.999999999999996
+    evidence = gate_inputs_of((0.9, 1, 1, 1), (0.5, 1, 1, 1), *[(0.7, 1, 1, 1)] * 29, *[(0.3, 1, 1, 1)] * 71)
+    assert chosen(evidence, 2, 0.29).thresholds.min_similarity == pytest.approx(0.4)
+    assert chosen(evidence, 2, 0.28).thresholds.min_similarity == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("opposite", [-1.0, -1.0000001])
+def test_a_clip_that_is_opposite_to_all_others_passes_open_gates(opposite: float) -> None:
+    evidence = gate_inputs_of((opposite, 0.5, opposite, opposite), (0.2, 0.1, 0.5, 0.5))
+    point = chosen(evidence, 1, 0.0).points[0]
+    assert point.right == 1 and point.thresholds[0] == OPEN
+
+
 def test_where_no_threshold_helps_everything_is_refused() -> None:
     evidence = gate_inputs_of((0.5, 0.1, 0.5, 0.5), (0.9, 0.9, 0.9, 0.9))
     result = chosen(evidence, 1, 0.0)

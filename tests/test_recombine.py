@@ -60,6 +60,13 @@ def test_the_words_of_each_gloss_are_found_though_no_lexicon_is_given() -> None:
     assert {gloss: " ".join(words) for gloss, words in found.items()} == WORDS
 
 
+def test_of_several_wordings_of_a_gloss_the_most_frequent_one_is_used() -> None:
+    rare = [pair(line)._replace(words=("mum", *pair(line).words[1:])) for line in LINES[:2]]
+    found = Recombination([*rare, *PAIRS])
+    assert found.spans[0][0] == range(1)  # both are words of the gloss
+    assert found.words["MOTHER"] == ("mother",)
+
+
 def test_glosses_replace_each_other_where_they_stand_between_the_same_two() -> None:
     lines = [("A", "B", "C"), ("A", "D", "C"), ("X", "B"), ("E",), ("B",)]
     neighbours: dict[str, set[tuple[str, str]]] = defaultdict(set)

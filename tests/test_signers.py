@@ -42,6 +42,13 @@ def test_signers_without_clips_of_their_own_weight_alike_in_a_plain_resampling()
     assert (low, high) == pytest.approx(interval(stats, ratio, 20_000, 4), abs=0.02)
 
 
+def test_the_clips_of_a_signer_are_drawn_too_where_all_signers_are_alike() -> None:
+    stats = np.array([[float(clip % 2), 1.0] for clip in range(60)])
+    deviation = (0.25 / 60) ** 0.5  # of the mean of sixty coins
+    found = signer_interval(stats, [signer for signer in "abcdef" for _ in range(10)], ratio, 4000, 1)
+    assert found == pytest.approx((0.5 - 1.96 * deviation, 0.5 + 1.96 * deviation), abs=0.02)
+
+
 def test_fewer_than_five_signers_give_a_value_and_a_reason_instead_of_an_interval() -> None:
     stats = np.array([[1.0, 2], [0, 3], [2, 2], [1, 5]])
     found = signer_figure("wer", stats, ["a", "b", "c", "d"], ratio, 100, 1, "no word")
