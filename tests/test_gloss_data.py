@@ -216,6 +216,8 @@ def test_no_augmentation_takes_the_rows_that_ctc_needs(variant: str, tmp_path: P
     data = TrainingGlosses(found.train, found.rows, 0, 4, features, wild, *OFF)
     mixed = 0
     for epoch in range(15):
+        pairs = [data.sample(epoch, index) for index in range(3)]
+        assert all(it.other is None or it.other.clip_id != it.clip.clip_id for it in pairs)
         for batch in data.epoch(epoch):
             assert torch.isfinite(batch.features).all() and batch.lengths.max() <= 8
             for row, ids, length, aligned in zip(

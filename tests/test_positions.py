@@ -87,10 +87,11 @@ def test_only_the_place_of_the_nose_depends_on_where_the_camera_looks(
     np.testing.assert_allclose(moved, position_features(points, still, 2), atol=1e-6)
 
 
-def test_a_straight_movement_has_its_speed_everywhere_and_no_acceleration_inside() -> None:
+def test_a_straight_movement_has_its_speed_everywhere_and_only_others_an_acceleration_inside() -> None:
     x = np.outer(np.arange(9.0), [3.0, -1.0])
     np.testing.assert_allclose(velocities(x, 2), np.tile([3.0, -1.0], (9, 1)))
     np.testing.assert_allclose(accelerations(x, 2)[2:-2], 0)
+    np.testing.assert_allclose(accelerations(x**2, 2)[2:-2], np.tile([18.0, 2.0], (5, 1)))
     assert velocities(x[:1], 2).tolist() == [[0, 0]]
 
 

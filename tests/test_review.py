@@ -271,12 +271,17 @@ def test_a_clip_far_longer_than_its_label_is_odd() -> None:
         ("e", "3.1 times as long as"),
         ("g", "4.1 times as short a"),
     ]
+    assert [it.clip_id for it in odd_lengths(clips.iloc[:5])] == ["e"]
     assert not list(odd_lengths(clips.iloc[:4])) and not list(odd_lengths(clips[:0]))
 
 
 def test_no_length_is_odd_where_the_lengths_of_a_label_differ_widely() -> None:
     clips = clips_of([0] * 5).assign(num_frames=[10, 20, 40, 80, 160])
     assert not list(odd_lengths(clips))
+    # the median deviation of the others is ln 1.25: 3.5 robust ones make a factor of 3.18, plain ones 2.18
+    for longest, odd in ((30, []), (34, ["f"])):
+        lengths = clips_of([0] * 6).assign(num_frames=[8, 8, 10, 12.5, 12.5, longest])
+        assert [it.clip_id for it in odd_lengths(lengths)] == odd
 
 
 def test_a_clip_with_few_tracked_frames_is_odd() -> None:
