@@ -309,6 +309,8 @@ def test_rows_are_read_as_spreadsheets_write_them(tmp_path: Path) -> None:
         ([",0,,"], "line 2: video is empty"),
         (["a.mp4,0,nan,"], "line 2: start_s 'nan'"),
         (["a.mp4,0,-1,"], "line 2: start_s '-1'"),
+        (["a.mp4,0,1_2,"], "line 2: start_s '1_2'"),
+        (["a.mp4,1_2,,"], "line 2: sentence_id '1_2'"),
         (['a.mp4,0,"0,5",'], "of the video; write 0.5, with a point"),
         (["a.mp4,0,2,1.5"], "line 2: end_s 1.5 is not after start_s 2"),
         (["a.mp4,0,,0"], "line 2: end_s 0 is not after start_s 0"),

@@ -117,8 +117,11 @@ def test_a_clip_of_a_table_is_known_by_its_own_rows(tmp_path: Path) -> None:
     assert [name for name in before if before[name] != after[name]] == [shard_of(ids[0], 8)]
 
 
-def test_clips_without_rows_with_bad_rows_or_with_the_rows_of_another_are_rejected(tmp_path: Path) -> None:
-    table = WORDS["hands_condensed.csv"].replace("1,1,11", "1,1,eleven")
+@pytest.mark.parametrize("bad", ["eleven", "1_1"])
+def test_clips_without_rows_with_bad_rows_or_with_the_rows_of_another_are_rejected(
+    tmp_path: Path, bad: str
+) -> None:
+    table = WORDS["hands_condensed.csv"].replace("1,1,11", f"1,1,{bad}")
     table = table.replace("2,0,9,9,9,9,9,9\n", "4,0,1,2,3,4,5,6\n4,1,1,2,3,4,5,6\n")
     words = WORDS["train_words.csv"] + "4,man-1,LOVE,4,11\n"
     manifest = build(write(tmp_path, hands_condensed=table, train_words=words))
@@ -129,7 +132,7 @@ def test_clips_without_rows_with_bad_rows_or_with_the_rows_of_another_are_reject
         "test_words.csv:2": "missing",
     }
     assert rejects["detail"].tolist() == [
-        f"{tmp_path}/hands_condensed.csv: line 5: 'eleven': expected a number or an empty cell",
+        f"{tmp_path}/hands_condensed.csv: line 5: '{bad}': expected a number or an empty cell",
         "has the same content and times as hands_condensed/3",
         f"{tmp_path}/hands_condensed.csv: no row has '2' in column `video`",
     ]

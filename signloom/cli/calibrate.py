@@ -195,7 +195,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _sentence_id(text: str, where: str) -> int:
     try:
-        number = int(text or "-1")
+        number = -2 if "_" in text else int(text or "-1")  # Python reads 1_12 as 112
     except ValueError:
         number = -2
     if not -1 <= number <= _LARGEST_ID:
@@ -210,7 +210,7 @@ def read_seconds(text: str, column: str, where: str) -> float | None:
     if not text:
         return None
     try:
-        value = float(text)
+        value = math.nan if "_" in text else float(text)
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:

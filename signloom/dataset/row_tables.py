@@ -76,7 +76,7 @@ class RowTable:
         if not cell.strip():
             return float("nan")
         try:
-            value = float(cell)
+            value = float("nan" if "_" in cell else cell)  # Python reads 1_12 as 112
         except ValueError:
             value = float("nan")
         if not np.isfinite(value):
