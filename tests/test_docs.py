@@ -172,6 +172,13 @@ def test_every_page_of_docs_is_in_the_navigation_of_the_site() -> None:
     assert pages <= named
 
 
+def test_every_stage_is_in_the_table_of_the_pipeline() -> None:
+    scripts = {path.stem for path in ROOT.glob("workflow_scripts/[a-z]*.py")}
+    named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)\|", text_of("docs/pipeline.md"), re.M))))
+    # the tables on request are described with clip features
+    assert named == scripts - {"job", "side_by_side"}
+
+
 def test_the_version_to_cite_is_that_of_the_package() -> None:
     cited = re.search(r"^version: (\S+)$", text_of("CITATION.cff"), re.M)
     assert cited and cited[1] == signloom.__version__
