@@ -33,6 +33,17 @@ FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 CALL = re.compile(r"\bsignloom ([a-z][a-z-]*)([^`]*)")
 OPTION = re.compile(r"--[a-z][a-z0-9-]*")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_NUMBER = r"([−+-]?\d+(?:\.\d+)?)"
+INTERVAL = re.compile(rf"{_NUMBER}\*{{0,2}} \({_NUMBER}(?:–| to ){_NUMBER}")
+# sections of docs/results.md, and a row, whose figures come from other parameters than the committed files
+UNCOMMITTED = (
+    "Isolated signs of other signers, without depth\n",
+    "More training clips on the demo\n",
+    "Each signer left out on the demo\n",
+    "The review queue\n",
+    "On other processors\n",
+)
+UNCOMMITTED_ROW = "| convolutions |"
 SUFFIXES = {"npy", "npz", "csv", "json", "parquet", "yaml", "md", "py", "onnx", "pth"}
 
 
@@ -174,7 +185,9 @@ def test_every_page_of_docs_is_in_the_navigation_of_the_site() -> None:
 
 def test_every_stage_is_in_the_table_of_the_pipeline() -> None:
     scripts = {path.stem for path in ROOT.glob("workflow_scripts/[a-z]*.py")}
-    named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)\|", text_of("docs/pipeline.md"), re.M))))
+    named = set(
+        re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)\|", text_of("docs/pipeline.md"), re.M)))
+    )
     # the tables on request are described with clip features
     assert named == scripts - {"job", "side_by_side"}
 
@@ -196,6 +209,44 @@ def test_figures_beside_those_of_the_design_documents_stand_in_the_metric_files(
             # both are rounded, the metric file to four decimals
             unit = 10.0 ** -len(number.partition(".")[2])
             assert abs(float(number) - value) <= (unit + 1e-4) / 2, f"{file} {key} is {value}"
+
+
+def intervals_in(metrics: object) -> Iterator[tuple[float, float, float]]:
+    """Yield each figure of a metric file with its two bounds."""
+    if isinstance(metrics, list):
+        metrics = dict(enumerate(metrics))
+    if not isinstance(metrics, dict):
+        return
+    for key, value in metrics.items():
+        yield from intervals_in(value)
+        for bounded in (key, f"{key}_by_signer"):
+            bounds = metrics.get(f"{bounded}_low"), metrics.get(f"{bounded}_high")
+            if isinstance(value, int | float) and None not in bounds:
+                yield value, *bounds
+
+
+@pytest.mark.parametrize("page", ["results", "design/alignment", "design/spotting", "design/boston104"])
+def test_every_interval_of_a_page_with_results_stands_in_a_metric_file(page: str) -> None:
+    files = (json.loads(file.read_text("utf-8")) for file in ROOT.glob("metrics/**/*.json"))
+    measured = [found for metrics in files for found in intervals_in(metrics)]
+    sections = text_of(f"docs/{page}.md").split("\n## ")
+    lines = [line for text in sections if not text.startswith(UNCOMMITTED) for line in text.splitlines()]
+    text = "\n".join(line for line in lines if not line.startswith(UNCOMMITTED_ROW))
+    shown = INTERVAL.findall(text.replace("−", "-"))
+    assert shown
+
+    def is_measured(figures: tuple[str, ...]) -> bool:
+        # both are rounded, the metric file to four decimals
+        units = [10.0 ** -len(figure.partition(".")[2]) for figure in figures]
+        return any(
+            all(
+                abs(float(figure) - value) <= (unit + 1e-4) / 2 + 1e-9
+                for figure, value, unit in zip(figures, values, units, strict=True)
+            )
+            for values in measured
+        )
+
+    assert [figures for figures in shown if not is_measured(figures)] == []
 
 
 def test_the_word_error_rate_in_the_readme_and_in_the_results_is_that_of_the_metrics() -> None:
