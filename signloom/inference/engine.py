@@ -191,7 +191,10 @@ class SignEngine:
 
     def _need_glosses(self) -> None:
         if self.config["gloss"] is None:
-            raise SignloomError("the bundle has no gloss network; train a variant that reads pose features")
+            raise SignloomError(
+                "the bundle has no gloss network, which finds the times of signs; name gloss in "
+                "pipeline.families and tcn_ctc or hybrid_pose in gloss.variants, and build it again"
+            )
 
     @property
     def delay_rows(self) -> float:
