@@ -199,7 +199,7 @@ def test_a_folder_without_locks_does_for_several_readers(
     assert target.read_bytes() == CONTENT and others.exists()
     target.unlink()
     server.cut_after = [1_000_000, *[0] * 9]
-    with pytest.raises(SignloomError):
+    with pytest.raises(SignloomError, match=r"as weights\.bin$"):  # nothing is said to be kept
         fetched(server, target)
     assert [*tmp_path.glob("*.part")] == [others], "what nobody completes would stay for ever"
 

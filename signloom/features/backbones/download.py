@@ -24,7 +24,8 @@ _ATTEMPTS = 4  # without a single new byte
 def download(url: str, target: Path, sha256: str, pause_s: float = 1.0) -> str:
     """Download `url` to `target` and return its hex SHA-256, which must begin with `sha256`.
 
-    If the connection breaks, `<target>.part` keeps the data, and this call or a later one completes it.
+    If the connection breaks, `<target>.part` keeps the data, and this call or a later one completes it; where
+    the file system has no locks, only this call does.
     Processes that want the same file wait for the first. `pause_s` doubles after every attempt without new
     data. Raises SignloomError, with the manual steps, if the file cannot be fetched or is the wrong one.
     """
@@ -66,7 +67,12 @@ def _locked_part(target: Path) -> Iterator[Path]:
             finally:
                 part.unlink(missing_ok=True)
         else:
-            yield target.with_name(target.name + ".part")
+            yield _part(target)
+
+
+def _part(target: Path) -> Path:
+    """Return the file for the data of `target` that stays if the connection breaks."""
+    return target.with_name(target.name + ".part")
 
 
 def _complete(url: str, part: Path, target: Path, pause_s: float) -> str:
@@ -85,9 +91,10 @@ def _complete(url: str, part: Path, target: Path, pause_s: float) -> str:
                 refused = isinstance(error, urllib.error.HTTPError) and error.code < 500
                 if refused or fruitless == _ATTEMPTS:
                     reason = getattr(error, "reason", None) or error
+                    kept = "; the data so far is kept" if part == _part(target) else ""
                     raise SignloomError(
                         f"{url} cannot be fetched ({reason}). Fetch it where there is a network and put it "
-                        f"in {target.parent} as {target.name}; the data so far is kept"
+                        f"in {target.parent} as {target.name}{kept}"
                     ) from error
                 time.sleep(pause_s * 2**fruitless)
 
