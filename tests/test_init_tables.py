@@ -72,6 +72,26 @@ def test_numbers_of_takes_that_several_people_have_are_named(folder: Path, said:
     assert code == 2 and "list.csv: data/own: anna/0.mp4 and ben/0.mp4 are both called 0" in err
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [["nr;Satz", "0;Ich gehe.", "1;Du gehst."], ["Person;nr;Satz", "anna;0;Ich gehe.", "anna;1;Du gehst."]],
+)
+def test_a_short_table_of_texts_keeps_folders_of_people_from_being_signs(
+    folder: Path, said: Said, lines: list[str]
+) -> None:
+    write(folder, list__csv="\n".join([*lines, ""]))
+    code, _, err = said("init", "data/own")
+    assert code == 2 and "list.csv: data/own: anna/0.mp4 and ben/0.mp4 are both called 0" in err
+    assert "signs instead (anna, ben, cem, dora), move the file out of data/own" in err
+
+
+def test_a_list_of_labels_in_any_language_leaves_folders_signs(folder: Path, said: Said) -> None:
+    labels = ["anna;0;Gruß", "ben;1;Gruß", "cem;2;"]
+    write(folder, labels__csv="\n".join(["Gebärde;Nummer;Beschreibung", *labels, ""]))
+    code, out, err = said("init", "data/own")
+    assert code == 0 and "folders named after signs" in out, err
+
+
 def test_without_folders_the_reason_is_the_error(new_project: Path, said: Said) -> None:
     names = write_videos(new_project / "data/own", *(name.replace("/", "_") for name in NAMES)) and NAMES
     lines = rows(names=[name.replace("/", "_") for name in names])

@@ -81,13 +81,23 @@ def _read(table: Path) -> pd.DataFrame:
 def _says_what_is_signed(rows: pd.DataFrame, files: VideoFiles) -> bool:
     """Return whether a table has texts, and other ones than the names of folders, as a list of labels has.
 
-    Where no column is called like a text, one of them may still be one if the table is long enough.
+    Where no column is called like a text, one of them may still be one: if the table is long enough, or has
+    words that name no folder, and no column that names each folder once.
     """
-    columns = [rows[name] for name in rows if str(name).lower() in _NAMES["sentence"] | _NAMES["gloss"]]
-    texts = [{one_form(cell).casefold() for cell in cells} for cells in columns]
-    if not texts:
-        return len(rows) >= _FEWEST_FOUND * files.folders.total()
-    return not any(each <= files.folders.keys() for each in texts)
+    named = _NAMES["sentence"] | _NAMES["gloss"]
+    columns = {
+        str(name): [one_form(cell).casefold() for cell in cells]
+        for name, cells in rows.drop(columns=["row", SHORT], errors="ignore").items()
+    }
+    texts = [{*cells} for name, cells in columns.items() if name.lower() in named]
+    if texts:
+        return not any(each <= files.folders.keys() for each in texts)
+    if len(rows) >= _FEWEST_FOUND * files.folders.total():
+        return True
+    words = [cells for cells in columns.values() if any(map(str.isalpha, "".join(cells)))]
+    strange = [cells for cells in words if not {*cells} <= files.folders.keys()]
+    labels = [cells for cells in words if cells not in strange and len({*cells}) == len(cells)]
+    return bool(strange) and not labels
 
 
 def _names_a_video(table: Path, root: Path, files: VideoFiles) -> bool:
