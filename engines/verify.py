@@ -1,4 +1,4 @@
-"""Compare the products of every build with what their stages wrote, and name those that changed since.
+"""Compare the products of every build with what their stages wrote; name those that changed or are missing.
 
 python -m engines.verify
 
@@ -26,7 +26,9 @@ def builds() -> list[Build]:
 
 
 def states(found: Iterable[Build]) -> dict[State, list[str]]:
-    """Return the recorded products of builds by their state; those that changed as the line about each.
+    """Return the recorded products of builds by their state.
+
+    Those that changed stand as the line about each, those that are missing as the command that makes each.
 
     Raises SignloomError if a record is damaged or a product cannot be read.
     """
@@ -34,7 +36,8 @@ def states(found: Iterable[Build]) -> dict[State, list[str]]:
     result: dict[State, list[str]] = {state: [] for state in State}
     for build, path in track(products, "products", unit="file") if products else ():
         state = build.state(path)
-        result[state].append(build.complaint(path) if state is State.CHANGED else path)
+        says = {State.CHANGED: build.complaint, State.MISSING: build.how_to_make}
+        result[state].append(says[state](path) if state in says else path)
     return result
 
 
@@ -54,6 +57,10 @@ def verify() -> int:
     counts[State.UNRECORDED] += unrecorded(recorded)
     print(*known[State.CHANGED], sep="\n", end="\n" if counts[State.CHANGED] else "")
     print("products:", ", ".join(f"{counts[state]} {state.value}" for state in State))
+    if missing := known[State.MISSING]:
+        more = f"; {len(missing) - 1} more" if missing[1:] else ""
+        how = "Snakemake makes what is missing only when something new needs it, or by name"
+        print(f"{how}: {missing[0]}{more}")
     if counts[State.CHANGED]:
         print("then build what was made from them again: snakemake --cores all, or dvc repro")
     return int(counts[State.CHANGED] > 0)

@@ -122,10 +122,14 @@ class Build:
         stage = [*self.jobs.get(path, ()), *filter(None, [self.locked.get(path)])][0].stage
         return f"{path} is not what stage {stage} wrote; {self._again(path)}"
 
+    def how_to_make(self, path: str, force: bool = False) -> str:
+        """Return the command that makes the product at `path` under Snakemake; `force` if it is there."""
+        config = f" --config preset={presets_of(self.preset)}" if self.preset else ""
+        return f"snakemake{config} --cores all{' --force' if force else ''} -- {shlex.quote(path)}"
+
     def _again(self, path: str) -> str:
         name, locked = shlex.quote(path), self.locked.get(path)
-        config = f" --config preset={presets_of(self.preset)}" if self.preset else ""
-        ways = [f"make it again: snakemake{config} --cores all --force -- {name}"]
+        ways = [f"make it again: {self.how_to_make(path, force=True)}"]
         if locked:
             kept, jobs = self._kept(path), self.jobs.get(path)
             same = kept and (not jobs or file_sha256(kept) in [made.digest for made in jobs])
