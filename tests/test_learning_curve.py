@@ -139,6 +139,16 @@ def test_without_errors_left_there_is_a_reason_and_the_answer_takes_other_clips(
     assert alone == "On test no error is left with all training clips, so there is nothing to halve."
 
 
+def test_the_errors_of_single_signs_are_called_by_their_name(tmp_path: Path) -> None:
+    errors = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 1, 1]] * 8)
+    found = learning_curve(table(errors).assign(words=1), TRAINED, PARAMS)
+    assert found["sign2text"]["answer"].startswith("On test (24 clips) the sign error rate is 100.0 [")
+    page = Page(build(tmp_path, runs={"seeds": {}, "folds": {}, "learning_curve": found}))
+    curve = page.text[page.text.index("Would more clips like these help?") :]
+    assert "Sign error rate by number of training clips" in curve and "WER" not in curve[:400]
+    assert any(text.startswith("Sign error rate from the fewest") for text in page.pictures)
+
+
 def test_every_share_is_scored_on_the_data_sets_of_all_training_clips() -> None:
     answers = table(np.array([[3, 2, 1, 1]] * 4))
     # a sentence that a small share does not have

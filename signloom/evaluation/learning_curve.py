@@ -164,7 +164,13 @@ def answer(curves: Mapping[str, Any]) -> str:
         "rises": "The error rises with more clips, so clips are not what is missing.",
         "undecided": f"It cannot be told whether more would halve it; it takes at least {fewest} more.",
     }
-    return f"On {data} ({curve['n']} clips) WER is {rates} training clips. {says[curve['verdict']]}"
+    rate = "the sign error rate" if are_signs(curve) else "WER"
+    return f"On {data} ({curve['n']} clips) {rate} is {rates} training clips. {says[curve['verdict']]}"
+
+
+def are_signs(curve: Mapping[str, Any]) -> bool:
+    """Return whether each clip of a curve is a single sign, which counts as one word."""
+    return bool(curve["words"] == curve["n"])
 
 
 def _last_errors(curve: Mapping[str, Any]) -> float:

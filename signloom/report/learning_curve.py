@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from signloom.evaluation.learning_curve import are_signs
 from signloom.report.drawing import MARKS, SERIES, Picture, picture
 from signloom.report.labels import DATA, LABELS
 from signloom.report.runs import WER
@@ -44,8 +45,13 @@ def _table(curves: Mapping[str, Mapping[str, Any]]) -> Table:
     ]
     columns = ["Model", "Data", *(f"{number} clips" for number in clips)]
     columns += ["Exponent", "More clips for half the error"]
-    caption = "Word error rate by number of training clips, and the power law through it"
+    caption = f"{_rate_of(curves)} by number of training clips, and the power law through it"
     return Table("learning-curve", caption, columns, rows, notes.listed(), numeric=2)
+
+
+def _rate_of(curves: Mapping[str, Mapping[str, Any]]) -> str:
+    signs = all(are_signs(curve) for of_model in curves.values() for curve in of_model.values())
+    return "Sign error rate" if signs else "Word error rate"
 
 
 def _more(curve: Mapping[str, Any]) -> str | Cell:
@@ -72,7 +78,7 @@ def _picture(curves: Mapping[str, Mapping[str, Any]]) -> Picture:
         for axes in list(panels)[len(curves) :]:
             axes.set_visible(False)
         figure.supxlabel("training clips", fontsize=10)
-        figure.supylabel("word error rate", fontsize=10)
+        figure.supylabel(_rate_of(curves).lower(), fontsize=10)
         handles = {
             label: handle
             for axes in figure.axes
@@ -87,7 +93,7 @@ def _picture(curves: Mapping[str, Mapping[str, Any]]) -> Picture:
         for rates in [[point["wer"] for point in curve["by_clips"].values()]]
     )
     caption = LABELS["captions"]["learning-curves"]
-    alt = f"Word error rate from the fewest to the most training clips. {ends}."
+    alt = f"{_rate_of(curves)} from the fewest to the most training clips. {ends}."
     return picture("learning-curves", caption, alt, draw, 0.8 + 1.7 * rows)
 
 
