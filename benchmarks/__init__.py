@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 from pathlib import Path
@@ -34,10 +33,3 @@ def processor() -> str:
     if "cpu family" in fields:
         name += f" (family {fields['cpu family']}, model {fields['model']})"
     return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use; where the system cannot say (macOS), how many there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

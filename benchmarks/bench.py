@@ -23,7 +23,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from benchmarks import processor, ratios, usable_cores
+from benchmarks import processor, ratios
+from signloom.processors import usable_cores
 from signloom.progress import track
 
 ROOT = Path(__file__).parent.parent

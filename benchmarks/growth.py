@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from benchmarks import usable_cores
 from signloom.params.load import overlay, read_yaml
+from signloom.processors import usable_cores
 
 ROOT = Path(__file__).parent.parent
 CODE = (

@@ -11,7 +11,6 @@ that other work on the machine slows them alike.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -36,6 +35,7 @@ from signloom.inference.engine import SignEngine
 from signloom.inference.networks import pad
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
 from signloom.params.load import load_params
+from signloom.processors import usable_cores
 
 FRAMES, SENTENCES, TEMPERATURE = 128, 2500, 0.05
 Vectors = npt.NDArray[np.float32]
@@ -167,7 +167,7 @@ def main() -> int:
     found = [match.sentence_id for match in fp32.answer(*clip, 1.0, decode=False).matches]
     cosine = float((fp32.embed([clip]) * int8.embed([clip])).sum())
     print(
-        f"{os.cpu_count()} cores, one thread; gallery {args.gallery}; ms of wall (of processor) time a clip"
+        f"{usable_cores()} cores, one thread; gallery {args.gallery}; ms of wall (of processor) time a clip"
     )
     middle = {name: np.median(taken, axis=0) for name, taken in (whole | steps).items()}
     for name, taken in (whole | steps).items():

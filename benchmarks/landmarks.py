@@ -19,12 +19,13 @@ from pathlib import Path
 import cv2
 import pandas as pd
 
-from benchmarks import say_ratio, usable_cores
+from benchmarks import say_ratio
 from signloom.features.partial_shard import clip_tasks, join_clips, read_shard_list
 from signloom.features.pose.landmarks import track_clips
 from signloom.features.pose.layout import RAW_DIM
 from signloom.native_stderr import only_errors
 from signloom.params.load import load_params
+from signloom.processors import usable_cores
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 

@@ -22,11 +22,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import usable_cores
 from signloom.features.pose.layout import RAW_PARTS
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.native_stderr import only_errors
 from signloom.params.load import load_params
+from signloom.processors import usable_cores
 from signloom.progress import track
 from signloom.video.decode import VideoUnreadable, read_frames
 

@@ -20,8 +20,9 @@ import pandas as pd
 import torch
 from torch.utils.data import default_collate
 
-from benchmarks import say_ratio, usable_cores
+from benchmarks import say_ratio
 from signloom.features.shards import FeatureShards, append_npy
+from signloom.processors import usable_cores
 
 DIM = 540
 

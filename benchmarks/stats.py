@@ -13,9 +13,10 @@ import time
 
 import numpy as np
 
-from benchmarks import say_ratio, usable_cores
+from benchmarks import say_ratio
 from signloom.features.pose.layout import FEATURE_DIM, FEATURE_PARTS
 from signloom.features.stats import PartMoments
+from signloom.processors import usable_cores
 
 
 def make_clips(clips: int, frames: int) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from exported import Exported
 
@@ -13,6 +15,7 @@ from signloom.__main__ import main
 from signloom.cli import picture
 from signloom.cli.predict import videos_in
 from signloom.inference.engine import SignEngine
+from tests.demo_params import PARAMS
 from tests.videos import write_frames, write_video
 
 
@@ -69,6 +72,20 @@ def test_a_number_of_threads_that_cannot_be_is_refused(
     with pytest.raises(SystemExit):
         answer(exported.folder, ["a.npz", "--threads", count])
     assert "expected 1 to" in capsys.readouterr().err
+
+
+def test_threads_and_check_count_the_processors_that_a_job_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    from signloom.cli.check import about_time
+    from signloom.inference.command import _threads
+
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {3, 5}, raising=False)
+    monkeypatch.setattr("signloom.cli.check.measured_rate", lambda video, params: 10.0)
+    assert _threads("2") == 2
+    with pytest.raises(argparse.ArgumentTypeError, match="expected 1 to 2"):
+        _threads("3")
+    clips = pd.DataFrame({"video_path": ["a.mp4"], "seconds": [10.0], "fps": [25.0]})
+    assert "less with several of 2 processors" in about_time(clips, PARAMS)
 
 
 def test_letters_that_no_font_has_are_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

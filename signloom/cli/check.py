@@ -1,7 +1,6 @@
 """`signloom check`: what a build of a preset will do and need, and whether anything stops it."""
 
 import math
-import os
 import shutil
 import sys
 import time
@@ -29,6 +28,7 @@ from signloom.params.inputs import missing_inputs
 from signloom.params.presets import load_presets
 from signloom.params.schema import Params
 from signloom.params.variants import VARIANTS
+from signloom.processors import usable_cores
 from signloom.video.decode import VideoUnreadable, read_frames
 
 _FLOAT = 4  # bytes of a float32
@@ -161,7 +161,7 @@ def about_time(clips: pd.DataFrame, params: Params) -> str:
         return f"{frames} frames to track; no video could be read to measure how fast"
     return (
         f"{frames} frames to track, {rate:.1f} a second measured here in one process: about "
-        f"{_duration(frames / rate)}, less with several of {os.cpu_count()} processors; training comes after"
+        f"{_duration(frames / rate)}, less with several of {usable_cores()} processors; training comes after"
     )
 
 

@@ -1,7 +1,6 @@
 """Content hashes of videos, cached by file status so that an unchanged file is read only once."""
 
 import hashlib
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from signloom.dataset.probe import files_of
 from signloom.files import file_sha256, write_json
+from signloom.processors import usable_cores
 from signloom.progress import track
 
 _SHOW_FROM_BYTES = 200_000_000
@@ -47,7 +47,7 @@ class HashCache:
         shown: Iterable[Path] = todo
         if sum(file.stat().st_size for file in todo) > _SHOW_FROM_BYTES:
             shown = track(todo, "hashing videos", unit="file")
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(8, usable_cores())) as pool:
             for file, read in zip(shown, pool.map(_read, todo), strict=True):
                 self._known[str(file)] = read
         write_json(self._store, self._known)

@@ -18,7 +18,7 @@ from typing import IO, Any
 import signloom.decoding.beam
 import signloom.inference
 import signloom.text
-from signloom import cells, console, errors, letters
+from signloom import cells, console, errors, letters, processors
 from signloom.files import atomic, file_sha256, write_json, write_text
 from signloom.inference import (
     answer,
@@ -40,7 +40,7 @@ from signloom.text import tokenizer, vocabulary
 # the modules that answer from features; they import only the standard library, NumPy and ONNX Runtime
 RUNTIME = (
     *(signloom, signloom.decoding, signloom.decoding.beam, signloom.inference, signloom.text),
-    *(cells, console, errors, letters, tokenizer, vocabulary),
+    *(cells, console, errors, letters, processors, tokenizer, vocabulary),
     *(answer, answer_text, beam, bundle, command, dtw, engine),
     *(gates, gloss_places, index, networks, ranking, spotting),
 )

@@ -9,7 +9,6 @@ bundle that was trained on given rows has their number of columns in place of 54
 
 import argparse
 import math
-import os
 import sys
 import tokenize
 import zipfile
@@ -26,6 +25,7 @@ from signloom.errors import SignloomError
 from signloom.inference.answer_text import clip_table
 from signloom.inference.engine import SignEngine
 from signloom.inference.networks import Clip
+from signloom.processors import usable_cores
 
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, TypeError, IndexError, KeyError),
@@ -72,9 +72,9 @@ def _answer(engine: SignEngine, args: argparse.Namespace) -> int:
 
 
 def _threads(text: str) -> int:
-    most = os.cpu_count() or 1
+    most = usable_cores()
     if not text.isdecimal() or not 1 <= int(text) <= most:
-        raise argparse.ArgumentTypeError(f"expected 1 to {most}, the processors here, found {text!r}")
+        raise argparse.ArgumentTypeError(f"expected 1 to {most}, the processors for it, found {text!r}")
     return int(text)
 
 
