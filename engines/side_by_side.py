@@ -94,10 +94,17 @@ class SideBySide:
 
     def setting(self, wildcards: Any) -> Params:
         """Return the parameters of the setting given by the wildcards `table` and `setting`."""
-        try:
-            return self.params[wildcards.table][wildcards.setting]
-        except KeyError:
-            raise SignloomError(f"{FILE} has no setting {wildcards.table}.{wildcards.setting}") from None
+        settings = list(self._table(wildcards).settings)
+        if wildcards.setting not in settings:
+            wrong = f"setting {wildcards.setting} in {wildcards.table}"
+            raise SignloomError(f"{FILE} has no {wrong}; it has {', '.join(settings)}")
+        return self.params[wildcards.table][wildcards.setting]
+
+    def _table(self, wildcards: Any) -> Table:
+        """Return the table of the wildcard `table`; raises SignloomError if the file has none."""
+        if wildcards.table not in self.tables:
+            raise SignloomError(f"{FILE} has no table {wildcards.table}; it has {', '.join(self.tables)}")
+        return self.tables[wildcards.table]
 
     def scattered(self, stage: str, *sections: str) -> Scattered:
         """Return the inputs and parameters of a stage that runs once per shard and setting."""
@@ -121,9 +128,7 @@ class SideBySide:
         tree = chosen(self.flow.params, sections)
 
         def given(wildcards: Any) -> str:
-            if wildcards.table not in self.tables:
-                raise SignloomError(f"{FILE} has no table {wildcards.table}")
-            table = self.tables[wildcards.table]
+            table = self._table(wildcards)
             made = {
                 "table": wildcards.table,
                 "variant": table.variant,
@@ -158,7 +163,7 @@ class SideBySide:
         """Return an input function that gives `file` of every setting and seed of a table."""
 
         def paths(wildcards: Any) -> list[str]:
-            table = self.tables[wildcards.table]
+            table = self._table(wildcards)
             return [
                 self.flow.product(f"side_by_side/{wildcards.table}/{setting}/{seed}{table.variant}/{file}")
                 for setting in table.settings
@@ -169,9 +174,9 @@ class SideBySide:
 
     def _folder(self, wildcards: Any, *sections: str) -> str:
         """Return the folder with features of the same `sections`: the pipeline's, or the first setting's."""
+        wanted = chosen(self.setting(wildcards), sections)
         settings = self.params[wildcards.table]
         folders = [(f"side_by_side/{wildcards.table}/{name}/", params) for name, params in settings.items()]
-        wanted = chosen(self.setting(wildcards), sections)
         return next(
             folder
             for folder, params in [("", self.flow.params), *folders]

@@ -245,6 +245,25 @@ def test_a_setting_that_cannot_be_is_refused_by_name(
         settings(tree)
 
 
+@pytest.mark.parametrize(
+    ("table", "setting", "message"),
+    [
+        ("backbone", "i3d", "has no table backbone; it has backbones, augmentation"),
+        ("augmentation", "strong", "has no setting strong in augmentation; it has none, light"),
+    ],
+)
+def test_a_name_that_the_file_does_not_have_is_said_with_those_that_it_has(
+    tree: dict[str, Any], table: str, setting: str, message: str
+) -> None:
+    side = SideBySide(Origins(Pipeline.load(tree)))
+    wildcards = SimpleNamespace(table=table, setting=setting)
+    with pytest.raises(SignloomError, match=message):
+        side.stats(wildcards)
+    if table not in side.tables:
+        with pytest.raises(SignloomError, match=message):
+            side.of_runs("scores.json")(wildcards)
+
+
 def test_features_that_are_there_already_are_read_and_others_have_a_folder_of_their_own(
     tree: dict[str, Any],
 ) -> None:
