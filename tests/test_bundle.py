@@ -24,6 +24,7 @@ from exported import Exported, clip_of
 from signloom.errors import SignloomError
 from signloom.export.package import write_zip
 from signloom.features.pose.imported import _missing_parts
+from signloom.inference import command
 from signloom.inference import engine as engine_module
 from signloom.inference.bundle import MANIFEST, OPTIONAL, Bundle
 from signloom.inference.command import presence, read_clip
@@ -59,9 +60,9 @@ def zipped(content: Content, path: Path) -> Path:
 
 
 def bare(*arguments: Path | str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", BARE, *map(str, arguments)]
+    call = [sys.executable, "-c", BARE, *map(str, arguments)]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run(command, capture_output=True, text=True, cwd="/", env=environment, check=False)
+    return subprocess.run(call, capture_output=True, text=True, cwd="/", env=environment, check=False)
 
 
 @pytest.fixture
@@ -82,6 +83,25 @@ def test_a_bundle_answers_where_only_numpy_and_onnx_runtime_are(exported: Export
     assert [match["similarity"] for match in answer["matches"]] == [match.similarity for match in own.matches]
     reranked = json.loads(bare(exported.bundle, clip, "--json", "--rerank", "--no-decode").stdout)
     assert reranked["matches"][0]["dtw_score"] == pytest.approx(1, abs=1e-3)
+
+
+def test_features_shorter_than_those_of_training_are_refused_as_videos_are(
+    exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features, _ = clip_of(exported, "b/train1")
+    for rows in (1, 4, 5):  # 25 a second, and quality.min_seconds is 0.2
+        np.save(tmp_path / f"{rows}.npy", features[:rows])
+    paths = [str(tmp_path / f"{rows}.npy") for rows in (1, 4, 5)]
+    assert command.main(exported.folder, [*paths, "--json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["reason"] == "too_few_frames" for one in found] == [True, True, False]
+    assert not found[0]["accepted"] and found[0]["matches"] == [] and found[0]["frames"] == 1
+    config = SignEngine.load(exported.bundle).config
+    slower = config | {"features": config["features"] | {"dim": 540}, "dataset": {"frame_rate": 100.0}}
+    given = slower | {"features": config["features"] | {"dim": 3}}
+    kept = config | {"quality": config["quality"] | {"keep_low": True}}
+    assert [command._is_too_short(one, 10) for one in (slower, given, kept)] == [False, True, False]
+    assert not command._is_too_short(kept, 1)
 
 
 def test_the_command_prints_a_table_and_answers_several_clips(

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -191,6 +192,26 @@ def test_a_folder_stands_for_its_videos_and_a_folder_of_pictures_for_one(tmp_pat
     assert videos_in(tmp_path / "c") == [tmp_path / "c"]
     (tmp_path / "empty").mkdir()
     assert videos_in(tmp_path / "empty") == [tmp_path / "empty"]
+
+
+@pytest.mark.parametrize("name", ["0.npz", "0.npy", "a b/0.pose"])
+def test_a_folder_of_features_or_landmarks_is_answered_with_the_names_to_give(
+    exported: Exported, tmp_path: Path, capsys: Capture, name: str
+) -> None:
+    file = tmp_path / "rows" / name
+    file.parent.mkdir(parents=True)
+    np.save(file, np.zeros((40, 540))) if file.suffix == ".npy" else file.touch()
+    assert main(["predict", str(tmp_path / "rows"), "--bundle", str(exported.bundle)]) == 2
+    place = shlex.quote(str(file.parent))
+    assert "rows holds no video. Name files of features and .pose files" in (err := capsys.readouterr().err)
+    assert err.endswith(f"signloom predict {place}/*{file.suffix}\n")
+    (tmp_path / "rows/0.png").touch()
+    assert videos_in(tmp_path / "rows") == [tmp_path / "rows"]
+
+
+def test_a_folder_of_landmarks_of_frames_is_no_folder_of_features(tmp_path: Path) -> None:
+    np.save(tmp_path / "0.npy", np.zeros(1662))
+    assert videos_in(tmp_path) == [tmp_path]
 
 
 def test_pictures_are_named_as_far_up_as_tells_them_apart() -> None:

@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import math
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,10 +14,11 @@ from tqdm import tqdm
 
 from signloom.cells import shown
 from signloom.console import bar_stream, json_line
+from signloom.dataset.landmark_sources import holds_frames
 from signloom.dataset.probe import VIDEO_SUFFIXES
 from signloom.errors import SignloomError
 from signloom.features.pose.faces import FaceFinder
-from signloom.gate import is_hidden, why_shut
+from signloom.gate import PICTURES, is_hidden, why_shut
 from signloom.inference.annotations import AnsweredPassage, refuse_others, write_eaf, write_subtitles
 from signloom.inference.answer import Answer
 from signloom.inference.answer_text import NONE, clip_table, company_text, decision
@@ -192,12 +194,22 @@ def stream_line(event: StreamEvent) -> str:
 def videos_in(given: Path) -> list[Path]:
     """Return the video files below a folder, by path; a file, or a folder without videos, is one video.
 
-    Pictures beside videos do not count: `--picture` may have drawn them.
+    Pictures beside videos do not count: `--picture` may have drawn them. Raises SignloomError for a folder of
+    other files that `predict` reads, because such files are named.
     """
     if why_shut(given) or not given.is_dir():
         return [given]
-    shown = (file for file in given.rglob("*") if not is_hidden(file.relative_to(given)))
-    return sorted(file for file in shown if file.suffix.lower() in VIDEO_SUFFIXES) or [given]
+    shown = sorted(file for file in given.rglob("*") if not is_hidden(file.relative_to(given)))
+    videos = [file for file in shown if file.suffix.lower() in VIDEO_SUFFIXES]
+    others = [file for file in shown if file.suffix.lower() in (".npz", ".npy", ".pose")]
+    is_clip = any(file.suffix.lower() in PICTURES for file in given.iterdir()) or holds_frames(given)
+    if others and not videos and not is_clip:
+        place = shlex.quote(str(others[0].parent))
+        raise SignloomError(
+            f"predict: {given} holds no video. Name files of features and .pose files, not their folder: "
+            f"signloom predict {place}/*{others[0].suffix}"
+        )
+    return videos or [given]
 
 
 def picture_paths(target: Path, videos: list[Path]) -> list[Path]:
