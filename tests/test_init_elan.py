@@ -115,6 +115,21 @@ def test_both_people_of_an_elan_file_are_taken_with_their_cameras(new_project: P
     assert "clips     20" in out and "sentences 10" in out
 
 
+@pytest.mark.parametrize(
+    ("taken", "other"), [("Satz_A", "Satz_B"), ("S1 translation", "S2 translation"), ("text@1", "text@2")]
+)
+def test_a_second_person_whose_tier_has_no_known_name_is_not_left_out_without_a_word(
+    new_project: Path, said: Said, taken: str, other: str
+) -> None:
+    tiers = {taken: SENTENCES, other: [text[:-1] for text in SENTENCES], "Satz_en": SENTENCES[:3]}
+    sentences_eaf(new_project / "data/talks/a.eaf", tiers)
+    write_videos(new_project / "data/talks", "a.mp4", seconds=3)
+    code, out, _ = said("init", "data/talks")
+    assert code == 0 and preset("talks")["dataset"]["elan"] == [{"sentence": taken}]
+    assert f"not used  {other!r}, called like the tier {taken!r}: if another person signs there, add" in out
+    assert "'Satz_en'" not in out
+
+
 def test_known_tiers_are_found_whatever_way_their_letters_are_composed(new_project: Path, said: Said) -> None:
     tiers = {"Deutsche_Übersetzung_A": SENTENCES, "Lexem_Gebärde_r_A": ["HAUS"] * 10}
     apart = {unicodedata.normalize("NFD", name): texts for name, texts in tiers.items()}

@@ -29,6 +29,8 @@ _MOST_ROOTS = 40
 _SHARE_OF_GLOSSES = 1 / 3
 _REMARKS = re.compile(r"[ck]omm?ent|\bnotes?\b|remark|remarque|bemerkung", re.IGNORECASE)
 _GLOSSES = re.compile("glos|глос", re.IGNORECASE)  # gloss, Glosse, glose, glosa, glos, глосса
+# of a person in the name of a tier: A, 2, S1, vp03
+_MARK = re.compile(r"(?<![^\W_])(?:[A-Z]|[A-Za-z]{0,2}\d{1,3})(?![^\W_])")
 # forms whose files have the same names
 _TWINS = {"how2sign": ["how2sign_clips"], "phoenix2014t": ["phoenix2014t_videos"]}
 # tiers by the names of public corpora and of our own files: DGS Corpus (one person for each camera), NCSLGR,
@@ -133,7 +135,8 @@ def understand(contents: Contents) -> Understood:
         corpora = [reading for reading in readings if reading]
         if corpora:
             # of equals the first, which lies nearest to the root
-            return Understood(max(corpora, key=lambda one: len(one.present)), list(notes), tiers)
+            best = max(corpora, key=lambda one: len(one.present))
+            return Understood(best, [*notes, *_of_other_people(best.elan, tiers)], tiers)
     return Understood(None, list(notes), tiers)
 
 
@@ -231,6 +234,22 @@ def _tiers(files: Sequence[Path], notes: dict[str, None]) -> dict[str, Tier]:
             letters, before = sum(columns(text or "") for text in texts), tiers.get(name, Tier(0, 0))
             tiers[name] = Tier(before.letters + letters, before.files + bool(letters))
     return dict(sorted(tiers.items(), key=lambda one: -one[1].letters))
+
+
+def _of_other_people(persons: list[ElanTiers], tiers: dict[str, Tier]) -> Iterator[str]:
+    """Yield a line about tiers with text that are called like those of sentences but for a person's mark.
+
+    They are not taken unasked: where both people are in one video, it does not say who signs.
+    """
+    taken = {person.sentence for person in persons}
+    for name in sorted(taken):
+        like = _MARK.sub("*", name)
+        others = [it for it in tiers if it not in taken and tiers[it].letters and _MARK.sub("*", it) == like]
+        if others:
+            yield (
+                f"{' and '.join(map(repr, others))}, called like the tier {name!r}: if another person signs "
+                "there, add an entry to dataset.elan, with `media` for the video that shows this person"
+            )
 
 
 def chosen_tiers(tiers: dict[str, Tier]) -> list[ElanTiers]:
