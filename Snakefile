@@ -1,5 +1,6 @@
 """Signloom: raw sign-language videos to features, trained models and honest metrics."""
 
+import atexit
 import shlex
 import sys
 from pathlib import Path
@@ -173,11 +174,6 @@ onsuccess:
             print(f"predict: signloom predict VIDEO --bundle {bundle}", file=sys.stderr)
 
 
-onerror:
-    if workflow.is_main_process:
-        forget_lost(str(path) for job in workflow.dag.needrun_jobs() for path in job.output)
-
-
 rule all:
     default_target: True
     input:
@@ -191,5 +187,7 @@ rule all:
 
 
 if workflow.is_main_process and not is_read_only():
+    # not in `onerror`, which Snakemake runs neither for a module nor after an error of its own
+    atexit.register(forget_lost, workflow, Path().absolute())
     for line in notice_replaced(workflow.rules):
         print(f"warning: {line}", file=sys.stderr)

@@ -12,8 +12,8 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -178,16 +178,19 @@ def _touch(kept: Sequence[Wanted], preset: str) -> str:
     return done.stdout.strip() or "Snakemake failed" if done.returncode else ""
 
 
-def forget_lost(outputs: Iterable[str]) -> None:
-    """Let the next build make those of `outputs`, of jobs that did not finish, which are gone.
+def forget_lost(workflow: Any, folder: Path) -> None:
+    """Let the next build in `folder` make outputs, of jobs of `workflow` that did not finish, which are gone.
 
     Snakemake records the new parameters with what a failed job has written, and then removes that. Nothing
     would have changed any more, and what was made of the earlier inputs would count as up to date.
     """
-    for output in outputs:
-        record = _record("metadata", output)
-        if record.exists() and not Path(output).exists():
-            write_text(record, json.dumps(json.loads(record.read_bytes()) | {"params": ["unfinished"]}))
+    if workflow.scheduler is None or workflow.dryrun:
+        return
+    with chdir(folder):  # Snakemake has left it at its end
+        for path in (str(path) for job in workflow.dag.needrun_jobs() for path in job.output):
+            record = _record("metadata", path)
+            if record.exists() and not Path(path).exists():
+                write_text(record, json.dumps(json.loads(record.read_bytes()) | {"params": ["unfinished"]}))
 
 
 def _has_no_record(output: str) -> bool:
