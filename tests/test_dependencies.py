@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -124,3 +126,12 @@ def test_every_locked_package_has_a_known_licence_that_asks_for_nothing_in_retur
 @pytest.mark.parametrize("licence", ["GPL-3.0-only", "AGPL", "LGPL-2.1", "proprietary", "unknown", ""])
 def test_licences_that_bind_those_who_use_a_package_are_not_accepted(licence: str) -> None:
     assert not is_accepted("some-package", licence)
+
+
+def test_onnxruntime_leaves_no_mark_by_which_it_reports(root: Path, tmp_path: Path) -> None:
+    off = {"CI", "ORT_DISABLE_TELEMETRY"}
+    others = {name: value for name, value in os.environ.items() if name not in off}
+    places = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME"), str(tmp_path))
+    command = [sys.executable, "-c", "import signloom.inference.networks"]
+    subprocess.run(command, cwd=root, env=others | places, check=True)
+    assert not list(tmp_path.rglob("*"))
