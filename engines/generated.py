@@ -12,7 +12,7 @@ def write_generated(path: Path, text: str) -> int:
     try:
         write_text(path, text)
     except OSError as error:
-        if (known := disk_error(error, str(path), path.parent)) is None:
+        if (known := disk_error(error, "generated file", path.parent)) is None:
             raise
         print(f"error: {known}", file=sys.stderr)
         return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import io
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LONG_NAME = 230  # bytes of a name, which may have 255 with what stands around it meanwhile
+_UNNAMED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what only a write to an open file says
 _UNIX = 3  # of the systems that a zip file can name
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success the file is synced and renamed to `path`."""
+    """Yield a temporary path beside `path`; on success the file is synced and renamed to `path`.
+
+    An OSError names `path` if it says of no file, or of the temporary one, that it could not be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{_short(path)}.{os.getpid()}.part")
     try:
@@ -36,6 +41,10 @@ def atomic(path: Path) -> Iterator[Path]:
         with part.open("rb") as written:
             os.fsync(written.fileno())
         part.replace(path)
+    except OSError as error:
+        if error.filename in (str(part), part) or (error.filename is None and error.errno in _UNNAMED):
+            error.filename = str(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
 

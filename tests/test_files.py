@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 import zipfile
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from signloom.files import write_npz, write_text
+from signloom.files import atomic, write_npz, write_text
 
 ARRAYS = {"rows": np.arange(6.0).reshape(2, 3), "none": np.empty(0), "names": np.array(["Ä", ""])}
 
@@ -47,3 +48,16 @@ def test_a_name_of_the_greatest_length_is_written(tmp_path: Path) -> None:
     path = tmp_path / ("手" * 83 + ".png")
     write_text(path, "x")
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_failed_write_names_the_file_that_was_to_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with pytest.raises(OSError) as full, atomic(path), Path("/dev/full").open("wb", buffering=0) as file:
+        file.write(b"x")
+    assert (full.value.errno, full.value.filename) == (errno.ENOSPC, str(path))
+    with pytest.raises(OSError) as unwritten, atomic(path):
+        pass
+    assert unwritten.value.filename == str(path)
+    with pytest.raises(FileNotFoundError) as other, atomic(path):
+        (tmp_path / "other").read_bytes()
+    assert other.value.filename == str(tmp_path / "other")
