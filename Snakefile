@@ -52,10 +52,11 @@ if store:
 
 try:
     demand_no_brace(WORKFLOW)
-    demand_writable(Path(".snakemake"), Path("build"), Path("metrics"))
+    demand_writable(Path(".snakemake"), Path("metrics"), Path("build"), *Path("build").glob("*/"))
     flow = Pipeline.load(config, workflow.config_settings.overwrite_config, stored)
     given, origins = Given(flow.params), Origins(flow)
     if workflow.is_main_process and not is_read_only():
+        demand_space(Path(".snakemake"))
         demand_inputs(flow)
         origins.demand_folds()
     if workflow.is_main_process and not stored:
@@ -151,7 +152,6 @@ if flow.reading("clip"):
 onstart:
     if workflow.is_main_process:
         try:
-            demand_space()
             hold(workflow.persistence.all_inputfiles(), workflow.persistence.all_outputfiles())
         except SignloomError as error:
             sys.exit(f"error: {error}")

@@ -19,11 +19,11 @@ from signloom.params.inputs import missing_inputs
 
 PRODUCTS = {"build", "metrics"}
 _INPUTS = Path(".snakemake/signloom_inputs.json")
-_LEAST_FREE = 1 << 20  # bytes; Snakemake's scheduler writes a few kilobytes
+_LEAST_FREE = 1 << 20  # bytes; Snakemake writes some kilobytes before the first job
 
 
 def demand_writable(*places: Path) -> None:
-    """Raise SignloomError for a folder that this user can neither write nor make."""
+    """Raise SignloomError for a folder that this user can neither write nor make, and for one in it."""
     for place in places:
         if place.is_symlink() and not place.exists():
             raise SignloomError(
@@ -31,11 +31,13 @@ def demand_writable(*places: Path) -> None:
                 "its disk"
             )
         folder = place if place.exists() else place.absolute().parent
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise SignloomError(
-                f"{folder.absolute()}: user {os.geteuid()} may not write there; "
-                "build in a clone of your own, or ask the owner for the right to write"
-            )
+        for path in (folder, *place.glob("*/")):
+            # another build may have removed it meanwhile
+            if not os.access(path, os.W_OK | os.X_OK) and path.exists():
+                raise SignloomError(
+                    f"{path.absolute()}: user {os.geteuid()} may not write there; build in a clone of your "
+                    "own, or ask the owner for the right to write to the folder and all that it holds"
+                )
 
 
 def demand_no_brace(project: Path) -> None:
@@ -99,13 +101,18 @@ def mark_of(path: str) -> list[int]:
     return [s.st_mtime_ns, s.st_size, s.st_ino]
 
 
-def demand_space() -> None:
-    """Raise SignloomError if the disk is full where Snakemake's scheduler writes its temporary files."""
+def demand_space(own: Path) -> None:
+    """Raise SignloomError if the disk is full for temporary files, or for Snakemake's folder `own`."""
     folder = Path(os.environ.get("TMPDIR", "/tmp"))  # whatever else Python would find
     if folder.exists() and shutil.disk_usage(folder).free < _LEAST_FREE:
         raise SignloomError(
             f"{folder}: no space left on the disk for temporary files; "
             "free some, or set TMPDIR to a folder that has space"
+        )
+    place = own if own.exists() else own.absolute().parent
+    if shutil.disk_usage(place).free < _LEAST_FREE:
+        raise SignloomError(
+            f"{place.absolute()}: no space left on the disk; free some and start again, finished work is kept"
         )
 
 

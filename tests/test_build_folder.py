@@ -45,6 +45,18 @@ def test_a_folder_that_may_not_be_written_is_named_with_what_to_do(
         demand_writable(tmp_path / "metrics", tmp_path / "build")
 
 
+def test_a_folder_below_that_another_user_made_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("build/logs", "metrics"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "file").touch()
+    demand_writable(tmp_path / "metrics", tmp_path / "build")
+    monkeypatch.setattr(os, "access", deny(tmp_path / "build/logs"))
+    with pytest.raises(SignloomError, match=rf"{tmp_path}/build/logs: user .* and all that it holds"):
+        demand_writable(tmp_path / "metrics", tmp_path / "build")
+
+
 def test_a_folder_that_cannot_be_made_is_named_by_the_one_above(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,14 +79,22 @@ class Usage(NamedTuple):
     free: int
 
 
-def test_a_full_disk_for_temporary_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    demand_space()
-    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage(10, 10, 4096))
-    with pytest.raises(
-        SignloomError, match=f"{tmp_path}: no space left on the disk for temporary files; free"
-    ):
-        demand_space()
+@pytest.mark.parametrize(
+    ("full", "said"),
+    [("temporary", "full: no space .* set TMPDIR"), ("own", "full: .* finished work is kept")],
+)
+def test_a_full_disk_is_named_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str, said: str
+) -> None:
+    (tmp_path / "full").mkdir()
+    temporary, own = (tmp_path / ("full" if full == name else "free") for name in ("temporary", "own"))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    demand_space(own)
+    monkeypatch.setattr(
+        "shutil.disk_usage", lambda path: Usage(10, 10, 4096 if path.name == "full" else 1 << 30)
+    )
+    with pytest.raises(SignloomError, match=said):
+        demand_space(own)
 
 
 def test_products_of_a_time_ahead_get_the_time_of_now_and_other_files_are_named(
