@@ -12,6 +12,7 @@ from engines.build_folder import (
     bring_to_now,
     demand_inputs,
     demand_no_brace,
+    demand_no_prefix,
     demand_space,
     demand_writable,
     hold,
@@ -52,6 +53,7 @@ if store:
 
 try:
     demand_no_brace(WORKFLOW)
+    demand_no_prefix(workflow.modifier.path_modifier.replace_prefix)
     demand_writable(Path(".snakemake"), Path("metrics"), Path("build"), *Path("build").glob("*/"))
     flow = Pipeline.load(config, workflow.config_settings.overwrite_config, stored)
     given, origins = Given(flow.params), Origins(flow)

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,16 @@ def demand_no_brace(project: Path) -> None:
         raise SignloomError(
             f"{project}: Snakemake cannot work in a folder with a brace in its path; rename the folder"
         )
+
+
+def demand_no_prefix(renamed: Callable[[str], str]) -> None:
+    """Raise SignloomError if a module that uses this workflow has `renamed` its products."""
+    for folder in sorted(PRODUCTS):
+        if renamed(f"{folder}/a") != f"{folder}/a":
+            raise SignloomError(
+                "this workflow names its products itself; take `prefix` and `replace_prefix` out of the "
+                "module, and start Snakemake with --directory FOLDER, or --config preset=NAME for build/NAME"
+            )
 
 
 def demand_inputs(flow: Pipeline) -> None:

@@ -47,6 +47,16 @@ def test_another_project_uses_the_workflow_as_a_module_from_its_own_folder(
     assert (tmp_path / "build/sources.parquet").exists()
 
 
+def test_a_module_with_a_prefix_is_refused(root: Path, tmp_path: Path) -> None:
+    module = MODULE.format(root=root)
+    given = 'config\n    prefix:\n        "own"\n'
+    (tmp_path / "Snakefile").write_text(module.replace("        config\n", f"        {given}"), "utf-8")
+    write_project(tmp_path / "rows")
+    (tmp_path / "rows/params.yaml").rename(tmp_path / "params.yaml")
+    said = run(tmp_path, "snakemake", "-n", "--", "signloom_all", ok=False)
+    assert said.splitlines()[-1].startswith("error: this workflow names its products itself; take `prefix`")
+
+
 def test_a_job_of_a_module_that_failed_after_it_had_written_is_tried_again(
     root: Path, tmp_path: Path
 ) -> None:
