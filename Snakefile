@@ -26,6 +26,7 @@ from engines.origins import Origins
 from engines.pipeline import Pipeline
 from engines.restored import follow, forget_lost, is_read_only
 from engines.scheduling import sleep_between_jobs
+from signloom.disk import disk_error
 from signloom.errors import PARAMS_FILE, SignloomError
 from signloom.params.load import read_yaml
 
@@ -36,8 +37,8 @@ if PARAMS_FILE.exists():
     # Snakemake's own reader answers a broken file with a traceback
     try:
         read_yaml(PARAMS_FILE)
-    except SignloomError as error:
-        sys.exit(f"error: {error}")
+    except (SignloomError, OSError) as error:
+        sys.exit(f"error: {disk_error(error, 'parameters', Path()) or error}")
 
 
 configfile: "params.yaml"
@@ -63,8 +64,8 @@ try:
         origins.demand_folds()
     if workflow.is_main_process and not stored:
         follow(",".join(flow.presets), origins.sources)
-except SignloomError as error:
-    sys.exit(f"error: {error}")
+except (SignloomError, OSError) as error:
+    sys.exit(f"error: {disk_error(error, 'parameters', Path()) or error}")
 # a job of a cluster has its GPU already, and asks nobody
 gpus = gpus_per_job() if workflow.local_exec else 0
 

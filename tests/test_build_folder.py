@@ -206,6 +206,21 @@ def test_a_table_is_no_folder_that_holds_the_project(root: Path, table: str) -> 
         demand_inputs(Pipeline(params, []))
 
 
+def test_a_table_that_another_user_has_shut_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    params = load_params(root / "params.yaml")
+    monkeypatch.setattr(os, "access", deny(Path(params.dataset.table)))
+    with pytest.raises(SignloomError, match=r"^dataset\.table: .* may not be read by you; ask its owner"):
+        demand_inputs(Pipeline(params, []))
+
+
+def test_parameters_that_cannot_be_read_are_one_line(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").symlink_to("/proc/self/mem")  # a file that even root cannot read
+    (tmp_path / "Snakefile").symlink_to(root / "Snakefile")
+    said = run(tmp_path, "snakemake", "-n", ok=False)
+    assert said.splitlines()[-1] == "error: parameters: .: Input/output error; check the disk"
+
+
 def test_videos_are_not_standardised_by_signer(root: Path) -> None:
     flow = Pipeline.load(
         {**yaml.safe_load((root / "params.yaml").read_text()), "preset": "boston104_speakers"}

@@ -1,5 +1,6 @@
 """Files that parameters name, and rows that they need: what is missing is said before the first job."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def missing_inputs(params: Params) -> Iterator[str]:
             elif path and not Path(path).exists():
                 whole = "write the whole path in place of ~" if path.startswith("~") else "put the file there"
                 yield f"{key}: {path} does not exist; correct the parameter, or {whole}"
+            elif path and key.startswith("dataset.") and not os.access(path, os.R_OK):
+                yield f"{key}: {path} may not be read by you; ask its owner for the right to read it"
 
 
 def _reads_windows(params: Params) -> bool:
