@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from time import process_time
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -185,3 +187,27 @@ def test_one_sentence_alone_is_never_spliced_and_an_empty_split_asks_nothing(cor
     nothing = ask(corpus, splits, split="none")
     assert nothing.of == [] and len(nothing.out) == len(nothing.motion_means) == 0
     assert nothing.right(np.array([], np.int64)).tolist() == []
+
+
+def questions_of(sentences: np.ndarray) -> Questions:
+    """The questions of clips of 30 frames, one for each sentence given."""
+    ids = [f"{number:05d}" for number in range(len(sentences))]
+    shards = Mock(index=pd.DataFrame({"clip_id": ids}), length=lambda clip_id: 30)
+    splits = pd.DataFrame({"clip_id": ids, "split": "val", "seen": 1, "sentence_id": sentences})
+    return Questions(splits, "val", shards, 25.0, 1, range(len(ids)))
+
+
+def test_the_second_half_is_drawn_from_all_clips_of_other_sentences() -> None:
+    asked = questions_of(np.random.default_rng(2).integers(0, 3, 40))
+    spliced = [question for question in asked.of if question.kind == "spliced"]
+    assert len(spliced) == 40
+    for one in spliced:
+        others = [other.clip_id for other in spliced if other.sentence_id != one.sentence_id]
+        drawn = generator(1, "val", "spliced", one.clip_id).integers(len(others))
+        assert one.other == others[drawn]
+
+
+def test_questions_of_many_clips_do_not_take_the_square_of_their_number() -> None:
+    begun = process_time()
+    questions_of(np.arange(16_000) // 2)
+    assert process_time() - begun < 5

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import pytest
@@ -75,6 +77,27 @@ def test_the_sign_with_the_lowest_accuracy_comes_first_with_its_counts() -> None
         ["APPLE", "4", "3", "1", "0.333", "BARK"],
         ["BARK", "6", "2", "1", "0.500", "WE"],
     ]
+
+
+def test_of_signs_that_one_is_taken_for_equally_often_the_first_in_the_alphabet_is_named() -> None:
+    own, names = np.full(5, 1), {1: "OWN", 2: "B", 3: "A", 4: "C"}
+    assert cells(class_table(own, np.array([2, 3, 3, 2, 4]), names, {}))[0][-1] == "A"
+    assert cells(class_table(own, np.array([1, 1, 1, 1, 1]), names, {}))[0][-1] == "–"
+
+
+def test_tables_of_thousands_of_signs_take_a_moment_and_no_copy_of_all_confusions() -> None:
+    own = np.repeat(np.arange(3000), 3)
+    names = {sign: f"S{sign}" for sign in range(3000)}
+    begun = process_time()
+    table = class_table(own, np.random.default_rng(1).permutation(own), names, {})
+    assert process_time() - begun < 1.5
+    assert table.caption.endswith("the first 200 of 3000")
+    counts = np.eye(3000, k=1, dtype=np.int64)
+    tracemalloc.start()
+    pairs = pairs_table(counts, list(names.values()))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert pairs.caption.endswith("the first 20 of 2999 pairs") and peak < counts.nbytes / 2
 
 
 def texts(svg: str) -> list[str]:

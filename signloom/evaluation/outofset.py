@@ -153,12 +153,17 @@ class Questions:
         long = [question for question in clips if self._shards.length(question.clip_id) >= least]
         if kind != "spliced":
             return long
+        of_sentence: dict[int, list[int]] = {}
+        for place, one in enumerate(long):
+            of_sentence.setdefault(one.sentence_id, []).append(place)
         spliced = []
         for one in long:
-            others = [other.clip_id for other in long if other.sentence_id != one.sentence_id]
-            if others:
-                drawn = others[int(self._generator(one).integers(len(others)))]
-                spliced.append(replace(one, other=drawn))
+            own = of_sentence[one.sentence_id]
+            if len(own) < len(long):
+                place = int(self._generator(one).integers(len(long) - len(own)))
+                for skipped in own:  # ascending, so that `place` passes over each that lies before it
+                    place += skipped <= place
+                spliced.append(replace(one, other=long[place].clip_id))
         return spliced
 
 

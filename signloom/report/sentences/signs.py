@@ -82,23 +82,27 @@ def pairs_table(counts: Counts, labels: list[str]) -> Table:
 
 def _mistakes(counts: Counts) -> list[tuple[int, int, int]]:
     """Return row, column and number of every confusion."""
-    rows, columns = np.nonzero(counts * ~np.eye(len(counts), dtype=bool))
-    return [(int(a), int(b), int(counts[a, b])) for a, b in zip(rows, columns, strict=True)]
+    pairs = zip(*np.nonzero(counts), strict=True)
+    return [(int(a), int(b), int(counts[a, b])) for a, b in pairs if a != b]
 
 
 def class_table(own: Counts, taken: Counts, names: Mapping[int, str], training: Mapping[int, int]) -> Table:
     """Return the accuracy of every sign with its numbers of clips, the lowest first, then most clips."""
-    right = (own == taken).astype(np.float64)
-    found = []
+    right, instead, found = (own == taken).astype(np.float64), _instead(own, taken, names), []
     for sign, share, clips in zip(*class_accuracies(right, own), strict=True):
-        others = pd.Series(taken[(own == sign) & (taken != sign)]).map(names).value_counts()
-        instead = min(others[others == others.max()].index, default=DASH)
         row = (names[int(sign)], training.get(int(sign), 0), clips, round(share * clips), f"{share:.3f}")
-        found.append((float(share), -int(clips), row[0], (*row, instead)))
+        found.append((float(share), -int(clips), row[0], (*row, instead.get(int(sign), DASH))))
     rows = [row for *_, row in sorted(found)[:_MOST_ROWS]]
     more = f", the first {len(rows)} of {len(found)}" if len(found) > len(rows) else ""
     columns = ["Sign", "Training clips", "Clips", "Found first", "Accuracy", "Most often taken for"]
     return Table("signs-by-accuracy", f"Accuracy of every sign, lowest first{more}", columns, rows)
+
+
+def _instead(own: Counts, taken: Counts, names: Mapping[int, str]) -> dict[int, str]:
+    """Return the name that each sign was most often taken for, of several the first in the alphabet."""
+    wrong = pd.DataFrame({"own": own, "name": pd.Series(taken).map(names)})[own != taken]
+    times = wrong.groupby(["own", "name"]).size().sort_values(ascending=False, kind="stable")
+    return {sign: name for sign, name in reversed(times.index.tolist())}
 
 
 def heat_map(counts: Counts, labels: list[str]) -> drawing.Picture:
