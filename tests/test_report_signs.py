@@ -117,8 +117,20 @@ def test_of_many_signs_the_most_confused_are_drawn() -> None:
     assert "Only" not in heat_map(counts[:60, :60], [f"S{n}" for n in range(60)]).caption
     counts[69, 2] = 3
     picture = heat_map(counts, [f"S{n}" for n in range(70)])
-    assert picture.caption.endswith("Only the 40 signs with most confusions, of 70.")
+    assert picture.caption.endswith("Only 40 of 70 signs, those of the most frequent confusions.")
     assert {"S2", "S69", "3"} <= set(texts(picture.svg)) and "S68" not in texts(picture.svg)
+
+
+def test_the_map_of_thousands_of_signs_holds_the_pairs_that_are_confused() -> None:
+    """One sign of every fifty draws many others, once each, as happens in large corpora."""
+    signs = np.arange(2000)
+    counts = confusions(signs, signs // 50, signs)
+    pairs = [(100 * number + 7, 100 * number + 61) for number in range(20)]
+    for own, taken in pairs:
+        counts[own, taken] = 2
+    svg = heat_map(counts, [f"S{n}" for n in signs]).svg
+    assert {f"S{sign}" for pair in pairs for sign in pair} <= set(texts(svg))
+    assert [text for text in texts(svg) if text.isdigit()].count("2") == 20
 
 
 def test_a_build_without_held_out_clips_says_so(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from signloom.report.labels import LABELS
 from signloom.report.tables import DASH, HEADLINE, Metric, Table
 
 SIGNS = [Metric(*row) for row in LABELS["signs"]]
-_MOST_DRAWN = 60  # signs of a heat map; of more, only those with most confusions are drawn
+_MOST_DRAWN = 60  # signs of a heat map; of more, only those of the most frequent confusions are drawn
 _DRAWN_OF_MORE = 40
 _MOST_PAIRS = 20
 _MOST_ROWS = 200
@@ -72,18 +72,18 @@ def confusions(own: Counts, taken: Counts, classes: Counts) -> Counts:
 
 def pairs_table(counts: Counts, labels: list[str]) -> Table:
     """Return the most frequent confusions of `counts` (K, K), one row for each pair of signs."""
-    ranked = sorted(_mistakes(counts), key=lambda pair: (-pair[2], labels[pair[0]], labels[pair[1]]))
-    of = counts.sum(1)
+    ranked, of = _mistakes(counts, labels), counts.sum(1)
     rows = [(labels[own], labels[taken], times, of[own]) for own, taken, times in ranked[:_MOST_PAIRS]]
     more = f", the first {len(rows)} of {len(ranked)} pairs" if len(ranked) > len(rows) else ""
     columns = ["Sign", "Taken for", "Times", "Clips of the sign"]
     return Table("confused-signs", f"Signs most often taken for another{more}", columns, rows, numeric=2)
 
 
-def _mistakes(counts: Counts) -> list[tuple[int, int, int]]:
-    """Return row, column and number of every confusion."""
+def _mistakes(counts: Counts, labels: list[str]) -> list[tuple[int, int, int]]:
+    """Return row, column and number of every confusion, the most frequent first."""
     pairs = zip(*np.nonzero(counts), strict=True)
-    return [(int(a), int(b), int(counts[a, b])) for a, b in pairs if a != b]
+    found = [(int(a), int(b), int(counts[a, b])) for a, b in pairs if a != b]
+    return sorted(found, key=lambda pair: (-pair[2], labels[pair[0]], labels[pair[1]]))
 
 
 def class_table(own: Counts, taken: Counts, names: Mapping[int, str], training: Mapping[int, int]) -> Table:
@@ -110,7 +110,8 @@ def heat_map(counts: Counts, labels: list[str]) -> drawing.Picture:
 
     Every cell that is not empty holds its number; those of the right answers have a frame.
     """
-    chosen = _most_confused(counts)
+    ranked = _mistakes(counts, labels)
+    chosen = _most_confused(ranked, len(counts))
     shown, names = (
         counts[np.ix_(chosen, chosen)],
         [drawing.shortened(labels[place], _LONGEST) for place in chosen],
@@ -136,26 +137,28 @@ def heat_map(counts: Counts, labels: list[str]) -> drawing.Picture:
         axes.set_ylabel("sign")
 
     left = len(counts) - len(chosen)
-    only = f" Only the {len(chosen)} signs with most confusions, of {len(counts)}." if left else ""
+    only = (
+        f" Only {len(chosen)} of {len(counts)} signs, those of the most frequent confusions." if left else ""
+    )
     caption = f"{LABELS['captions']['confusion-map']}{only}"
     right = int(np.trace(counts))
     alt = f"Heat map of {len(chosen)} signs. {right} of {counts.sum()} clips are right. "
-    worst = max(_mistakes(counts), key=lambda pair: pair[2], default=None)
     said = (
-        f"Most often, {labels[worst[0]]} is taken for {labels[worst[1]]}."
-        if worst
+        f"Most often, {labels[ranked[0][0]]} is taken for {labels[ranked[0][1]]}."
+        if ranked
         else "No sign is taken for another."
     )
     side = _side(len(chosen))
     return drawing.picture("confusion-map", caption, alt + said, draw, side, width=side)
 
 
-def _most_confused(counts: Counts) -> Counts:
-    """Return the rows of the signs to draw, in their order: all, or those with most confusions."""
-    if len(counts) <= _MOST_DRAWN:
-        return np.arange(len(counts))
-    wrong = counts.sum(0) + counts.sum(1) - 2 * np.diag(counts)
-    return np.sort(np.argsort(-wrong, kind="stable")[:_DRAWN_OF_MORE])
+def _most_confused(ranked: list[tuple[int, int, int]], signs: int) -> Counts:
+    """Return the rows of the signs to draw, in their order: all, or those of the first pairs of `ranked`."""
+    if signs <= _MOST_DRAWN:
+        return np.arange(signs)
+    # not those that are wrong most often: of thousands of signs, hardly two of them are confused
+    paired = [sign for own, taken, _ in ranked for sign in (own, taken)]
+    return np.sort([*dict.fromkeys([*paired, *range(signs)])][:_DRAWN_OF_MORE])
 
 
 def _side(signs: int) -> float:
