@@ -29,7 +29,7 @@ from signloom.processors import usable_cores
 ROOT = Path(__file__).parent.parent
 CODE = (
     *("Snakefile", "rules", "workflow_scripts", "signloom", "engines"),
-    *("config", "profiles", "environment.yml"),
+    *("config", "profiles", "environment.yml", "LICENSE"),  # a bundle holds the licence
 )
 TARGETS = ("build/global_stats.npz", "build/processed_metadata.parquet", "build/splits.csv")
 STAGES = ("sources", "manifest", "pose_features", "stats_pose", "metadata", "splits")

@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks import bench, ratios, say_ratio
 from benchmarks.bench import BENCHMARKS, Benchmark, Row, compare, merge, read_table, write_table
+from benchmarks.growth import write_corpus
+from tests.checkouts import CODE
 
 ROOT = Path(__file__).parent.parent
 STATS, SHARDS = Benchmark("stats", "", 3), Benchmark("shards", "", 2)
@@ -156,3 +158,9 @@ def test_every_benchmark_is_a_script_that_the_page_names(script: str) -> None:
 def test_the_committed_table_has_rows_of_every_benchmark() -> None:
     named = {found.benchmark for found in read_table(ROOT / "benchmarks" / "table.csv")}
     assert named == {benchmark.script for benchmark in BENCHMARKS}
+
+
+def test_the_corpus_of_growth_has_what_a_build_reads_up_to_the_bundle(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "work", 2, 1)
+    there = {path.name for path in (tmp_path / "work").iterdir()}
+    assert {*CODE} - {".dvcignore"} <= there and {"config", "params.yaml"} <= there
