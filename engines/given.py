@@ -10,7 +10,14 @@ from signloom.params.features import GateParams
 from signloom.params.schema import Params
 from signloom.params.variants import SENTENCE_VARIANTS, VARIANTS
 
-BY_RULES = {"run", "fold", "origin", "code", "stages"}  # keys that rules give to stages besides parameters
+BY_RULES = {
+    "run",
+    "fold",
+    "exported",
+    "origin",
+    "code",
+    "stages",
+}  # keys that rules give to stages besides parameters
 # what judges a clip; how many clips may fail is a matter of stage metadata alone
 GATES = tuple(f"quality.{key}" for key in GateParams.model_fields)
 
@@ -45,6 +52,11 @@ class Given:
             return json.dumps(tree, sort_keys=True)
 
         return given
+
+    def to_embed(self, wildcards: Any) -> str:
+        """Return what stage embed gets, for a rule with the wildcards `fold` and `run`."""
+        other = wildcards.fold or wildcards.run
+        return self(exported=False) if other else self()
 
     def to_training(self, wildcards: Any) -> str:
         """Return the parameters of a gloss training, for a rule with the wildcard `variant`."""

@@ -75,7 +75,7 @@ rule embed:
     params:
         code=digest_of("embed"),
         files=flow.files,
-        given=given(),
+        given=given.to_embed,
     message:
         "embed: {output.embeddings}"
     shell:

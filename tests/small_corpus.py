@@ -70,7 +70,7 @@ def write_corpus(folder: Path, order: int = 1, glosses: int = 0) -> dict[str, li
     return files | {name: [folder / file] for name, file in names.items()}
 
 
-def run_embed(inputs: dict[str, list[Path]], folder: Path) -> dict[str, Path]:
+def run_embed(inputs: dict[str, list[Path]], folder: Path, params: str = "{}") -> dict[str, Path]:
     """Run stage embed on the corpus and return its outputs, in `folder`."""
     names = {
         "embeddings": "embeddings.npy",
@@ -79,7 +79,8 @@ def run_embed(inputs: dict[str, list[Path]], folder: Path) -> dict[str, Path]:
         "frames_index": "frames_index.parquet",
     }
     outputs = {name: folder / file for name, file in names.items()}
-    assert embed.main(arguments({name: inputs[name] for name in EMBED_INPUTS}, outputs, {})) == 0
+    given = arguments({name: inputs[name] for name in EMBED_INPUTS}, outputs, {})
+    assert embed.main([*given, "--params", params]) == 0
     return outputs
 
 

@@ -83,6 +83,16 @@ def test_the_frames_are_those_of_the_signed_training_clips(
         np.testing.assert_allclose(frames[offset : offset + length], alone(corpus, clip_id)[1], atol=2e-3)
 
 
+def test_runs_that_are_not_exported_keep_no_sequences(
+    corpus: dict[str, list[Path]], outputs: dict[str, Path], tmp_path: Path
+) -> None:
+    other = run_embed(corpus, tmp_path, '{"exported": false}')
+    assert np.load(other["frames"]).shape == (0, 16)
+    assert pd.read_parquet(other["frames_index"]).empty
+    for name in ("embeddings", "map"):
+        assert other[name].read_bytes() == outputs[name].read_bytes()
+
+
 def test_probabilities_of_glosses_are_no_frames_of_the_gallery(tmp_path: Path) -> None:
     made = run_embed(write_corpus(tmp_path, glosses=30), tmp_path / "out")
     assert np.load(made["frames"]).shape[1] == 16

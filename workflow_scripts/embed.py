@@ -1,7 +1,8 @@
 """Embed every clip with the trained encoder, and keep the gallery's encoder sequences.
 
 Inputs: checkpoint, features, mask, index (one of each per shard), stats, splits, metadata.
-Outputs: embeddings, map, frames, frames_index.
+Outputs: embeddings, map, frames, frames_index. Parameters: exported (false for other runs, whose
+sequences nothing reads: they get none).
 """
 
 import pandas as pd
@@ -20,7 +21,8 @@ def work(job: Job) -> None:
     trained = load_trained(job.input("checkpoint"), job.input("stats"))
     shards = FeatureShards(job.input_list("features"), job.input_list("index"), job.input_list("mask"))
     clips = embedding_map(read_splits(job.input("splits")), pd.read_parquet(job.input("metadata")))
-    gallery = write_embeddings(trained, shards, clips, job.output("embeddings"), job.output("frames"))
+    outputs = job.output("embeddings"), job.output("frames")
+    gallery = write_embeddings(trained, shards, clips, *outputs, exported=job.params.get("exported", True))
     write_parquet(job.output("frames_index"), gallery)
     write_csv(job.output("map"), clips)
 

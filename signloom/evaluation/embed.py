@@ -87,15 +87,21 @@ def embedding_map(splits: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_embeddings(
-    trained: TrainedEncoder, shards: FeatureShards, clips: pd.DataFrame, embeddings: Path, frames: Path
+    trained: TrainedEncoder,
+    shards: FeatureShards,
+    clips: pd.DataFrame,
+    embeddings: Path,
+    frames: Path,
+    exported: bool = True,
 ) -> pd.DataFrame:
     """Write unit rows float32 (N, E) for all `clips` and float16 frames (rows, D) for the gallery.
 
     Frames are the encoder's, without the probabilities of glosses, which warping does not compare.
     `clips` is an embedding map. The gallery is as `in_gallery` says; its clips' frame sequences follow one
-    another in the order of `clips`. Returns the table `clip_id, offset, length` of the gallery.
+    another in the order of `clips`. A run that is not `exported` has no gallery. Returns the table
+    `clip_id, offset, length` of the gallery.
     """
-    gallery = clips[in_gallery(clips)]
+    gallery = clips[in_gallery(clips) & exported]
     length = [min(shards.length(clip_id), trained.model.config.seq_len) for clip_id in gallery["clip_id"]]
     offset = np.cumsum([0, *length])[:-1]
     place = dict(zip(gallery.index, zip(offset, length, strict=True), strict=True))
