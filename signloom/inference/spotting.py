@@ -8,6 +8,7 @@ in a row. So what is found is between half and twice as long as the example.
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from signloom.inference.dtw import Floats, unit_rows
 from signloom.inference.gloss_places import Place
 
 Indices = npt.NDArray[np.intp]
+_Values = TypeVar("_Values", Floats, Indices)
 
 
 def compared_rows(states: npt.NDArray[np.floating], log_probs: npt.NDArray[np.floating]) -> Floats:
@@ -79,20 +81,20 @@ def paths(distances: Floats) -> tuple[Floats, Indices]:
     best, start = distances[0].astype(np.float64), rows
     moved, moved_start = best, start
     for row in distances[1:]:
-        one, two = (_later(best, step) + row for step in (1, 2))
+        one, two = (_later(best, step, np.inf) + row for step in (1, 2))
         stayed, stayed_start = moved + row, moved_start
         nearer = one <= two
         moved = np.where(nearer, one, two)
-        moved_start = np.where(nearer, np.roll(start, 1), np.roll(start, 2))
+        moved_start = np.where(nearer, _later(start, 1, 0), _later(start, 2, 0))
         ahead = moved <= stayed
         best, start = np.where(ahead, moved, stayed), np.where(ahead, moved_start, stayed_start)
     return best / len(distances), start
 
 
-def _later(values: Floats, step: int) -> Floats:
-    """Return `values` (T,) moved `step` rows on; the first ones are infinite."""
-    moved = np.full(len(values), np.inf)
-    moved[step:] = values[:-step]
+def _later(values: _Values, step: int, first: float) -> _Values:
+    """Return `values` (T,) moved `step` rows on, and `first` before them; NumPy's own `roll` is slow."""
+    moved = np.empty_like(values)
+    moved[:step], moved[step:] = first, values[:-step]
     return moved
 
 
