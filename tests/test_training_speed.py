@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from signloom.models import layers
 from signloom.models.gloss import GlossConfig, Hybrid
 from signloom.models.layers import Packing, valid_frames
 from signloom.models.sign2text import Sign2Text, Sign2TextConfig
+from signloom.text.vocabulary import BLANK
 from signloom.training.ctc import _of_own_labels, ctc_losses
 from signloom.training.epochs import reproducible, run_epochs
 from signloom.training.glosses.corpus import GlossClip
@@ -109,6 +111,23 @@ def test_ctc_of_a_clips_own_labels_is_ctc_of_the_whole_vocabulary(lines: list[li
 
     for a, b in zip(run(_of_own_labels), run(ctc_losses), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_ctc_in_a_large_vocabulary_is_that_of_pytorch_over_all_of_it() -> None:
+    torch.manual_seed(0)
+    targets, sizes, lengths = (
+        torch.tensor([[7, 7, 599], [5, 1, 0]]),
+        torch.tensor([3, 2]),
+        torch.tensor([11, 8]),
+    )
+    logits = torch.randn(2, 11, 600, requires_grad=True)
+    ours = ctc_losses(logits.log_softmax(-1), lengths, targets, sizes)
+    (mine,) = torch.autograd.grad(ours.sum(), logits)
+    log_probs = logits.log_softmax(-1).transpose(0, 1)
+    theirs = F.ctc_loss(log_probs, targets, lengths, sizes, blank=BLANK, reduction="none")
+    (reference,) = torch.autograd.grad(theirs.sum(), logits)
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-6)
 
 
 def test_stacked_views_are_the_clips_of_each_view() -> None:

@@ -10,6 +10,9 @@ from signloom.models.layers import valid_frames
 from signloom.text.vocabulary import BLANK, UNK
 
 _FIRST = 5  # gloss
+_SMALL = (
+    500  # vocabulary: in a larger one, most of the time would go into columns that no clip of the batch has
+)
 
 
 def ctc_losses(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
@@ -18,7 +21,7 @@ def ctc_losses(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengt
     Each has `target_lengths` (N,) labels and `lengths` (N,) frames. The loss of labels that do not fit their
     frames is infinite.
     """
-    if log_probs.is_cuda:
+    if log_probs.is_cuda or log_probs.shape[-1] > _SMALL:
         return _of_own_labels(log_probs, lengths, targets, target_lengths)
     # keep only what CTC can emit (<unk>, <blank>, glosses): the other columns are -inf with a NaN gradient
     emitted = torch.cat([log_probs[..., UNK : BLANK + 1], log_probs[..., _FIRST:]], -1)
@@ -31,8 +34,8 @@ def ctc_losses(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengt
 def _of_own_labels(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
     """Return `ctc_losses` from the columns of <blank> and of each clip's own labels alone.
 
-    The losses are computed on the processor, because the GPU's kernel adds gradients in no fixed order. A
-    vocabulary is large and a line is short, so little has to be sent there.
+    A vocabulary is large and a line is short, so this is less work. The losses are computed on the processor,
+    because the GPU's kernel adds gradients in no fixed order, and little has to be sent there.
     """
     places = torch.arange(targets.shape[1], device=targets.device)
     written = places < target_lengths[:, None]
