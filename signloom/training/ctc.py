@@ -10,9 +10,7 @@ from signloom.models.layers import valid_frames
 from signloom.text.vocabulary import BLANK, UNK
 
 _FIRST = 5  # gloss
-_SMALL = (
-    500  # vocabulary: in a larger one, most of the time would go into columns that no clip of the batch has
-)
+_SMALL = 500  # vocabulary: in a larger one, most columns belong to no clip of the batch
 
 
 def ctc_losses(log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
