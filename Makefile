@@ -8,8 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
-# uv also uses pip's local folder of wheels
+# uv also uses pip's local folder of wheels and pip's index
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 # every job starts a Python: where it may not write bytecode, it would compile all libraries again, for seconds
 export UV_COMPILE_BYTECODE := 1
 # threads that spin while waiting slow each other down on a busy machine
@@ -22,39 +23,51 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-# its programs name the folder that it was made in (older ones do not say which), and it has one Python
+# its programs name the folder that it was made in (older ones do not say which), and it has one Python,
+# which an upgrade of the system may have taken away
 MADE_IN := $(shell cat $(VENV)/.locked 2>/dev/null)
 VERSION = import sys; print(sys.version)
+HAS := $(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null)
 ifneq "$(MADE_IN)" ""
 ifneq "$(MADE_IN)" "$(realpath $(VENV)/..)"
 OTHER := yes
 endif
+ifeq "$(HAS)" ""
+OTHER := yes
+endif
 endif
 ifneq "$(GIVEN)" ""
-ifneq "$(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null)" "$(shell '$(GIVEN)' -c '$(VERSION)' 2>/dev/null)"
+ifneq "$(HAS)" "$(shell '$(GIVEN)' -c '$(VERSION)' 2>/dev/null)"
 OTHER := yes
 endif
 endif
 
-# make an environment with uv; an existing one is kept, unless it is of another folder or Python
+# make an environment with uv; an existing one is kept, unless it is of another folder or Python or was not
+# finished: what a kill left half there counts as installed
 define make_venv
 	@test ! -L $(1) || { echo "error: $(1) is a link to an environment of another folder, which has other versions; remove the link" >&2; exit 1; }
-	@test -z "$(GIVEN)$(OTHER)" -a -x $(1)/bin/python || { \
-	  python="$(GIVEN)"; python="$${python:-$$(sh tools/find_python.sh)}" && "$$python" -m venv --clear $(1); }
-	$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@test -z "$(GIVEN)$(OTHER)" -a -e $(1)/.locked || { \
+	  python="$$(sh tools/find_python.sh "$(GIVEN)")" && "$$python" -m venv --clear $(1); }
+	PIP_USER=0 $(1)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 endef
 
 # compiled once: every job is a process of its own, and some machines never keep what Python compiles
-$(VENV)/.locked: requirements.lock $(if $(OTHER),made_anew)
+LOCKED = $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
+
+# pyproject.toml names torch and the commands; the dry run fails before anything is touched, as without a network
+$(VENV)/.locked: requirements.lock pyproject.toml $(if $(OTHER),made_anew)
 	$(call make_venv,$(VENV))
+	@$(LOCKED) --quiet --dry-run
+	@rm -f $@
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(TORCH)
-	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
+	$(LOCKED)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@(cd -P $(VENV)/.. && pwd) > $@
 
 # folders of their own, which only tests use: a torchvision that does not fit torch breaks transformers, and
 # Snakemake loads every plugin that it finds whenever it starts
 $(VENV)/%/.locked: requirements-%.lock $(VENV)/.locked
+	@rm -rf $(@D)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(@D) --no-deps --require-hashes -r $<
 	@touch $@
 
@@ -79,6 +92,7 @@ lock: ## resolve pyproject.toml again, and keep versions that still fit
 	$(call lock_apart,store)
 
 demo: setup ## build models, metrics and report from the demo videos with Snakemake, and record them in DVC
+	@test -e .git || { echo "error: DVC records the demo in a git repository, and this folder is none; run git init, or build without DVC: snakemake --cores all" >&2; exit 1; }
 	@snakemake --cores $(CORES)
 	@$(MAKE) --no-print-directory adopt
 	@python -m tools.summary
@@ -114,7 +128,7 @@ test-all: test ## run `make test`, then the tests that take minutes each
 bench: setup ## compare the speed of single parts with benchmarks/table.csv: ten minutes
 	python -m benchmarks.bench
 
-lint: setup
+lint: setup ## run the linters and compare dvc.yaml with the rules
 	ruff check .
 	ruff format --check .
 	mypy
@@ -144,6 +158,7 @@ demo-corpus: ## render the demo corpus again (in its own environment, .venv-corp
 	$(call make_venv,.venv-corpus)
 	.venv-corpus/bin/uv pip install --quiet --python .venv-corpus/bin/python $(TORCH)
 	.venv-corpus/bin/uv pip install --quiet --python .venv-corpus/bin/python --extra corpus -r pyproject.toml -c requirements.lock
+	@touch .venv-corpus/.locked
 	.venv-corpus/bin/python -m demo_corpus --output data/demo --check
 
 clean: ## delete all products; the environment and the metrics stay

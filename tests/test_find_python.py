@@ -1,4 +1,4 @@
-"""`make` finds a Python that runs, or says what to install; the one that it is given wins."""
+"""`make` finds a Python that runs, or says what to install, and finishes an environment or makes it anew."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def stand_in(file: Path, script: str) -> None:
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"#!{shutil.which('sh')}\n{script}\n")
     file.chmod(0o755)
 
@@ -101,13 +101,152 @@ def test_one_line_says_what_to_install_where_nothing_is_found(root: Path, path: 
     assert line.startswith("error: ") and "3.11" in line and "install" in line
 
 
+@pytest.mark.parametrize("script", ["echo 3.13", "exit 127"])
+def test_a_named_python_that_cannot_make_the_environment_is_one_line(
+    root: Path, path: Path, script: str
+) -> None:
+    says(path / "python3.11", "3.11")
+    stand_in(path / "mine", script)
+    command = [str(path / "sh"), str(root / "tools" / "find_python.sh"), "mine"]
+    done = subprocess.run(command, env={"PATH": str(path)}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: mine does not run as Python 3.11 or 3.12")
+
+
+# what stands for Python, and for the Python and the uv of the environment that it makes; they write what they
+# are asked for into `asked`, and uv fails in what `fails` names
+STAND_INS = {
+    "bin/python3.11": """case "$*" in
+*sys.version_info*) echo 3.11;;
+*sys.version*) echo 3.11.9;;
+"-m venv --clear .venv") echo venv >> asked; rm -rf .venv; mkdir -p .venv/bin; cp stands/* .venv/bin;;
+esac""",
+    "stands/python": 'case "$*" in *sys.version*) echo 3.11.9;; *) echo "pip user=$PIP_USER" >> asked;; esac',
+    "stands/uv": """echo "uv index=$UV_DEFAULT_INDEX $*" >> asked
+case "$*" in *"$(cat fails)"*) exit 2;; esac""",
+}
+
+
+class Checkout:
+    """A folder with the Makefile, whose Python and uv are stand-ins."""
+
+    def __init__(self, root: Path, path: Path, folder: Path) -> None:
+        self.folder, self.path = folder, path
+        for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+            shutil.copy(root / name, folder)
+        (folder / "tools").symlink_to(root / "tools")
+        for tool in ("make", "sed", "cat", "rm", "mkdir", "cp"):
+            (path / tool).symlink_to(str(shutil.which(tool)))
+        for name, script in STAND_INS.items():
+            stand_in(folder / name, script)
+
+    def setup(self, *arguments: str, fails: str = "nothing", **environment: str) -> tuple[int, list[str]]:
+        """Run `make setup`; return its exit status and what the stand-ins were asked for."""
+        (self.folder / "fails").write_text(fails)
+        (self.folder / "asked").write_text("")
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("MAKE", "PIP_", "UV_")) and name != "PYTHON"
+        }
+        done = subprocess.run(
+            ["make", "setup", *arguments],
+            cwd=self.folder, env=kept | {"PATH": str(self.path)} | environment,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.returncode, (self.folder / "asked").read_text().splitlines()
+
+    def lock_changes(self) -> None:
+        later = (self.folder / ".venv" / ".locked").stat().st_mtime + 10
+        os.utime(self.folder / "requirements.lock", (later, later))
+
+
+@pytest.fixture
+def checkout(root: Path, path: Path, tmp_path: Path) -> Checkout:
+    return Checkout(root, path, tmp_path)
+
+
+def test_an_environment_that_is_whole_is_kept(checkout: Checkout) -> None:
+    status, asked = checkout.setup()
+    assert status == 0 and asked[0] == "venv"
+    assert checkout.setup() == (0, [])
+    checkout.lock_changes()
+    status, asked = checkout.setup()
+    assert status == 0 and "venv" not in asked and any("requirements.lock" in line for line in asked)
+
+
+def test_an_environment_whose_python_was_made_and_no_more_is_made_anew(checkout: Checkout) -> None:
+    stand_in(checkout.folder / ".venv" / "bin" / "python", 'echo "No module named pip" >&2; exit 1')
+    status, asked = checkout.setup()
+    assert status == 0 and asked[0] == "venv"
+
+
+def test_an_environment_that_was_stopped_in_the_middle_of_packages_is_made_anew(checkout: Checkout) -> None:
+    checkout.setup()
+    checkout.lock_changes()
+    assert checkout.setup(fails="torch==")[0] != 0
+    status, asked = checkout.setup()
+    assert status == 0 and asked[0] == "venv"
+
+
+def test_an_environment_is_left_alone_where_new_packages_cannot_be_had(checkout: Checkout) -> None:
+    checkout.setup()
+    checkout.lock_changes()
+    for _ in range(2):
+        status, asked = checkout.setup(fails="--dry-run")
+        assert status != 0 and "venv" not in asked and "--dry-run" in asked[-1]
+    status, asked = checkout.setup()
+    assert status == 0 and "venv" not in asked
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(checkout: Checkout) -> None:
+    checkout.setup()
+    python = checkout.folder / ".venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/nowhere/python3.11")
+    status, asked = checkout.setup()
+    assert status == 0 and asked[0] == "venv"
+
+
+def test_another_torch_in_pyproject_is_installed(checkout: Checkout) -> None:
+    checkout.setup()
+    text = (checkout.folder / "pyproject.toml").read_text("utf-8")
+    (checkout.folder / "pyproject.toml").write_text(text.replace('"torch==2', '"torch==3'), "utf-8")
+    later = (checkout.folder / ".venv" / ".locked").stat().st_mtime + 10
+    os.utime(checkout.folder / "pyproject.toml", (later, later))
+    assert any(" torch==3" in line for line in checkout.setup()[1])
+
+
+def test_settings_of_pip_neither_stop_it_nor_are_lost(checkout: Checkout) -> None:
+    asked = checkout.setup(PIP_USER="1", PIP_INDEX_URL="http://mirror/simple")[1]
+    assert asked[1] == "pip user=0"
+    assert {line.split()[1] for line in asked[2:]} == {"index=http://mirror/simple"}
+    given = checkout.setup("--always-make", PIP_INDEX_URL="http://mirror", UV_DEFAULT_INDEX="http://mine")[1]
+    assert given[-1].startswith("uv index=http://mine ")
+
+
+def test_the_demo_asks_for_a_git_repository_before_it_builds(checkout: Checkout) -> None:
+    checkout.setup()
+    stand_in(checkout.path / "snakemake", "echo snakemake >> asked")
+    done = subprocess.run(
+        ["make", "demo"],
+        cwd=checkout.folder, env={"PATH": str(checkout.path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and "snakemake" not in (checkout.folder / "asked").read_text()
+    assert "this folder is none; run git init" in done.stderr.splitlines()[0]
+
+
 def test_make_takes_the_python_that_it_is_given_and_asks_nobody_else(
     root: Path, path: Path, tmp_path: Path
 ) -> None:
     for name in ("Makefile", "pyproject.toml", "requirements.lock"):
         shutil.copy(root / name, tmp_path)
+    (tmp_path / "tools").symlink_to(root / "tools")
     says(path / "python3.11", "3.11")
-    stand_in(tmp_path / "mine", 'echo "mine: $*" >&2; exit 3')
+    stand_in(
+        tmp_path / "mine", 'case "$2" in *version_info*) echo 3.12;; *) echo "mine: $*" >&2; exit 3;; esac'
+    )
     for tool in ("make", "sed"):
         (path / tool).symlink_to(str(shutil.which(tool)))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Print the command of the Python to build the environment with.
+# Print the command of the Python to build the environment with: the one that is named, if it can.
 #
-# It takes the first version below that is on the PATH and runs, else python3 if it is one of them, else one
-# that uv manages, if uv is installed. A name on the PATH is not enough: pyenv's python3.12 fails if no 3.12
-# is selected, and Debian's Python cannot make environments without its package python3-venv.
+# Without a name it takes the first version below that is on the PATH and runs, else python3 if it is one of
+# them, else one that uv manages, if uv is installed. A name on the PATH is not enough: pyenv's python3.12 fails
+# if no 3.12 is selected, and Debian's Python cannot make environments without its package python3-venv.
 set -u
 versions="3.11 3.12"
 
@@ -11,6 +11,13 @@ runs() { # COMMAND VERSION
     "$1" -c 'import ensurepip, sys, venv; print("%d.%d" % sys.version_info[:2])' 2>/dev/null | grep -qx "$2"
 }
 
+if [ -n "${1:-}" ]; then
+    for version in $versions; do
+        runs "$1" "$version" && echo "$1" && exit
+    done
+    echo "error: $1 does not run as Python 3.11 or 3.12 with its venv module; name another with PYTHON=, or none" >&2
+    exit 1
+fi
 for version in $versions; do
     runs "python$version" "$version" && echo "python$version" && exit
 done
