@@ -16,8 +16,11 @@ PYTHON = "3.11"
 EXTRAS = ("backbones", "workflow", "dev")
 LOCKS = ("requirements.lock", "requirements-backbones.lock")
 HEAD = f"""\
-# Written by `make env` from pyproject.toml and the locks. `make setup` is the tested way to install; with
-# conda, run `conda env create --file environment.yml` instead.
+# Written by `make env` from pyproject.toml and the locks. `make setup` is the tested way to install. With
+# conda, run these instead, then Snakemake and DVC themselves: make uses .venv.
+#   conda env create --file environment.yml
+#   conda activate signloom
+#   pip install --no-deps --no-build-isolation --editable .
 name: signloom
 channels:
   - conda-forge

@@ -73,6 +73,13 @@ def test_a_python_that_cannot_make_environments_is_not_taken(root: Path, path: P
     assert find(root, path).returncode == 1
 
 
+def test_a_python_without_modules_of_the_engines_is_not_taken(root: Path, path: Path) -> None:
+    # pyenv compiles such a one where the headers of SQLite are not installed
+    stand_in(path / "python3.11", 'case "$2" in *sqlite3*) exit 1;; *) echo 3.11;; esac')
+    done = find(root, path)
+    assert done.returncode == 1 and "sqlite3" in done.stderr
+
+
 def test_a_python_that_uv_manages_is_found_where_there_is_no_other(root: Path, path: Path) -> None:
     managed = path.parent / "managed" / "python3.12"
     says(managed, "3.12")
