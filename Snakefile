@@ -15,6 +15,7 @@ from engines.build_folder import (
     demand_no_prefix,
     demand_space,
     demand_writable,
+    folders_of,
     hold,
     notice_replaced,
 )
@@ -55,7 +56,7 @@ if store:
 try:
     demand_no_brace(WORKFLOW)
     demand_no_prefix(workflow.modifier.path_modifier.replace_prefix)
-    demand_writable(Path(".snakemake"), Path("metrics"), Path("build"), *Path("build").glob("*/"))
+    demand_writable(*Path(".snakemake").glob("*/"), *map(Path, (".snakemake", "metrics", "build")))
     flow = Pipeline.load(config, workflow.config_settings.overwrite_config, stored)
     given, origins = Given(flow.params), Origins(flow)
     if workflow.is_main_process and not is_read_only():
@@ -190,6 +191,10 @@ rule all:
 
 
 if workflow.is_main_process and not is_read_only():
+    try:
+        demand_writable(*map(Path, map(flow.product, ("records", "scratch"))), *folders_of(workflow.rules))
+    except SignloomError as error:
+        sys.exit(f"error: {error}")
     # not in `onerror`, which Snakemake runs neither for a module nor after an error of its own
     atexit.register(forget_lost, workflow, Path().absolute())
     for line in notice_replaced(workflow.rules):

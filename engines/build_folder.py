@@ -23,7 +23,7 @@ _LEAST_FREE = 1 << 20  # bytes; Snakemake writes some kilobytes before the first
 
 
 def demand_writable(*places: Path) -> None:
-    """Raise SignloomError for a folder that this user can neither write nor make, and for one in it."""
+    """Raise SignloomError for a folder that this user can neither write nor make."""
     for place in places:
         if place.is_symlink() and not place.exists():
             raise SignloomError(
@@ -31,13 +31,21 @@ def demand_writable(*places: Path) -> None:
                 "its disk"
             )
         folder = place if place.exists() else place.absolute().parent
-        for path in (folder, *place.glob("*/")):
-            # another build may have removed it meanwhile
-            if not os.access(path, os.W_OK | os.X_OK) and path.exists():
-                raise SignloomError(
-                    f"{path.absolute()}: user {os.geteuid()} may not write there; build in a clone of your "
-                    "own, or ask the owner for the right to write to the folder and all that it holds"
-                )
+        # another build may have removed it meanwhile
+        if not os.access(folder, os.W_OK | os.X_OK) and folder.exists():
+            raise SignloomError(
+                f"{folder.absolute()}: user {os.geteuid()} may not write there; build in a clone of your "
+                "own, or ask the owner for the right to write to the folder and all that it holds"
+            )
+
+
+def folders_of(rules: Iterable[Any]) -> list[Path]:
+    """Return the folders in which jobs of `rules` write, each as far as its name has no wildcard.
+
+    Others below `build` may be shut: `lost+found` of a disk of its own, or a finished build that is kept.
+    """
+    files = {str(file) for rule in rules for file in (*rule.output, *rule.log, rule.benchmark or "")}
+    return sorted({Path(file.partition("{")[0].rpartition("/")[0]) for file in files if file})
 
 
 def demand_no_brace(project: Path) -> None:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pytest
 import yaml
+from row_project import write_project
 
 from engines.build_folder import (
     bring_to_now,
@@ -21,6 +22,7 @@ from engines.build_folder import (
     demand_no_brace,
     demand_space,
     demand_writable,
+    folders_of,
     hold,
     notice_replaced,
 )
@@ -45,16 +47,41 @@ def test_a_folder_that_may_not_be_written_is_named_with_what_to_do(
         demand_writable(tmp_path / "metrics", tmp_path / "build")
 
 
-def test_a_folder_below_that_another_user_made_is_named(
+def test_a_folder_below_that_another_user_made_is_named_and_one_that_no_job_writes_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in ("build/logs", "metrics"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "file").touch()
-    demand_writable(tmp_path / "metrics", tmp_path / "build")
-    monkeypatch.setattr(os, "access", deny(tmp_path / "build/logs"))
+    monkeypatch.chdir(tmp_path)
+    rule = SimpleNamespace(
+        output=["build/shards/{shard}.npy", "metrics/{fold}{run}a.json"],
+        log=["build/logs/a.log"],
+        benchmark=None,
+    )
+    folders = folders_of([rule])
+    assert folders == [Path("build/logs"), Path("build/shards"), Path("metrics")]
+    for folder in ("build/logs", "build/paper/logs", "build/lost+found"):
+        Path(folder).mkdir(parents=True)
+    monkeypatch.setattr(
+        os, "access", deny(*map(Path, ("build/paper", "build/paper/logs", "build/lost+found")))
+    )
+    demand_writable(*folders)
+    monkeypatch.setattr(os, "access", deny(Path("build/logs")))
     with pytest.raises(SignloomError, match=rf"{tmp_path}/build/logs: user .* and all that it holds"):
-        demand_writable(tmp_path / "metrics", tmp_path / "build")
+        demand_writable(*folders)
+
+
+def test_a_finished_build_that_is_shut_stops_no_other(root: Path, tmp_path: Path) -> None:
+    write_project(tmp_path)
+    (tmp_path / "Snakefile").unlink()
+    for folder in ("build/paper", "build/logs", "metrics/paper"):
+        (tmp_path / folder).mkdir(parents=True)
+
+    def said(shut: str, ok: bool) -> str:
+        deny = f"import os\nos.access = lambda path, mode: os.path.basename(path) != {shut!r}\n"
+        (tmp_path / "Snakefile").write_text(deny + (root / "Snakefile").read_text("utf-8"), "utf-8")
+        return run(tmp_path, "snakemake", "-n", "--", "build/manifest.parquet", ok=ok)
+
+    assert "This was a dry-run" in said("paper", ok=True)
+    assert said("logs", ok=False).splitlines()[-1].startswith(f"error: {tmp_path}/build/logs: user ")
 
 
 def test_a_folder_that_cannot_be_made_is_named_by_the_one_above(
