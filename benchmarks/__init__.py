@@ -6,6 +6,8 @@ import platform
 import re
 from pathlib import Path
 
+import signloom  # noqa: F401  before a benchmark imports ONNX Runtime, which otherwise reports to its makers
+
 _RATIO = re.compile(r"^ratio, (.+): ([\d.]+)x$", re.MULTILINE)
 
 

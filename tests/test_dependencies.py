@@ -128,10 +128,11 @@ def test_licences_that_bind_those_who_use_a_package_are_not_accepted(licence: st
     assert not is_accepted("some-package", licence)
 
 
-def test_onnxruntime_leaves_no_mark_by_which_it_reports(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", ["signloom.inference.networks", "benchmarks.runtimes"])
+def test_onnxruntime_leaves_no_mark_by_which_it_reports(root: Path, tmp_path: Path, module: str) -> None:
     off = {"CI", "ORT_DISABLE_TELEMETRY"}
     others = {name: value for name, value in os.environ.items() if name not in off}
     places = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME"), str(tmp_path))
-    command = [sys.executable, "-c", "import signloom.inference.networks"]
+    command = [sys.executable, "-c", f"import {module}"]
     subprocess.run(command, cwd=root, env=others | places, check=True)
     assert not list(tmp_path.rglob("*"))
