@@ -32,7 +32,7 @@ THRESHOLDS = {
 PARAMS: dict[str, dict[str, object]] = {
     "pose": {"fps": 25.0, "max_gap": 5, "smoothing": 0.2},
     "positions": {},
-    "quality": {"motion_keep": 0.7, "motion_floor": 0.4, "min_seconds": 0.2},
+    "quality": {"motion_keep": 0.7, "motion_floor": 0.4, "min_seconds": 0.0},
     "landmarks": {"max_fps": None},
     "decoding": {"beam": 3},
     "retrieval": {},

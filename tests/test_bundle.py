@@ -29,6 +29,7 @@ from signloom.inference import engine as engine_module
 from signloom.inference.bundle import MANIFEST, OPTIONAL, Bundle
 from signloom.inference.command import presence, read_clip
 from signloom.inference.engine import SignEngine
+from signloom.inference.gates import why_unfit
 
 Content = dict[str, bytes | Path]
 
@@ -88,20 +89,24 @@ def test_a_bundle_answers_where_only_numpy_and_onnx_runtime_are(exported: Export
 def test_features_shorter_than_those_of_training_are_refused_as_videos_are(
     exported: Exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    features, _ = clip_of(exported, "b/train1")
-    for rows in (1, 4, 5):  # 25 a second, and quality.min_seconds is 0.2
-        np.save(tmp_path / f"{rows}.npy", features[:rows])
-    paths = [str(tmp_path / f"{rows}.npy") for rows in (1, 4, 5)]
-    assert command.main(exported.folder, [*paths, "--json"]) == 0
+    config = SignEngine.load(exported.bundle).config
+    config["quality"]["min_seconds"] = 0.2  # five rows of 25 a second
+    bundle = with_content(exported, "model_config.json", json.dumps(config).encode(), tmp_path / "strict.zip")
+    shorts = [clip_of(exported, "b/train1")[0][:rows] for rows in (1, 4, 5)]
+    for rows in shorts:
+        np.save(tmp_path / f"{len(rows)}.npy", rows)
+    assert command.main(bundle, [*(str(tmp_path / f"{len(rows)}.npy") for rows in shorts), "--json"]) == 0
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["reason"] == "too_few_frames" for one in found] == [True, True, False]
     assert not found[0]["accepted"] and found[0]["matches"] == [] and found[0]["frames"] == 1
-    config = SignEngine.load(exported.bundle).config
+    clips = [(rows, presence(rows, config["features"]["parts"])) for rows in shorts]
+    answers = SignEngine.load(bundle).answer_batch(clips, [1.5] * 3)
+    assert [one.reason == "too_few_frames" for one in answers] == [True, True, False]
     slower = config | {"features": config["features"] | {"dim": 540}, "dataset": {"frame_rate": 100.0}}
     given = slower | {"features": config["features"] | {"dim": 3}}
     kept = config | {"quality": config["quality"] | {"keep_low": True}}
-    assert [command._is_too_short(one, 10) for one in (slower, given, kept)] == [False, True, False]
-    assert not command._is_too_short(kept, 1)
+    assert [why_unfit(one, 10) for one in (slower, given, kept)] == ["", "too_few_frames", ""]
+    assert (why_unfit(kept, 1), why_unfit(kept, 0)) == ("", "no_person")
 
 
 def test_the_command_prints_a_table_and_answers_several_clips(
@@ -301,6 +306,9 @@ def test_a_file_whose_digest_fits_and_whose_content_does_not_is_named_in_one_lin
         ("model_config.json", ["inference", "top_k"], 2.5),
         ("model_config.json", ["retrieval", "exact_limit"], None),
         ("model_config.json", ["features", "parts", "pose"], [0]),
+        ("model_config.json", ["pose", "fps"], 0),
+        ("model_config.json", ["quality", "min_seconds"], None),
+        ("model_config.json", ["quality"], None),
         ("model_config.json", ["features", "parts", "face"], None),
     ],
 )

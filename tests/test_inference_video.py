@@ -215,6 +215,7 @@ def spoilt(reason: str) -> RawClip:
 def test_a_clip_that_training_would_have_rejected_is_refused_for_the_same_reason(
     engine: SignEngine, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(engine.config, "quality", engine.config["quality"] | {"min_seconds": 0.2})
     raw, params = spoilt(reason), bundle_params(engine)
     assert landmarks_to_features(raw, *params).verdict.reason == reason
     answer = answer_landmarks(engine, raw)

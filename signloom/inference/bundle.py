@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from signloom.cells import plain
 from signloom.errors import SignloomError
+from signloom.inference.gates import why_unfit
 
 FORMAT = 1
 MANIFEST = "export_manifest.json"
@@ -103,6 +104,7 @@ class Bundle:
             # a range takes whole numbers alone
             whole = (found["inference"]["top_k"], found["retrieval"]["exact_limit"])
             _ = [range(first, end) for first, end in (whole, *found["features"]["parts"].values())]
+            _ = why_unfit(found, 1)
             if found["gloss"] is not None:
                 _ = found["gloss"]["tokens"]["blank"]
         return dict(found)

@@ -22,9 +22,8 @@ import numpy.typing as npt
 
 from signloom.console import json_line, run_program
 from signloom.errors import SignloomError
-from signloom.inference.answer import Answer
 from signloom.inference.answer_text import clip_table
-from signloom.inference.engine import LANDMARK_DIM, SignEngine
+from signloom.inference.engine import SignEngine
 from signloom.inference.networks import Clip
 from signloom.processors import usable_cores
 
@@ -108,9 +107,6 @@ def answer_files(
             else:
                 clip, motion_mean = read_clip(path, parts)
             answer = engine.answer(*clip, motion_mean, rerank=rerank, decode=decode)
-            if answer.frames and _is_too_short(engine.config, answer.frames):
-                kept = (answer.motion_mean, answer.frames, None, None)
-                answer = Answer(False, "too_few_frames", (), *kept, unit=engine.unit)
         except SignloomError as error:
             print(f"error: {path}: {error}", file=sys.stderr)
             failed = True
@@ -120,15 +116,6 @@ def answer_files(
         else:
             print(clip_table(str(path), answer), end="\n\n" if number < len(paths) else "\n", flush=True)
     return 2 if failed else 0
-
-
-def _is_too_short(config: dict[str, Any], rows: int) -> bool:
-    """Return whether a clip of `rows` is shorter than those that training took."""
-    quality, rate = config["quality"], config["pose"]["fps"]
-    given = config.get("dataset", {}).get("frame_rate") or rate
-    # that rate may be of folders of pictures, whose features have the other one
-    rate = min(rate, given) if config["features"]["dim"] == LANDMARK_DIM else given
-    return bool(rows / rate < quality.get("min_seconds", 0.0) and not quality["keep_low"])
 
 
 def read_clip(path: Path, parts: dict[str, list[int]]) -> tuple[Clip, float | None]:

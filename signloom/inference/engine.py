@@ -32,8 +32,6 @@ from signloom.inference.ranking import Ranking, rank_sentences
 from signloom.inference.spotting import compared_rows, windows
 from signloom.text.vocabulary import SPECIALS, Symbols
 
-LANDMARK_DIM = 540  # columns of features that Signloom makes of landmarks
-
 
 class SignEngine:
     """Answers clips of features with the sentences, or the isolated signs, of a bundle's gallery.
@@ -95,9 +93,10 @@ class SignEngine:
     ) -> Answer:
         """Answer a clip of `features` (T, 540), NaN where missing, with `mask` (T, 4), 1 where present.
 
-        A part of the body with a NaN is missing, whatever the mask says. `motion_mean` is in shoulder widths
-        a second, None or NaN if it is not known. `rerank` compares the best sentences' clips with this one by
-        time warping; `decode` also decodes the sentence and the gloss line.
+        A part of the body with a NaN is missing, whatever the mask says. A clip that is shorter than those of
+        training is refused. `motion_mean` is in shoulder widths a second, None or NaN if it is not known.
+        `rerank` compares the best sentences' clips with this one by time warping; `decode` also decodes the
+        sentence and the gloss line.
         """
         return self.answer_batch([(features, mask)], [motion_mean], rerank=rerank, decode=decode)[0]
 
@@ -117,11 +116,14 @@ class SignEngine:
         if len(motion_means) != len(clips) or len(left_out) not in (0, len(clips)):
             raise ValueError(f"{len(clips)} clips need as many motion_means and left_out, or no left_out")
         clips = [self._checked(clip) for clip in clips]
-        motion_means = [_finite(motion) for motion in motion_means]
+        motion_means = [None if it is None or not np.isfinite(it) else float(it) for it in motion_means]
         # without a visible part in any frame there is no person
-        seen = [place for place, (_, mask) in enumerate(clips) if (mask > 0).any()]
-        nobody = partial(Answer, False, gates.REASONS[0], (), unit=self.unit)
-        answers = [nobody(motion, 0, None, None) for motion in motion_means]
+        rows = [len(mask) if (mask > 0).any() else 0 for _, mask in clips]
+        reasons = [gates.why_unfit(self.config, count) for count in rows]
+        unfit = partial(Answer, False, text=None, glosses=None, unit=self.unit)
+        given = zip(reasons, motion_means, rows, strict=True)
+        answers = [unfit(reason, (), motion, count) for reason, motion, count in given]
+        seen = [place for place, reason in enumerate(reasons) if not reason]
         if not seen:
             return answers
         encoded = self._encode([clips[place] for place in seen])
@@ -199,11 +201,8 @@ class SignEngine:
     @property
     def delay_rows(self) -> float:
         """By how many rows features of landmarks are late, because they are smoothed; 0 for given rows."""
-        return delay_rows(self.config["pose"]["smoothing"]) if self._of_landmarks else 0.0
-
-    @property
-    def _of_landmarks(self) -> bool:
-        return bool(self.config["features"]["dim"] == LANDMARK_DIM)
+        of_landmarks = self.config["features"]["dim"] == gates.LANDMARK_DIM
+        return delay_rows(self.config["pose"]["smoothing"]) if of_landmarks else 0.0
 
     @property
     def _blank(self) -> int:
@@ -393,10 +392,6 @@ class SignEngine:
         with self.bundle.fits("tokenizer.json"):
             content = self.bundle.read("tokenizer.json").decode()
             return TextTokenizer.parse(content, f"{self.bundle.path}: tokenizer.json")
-
-
-def _finite(motion: float | None) -> float | None:
-    return None if motion is None or not np.isfinite(motion) else float(motion)
 
 
 def _known(value: float) -> float | None:

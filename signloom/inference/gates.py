@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating]
 Ids = npt.NDArray[np.integer]
+LANDMARK_DIM = 540  # columns of features that Signloom makes of landmarks
 
 
 class Gate(NamedTuple):
@@ -47,6 +48,18 @@ class Thresholds:
         for name, minimum in vars(self).items():
             if math.isnan(minimum):
                 raise ValueError(f"{name} is NaN; expected a number")
+
+
+def why_unfit(config: dict[str, Any], rows: int) -> str:
+    """Return why training would have rejected a clip of `rows`, else ""; `config` is model_config.json's."""
+    if not rows:
+        return REASONS[0]
+    quality, rate = config["quality"], config["pose"]["fps"]
+    given = config.get("dataset", {}).get("frame_rate") or rate
+    # that rate may be of folders of pictures, whose features have the other one
+    rate = min(rate, given) if config["features"]["dim"] == LANDMARK_DIM else given
+    short = rows / rate < quality.get("min_seconds", 0.0) and not quality["keep_low"]
+    return "too_few_frames" if short else ""
 
 
 class Gallery:

@@ -175,7 +175,9 @@ def stream_latency(engine: SignEngine, videos: Iterable[Path], *, rerank: bool =
     ms: dict[str, list[float]] = {"final": [], "partial": [], "tracking": []}
     count = 0
     # the first answer loads the networks, which would distort the latency
-    engine.answer(np.zeros((1, FEATURE_DIM), np.float32), np.ones((1, len(PARTS)), np.uint8), rerank=rerank)
+    rows = engine.config["seq_len"]
+    still = np.zeros((rows, FEATURE_DIM), np.float32), np.ones((rows, len(PARTS)), np.uint8)
+    engine.answer(*still, rerank=rerank)
     with video.bundle_tracker(engine) as tracker:
         for path in videos:
             count += 1
