@@ -39,7 +39,7 @@ if PARAMS_FILE.exists():
     try:
         read_yaml(PARAMS_FILE)
     except (SignloomError, OSError) as error:
-        sys.exit(f"error: {disk_error(error, 'parameters', Path()) or error}")
+        sys.exit(f"error: {disk_error(error, 'parameters', PARAMS_FILE) or error}")
 
 
 configfile: "params.yaml"
@@ -66,7 +66,7 @@ try:
     if workflow.is_main_process and not stored:
         follow(",".join(flow.presets), origins.sources)
 except (SignloomError, OSError) as error:
-    sys.exit(f"error: {disk_error(error, 'parameters', Path()) or error}")
+    sys.exit(f"error: {disk_error(error, 'project', Path()) or error}")
 # a job of a cluster has its GPU already, and asks nobody
 gpus = gpus_per_job() if workflow.local_exec else 0
 

@@ -233,11 +233,14 @@ def test_a_table_is_no_folder_that_holds_the_project(root: Path, table: str) -> 
         demand_inputs(Pipeline(params, []))
 
 
-def test_a_table_that_another_user_has_shut_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("key", ["table", "videos"])
+def test_data_that_another_user_has_shut_is_named(
+    root: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
     monkeypatch.chdir(root)
     params = load_params(root / "params.yaml")
-    monkeypatch.setattr(os, "access", deny(Path(params.dataset.table)))
-    with pytest.raises(SignloomError, match=r"^dataset\.table: .* may not be read by you; ask its owner"):
+    monkeypatch.setattr(os, "access", deny(Path(getattr(params.dataset, key))))
+    with pytest.raises(SignloomError, match=rf"^dataset\.{key}: .* may not be read by you; ask its owner"):
         demand_inputs(Pipeline(params, []))
 
 
@@ -245,7 +248,7 @@ def test_parameters_that_cannot_be_read_are_one_line(root: Path, tmp_path: Path)
     (tmp_path / "params.yaml").symlink_to("/proc/self/mem")  # a file that even root cannot read
     (tmp_path / "Snakefile").symlink_to(root / "Snakefile")
     said = run(tmp_path, "snakemake", "-n", ok=False)
-    assert said.splitlines()[-1] == "error: parameters: .: Input/output error; check the disk"
+    assert said.splitlines()[-1] == "error: parameters: params.yaml: Input/output error; check the disk"
 
 
 def test_videos_are_not_standardised_by_signer(root: Path) -> None:

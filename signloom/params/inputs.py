@@ -22,6 +22,8 @@ def missing_inputs(params: Params) -> Iterator[str]:
     videos = Path(params.dataset.videos)
     if not videos.is_dir():
         yield f"dataset.videos: {videos} is not a folder; correct the parameter, or connect its disk"
+    elif not os.access(videos, os.R_OK | os.X_OK):
+        yield f"dataset.videos: {videos} may not be read by you; ask its owner for the right to read it"
     # files beside a model may be in the home folder; Snakemake takes no `~` for files of its own
     weights, encoder = (
         str(Path(path).expanduser()) for path in (params.clip_features.weights, params.text.encoder)
