@@ -122,16 +122,21 @@ def mark_of(path: str) -> list[int]:
 def demand_space(own: Path) -> None:
     """Raise SignloomError if the disk is full for temporary files, or for Snakemake's folder `own`."""
     folder = Path(os.environ.get("TMPDIR", "/tmp"))  # whatever else Python would find
-    if folder.exists() and shutil.disk_usage(folder).free < _LEAST_FREE:
+    if folder.exists() and _is_full(folder):
         raise SignloomError(
             f"{folder}: no space left on the disk for temporary files; "
             "free some, or set TMPDIR to a folder that has space"
         )
     place = own if own.exists() else own.absolute().parent
-    if shutil.disk_usage(place).free < _LEAST_FREE:
+    if _is_full(place):
         raise SignloomError(
             f"{place.absolute()}: no space left on the disk; free some and start again, finished work is kept"
         )
+
+
+def _is_full(folder: Path) -> bool:
+    usage = shutil.disk_usage(folder)
+    return usage.free < _LEAST_FREE and usage.total > 0  # some file systems do not say: all is 0
 
 
 def bring_to_now(paths: Iterable[str]) -> list[str]:

@@ -122,6 +122,8 @@ def test_a_full_disk_is_named_before_anything_is_written(
     )
     with pytest.raises(SignloomError, match=said):
         demand_space(own)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage(0, 0, 0))  # of a disk that does not say
+    demand_space(own)
 
 
 def test_products_of_a_time_ahead_get_the_time_of_now_and_other_files_are_named(
