@@ -283,6 +283,7 @@ def test_ctrl_c_ends_a_camera_like_its_last_frame(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("signloom.cli.predict.camera_frames", camera)
+    monkeypatch.setattr("signloom.cli.predict.FaceFinder", None)  # half a second, to look at no frame
     assert main(["predict", "--camera", "8", "--bundle", str(bundle), "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     found = json.loads(line)

@@ -6,6 +6,7 @@ import math
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def answer(args: argparse.Namespace) -> int:
     if args.eaf:
         refuse_others(args.eaf)  # before the long work
     engine = load_engine(args.bundle, int8=args.int8, top=args.top)
-    with only_errors(), bundle_tracker(engine) as tracker, FaceFinder() as faces:
+    finder = FaceFinder() if args.videos or args.stream else nullcontext()
+    with only_errors(), bundle_tracker(engine) as tracker, finder as faces:
         cut = bool(args.eaf or args.vtt or args.srt)
         if args.videos and not cut:
             return _answer_clips(args, engine, tracker, faces)
@@ -65,7 +67,9 @@ def answer(args: argparse.Namespace) -> int:
     return 0
 
 
-def _answer_clips(args: argparse.Namespace, engine: SignEngine, tracker: Tracker, faces: FaceFinder) -> int:
+def _answer_clips(
+    args: argparse.Namespace, engine: SignEngine, tracker: Tracker, faces: FaceFinder | None
+) -> int:
     videos = [video for given in args.videos for video in videos_in(given)]
     pictures = picture_paths(args.picture, videos) if args.picture else []
     failed = False
