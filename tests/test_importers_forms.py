@@ -291,6 +291,7 @@ times: {times}
         ("{unit: clock}", "00:01:02.500", "01:00:00,25", ["62.5", "3600.25"]),
         ("{unit: clock}", "01:02", "1:02.5", ["62", "62.5"]),
         ("{unit: ms}", "soon", "", ["soon", ""]),
+        ("{unit: ms}", "0", "1_500", ["0", "1_500"]),
     ],
 )
 def test_times_of_an_own_form_become_seconds(

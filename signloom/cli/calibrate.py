@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from signloom.dataset.forms.table_files import read_table
-from signloom.dataset.forms.texts import seconds_hint
+from signloom.dataset.forms.texts import no_underscore, seconds_hint
 from signloom.errors import SignloomError
 from signloom.evaluation.calibration import GATES
 from signloom.evaluation.outofset import IN_SET
@@ -195,7 +195,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _sentence_id(text: str, where: str) -> int:
     try:
-        number = -2 if "_" in text else int(text or "-1")  # Python reads 1_12 as 112
+        number = int(no_underscore(text) or "-1")
     except ValueError:
         number = -2
     if not -1 <= number <= _LARGEST_ID:
@@ -210,7 +210,7 @@ def read_seconds(text: str, column: str, where: str) -> float | None:
     if not text:
         return None
     try:
-        value = math.nan if "_" in text else float(text)
+        value = float(no_underscore(text))
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:

@@ -17,7 +17,7 @@ from signloom.dataset.clip_ids import clip_ids
 from signloom.dataset.clip_names import named_signers, refuse_copy_names
 from signloom.dataset.consent import allows, read_consent, read_until
 from signloom.dataset.forms.general import ANNOTATIONS
-from signloom.dataset.forms.texts import one_form, seconds_hint
+from signloom.dataset.forms.texts import no_underscore, one_form, seconds_hint
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.probe import skipped_pictures
 from signloom.dataset.probes import Probes
@@ -294,19 +294,12 @@ def _time(row: dict[str, Any], column: str) -> float:
     if row[column] == "":
         return math.nan
     try:
-        value = float(_no_underscore(row[column]))
+        value = float(no_underscore(row[column]))
     except ValueError:
         value = math.nan
     if not value >= 0 or math.isinf(value):
         raise Reject(BAD_ROW, f"{column} {row[column]!r} is not a time in seconds{seconds_hint(row[column])}")
     return value
-
-
-def _no_underscore(text: str) -> str:
-    """Return `text`; raises ValueError for `1_12`, which Python reads as 112."""
-    if "_" in text:
-        raise ValueError(text)
-    return text
 
 
 def _consent(row: dict[str, Any]) -> dict[str, str]:
@@ -323,7 +316,7 @@ def _consent(row: dict[str, Any]) -> dict[str, str]:
 def _sentence_id(row: dict[str, Any], signed: bool) -> int:
     """Return the sentence id; -1 means that nothing is signed in the clip."""
     try:
-        number = int(_no_underscore(row["sentence_id"]) or "-1")
+        number = int(no_underscore(row["sentence_id"]) or "-1")
     except ValueError:
         raise Reject(BAD_ROW, f"sentence_id {row['sentence_id']!r} is not a whole number") from None
     if signed and not 0 <= number < 2**31:

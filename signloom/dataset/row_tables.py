@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from signloom.dataset.forms.table_files import read_table
+from signloom.dataset.forms.texts import no_underscore
 from signloom.errors import SignloomError
 
 _MARK = ".csv#"
@@ -76,7 +77,7 @@ class RowTable:
         if not cell.strip():
             return float("nan")
         try:
-            value = float("nan" if "_" in cell else cell)  # Python reads 1_12 as 112
+            value = float(no_underscore(cell))
         except ValueError:
             value = float("nan")
         if not np.isfinite(value):

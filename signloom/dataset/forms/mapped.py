@@ -17,7 +17,14 @@ from signloom.dataset.forms.table_files import (
     read_table,
     read_text,
 )
-from signloom.dataset.forms.texts import id_numbers, one_form, seconds_text, sentence_ids, spelled
+from signloom.dataset.forms.texts import (
+    id_numbers,
+    no_underscore,
+    one_form,
+    seconds_text,
+    sentence_ids,
+    spelled,
+)
 from signloom.dataset.forms.video_files import on_disk
 from signloom.errors import SignloomError
 from signloom.gate import is_there
@@ -184,7 +191,7 @@ def _seconds(times: Times, text: str, record: dict[str, Any], name: str) -> str:
         hours, minutes, seconds = clock.groups(default="0")
         return seconds_text(3600 * int(hours) + 60 * int(minutes) + float(seconds.replace(",", ".")))
     try:
-        number = float(text)
+        number = float(no_underscore(text))
     except ValueError:
         return text
     if times.unit == "ms":

@@ -45,6 +45,13 @@ def seconds_text(seconds: float) -> str:
     return f"{round(seconds, 6):.12g}"
 
 
+def no_underscore(text: str) -> str:
+    """Return `text`; raises ValueError for `1_12`, which Python reads as 112."""
+    if "_" in text:
+        raise ValueError(text)
+    return text
+
+
 def seconds_hint(text: str) -> str:
     """Return how a number with a decimal comma, or a clock, is written in seconds; "" for another text."""
     if re.fullmatch(r"\d*,\d+", text):
