@@ -41,8 +41,8 @@ def answer(args: argparse.Namespace) -> int:
     if args.eaf:
         refuse_others(args.eaf)  # before the long work
     engine = load_engine(args.bundle, int8=args.int8, top=args.top)
-    finder = FaceFinder() if args.videos or args.stream else nullcontext()
-    with only_errors(), bundle_tracker(engine) as tracker, finder as faces:
+    finder = FaceFinder if args.videos or args.stream else nullcontext
+    with only_errors(), bundle_tracker(engine) as tracker, finder() as faces:
         cut = bool(args.eaf or args.vtt or args.srt)
         if args.videos and not cut:
             return _answer_clips(args, engine, tracker, faces)
