@@ -14,8 +14,9 @@ from typing import Any
 from engines.pipeline import Pipeline
 from signloom.disk import disk_error
 from signloom.errors import SignloomError
+from signloom.features.backbones.registry import misfits
 from signloom.files import file_sha256, write_text
-from signloom.params.inputs import missing_inputs
+from signloom.params.inputs import missing_inputs, reads_windows
 
 PRODUCTS = {"build", "metrics"}
 _INPUTS = Path(".snakemake/signloom_inputs.json")
@@ -67,11 +68,13 @@ def demand_no_prefix(renamed: Callable[[str], str]) -> None:
 
 
 def demand_inputs(flow: Pipeline) -> None:
-    """Raise SignloomError for a file that parameters name, that is read, and that is not there.
+    """Raise SignloomError for a file that is named and read and not there, and for what no network takes.
 
     Snakemake takes the products of an earlier build for given if their inputs are gone.
     """
     for said in missing_inputs(flow.params):
+        raise SignloomError(said)
+    for said in misfits(flow.params.clip_features) if reads_windows(flow.params) else ():
         raise SignloomError(said)
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -212,6 +212,31 @@ def test_the_home_folder_may_hold_a_model_but_no_file_that_snakemake_reads(
     dataset = params.dataset.model_copy(update={"table": "~/clips.csv"})
     with pytest.raises(SignloomError, match=r"dataset.table: ~/clips.csv .* whole path in place of ~"):
         demand_inputs(Pipeline(params.model_copy(update={"dataset": dataset}), []))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"backbone": "videomae", "weights": "random"}, "crop 80: videomae takes 224 only"),
+        ({"backbone": "s3d", "stack_size": 8}, "stack_size 8: s3d needs at least 14 frames"),
+        ({"backbone": "s3d", "mode": "dense"}, "mode dense: s3d cannot slide over a clip; use windowed"),
+        ({"mode": "dense", "stack_size": 20}, "stack_size 20: mode dense takes multiples of 8"),
+        ({"mode": "dense", "step_size": 3}, "step_size 3: mode dense takes multiples and divisors of 8"),
+        ({"backbone": "i3d_r50"}, "weights pretrained: i3d_r50: no digest of its public weights is known"),
+        ({"weights_sha256": "0" * 64}, "weights_sha256 0+: the package's weights of i3d have"),
+    ],
+)
+def test_what_a_video_network_does_not_take_is_said_before_the_first_job(
+    root: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], said: str
+) -> None:
+    monkeypatch.chdir(root)
+    tree = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
+    tree["clip_features"] |= given
+    with pytest.raises(SignloomError, match=rf"^clip_features\.{said}"):
+        demand_inputs(Pipeline.load(tree))
+    tree["gloss"]["variants"] = ["hybrid_pose"]  # reads no clip features
+    tree["tcn"]["input"] = "pose"
+    demand_inputs(Pipeline.load(tree))
 
 
 @pytest.mark.parametrize(

@@ -339,7 +339,7 @@ def test_a_network_that_cannot_slide_says_so() -> None:
     with pytest.raises(
         SignloomError, match=r"clip_features.mode dense: s3d cannot slide over a clip; use windowed"
     ):
-        Slider(still, section(ClipFeaturesParams, backbone="s3d"))
+        Slider(still, section(ClipFeaturesParams, backbone="s3d", mode="dense"))
 
 
 def test_a_shard_without_clips_is_a_valid_shard(tmp_path: Path) -> None:

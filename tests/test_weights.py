@@ -244,8 +244,8 @@ def test_a_local_file_must_be_the_one_that_its_digest_names(tmp_path: Path) -> N
         weights.find_weights(BACKBONES["i3d_r50"], str(path), None)
     with pytest.raises(SignloomError, match="not " + "0" * 64):
         weights.find_weights(I3D, str(path), "0" * 64)
-    with pytest.raises(SignloomError, match="expected 64 lowercase hex digits"):
-        weights.find_weights(I3D, str(path), digest[:8])
+    with pytest.raises(ValueError, match=r"should match pattern '\^\[0-9a-f\]\{64\}\$'"):
+        section(ClipFeaturesParams, weights=str(path), weights_sha256=digest[:8])
     assert weights.find_weights(I3D, str(path), digest).tensors()["a"].tolist() == [0, 0]
     with pytest.raises(SignloomError, match=r"nowhere\.pt: no such file"):
         weights.find_weights(I3D, str(tmp_path / "nowhere.pt"), digest)

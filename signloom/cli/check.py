@@ -16,7 +16,7 @@ from signloom.dataset.fitness import Facts, read_facts
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.split_choice import SPLITS, are_isolated
 from signloom.errors import SignloomError
-from signloom.features.backbones.registry import BACKBONES
+from signloom.features.backbones.registry import BACKBONES, misfits
 from signloom.features.pose.landmark_files import holds_landmarks
 from signloom.features.pose.layout import FEATURE_DIM, PARTS, RAW_DIM
 from signloom.features.pose.people import about_people
@@ -24,7 +24,7 @@ from signloom.features.pose.tracker import HolisticTracker
 from signloom.gate import FOLDER_FPS
 from signloom.native_stderr import only_errors
 from signloom.params.features import LandmarksParams
-from signloom.params.inputs import missing_inputs
+from signloom.params.inputs import missing_inputs, reads_windows
 from signloom.params.presets import load_presets
 from signloom.params.schema import Params
 from signloom.params.variants import VARIANTS
@@ -56,7 +56,8 @@ def check(presets: str) -> int:
     print(f"disk      {_size(needed)} for landmarks and features, {_size(free)} free", flush=True)
     if needed > free:
         findings.append(Finding(True, f"the disk has too little room below {build}; free {_size(needed)}"))
-    findings += [Finding(True, said) for said in missing_inputs(params)]
+    misfit = misfits(params.clip_features) if reads_windows(params) else ()
+    findings += [Finding(True, said) for said in (*missing_inputs(params), *misfit)]
     if not params.dataset.holds_features:
         print(f"time      {about_time(facts.clips, params)}", flush=True)
         line, looked = about_people(facts.clips, params, build / "landmarks")

@@ -15,7 +15,9 @@ class ClipFeaturesParams(Section):
         min_length=1,
         description="pretrained: the backbone's published weights; random: for tests; or the path of a file",
     )
-    weights_sha256: str | None = Field(description="SHA-256 of the weight file")
+    weights_sha256: str | None = Field(
+        pattern="^[0-9a-f]{64}$", description="SHA-256 of the weight file, 64 lowercase hex digits"
+    )
     mode: Literal["windowed", "dense"] = Field(
         description="windowed: compute every window from scratch; dense: slide the network over the clip",
     )

@@ -7,6 +7,8 @@ from pathlib import Path
 from signloom.params.schema import Params
 from signloom.params.variants import VARIANTS
 
+_NO_FILES = ("pretrained", "random")
+
 
 def missing_inputs(params: Params) -> Iterator[str]:
     """Yield a complaint for everything that parameters name, that is read, and that is not there.
@@ -34,7 +36,7 @@ def missing_inputs(params: Params) -> Iterator[str]:
         "dataset.review": [params.dataset.review],
         "dataset.variations": [params.dataset.variations],
         "report.recipes": params.report.recipes,
-        "clip_features.weights": [weights] if _reads_windows(params) else [],
+        "clip_features.weights": [weights] if reads_windows(params) and weights not in _NO_FILES else [],
         "text.encoder": [encoder] if own_encoder else [],
     }
     for key, paths in named.items():
@@ -52,11 +54,10 @@ def missing_inputs(params: Params) -> Iterator[str]:
                 yield f"{key}: {path} may not be read by you; ask its owner for the right to read it"
 
 
-def _reads_windows(params: Params) -> bool:
-    """Return whether a variant that is trained reads clip features with weights from a file."""
+def reads_windows(params: Params) -> bool:
+    """Return whether a variant that is trained reads clip features."""
     kinds = [VARIANTS[name].features(params.tcn.input) for name in params.gloss.variants]
-    trained = "gloss" in params.pipeline.families and any("clip" in kind for kind in kinds)
-    return trained and params.clip_features.weights not in ("pretrained", "random")
+    return "gloss" in params.pipeline.families and any("clip" in kind for kind in kinds)
 
 
 def _is_folder(encoder: str) -> bool:

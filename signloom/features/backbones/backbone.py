@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from signloom.errors import SignloomError
-from signloom.features.backbones.registry import BACKBONES, BackboneSpec
+from signloom.features.backbones.registry import BACKBONES, BackboneSpec, misfits
 from signloom.features.backbones.video_networks import build, fill
 from signloom.features.backbones.weights import find_weights
 from signloom.params.clips import ClipFeaturesParams
@@ -86,11 +86,8 @@ def load_backbone(params: ClipFeaturesParams, device: torch.device | None = None
     accept `params.crop` or `params.stack_size`.
     """
     spec = BACKBONES[params.backbone]
-    if spec.fixed_crop and params.crop != spec.crop:
-        raise SignloomError(f"clip_features.crop {params.crop}: {spec.name} takes {spec.crop} only")
-    if params.stack_size < spec.min_frames:
-        given = f"clip_features.stack_size {params.stack_size}"
-        raise SignloomError(f"{given}: {spec.name} needs at least {spec.min_frames} frames")
+    for said in misfits(params):
+        raise SignloomError(said)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = build(spec.name, params.seed)
     found = find_weights(spec, params.weights, params.weights_sha256)

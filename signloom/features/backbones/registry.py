@@ -1,9 +1,12 @@
 """The backbones of registry.yaml: their features, their expected input and the source of their weights."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 from pydantic.dataclasses import dataclass
+
+from signloom.params.clips import ClipFeaturesParams
 
 Triple = tuple[float, float, float]
 
@@ -52,3 +55,41 @@ BACKBONES: dict[str, BackboneSpec] = {
     name: BackboneSpec(name=name, **entry)
     for name, entry in yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8")).items()
 }
+
+
+def misfits(params: ClipFeaturesParams) -> Iterator[str]:
+    """Yield what is wrong, beginning with the key, for every value that the network of `params` refuses."""
+    spec, stack, step = BACKBONES[params.backbone], params.stack_size, params.step_size
+    if spec.fixed_crop and params.crop != spec.crop:
+        yield f"clip_features.crop {params.crop}: {spec.name} takes {spec.crop} only"
+    if stack < spec.min_frames:
+        yield f"clip_features.stack_size {stack}: {spec.name} needs at least {spec.min_frames} frames"
+    if params.mode == "dense":
+        stride = spec.stride
+        if stride is None:
+            yield f"clip_features.mode dense: {spec.name} cannot slide over a clip; use windowed"
+        elif stack % stride:
+            yield f"clip_features.stack_size {stack}: mode dense takes multiples of {stride}"
+        elif step % stride and stride % step:
+            yield f"clip_features.step_size {step}: mode dense takes multiples and divisors of {stride}"
+    if said := wrong_digest(spec, params.weights, params.weights_sha256):
+        yield said
+
+
+def wrong_digest(spec: BackboneSpec, weights: str, sha256: str | None) -> str:
+    """Return what is wrong with the digest `sha256` of published weights, or "" for nothing."""
+    source = spec.weights
+    if weights != "pretrained":
+        return ""
+    if source.package and sha256 not in (None, source.sha256):
+        return (
+            f"clip_features.weights_sha256 {sha256}: the package's weights of {spec.name} have "
+            f"{source.sha256}; remove it, or name a file in clip_features.weights"
+        )
+    if not (sha256 or source.sha256):
+        return (
+            f"clip_features.weights {weights}: {spec.name}: no digest of its public weights is known. "
+            f"Fetch {source.url}, then set clip_features.weights to the file and "
+            "clip_features.weights_sha256 to its sha256"
+        )
+    return ""

@@ -1,7 +1,6 @@
 """Find a backbone's weights: in an installed package, the user's cache, a download or a local file."""
 
 import os
-import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +12,7 @@ from safetensors import SafetensorError
 
 from signloom.errors import SignloomError
 from signloom.features.backbones.download import download
-from signloom.features.backbones.registry import BackboneSpec
+from signloom.features.backbones.registry import BackboneSpec, wrong_digest
 from signloom.files import atomic, file_sha256
 
 if TYPE_CHECKING:
@@ -52,24 +51,14 @@ def find_weights(spec: BackboneSpec, weights: str, sha256: str | None) -> Weight
     """
     if weights == "random":
         return Weights("random", "", dict)
-    if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
-        raise SignloomError(f"clip_features.weights_sha256 {sha256!r}: expected 64 lowercase hex digits")
+    if said := wrong_digest(spec, weights, sha256):
+        raise SignloomError(said)
     if weights != "pretrained":
         return _local(spec, Path(weights).expanduser(), sha256)
     if spec.weights.package:
-        if sha256 not in (None, spec.weights.sha256):
-            raise SignloomError(
-                f"clip_features.weights_sha256 {sha256}: the package's weights of {spec.name} have "
-                f"{spec.weights.sha256}; remove it, or name a file in clip_features.weights"
-            )
         return Weights("pretrained", spec.weights.sha256, partial(_from_package, spec))
     expected = sha256 or spec.weights.sha256
     path = cache_folder() / spec.weights.file
-    if not expected:
-        raise SignloomError(
-            f"{spec.name}: no digest of its public weights is known. Fetch {spec.weights.url}, then set "
-            "clip_features.weights to the file and clip_features.weights_sha256 to its sha256"
-        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

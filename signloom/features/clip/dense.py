@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from signloom.errors import SignloomError
 from signloom.features.backbones.backbone import Backbone, to_tensor
 from signloom.features.backbones.i3d import InceptionI3d
+from signloom.features.backbones.registry import misfits
 from signloom.features.backbones.video_networks import I3d
 from signloom.params.clips import ClipFeaturesParams
 
@@ -68,7 +69,8 @@ class Slider:
 
     def __init__(self, backbone: Backbone, params: ClipFeaturesParams) -> None:
         """Prepare `backbone`; raises SignloomError, naming the key, if it cannot slide with `params`."""
-        check_dense(params, backbone.spec.stride)
+        for said in misfits(params):
+            raise SignloomError(said)
         stack, step = params.stack_size, params.step_size
         self._stride = backbone.spec.stride or 1
         self._hop = min(step, self._stride)
@@ -124,19 +126,3 @@ class Slider:
 
     def _run(self, frames: list[Picture]) -> NDArray[np.float32]:
         return self._network.positions(to_tensor([frames], self._network.device))[0].numpy()
-
-
-def check_dense(params: ClipFeaturesParams, stride: int | None) -> None:
-    """Raise SignloomError, naming the key, if a network with `stride` cannot slide with `params`."""
-    if stride is None:
-        raise SignloomError(
-            f"clip_features.mode dense: {params.backbone} cannot slide over a clip; use windowed"
-        )
-    if params.stack_size % stride:
-        raise SignloomError(
-            f"clip_features.stack_size {params.stack_size}: mode dense takes multiples of {stride}"
-        )
-    if params.step_size % stride and stride % params.step_size:
-        raise SignloomError(
-            f"clip_features.step_size {params.step_size}: mode dense takes multiples and divisors of {stride}"
-        )
