@@ -251,10 +251,13 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--preset", metavar="NAME")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--stages", action="store_true", help="check the stages alone, not the plots")
     args = parser.parse_args(argv)
     path, text = target(Path(), args.preset), render(Path(), args.preset)
     old = path.read_text("utf-8") if path.exists() else ""
     if args.check:
+        if args.stages:
+            old, text = (whole.partition("\nplots:\n")[0] for whole in (old, text))
         diff = difflib.unified_diff(old.splitlines(True), text.splitlines(True), str(path), "the rules")
         sys.stdout.writelines(diff)
         return int(old != text)

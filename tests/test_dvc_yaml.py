@@ -44,6 +44,25 @@ def test_an_old_dvc_yaml_is_said_by_the_stages_that_run_when_it_gets_old(
     assert dvc_stage.main(["text", "build/text/tokenizer.json"]) == 0
 
 
+def test_a_build_of_everything_stops_where_a_parameter_gives_other_stages(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(checkout)
+    monkeypatch.setattr(dvc_stage, "asks_for_all", lambda words, file: True)
+    monkeypatch.setattr(dvc_stage, "_build_or_say", lambda *given: 0)
+    with_shards(checkout, 1)
+    code_digests.refresh(None)
+    text = ["text", "build/text/tokenizer.json"]
+    change_params(checkout, {"runs": {"more_seeds": [43]}, "sign2text": {"lr": 0.002}})
+    assert dvc_stage.main(text) == 0
+    # neither sources nor manifest would run again for these
+    for changed in ({"gloss": {"variants": ["hybrid_pose"]}}, {"pipeline": {"families": ["gloss"]}}):
+        change_params(checkout, changed)
+        assert dvc_stage.main(text) == 2
+        assert "dvc.yaml is not what the rules give now; run make dvc" in capsys.readouterr().err
+        (checkout / "dvc.yaml").write_text(dvc_yaml.render(checkout), "utf-8")
+
+
 def test_a_preset_and_a_list_of_withdrawn_clips_are_dependencies(checkout: Path) -> None:
     preset = checkout / "config/presets/own.yaml"
     preset.unlink(missing_ok=True)
