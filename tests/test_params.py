@@ -336,6 +336,9 @@ def test_a_stage_takes_parameters_as_a_file_or_as_json(root: Path, tmp_path: Pat
         ("augment:\n  noise: .inf", r"mine\.yaml:2: augment\.noise: expected a finite number, found inf"),
         ("dataset:\n  table: data/{x}/t.csv", r"mine\.yaml:2: dataset\.table: data/\{x\}/t\.csv has a brace"),
         ("dataset:\n  videos: data/{x}", r"mine\.yaml:2: dataset\.videos: data/\{x\} has a brace"),
+        ("gloss_positions:\n  shift: 0.1", r"mine\.yaml:2: gloss_positions\.shift: only for feature rows"),
+        ("hybrid:\n  ctc_weight: 1.0", r"mine\.yaml:2: hybrid\.ctc_weight: .* less than 1"),
+        ("hybrid:\n  ctc_weight: 0", r"mine\.yaml:2: hybrid\.ctc_weight: .* greater than 0"),
         ("sign2text:\n  batch_size: 100000000000", r"mine\.yaml:2: sign2text\.batch_size: .* 10,000,000"),
     ],
 )  # fmt: skip

@@ -49,7 +49,12 @@ class HybridParams(Section):
     heads: int = Field(ge=1)
     feedforward: int = Field(ge=8)
     decoder_layers: int = Field(ge=1)
-    ctc_weight: float = Field(ge=0, le=1, description="weight of the CTC loss; cross-entropy gets the rest")
+    ctc_weight: float = Field(
+        gt=0,
+        lt=1,
+        description="weight of the CTC loss; cross-entropy gets the rest. Both are needed: attention chooses "
+        "the best epoch, and CTC finds the times of glosses",
+    )
     label_smoothing: float = Field(ge=0, lt=1)
     token_dropout: float = Field(
         ge=0, lt=1, description="share of the decoder's input glosses that become <unk> in training"

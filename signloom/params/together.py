@@ -21,6 +21,7 @@ def complaints(params: Params) -> Iterator[str]:
     yield from _contrasts(params)
     yield from _splits(params)
     yield from _copies(params)
+    yield from _pairs(params)
     clip = params.clip_features
     if clip.crop > clip.resize:
         yield (
@@ -33,6 +34,18 @@ def _copies(params: Params) -> Iterator[str]:
     needing = [name for name in params.gloss.variants if VARIANTS[name].copies]
     if "gloss" in params.pipeline.families and needing and not params.frames.copies:
         yield f"frames.copies: {needing[0]} of gloss.variants trains on copies; expected 1 or more"
+
+
+def _pairs(params: Params) -> Iterator[str]:
+    """Yield a complaint for an augmentation of pairs of x and y where the columns are those of landmarks."""
+    changed = [key for key, value in params.gloss_positions if value and key != "offset_columns"]
+    alone = any(VARIANTS[name].features(params.tcn.input) == {"pose"} for name in params.gloss.variants)
+    trained = "gloss" in params.pipeline.families and alone
+    if trained and changed and not params.dataset.holds_features:
+        yield (
+            f"gloss_positions.{changed[0]}: only for feature rows, but the clips are videos or landmarks, "
+            "which gloss_pose_augment is for; expected 0"
+        )
 
 
 def _numbers(tree: Any, key: str = "") -> Iterator[str]:
