@@ -241,13 +241,17 @@ def test_mixing_every_clip_still_trains(corpus: Inputs, tmp_path: Path) -> None:
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
 
 
-def test_a_single_training_clip_still_trains(corpus: Inputs, tmp_path: Path) -> None:
+def test_a_single_training_clip_still_trains(
+    corpus: Inputs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     splits = pd.read_csv(corpus["splits"][0])
     pd.concat([splits[splits["split"] == "train"].iloc[:1], splits[splits["split"] == "val"]]).to_csv(
         tmp_path / "splits.csv", index=False
     )
     given = corpus | {"splits": [tmp_path / "splits.csv"]}
-    assert run(given, tmp_path, gloss_augment={"mixup_p": 1.0, "cutmix_p": 0.0}) == 0
+    short = {"epochs": 2, "warmup_epochs": 2}
+    assert run(given, tmp_path, gloss_augment={"mixup_p": 1.0, "cutmix_p": 0.0}, train_gloss=short) == 0
+    assert "never reaches hybrid.lr" in capsys.readouterr().err
     model = checkpoints.load(tmp_path / "latest.pth")["model"]
     assert all(torch.isfinite(tensor).all() for tensor in model.values())
 

@@ -46,12 +46,12 @@ class Optimiser:
         self.scaler.load_state_dict(state["scaler"])
 
 
-def warn_of_warmup(section: str, warmup: float, epochs: int) -> None:
-    """Warn of a training that ends before the learning rate has reached its value."""
+def warn_of_warmup(section: str, warmup: float, epochs: int, lr: str) -> None:
+    """Warn of a training that ends before the learning rate has reached the value of the parameter `lr`."""
     if warmup >= epochs:
         print(
             f"warning: {section}.warmup_epochs: {warmup:g} is not below {section}.epochs {epochs}, so the "
-            f"learning rate never reaches {section}.lr",
+            f"learning rate never reaches {lr}",
             file=sys.stderr,
         )
 

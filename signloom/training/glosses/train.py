@@ -83,7 +83,7 @@ def train(files: GlossFiles, trained: TrainedFiles, params: GlossTraining, scrat
 def _train(files: GlossFiles, trained: TrainedFiles, params: GlossTraining, scratch: Path) -> None:
     run, p, shape, recompose = params.run, params.train_gloss, params.shape, params.gloss_recompose
     warn_if_emulated("train_gloss.precision", p.precision, "product")
-    warn_of_warmup("train_gloss", p.warmup_epochs, p.epochs)
+    warn_of_warmup("train_gloss", p.warmup_epochs, p.epochs, f"{run.row.section}.lr")
     corpus = GlossCorpus.load(files, run, params.kind, p, timed=recompose.used)
     batches = TrainingGlosses(
         corpus.train, corpus.rows, run.seed, p.batch_size, params.gloss_augment, params.gloss_pose_augment,

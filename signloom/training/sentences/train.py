@@ -72,7 +72,7 @@ def _train(files: SentenceFiles, trained: TrainedFiles, params: SentenceTraining
     warn_if_emulated("sign2text.precision", p.precision, "product")
     corpus = Corpus.load(files, text.max_tokens, device, reads_glosses(p))
     warn_of_lengths(corpus, p.seq_len)
-    warn_of_warmup("sign2text", p.warmup_epochs, p.epochs)
+    warn_of_warmup("sign2text", p.warmup_epochs, p.epochs, "sign2text.lr")
     frozen = read_text_embeddings(files.embeddings, len(corpus.texts.texts)).to(device)
     geometry = Geometry(corpus.std.cpu().numpy(), params.positions.layout)
     warn_of_layout("augment", len(corpus.std), params.augment, geometry)
