@@ -14,10 +14,12 @@ import pandas as pd
 
 from engines.import_closure import code_of
 from engines.pipeline import Pipeline
+from signloom.dataset.consent import allows, read_consent
 from signloom.dataset.hashes import HashCache
 from signloom.dataset.importers import annotation_files, searched_folders
 from signloom.dataset.manifest import shard_digests
 from signloom.dataset.sources import Table, sources_digest
+from signloom.dataset.splits import known_splits
 from signloom.dataset.withdrawn import list_beside, lists_of
 from signloom.errors import SignloomError
 from signloom.files import hash_files, write_json
@@ -49,7 +51,7 @@ class Digests(NamedTuple):
         except SignloomError:
             return cls("", {})
         clips = _clips(table, flow.params.shards.count)
-        found = cls(_rows(table), clips, wrong_folds(table.rows, flow.params))
+        found = cls(_rows(table), clips, wrong_folds(table.with_content(), flow.params))
         files = sorted({str(path) for path in table.paths} | {str(path) for path in table.sources.tables})
         state = _state(flow, files)
         # somebody may have saved the table or a video since it was read
@@ -63,13 +65,42 @@ class Digests(NamedTuple):
 def wrong_folds(rows: pd.DataFrame, params: Params) -> str:
     """Return why the table cannot have the folds of the runs, as far as its rows alone show it, or "".
 
-    Stage `splits`, which would say it too, comes after hours of landmarks.
+    `rows` needs `signer_id, split, consent, content`; a row without content has no file. Stage `splits`,
+    which would say it too, comes after hours of landmarks.
     """
-    runs, signers = params.runs, {str(name).strip() for name in rows["signer_id"]} - {""}
-    unknown = [name for name in runs.folds if name not in signers] if runs.fold_by == "signer" else []
-    if not unknown:
-        return ""
-    return f"runs.folds: no clip of the table has the signer {unknown[0]!r}; expected {sorted(signers)}"
+    runs, folds = params.runs, params.runs.folds
+    signers = _signers(rows)
+    # what a review sets aside is not known yet
+    there = rows[(rows["content"] != "") & rows["consent"].map(_trains) & (params.dataset.review is None)]
+    if folds and runs.fold_by == "signer":
+        for name in folds:
+            if name not in signers:
+                return f"runs.folds: no clip of the table has the signer {name!r}; expected {sorted(signers)}"
+        if left := sorted(_signers(there) - {*folds}):
+            return (
+                f"runs.folds: signer {left[0]!r} has clips and is not named; expected {sorted(signers)}, all "
+                "signers of the table"
+            )
+    if folds and runs.fold_by == "clip" and (own := int((known_splits(there) == "val").sum())):
+        return (
+            f"runs.fold_by: clip, but the table has {own} val clips of its own; set runs.folds to [], or "
+            "take them out of the table"
+        )
+    if runs.fold_by in ("clip", "part") and len(folds) > len(rows):
+        return f"runs.folds: {len(folds)} folds of {len(rows)} clips; name at most {len(rows)}"
+    return ""
+
+
+def _trains(consent: str) -> bool:
+    """Return whether a clip with this cell is trained on; stage `manifest` rejects what is no consent."""
+    try:
+        return allows(read_consent(consent), "train")
+    except ValueError:
+        return False
+
+
+def _signers(rows: pd.DataFrame) -> set[str]:
+    return {str(name).strip() for name in rows["signer_id"]} - {""}
 
 
 def _rows(table: Table) -> str:

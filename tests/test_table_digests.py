@@ -187,15 +187,33 @@ def test_what_is_saved_while_the_table_is_read_is_read_the_next_time(
     assert Digests.of(pipeline()) != before
 
 
-def test_a_fold_of_a_signer_whom_the_table_lacks_is_said(root: Path) -> None:
+def test_folds_that_the_table_cannot_have_are_said(root: Path) -> None:
     params = load_params(root / "params.yaml")
 
     def said(folds: list[str], by: str = "signer") -> str:
         runs = params.runs.model_copy(update={"fold_by": by, "folds": folds})
         return wrong_folds(rows, params.model_copy(update={"runs": runs}))
 
-    rows = pd.DataFrame({"signer_id": ["an", "bo ", ""]})
+    def table(**columns: list[str]) -> pd.DataFrame:
+        same = {"signer_id": ["an", "bo ", ""], "split": ["train", "train", "test"], "consent": [""] * 3}
+        return pd.DataFrame({**same, "content": ["1", "2", "3"], **columns})
+
+    rows = table()
     assert said(["an", "bo", "zz"]) == (
         "runs.folds: no clip of the table has the signer 'zz'; expected ['an', 'bo']"
     )
     assert said(["bo", "an"]) == said([]) == said(["0", "1"], "clip") == ""
+    assert said(["an"]) == (
+        "runs.folds: signer 'bo' has clips and is not named; expected ['an', 'bo'], all signers of the table"
+    )
+    for kind in ("clip", "part"):
+        assert said(["0", "1", "2", "3"], kind) == "runs.folds: 4 folds of 3 clips; name at most 3"
+    rows = table(split=["train", "Dev", "test"])
+    assert said(["0", "1"], "clip").startswith(
+        "runs.fold_by: clip, but the table has 1 val clips of its own; "
+    )
+    assert said(["0", "1"], "part") == ""
+    # clips without a file, or that may not be trained on, are no clips of a fold
+    for gone in ({"content": ["1", "", "3"]}, {"consent": ["", "answer", ""]}, {"consent": ["", "?", ""]}):
+        rows = table(split=["train", "val", "test"], **gone)
+        assert said(["an"]) == said(["0", "1"], "clip") == ""

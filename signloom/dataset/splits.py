@@ -143,8 +143,13 @@ def count_splits(splits: pd.DataFrame, clips: pd.DataFrame) -> dict[str, Any]:
     return counts
 
 
+def known_splits(clips: pd.DataFrame) -> pd.Series:
+    """Return the column `split` with the names that other corpora give to splits replaced by Signloom's."""
+    return clips["split"].fillna("").str.strip().str.lower().replace(_OTHER_NAMES)
+
+
 def _predefined(clips: pd.DataFrame) -> Names:
-    split = clips["split"].fillna("").str.strip().str.lower().replace(_OTHER_NAMES)
+    split = known_splits(clips)
     unknown = clips[~split.isin(_SPLITS)]
     if len(unknown):
         first = unknown.iloc[0]
