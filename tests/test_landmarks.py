@@ -109,6 +109,19 @@ def test_a_row_holds_what_mediapipe_said_of_every_part(frames: list[Frame]) -> N
     assert rows.dtype == np.float32 and rows.shape == (12, 1662)
 
 
+def test_a_model_that_mediapipe_comes_without_is_not_fetched_and_named(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = next((root / "data/demo/videos").rglob("*.mp4"))
+    argv = arguments(write_list(tmp_path / "0.csv", [("a", video, None, None)]), tmp_path)
+    given = {"engine": "mediapipe", "model_complexity": 2}
+    argv[argv.index("--params") + 1] = params_json({"landmarks": given, "dataset": {}})
+    assert landmarks.main(argv) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("error: landmarks.model_complexity 2: MediaPipe comes without its model; set it")
+    assert said.endswith("modules/pose_landmark/pose_landmark_heavy.tflite")
+
+
 def test_an_empty_picture_has_no_part(tracker: HolisticTracker) -> None:
     tracker.restart()
     assert np.isnan(tracker.landmarks(np.full((120, 160, 3), 128, np.uint8))).all()

@@ -23,6 +23,7 @@ from signloom.dataset.landmark_sources import UNSET, Settings
 from signloom.errors import ProcessDied
 from signloom.features.partial_shard import ClipTask
 from signloom.features.pose.landmark_files import holds_landmarks, read_landmarks
+from signloom.features.pose.mediapipe_graph import demand_model
 from signloom.features.pose.tracker import HolisticTracker
 from signloom.files import atomic, write_text
 from signloom.params.features import LandmarksParams
@@ -43,8 +44,8 @@ def track_clips(
 ) -> None:
     """Track every clip of `tasks` that has no journal yet, in at most `workers` processes.
 
-    `ready` is what landmark files do not say. Raises SignloomError if it lacks what they need, and
-    ProcessDied if a worker dies.
+    `ready` is what landmark files do not say. Raises SignloomError if it lacks what they need or a model
+    is missing, and ProcessDied if a worker dies.
     """
     todo = [task for task in tasks if not task.journal.exists()]
     if not todo:
@@ -57,6 +58,7 @@ def track_clips(
     todo = [task for task in todo if not holds_landmarks(task.video)]
     if not todo:
         return
+    demand_model(params)
     # the largest files first, so that the workers finish at about the same time
     todo.sort(key=_bytes, reverse=True)
     started = time.monotonic()

@@ -1,20 +1,42 @@
 """Track landmarks in pictures with MediaPipe's own graph."""
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from signloom.errors import SignloomError
 from signloom.features.pose.layout import RAW_DIM, RAW_PARTS
 from signloom.features.pose.mediapipe_start import mediapipe_start
 from signloom.params.features import LandmarksParams
+
+_MODELS = {0: "pose_landmark_lite.tflite", 2: "pose_landmark_heavy.tflite"}  # those that the wheel lacks
+
+
+def demand_model(params: LandmarksParams) -> None:
+    """Raise SignloomError if the model that `params` name is not there.
+
+    MediaPipe would fetch it unchecked, and several processes at once into the same file.
+    """
+    spec = find_spec("mediapipe")
+    if params.engine != "mediapipe" or params.model_complexity not in _MODELS or not spec or not spec.origin:
+        return
+    model = Path(spec.origin).parent / "modules/pose_landmark" / _MODELS[params.model_complexity]
+    if not model.exists():
+        raise SignloomError(
+            f"landmarks.model_complexity {params.model_complexity}: MediaPipe comes without its model; "
+            f"set it to 1, or put the model there as {model}"
+        )
 
 
 class MediaPipeGraph:
     """One MediaPipe graph in tracking mode, with the interface of `tracker.HolisticTracker`."""
 
     def __init__(self, params: LandmarksParams) -> None:
-        """Build the graph; MediaPipe's wheel contains the models."""
+        """Build the graph; raises SignloomError if its model is not there."""
+        demand_model(params)
         with mediapipe_start():
             # a slow import, so only a process that tracks should do it
             from mediapipe.python.solutions.holistic import Holistic
