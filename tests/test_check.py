@@ -288,9 +288,15 @@ def test_check_lays_presets_over_each_other_and_names_an_unknown_one(new_project
     write(new_project / "config/presets", clips__yaml="splits: {mode: clip}\n")
     assert said("check", "mine")[0] == 1
     assert said("check", "mine,clips")[0] == 0
+    network = "{pipeline: {families: [gloss]}, clip_features: {backbone: videomae, weights: random}}\n"
+    write(new_project / "config/presets", network__yaml=network)
+    code, out, _ = said("check", "mine,clips,network")
+    assert code == 1 and "must be mended: clip_features.crop 80: videomae takes 224 only" in out
     code, _, err = said("check", "other")
     assert code == 2
-    assert err.startswith("error: config/presets/other.yaml does not exist; expected one of clips, mine")
+    assert err.startswith(
+        "error: config/presets/other.yaml does not exist; expected one of clips, mine, network"
+    )
     assert "does not exist; did you mean mine? expected one of" in said("check", "minee")[2]
 
 
