@@ -26,7 +26,7 @@ from engines.machine import emulation_warnings, gpus_per_job
 from engines.origins import Origins
 from engines.pipeline import Pipeline
 from engines.restored import follow, forget_lost, is_read_only
-from engines.scheduling import sleep_between_jobs
+from engines.scheduling import memory, sleep_between_jobs
 from signloom.disk import disk_error
 from signloom.errors import PARAMS_FILE, SignloomError
 from signloom.params.load import read_yaml

@@ -1,8 +1,18 @@
-"""Let Snakemake's scheduler sleep until a job ends."""
+"""How Snakemake plans jobs: the memory that they ask for, and sleep until one ends."""
+
+from collections.abc import Callable
 
 from snakemake.settings.types import MaxJobsPerTimespan
 
 _DEFAULT = (100, 1)  # jobs, seconds: the limit of every call that names none
+
+
+def memory(mb: int, per_thread: int = 0) -> Callable[..., int]:
+    """Return `mem_mb` of a rule, in MiB; each further try of a job asks for as much more.
+
+    A cluster ends a job that takes more than it asked for, and would end it again.
+    """
+    return lambda wildcards, threads, attempt: (mb + per_thread * threads) * attempt
 
 
 def sleep_between_jobs() -> None:

@@ -18,7 +18,7 @@ rule clip_features:
     # one thread, because sums depend on the number of threads; shards run in parallel instead
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=480,
         gpu=gpus,
     params:
@@ -57,7 +57,7 @@ if flow.reading("copies"):
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=3000,
+            mem_mb=memory(3000),
             runtime=480,
             gpu=gpus,
         params:
@@ -88,7 +88,7 @@ rule stats_clip:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=60,
     params:
         code=digest_of("stats_clip"),

@@ -14,7 +14,7 @@ rule sources:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=60,
     params:
         code=digest_of("sources"),
@@ -48,7 +48,7 @@ rule manifest:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=60,
     params:
         code=digest_of("manifest"),
@@ -82,7 +82,7 @@ rule metadata:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=20,
     params:
         code=digest_of("metadata"),
@@ -112,7 +112,7 @@ rule splits:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=20,
     params:
         code=digest_of("splits"),

@@ -59,7 +59,7 @@ rule report:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         code=digest_of("report"),

@@ -29,7 +29,7 @@ rule train_gloss:
         "../environment.yml"
     threads: flow.params.train_gloss.threads
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=720,
         gpu=gpus,
     params:
@@ -70,7 +70,7 @@ rule evaluate_gloss:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=120,
         gpu=gpus,
     params:
@@ -104,7 +104,7 @@ rule align:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
     params:
         code=digest_of("align"),
@@ -142,7 +142,7 @@ rule spot:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
     params:
         code=digest_of("spot"),
@@ -182,7 +182,7 @@ rule ablation:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=30,
     params:
         code=digest_of("ablation"),

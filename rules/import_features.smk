@@ -20,7 +20,7 @@ if flow.params.positions.normalise_by == "signer":
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
             runtime=60,
         params:
             code=digest_of("signer_stats"),
@@ -55,7 +55,7 @@ rule pose_features:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=60,
     params:
         code=digest_of("import_features"),

@@ -26,7 +26,7 @@ rule calibrate:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=120,
         gpu=gpus,
     params:
@@ -104,7 +104,7 @@ rule export:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=60,
     params:
         code=digest_of("export"),
@@ -142,7 +142,7 @@ rule evaluate_inference:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=60,
     params:
         code=digest_of("evaluate_inference"),

@@ -19,7 +19,7 @@ rule landmarks:
     # one tracker per available core; each needs 400-470 MB
     threads: 8
     resources:
-        mem_mb=lambda wildcards, threads: 800 + 500 * threads,
+        mem_mb=memory(800, 500),
         runtime=240,
     params:
         code=digest_of("landmarks"),
@@ -53,7 +53,7 @@ rule pose_features:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=60,
     params:
         code=digest_of("pose_features"),

@@ -18,7 +18,7 @@ rule stats_pose:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=60,
     params:
         code=digest_of("stats_pose"),
@@ -54,7 +54,7 @@ rule text:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=60,
         gpu=gpus,
     params:

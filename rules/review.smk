@@ -36,7 +36,7 @@ rule review:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=120,
     params:
         code=digest_of("review"),

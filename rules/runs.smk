@@ -23,7 +23,7 @@ rule runs:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=30,
     params:
         code=digest_of("runs"),

@@ -120,7 +120,7 @@ rule side_by_side:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=30,
     params:
         code=digest_of("side_by_side"),

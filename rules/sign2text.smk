@@ -31,7 +31,7 @@ rule train_sign2text:
         "../environment.yml"
     threads: flow.params.sign2text.threads
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=720,
         gpu=gpus,
     params:
@@ -69,7 +69,7 @@ rule embed:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=120,
         gpu=gpus,
     params:
@@ -101,7 +101,7 @@ rule prototypes:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=20,
     params:
         code=digest_of("prototypes"),
@@ -145,7 +145,7 @@ rule evaluate_sign2text:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=120,
         gpu=gpus,
     params:
@@ -186,7 +186,7 @@ rule evaluate_retrieval:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=120,
         gpu=gpus,
     params:

@@ -28,7 +28,7 @@ rule gloss_together:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=120,
         gpu=gpus,
     params:

@@ -57,6 +57,17 @@ def test_every_rule_declares_what_a_cluster_and_the_report_need(root: Path) -> N
             assert all(Path(str(output)).suffix for output in rule.output), "a folder of unknown contents"
 
 
+def test_a_job_that_a_cluster_tries_again_asks_for_more_memory(root: Path) -> None:
+    with workflow(root, dag=True) as flow:
+        jobs = {job.rule.name: job for job in flow.dag.jobs if job.rule.shellcmd}
+        first = {name: job.resources.mem_mb for name, job in jobs.items()}
+        for job in jobs.values():
+            job.attempt = 2
+        assert {name: job.resources.mem_mb for name, job in jobs.items()} == {
+            name: 2 * asked for name, asked in first.items()
+        }
+
+
 def test_a_build_ends_with_its_page_and_the_command_that_asks_its_model(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
