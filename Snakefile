@@ -22,7 +22,7 @@ from engines.build_folder import (
 from engines.given import GATES, Given, stages_of
 from engines.import_closure import WORKFLOW, digest_of, in_workflow
 from engines.import_closure import local_code_of as code_of
-from engines.machine import emulation_warnings, gpus_per_job
+from engines.machine import demand_cluster, emulation_warnings, gpus_per_job
 from engines.origins import Origins
 from engines.pipeline import Pipeline
 from engines.restored import follow, forget_lost, is_read_only
@@ -67,8 +67,7 @@ try:
         follow(",".join(flow.presets), origins.sources)
 except (SignloomError, OSError) as error:
     sys.exit(f"error: {disk_error(error, 'project', Path()) or error}")
-# a job of a cluster has its GPU already, and asks nobody
-gpus = gpus_per_job() if workflow.local_exec else 0
+gpus = gpus_per_job()
 
 # DVC's stages that compare runs depend on these folders, which git keeps only with a file in them
 if not flow.preset:
@@ -156,6 +155,8 @@ if flow.reading("clip"):
 onstart:
     if workflow.is_main_process:
         try:
+            if workflow.executor_plugin.name == "slurm":
+                demand_cluster()
             hold(workflow.persistence.all_inputfiles(), workflow.persistence.all_outputfiles())
         except SignloomError as error:
             sys.exit(f"error: {error}")

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from signloom.errors import SignloomError
 from signloom.params.schema import Params
 
 # sections with a parameter `precision`, with their main work and the rules that read them
@@ -22,13 +23,29 @@ def gpus_per_job() -> int:
     return int(Path("/dev/nvidiactl").exists() or cluster_has_gpus())
 
 
-@cache
 def cluster_has_gpus() -> bool:
     """Return whether a node of a SLURM cluster has a GPU; without one, SLURM refuses `--gpus=1`."""
+    listed = _sinfo()
+    return listed is not None and "gpu" in listed.stdout
+
+
+def demand_cluster() -> None:
+    """Raise SignloomError if SLURM does not say what its nodes have: no job would ask for a GPU."""
+    listed = _sinfo()
+    if listed is not None and listed.returncode:
+        said = " ".join(listed.stderr.split())
+        raise SignloomError(
+            f"sinfo failed ({said}), so nobody knows whether the cluster has GPUs; "
+            "start again when `sinfo` answers"
+        )
+
+
+@cache
+def _sinfo() -> subprocess.CompletedProcess[str] | None:
+    """Return what SLURM says of the devices of its nodes; None where there is no SLURM."""
     if shutil.which("sinfo") is None:
-        return False
-    listed = subprocess.run(["sinfo", "--noheader", "--format=%G"], capture_output=True, text=True)
-    return "gpu" in listed.stdout
+        return None
+    return subprocess.run(["sinfo", "--noheader", "--format=%G"], capture_output=True, text=True)
 
 
 def emulation_warnings(params: Params, rules: Iterable[str]) -> list[str]:

@@ -21,7 +21,6 @@ from engines import conda_env, dvc_yaml
 from engines.dvc_stage import wanted_by
 from engines.given import BY_RULES, Given
 from engines.import_closure import code_of, digest_of, has_code
-from engines.machine import cluster_has_gpus
 from engines.pipeline import Pipeline
 from engines.workflow import workflow
 from signloom.errors import SignloomError
@@ -29,11 +28,6 @@ from signloom.params.features import GateParams
 from signloom.params.load import load_params, overlay
 from signloom.params.schema import Params
 
-# stages that the specification gives a GPU
-ON_GPU = {
-    *("clip_features", "clip_features_augmented", "text", "train_sign2text", "train_gloss", "embed"),
-    *("calibrate", "evaluate_sign2text", "evaluate_retrieval", "evaluate_gloss"),
-}
 COMPARED = {"seeds": "more_seeds", "folds": "folds", "variants": "sign2text_variants"}
 FIELDS: dict[str, Any] = dict(Params.model_fields)
 SCRIPTS = Path(__file__).parent.parent.glob("workflow_scripts/[a-z]*.py")
@@ -45,29 +39,6 @@ def test_dvc_yaml_is_what_the_rules_say(root: Path) -> None:
     assert (root / "dvc.yaml").read_text("utf-8") == expected, "run `make dvc`"
 
 
-def test_every_rule_declares_what_a_cluster_and_the_report_need(root: Path) -> None:
-    with workflow(root) as flow:
-        rules = [rule for rule in flow.rules if rule.shellcmd]
-        assert {rule.name for rule in rules} >= ON_GPU
-        for rule in rules:
-            assert rule.log and rule.benchmark and rule.message and rule.docstring, rule.name
-            assert {"mem_mb", "runtime"} <= set(rule.resources), rule.name
-            assert ("gpu" in rule.resources) == (rule.name.removeprefix("side_") in ON_GPU), rule.name
-            assert not rule.is_checkpoint, rule.name
-            assert all(Path(str(output)).suffix for output in rule.output), "a folder of unknown contents"
-
-
-def test_a_job_that_a_cluster_tries_again_asks_for_more_memory(root: Path) -> None:
-    with workflow(root, dag=True) as flow:
-        jobs = {job.rule.name: job for job in flow.dag.jobs if job.rule.shellcmd}
-        first = {name: job.resources.mem_mb for name, job in jobs.items()}
-        for job in jobs.values():
-            job.attempt = 2
-        assert {name: job.resources.mem_mb for name, job in jobs.items()} == {
-            name: 2 * asked for name, asked in first.items()
-        }
-
-
 def test_a_build_ends_with_its_page_and_the_command_that_asks_its_model(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,20 +48,6 @@ def test_a_build_ends_with_its_page_and_the_command_that_asks_its_model(
         "report: build/isolated_signs/report/index.html",
         "predict: signloom predict VIDEO --bundle build/isolated_signs/export/sign_encoder_bundle.zip",
     ]
-
-
-@pytest.mark.parametrize(
-    ("printed", "gpus"), [("(null)", False), ("gpu:a100:4(S:0-1)", True), ("(null)\\ngpu:2", True)]
-)
-def test_jobs_ask_a_cluster_for_a_gpu_where_it_has_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str, gpus: bool
-) -> None:
-    # what SLURM's own sinfo prints of nodes without and with GPUs
-    (tmp_path / "sinfo").write_text(f"#!/bin/sh\nprintf '{printed}\\n'\n")
-    (tmp_path / "sinfo").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    # without the answer that this process remembers
-    assert cluster_has_gpus.__wrapped__() == gpus
 
 
 def test_a_preset_is_served_by_dvc_with_its_own_folders_and_parameter_files(root: Path) -> None:
