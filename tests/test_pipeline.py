@@ -201,7 +201,7 @@ def test_jobs_of_a_cluster_make_the_same_bytes(project: Path, slurm: None) -> No
     here = {name: (project / name).read_bytes() for name in names}
     shutil.rmtree(project / "build/landmarks")
     shutil.rmtree(project / "build/pose_features")
-    profile = ("--workflow-profile", "profiles/slurm", "--slurm-no-account", "--max-threads", "2")
+    profile = ("--workflow-profile", "profiles/slurm", "--max-threads", "2")
     text = run(project, "snakemake", *profile, "--slurm-init-seconds-before-status-checks", "5", "--", *names)
     # each shard's landmarks and pose features share a submission
     assert text.count("submitted with SLURM jobid") == 2

@@ -25,7 +25,7 @@ from tools.same_bytes import differences, products
 from tools.slurm_nodes import Cluster, cluster
 from tools.small_project import commit_all, environment, make_small
 
-PROFILE = ("--workflow-profile", "profiles/slurm", "--slurm-no-account", "--max-threads", "2")
+PROFILE = ("--workflow-profile", "profiles/slurm", "--max-threads", "2")
 QUICK = ("--latency-wait", "10", "--slurm-init-seconds-before-status-checks", "5")
 MOST_RUNS = 8
 Fault = Callable[[Cluster, random.Random], None]
