@@ -65,6 +65,19 @@ def test_a_job_at_work_would_write_what_a_withdrawal_removes(
     run("s1", "--yes")
 
 
+def test_a_build_whose_jobs_wait_in_a_queue_would_go_on_with_what_a_withdrawal_removes(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = Path(".snakemake/locks/0.output.lock")
+    lock.parent.mkdir(parents=True)
+    lock.write_text("build/models/a.pt\n")
+    run("s1", "--yes", code=2)
+    assert "Snakemake is at work in this folder; wait for it" in capsys.readouterr().err
+    assert not lists_of(TABLE) and Path("build/manifest.parquet").exists()
+    lock.unlink()
+    run("s1", "--yes")
+
+
 def test_empty_files_of_others_are_not_withdrawn_with_one(project: Path) -> None:
     Path(f"data/own/rows/{CLIPS[4]}.npy").write_bytes(b"")
     Path(f"data/own/rows/{CLIPS[7]}.npy").write_bytes(b"")

@@ -28,7 +28,7 @@ from signloom.params.dataset import DatasetParams
 from signloom.params.presets import load_presets
 from signloom.preset_names import presets_of
 from signloom.withdrawal.beside import beside
-from signloom.withdrawal.builds import BUILD, Build, find_builds, refuse_jobs, remove
+from signloom.withdrawal.builds import BUILD, Build, find_builds, refuse_engine, refuse_jobs, remove
 from signloom.withdrawal.caches import DvcCache, find_stores, forget_records, forget_state
 from signloom.withdrawal.git import git
 from signloom.withdrawal.search import search
@@ -89,6 +89,7 @@ def withdraw(
     if not yes:
         print("\nnothing was removed; add --yes to remove it")
         return 0
+    refuse_engine()
     refuse_jobs(builds)
     _record(dataset, asked, named, today)
     _edit_tables(dataset)

@@ -223,6 +223,15 @@ def refuse_jobs(builds: Iterable[Build]) -> None:
                     ) from error
 
 
+def refuse_engine() -> None:
+    """Raise SignloomError if Snakemake is at work: jobs in the queue of a cluster hold no lock yet."""
+    if any(Path(".snakemake/locks").glob("*")):
+        raise SignloomError(
+            "withdraw: Snakemake is at work in this folder; wait for it, or end it. If it was killed, "
+            "end its jobs on a cluster and run snakemake --unlock"
+        )
+
+
 def remove(files: list[Path]) -> None:
     """Delete `files`, and then the folders that are empty."""
     for file in track(files, "removing", unit="file"):
