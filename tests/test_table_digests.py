@@ -203,9 +203,8 @@ def test_folds_that_the_table_cannot_have_are_said(root: Path) -> None:
         "runs.folds: no clip of the table has the signer 'zz'; expected ['an', 'bo']"
     )
     assert said(["bo", "an"]) == said([]) == said(["0", "1"], "clip") == ""
-    assert said(["an"]) == (
-        "runs.folds: signer 'bo' has clips and is not named; expected ['an', 'bo'], all signers of the table"
-    )
+    # every clip of 'bo' may be rejected later, and stage splits then asks for folds without 'bo'
+    assert said(["an"]) == ""
     for kind in ("clip", "part"):
         assert said(["0", "1", "2", "3"], kind) == "runs.folds: 4 folds of 3 clips; name at most 3"
     rows = table(split=["train", "Dev", "test"])
@@ -216,4 +215,4 @@ def test_folds_that_the_table_cannot_have_are_said(root: Path) -> None:
     # clips without a file, or that may not be trained on, are no clips of a fold
     for gone in ({"content": ["1", "", "3"]}, {"consent": ["", "answer", ""]}, {"consent": ["", "?", ""]}):
         rows = table(split=["train", "val", "test"], **gone)
-        assert said(["an"]) == said(["0", "1"], "clip") == ""
+        assert said(["0", "1"], "clip") == ""
