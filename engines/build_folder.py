@@ -41,12 +41,14 @@ def demand_writable(*places: Path) -> None:
 
 
 def folders_of(rules: Iterable[Any]) -> list[Path]:
-    """Return the folders in which jobs of `rules` write, each as far as its name has no wildcard.
+    """Return the folders of products in which jobs of `rules` write, each as far as its name has no wildcard.
 
-    Others below `build` may be shut: `lost+found` of a disk of its own, or a finished build that is kept.
+    Others below `build` may be shut: `lost+found` of a disk of its own, or a finished build that is kept. So
+    may those of a workflow that has this one as a module.
     """
     files = {str(file) for rule in rules for file in (*rule.output, *rule.log, rule.benchmark or "")}
-    return sorted({Path(file.partition("{")[0].rpartition("/")[0]) for file in files if file})
+    folders = {Path(file.partition("{")[0].rpartition("/")[0]) for file in files}
+    return sorted(folder for folder in folders if folder.parts[:1] and folder.parts[0] in PRODUCTS)
 
 
 def demand_no_brace(project: Path) -> None:

@@ -47,6 +47,17 @@ def test_another_project_uses_the_workflow_as_a_module_from_its_own_folder(
     assert (tmp_path / "build/sources.parquet").exists()
 
 
+def test_folders_of_the_other_workflow_may_be_shut(root: Path, tmp_path: Path) -> None:
+    write_project(tmp_path / "rows")
+    for name in ("data", "params.yaml"):
+        (tmp_path / "rows" / name).rename(tmp_path / name)
+    shut = 'import os\nos.access = lambda path, mode: os.path.basename(path) != "shut"\n'
+    own = 'rule own:\n    output:\n        "shut/made.txt"\n    shell:\n        "touch {output}"\n'
+    (tmp_path / "shut").mkdir()
+    (tmp_path / "Snakefile").write_text(shut + own + MODULE.format(root=root), "utf-8")
+    assert "This was a dry-run" in run(tmp_path, "snakemake", "-n", "--", "build/sources.parquet")
+
+
 def test_a_module_with_a_prefix_is_refused(root: Path, tmp_path: Path) -> None:
     module = MODULE.format(root=root)
     given = 'config\n    prefix:\n        "own"\n'
