@@ -105,7 +105,9 @@ def test_features_shorter_than_those_of_training_are_refused_as_videos_are(
     slower = config | {"features": config["features"] | {"dim": 540}, "dataset": {"frame_rate": 100.0}}
     given = slower | {"features": config["features"] | {"dim": 3}}
     kept = config | {"quality": config["quality"] | {"keep_low": True}}
-    assert [why_unfit(one, 10) for one in (slower, given, kept)] == ["", "too_few_frames", ""]
+    second = given | {"positions": {"every": 2}}  # training measured the length of every second row
+    assert [why_unfit(one, 10) for one in (slower, given, second, kept)] == ["", "too_few_frames", "", ""]
+    assert why_unfit(second, 9) == "too_few_frames"
     assert (why_unfit(kept, 1), why_unfit(kept, 0)) == ("", "no_person")
 
 

@@ -57,7 +57,8 @@ def why_unfit(config: dict[str, Any], rows: int) -> str:
     quality, rate = config["quality"], config["pose"]["fps"]
     given = config.get("dataset", {}).get("frame_rate") or rate
     # that rate may be of folders of pictures, whose features have the other one
-    rate = min(rate, given) if config["features"]["dim"] == LANDMARK_DIM else given
+    every = config.get("positions", {}).get("every", 1)  # of rows whose columns are made
+    rate = min(rate, given) if config["features"]["dim"] == LANDMARK_DIM else given / every
     short = rows / rate < quality.get("min_seconds", 0.0) and not quality["keep_low"]
     return "too_few_frames" if short else ""
 
