@@ -92,7 +92,7 @@ lock: ## resolve pyproject.toml again, and keep versions that still fit
 	$(call lock_apart,store)
 
 demo: setup ## build models, metrics and report from the demo videos with Snakemake, and record them in DVC
-	@test -e .git || { echo "error: DVC records the demo in a git repository, and this folder is none; run git init, or build without DVC: snakemake --cores all" >&2; exit 1; }
+	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "error: DVC records the demo in a git repository, and this folder is none; run git init, or build without DVC: snakemake --cores all" >&2; exit 1; }
 	@snakemake --cores $(CORES)
 	@$(MAKE) --no-print-directory adopt
 	@python -m tools.summary

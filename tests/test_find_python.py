@@ -233,15 +233,26 @@ def test_settings_of_pip_neither_stop_it_nor_are_lost(checkout: Checkout) -> Non
     assert given[-1].startswith("uv index=http://mine ")
 
 
-def test_the_demo_asks_for_a_git_repository_before_it_builds(checkout: Checkout) -> None:
+def test_the_demo_asks_for_a_git_repository_before_it_builds(root: Path, path: Path, tmp_path: Path) -> None:
+    (path / "git").symlink_to(str(shutil.which("git")))
+    folder = tmp_path / "below"
+    shutil.copytree(path, folder / "bin", symlinks=True)
+    checkout = Checkout(root, folder / "bin", folder)
     checkout.setup()
-    stand_in(checkout.path / "snakemake", "echo snakemake >> asked")
-    done = subprocess.run(
-        ["make", "demo"],
-        cwd=checkout.folder, env={"PATH": str(checkout.path)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2 and "snakemake" not in (checkout.folder / "asked").read_text()
-    assert "this folder is none; run git init" in done.stderr.splitlines()[0]
+    stand_in(folder / "bin" / "snakemake", "echo snakemake >> asked; exit 3")
+
+    def demo() -> tuple[str, str]:
+        done = subprocess.run(
+            ["make", "demo"],
+            cwd=folder, env={"PATH": str(checkout.path)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        return done.stderr.splitlines()[0], (folder / "asked").read_text()
+
+    said, asked = demo()
+    assert "this folder is none; run git init" in said and "snakemake" not in asked
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)  # DVC takes a folder of a repository too
+    assert "snakemake" in demo()[1]
 
 
 def test_make_takes_the_python_that_it_is_given_and_asks_nobody_else(
