@@ -17,7 +17,7 @@ EXTRAS = ("backbones", "workflow", "dev")
 LOCKS = ("requirements.lock", "requirements-backbones.lock")
 HEAD = f"""\
 # Written by `make env` from pyproject.toml and the locks. `make setup` is the tested way to install. With
-# conda, run these instead, then Snakemake and DVC themselves: make uses .venv.
+# conda, run these commands instead. Then call snakemake and dvc yourself, because make uses .venv.
 #   conda env create --file environment.yml
 #   conda activate signloom
 #   pip install --no-deps --no-build-isolation --editable .

@@ -43,8 +43,8 @@ def _pairs(params: Params) -> Iterator[str]:
     trained = "gloss" in params.pipeline.families and alone
     if trained and changed and not params.dataset.holds_features:
         yield (
-            f"gloss_positions.{changed[0]}: only for feature rows, but the clips are videos or landmarks, "
-            "which gloss_pose_augment is for; expected 0"
+            f"gloss_positions.{changed[0]}: only for feature rows, but the clips are videos or landmarks; "
+            "set it to 0, and use gloss_pose_augment"
         )
 
 
