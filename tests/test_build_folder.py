@@ -271,6 +271,16 @@ def test_data_that_another_user_has_shut_is_named(
         demand_inputs(Pipeline(params, []))
 
 
+def test_videos_that_may_be_read_but_not_listed_are_no_fault(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    params = load_params(root / "params.yaml")
+    videos = Path(params.dataset.videos)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != videos or mode == os.X_OK)
+    demand_inputs(Pipeline(params, []))
+
+
 def test_parameters_that_cannot_be_read_are_one_line(root: Path, tmp_path: Path) -> None:
     (tmp_path / "params.yaml").symlink_to("/proc/self/mem")  # a file that even root cannot read
     (tmp_path / "Snakefile").symlink_to(root / "Snakefile")

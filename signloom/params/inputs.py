@@ -24,7 +24,7 @@ def missing_inputs(params: Params) -> Iterator[str]:
     videos = Path(params.dataset.videos)
     if not videos.is_dir():
         yield f"dataset.videos: {videos} is not a folder; correct the parameter, or connect its disk"
-    elif not os.access(videos, os.R_OK | os.X_OK):
+    elif not os.access(videos, os.X_OK):  # a table that names each video needs no list of them
         yield f"dataset.videos: {videos} may not be read by you; ask its owner for the right to read it"
     # files beside a model may be in the home folder; Snakemake takes no `~` for files of its own
     weights, encoder = (
