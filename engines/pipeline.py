@@ -236,9 +236,10 @@ class Pipeline:
 
     @property
     def encoder(self) -> list[str]:
-        """The files of a text encoder in a folder; none of one that a library keeps."""
+        """The files of a text encoder in a folder; none of one that a library keeps or nothing reads."""
         folder = Path(self.params.text.encoder).expanduser()
-        return sorted(path.as_posix() for path in folder.rglob("*") if path.is_file())
+        files = sorted(path.as_posix() for path in folder.rglob("*") if path.is_file())
+        return self.if_family("sign2text", *files)
 
     def files(self, wildcards: Any, input: Any, output: Any) -> str:
         """Return the options of a stage that name its files; Snakemake gives `input` and `output` by name.

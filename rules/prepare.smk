@@ -39,11 +39,12 @@ rule text:
         metadata=rules.metadata.output.parquet,
         encoder=local(flow.encoder),
     output:
-        tokenizer=flow.product("{fold}text/tokenizer.json"),
+        # networks of glosses read no sentences
+        tokenizer=flow.if_family("sign2text", flow.product("{fold}text/tokenizer.json")),
         glosses=flow.product("{fold}text/gloss_vocabulary.json"),
         gloss_lines=flow.product("{fold}text/gloss_lines.csv"),
-        texts=flow.product("{fold}text/texts.parquet"),
-        embeddings=flow.product("{fold}text/text_embeddings.npy"),
+        texts=flow.if_family("sign2text", flow.product("{fold}text/texts.parquet")),
+        embeddings=flow.if_family("sign2text", flow.product("{fold}text/text_embeddings.npy")),
     log:
         flow.product("logs/{fold}text.log"),
     benchmark:

@@ -62,17 +62,18 @@ def minilm() -> SentenceEncoder:
     return load_encoder(section(TextParams))
 
 
-def run(folder: Path, **params: object) -> int:
+GLOSSES = {"glosses": "gloss_vocabulary.json", "gloss_lines": "gloss_lines.csv"}
+ALL = GLOSSES | {
+    "tokenizer": "tokenizer.json",
+    "texts": "texts.parquet",
+    "embeddings": "text_embeddings.npy",
+}
+
+
+def run(folder: Path, names: dict[str, str] = ALL, **params: object) -> int:
     folder.mkdir(exist_ok=True)
     metadata().to_parquet(folder / "metadata.parquet")
     splits().to_csv(folder / "splits.csv", index=False)
-    names = {
-        "tokenizer": "tokenizer.json",
-        "glosses": "gloss_vocabulary.json",
-        "gloss_lines": "gloss_lines.csv",
-        "texts": "texts.parquet",
-        "embeddings": "text_embeddings.npy",
-    }
     return stage.main(
         [
             "--input",
@@ -125,6 +126,13 @@ def test_the_stage_writes_its_files_and_the_same_bytes_again(tmp_path: Path) -> 
         "NOT",
         "TEA",
     ]
+
+
+def test_glosses_alone_need_no_encoder_and_are_the_same(tmp_path: Path) -> None:
+    assert run(tmp_path / "alone", GLOSSES, encoder="nowhere") == 0
+    assert run(tmp_path / "both") == 0
+    for name in GLOSSES.values():
+        assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "both" / name).read_bytes(), name
 
 
 def test_every_signed_clip_has_its_gloss_line_whatever_its_split(tmp_path: Path) -> None:

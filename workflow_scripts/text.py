@@ -1,7 +1,7 @@
 """Train the tokenizer, build the gloss vocabulary and embed every sentence with the frozen encoder.
 
 Inputs: splits, metadata, encoder (the files of its folder, if it has one).
-Outputs: tokenizer, glosses (the vocabulary), gloss_lines, texts, embeddings.
+Outputs: glosses (the vocabulary), gloss_lines, and tokenizer, texts, embeddings if sentences are trained.
 Parameters: text.
 """
 
@@ -21,10 +21,19 @@ from workflow_scripts.job import Job, entry_point
 
 
 def work(job: Job) -> None:
-    params = job.section("text", TextParams)
-    torch.set_num_threads(1)  # sums depend on the number of threads, but outputs must not
     metadata = pd.read_parquet(job.input("metadata"))
     training = read_training_clips(job.input("splits"))
+    glosses = metadata["gloss"][metadata["clip_id"].isin(training["clip_id"])].fillna("")
+    write_json(job.output("glosses"), build_vocabulary(glosses))
+    write_csv(job.output("gloss_lines"), gather_gloss_lines(metadata))
+    if "embeddings" in job.outputs:
+        _sentences(job, metadata, training)
+
+
+def _sentences(job: Job, metadata: pd.DataFrame, training: pd.DataFrame) -> None:
+    """Write the sentences, their vectors, and the tokenizer of those that are trained on."""
+    params = job.section("text", TextParams)
+    torch.set_num_threads(1)  # sums depend on the number of threads, but outputs must not
     texts = gather_texts(metadata)
     trained_on = texts["text"][texts["sentence_id"].isin(training["sentence_id"])]
     encoder = load_encoder(params)
@@ -36,10 +45,7 @@ def work(job: Job) -> None:
     warn_of_cut([len(ids) for ids in whole], params.max_tokens)
     if own:
         warn_of_lost(tokenizer.lost(trained_on.tolist(), whole), len(whole))
-    glosses = metadata["gloss"][metadata["clip_id"].isin(training["clip_id"])].fillna("")
     write_text(job.output("tokenizer"), tokenizer.to_json())
-    write_json(job.output("glosses"), build_vocabulary(glosses))
-    write_csv(job.output("gloss_lines"), gather_gloss_lines(metadata))
     write_parquet(job.output("texts"), texts)
     vectors = encoder.embed(texts["text"].tolist())
     same = encoder.indistinct(texts)
