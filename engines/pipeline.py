@@ -40,6 +40,8 @@ class Pipeline:
 
         `given` is what `--config` and `--configfile` say.
         """
+        if "presets" in config:
+            raise SignloomError(f"{_GIVEN}: presets is no parameter; write preset={config['presets']}")
         tree, typed = _parameters(config), from_text(_parameters(given or {}))
         named = config.get("preset") or ""
         presets = [name for name in str(named).split(",") if name]

@@ -106,6 +106,8 @@ def test_the_text_has_what_moved_and_the_clips_with_both_answers(
     assert "without an interval: metric A B B - A sign2text test chrf 100 50 -50 Clips" in said
     assert said.count(" s1/") == 2
     assert f"s1/0: 0 errors in A, 1 in B truth {RIGHT} A {RIGHT} B {WRONG}" in said
+    assert main(["compare", *reversed(builds), "--clips", "1"]) == 0
+    assert "s1/0: 1 error in A, 0 in B\n" in capsys.readouterr().out
 
 
 def test_a_build_compared_with_itself_says_that_nothing_differs(

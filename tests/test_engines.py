@@ -72,6 +72,11 @@ def test_a_preset_that_is_named_twice_is_refused() -> None:
         Pipeline.load({"preset": "gru,five_folds,gru"})
 
 
+def test_presets_typed_for_preset_names_that_word() -> None:
+    with pytest.raises(SignloomError, match=r"presets is no parameter; write preset=gru$"):
+        Pipeline.load({"presets": "gru"})
+
+
 def test_a_wrong_form_of_ones_own_is_said_before_any_job(root: Path, tmp_path: Path) -> None:
     demo = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
     form = tmp_path / "mine.yaml"

@@ -279,6 +279,15 @@ def test_subtitles_keep_what_looks_like_markup(form: str, text: str, tmp_path: P
     assert form == "srt" or "<" not in line
 
 
+@pytest.mark.parametrize("form", ["vtt", "srt"])
+def test_a_text_of_several_lines_makes_no_cue_of_its_own(form: str, tmp_path: Path) -> None:
+    path, text = tmp_path / f"a.{form}", "One.\r\n\n00:00:05.000 --> 00:00:09.000\nTwo."
+    write_subtitles(path, [AnsweredPassage(0.0, 1.0, answer(text, "", accepted=True))], form)
+    text = path.read_text("utf-8")
+    assert text.count("-->") == 1
+    assert "One. 00:00:05.000 --\u2060" in text
+
+
 class SayingEngine(ListeningEngine):
     """In the engine's place: it accepts passages of more than 38 rows and names their length."""
 

@@ -136,3 +136,11 @@ def test_the_map_of_thousands_of_signs_holds_the_pairs_that_are_confused() -> No
 def test_a_build_without_held_out_clips_says_so(tmp_path: Path) -> None:
     page = Page(build(tmp_path / "build", splits=("train", "train"), signs=True))
     assert "No clip was scored: no held-out clip has a sign that training saw." in page.text
+
+
+def test_one_epoch_is_counted_as_one_and_a_spread_of_seeds_is_that_of_signs(tmp_path: Path) -> None:
+    of_seeds = {"seeds": 2, "test": {"n": 4, "wer": 0.25, "wer_std": 0.1}}
+    runs = {"seeds": {"sign2text": of_seeds}, "folds": {}}
+    text = Page(build(tmp_path / "build", signs=True, epochs=1, runs=runs)).text
+    assert "1 epoch. The best is epoch 1" in text
+    assert "Sign error rate, mean ± deviation over seeds" in text and "Word error rate" not in text

@@ -246,6 +246,13 @@ def test_one_video_under_two_labels_is_a_reason(clip: str, detail: str) -> None:
     assert [it.words for it in unsigned] == ["row 9 of the table gives the same video no label"]
 
 
+def test_a_backtick_in_a_label_does_not_end_its_quotes() -> None:
+    rejects = pd.DataFrame([("a", 9, "duplicate", "")], columns=["clip_id", "row", "reason", "detail"])
+    rows = pd.DataFrame({"row": [9], "sentence": ["A`B"]})
+    (odd,) = twice_in_table(clips_of([0]), rejects, rows)
+    assert odd.words == "row 9 of the table gives the same video the label `A'B`"
+
+
 def test_near_copies_under_two_labels_are_found_and_those_under_one_are_not(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     points = rng.normal(size=(12, 32))

@@ -284,6 +284,20 @@ def test_the_section_shows_seeds_folds_and_every_fold(tmp_path: Path) -> None:
     assert texts(shown["by_fold"]) == [["sign2text", "0.000", "0.250"]]
 
 
+def test_the_tables_of_single_signs_name_the_sign_error_rate(tmp_path: Path) -> None:
+    paths = [
+        sentences(tmp_path / f"{place}predictions/sign2text.csv", "test", {"1": "a"}, "s1")
+        for place in ("", "seeds/43/", "variants/supcon/", "folds/s1/", "folds/s2/")
+    ]
+    found = call(tmp_path, paths, folds=["s1", "s2", "s3"], more_seeds=[43])
+    for signs, rate in ((True, "Sign"), (False, "Word")):
+        shown = section.describe(found, signs)
+        assert shown is not None
+        for name in ("seeds", "variants", "by_fold"):
+            assert shown[name].caption.startswith(f"{rate} error rate"), name
+        assert f"{rate} error rate, pooled" in shown["folds"].columns
+
+
 def test_the_name_of_a_run_comes_from_the_folders_of_its_files() -> None:
     assert run_name(Path("build/models/gloss/tcn_ctc/metrics.jsonl"), "tcn_ctc") == "tcn_ctc"
     path = Path("build/boston104/folds/3/seeds/43/metrics/gloss/tcn_ctc.json")

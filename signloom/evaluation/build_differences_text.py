@@ -83,7 +83,8 @@ def _plain(rows: Sequence[dict[str, str]]) -> str:
 
 
 def _clip(clip: dict[str, Any]) -> str:
-    errors = f"{clip['errors_a']:g} errors in A, {clip['errors_b']:g} in B"
+    word = "error" if clip["errors_a"] == 1 else "errors"  # a mean over seeds need not be whole
+    errors = f"{clip['errors_a']:g} {word} in A, {clip['errors_b']:g} in B"
     return (
         f"{clip['model']}, {clip['data']}, {clip['clip_id']}: {errors}\n"
         f"  truth  {clip['reference']}\n  A      {clip['answer_a']}\n  B      {clip['answer_b']}"

@@ -112,7 +112,7 @@ def twice_in_table(clips: pd.DataFrame, rejects: pd.DataFrame, rows: pd.DataFram
         kept = str(reject.detail).removeprefix(TWIN) if TWIN in str(reject.detail) else str(reject.clip_id)
         other = said.get(str(reject.row), "")
         if kept in labels and other != labels[kept]:
-            label = f"the label `{other}`" if other else "no label"
+            label = f"the label {_quoted(other)}" if other else "no label"
             words = f"row {reject.row} of the table gives the same video {label}"
             found.append(Oddity(kept, "duplicate", words))
     return found
@@ -209,7 +209,8 @@ def _copies(clips: pd.DataFrame, fit: Fit) -> Iterable[Oddity]:
     ids, labels = clips["clip_id"].tolist(), clips["sentence"].tolist()
     for row, (near, distance) in enumerate(zip(fit.nearest[:, 0], fit.distance, strict=True)):
         if near >= 0 and distance <= limit and labels[near] != labels[row]:
-            words = f"nearly the same movements as clip {ids[near]}, which is labelled `{labels[near]}`"
+            other = _quoted(labels[near])
+            words = f"nearly the same movements as clip {ids[near]}, which is labelled {other}"
             yield Oddity(ids[row], "duplicate", words)
 
 
@@ -219,11 +220,11 @@ def _of_neighbours(
     """Return in words that a clip lies nearer to `other`; `strange` (K,) are neighbours by other signers."""
     theirs = near == other
     if not theirs.any():
-        return f"nearer to the clips of `{names[other]}` than to the others of `{names[own]}`"
+        return f"nearer to the clips of {_quoted(names[other])} than to the others of {_quoted(names[own])}"
     by = int((theirs & strange).sum())
     signers = f", {'all' if by == theirs.sum() else by} by other signers" if by else ""
     verb = "is" if theirs.sum() == 1 else "are"
-    return f"{theirs.sum()} of its {len(near)} nearest clips {verb} `{names[other]}`{signers}"
+    return f"{theirs.sum()} of its {len(near)} nearest clips {verb} {_quoted(names[other])}{signers}"
 
 
 def _of_models(sure: int, models: int, other: str, own: str) -> str:
@@ -232,7 +233,12 @@ def _of_models(sure: int, models: int, other: str, own: str) -> str:
     else:
         count = f"all {models}" if sure == models else f"{sure} of {models}"
         who = f"{count} models that did not train on it {'places' if sure == 1 else 'place'}"
-    return f"{who} it nearer to `{other}` than to `{own}`"
+    return f"{who} it nearer to {_quoted(other)} than to {_quoted(own)}"
+
+
+def _quoted(label: str) -> str:
+    """Return the label between backticks, by which the page knows it; its own become apostrophes."""
+    return "`" + label.replace("`", "'") + "`"
 
 
 def _names(clips: pd.DataFrame) -> dict[int, str]:

@@ -145,10 +145,12 @@ def _digest(eaf: Eaf) -> str:
 def write_subtitles(path: Path, passages: Sequence[AnsweredPassage], form: str) -> None:
     """Write the sentences or signs as subtitles in the form `vtt` or `srt`."""
     file = pysubs2.SSAFile()
-    for start, end, text in sentences(passages):
+    for start, end, said in sentences(passages):
+        # a line of its own, or an arrow, could pass for the times of another cue; a word joiner is not seen
+        text = " ".join(said.split()).replace("-->", "--\u2060>")
         if form == "vtt":
             text = html.escape(text, quote=False)
-        # the library takes \n, \N and \h for spaces; a word joiner is not seen
+        # the library takes \n, \N and \h for spaces
         file.append(pysubs2.SSAEvent(start, end, re.sub(r"\\(?=[nNh])", "\\\\\u2060", text)))
     with atomic(path) as part:
         # with its tags kept, the library leaves braces as they are

@@ -55,7 +55,7 @@ def _visible(value: Any) -> Any:
 
 def render(sources: Sources) -> str:
     """Return the page."""
-    videos = sources.videos
+    videos, single_signs = sources.videos, bool(sources.sentences and sources.sentences.signs)
     return template("page.html.j2").render(
         demo=sources.clips["video_file"].astype(str).str.startswith(_DEMO_VIDEOS).any(),
         people=shows_people(sources.clips["video_file"]),
@@ -64,7 +64,7 @@ def render(sources: Sources) -> str:
         sentences=sources.sentences and sentence_section.describe(sources.sentences, sources.clips),
         inference=sources.inference and inference.describe(sources.inference),
         glosses=sources.glosses and gloss_section.describe(sources.glosses),
-        runs=runs.describe(sources.metrics["runs"]) if "runs" in sources.metrics else None,
+        runs=runs.describe(sources.metrics["runs"], single_signs) if "runs" in sources.metrics else None,
         recipes=recipes.describe(sources.recipes),
         learning_curve=learning_curve.describe(sources.metrics.get("runs", {})),
         times=stage_times(sources.benchmarks, sources.built),

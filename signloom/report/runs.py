@@ -19,20 +19,24 @@ _LABELS = {"sign2text": "landmarks to sentence"}
 _LABELS |= {f"sign2text-{name}": label for name, (label, _) in SENTENCE_VARIANTS.items()}
 
 
-def describe(runs: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the template's values for runs.json, or None if there is only the plain run of each model."""
+def describe(runs: Mapping[str, Any], single_signs: bool = False) -> dict[str, Any] | None:
+    """Return the template's values for runs.json, or None if there is only the plain run of each model.
+
+    With `single_signs`, each clip is one sign, so that the rates are those of signs.
+    """
+    rate = "Sign error rate" if single_signs else "Word error rate"
     models = runs["seeds"]
     more = any(name.startswith("sign2text-") for name in models)
     many = {name: found for name, found in models.items() if more or found["seeds"] > 1}
     if not many and not runs["folds"] and not runs.get("retrieval"):
         return None
     return {
-        "variants": _variants(runs["variants"]) if runs.get("variants") else None,
+        "variants": _variants(runs["variants"], rate) if runs.get("variants") else None,
         "one_seed": all(found["seeds"] == 1 for found in models.values()),
-        "seeds": _seeds(many) if many else None,
-        "compared": _compared(runs["folds_compared"]) if runs.get("folds_compared") else None,
-        "folds": _folds(runs["folds"]) if runs["folds"] else None,
-        "by_fold": _by_fold(runs["folds"]) if runs["folds"] else None,
+        "seeds": _seeds(many, rate) if many else None,
+        "compared": _compared(runs["folds_compared"], rate) if runs.get("folds_compared") else None,
+        "folds": _folds(runs["folds"], rate) if runs["folds"] else None,
+        "by_fold": _by_fold(runs["folds"], rate) if runs["folds"] else None,
         "retrieval": _retrieval(runs["retrieval"]) if runs.get("retrieval") else None,
     }
 
@@ -41,7 +45,7 @@ def _name(model: str) -> Cell:
     return Cell(model, _LABELS.get(model) or VARIANTS[model].label)
 
 
-def _seeds(found: Mapping[str, Any]) -> Table:
+def _seeds(found: Mapping[str, Any], rate: str) -> Table:
     shown = [data for data in DATA if any(data in of_model for of_model in found.values())]
     rows = [
         [_name(model), of_model["seeds"], *(_spread(of_model.get(data)) for data in shown)]
@@ -49,7 +53,7 @@ def _seeds(found: Mapping[str, Any]) -> Table:
     ]
     columns = ["Model", "Seeds", *(DATA[data] for data in shown)]
     several = any(of_model["seeds"] > 1 for of_model in found.values())
-    caption = "Word error rate" + (", mean ± deviation over seeds" if several else " of one seed")
+    caption = rate + (", mean ± deviation over seeds" if several else " of one seed")
     return Table("seeds", caption, columns, rows)
 
 
@@ -64,7 +68,7 @@ def _pair(models: str) -> Cell:
     return Cell(models.replace(" - ", " − "), _name(models.partition(" - ")[0]).interval)
 
 
-def _variants(found: Mapping[str, Any]) -> Table:
+def _variants(found: Mapping[str, Any], rate: str) -> Table:
     shown = [data for data in DATA if any(data in of_pair for of_pair in found.values())]
     rows = [
         [
@@ -74,10 +78,10 @@ def _variants(found: Mapping[str, Any]) -> Table:
         for pair, of_pair in found.items()
     ]
     columns = ["Variant", *(column for data in shown for column in (DATA[data], "p"))]
-    return Table("variants", "Word error rate of each variant, minus that of sign2text", columns, rows)
+    return Table("variants", f"{rate} of each variant, minus that of sign2text", columns, rows)
 
 
-def _compared(found: Mapping[str, Any]) -> Table:
+def _compared(found: Mapping[str, Any], rate: str) -> Table:
     notes = Notes()
     rows = [
         [
@@ -87,11 +91,11 @@ def _compared(found: Mapping[str, Any]) -> Table:
         for pair, of_pair in found.items()
     ]
     columns = ["Models", "Difference, over clips", "Over signers", "p"]
-    caption = "Differences in word error rate on all clips left out; below 0 the first is better"
+    caption = f"Differences in {rate.lower()} on all clips left out; below 0 the first is better"
     return Table("folds_compared", caption, columns, rows, notes.listed())
 
 
-def _folds(found: Mapping[str, Any]) -> Table:
+def _folds(found: Mapping[str, Any], rate: str) -> Table:
     notes = Notes()
     rows = [
         [
@@ -103,18 +107,18 @@ def _folds(found: Mapping[str, Any]) -> Table:
         ]
         for model, of_model in found.items()
     ]
-    columns = ["Model", "Folds", "Clips left out", "Word error rate, pooled", "Deviation over folds"]
+    columns = ["Model", "Folds", "Clips left out", f"{rate}, pooled", "Deviation over folds"]
     caption = "Every clip scored by a model that did not train on its fold, with 95 % intervals over signers"
     return Table("folds", caption, columns, rows, notes.listed())
 
 
-def _by_fold(found: Mapping[str, Any]) -> Table:
+def _by_fold(found: Mapping[str, Any], rate: str) -> Table:
     folds = list(dict.fromkeys(fold for of_model in found.values() for fold in of_model["by_fold"]))
     rows = [
         [model, *(_rate(of_model["by_fold"].get(fold)) for fold in folds)]
         for model, of_model in found.items()
     ]
-    return Table("by_fold", "Word error rate of each fold", ["Model", *folds], rows)
+    return Table("by_fold", f"{rate} of each fold", ["Model", *folds], rows)
 
 
 def _retrieval(found: Mapping[str, Any]) -> Table:

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from signloom.console import number_of
 from signloom.params.variants import VARIANTS
 from signloom.report import drawing
 from signloom.report.glosses.tables import SETS
@@ -77,7 +78,8 @@ def _said(known: pd.DataFrame, variant: str, column: str, limit: float | None) -
     mean = known[known["variant"] == variant].groupby("epoch")[column].mean()
     text = drawing.ends(variant, mean)
     if limit is not None:
-        text += f", above {limit:g} in {int((mean > limit).sum())} of {len(mean)} epochs"
+        epochs = number_of(len(mean), "epoch", "epochs")
+        text += f", above {limit:g} in {int((mean > limit).sum())} of {epochs}"
     return text + "."
 
 
