@@ -83,7 +83,7 @@ def test_a_table_is_aligned_line_by_line_and_names_what_cannot_be_read(
         (["clip.mp4", "--glosses", "<blank>"], "does not know the gloss '<blank>'"),
         (["clip.mp4", "--glosses", "BOY", "--videos", "."], "--videos is for a table"),
         (["clip.mp4", "--glosses", "BOY", "--eaf", "."], ". is a folder; name a file"),
-        (["none.mp4", "--glosses", "BOY"], "none.mp4 does not exist"),
+        (["none.mp4", "--glosses", "BOY"], "none.mp4: file does not exist"),
         (["clip.mp4", "--glosses", "BOY", "--bundle", "none.zip"], "none.zip does not exist"),
         (["good.csv", "--glosses", "BOY"], "leave --glosses out"),
         (["good.csv", "--eaf", "clip.mp4"], "expected a folder"),

@@ -345,6 +345,8 @@ def test_a_bundle_that_was_not_built_is_said_with_the_command_that_builds_it(
     assert said().endswith(f"or give --bundle {mine}\n")
     # the bundle is empty: a video that is not there is said before it is opened
     assert said("--bundle", str(mine)) == "error: a.mp4: file does not exist\n"
+    assert main(["predict", f"{'a' * 300}.mp4", "--bundle", str(mine)]) == 2
+    assert "a.mp4: cannot be opened: File name too long\n" in capsys.readouterr().err  # as without the right
     (new_project / "params.yaml").unlink()
     assert said() == f"error: {plain} does not exist here; give --bundle ZIP, or go to the project's folder\n"
 

@@ -71,8 +71,8 @@ def test_a_video_too_short_for_the_example_is_named(
         (["clip.mp4", "clip.mp4", "--start", "nan"], "--start nan: expected seconds"),
         (["clip.mp4", "clip.mp4", "--start", "inf"], "--start inf: expected seconds"),
         (["clip.mp4", "clip.mp4", "--top", "0"], "--top 0: expected 1 or more"),
-        (["clip.mp4", "none.mp4"], "none.mp4 does not exist"),
-        (["none.mp4", "clip.mp4"], "none.mp4 does not exist"),
+        (["clip.mp4", "none.mp4"], "none.mp4: file does not exist"),
+        (["none.mp4", "clip.mp4"], "none.mp4: file does not exist"),
         (["clip.mp4", "clip.mp4", "--bundle", "none.zip"], "none.zip does not exist"),
         (
             ["DEMO", "clip.mp4", "--start", "1.3", "--end", "178"],

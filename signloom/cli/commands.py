@@ -10,7 +10,7 @@ from signloom.cli.extras import need_corpora, need_points, need_rows, need_video
 from signloom.cli.given import camera, check_output, check_writable, keep_out, path, seconds
 from signloom.cli.new_command import new_command
 from signloom.errors import PARAMS_FILE, SignloomError
-from signloom.gate import is_there
+from signloom.gate import is_there, why_shut
 from signloom.preset_names import presets_of
 
 BUNDLE = Path("build/export/sign_encoder_bundle.zip")
@@ -157,7 +157,7 @@ def _run_predict(args: argparse.Namespace) -> int:
     _need_bundle(args.bundle)
     sources = [*args.videos, *([args.stream] if args.stream else [])]
     if sources and not any(is_there(source) for source in sources):
-        print("\n".join(f"error: {source}: file does not exist" for source in sources), file=sys.stderr)
+        print("\n".join(f"error: {source}: {why_shut(source)}" for source in sources), file=sys.stderr)
         return 2
     if features:
         return _answer_features(args, features)
@@ -266,7 +266,7 @@ def _run_align(args: argparse.Namespace) -> int:
         need_points("align")
     _need_bundle(args.bundle)
     if not is_there(args.clip):
-        raise SignloomError(f"align: {args.clip} does not exist")
+        raise SignloomError(f"align: {args.clip}: {why_shut(args.clip)}")
     # slow to import: --help and wrong arguments should not wait for it
     from signloom.cli.align import align
 
@@ -307,7 +307,7 @@ def _run_spot(args: argparse.Namespace) -> int:
     _need_bundle(args.bundle)
     for source in sources:
         if not is_there(source):
-            raise SignloomError(f"spot: {source} does not exist")
+            raise SignloomError(f"spot: {source}: {why_shut(source)}")
     # slow to import: --help and wrong arguments should not wait for it
     from signloom.cli.spot import run_spot
 
