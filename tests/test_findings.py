@@ -210,3 +210,22 @@ def test_what_keeps_a_bundle_from_answering_is_said_before_the_training(
     assert "must be mended: no training clip allows the use `features` (column consent)" in out
     assert "must be mended: the sentence 'so <unk> what' has <unk>, a mark of the tokenizer" in out
     assert list(findings.MARKS) == tokenizer.SPECIALS
+
+
+@pytest.mark.parametrize(("times", "probability", "fit"), [("", 0.5, False), ("", 0, True), ("x", 0.5, True)])
+def test_new_sentences_without_times_of_glosses_are_named(
+    new_project: Path, said: Said, times: str, probability: float, fit: bool
+) -> None:
+    write_videos(new_project / "data/mine/videos", *(f"{n}.mp4" for n in range(8)))
+    checked(
+        new_project,
+        [],
+        splits={"mode": "predefined"},
+        pipeline={"families": ["gloss"]},
+        gloss_recompose={"join_p": probability},
+    )
+    pairs = times and '"[[0.0, 0.1], [0.1, 0.2]]"'
+    lines = [f"{n}.mp4,{'AB'[n % 2]} C,{'test' if n > 5 else 'train'},{pairs}" for n in range(8)]
+    write(new_project / "data/mine", clips__csv="video,gloss,split,gloss_times\n" + "\n".join(lines))
+    words = "must be mended: gloss_recompose makes sentences of training clips with gloss times, and none has"
+    assert (words not in said("check", "mine")[1]) == fit

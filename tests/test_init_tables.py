@@ -92,6 +92,21 @@ def test_a_list_of_labels_in_any_language_leaves_folders_signs(folder: Path, sai
     assert code == 0 and "folders named after signs" in out, err
 
 
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (["id;name;age", "0;Ute;33", "1;Max;41"], 0),
+        (["ID;Name;Age;Gender", "0;Ute;33;f", "1;Max;41;m"], 0),
+        (["id;name;age", "0;anna;33", "1;ben;41"], 2),  # the folders are those of people
+        (["nr;Satz;age", "0;Ich gehe.;33", "1;Du gehst.;41"], 2),
+        (["nr;name", "0;Hallo", "1;Danke"], 2),
+    ],
+)
+def test_a_list_of_people_is_no_table_of_texts(folder: Path, said: Said, lines: list[str], code: int) -> None:
+    write(folder, signers__csv="\n".join([*lines, ""]))
+    assert said("init", "data/own")[0] == code
+
+
 def test_without_folders_the_reason_is_the_error(new_project: Path, said: Said) -> None:
     names = write_videos(new_project / "data/own", *(name.replace("/", "_") for name in NAMES)) and NAMES
     lines = rows(names=[name.replace("/", "_") for name in names])

@@ -74,6 +74,8 @@ def about_people_and_texts(clips: pd.DataFrame, params: Params) -> Iterator[Find
     yield from about_shared_frames(signed)
     yield from _about_equal_texts(signed, params)
     yield from _about_classes(signed, params)
+    if "gloss" in params.pipeline.families and params.gloss_recompose.used:
+        yield from _about_times(signed)
     # other rules of scoring may make two glosses one
     plain = params.decode_gloss.normalisation == "none"
     if "gloss" in params.pipeline.families and plain and not isolated:
@@ -277,6 +279,16 @@ def _about_glosses(signed: pd.DataFrame) -> Iterator[Finding]:
                 f"{glosses} in no training clip, first {unknown[0]!r}: {len(unknown)} of {len(times)} "
                 "glosses there cannot be right; record more clips with them, or move some to training",
             )
+
+
+def _about_times(signed: pd.DataFrame) -> Iterator[Finding]:
+    """Yield that new sentences cannot be made, because no training clip says when its glosses are signed."""
+    if signed["gloss_times"][signed["split"] == "train"].isin(["", "[]"]).all():
+        yield Finding(
+            True,
+            "gloss_recompose makes sentences of training clips with gloss times, and none has any; fill the "
+            "table's column gloss_times, or set crop_p, join_p and swap_p to 0",
+        )
 
 
 def _how_to_part(signed: pd.DataFrame, params: Params) -> str:

@@ -24,6 +24,9 @@ _NAMES = {
     "signer_id": {"signer_id", "signer", "participant", "participant id", "speaker", "subject", "user"},
     "split": {"split", "subset", "partition"},
 }
+# of a list of people: what says who they are, and what else it says of them
+_WHO = {"id", "name", *_NAMES["signer_id"], "person"}
+_TRAITS = {"age", "gender", "sex", "handedness"}
 _FEWEST_FOUND = 0.5
 _BEGINNING = 100_000  # bytes
 
@@ -82,7 +85,7 @@ def _says_what_is_signed(rows: pd.DataFrame, files: VideoFiles) -> bool:
     """Return whether a table has texts, and other ones than the names of folders, as a list of labels has.
 
     Where no column is called like a text, one of them may still be one: if the table is long enough, or has
-    words that name no folder, and no column that names each folder once.
+    words that name no folder, and no column that names each folder once. A list of people has no texts.
     """
     named = _NAMES["sentence"] | _NAMES["gloss"]
     columns = {
@@ -92,6 +95,9 @@ def _says_what_is_signed(rows: pd.DataFrame, files: VideoFiles) -> bool:
     texts = [{*cells} for name, cells in columns.items() if name.lower() in named]
     if texts:
         return not any(each <= files.folders.keys() for each in texts)
+    if (titles := {name.lower() for name in columns}) & _TRAITS and titles <= _WHO | _TRAITS:
+        # a list of people, whose folders are not those of signs
+        return any({*cells} & files.folders.keys() for cells in columns.values())
     if len(rows) >= _FEWEST_FOUND * files.folders.total():
         return True
     words = [cells for cells in columns.values() if any(map(str.isalpha, "".join(cells)))]
