@@ -214,6 +214,19 @@ def test_a_folder_of_landmarks_of_frames_is_no_folder_of_features(tmp_path: Path
     assert videos_in(tmp_path) == [tmp_path]
 
 
+@pytest.mark.parametrize("option", ["--vtt", "--stream"])
+def test_a_folder_of_landmarks_is_not_cut_into_passages(
+    bundle: Path, tmp_path: Path, option: str, capsys: Capture
+) -> None:
+    (tmp_path / "clip").mkdir()
+    for number in range(3):
+        np.save(tmp_path / f"clip/{number}.npy", np.zeros(1662))
+    clip = str(tmp_path / "clip")
+    given = [option, clip] if option == "--stream" else [clip, option, str(tmp_path / "a.vtt")]
+    assert main(["predict", *given, "--bundle", str(bundle)]) == 2
+    assert f"{option} works for a video, and {clip} has landmarks alone" in capsys.readouterr().err
+
+
 def test_pictures_are_named_as_far_up_as_tells_them_apart() -> None:
     target = Path("out")
     assert picture_paths(target, [Path("v/1.mp4"), Path("v/2.mp4")]) == [

@@ -46,7 +46,7 @@ def answer(args: argparse.Namespace) -> int:
         cut = bool(args.eaf or args.vtt or args.srt)
         if args.videos and not cut:
             return _answer_clips(args, engine, tracker, faces)
-        video = _one_video(args.videos[0]) if args.videos else args.stream
+        video = _film(args)
         look = Look(faces, video, None, None) if video else None
         if video and look:
             rate = bundle_frame_rate(engine)
@@ -100,6 +100,15 @@ def _answer_clips(
 
             write_picture(pictures[number - 1], video, seen)
     return 2 if failed else 0
+
+
+def _film(args: argparse.Namespace) -> Path | None:
+    """Return the video to cut into passages, None for a camera; raise SignloomError for landmarks alone."""
+    video: Path | None = _one_video(args.videos[0]) if args.videos else args.stream
+    if video and video.is_dir() and holds_frames(video):
+        option = next((name for name in ("eaf", "vtt", "srt") if getattr(args, name)), "stream")
+        raise SignloomError(f"predict: --{option} works for a video, and {video} has landmarks alone")
+    return video
 
 
 def _one_video(given: Path) -> Path:

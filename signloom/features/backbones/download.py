@@ -91,7 +91,7 @@ def _complete(url: str, part: Path, target: Path, pause_s: float) -> str:
                 refused = isinstance(error, urllib.error.HTTPError) and error.code < 500
                 if refused or fruitless == _ATTEMPTS:
                     reason = getattr(error, "reason", None) or error
-                    kept = "; the data so far is kept" if part == _part(target) else ""
+                    kept = "; the data so far is kept" if file.tell() and part == _part(target) else ""
                     raise SignloomError(
                         f"{url} cannot be fetched ({reason}). Fetch it where there is a network and put it "
                         f"in {target.parent} as {target.name}{kept}"
