@@ -214,6 +214,10 @@ def test_check_counts_feature_rows_from_their_files_and_tracks_nothing(new_proje
     assert code == 0, out
     assert "lengths   1.00/1.45/2.00/2.00/2.00 s" in out and "rates     20 fps: 10" in out
     assert "rows      380 of 60 columns" in out and "disk      0.1 MB" in out and "\ntime " not in out
+    for column, shown in ((59, False), (60, True)):
+        preset.write_text(yaml.safe_dump(tree | {"positions": {"others": [column]}}))
+        line = "must be mended: positions: column 60 is missing; the rows have 60, from 0"
+        assert (line in said("check", "mine")[1]) == shown
     write(videos, t__csv=table)
     checked(new_project, [*rows, "t.csv#a,1,sentence 1,s2,test,"])
     preset.write_text(yaml.safe_dump(tree))

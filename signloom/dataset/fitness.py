@@ -77,6 +77,7 @@ def read_facts(params: Params, hashes: HashCache, folder_fps: float) -> tuple[Fa
         *_about_times(clips, params),
         *_about_rates(clips, params),
         *_about_landmarks(clips, params),
+        *_about_columns(clips, params),
     ]
     try:
         check_table(manifest.clips, params.splits)
@@ -226,6 +227,14 @@ def _about_rates(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
             f"clips have up to {rates.max():.4g} frames a second, and pose.fps {pose.fps:g} makes little of "
             f"them: landmarks.max_fps {enough:.4g} tracks {needed / frames:.0%} of the frames",
         )
+
+
+def _about_columns(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
+    """Yield the column of `positions` that feature rows do not have."""
+    p, width = params.positions, int(clips["columns"].min())
+    last = max([*(column for point in p.points for column in point.columns), *p.others], default=0)
+    if params.dataset.holds_features and 0 < width <= last:
+        yield Finding(True, f"positions: column {last} is missing; the rows have {width}, from 0")
 
 
 def _about_landmarks(clips: pd.DataFrame, params: Params) -> Iterator[Finding]:
