@@ -17,7 +17,7 @@ from signloom.errors import SignloomError
 from signloom.inference.bundle import MANIFEST
 from signloom.inference.engine import SignEngine
 from signloom.inference.networks import checked
-from tests.test_bundle import content_of, with_content, zipped
+from tests.test_damaged_bundles import content_of, with_content, zipped
 
 
 @pytest.fixture
